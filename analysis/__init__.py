@@ -1,0 +1,1 @@
+"""Statistics, tables and figures from result folders; never runs a simulation."""

@@ -1,0 +1,1 @@
+"""What clients and server compute: data, models, methods, local training, aggregation."""

@@ -1,0 +1,112 @@
+"""The network as the federation sees it: one Protocol of four calls.
+
+``fl`` never imports the radio simulator. A run joins the two by handing an object of this shape to
+the server; :class:`fl.constant_network.ConstantRateNetwork` is the 20-line fake used in tests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import simpy
+
+Direction = Literal["uplink", "downlink"]
+
+
+class TransferOutcome(Protocol):
+    """What became of one transfer: the attributes of its row that the federation reads."""
+
+    client_id: int
+    direction: str
+    size_bytes: int
+    delivered_bytes: int
+    requested_at_s: float
+    started_at_s: float
+    finished_at_s: float
+    energy_j: float
+    """Radio energy that the client spent on it."""
+    status: str
+    """``delivered``, or why it was not: ``timeout``, ``cancelled``, ``outage``, ``link_failure``."""
+
+
+class TransferEvent(Protocol):
+    """A running transfer: a SimPy event whose value is its outcome. It always fires, never fails."""
+
+    event: simpy.Event
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """End the transfer now; its event fires with this status. No effect when it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What a policy may know of a client's link before it selects."""
+
+    client_id: int
+    cell_id: int
+    """Serving cell, -1 when no cell covers the client."""
+    snr_db: float
+    """Wide-band signal-to-noise ratio now, fading included; -inf out of coverage."""
+    mean_snr_db: float
+    """The same without fading."""
+    uplink_rate_bps: float
+    """Rate that the client would have alone in its cell now; 0 out of coverage."""
+    downlink_rate_bps: float
+
+
+class EnergyAccount(Protocol):
+    """Where joules are booked: the federation books computing, the network books radio."""
+
+    def charge(
+        self,
+        client_id: int,
+        activity: str,
+        *,
+        started_at_s: float,
+        finished_at_s: float,
+        power_w: float,
+    ) -> None:
+        """Book ``power_w`` for the interval to a client under an activity (``compute``)."""
+
+    def client_energy_j(self, until_s: float) -> float:
+        """Sum of what all clients spent up to an instant, radio and compute."""
+
+    def site_energy_j(self, until_s: float) -> float:
+        """Sum of what all sites drew up to an instant."""
+
+
+class Network(Protocol):
+    """Send, broadcast, link states, energy: all that the federation asks of a network."""
+
+    @property
+    def energy(self) -> EnergyAccount:
+        """The joules of this run."""
+
+    def send(
+        self,
+        client_id: int,
+        direction: Direction,
+        size_bytes: int,
+        *,
+        timeout_s: float | None = None,
+    ) -> TransferEvent:
+        """Start to move bytes between server and client; gives at once, ends in simulated time.
+
+        ``timeout_s`` counts from now; the network's own limit holds when it is ``None``.
+        """
+
+    def broadcast(
+        self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
+    ) -> Sequence[TransferEvent]:
+        """Send the same bytes downlink to many clients at once; one event a client, same order."""
+
+    def link_states(self, client_ids: Sequence[int]) -> Sequence[LinkState]:
+        """Tell the links of these clients now, in the order asked for."""
+
+
+class Streams(Protocol):
+    """Addressed randomness handed to the federation: ``streams("cohort", round_id)``."""
+
+    def __call__(self, purpose: str, *key: int) -> np.random.Generator:
+        """Give the generator of this run at (purpose, ids)."""

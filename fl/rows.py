@@ -1,0 +1,60 @@
+"""The rows that a federation leaves behind; one dataclass a file, field order is column order."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRow:
+    """One row of ``rounds.csv``. Energy columns are cumulative to ``finished_at_s``."""
+
+    round: int
+    started_at_s: float
+    finished_at_s: float
+    num_selected: int
+    num_received: int
+    num_late: int
+    num_failed: int
+    uplink_bytes: int
+    downlink_bytes: int
+    energy_j: float
+    site_energy_j: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRow:
+    """One row of ``clients.csv``: one client's part in one round. ``None`` is an empty cell."""
+
+    round: int
+    client_id: int
+    outcome: str
+    """``received``, ``late`` or ``dropped`` (and why: ``dropped:uplink:timeout``)."""
+    download_s: float | None
+    compute_s: float | None
+    upload_s: float | None
+    compute_j: float
+    radio_j: float
+    train_loss: float | None
+    """Mean loss over the local steps; empty when the update was never needed, so never computed."""
+    staleness: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRow:
+    """One row of ``evaluations.csv``. Energy and bytes are cumulative to ``at_s``."""
+
+    round: int
+    at_s: float
+    energy_j: float
+    site_energy_j: float
+    uplink_bytes: int
+    downlink_bytes: int
+    metric: str
+    split: str
+    """``global`` (one model, common test set) or ``personal`` (each client's model, own test split)."""
+    mean: float
+    std: float
+    """Over clients; 0 for ``global``."""
+    worst10: float
+    """Mean of the worst 10 % of clients (at least one); the mean for ``global``."""
+    n: int
+    """Test texts for ``global``, clients for ``personal``."""

@@ -1,0 +1,1 @@
+"""The wireless world: clock, radio, mobility and energy of a cellular network."""

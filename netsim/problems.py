@@ -1,0 +1,13 @@
+"""A setting that breaks a rule: where it stands and which rule."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One broken rule of a configuration, found before anything runs."""
+
+    path: tuple[str, ...]
+    """Place in the scenario, for example ``("radio", "bandwidth_hz")``."""
+    message: str
+    """Rule, value found, and what would be right; one line, no full stop."""

@@ -1,0 +1,42 @@
+"""Conversions between decibel and linear scales: the only place where they are written.
+
+SI units live inside the simulator; decibels appear at its edges (scenario files, standards, plots).
+"""
+
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Scalar = TypeVar("Scalar", float, npt.NDArray[np.float64])
+
+
+def db_to_linear(value_db: Scalar) -> Scalar:
+    """Give the power ratio of a value in dB."""
+    return cast("Scalar", 10.0 ** (value_db / 10.0))
+
+
+def linear_to_db(ratio_linear: Scalar) -> Scalar:
+    """Give a power ratio in dB; a ratio of 0 is -inf dB, a negative one is an error.
+
+    Raises
+    ------
+    ValueError
+        If a ratio is negative: a power ratio cannot be.
+    """
+    if np.any(np.asarray(ratio_linear) < 0):
+        msg = f"ratio_linear must be >= 0, got minimum {np.min(ratio_linear)}"
+        raise ValueError(msg)
+    with np.errstate(divide="ignore"):
+        value_db = 10.0 * np.log10(ratio_linear)
+    return cast("Scalar", float(value_db) if np.ndim(ratio_linear) == 0 else value_db)
+
+
+def dbm_to_w(power_dbm: Scalar) -> Scalar:
+    """Give a power in watts from dBm."""
+    return db_to_linear(power_dbm - 30.0)
+
+
+def w_to_dbm(power_w: Scalar) -> Scalar:
+    """Give a power in dBm from watts; 0 W is -inf dBm."""
+    return linear_to_db(power_w) + 30.0

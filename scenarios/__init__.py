@@ -1,0 +1,1 @@
+"""Scenario files and the runs they define; the only package that sees radio and learning."""
