@@ -1,0 +1,251 @@
+"""Rules across fields of ``world:`` and ``radio:``: values out of a model's range, no-effect settings.
+
+Bounds of single fields stand beside the fields; a rule that needs two fields, a table or a file
+stands here. Every broken rule is reported, not only the first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from math import isfinite
+from pathlib import Path
+
+from netsim.config import standard
+from netsim.config.radio import (
+    A3Handover,
+    BackgroundLoadConfig,
+    NoFading,
+    RadioConfig,
+)
+from netsim.config.world import (
+    HexagonalLayout,
+    IndoorOfficeLayout,
+    OmniAntenna,
+    RandomWaypointMobility,
+    SectorAntenna,
+    SingleCellLayout,
+    StaticMobility,
+    TraceMobility,
+    WorldConfig,
+)
+from netsim.problems import Problem
+
+SCHEDULERS = (
+    "round_robin",
+    "proportional_fair",
+    "max_ci",
+    "earliest_deadline",
+    "equal_finish",
+    "min_energy",
+)
+"""Names that ``radio.scheduler`` knows; any other value must be of the form ``path.py:Class``."""
+
+TIME_TO_TRIGGER_S = tuple(
+    ms / 1000
+    for ms in (0, 40, 64, 80, 100, 128, 160, 256, 320, 480, 512, 640, 1024, 1280, 2560, 5120)
+)
+"""The values that TS 38.331 can signal."""
+
+
+def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
+    """Give every broken rule of the two sections; an empty list means that they can run.
+
+    Parameters
+    ----------
+    world, radio
+        The sections as they stand in the scenario; single-field bounds are checked elsewhere,
+        except that values which are not finite are found here too.
+    """
+    return [
+        *_not_finite(world, ("world",)),
+        *_not_finite(radio, ("radio",)),
+        *_layout_problems(world),
+        *_mobility_problems(world),
+        *_propagation_problems(world),
+        *_grid_problems(radio),
+        *_radio_problems(radio),
+        *_effect_problems(world, radio),
+        *_outage_problems(world, radio),
+    ]
+
+
+def num_sites(world: WorldConfig) -> int:
+    """Give the number of sites of the layout."""
+    match world.layout:
+        case HexagonalLayout(num_sites=count):
+            return count
+        case IndoorOfficeLayout():
+            return 12
+        case SingleCellLayout():
+            return 1
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(tuple(path.split(".")), message)
+
+
+def _not_finite(section: object, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Find NaN and infinity in every float below a settings object."""
+    if isinstance(section, float) and not isfinite(section):
+        yield Problem(path, f"must be a finite number, got {section}")
+    elif is_dataclass(section) and not isinstance(section, type):
+        for field in fields(section):
+            yield from _not_finite(getattr(section, field.name), (*path, field.name))
+    elif isinstance(section, tuple):
+        for index, item in enumerate(section):
+            yield from _not_finite(item, (*path, str(index)))
+
+
+def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
+    layout = world.layout
+    if isinstance(layout, HexagonalLayout) and layout.wraparound and layout.num_sites == 1:
+        yield _problem(
+            "world.layout.wraparound",
+            "has no effect with num_sites 1; remove it or use 7 or 19 sites",
+        )
+    if isinstance(layout, IndoorOfficeLayout) != (world.environment == "inh"):
+        yield _problem(
+            "world.layout.kind",
+            f"indoor_office and environment inh belong together, got {layout.kind} "
+            f"with {world.environment}",
+        )
+    antenna = world.antenna
+    if isinstance(antenna, SectorAntenna) and not isinstance(layout, HexagonalLayout):
+        yield _problem("world.antenna.kind", f"sector needs layout hexagonal, got {layout.kind}")
+    if isinstance(antenna, OmniAntenna) and isinstance(layout, HexagonalLayout):
+        yield _problem("world.antenna.kind", "omni makes the three sectors of a site the same cell")
+    if isinstance(antenna, SectorAntenna) and antenna.num_elements == 1:
+        default = SectorAntenna()
+        for name in ("element_spacing_wavelengths", "zenith_deg"):
+            if getattr(antenna, name) != getattr(default, name):
+                yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
+
+
+def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
+    mobility = world.mobility
+    if isinstance(mobility, RandomWaypointMobility):
+        if mobility.min_speed_mps == 0:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                "must be > 0 for random_waypoint (speed 0 has no steady state), got 0",
+            )
+        if mobility.min_speed_mps > mobility.max_speed_mps:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                f"must be <= max_speed_mps {mobility.max_speed_mps:g}, "
+                f"got {mobility.min_speed_mps:g}",
+            )
+    if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
+        yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
+    if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
+        for index, (x_m, y_m) in enumerate(mobility.positions_m):
+            if max(abs(x_m), abs(y_m)) > MAX_EXTENT_M[world.environment]:
+                yield _problem(
+                    f"world.mobility.positions_m.{index}",
+                    f"must lie within {MAX_EXTENT_M[world.environment]:g} m of the origin, "
+                    f"where the path-loss model holds, got ({x_m:g}, {y_m:g})",
+                )
+
+
+MAX_EXTENT_M = {"uma": 5e3, "umi": 5e3, "rma": 10e3, "inh": 150.0}
+"""Largest distance [m] of the path-loss models, TR 38.901 Table 7.4.1-1."""
+
+
+def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
+    limit_hz = standard.DEFAULTS[world.environment].max_carrier_hz
+    if not standard.MIN_CARRIER_HZ <= world.carrier_hz <= limit_hz:
+        yield _problem(
+            "world.carrier_hz",
+            f"must be between {standard.MIN_CARRIER_HZ:g} and {limit_hz:g} Hz in environment "
+            f"{world.environment}, got {world.carrier_hz:g}",
+        )
+    highest_m = {"rma": 10.0, "inh": 3.0}.get(world.environment, 22.5)
+    if world.ue_height_m is not None and not 1.0 <= world.ue_height_m <= highest_m:
+        yield _problem(
+            "world.ue_height_m",
+            f"must be between 1 and {highest_m:g} m in environment {world.environment}, "
+            f"got {world.ue_height_m:g}",
+        )
+    if world.indoor_fraction + world.car_fraction > 1:
+        yield _problem(
+            "world.car_fraction",
+            f"must leave indoor_fraction + car_fraction <= 1, got "
+            f"{world.indoor_fraction + world.car_fraction:g}",
+        )
+    if world.environment == "inh":
+        for name in ("indoor_fraction", "car_fraction"):
+            if getattr(world, name) > 0:
+                yield _problem(f"world.{name}", "has no effect in environment inh (no walls)")
+    if world.penetration != "low" and world.indoor_fraction == 0:
+        yield _problem("world.penetration", "has no effect with indoor_fraction 0")
+    if world.penetration == "legacy" and world.carrier_hz >= 6e9:
+        yield _problem(
+            "world.penetration",
+            f"legacy holds below 6 GHz, got carrier_hz {world.carrier_hz:g}; use low or high",
+        )
+    if world.penetration == "high" and world.environment == "rma":
+        yield _problem("world.penetration", "rma has the low-loss model only, got high")
+
+
+def _grid_problems(radio: RadioConfig) -> Iterator[Problem]:
+    from netsim.resource_grid import num_resource_blocks  # noqa: PLC0415
+
+    try:
+        num_resource_blocks(radio.bandwidth_hz, radio.subcarrier_spacing_hz)
+    except ValueError as error:
+        yield _problem("radio.bandwidth_hz", str(error).removeprefix("bandwidth_hz: "))
+
+
+def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
+    path, separator, class_name = radio.scheduler.rpartition(":")
+    if separator:
+        if not path.endswith(".py") or not Path(path).is_file():
+            yield _problem("radio.scheduler", f"must name a Python file before ':', got {path!r}")
+        if not class_name.isidentifier():
+            yield _problem("radio.scheduler", f"must name a class after ':', got {class_name!r}")
+    elif radio.scheduler not in SCHEDULERS:
+        yield _problem(
+            "radio.scheduler",
+            f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got {radio.scheduler!r}",
+        )
+    handover = radio.handover
+    if isinstance(handover, A3Handover) and handover.time_to_trigger_s not in TIME_TO_TRIGGER_S:
+        legal = ", ".join(f"{value:g}" for value in TIME_TO_TRIGGER_S)
+        yield _problem(
+            "radio.handover.time_to_trigger_s",
+            f"must be one of {legal} (TS 38.331), got {handover.time_to_trigger_s:g}",
+        )
+    failure = radio.link_failure
+    if failure.out_of_sync_db > failure.in_sync_db:
+        yield _problem(
+            "radio.link_failure.in_sync_db",
+            f"must be >= out_of_sync_db {failure.out_of_sync_db:g}, got {failure.in_sync_db:g}",
+        )
+
+
+def _effect_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    still = isinstance(world.mobility, StaticMobility)
+    fading = radio.fading
+    if not isinstance(fading, NoFading) and fading.mode == "block" and still:
+        return
+    if still and radio.channel_tick_s != RadioConfig.channel_tick_s:
+        yield _problem(
+            "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
+        )
+    lonely = isinstance(world.layout, SingleCellLayout)
+    if lonely and not radio.interference and radio.background_load == BackgroundLoadConfig():
+        yield _problem("radio.interference", "has no effect with a single cell")
+
+
+def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    count = num_sites(world)
+    for index, outage in enumerate(radio.outages):
+        if outage.site_id >= count:
+            yield _problem(
+                f"radio.outages.{index}.site_id",
+                f"must be below {count}, the number of sites, got {outage.site_id}",
+            )
+        if outage.finished_at_s <= outage.started_at_s:
+            yield _problem(
+                f"radio.outages.{index}.finished_at_s",
+                f"must be after started_at_s {outage.started_at_s:g}, got {outage.finished_at_s:g}",
+            )
