@@ -37,7 +37,7 @@ class RayleighFading:
     """Rayleigh fading of the serving link, Doppler spectrum of Clarke."""
 
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain at every channel tick; ``ergodic`` uses its mean rate (long transfers)."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
     kind: Literal["rayleigh"] = "rayleigh"
 
 
@@ -48,7 +48,7 @@ class RicianFading:
     k_db: float = 9.0
     """Power of the fixed path over that of the scatter [dB]."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain at every channel tick; ``ergodic`` uses its mean rate (long transfers)."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
     kind: Literal["rician"] = "rician"
 
 
@@ -61,7 +61,7 @@ class TdlFading:
     delay_spread_s: Annotated[float, Gt(0)] = 100e-9
     """RMS delay spread [s]; 100 ns is the standard's nominal value."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain at every channel tick; ``ergodic`` uses its mean rate (long transfers)."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
     kind: Literal["tdl"] = "tdl"
 
 
@@ -152,7 +152,7 @@ class BackhaulConfig:
     latency_s: Annotated[float, Ge(0)] = 0.0
     """One-way latency [s]."""
     rate_bps: Annotated[float, Gt(0)] | None = None
-    """Rate of each site's link [bit/s], shared by its transfers; ``None`` is never the bottleneck."""
+    """Rate of each site's link [bit/s], shared by its transfers; ``None`` is no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,11 +178,11 @@ class RadioConfig:
     fading: Fading = RayleighFading()
     """Fast fading of serving links; interfering links keep their mean gain."""
     scheduler: str = "proportional_fair"
-    """``round_robin proportional_fair max_ci earliest_deadline equal_finish min_energy``, or ``path.py:Class``."""
+    """Who gets which blocks: a name in ``rules.SCHEDULERS``, or ``path.py:Class``."""
     uplink_power: UplinkPowerConfig = UplinkPowerConfig()
     """Uplink power control."""
     site_power_dbm: float | None = None
-    """Total power of a cell over the band [dBm]; ``None`` is the environment's (46, 41, 46 or 24)."""
+    """Power of a cell over the band [dBm]; ``None`` is the environment's (46, 41, 46 or 24)."""
     duplex: FddDuplex | TddDuplex = FddDuplex()
     """How uplink and downlink share the spectrum."""
     mcs_table: Literal[1, 2] = 1

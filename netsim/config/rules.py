@@ -1,4 +1,4 @@
-"""Rules across fields of ``world:`` and ``radio:``: values out of a model's range, no-effect settings.
+"""Rules across fields of ``world:`` and ``radio:``: model ranges, settings without effect.
 
 Bounds of single fields stand beside the fields; a rule that needs two fields, a table or a file
 stands here. Every broken rule is reported, not only the first.

@@ -32,7 +32,7 @@ class HexagonalLayout:
     isd_m: Annotated[float, Gt(0)] = 500.0
     """Distance [m] between neighbouring sites."""
     wraparound: bool = False
-    """Whether the area closes on itself, so that outer sites see as many interferers as the centre."""
+    """Whether the area closes on itself, so that outer sites see as many interferers."""
     kind: Literal["hexagonal"] = "hexagonal"
 
 
@@ -51,7 +51,7 @@ class StaticMobility:
     """Clients never move."""
 
     positions_m: Annotated[tuple[Point, ...], MinLen(1)] | None = None
-    """Place (x, y) [m] of each client in the order of client ids; ``None`` places them uniformly."""
+    """Place (x, y) [m] of each client, in order of ids; ``None`` places them uniformly."""
     kind: Literal["static"] = "static"
 
 
@@ -178,11 +178,11 @@ class WorldConfig:
     mobility: Mobility = StaticMobility()
     """How clients move."""
     line_of_sight: Literal["probability", "always", "never"] = "probability"
-    """``probability`` after TR 38.901 Table 7.4.2-1, consistent in space; or one state everywhere."""
+    """``probability`` after TR 38.901 Table 7.4.2-1, consistent in space; or one state."""
     shadowing: NoShadowing | CorrelatedShadowing = CorrelatedShadowing()
     """Slow loss around the path loss."""
     antenna: Antenna | None = None
-    """Site antenna; ``None`` is a sector column on a hexagonal layout, else 0 dBi in all directions."""
+    """Site antenna; ``None`` is a sector column on a hexagonal layout, else 0 dBi all around."""
     site_height_m: Annotated[float, Gt(0)] | None = None
     """Antenna height [m] of the sites; ``None`` is the environment's (25, 10, 35 or 3 m)."""
     ue_height_m: Annotated[float, Gt(0)] | None = None
@@ -192,4 +192,4 @@ class WorldConfig:
     car_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
     """Share of clients in cars (9 dB mean loss, 5 dB deviation)."""
     penetration: Literal["legacy", "low", "high"] = "low"
-    """Building entry loss of TR 38.901 clause 7.4.3: below 6 GHz ``legacy``, or glass mix ``low``/``high``."""
+    """Entry loss of buildings, TR 38.901 clause 7.4.3: ``legacy`` (< 6 GHz), ``low``, ``high``."""
