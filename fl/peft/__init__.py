@@ -1,0 +1,1 @@
+"""Small trainable modules that are put into a frozen backbone."""

@@ -1,0 +1,29 @@
+"""Settings of federated averaging on LoRA."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeditConfig:
+    """One low-rank adaptation and one head, both averaged over clients."""
+
+    rank: Annotated[int, Gt(0)] = 8
+    """Rank of the update of the query and value projections, the same at every client."""
+    alpha: Annotated[float, Gt(0)] = 16.0
+    """Scale of the update: it enters as ``alpha / rank``."""
+    learning_rate: Annotated[float, Gt(0)] | None = None
+    """Step size of this method alone; that of ``training`` when empty."""
+    kind: Literal["fedit"] = "fedit"
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything crosses the link."""
+        return True
+
+    @property
+    def has_global_model(self) -> bool:
+        """Whether the server holds a whole model, head included."""
+        return True

@@ -1,0 +1,1 @@
+"""Training alone: the reference point that exchanges nothing."""

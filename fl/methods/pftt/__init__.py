@@ -1,0 +1,1 @@
+"""Shared bottleneck adapters, personal low-rank adaptation."""
