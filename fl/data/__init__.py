@@ -1,0 +1,1 @@
+"""Texts of a federation: where they come from and who holds which."""

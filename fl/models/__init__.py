@@ -1,0 +1,1 @@
+"""Models of a federation: pretrained encoders, their tokens, their parts."""

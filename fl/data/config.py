@@ -1,0 +1,168 @@
+"""Settings of a data set: where its texts come from and how clients share them."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt, MinLen
+
+from fl.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class IidPartition:
+    """Texts are dealt at random; client sizes differ by at most one."""
+
+    kind: Literal["iid"] = "iid"
+    """Name of this way to share texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirichletPartition:
+    """Each class is shared in proportions drawn from a symmetric Dirichlet law over clients."""
+
+    alpha: Annotated[float, Gt(0)] = 0.5
+    """Concentration: small is skewed, large tends to iid."""
+    min_texts: Annotated[int, Ge(2)] = 10
+    """Fewest texts of a client; the whole partition is drawn again until all have as many."""
+    kind: Literal["dirichlet"] = "dirichlet"
+    """Name of this way to share texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainsPartition:
+    """Each natural domain (submodule, topic, author) goes whole to one client."""
+
+    kind: Literal["domains"] = "domains"
+    """Name of this way to share texts."""
+
+
+PartitionConfig = IidPartition | DirichletPartition | DomainsPartition
+"""Any way to share texts among clients; told apart by ``kind``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocstringsData:
+    """Summaries of docstrings of the installed scientific stack; the class is the library."""
+
+    partition: PartitionConfig = field(default_factory=IidPartition)
+    """How clients share the training texts; a natural domain is a submodule."""
+    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    max_train_texts: Annotated[int, Ge(1)] | None = None
+    """Most training texts, over all clients; all when not given."""
+    max_test_texts: Annotated[int, Ge(1)] | None = None
+    """Most texts of the common test set; all when not given."""
+    source: Literal["docstrings"] = "docstrings"
+    """Name of this source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesData:
+    """Tables on disk, one text a row: parquet, csv, jsonl, the latter two also as .gz."""
+
+    train: Annotated[str, MinLen(1)]
+    """File with the training texts."""
+    test: Annotated[str, MinLen(1)]
+    """File with the common test set."""
+    text: Annotated[str, MinLen(1)] = "text"
+    """Column that holds the text."""
+    label: Annotated[str, MinLen(1)] = "label"
+    """Column that holds the class: whole numbers, booleans or names."""
+    domain: Annotated[str, MinLen(1)] | None = None
+    """Column that holds the natural domain; only for the ``domains`` partition."""
+    name: Annotated[str, MinLen(1)] | None = None
+    """Name shown in manifest and figures; the training file's own name when not given."""
+    partition: PartitionConfig = field(default_factory=IidPartition)
+    """How clients share the training texts."""
+    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    max_train_texts: Annotated[int, Ge(1)] | None = None
+    """Most training texts, over all clients; all when not given."""
+    max_test_texts: Annotated[int, Ge(1)] | None = None
+    """Most texts of the common test set; all when not given."""
+    source: Literal["files"] = "files"
+    """Name of this source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubData:
+    """A data set of the Hugging Face hub, or a local folder laid out like one."""
+
+    name: Annotated[str, MinLen(1)]
+    """Hub name (``ag_news``) or folder; also the name shown in manifest and figures."""
+    subset: Annotated[str, MinLen(1)] | None = None
+    """Configuration within the data set, for example ``sst2`` of ``glue``."""
+    revision: Annotated[str, MinLen(1)] | None = None
+    """Commit, tag or branch of the data set; only for hub names."""
+    train_split: Annotated[str, MinLen(1)] = "train"
+    """Split with the training texts."""
+    test_split: Annotated[str, MinLen(1)] = "test"
+    """Split with the common test set."""
+    text: Annotated[str, MinLen(1)] = "text"
+    """Column that holds the text."""
+    label: Annotated[str, MinLen(1)] = "label"
+    """Column that holds the class: whole numbers, booleans or names."""
+    domain: Annotated[str, MinLen(1)] | None = None
+    """Column that holds the natural domain; only for the ``domains`` partition."""
+    partition: PartitionConfig = field(default_factory=IidPartition)
+    """How clients share the training texts."""
+    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    max_train_texts: Annotated[int, Ge(1)] | None = None
+    """Most training texts, over all clients; all when not given."""
+    max_test_texts: Annotated[int, Ge(1)] | None = None
+    """Most texts of the common test set; all when not given."""
+    source: Literal["hub"] = "hub"
+    """Name of this source."""
+
+
+DataConfig = DocstringsData | FilesData | HubData
+"""Any source of texts; told apart by ``source``."""
+
+
+def find_problems(config: DataConfig, *, num_clients: int) -> list[Problem]:
+    """Name every broken rule of these settings that needs no data to be seen.
+
+    Parameters
+    ----------
+    config
+        Settings, each field within its own bounds.
+    num_clients
+        Clients of the scenario, at least 1.
+    """
+    problems = [*_find_domain_problems(config), *_find_size_problems(config, num_clients)]
+    if isinstance(config, FilesData) and config.train == config.test:
+        message = f"must be another file than data.train, got {config.test!r} for both"
+        problems.append(Problem(("data", "test"), message))
+    if isinstance(config, HubData) and config.train_split == config.test_split:
+        message = f"must be another split than data.train_split, got {config.test_split!r} for both"
+        problems.append(Problem(("data", "test_split"), message))
+    return problems
+
+
+def _find_domain_problems(config: DataConfig) -> list[Problem]:
+    if isinstance(config, DocstringsData):
+        return []
+    is_by_domain = isinstance(config.partition, DomainsPartition)
+    if is_by_domain and config.domain is None:
+        message = "must name the column of the natural domain when partition.kind is domains"
+        return [Problem(("data", "domain"), message)]
+    if config.domain is not None and not is_by_domain:
+        message = (
+            f"has no effect when partition.kind is {config.partition.kind}, got {config.domain!r}; "
+            "leave it out or set partition.kind to domains"
+        )
+        return [Problem(("data", "domain"), message)]
+    return []
+
+
+def _find_size_problems(config: DataConfig, num_clients: int) -> list[Problem]:
+    partition = config.partition
+    fewest = partition.min_texts if isinstance(partition, DirichletPartition) else 2
+    if config.max_train_texts is None or config.max_train_texts >= fewest * num_clients:
+        return []
+    message = (
+        f"must be at least {fewest} texts x {num_clients} clients = {fewest * num_clients}, "
+        f"got {config.max_train_texts}"
+    )
+    return [Problem(("data", "max_train_texts"), message)]

@@ -1,0 +1,128 @@
+"""A labelled text collection in memory: training texts, common test set, where they came from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from fl.data.config import DataConfig, DocstringsData, FilesData
+from fl.problems import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """Texts with class and, where the source has them, natural domain."""
+
+    texts: tuple[str, ...]
+    """Texts, none empty."""
+    labels: Int[np.ndarray, " text"]
+    """Class of each text: an index into the corpus's ``class_names``; int64."""
+    domains: Int[np.ndarray, " text"] | None = None
+    """Natural domain of each text: an index into ``domain_names``; ``None`` where there is none."""
+    domain_names: tuple[str, ...] = ()
+    """Names of the natural domains; empty where there are none."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """All texts of a scenario."""
+
+    name: str
+    """Name shown in manifest and figures."""
+    class_names: tuple[str, ...]
+    """Name of each class, at least two."""
+    train: TextTable
+    """Texts that clients share."""
+    test: TextTable
+    """Common test set, seen by no client."""
+    digest: str
+    """SHA-256 over all texts, labels and domains, in order."""
+
+
+def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
+    """Read the texts that a scenario asks for.
+
+    Parameters
+    ----------
+    config
+        Source and caps. ``partition`` and ``test_fraction`` are not read here.
+    cache_dir
+        Folder for harvested texts; the user's cache folder when ``None``.
+
+    Raises
+    ------
+    fl.problems.DataError
+        One line that says what is wrong with the source.
+    """
+    # Each source is imported when it is used: pandas and datasets take seconds to import.
+    if isinstance(config, DocstringsData):
+        from fl.data.docstrings import load_docstrings  # noqa: PLC0415
+
+        parts = load_docstrings(cache_dir=cache_dir)
+    elif isinstance(config, FilesData):
+        from fl.data.files import load_files  # noqa: PLC0415
+
+        parts = load_files(config)
+    else:
+        from fl.data.hub import load_hub  # noqa: PLC0415
+
+        parts = load_hub(config)
+    name, class_names, train, test = parts
+    train = _cap(train, config.max_train_texts)
+    test = _cap(test, config.max_test_texts)
+    return build_corpus(name=name, class_names=class_names, train=train, test=test)
+
+
+def build_corpus(
+    *, name: str, class_names: Sequence[str], train: TextTable, test: TextTable
+) -> Corpus:
+    """Check two tables that share their classes, and join them to a corpus with its digest."""
+    for split, table in (("training", train), ("test", test)):
+        if len(table) == 0:
+            msg = f"data: {name} has no {split} text"
+            raise DataError(msg)
+    present = np.unique(train.labels)
+    if len(present) < 2:
+        only = class_names[int(present[0])]
+        msg = f"data: {name} needs at least 2 classes among its training texts, got only {only!r}"
+        raise DataError(msg)
+    digest = _digest(class_names, train, test)
+    return Corpus(name=name, class_names=tuple(class_names), train=train, test=test, digest=digest)
+
+
+def text_hash(text: str) -> int:
+    """Give 64 bits that depend on the text alone: the same on every machine and in every order."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _cap(table: TextTable, most: int | None) -> TextTable:
+    """Keep the ``most`` texts of smallest hash: a sample that no seed and no order changes."""
+    if most is None or most >= len(table):
+        return table
+    hashes = np.array([text_hash(text) for text in table.texts], dtype=np.uint64)
+    rows = np.sort(np.argsort(hashes, kind="stable")[:most])
+    return TextTable(
+        texts=tuple(table.texts[row] for row in rows),
+        labels=table.labels[rows],
+        domains=None if table.domains is None else table.domains[rows],
+        domain_names=table.domain_names,
+    )
+
+
+def _digest(class_names: Sequence[str], train: TextTable, test: TextTable) -> str:
+    digest = hashlib.sha256("\x1f".join(class_names).encode())
+    for table in (train, test):
+        digest.update("\x1f".join(table.domain_names).encode())
+        digest.update(np.asarray(table.labels, dtype="<i8").tobytes())
+        if table.domains is not None:
+            digest.update(np.asarray(table.domains, dtype="<i8").tobytes())
+        for text in table.texts:
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            digest.update(b"\x1e")
+    return digest.hexdigest()

@@ -1,0 +1,261 @@
+"""One pretrained encoder in memory, with a linear classification head.
+
+Choices, the same for every architecture: float32; every dropout probability 0, so that a training
+job is a function of its inputs alone; attention in its plain ("eager") form, whose matrix products
+PyTorch's FLOP counter sees (on a CPU it does not count the fused kernel).
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from logging import ERROR as LOG_ERRORS_ONLY
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Float, Int
+from torch import nn
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+)
+from transformers.utils import logging
+
+from fl.models.config import ModelConfig
+from fl.models.registry import find_model
+from fl.problems import ModelError
+
+HEAD_INIT_STD = 0.02
+"""Standard deviation of the head's first weights, as BERT initialises its own layers."""
+
+HUB_TIMEOUT_S = 10.0
+"""Longest wait for the hub to say that it knows a model."""
+OFFSET_POSITION_TYPES = frozenset({"roberta", "xlm-roberta", "camembert"})
+"""Model types that count positions from their padding token's id plus one."""
+
+
+class TextClassifier(nn.Module):
+    """Encoder, pooling over the text's tokens, linear head; no dropout anywhere."""
+
+    def __init__(
+        self,
+        encoder: transformers.PreTrainedModel,
+        *,
+        num_classes: int,
+        hidden_size: int,
+        pooling: str,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(hidden_size, num_classes)
+        self.pooling = pooling
+
+    def features(
+        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
+    ) -> Float[torch.Tensor, "text hidden"]:
+        """Pool the encoder's last hidden states over the tokens whose mask is 1."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return pool(hidden, attention_mask, pooling=self.pooling)
+
+    def forward(
+        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
+    ) -> Float[torch.Tensor, "text class"]:
+        """Give the class scores (logits) of a batch of padded texts."""
+        return self.head(self.features(input_ids, attention_mask))
+
+
+def pool(
+    hidden: Float[torch.Tensor, "text token hidden"],
+    attention_mask: Int[torch.Tensor, "text token"],
+    *,
+    pooling: str,
+) -> Float[torch.Tensor, "text hidden"]:
+    """Reduce token vectors to one vector a text; padding (mask 0) never counts."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A loaded model with all that training and payloads need to know of it."""
+
+    name: str
+    """Name in the scenario."""
+    module: TextClassifier
+    """Network in float32 and evaluation mode; ``module.head`` is the classification head."""
+    tokenizer: transformers.PreTrainedTokenizerBase
+    """Fast tokenizer of the same folder."""
+    digest: str
+    """SHA-256 over configuration, tokenizer and pretrained weights; the head is not part of it."""
+    hidden_size: int
+    """Width of the token vectors."""
+    max_tokens: int
+    """Longest text in tokens."""
+    pad_token_id: int
+    """Token that fills short texts; its mask is 0, so its value never matters."""
+
+
+def load_backbone(config: ModelConfig, *, num_classes: int, rng: np.random.Generator) -> Backbone:
+    """Load a pretrained encoder and put a fresh head on it.
+
+    Parameters
+    ----------
+    config
+        Which model, how it is pooled, how long texts may be.
+    num_classes
+        Outputs of the head, at least 2.
+    rng
+        Addressed generator that the head's first weights are drawn from.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        One line: neither a folder nor reachable, no safetensors, not a text encoder, or a
+        setting that this architecture cannot follow.
+    """
+    if num_classes < 2:
+        msg = f"num_classes: must be at least 2, got {num_classes}"
+        raise ValueError(msg)
+    place = find_model(config.name)
+    encoder, tokenizer = _load_pretrained(place, name=config.name)
+    _check_fit(config, encoder.config)
+    hidden_size = int(encoder.config.hidden_size)
+    module = TextClassifier(
+        encoder, num_classes=num_classes, hidden_size=hidden_size, pooling=config.pooling
+    )
+    init_head(module, rng)
+    module.eval()
+    return Backbone(
+        name=config.name,
+        module=module,
+        tokenizer=tokenizer,
+        digest=_digest(encoder, tokenizer),
+        hidden_size=hidden_size,
+        max_tokens=config.max_tokens,
+        pad_token_id=_pad_token_id(tokenizer),
+    )
+
+
+def init_head(module: TextClassifier, rng: np.random.Generator) -> None:
+    """Draw the head's weights anew: normal with standard deviation 0.02, bias 0."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63 - 1)))
+    with torch.no_grad():
+        module.head.weight.normal_(0.0, HEAD_INIT_STD, generator=generator)
+        module.head.bias.zero_()
+
+
+def _load_pretrained(
+    place: str, *, name: str
+) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+    is_folder = Path(place).is_dir()
+    if not is_folder:
+        _check_reachable(place, name=name)
+    with _quiet_transformers():
+        try:
+            settings = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
+            _switch_dropout_off(settings)
+            encoder = transformers.AutoModel.from_pretrained(
+                place,
+                config=settings,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(_explain(name, error, is_folder=is_folder)) from None
+    if not getattr(tokenizer, "is_fast", False):
+        msg = f"model.name: {name!r} has no fast tokenizer (tokenizer.json)"
+        raise ModelError(msg)
+    # The pooler feeds sentence-pair pretraining only: unused weights would count as trainable.
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    return encoder, tokenizer
+
+
+def _check_reachable(hub_id: str, *, name: str) -> None:
+    """Fail at once where the hub cannot serve this model, instead of after minutes of retries."""
+    try:
+        if huggingface_hub.try_to_load_from_cache(hub_id, "config.json") is None:
+            huggingface_hub.HfApi().model_info(hub_id, timeout=HUB_TIMEOUT_S)
+    except Exception as error:
+        raise ModelError(_explain(name, error, is_folder=False)) from None
+
+
+def _explain(name: str, error: Exception, *, is_folder: bool) -> str:
+    """Say in one line why a model did not load."""
+    reason = " ".join(str(error).split())
+    reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
+    if is_folder:
+        return f"model.name: folder {name!r} cannot be loaded as a safetensors model: {reason}"
+    return (
+        f"model.name: {name!r} is neither a folder nor reachable on the hub; "
+        f"give a folder, or a built-in name ({reason})"
+    )
+
+
+def _switch_dropout_off(settings: transformers.PretrainedConfig) -> None:
+    for key, value in settings.to_dict().items():
+        if isinstance(value, float) and ("dropout" in key or "layerdrop" in key):
+            setattr(settings, key, 0.0)
+
+
+def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig) -> None:
+    """Refuse what this architecture cannot do."""
+    if getattr(settings, "is_encoder_decoder", False) or not hasattr(settings, "hidden_size"):
+        msg = (
+            f"model.name: {config.name!r} is a {settings.model_type} model; "
+            "an encoder or a decoder of text is needed, not a pair of both"
+        )
+        raise ModelError(msg)
+    is_causal = type(settings) in MODEL_FOR_CAUSAL_LM_MAPPING
+    if config.pooling == "cls" and is_causal and type(settings) not in MODEL_FOR_MASKED_LM_MAPPING:
+        msg = (
+            f"model.pooling: cls reads the first token, which sees no other in a causal model "
+            f"({settings.model_type}); use mean"
+        )
+        raise ModelError(msg)
+    longest = getattr(settings, "max_position_embeddings", None)
+    if longest is not None and settings.model_type in OFFSET_POSITION_TYPES:
+        longest -= settings.pad_token_id + 1
+    if longest is not None and config.max_tokens > longest:
+        msg = (
+            f"model.max_tokens: must be at most {longest}, the positions of {config.name!r}, "
+            f"got {config.max_tokens}"
+        )
+        raise ModelError(msg)
+
+
+def _pad_token_id(tokenizer: transformers.PreTrainedTokenizerBase) -> int:
+    """Give the padding token; any token serves where the tokenizer has none, its mask is 0."""
+    return 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+
+
+def _digest(encoder: nn.Module, tokenizer: transformers.PreTrainedTokenizerBase) -> str:
+    digest = hashlib.sha256()
+    digest.update(type(encoder).__name__.encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    for key, tensor in sorted(encoder.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep progress bars and advice of the library off the user's screen while loading."""
+    level, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(LOG_ERRORS_ONLY)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,18 @@
+"""Settings of the model that is fine-tuned."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, MinLen
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A pretrained encoder with a classification head."""
+
+    name: Annotated[str, MinLen(1)]
+    """Built-in name (``tiny-encoder``, ``minilm``), folder with a model, or hub id."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """What the head reads: the mean over the text's tokens, or its first token."""
+    max_tokens: Annotated[int, Ge(4)] = 64
+    """Longest text in tokens, special tokens included; longer ones are cut."""

