@@ -1,0 +1,114 @@
+"""What a scheduler sees of a cell, and what it answers: the whole scheduling interface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+SUM_TOLERANCE = 1e-9
+"""How far a column of shares may exceed 1 (rounding of a sum of a thousand terms)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """The active transfers of one direction in one cell, now; at least one transfer.
+
+    ``transfer`` is the axis of active transfers, ``group`` that of resource-block groups (groups of
+    equal width that together are the band). Arrays are read-only by convention.
+    """
+
+    now_s: float
+    """Simulated time."""
+    client_id: Int[np.ndarray, " transfer"]
+    """Who sends or receives."""
+    remaining_bits: Float[np.ndarray, " transfer"]
+    """What is left to deliver, > 0."""
+    requested_at_s: Float[np.ndarray, " transfer"]
+    """When the transfer was asked for."""
+    deadline_at_s: Float[np.ndarray, " transfer"]
+    """When it ends undelivered; inf when it has no deadline."""
+    group_rate_bps: Float[np.ndarray, "transfer group"]
+    """Rate of a transfer in each group, were the group its own at the power density it uses now."""
+    average_rate_bps: Float[np.ndarray, " transfer"]
+    """Exponentially averaged served rate, > 0."""
+    rate_bps: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
+    """Total rate that each transfer would get with that fraction of the band, in [0, 1].
+
+    Power-limited, hence concave: twice the band is at most twice the rate.
+    """
+    power_w: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
+    """Power radiated for each transfer at that fraction of the band (downlink: the site's)."""
+
+
+class Scheduler(Protocol):
+    """Divides a cell's band among its active transfers; a plain class with this one method.
+
+    It is asked again at every arrival, departure, handover and channel tick, so it may look at the
+    present only. State of its own is allowed but must not depend on anything drawn at random.
+    """
+
+    def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
+        """Give the share of each group that each transfer gets, in [0, 1], columns sum to <= 1."""
+
+
+def check_shares(
+    shares: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
+) -> Float[np.ndarray, "transfer group"]:
+    """Give the shares as float64 after checking shape, range and column sums.
+
+    Parameters
+    ----------
+    shares
+        What a scheduler answered.
+    view
+        What it was asked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not that of ``view.group_rate_bps``, a share is not in [0, 1] (NaN
+        included), or a column sums to more than 1.
+    """
+    checked = np.asarray(shares, dtype=np.float64)
+    if checked.shape != view.group_rate_bps.shape:
+        msg = (
+            f"scheduler {name}: shares must have shape {view.group_rate_bps.shape} "
+            f"(transfer, group), got {checked.shape}"
+        )
+        raise ValueError(msg)
+    if not np.all((checked >= 0) & (checked <= 1 + SUM_TOLERANCE)):
+        msg = (
+            f"scheduler {name}: shares must be in [0, 1], got {checked.min()} to {checked.max()} "
+            f"at {view.now_s} s"
+        )
+        raise ValueError(msg)
+    sums = checked.sum(axis=0)
+    if np.any(sums > 1 + SUM_TOLERANCE):
+        msg = (
+            f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
+            f"in group {int(sums.argmax())} at {view.now_s} s"
+        )
+        raise ValueError(msg)
+    return checked
+
+
+def same_in_every_group(
+    fraction: Float[np.ndarray, " transfer"], view: CellView
+) -> Float[np.ndarray, "transfer group"]:
+    """Spread one fraction of the band a transfer evenly over all groups."""
+    return np.repeat(fraction[:, np.newaxis], view.group_rate_bps.shape[1], axis=1)
+
+
+def split_ties(winner: np.ndarray) -> Float[np.ndarray, "transfer group"]:
+    """Divide each group equally among the transfers marked True in its column.
+
+    Parameters
+    ----------
+    winner
+        Boolean, shape (transfer, group), at least one True in every column.
+    """
+    return winner / winner.sum(axis=0, keepdims=True)
