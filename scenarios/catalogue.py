@@ -1,0 +1,79 @@
+"""What a scenario can name, with one line each: the answers of ``airtune list``."""
+
+import inspect
+from collections.abc import Callable
+
+Entry = dict[str, str]
+
+
+def _methods() -> list[Entry]:
+    from fl.methods import METHODS  # noqa: PLC0415 -- each list loads only what it lists
+
+    return [{"name": name, "summary": entry.summary} for name, entry in METHODS.items()]
+
+
+def _policies() -> list[Entry]:
+    from fl.policies import POLICIES  # noqa: PLC0415
+
+    return [{"name": name, "summary": entry.summary} for name, entry in POLICIES.items()]
+
+
+def _schedulers() -> list[Entry]:
+    from netsim.schedulers import SCHEDULERS  # noqa: PLC0415
+
+    return [{"name": name, "summary": _first_line(kind)} for name, kind in SCHEDULERS.items()]
+
+
+def _models() -> list[Entry]:
+    from fl.models.registry import BUILT_IN  # noqa: PLC0415
+
+    built_in = [{"name": name, "summary": entry[0]} for name, entry in BUILT_IN.items()]
+    return [*built_in, {"name": "<folder or hub id>", "summary": "any encoder with safetensors"}]
+
+
+def _datasets() -> list[Entry]:
+    from fl.data.config import DocstringsData, FilesData, HubData  # noqa: PLC0415
+
+    sources = (DocstringsData, FilesData, HubData)
+    return [{"name": kind.source, "summary": _first_line(kind)} for kind in sources]
+
+
+def _devices() -> list[Entry]:
+    from fl.devices import DEVICES  # noqa: PLC0415
+
+    return [
+        {
+            "name": name,
+            "summary": (
+                f"{device.summary}: {device.sustained_flop_per_s / 1e9:g} GFLOP/s sustained, "
+                f"{device.compute_w:g} W, {device.memory_bytes / 2**30:g} GiB"
+            ),
+        }
+        for name, device in DEVICES.items()
+    ]
+
+
+def _scenarios() -> list[Entry]:
+    from scenarios.load import LIBRARY, library  # noqa: PLC0415
+
+    entries = []
+    for name in library():
+        first = (LIBRARY / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+        entries.append({"name": name, "summary": first.lstrip("# ")})
+    return entries
+
+
+def _first_line(thing: type) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+CATALOGUES: dict[str, Callable[[], list[Entry]]] = {
+    "methods": _methods,
+    "policies": _policies,
+    "schedulers": _schedulers,
+    "models": _models,
+    "datasets": _datasets,
+    "devices": _devices,
+    "scenarios": _scenarios,
+}
+"""What can be listed, and how."""

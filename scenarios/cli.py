@@ -1,0 +1,240 @@
+"""The command ``airtune``: run, validate, list, report, compare.
+
+Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from scenarios.errors import RunFailedError, ScenarioError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ScenarioError as error:
+        _complain(error.problems, as_json=options.json)
+        return BAD_INPUT
+    except RunFailedError as error:
+        _complain([str(error)], as_json=options.json)
+        return FAILED
+    except KeyboardInterrupt:
+        _complain(["interrupted: finished rounds are on disk"], as_json=False)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return DONE
+
+
+def _run(options: argparse.Namespace) -> int:
+    from scenarios.load import load, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
+    from scenarios.progress import Bars, Silent  # noqa: PLC0415
+    from scenarios.run import run  # noqa: PLC0415
+
+    overrides = list(options.set)
+    if options.seeds:
+        overrides.append(f"seeds=[{options.seeds}]")
+    scenario = load(options.file, overrides)
+    settings: dict[str, Any] = {
+        "out": options.out,
+        "jobs": options.jobs,
+        "overwrite": options.overwrite,
+    }
+    if options.json:
+        result = run(scenario, reporter=Silent(), **settings)
+    else:
+        with Bars(len(scenario.seeds) * len(variants(scenario))) as bars:
+            result = run(scenario, reporter=bars, **settings)
+    if result.status == "interrupted":
+        _complain([f"interrupted: the finished rounds are in {result.folder}"], as_json=False)
+        return INTERRUPTED
+    for failure in result.failures:
+        _complain([failure], as_json=False)
+    if not result.num_done:
+        return FAILED
+    _present(result.folder, as_json=options.json, host_other_fraction=result.host_other_fraction)
+    return FAILED if result.failures else DONE
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from scenarios.load import load, variants  # noqa: PLC0415
+    from scenarios.prepare import check  # noqa: PLC0415
+
+    scenario = load(options.file, options.set)
+    check(scenario)
+    names = [variant.name for variant in variants(scenario)]
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "name": scenario.name,
+                    "is_valid": True,
+                    "variants": names,
+                    "seeds": list(scenario.seeds),
+                }
+            )
+        )
+    else:
+        print(
+            f"{scenario.name}: valid; {len(names)} variants x {len(scenario.seeds)} seeds: {', '.join(names)}"
+        )
+    return DONE
+
+
+def _list(options: argparse.Namespace) -> int:
+    from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
+
+    entries = CATALOGUES[options.what]()
+    if options.json:
+        print(json.dumps(entries, indent=2))
+    else:
+        width = max(len(entry["name"]) for entry in entries)
+        for entry in entries:
+            print(f"{entry['name']:{width}}  {entry['summary']}")
+    return DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    _present(Path(options.folder), as_json=options.json)
+    return DONE
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from analysis.compare import compare  # noqa: PLC0415
+    from analysis.load import ResultError, load_results  # noqa: PLC0415
+
+    metric, _, value = options.target.partition("=")
+    try:
+        target = float(value)
+    except ValueError:
+        raise ScenarioError(
+            [f"--target {options.target}: must have the form METRIC=NUMBER"]
+        ) from None
+    try:
+        table = compare(load_results(Path(options.folder)), metric=metric, target=target)
+    except ResultError as error:
+        raise ScenarioError([str(error)]) from None
+    print(table.to_json(orient="records") if options.json else table.to_string(index=False))
+    return DONE
+
+
+def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
+    """Write figures and tables of a result folder and show the summary."""
+    from analysis.load import ResultError, load_results  # noqa: PLC0415
+    from analysis.report import write_report  # noqa: PLC0415
+    from analysis.tables import rich_table, summary_table  # noqa: PLC0415
+
+    try:
+        report = write_report(folder)
+        summary = summary_table(load_results(folder))
+    except ResultError as error:
+        raise ScenarioError([str(error)]) from None
+    if as_json:
+        answer = {
+            "folder": str(folder),
+            "report": str(report.index),
+            "figures": [str(path) for path in report.figures],
+            "summary": json.loads(summary.to_json(orient="records")),
+            "host_other_fraction": host_other_fraction,
+        }
+        print(json.dumps(answer, indent=2))
+        return
+    Console().print(rich_table(summary))
+    if host_other_fraction is not None:
+        print(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
+    print(f"figures: {folder / 'figures'}")
+    print(f"report:  {report.index}")
+
+
+def _complain(lines: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"errors": list(lines)}))
+    for line in lines:
+        print(f"airtune: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="airtune",
+        description="Federated fine-tuning over a simulated cellular network, in seconds and joules.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    verb = _verb(verbs, "run", _run, "run a scenario; write rows, tables and figures")
+    _takes_file(verb)
+    verb.add_argument(
+        "--seeds", metavar="N,N", help="seeds instead of those in the file, for example 1,2,3"
+    )
+    verb.add_argument(
+        "--out", default="out", metavar="DIR", help="where the result folder goes (default: out)"
+    )
+    verb.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)"
+    )
+    verb.add_argument(
+        "--overwrite", action="store_true", help="replace the result folder of an earlier run"
+    )
+
+    _takes_file(
+        _verb(verbs, "validate", _validate, "check a scenario, its data and its model; run nothing")
+    )
+
+    verb = _verb(verbs, "list", _list, "list what a scenario can name")
+    from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
+
+    verb.add_argument("what", choices=list(CATALOGUES))
+
+    verb = _verb(verbs, "report", _report, "write tables and figures of a result folder again")
+    verb.add_argument("folder", metavar="DIR")
+
+    verb = _verb(verbs, "compare", _compare, "compare variants at a target, paired by seed")
+    verb.add_argument("folder", metavar="DIR")
+    verb.add_argument(
+        "--target", required=True, metavar="METRIC=VALUE", help="for example accuracy=0.8"
+    )
+    return parser
+
+
+def _verb(
+    verbs: Any, name: str, command: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    verb.set_defaults(command=command)
+    verb.add_argument("--json", action="store_true", help="answer with JSON on standard output")
+    return verb
+
+
+def _takes_file(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "file", metavar="FILE", help="scenario file, or the name of one in the library"
+    )
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY.KEY=VALUE",
+        help="replace or add a key; may be repeated",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"must be a whole number >= 1, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What a person sees while runs go on: one bar a run with simulated time, joules and accuracy."""
+
+import sys
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgress:
+    """How far one run is."""
+
+    variant: str
+    seed: int
+    round: int
+    num_rounds: int
+    simulated_s: float
+    energy_j: float
+    metric: str | None
+    value: float | None
+
+
+class Reporter(Protocol):
+    """Told of every finished round and of every finished run."""
+
+    def advance(self, progress: RunProgress) -> None:
+        """One more round of a run is over."""
+
+    def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
+        """A run is over."""
+
+
+class Silent:
+    """Reports nothing: for use from Python and for ``--json``."""
+
+    def advance(self, progress: RunProgress) -> None:
+        """Say nothing."""
+
+    def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
+        """Say nothing."""
+
+
+class Bars:
+    """Bars on a terminal, one line a finished run elsewhere; both on standard error."""
+
+    def __init__(self, num_runs: int) -> None:
+        self._console = Console(file=sys.stderr)
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[tuple[str, int], TaskID] = {}
+        self._last: dict[tuple[str, int], RunProgress] = {}
+        self._all = self._progress.add_task("all runs", total=num_runs, state="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, progress: RunProgress) -> None:
+        """Move the bar of a run."""
+        key = (progress.variant, progress.seed)
+        self._last[key] = progress
+        if key not in self._tasks:
+            name = f"{progress.variant} seed {progress.seed}"
+            self._tasks[key] = self._progress.add_task(name, total=progress.num_rounds, state="")
+        self._progress.update(self._tasks[key], completed=progress.round, state=_state(progress))
+
+    def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
+        """Close the bar of a run; without a terminal, print its line."""
+        key = (variant, seed)
+        if key in self._tasks:
+            task = self._tasks[key]
+            self._progress.update(task, total=self._last[key].round)
+        self._progress.advance(self._all)
+        if not self._console.is_terminal:
+            state = _state(self._last[key]) if key in self._last else ""
+            self._console.print(
+                f"{variant} seed {seed}: {status} in {host_s:.1f} s of host time; {state}",
+                highlight=False,
+            )
+
+
+def _state(progress: RunProgress) -> str:
+    text = f"{progress.simulated_s:8.1f} s simulated {progress.energy_j:9.1f} J"
+    if progress.value is not None:
+        text += f"  {progress.metric} {progress.value:.3f}"
+    return text

@@ -1,0 +1,57 @@
+"""Every rule across sections, gathered from the packages that own them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import fl.data.config
+import fl.devices
+import fl.server.config
+import fl.training.config
+import netsim.config
+from scenarios.schema import Scenario
+
+
+class BrokenRule(Protocol):
+    """The shape that both worlds give a problem."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Place in the scenario."""
+
+    @property
+    def message(self) -> str:
+        """Rule, value found, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    path: tuple[str, ...]
+    message: str
+
+
+def find_problems(scenario: Scenario) -> list[BrokenRule]:
+    """Find every broken rule that needs more than one key to be seen; nothing is loaded.
+
+    Parameters
+    ----------
+    scenario
+        One variant: a scenario with one method and no matrix.
+    """
+    num_clients = scenario.clients.num_clients
+    found: list[BrokenRule] = [
+        *_seeds(scenario.seeds),
+        *netsim.config.find_problems(scenario.world, scenario.radio),
+        *fl.devices.find_problems(scenario.clients),
+        *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
+        *fl.training.config.find_problems(scenario.training),
+        *fl.server.config.find_problems(
+            scenario.server, num_clients=num_clients, methods=scenario.methods
+        ),
+    ]
+    return found
+
+
+def _seeds(seeds: Sequence[int]) -> list[BrokenRule]:
+    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    return [_Rule(("seeds",), f"must differ, got {seed} more than once") for seed in repeated]

@@ -1,0 +1,161 @@
+"""From a scenario to a result folder: every variant under every seed, on one process or several."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scenarios.load import Variant, variants
+from scenarios.prepare import check
+from scenarios.progress import Reporter, RunProgress, Silent
+from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
+from scenarios.schema import Scenario, to_data
+from scenarios.single import RunTask, run_single
+from scenarios.workers import Message, run_tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    """What a study left behind."""
+
+    folder: Path
+    status: str
+    """``done``, ``failed`` (at least one run) or ``interrupted``."""
+    num_done: int
+    failures: tuple[str, ...]
+    """One line for every run that failed; the manifest holds its traceback."""
+    host_other_fraction: float | None
+    """Share of the host time of all finished runs that was neither training nor evaluation."""
+
+
+def run(
+    scenario: Scenario,
+    *,
+    out: str | Path = "out",
+    jobs: int = 1,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> StudyResult:
+    """Run a study and write its rows and manifest to ``<out>/<name>/``.
+
+    Data, model and every rule are checked before the folder is made: bad input leaves nothing.
+
+    Parameters
+    ----------
+    scenario
+        From :func:`scenarios.load.load`, or built in Python.
+    out
+        Where the result folder goes.
+    jobs
+        Runs at a time, at least 1; it changes no row.
+    overwrite
+        Replace the result folder of an earlier run.
+    reporter
+        Told of every round; nothing is shown when it is None.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario cannot be run, or the folder exists and may not be replaced.
+    RunFailedError
+        If a worker process died.
+    """
+    reporter = reporter or Silent()
+    cells = variants(scenario)
+    data_facts = check(scenario)
+    folder = Path(out) / scenario.name
+    make_result_folder(folder, overwrite=overwrite)
+    write_scenario(folder / "scenario.yaml", to_data(scenario))
+    study = _Study(folder, scenario, cells, data_facts, reporter)
+    study.save("running")
+    try:
+        run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
+    except KeyboardInterrupt:
+        return study.close("interrupted")
+    except BaseException:
+        study.close("failed")
+        raise
+    return study.close("failed" if study.failures else "done")
+
+
+class _Study:
+    """The manifest while runs go on: it hears what they say and is saved at every end of a run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        scenario: Scenario,
+        cells: list[Variant],
+        data_facts: dict[str, Any],
+        reporter: Reporter,
+    ) -> None:
+        self.folder = folder
+        self.failures: list[str] = []
+        self.tasks = [
+            RunTask(variant=cell, seed=seed, folder=folder / cell.name / f"seed{seed}")
+            for seed in scenario.seeds
+            for cell in cells
+        ]
+        self._reporter = reporter
+        self._started_s = time.perf_counter()
+        self._runs: list[dict[str, Any]] = [
+            {"variant": task.variant.name, "seed": task.seed, "status": "waiting"}
+            for task in self.tasks
+        ]
+        self._head = {
+            "name": scenario.name,
+            "seeds": list(scenario.seeds),
+            "variants": [
+                {"name": cell.name, "label": cell.label, "method": cell.method, "knobs": cell.knobs}
+                for cell in cells
+            ],
+            "targets": dict(scenario.server.targets),
+            "target_split": scenario.server.target_split,
+            "model": scenario.model.name,
+            "cost_label": None,
+            "data": data_facts,
+            **provenance(),
+        }
+
+    def hear(self, message: Message) -> None:
+        """Take in one message of a run."""
+        task, entry = self.tasks[message.index], self._runs[message.index]
+        if isinstance(message.content, RunProgress):
+            entry["status"] = "running"
+            self._reporter.advance(message.content)
+            return
+        if message.kind == "failure":
+            entry.update(status="failed", error=message.content)
+            last = message.content.strip().splitlines()[-1]
+            self.failures.append(f"{task.variant.name} seed {task.seed}: failed: {last}")
+        else:
+            entry.update(status="done", **message.content)
+        self._reporter.finish(
+            task.variant.name, task.seed, entry["status"], entry.get("host_total_s", 0.0)
+        )
+        self.save("running")
+
+    def save(self, status: str) -> None:
+        """Replace the manifest."""
+        host_s = time.perf_counter() - self._started_s
+        write_manifest(
+            self.folder,
+            {**self._head, "status": status, "host_total_s": round(host_s, 3), "runs": self._runs},
+        )
+
+    def close(self, status: str) -> StudyResult:
+        """Write the last manifest; runs that had begun and did not end carry the study's status."""
+        for entry in self._runs:
+            if entry["status"] == "running":
+                entry["status"] = status
+        self.save(status)
+        done = [entry for entry in self._runs if entry["status"] == "done"]
+        total_s = sum(entry["host_total_s"] for entry in done)
+        learning_s = sum(entry["host_train_s"] + entry["host_eval_s"] for entry in done)
+        return StudyResult(
+            folder=self.folder,
+            status=status,
+            num_done=len(done),
+            failures=tuple(self.failures),
+            host_other_fraction=1 - learning_s / total_s if total_s else None,
+        )

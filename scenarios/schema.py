@@ -1,0 +1,83 @@
+"""The schema of a scenario file: one frozen dataclass, checked strictly once, at this edge.
+
+The sections are defined where they are used (``netsim``, ``fl``); this module only joins them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from annotated_types import Ge, MinLen
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fl.data.config import DataConfig
+from fl.devices import ClientsConfig
+from fl.methods import MethodConfig
+from fl.models.config import ModelConfig
+from fl.server.config import ServerConfig
+from fl.training.config import TrainingConfig
+from netsim.config import RadioConfig, WorldConfig
+from scenarios.document import Document
+from scenarios.errors import ScenarioError
+from scenarios.messages import explain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Everything that defines a study; nothing else may influence its rows."""
+
+    __pydantic_config__ = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    name: Annotated[str, MinLen(1)]
+    """Name of the study and of its result folder."""
+    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)]
+    """Replications: each seed is one world, in which every variant runs."""
+    world: WorldConfig
+    """Sites, propagation, mobility."""
+    radio: RadioConfig
+    """Spectrum, scheduling, power."""
+    clients: ClientsConfig
+    """How many clients, and what they compute with."""
+    data: DataConfig
+    """Texts and how clients share them."""
+    model: ModelConfig
+    """Backbone that is fine-tuned."""
+    training: TrainingConfig
+    """Local training of one job."""
+    server: ServerConfig
+    """Rounds, policy, targets."""
+    methods: Annotated[tuple[MethodConfig, ...], MinLen(1)]
+    """Methods that are compared."""
+    matrix: dict[str, Annotated[list[Any], MinLen(1)]] = field(default_factory=dict)
+    """Knobs by dotted key, each with the values to try; variants are all combinations."""
+
+
+_ADAPTER: TypeAdapter[Scenario] = TypeAdapter(Scenario)
+
+
+def validate(document: Document) -> Scenario:
+    """Build a scenario from plain data.
+
+    Raises
+    ------
+    ScenarioError
+        With one line for every problem: where, which rule, which value, what would be right.
+    """
+    try:
+        return _ADAPTER.validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        raise ScenarioError(explain(error.errors(), document, Scenario)) from None
+
+
+def to_data(scenario: Scenario) -> dict[str, Any]:
+    """Give the resolved scenario as plain data, every key present; ``validate`` reads it back."""
+    data: Mapping[str, Any] = _ADAPTER.dump_python(scenario, mode="json")
+    return dict(data)
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON schema of a scenario file, for editors."""
+    return _ADAPTER.json_schema()

@@ -1,0 +1,122 @@
+"""Tasks on several processes: what they say arrives as it happens, a dead process is noticed.
+
+The same task gives the same rows in any process, so the number of workers never shows in a result.
+"""
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from scenarios.errors import RunFailedError
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing said of task ``index``."""
+
+    index: int
+    kind: str
+    """``event`` while it goes on; ``result`` or ``failure`` (text of the traceback) at its end."""
+    content: Any
+
+
+Emit = Callable[[object], None]
+Task = Callable[[Any, Emit], object]
+
+
+def run_tasks(
+    task: Task, arguments: Sequence[Any], *, num_workers: int, on_message: Callable[[Message], None]
+) -> None:
+    """Run ``task(argument, emit)`` for every argument and report what happens, live.
+
+    With one worker the tasks run in this process, in order. Otherwise every free worker process takes
+    the next one. An exception of a task is a ``failure`` message and the others go on; an exception
+    here (an interrupt, say) ends the processes.
+
+    Raises
+    ------
+    RunFailedError
+        If a worker process dies without a word (killed, or out of memory).
+    """
+    if num_workers == 1 or len(arguments) == 1:
+        for index, argument in enumerate(arguments):
+            _attempt(task, index, argument, on_message)
+    else:
+        _run_apart(task, arguments, min(num_workers, len(arguments)), on_message)
+
+
+def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
+    try:
+        result = task(argument, lambda event: say(Message(index, "event", event)))
+    except Exception:  # noqa: BLE001 -- whatever a run breaks on belongs in the manifest
+        say(Message(index, "failure", traceback.format_exc()))
+    else:
+        say(Message(index, "result", result))
+
+
+def _run_apart(
+    task: Task, arguments: Sequence[Any], num_workers: int, on_message: Callable[[Message], None]
+) -> None:
+    # spawn: a forked child would inherit the state of numerical thread pools
+    context = multiprocessing.get_context("spawn")
+    processes: dict[Connection, BaseProcess] = {}
+    waiting = list(enumerate(arguments))[::-1]
+    running: dict[Connection, int] = {}
+    try:
+        for _ in range(num_workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            processes[ours] = process
+            _hand_out(ours, waiting, running)
+        while running:
+            for connection in wait(list(running)):
+                message = _receive(connection, processes, running)  # type: ignore[arg-type]
+                on_message(message)
+                if message.kind != "event":
+                    del running[connection]  # type: ignore[arg-type]
+                    _hand_out(connection, waiting, running)  # type: ignore[arg-type]
+    finally:
+        for connection, process in processes.items():
+            connection.close()
+            process.terminate()
+            process.join()
+
+
+def _hand_out(
+    connection: Connection, waiting: list[tuple[int, Any]], running: dict[Connection, int]
+) -> None:
+    if waiting:
+        index, argument = waiting.pop()
+        connection.send((index, argument))
+        running[connection] = index
+
+
+def _receive(
+    connection: Connection, processes: dict[Connection, BaseProcess], running: dict[Connection, int]
+) -> Message:
+    try:
+        message: Message = connection.recv()
+    except EOFError:
+        process = processes[connection]
+        process.join()
+        msg = f"worker process of task {running[connection]} died (exit code {process.exitcode}); is memory short?"
+        raise RunFailedError(msg) from None
+    return message
+
+
+def _serve(task: Task, connection: Connection) -> None:
+    # an interrupt at the keyboard reaches the whole process group; the parent decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            index, argument = connection.recv()
+        except EOFError:
+            return
+        _attempt(task, index, argument, connection.send)

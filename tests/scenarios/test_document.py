@@ -1,0 +1,78 @@
+import pytest
+
+from scenarios.document import override, parse_document, read_document
+from scenarios.errors import ScenarioError
+
+
+def test_numbers_and_text_follow_yaml_1_2():
+    data = parse_document("a: 20e6\nb: 1e-3\nc: no\nd: -80\n", source="s").data
+    assert data == {"a": 20e6, "b": 1e-3, "c": "no", "d": -80}
+
+
+def test_every_key_knows_its_line():
+    document = parse_document("a: 1\nb:\n  c: [1, {d: 2}]\n", source="s.yaml")
+    assert document.place(("b", "c")) == "s.yaml:3"
+    assert document.place(("b", "c", 1, "d")) == "s.yaml:3"
+    assert document.place(("b", "missing")) == "s.yaml:2"
+
+
+def test_all_repeated_keys_are_named_with_both_lines():
+    with pytest.raises(ScenarioError) as caught:
+        parse_document("a: 1\nb: {c: 1, c: 2}\na: 3\n", source="s.yaml")
+    assert caught.value.problems == (
+        "s.yaml:2: b.c: key stands twice, first in line 2",
+        "s.yaml:3: a: key stands twice, first in line 1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1\nb: 2", "s:2: not valid YAML"),
+        ("- 1\n- 2\n", "mapping of keys to values, got list"),
+        ("", "got nothing"),
+        ("a: b: c", "s:1: not valid YAML"),
+        ("a: *nowhere", "not valid YAML"),
+    ],
+)
+def test_what_is_not_a_mapping_is_one_clear_line(text, words):
+    with pytest.raises(ScenarioError) as caught:
+        parse_document(text, source="s")
+    (line,) = caught.value.problems
+    assert words in line
+    assert "\n" not in line
+
+
+def test_missing_file_is_one_clear_line(tmp_path):
+    with pytest.raises(ScenarioError, match="No such file") as caught:
+        read_document(tmp_path / "absent.yaml")
+    assert len(caught.value.problems) == 1
+
+
+def test_overrides_replace_add_and_index():
+    document = parse_document("a: {b: 1}\nm: [{r: 1}, {r: 2}]\n", source="s")
+    changed = override(document, ["a.b=2e6", "a.c=[1, 2]", "m.1.r=5", "x.y=text"])
+    assert changed.data == {
+        "a": {"b": 2e6, "c": [1, 2]},
+        "m": [{"r": 1}, {"r": 5}],
+        "x": {"y": "text"},
+    }
+    assert changed.place(("a", "b")) == "--set a.b=2e6"
+    assert document.data["a"] == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("a", "KEY.KEY=VALUE"),
+        ("=1", "KEY.KEY=VALUE"),
+        ("a.b.c=1", "has no key 'c'"),
+        ("m.7=1", "items are 0 to 0"),
+        ("a.b=[1", "not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_named(assignment, words):
+    document = parse_document("a: {b: 1}\nm: [1]\n", source="s")
+    with pytest.raises(ScenarioError, match="--set") as caught:
+        override(document, [assignment])
+    assert words in str(caught.value)
