@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from netsim.site_energy import SiteClass
+
 
 @dataclass(frozen=True, kw_only=True)
 class FddDuplex:
@@ -137,12 +139,20 @@ class EnergyConfig:
 
     watt_per_pu: Annotated[float, Gt(0)] = 3e-3
     """Watts of one relative power unit of TR 38.840; 3 mW makes 2.1 W at 23 dBm."""
-    inactivity_tail_s: Annotated[float, Ge(0)] = 0.1
-    """Time [s] that a client stays awake after its last transfer before it sleeps."""
-    site_class: Literal["macro", "rrh", "micro", "pico", "femto"] | None = None
-    """Row of the EARTH table; ``None`` is the environment's (macro, micro, macro, pico)."""
-    site_sleep: bool = False
-    """Whether a cell without any transfer sleeps instead of idling at zero load."""
+    amplifier_efficiency: Annotated[float, Gt(0), Le(1)] | None = None
+    """Radiated over drawn power of the amplifier; ``None`` keeps the slope of TR 38.840."""
+    inactivity_s: Annotated[float, Ge(0)] = 0.1
+    """After its last data a client listens to every control slot this long [s]."""
+    drx_cycle_s: Annotated[float, Gt(0)] = 0.32
+    """Period of connected-mode DRX after that [s]."""
+    drx_on_s: Annotated[float, Gt(0)] = 0.01
+    """Time awake in each DRX period [s]."""
+    release_s: Annotated[float, Ge(0)] = 10.0
+    """From the last data to the release of the connection [s]; nothing is drawn after it."""
+    site_class: SiteClass | None = None
+    """Row of the EARTH table; ``None`` is the environment's (macro, micro, macro or pico)."""
+    site_sleep_after_s: Annotated[float, Ge(0)] | None = None
+    """A site without traffic this long sleeps until the next [s]; ``None`` is never."""
 
 
 @dataclass(frozen=True, kw_only=True)

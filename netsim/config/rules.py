@@ -6,9 +6,10 @@ stands here. Every broken rule is reported, not only the first.
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from math import isfinite
+from math import hypot, isfinite
 from pathlib import Path
 
+from netsim import environment, resource_grid, site_energy
 from netsim.config import standard
 from netsim.config.radio import (
     A3Handover,
@@ -28,6 +29,7 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.problems import Problem
+from netsim.units import dbm_to_w
 
 SCHEDULERS = (
     "round_robin",
@@ -61,7 +63,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *_layout_problems(world),
         *_mobility_problems(world),
         *_propagation_problems(world),
-        *_grid_problems(radio),
+        *_grid_problems(world, radio),
         *_radio_problems(radio),
         *_effect_problems(world, radio),
         *_outage_problems(world, radio),
@@ -137,34 +139,24 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
     if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
         yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
     if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
+        _, limit_m = environment.MODEL_RANGES[world.environment].distance_2d_m
         for index, (x_m, y_m) in enumerate(mobility.positions_m):
-            if max(abs(x_m), abs(y_m)) > MAX_EXTENT_M[world.environment]:
+            if hypot(x_m, y_m) > limit_m:
                 yield _problem(
                     f"world.mobility.positions_m.{index}",
-                    f"must lie within {MAX_EXTENT_M[world.environment]:g} m of the origin, "
-                    f"where the path-loss model holds, got ({x_m:g}, {y_m:g})",
+                    f"must lie within {limit_m:g} m of the origin, where the path-loss model "
+                    f"holds, got ({x_m:g}, {y_m:g})",
                 )
 
 
-MAX_EXTENT_M = {"uma": 5e3, "umi": 5e3, "rma": 10e3, "inh": 150.0}
-"""Largest distance [m] of the path-loss models, TR 38.901 Table 7.4.1-1."""
-
-
 def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
-    limit_hz = standard.DEFAULTS[world.environment].max_carrier_hz
-    if not standard.MIN_CARRIER_HZ <= world.carrier_hz <= limit_hz:
-        yield _problem(
-            "world.carrier_hz",
-            f"must be between {standard.MIN_CARRIER_HZ:g} and {limit_hz:g} Hz in environment "
-            f"{world.environment}, got {world.carrier_hz:g}",
-        )
-    highest_m = {"rma": 10.0, "inh": 3.0}.get(world.environment, 22.5)
-    if world.ue_height_m is not None and not 1.0 <= world.ue_height_m <= highest_m:
-        yield _problem(
-            "world.ue_height_m",
-            f"must be between 1 and {highest_m:g} m in environment {world.environment}, "
-            f"got {world.ue_height_m:g}",
-        )
+    yield from environment.find_problems(
+        world.environment,
+        carrier_hz=world.carrier_hz,
+        bs_height_m=standard.site_height_m(world),
+        ue_height_m=standard.ue_height_m(world),
+        path=("world",),
+    )
     if world.indoor_fraction + world.car_fraction > 1:
         yield _problem(
             "world.car_fraction",
@@ -186,13 +178,29 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
         yield _problem("world.penetration", "rma has the low-loss model only, got high")
 
 
-def _grid_problems(radio: RadioConfig) -> Iterator[Problem]:
-    from netsim.resource_grid import num_resource_blocks  # noqa: PLC0415
-
-    try:
-        num_resource_blocks(radio.bandwidth_hz, radio.subcarrier_spacing_hz)
-    except ValueError as error:
-        yield _problem("radio.bandwidth_hz", str(error).removeprefix("bandwidth_hz: "))
+def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    yield from resource_grid.find_problems(
+        radio.bandwidth_hz,
+        radio.subcarrier_spacing_hz,
+        band=resource_grid.frequency_range(world.carrier_hz),
+        path=("radio",),
+    )
+    yield from site_energy.find_problems(
+        standard.site_class(world, radio),
+        cell_power_w=dbm_to_w(standard.site_power_dbm(world, radio)),
+        path=("radio", "energy", "site_class"),
+    )
+    energy = radio.energy
+    if energy.drx_on_s > energy.drx_cycle_s:
+        yield _problem(
+            "radio.energy.drx_on_s",
+            f"must be <= drx_cycle_s {energy.drx_cycle_s:g}, got {energy.drx_on_s:g}",
+        )
+    if energy.release_s < energy.inactivity_s:
+        yield _problem(
+            "radio.energy.release_s",
+            f"must be >= inactivity_s {energy.inactivity_s:g}, got {energy.release_s:g}",
+        )
 
 
 def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
