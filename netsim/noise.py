@@ -31,7 +31,7 @@ def noise_power_w(
     Examples
     --------
     >>> from netsim.units import w_to_dbm
-    >>> float(w_to_dbm(noise_power_w(12 * 30e3, noise_figure_db=0.0)).round(3))
+    >>> round(w_to_dbm(noise_power_w(12 * 30e3, noise_figure_db=0.0)), 3)
     -118.437
     """
     bandwidth = np.asarray(bandwidth_hz, dtype=float)

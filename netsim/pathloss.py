@@ -91,7 +91,12 @@ def path_loss_db(
     """
     check_carrier(environment, carrier_hz)
     link = _link(
-        environment, distance_2d_m, carrier_hz, bs_height_m, ue_height_m, effective_env_height_m
+        environment,
+        distance_2d_m,
+        carrier_hz=carrier_hz,
+        bs_height_m=bs_height_m,
+        ue_height_m=ue_height_m,
+        effective_env_height_m=effective_env_height_m,
     )
     los_db = _LOS[environment](link)
     nlos_db = np.maximum(los_db, _NLOS[environment](link))
@@ -171,6 +176,7 @@ def uma_environment_height_m(
 def _link(
     environment: EnvironmentName,
     distance_2d_m: npt.ArrayLike,
+    *,
     carrier_hz: float,
     bs_height_m: npt.ArrayLike,
     ue_height_m: npt.ArrayLike,

@@ -1,0 +1,262 @@
+"""Small-scale fading as a pure function of time.
+
+A link's channel is a sum of waves drawn once from the stream (seed, FADING, link). Its gain at any
+instant needs no history, so events may ask in any order and two variants see the same channel.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Complex, Float, Int
+
+from netsim.streams import Purpose, stream
+from netsim.units import db_to_linear
+
+LOS_DOPPLER_FRACTION = 0.7
+"""Doppler of the direct path over the largest one, TR 38.901 clause 7.7.2 (recollected)."""
+
+MAX_CACHED_COEFFICIENTS = 50_000_000
+"""Wave coefficients kept at once (400 MB); beyond, all are dropped and drawn again when asked."""
+
+_CHUNK_ELEMENTS = 2_000_000
+"""Waves evaluated at once: 16 MB of doubles."""
+
+
+class Fading(Protocol):
+    """Channel power of links, relative to their mean."""
+
+    def power_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Float[np.ndarray, "link group"]:
+        """Give power gains with mean 1.
+
+        Parameters
+        ----------
+        link_id
+            Ids of the links, each >= 0; the id addresses the channel.
+        doppler_hz
+            Largest Doppler frequency of each link [Hz], >= 0; 0 freezes the channel. When it
+            changes, the gain jumps to another independent-looking value of the same channel.
+        at_s
+            Simulated time [s], one for all or one a link. Block fading quantises it, see
+            :func:`block_start_s`.
+        offset_hz
+            Centre frequency of each resource-block group relative to the carrier [Hz].
+        """
+        ...
+
+
+def block_start_s(at_s: npt.ArrayLike, *, block_s: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+    """Give the start [s] of the fading block that holds an instant; 0 if blocks never end."""
+    instant, length = np.broadcast_arrays(
+        np.asarray(at_s, dtype=float), np.asarray(block_s, dtype=float)
+    )
+    finite = np.where(np.isfinite(length), length, 1.0)
+    return np.where(np.isfinite(length), np.floor(instant / finite) * finite, 0.0)
+
+
+class WaveBank:
+    """Waves of links, drawn when first asked for: angles and phases, by (link, tap, wave).
+
+    Parameters
+    ----------
+    seed
+        Root seed of the run.
+    num_taps
+        Independently fading taps of a link, >= 1.
+    num_waves
+        Waves of a tap, >= 16: with fewer the gain is visibly not Rayleigh.
+
+    Notes
+    -----
+    Angles of arrival are uniform, one in each of ``num_waves`` equal sectors, so that a single
+    link already shows the Jakes correlation; over links it is exact. Every wave has the same
+    power: the average over time is 1 for each link, not only over links. E|h|^4 is 2 - 1/N.
+    """
+
+    def __init__(self, seed: int, *, num_taps: int, num_waves: int) -> None:
+        if num_waves < 16:
+            msg = f"num_waves: must be >= 16, got {num_waves}"
+            raise ValueError(msg)
+        self._seed = seed
+        self._shape = (num_taps, num_waves)
+        self._row_of: dict[int, int] = {}
+        self._cosine = np.empty((0, *self._shape))
+        self._phase_rad = np.empty((0, *self._shape))
+        self._direct_rad = np.empty(0)
+
+    def complex_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+    ) -> Complex[np.ndarray, "link tap"]:
+        """Give the unit-power Rayleigh gain of every tap."""
+        rows = self._rows(link_id)
+        cycles_rad = 2 * np.pi * doppler_hz * np.asarray(at_s, dtype=float)
+        num_taps, num_waves = self._shape
+        gain = np.empty((len(rows), num_taps), dtype=complex)
+        step = max(1, _CHUNK_ELEMENTS // (num_taps * num_waves))
+        for first in range(0, len(rows), step):
+            part = slice(first, first + step)
+            angle_rad = cycles_rad[part, None, None] * self._cosine[rows[part]]
+            angle_rad += self._phase_rad[rows[part]]
+            gain[part].real = np.cos(angle_rad).sum(axis=-1)
+            gain[part].imag = np.sin(angle_rad).sum(axis=-1)
+        return gain / np.sqrt(num_waves)
+
+    def direct_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+    ) -> Complex[np.ndarray, " link"]:
+        """Give the unit-power gain of the direct path, a turning phasor."""
+        rows = self._rows(link_id)
+        turned_rad = 2 * np.pi * LOS_DOPPLER_FRACTION * doppler_hz * np.asarray(at_s, dtype=float)
+        return np.exp(1j * (turned_rad + self._direct_rad[rows]))
+
+    def _rows(self, link_id: Int[np.ndarray, " link"]) -> Int[np.ndarray, " link"]:
+        wanted = link_id.tolist()
+        missing = [link for link in dict.fromkeys(wanted) if link not in self._row_of]
+        if missing:
+            self._draw(missing, keep=dict.fromkeys(wanted))
+        return np.array([self._row_of[link] for link in wanted], dtype=np.intp)
+
+    def _draw(self, missing: list[int], *, keep: dict[int, None]) -> None:
+        """Draw the waves of links; drop what nobody asked for now if there are too many."""
+        num_waves = self._shape[0] * self._shape[1]
+        if 2 * num_waves * (len(self._row_of) + len(missing)) > MAX_CACHED_COEFFICIENTS:
+            self._row_of = {}
+            missing = list(keep)
+        used = len(self._row_of)
+        self._reserve(used + len(missing), used=used)
+        for row, link in enumerate(missing, start=used):
+            rng = stream(self._seed, Purpose.FADING, link)
+            sector = np.arange(self._shape[1]) + rng.random(self._shape)
+            self._cosine[row] = np.cos(2 * np.pi * sector / self._shape[1])
+            self._phase_rad[row] = rng.uniform(0.0, 2 * np.pi, self._shape)
+            self._direct_rad[row] = rng.uniform(0.0, 2 * np.pi)
+            self._row_of[link] = row
+
+    def _reserve(self, num_rows: int, *, used: int) -> None:
+        """Make room for rows; capacity doubles, so drawing one link at a time stays linear."""
+        if num_rows <= len(self._direct_rad):
+            return
+        capacity = max(num_rows, 2 * used)
+        for name, shape in (("_cosine", self._shape), ("_phase_rad", self._shape)):
+            grown = np.empty((capacity, *shape))
+            grown[:used] = getattr(self, name)[:used]
+            setattr(self, name, grown)
+        direct_rad = np.empty(capacity)
+        direct_rad[:used] = self._direct_rad[:used]
+        self._direct_rad = direct_rad
+
+
+class NoFading:
+    """A channel that stays at its mean."""
+
+    def power_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Float[np.ndarray, "link group"]:
+        """Give ones."""
+        return np.ones((len(link_id), len(offset_hz)))
+
+
+class Rayleigh:
+    """Flat fading without a direct path: the same gain in every group.
+
+    Parameters
+    ----------
+    seed
+        Root seed of the run.
+    num_waves
+        Waves of a link, >= 16.
+    """
+
+    def __init__(self, seed: int, *, num_waves: int = 32) -> None:
+        self._bank = WaveBank(seed, num_taps=1, num_waves=num_waves)
+
+    def complex_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+    ) -> Complex[np.ndarray, " link"]:
+        """Give the complex gain, mean power 1."""
+        return self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
+
+    def power_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Float[np.ndarray, "link group"]:
+        """Give power gains with mean 1, see :meth:`Fading.power_gain`."""
+        gain = self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
+        return _flat(gain, len(offset_hz))
+
+
+class Rician:
+    """Flat fading with a direct path ``K`` times as strong as the scattered ones.
+
+    Parameters
+    ----------
+    seed
+        Root seed of the run.
+    k_factor_db
+        Power of the direct path over that of all others [dB].
+    num_waves
+        Scattered waves of a link, >= 16.
+    """
+
+    def __init__(self, seed: int, *, k_factor_db: float, num_waves: int = 32) -> None:
+        self._bank = WaveBank(seed, num_taps=1, num_waves=num_waves)
+        ratio = db_to_linear(k_factor_db)
+        self._direct = np.sqrt(ratio / (ratio + 1))
+        self._scattered = np.sqrt(1 / (ratio + 1))
+
+    def complex_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+    ) -> Complex[np.ndarray, " link"]:
+        """Give the complex gain, mean power 1."""
+        waves = self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
+        direct = self._bank.direct_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
+        return self._direct * direct + self._scattered * waves
+
+    def power_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: npt.ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Float[np.ndarray, "link group"]:
+        """Give power gains with mean 1, see :meth:`Fading.power_gain`."""
+        gain = self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
+        return _flat(gain, len(offset_hz))
+
+
+def _flat(gain: Complex[np.ndarray, " link"], num_groups: int) -> Float[np.ndarray, "link group"]:
+    power = gain.real**2 + gain.imag**2
+    return np.repeat(power[:, None], num_groups, axis=1)

@@ -1,0 +1,169 @@
+"""From SINR to rate: the MCS a converged link adaptation picks, and what it delivers."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netsim.block_error import MAX_CODE_BLOCK_BITS, code_block_error, transport_block_error
+from netsim.effective_sinr import effective_sinr_linear
+from netsim.harq import MAX_TRANSMISSIONS, chase_combining
+from netsim.mcs import McsTableNumber, mcs_table
+
+GRID_LOWEST_DB = -20.0
+GRID_HIGHEST_DB = 45.0
+GRID_STEP_DB = 0.05
+
+
+class RateTable:
+    """Goodput, MCS and transmissions as functions of SINR, tabulated once at 0.05 dB.
+
+    At every SINR the MCS is, among those whose first transmission meets the target error rate, the
+    one with the largest ``SE (1 - BLER)``; below the reach of all, MCS 0. Its goodput counts chase
+    combining: ``SE (1 - residual) / E[transmissions]``.
+
+    Parameters
+    ----------
+    mcs_table_number
+        1 (up to 64QAM) or 2 (up to 256QAM).
+    target_block_error
+        Largest error rate of a first transmission, in (0, 1); 0.1 is usual.
+    code_block_bits
+        Information bits of a code block, 24 to 8448.
+    num_code_blocks
+        Code blocks of a transport block, >= 1: all must be right.
+    max_transmissions
+        Transmissions of a block at most, >= 1.
+
+    Notes
+    -----
+    This stands for link adaptation that has converged, with SINR known: no CQI delay, no
+    quantisation. "Highest MCS that meets the target" is not used: the efficiency of table 1 falls
+    from MCS 16 to 17. Goodput never falls with SINR, even so.
+
+    References
+    ----------
+    3GPP TS 38.214 clause 5.1.3.1 (tables); the choice of MCS and the goodput form are ours.
+
+    Examples
+    --------
+    >>> table = RateTable(mcs_table_number=1)
+    >>> table.mcs_index(np.array([0.001, 1.0, 1000.0])).tolist()
+    [0, 5, 28]
+    """
+
+    def __init__(
+        self,
+        *,
+        mcs_table_number: McsTableNumber = 1,
+        target_block_error: float = 0.1,
+        code_block_bits: int = MAX_CODE_BLOCK_BITS,
+        num_code_blocks: int = 1,
+        max_transmissions: int = MAX_TRANSMISSIONS,
+    ) -> None:
+        if not 0 < target_block_error < 1:
+            msg = f"target_block_error: must be > 0 and < 1, got {target_block_error}"
+            raise ValueError(msg)
+        self.mcs = mcs_table(mcs_table_number)
+        self.target_block_error = target_block_error
+        self.code_block_bits = code_block_bits
+        self.num_code_blocks = num_code_blocks
+        num_points = round((GRID_HIGHEST_DB - GRID_LOWEST_DB) / GRID_STEP_DB) + 1
+        self.grid_db = GRID_LOWEST_DB + GRID_STEP_DB * np.arange(num_points)
+        grid = 10.0 ** (self.grid_db / 10)
+        outcome = chase_combining(
+            lambda sinr: self.block_error(sinr, np.arange(len(self.mcs))[:, None]),
+            np.broadcast_to(grid, (len(self.mcs), num_points)),
+            max_transmissions=max_transmissions,
+        )
+        goodput = self.mcs.spectral_efficiency[:, None] * (
+            (1 - outcome.residual_error) / outcome.mean_transmissions
+        )
+        first_error = self.block_error(grid, np.arange(len(self.mcs))[:, None])
+        promised = self.mcs.spectral_efficiency[:, None] * (1 - first_error)
+        meets = first_error <= target_block_error
+        self.threshold_linear = np.where(meets.any(axis=1), grid[meets.argmax(axis=1)], np.inf)
+        """Smallest SINR of the grid at which each MCS meets the target; infinite if none."""
+        allowed = np.where(meets, promised, -1.0)
+        allowed[0] = np.maximum(allowed[0], 0.0)  # the most robust MCS is always allowed
+        self._best = allowed.argmax(axis=0)
+        self._by_mcs = goodput
+        self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
+        self._transmissions = np.take_along_axis(
+            outcome.mean_transmissions, self._best[None], axis=0
+        )[0]
+
+    def block_error(
+        self, sinr_linear: Float[np.ndarray, "..."], mcs_index: Int[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give the error rate of a transport block sent once with an MCS; arguments broadcast."""
+        rate = code_block_error(
+            sinr_linear,
+            num_info_bits=self.code_block_bits,
+            spectral_efficiency=self.mcs.spectral_efficiency[mcs_index],
+            modulation_order=self.mcs.modulation_order[mcs_index],
+        )
+        return transport_block_error(rate, num_code_blocks=self.num_code_blocks)
+
+    def spectral_efficiency(
+        self, sinr_linear: Float[np.ndarray, "*link"]
+    ) -> Float[np.ndarray, "*link"]:
+        """Give goodput in bits per resource element; retransmissions and losses are counted.
+
+        Between grid points it is linear in dB; below the grid 0, above it its last value.
+        """
+        return self._read(self._goodput, sinr_linear, below=0.0)
+
+    def mean_transmissions(
+        self, sinr_linear: Float[np.ndarray, "*link"]
+    ) -> Float[np.ndarray, "*link"]:
+        """Give the expected number of transmissions of a block."""
+        return self._read(self._transmissions, sinr_linear, below=float(self._transmissions[0]))
+
+    def mcs_index(self, sinr_linear: Float[np.ndarray, "*link"]) -> Int[np.ndarray, "*link"]:
+        """Give the index of the MCS in use, that of the grid point at or below the SINR."""
+        place = np.clip(self._place(sinr_linear), 0, len(self.grid_db) - 1)
+        return self._best[place.astype(np.intp)]
+
+    def selective_spectral_efficiency(
+        self,
+        sinr_linear: Float[np.ndarray, "*link group"],
+        *,
+        weight: Float[np.ndarray, "... group"] | None = None,
+    ) -> Float[np.ndarray, "*link"]:
+        """Give goodput in bits per resource element over groups of unequal SINR.
+
+        Each MCS sees the effective SINR of its own EESM parameter; the one that promises most at
+        the target error rate is used.
+
+        Parameters
+        ----------
+        sinr_linear
+            SINR of every resource-block group.
+        weight
+            Share of the block in each group, see
+            :func:`netsim.effective_sinr.effective_sinr_linear`.
+        """
+        best = np.zeros(sinr_linear.shape[:-1])
+        for index, beta in enumerate(self.mcs.eesm_beta):
+            flat = effective_sinr_linear(sinr_linear, beta=beta, weight=weight)
+            delivered = self._read(self._by_mcs[index], flat, below=0.0)
+            is_allowed = flat >= self.threshold_linear[index]
+            best = np.maximum(best, delivered if index == 0 else np.where(is_allowed, delivered, 0))
+        return best
+
+    def _place(self, sinr_linear: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
+        """Position on the grid in steps; far below it for a SINR of 0."""
+        sinr_db = 10.0 * np.log10(np.maximum(sinr_linear, np.finfo(float).tiny))
+        return np.asarray((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)
+
+    def _read(
+        self,
+        column: Float[np.ndarray, " grid"],
+        sinr_linear: Float[np.ndarray, "*link"],
+        *,
+        below: float,
+    ) -> Float[np.ndarray, "*link"]:
+        place = self._place(sinr_linear)
+        inside = np.clip(place, 0, len(column) - 1)
+        low = np.minimum(inside.astype(np.intp), len(column) - 2)
+        value = column[low] + (inside - low) * (column[low + 1] - column[low])
+        return np.where(place < 0, below, value)
