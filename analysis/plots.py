@@ -1,0 +1,331 @@
+"""Drawing: each function puts one data frame on one Axes, reads and writes no file."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from analysis.stats import is_better_low
+from analysis.style import INK, MUTED, PAPER, LineStyle
+from analysis.units import DisplayUnit, axis_label, display_unit, with_interval
+
+_LOG_FROM = 30.0
+"""Ratio between the ends of the shortest and the longest curve from which the axis is logarithmic."""
+
+
+def draw_curves(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    styles: Mapping[str, LineStyle],
+    metric: str,
+    target: float | None = None,
+) -> None:
+    """Draw mean curves with their bands against one cost.
+
+    A variant that never pays this cost (it sends nothing) is a horizontal line at its final value.
+
+    Parameters
+    ----------
+    frame
+        As :func:`analysis.series.curve_frame` gives it.
+    ax
+        Where to draw.
+    column
+        Cost column of the frame.
+    styles
+        Style of each variant.
+    metric
+        Name on the y axis.
+    target
+        Drawn as a dashed line, named beside the axes.
+    """
+    unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
+    ends = frame.groupby("variant", sort=False)[column].max()
+    paying = ends[ends > 0.0]
+    is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= _LOG_FROM
+    if is_log:
+        ax.set_xscale("log")
+    for variant, rows in frame.groupby("variant", sort=False):
+        style = styles[str(variant)]
+        if ends[variant] <= 0.0:
+            _draw_level(rows, ax, style)
+            continue
+        for series, line in rows.groupby("series", sort=False):
+            shown = line[line[column] > 0.0] if is_log else line
+            if series == "mean":
+                _draw_mean(shown, ax, column=column, unit=unit, style=style)
+            else:
+                x = shown[column] / unit.scale
+                ax.step(x, shown["mean"], where="post", color=style.colour, lw=0.6, alpha=0.7)
+    if not is_log:
+        ax.set_xlim(left=0.0)
+    _limit_values(frame, ax, target)
+    if target is not None:
+        draw_target(ax, metric, target)
+    ax.set_xlabel(axis_label(column, unit=unit.symbol))
+    ax.set_ylabel(metric.replace("_", " "))
+
+
+def _draw_mean(
+    rows: pd.DataFrame, ax: Axes, *, column: str, unit: DisplayUnit, style: LineStyle
+) -> None:
+    x = rows[column].to_numpy(dtype=np.float64) / unit.scale
+    mean = rows["mean"].to_numpy(dtype=np.float64)
+    half = rows["half_width"].to_numpy(dtype=np.float64)
+    if np.isfinite(half).any():
+        ax.fill_between(
+            x, mean - half, mean + half, step="post", color=style.colour, alpha=0.15, lw=0
+        )
+    ax.step(
+        x,
+        mean,
+        where="post",
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        markevery=max(1, math.ceil(len(x) / 7)),
+        markeredgewidth=0,
+    )
+
+
+def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle) -> None:
+    last = rows.iloc[-1]
+    ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
+    ax.plot([0.0, 1.0], [last["mean"]] * 2, ls="", marker=style.marker, color=style.colour,
+            transform=ax.get_yaxis_transform(), clip_on=False, markeredgewidth=0)  # fmt: skip
+    if np.isfinite(last["half_width"]):
+        low, high = last["mean"] - last["half_width"], last["mean"] + last["half_width"]
+        ax.axhspan(low, high, color=style.colour, alpha=0.1, lw=0)
+
+
+def _limit_values(frame: pd.DataFrame, ax: Axes, target: float | None) -> None:
+    """Fit the y axis to curves and target; wide intervals of few seeds run out of the picture."""
+    values = frame["mean"].dropna().to_list() + ([] if target is None else [target])
+    if not values:
+        return
+    low, high = min(values), max(values)
+    margin = 0.07 * (high - low) or 0.05 * abs(high) or 1.0
+    ax.set_ylim(low - margin, high + margin)
+
+
+def draw_target(ax: Axes, metric: str, target: float) -> None:
+    """Draw the target line; its value stands right of the axes, where no curve can be."""
+    ax.axhline(target, color=MUTED, lw=0.8, linestyle=(0, (2, 2)), zorder=1.5)
+    sign = "≤" if is_better_low(metric) else "≥"
+    ax.annotate(
+        f"{sign} {target:g}",
+        xy=(1.0, target),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        ha="left",
+        fontsize=6.5,
+        color=MUTED,
+        annotation_clip=False,
+    )
+
+
+def curve_handles(styles: Mapping[str, LineStyle], variants: Sequence[str]) -> list[Line2D]:
+    """Legend entries of these variants, in the order of the styles."""
+    return [
+        Line2D(
+            [],
+            [],
+            color=s.colour,
+            linestyle=s.dash,
+            marker=s.marker,
+            label=s.label,
+            markeredgewidth=0,
+        )  # fmt: skip
+        for name, s in styles.items()
+        if name in set(variants)
+    ]
+
+
+def remark_handle(text: str) -> Line2D:
+    """Legend entry without a line: says what is not drawn."""
+    return Line2D([], [], color="none", label=text)
+
+
+def draw_target_costs(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    rows: Sequence[tuple[str, str]],
+    styles: Mapping[str, LineStyle],
+) -> None:
+    """Draw one bar a variant and split: mean cost to target, its interval, one dot a seed.
+
+    A variant of which some seeds never got there has no bar, only the dots of those that did and
+    the count; a variant that never did says so.
+
+    Parameters
+    ----------
+    frame
+        As :func:`analysis.series.target_frame` gives it.
+    ax
+        Where to draw.
+    column
+        Cost column.
+    rows
+        (variant, split) from top to bottom.
+    styles
+        Style of each variant.
+    """
+    mine = frame[frame["cost"] == column]
+    largest = float(np.nanmax([0.0, *mine["value"].to_list()]))
+    unit = display_unit(column, largest)
+    for place, (variant, split) in enumerate(rows):
+        runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
+        if runs.empty:
+            continue
+        first, style = runs.iloc[0], styles[variant]
+        dots = runs["value"].dropna() / unit.scale
+        if first["num_reached"] == first["n"]:
+            mean, half = first["mean"] / unit.scale, first["half_width"] / unit.scale
+            ax.barh(place, mean, height=0.62, color=style.colour, alpha=0.35, lw=0)
+            if np.isfinite(half):
+                ax.errorbar(mean, place, xerr=half, color=INK, lw=0.9, capsize=2)
+        ax.plot(dots, [place] * len(dots), ls="", marker=style.marker, color=style.colour,
+                markersize=3.2, markeredgewidth=0)  # fmt: skip
+        if first["num_reached"] < first["n"]:
+            some = first["num_reached"] > 0
+            words = f"{first['num_reached']} of {first['n']} reached" if some else "not reached"
+            ax.annotate(
+                words,
+                xy=(float(dots.max()) if some else 0.0, place),
+                xytext=(5 if some else 3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=6.5,
+                color=MUTED,
+                fontstyle="italic",
+            )
+    ax.set_xlim(0.0, 1.45 * largest / unit.scale if largest > 0.0 else 1.0)
+    if largest <= 0.0:
+        ax.set_xticks([])
+    _label_rows(ax, len(rows))
+    ax.set_xlabel(axis_label(column, unit=unit.symbol))
+
+
+def _label_rows(ax: Axes, count: int) -> None:
+    ax.set_ylim(count - 0.45, -0.55)
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
+
+
+def draw_stack(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    variants: Sequence[str],
+    colours: Mapping[str, str],
+) -> list[Patch]:
+    """Draw one stacked bar a variant, its total with interval at the end.
+
+    Parameters
+    ----------
+    frame
+        Columns ``variant``, ``part``, ``mean``, ``total``, ``total_half_width``.
+    ax
+        Where to draw.
+    column
+        Column name whose words and unit go on the axis.
+    variants
+        From top to bottom.
+    colours
+        Colour of each part; others are drawn in grey shades of their own hatching.
+
+    Returns
+    -------
+    list of Patch
+        Legend entries, in stacking order.
+    """
+    largest = float(frame["total"].max()) if len(frame) else 0.0
+    unit = display_unit(column, largest)
+    handles: list[Patch] = []
+    left = dict.fromkeys(variants, 0.0)
+    for part in dict.fromkeys(frame["part"]):
+        rows = frame[frame["part"] == part].set_index("variant")["mean"]
+        widths = [float(rows.get(name, 0.0)) / unit.scale for name in variants]
+        bars: BarContainer = ax.barh(
+            range(len(variants)),
+            widths,
+            left=[left[name] for name in variants],
+            height=0.62,
+            color=colours.get(part, MUTED),
+            hatch=None if part in colours else "////",
+            edgecolor=PAPER,
+            linewidth=0.6,
+            label=part,
+        )
+        handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
+                             edgecolor=PAPER, label=part))  # fmt: skip
+        left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
+    totals = frame.drop_duplicates("variant").set_index("variant")
+    for place, name in enumerate(variants):
+        if name in totals.index:
+            total, half = totals.loc[name, ["total", "total_half_width"]] / unit.scale
+            text = with_interval(float(total), float(half))
+            ax.annotate(text, xy=(float(total), place), xytext=(4, 0), va="center",
+                        textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
+    ax.set_xlim(0.0, 1.5 * largest / unit.scale if largest > 0.0 else 1.0)
+    _label_rows(ax, len(variants))
+    ax.set_xlabel(axis_label(column, unit=unit.symbol))
+    return handles
+
+
+def draw_cdf(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    styles: Mapping[str, LineStyle],
+    column: str = "duration_s",
+    what: str = "duration",
+) -> None:
+    """Draw empirical distributions; the axis is logarithmic when durations span decades.
+
+    Parameters
+    ----------
+    frame
+        As :func:`analysis.series.cdf_frame` gives it.
+    ax
+        Where to draw.
+    styles
+        Style of each variant.
+    column
+        Column of the values.
+    what
+        Words for the x axis.
+    """
+    positive = frame.loc[frame[column] > 0.0, column]
+    is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= _LOG_FROM
+    unit = display_unit(column, float(positive.max()) if len(positive) else 0.0)
+    if is_log:
+        ax.set_xscale("log")
+    for variant, rows in frame.groupby("variant", sort=False):
+        style = styles[str(variant)]
+        x = rows[column].to_numpy(dtype=np.float64) / unit.scale
+        share = rows["share"].to_numpy(dtype=np.float64)
+        ax.step(
+            np.r_[x[:1], x],
+            np.r_[0.0, share],
+            where="post",
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            markevery=max(1, math.ceil(len(x) / 5)),
+            markeredgewidth=0,
+        )
+    ax.set_ylim(0.0, 1.02)
+    ax.set_xlabel(f"{what} [{unit.symbol}]")

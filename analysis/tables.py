@@ -1,0 +1,323 @@
+"""Tables of a study: numbers in a data frame, and the same as text for every outlet.
+
+A table keeps raw numbers (for CSV and further work) and the text of its cells (for Markdown, LaTeX,
+HTML and the terminal) side by side, so all outlets say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.table import Table as RichTable
+
+from analysis.load import Results
+from analysis.stats import (
+    COSTS,
+    Cost,
+    final_values,
+    is_better_low,
+    mean_ci,
+    target_summary,
+    to_target,
+)
+from analysis.units import axis_label, with_interval
+
+SPLITS = ("global", "personal")
+"""Order in which splits are shown."""
+
+_TOTALS = ("at_s", "energy_j", "site_energy_j", "uplink_mb")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table: ``numbers`` and ``text`` have the same rows, in the same order."""
+
+    name: str
+    """File name without ending."""
+    title: str
+    numbers: pd.DataFrame
+    """Raw values, one column a quantity, units in the names."""
+    text: pd.DataFrame
+    """Cells and heads as they are printed."""
+    notes: tuple[str, ...] = ()
+
+
+def metrics_of(results: Results) -> list[str]:
+    """Metrics of the study, those with a target first, then in the order in which they appear."""
+    seen = list(dict.fromkeys(results.evaluations["metric"]))
+    return sorted(seen, key=lambda metric: metric not in results.targets)
+
+
+def splits_of(results: Results, metric: str) -> list[str]:
+    """Splits on which any run was evaluated with this metric, ``global`` first."""
+    rows = results.evaluations[results.evaluations["metric"] == metric]
+    return [split for split in SPLITS if (rows["split"] == split).any()]
+
+
+def summary_table(results: Results) -> Table:
+    """Give the final metric and what the whole run cost, one row a variant.
+
+    Every cell is a mean over seeds with the half-width of its 95 % Student-t interval; ``n`` is the
+    number of seeds. A split on which a variant has no model stays empty.
+    """
+    final = final_values(results.used(results.evaluations))
+    final = final.assign(uplink_mb=final["uplink_bytes"] / 1e6)
+    columns: dict[str, tuple[str, pd.DataFrame, int | None]] = {}
+    for metric in metrics_of(results):
+        for split in splits_of(results, metric):
+            rows = final[(final["metric"] == metric) & (final["split"] == split)]
+            columns[f"{metric}_{split}"] = (f"{metric} {split}", _means(rows, "mean"), 3)
+            if split == "personal":
+                name = f"{metric}_{split}_worst10"
+                columns[name] = (f"{metric} worst 10 %", _means(rows, "worst10"), 3)
+    ends = final.drop_duplicates(["variant", "seed"], keep="last")
+    for total in _TOTALS:
+        columns[total] = (axis_label(total), _means(ends, total), None)
+    return _assemble(results, columns, _means(ends, "at_s")["n"])
+
+
+def _means(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    return mean_ci(rows, by="variant", value=value)
+
+
+def _assemble(
+    results: Results,
+    columns: Mapping[str, tuple[str, pd.DataFrame, int | None]],
+    counts: "pd.Series[int]",
+) -> Table:
+    numbers, text = [], []
+    for variant in results.variants:
+        if variant.name not in counts.index:
+            continue
+        n = int(counts[variant.name])
+        values: dict[str, object] = {"variant": variant.name, "n": n}
+        cells: dict[str, object] = {"variant": variant.label, "n": str(n)}
+        for name, (head, means, decimals) in columns.items():
+            mean, half = float("nan"), float("nan")
+            if variant.name in means.index:
+                mean = float(means.loc[variant.name, "mean"])
+                half = float(means.loc[variant.name, "half_width"])
+            values |= {f"{name}_mean": mean, f"{name}_half_width": half}
+            cells[head] = with_interval(mean, half, decimals=decimals)
+        numbers.append(values)
+        text.append(cells)
+    return Table(
+        name="summary",
+        title="Final metrics and total costs",
+        numbers=pd.DataFrame(numbers),
+        text=pd.DataFrame(text),
+        notes=(
+            interval_note(min(row["n"] for row in numbers)),
+            "Client energy is radio and computing of all clients; site energy stands apart.",
+            *_label_note(results),
+        ),
+    )
+
+
+def interval_note(smallest_n: int) -> str:
+    """Sentence that says what the intervals of a table or figure are."""
+    if smallest_n < 2:
+        return "Mean over n seeds ± 95 % Student-t half-width; one seed has no interval."
+    return "Mean over n seeds ± 95 % Student-t half-width."
+
+
+def _label_note(results: Results) -> tuple[str, ...]:
+    return (f"Costs as: {results.cost_label}.",) if results.cost_label else ()
+
+
+def target_name(metric: str, target: float) -> str:
+    """Write a target as people do: ``accuracy ≥ 0.8``."""
+    return f"{metric} {'≤' if is_better_low(metric) else '≥'} {target:g}"
+
+
+def target_table(results: Results, *, metric: str, target: float) -> Table:
+    """Give the cost at which each variant first met a target, one row a variant and split.
+
+    ``reached`` counts the seeds that got there. Only when all did is a mean given; otherwise the
+    cell holds the range of those that did, or ``not reached``.
+    """
+    used = results.used(results.evaluations)
+    numbers: list[dict[str, object]] = []
+    text: list[dict[str, object]] = []
+    for split in splits_of(results, metric):
+        reached = to_target(used, metric=metric, split=split, target=target)
+        tables = {key: target_summary(reached, column=cost.column) for key, cost in COSTS.items()}
+        for variant in results.variants:
+            if variant.name in tables["seconds"].index:
+                rows = {key: table.loc[variant.name] for key, table in tables.items()}
+                numbers.append(_target_numbers(variant.name, split, rows))
+                text.append(_target_text(variant.label, split, rows))
+    return Table(
+        name=f"to_{metric}_{target:g}",
+        title=f"Cost to {target_name(metric, target)}",
+        numbers=pd.DataFrame(numbers),
+        text=pd.DataFrame(text),
+        notes=(
+            "First evaluation that meets the target, over the seeds counted in “reached”. "
+            "A mean ± 95 % half-width is given only where every seed got there.",
+            *_label_note(results),
+        ),
+    )
+
+
+def _target_numbers(
+    variant: str, split: str, rows: Mapping[str, "pd.Series[float]"]
+) -> dict[str, object]:
+    first = rows["seconds"]
+    values: dict[str, object] = {
+        "variant": variant,
+        "split": split,
+        "num_reached": int(first["num_reached"]),
+        "n": int(first["n"]),
+    }
+    for key, row in rows.items():
+        for part in ("mean", "half_width", "low", "high"):
+            values[f"{COSTS[key].column}_{part}"] = float(row[part])
+    return values
+
+
+def _target_text(
+    label: str, split: str, rows: Mapping[str, "pd.Series[float]"]
+) -> dict[str, object]:
+    first = rows["seconds"]
+    cells: dict[str, object] = {
+        "variant": label,
+        "model": split,
+        "reached": f"{int(first['num_reached'])} of {int(first['n'])}",
+    }
+    for key, row in rows.items():
+        cells[axis_label(COSTS[key].column)] = target_cell(row, COSTS[key])
+    return cells
+
+
+def target_cell(row: "pd.Series[float]", cost: Cost) -> str:
+    """Text of one cost to target; ``row`` as :func:`analysis.stats.target_summary` gives it."""
+    if row["num_reached"] == 0:
+        return "not reached"
+    if row["num_reached"] == row["n"]:
+        whole = cost.key == "rounds" and pd.isna(row["half_width"])
+        return with_interval(
+            float(row["mean"]), float(row["half_width"]), decimals=0 if whole else None
+        )
+    low, high = (with_interval(float(row[end]), float("nan")) for end in ("low", "high"))
+    return low if row["num_reached"] == 1 else f"{low} – {high}"
+
+
+def runs_table(results: Results) -> Table:
+    """List every run with its status, simulated time and host time."""
+    labels = results.labels
+    runs = results.runs
+    text = pd.DataFrame(
+        {
+            "variant": runs["variant"].map(labels),
+            "seed": runs["seed"].astype(str),
+            "status": runs["status"],
+            "rounds": runs["num_rounds"].astype(str),
+            "simulated time [s]": [_plain(v) for v in runs["simulated_s"]],
+            "host time [s]": [_plain(v) for v in runs["host_total_s"]],
+            "of which training [s]": [_plain(v) for v in runs["host_train_s"]],
+        }
+    )
+    return Table(
+        name="runs",
+        title="Runs",
+        numbers=runs,
+        text=text,
+        notes=("Simulated time is the network's clock; host time is this machine's.",),
+    )
+
+
+def _plain(value: float) -> str:
+    return with_interval(float(value), float("nan"))
+
+
+def to_markdown(table: Table) -> str:
+    """Write as a Markdown table: text columns left, numbers right."""
+    heads = list(table.text.columns)
+    left = _left_columns(heads)
+    lines = [
+        "| " + " | ".join(_escape_markdown(head) for head in heads) + " |",
+        "| " + " | ".join(":---" if head in left else "---:" for head in heads) + " |",
+    ]
+    for row in table.text.to_numpy():
+        lines.append("| " + " | ".join(_escape_markdown(str(cell)) for cell in row) + " |")
+    return "\n".join([*lines, "", *table.notes]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+_LEFT_HEADS = {"variant", "model", "status", "cost", "first", "second", "verdict"}
+
+
+def _left_columns(heads: Sequence[str]) -> set[str]:
+    return {head for head in heads if head in _LEFT_HEADS}
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "–": "--",
+        "−": "$-$",
+        "“": "``",
+        "”": "''",
+        "[": r"{[}",
+        "]": r"{]}",
+    }
+)
+
+
+def to_latex(table: Table) -> str:
+    r"""Write as a ``tabular`` with the rules of the package booktabs.
+
+    The notes follow as LaTeX comments, for use in the caption.
+    """
+    heads = list(table.text.columns)
+    left = _left_columns(heads)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{tabular}{" + "".join("l" if head in left else "r" for head in heads) + "}",
+        r"\toprule",
+        " & ".join(head.translate(_LATEX) for head in heads) + r" \\",
+        r"\midrule",
+    ]
+    for row in table.text.to_numpy():
+        lines.append(" & ".join(str(cell).translate(_LATEX) for cell in row) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", *(f"% {note}" for note in table.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def to_terminal(table: Table) -> RichTable:
+    """Give the table for a terminal, notes as its caption."""
+    rich = RichTable(
+        title=table.title,
+        caption="\n".join(table.notes),
+        title_justify="left",
+        caption_justify="left",
+        title_style="bold",
+    )
+    left = _left_columns(list(table.text.columns))
+    for head in table.text.columns:
+        rich.add_column(
+            _escape_rich(head), justify="left" if head in left else "right", overflow="fold"
+        )
+    for row in table.text.to_numpy():
+        rich.add_row(*(_escape_rich(str(cell)) for cell in row))
+    return rich
+
+
+def _escape_rich(text: str) -> str:
+    return text.replace("[", r"\[")
