@@ -85,9 +85,8 @@ def _validate(options: argparse.Namespace) -> int:
             )
         )
     else:
-        print(
-            f"{scenario.name}: valid; {len(names)} variants x {len(scenario.seeds)} seeds: {', '.join(names)}"
-        )
+        size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
+        print(f"{scenario.name}: valid; {size}: {', '.join(names)}")
     return DONE
 
 
@@ -111,6 +110,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from analysis.compare import compare  # noqa: PLC0415
+
     from analysis.load import ResultError, load_results  # noqa: PLC0415
 
     metric, _, value = options.target.partition("=")
@@ -130,8 +130,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
     """Write figures and tables of a result folder and show the summary."""
-    from analysis.load import ResultError, load_results  # noqa: PLC0415
     from analysis.report import write_report  # noqa: PLC0415
+
+    from analysis.load import ResultError, load_results  # noqa: PLC0415
     from analysis.tables import rich_table, summary_table  # noqa: PLC0415
 
     try:
@@ -166,7 +167,7 @@ def _complain(lines: Sequence[str], *, as_json: bool) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="airtune",
-        description="Federated fine-tuning over a simulated cellular network, in seconds and joules.",
+        description="Federated fine-tuning over a simulated cellular network.",
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -206,7 +207,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verb(
-    verbs: Any, name: str, command: Callable[[argparse.Namespace], int], text: str
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
 ) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = verbs.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}."

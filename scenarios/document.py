@@ -1,6 +1,7 @@
 """A YAML document with the line of every key, so that a problem can name its place.
 
-YAML 1.2 through ruamel.yaml: ``20e6`` is a number and ``no`` is text, which YAML 1.1 readers get wrong.
+YAML 1.2 through ruamel.yaml: ``20e6`` is a number and ``no`` is text; readers of YAML 1.1 get both
+wrong.
 """
 
 import copy
@@ -133,8 +134,8 @@ def assign(data: dict[str, Any], dotted: str, value: object) -> Path:
         is_last = depth == len(keys) - 1
         if isinstance(target, list):
             if not key.isdecimal() or int(key) >= len(target):
-                where = ".".join(map(str, path))
-                msg = f"{where} is a list of {len(target)}: its items are 0 to {len(target) - 1}, got {key!r}"
+                where, last = ".".join(map(str, path)), len(target) - 1
+                msg = f"{where} is a list: its items are 0 to {last}, got {key!r}"
                 raise ValueError(msg)
             step: str | int = int(key)
         elif isinstance(target, dict):

@@ -1,5 +1,6 @@
 """From a file to a checked scenario, and from a scenario to its variants."""
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ def load(source: str | FilePath, overrides: Sequence[str] = ()) -> Scenario:
     """
     document = override(read_document(find(source)), list(overrides))
     scenario = validate(document)
-    problems = []
+    problems: list[str] = []
     for _ in _expand(scenario, document, problems):
         pass
     if problems:
@@ -135,7 +136,7 @@ def _single(document: Document, index: int, setting: dict[str, Any]) -> Document
     """Reduce a document to one method with the knobs set."""
     data = {key: value for key, value in document.data.items() if key != "matrix"}
     data["methods"] = [document.data["methods"][index]]
-    data = {key: _copy(value) for key, value in data.items()}
+    data = copy.deepcopy(data)
     overrides = dict(document.overrides)
     for knob, value in setting.items():
         try:
@@ -159,12 +160,6 @@ def _place(document: Document, path: Path, setting: dict[str, Any]) -> str:
     return document.place(path)
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
 def _method_names(scenario: Scenario) -> list[str]:
     """Name methods by kind; those of one kind also by the fields in which they differ.
 
@@ -173,7 +168,7 @@ def _method_names(scenario: Scenario) -> list[str]:
     ScenarioError
         If two methods are the same in every field.
     """
-    names = []
+    names: list[str] = []
     for index, method in enumerate(scenario.methods):
         rivals = [other for other in scenario.methods if other.kind == method.kind]
         differing = [

@@ -56,13 +56,17 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
     """
     found = list(_wrong_tags(document.data, root, ()))
     bad_tags = [path[:-1] for path, _ in found]
+    misspelt = set(_misspelt(errors, document, root))
     for error in errors:
         place = _locate(error["loc"], document.data, root)
         if place is None or any(place[0][: len(path)] == path for path in bad_tags):
             continue
         path, owner = place
-        is_echo = error["type"] == "too_short" and any(known[: len(path)] == path for known, _ in found)
-        if not is_echo:  # a list is also called too short when its items are wrong
+        # a list is also called too short when its items are wrong, a misspelt key is also missing
+        is_echo = path in misspelt or (
+            error["type"] == "too_short" and any(known[: len(path)] == path for known, _ in found)
+        )
+        if not is_echo:
             found.append((path, _sentence(error, path, owner)))
     lines = [
         (
@@ -74,15 +78,29 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
     return list(dict.fromkeys(line for _, line in sorted(lines, key=lambda item: item[0])))
 
 
+def _misspelt(errors: Sequence[ErrorDetails], document: Document, root: type) -> Iterator[Path]:
+    """Give the paths of valid keys for which a misspelt one stands in the file."""
+    for error in errors:
+        place = _locate(error["loc"], document.data, root)
+        if place is not None and error["type"] == "unexpected_keyword_argument":
+            path, owner = place
+            close = _closest(str(path[-1]), [item.name for item in dataclasses.fields(owner)])
+            yield from ((*path[:-1], name) for name in close)
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Give ``; did you mean X?`` when something known is close, else the list of what is known."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    """Give ``did you mean X?`` when something known is close, else the list of what is known."""
+    close = _closest(word, known)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid here: {', '.join(known)}"
 
 
-def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:
+def _closest(word: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+
+
+def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0911 -- one rule a line
     kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         known = [item.name for item in dataclasses.fields(owner)]
@@ -91,7 +109,7 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:
         return f"missing; it is required ({_wanted(owner, str(path[-1]))})"
     if kind in _COMPARISONS:
         sign, name = _COMPARISONS[kind]
-        return f"must be {sign} {context[name]}, got {_show(value)}"
+        return f"must be {sign} {context[name]:g}, got {_show(value)}"
     if kind == "literal_error":
         return f"must be one of {context['expected']}, got {_show(value)}"
     if kind in _WANTED:
@@ -121,7 +139,8 @@ def _hint(kind: str, value: object) -> str:
     mantissa, _, exponent = f"{number:e}".partition("e")
     shown = f"{number:g}" if abs(int(exponent)) < 4 else f"{float(mantissa):g}e{int(exponent)}"
     has_unit = bool(match[2] or match[3])
-    return f" (write {shown}{': the unit is in the name of the key' if has_unit else ' without quotes'})"
+    why = ": the unit is in the name of the key" if has_unit else " without quotes"
+    return f" (write {shown}{why})"
 
 
 def _show(value: object) -> str:
@@ -153,10 +172,10 @@ def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path, Any] | None:
-    """Walk schema and data together; give the path in the file and the type that owns its last key.
+    """Walk schema and data together; give the path in the file and the owner of its last key.
 
-    pydantic puts the name of the branch of a union into a location; the file has no such level. None
-    for an error in a branch that the data's tag does not choose.
+    pydantic puts the name of the branch of a union into a location; the file has no such level.
+    None for an error in a branch that the data's tag does not choose.
     """
     path: list[str | int] = []
     here, owner = root, root
@@ -193,7 +212,7 @@ def _is_container(here: Any) -> bool:
 
 
 def _child(here: Any, step: str | int) -> Any:
-    """Type of a key of a dataclass, an item of a list or a value of a mapping; None if there is none."""
+    """Give the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
     bare = _bare(here)
     if dataclasses.is_dataclass(bare) and isinstance(bare, type):
         return get_type_hints(bare, include_extras=True).get(str(step))

@@ -34,10 +34,10 @@ class Reporter(Protocol):
     """Told of every finished round and of every finished run."""
 
     def advance(self, progress: RunProgress) -> None:
-        """One more round of a run is over."""
+        """Note one more finished round of a run."""
 
     def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
-        """A run is over."""
+        """Close the account of a run."""
 
 
 class Silent:

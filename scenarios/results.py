@@ -1,7 +1,7 @@
-"""The result folder: rows appended and flushed every round, and a manifest that says what made them.
+"""The result folder: rows appended and flushed every round, and a manifest of what made them.
 
-A killed run leaves readable files: a row is on disk as soon as its round is over, and the manifest is
-replaced in one step, never half written.
+A killed run leaves readable files: a row is on disk as soon as its round is over, and the manifest
+is replaced in one step, never half written.
 """
 
 import csv
@@ -78,29 +78,21 @@ class RunFolder:
 
 
 def make_result_folder(path: Path, *, overwrite: bool) -> None:
-    """Create the folder of a study; an existing one is only replaced when asked and when it is ours.
+    """Create the folder of a study; replace an existing one only when asked, and when it is ours.
 
     Raises
     ------
     ScenarioError
         If the folder exists and may not be replaced, or cannot be made.
     """
+    if path.exists() and not overwrite:
+        message = f"{path}: exists already; use --overwrite to replace it, or --out to go elsewhere"
+        raise ScenarioError([message])
     if path.exists():
-        is_ours = (path / MANIFEST).is_file()
-        if overwrite and is_ours:
-            shutil.rmtree(path)
-        elif overwrite:
-            raise ScenarioError(
-                [
-                    f"{path}: exists and holds no {MANIFEST}: not a result folder, so it is not replaced"
-                ]
-            )
-        else:
-            raise ScenarioError(
-                [
-                    f"{path}: exists already; use --overwrite to replace it, or --out for another place"
-                ]
-            )
+        if not (path / MANIFEST).is_file():
+            message = f"{path}: has no {MANIFEST}, so it is not a result folder and is not replaced"
+            raise ScenarioError([message])
+        shutil.rmtree(path)
     try:
         path.mkdir(parents=True)
     except OSError as error:
@@ -157,7 +149,7 @@ def _commit() -> dict[str, Any] | None:
 
 def _git(root: Path, *arguments: str) -> str:
     command: Sequence[str] = ("git", "-C", str(root), *arguments)
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _cell(value: object) -> object:

@@ -34,8 +34,8 @@ def run_tasks(
 ) -> None:
     """Run ``task(argument, emit)`` for every argument and report what happens, live.
 
-    With one worker the tasks run in this process, in order. Otherwise every free worker process takes
-    the next one. An exception of a task is a ``failure`` message and the others go on; an exception
+    With one worker the tasks run in this process, in order. Otherwise every free worker process
+    takes the next one. An exception of a task is a ``failure`` message and the others go on; an exception
     here (an interrupt, say) ends the processes.
 
     Raises
@@ -53,7 +53,7 @@ def run_tasks(
 def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
     try:
         result = task(argument, lambda event: say(Message(index, "event", event)))
-    except Exception:  # noqa: BLE001 -- whatever a run breaks on belongs in the manifest
+    except Exception:
         say(Message(index, "failure", traceback.format_exc()))
     else:
         say(Message(index, "result", result))
@@ -106,7 +106,8 @@ def _receive(
     except EOFError:
         process = processes[connection]
         process.join()
-        msg = f"worker process of task {running[connection]} died (exit code {process.exitcode}); is memory short?"
+        task = f"worker process of task {running[connection]}"
+        msg = f"{task} died (exit code {process.exitcode}); is memory short?"
         raise RunFailedError(msg) from None
     return message
 

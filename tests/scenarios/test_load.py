@@ -1,0 +1,117 @@
+import pytest
+
+from scenarios.document import Document
+from scenarios.errors import ScenarioError
+from scenarios.load import LIBRARY, library, load, variants
+from scenarios.schema import to_data, validate
+
+QUICKSTART = (LIBRARY / "quickstart.yaml").read_text(encoding="utf-8")
+
+
+def problems_of(tmp_path, text, overrides=()):
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        load(path, list(overrides))
+    found = [line.removeprefix(f"{tmp_path}/") for line in caught.value.problems]
+    assert all("\n" not in line for line in found)
+    return found
+
+
+def test_library_was_found():
+    assert library()
+
+
+@pytest.mark.parametrize("name", library())
+def test_every_scenario_of_the_library_is_valid(name):
+    scenario = load(name)
+    assert scenario.name == name
+    assert variants(scenario)
+
+
+@pytest.mark.parametrize("name", library())
+def test_a_resolved_scenario_reads_back_equal(name):
+    scenario = load(name)
+    assert validate(Document(data=to_data(scenario), source=name)) == scenario
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("bandwidth_hz: 20e6", "bandwith_hz: 20e6",
+         ["s.yaml:10: radio.bandwith_hz: unknown key; did you mean 'bandwidth_hz'?"]),
+        ("bandwidth_hz: 20e6", "bandwidth_hz: 20 MHz",
+         ["s.yaml:10: radio.bandwidth_hz: must be a number, got '20 MHz' (write 2e7: the unit is in the name of the key)"]),
+        ("bandwidth_hz: 20e6", "bandwidth_hz: .nan",
+         ["s.yaml:10: radio.bandwidth_hz: must be a finite number, got nan"]),
+        ("bandwidth_hz: 20e6", "bandwidth_hz: 0",
+         ["s.yaml:10: radio.bandwidth_hz: must be > 0"]),
+        ("num_clients: 12", "num_clients: true",
+         ["s.yaml:16: clients.num_clients: must be a whole number, got True"]),
+        ("kind: rayleigh", "kind: raleigh",
+         ["s.yaml:12: radio.fading.kind: unknown kind 'raleigh'; did you mean 'rayleigh'?"]),
+        ("seeds: [1, 2]", "seeds: []", ["s.yaml:3: seeds: must have at least 1 item, got 0"]),
+        ("seeds: [1, 2]", "seeds: [1, 1]", ["s.yaml:3: seeds: must differ, got 1 more than once"]),
+        ("name: quickstart\n", "name: quickstart\nname: again\n",
+         ["s.yaml:3: name: key stands twice, first in line 2"]),
+        ("num_rounds: 15, ", "", ["s.yaml:21: server.num_rounds: missing"]),
+        ("wraparound: false", "wraparound: true", ["s.yaml:6: world.layout.wraparound: has no effect"]),
+        ("{kind: random, num_clients: 6}", "{kind: random, num_clients: 60}",
+         ["s.yaml:21: server.policy.num_clients: must be <= clients.num_clients = 12, got 60"]),
+        ("laptop: 0.2", "laptop: 0.3", ["s.yaml:17: clients.devices: shares must sum to 1, got 1.1"]),
+        ("laptop: 0.2", "lapdog: 0.2", ["s.yaml:17: clients.devices.lapdog: must be one of"]),
+        ("{kind: local, rank: 8}", "{kind: fedit, rank: 8}", ["methods.1: is the same as methods.0"]),
+    ],
+)  # fmt: skip
+def test_each_fault_is_one_line_with_its_place(tmp_path, old, new, expected):
+    assert old in QUICKSTART
+    found = problems_of(tmp_path, QUICKSTART.replace(old, new, 1))
+    assert len(found) == len(expected)
+    for line, start in zip(found, expected, strict=True):
+        assert start in line
+
+
+def test_all_faults_are_reported_at_once(tmp_path):
+    text = QUICKSTART.replace("isd_m: 500", "isd_m: -500").replace("rank: 8", "rnk: 8")
+    found = problems_of(tmp_path, text)
+    assert len([line for line in found if "unknown key; did you mean 'rank'?" in line]) == 3
+    assert any("isd_m: must be > 0" in line for line in found)
+
+
+def test_an_override_is_named_as_the_place(tmp_path):
+    (line,) = problems_of(tmp_path, QUICKSTART, ["training.batch_size=none"])
+    assert (
+        line
+        == "--set training.batch_size=none: training.batch_size: must be a whole number, got 'none'"
+    )
+
+
+def test_matrix_makes_every_combination_and_names_it():
+    scenario = load("quickstart", [
+        "matrix={radio.scheduler: [round_robin, proportional_fair], training.local_steps: [2, 4]}",
+    ])  # fmt: skip
+    cells = variants(scenario)
+    assert len(cells) == 3 * 2 * 2
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert cells[0].scenario.radio.scheduler == "round_robin"
+    assert cells[0].knobs == {"radio.scheduler": "round_robin", "training.local_steps": 2}
+
+
+def test_a_wrong_knob_is_named_once(tmp_path):
+    text = QUICKSTART + "matrix:\n  radio.shceduler: [round_robin]\n"
+    (line,) = problems_of(tmp_path, text)
+    assert "s.yaml:27: radio.shceduler: unknown key; did you mean 'scheduler'?" in line
+    (line,) = problems_of(tmp_path, QUICKSTART + "matrix: {methods.0.rank: [1]}\n")
+    assert "must not be one of" in line
+
+
+def test_methods_of_one_kind_are_told_apart_by_what_differs():
+    names = [cell.name for cell in variants(load("quickstart", [
+        "methods=[{kind: fedit, rank: 4}, {kind: fedit, rank: 8}, {kind: local, rank: 8}]",
+    ]))]  # fmt: skip
+    assert names == ["fedit-rank4", "fedit-rank8", "local"]
+
+
+def test_an_unknown_scenario_name_suggests_one():
+    with pytest.raises(ScenarioError, match="did you mean 'quickstart'"):
+        load("quikstart")
