@@ -34,8 +34,8 @@ TRANSMIT_BASE_PU = TRANSMIT_AT_0_DBM_PU - TRANSMIT_SLOPE_PU_PER_W * MAX_0_DBM_W
 class UePower:
     """Drawn power of a radio in its states, and energy of its tail; all in closed form.
 
-    Reception scales with the open bandwidth by ``0.4 + 0.6 (X - 20) / 80`` (X in MHz; held at X = 20
-    below and X = 100 above, where the report gives no value). Transmission does not.
+    Reception scales with the open bandwidth by ``0.4 + 0.6 (X - 20) / 80`` (X in MHz, held at 20
+    below and 100 above, where the report gives no value). Transmission does not.
 
     Raises
     ------
