@@ -1,5 +1,6 @@
 """The figures of a study: data, drawing and caption joined; and how they are written to files."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from analysis.plots import (
     draw_curves,
     draw_stack,
     draw_target_costs,
-    remark_handle,
 )
 from analysis.series import (
     absent_variants,
@@ -114,7 +114,7 @@ def curve_picture(
     target = results.targets.get(metric)
     draw_curves(frame, ax, column=cost.column, styles=styles, metric=metric, target=target)
     ax.set_ylabel(_value_label(metric, split))
-    _legend(figure, _curve_legend(results, metric, split, [frame], styles))
+    _curve_legend(figure, results, metric=metric, split=split, frames=[frame], styles=styles)
     _mark_costs(figure, results)
     return Picture(
         name=f"{metric}_{split}_vs_{cost.key}",
@@ -141,7 +141,7 @@ def overview_picture(
         ax.set_title(f"({letter})", loc="left", fontweight="bold")
         frames.append(frame)
     _share_value_limits(list(axes.flat))
-    _legend(figure, _curve_legend(results, metric, split, frames, styles))
+    _curve_legend(figure, results, metric=metric, split=split, frames=frames, styles=styles)
     _mark_costs(figure, results)
     data = [
         frame.rename(columns={cost.column: "x"}).assign(cost=cost.column)
@@ -168,7 +168,6 @@ def target_picture(results: Results, *, metric: str, styles: dict[str, LineStyle
     shown = ("at_s", "energy_j", "uplink_mb")
     for ax, column in zip(axes, shown, strict=True):
         draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
-        ax.set_xlabel(ax.get_xlabel().replace("simulated time", "simulated time", 1))
     names = [
         f"{results.labels[v]}, {s}" if len(splits) > 1 else results.labels[v] for v, s in order
     ]
@@ -197,8 +196,10 @@ def energy_picture(results: Results) -> Picture:
     for ax, owner in zip(axes, owners, strict=True):
         rows = frame[frame["owner"] == owner]
         column = "energy_j" if owner == "client" else "site_energy_j"
-        drawn = draw_stack(rows, ax, column=column, variants=variants, colours=ACTIVITY_COLOURS)
-        handles |= {patch.get_label(): patch for patch in drawn}
+        drawn = draw_stack(
+            rows, ax, column=column, variants=variants, colours=ACTIVITY_COLOURS, room=0.45
+        )
+        handles |= {str(patch.get_label()): patch for patch in drawn}
     axes[0].set_yticks(range(len(variants)), [results.labels[v] for v in variants])
     _legend(figure, list(handles.values()))
     _mark_costs(figure, results)
@@ -218,9 +219,8 @@ def latency_picture(results: Results) -> Picture:
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
     figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
     ax = figure.subplots()
-    labelled = frame.rename(columns={"mean": "mean"})
     handles = draw_stack(
-        labelled, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS
+        frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.18
     )
     ax.set_yticks(range(len(variants)), [results.labels[v] for v in variants])
     _legend(figure, list(handles))
@@ -278,36 +278,35 @@ def _share_value_limits(axes: Sequence[object]) -> None:
 
 
 def _curve_legend(
+    figure: Figure,
     results: Results,
+    *,
     metric: str,
     split: str,
     frames: Sequence[pd.DataFrame],
     styles: dict[str, LineStyle],
-) -> list[Artist]:
+) -> None:
     shown = list(dict.fromkeys(name for frame in frames for name in frame["variant"]))
-    handles: list[Artist] = [*curve_handles(styles, shown)]
     absent = absent_variants(results, metric=metric, split=split)
-    if absent:
-        handles.append(remark_handle(f"no {split} model: {', '.join(absent)}"))
-    return handles
+    remark = f"no {split} model: {', '.join(absent)}" if absent else ""
+    _legend(figure, curve_handles(styles, shown), remark=remark)
 
 
-def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
+def _legend(figure: Figure, handles: Sequence[Artist], *, remark: str = "") -> None:
     """Put the legend above the axes, in as many columns as the width takes."""
     longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / (0.055 * longest + 0.5))))
+    width = figure.get_figwidth()
     legend = figure.legend(
         handles=list(handles),
         loc="outside upper center",
-        ncols=columns,
+        ncols=max(1, min(len(handles), int(width / (0.055 * longest + 0.5)))),
         columnspacing=1.4,
         handlelength=2.6,
         borderaxespad=0.2,
+        title="\n".join(textwrap.wrap(remark, int(width / 0.06))) or None,
+        title_fontproperties={"size": 6.5, "style": "italic"},
     )
-    for text, handle in zip(legend.get_texts(), handles, strict=True):
-        if str(handle.get_label()).startswith("no "):
-            text.set_color(MUTED)
-            text.set_fontstyle("italic")
+    legend.get_title().set_color(MUTED)
 
 
 def _mark_costs(figure: Figure, results: Results) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 Columns = Mapping[str, str]
-"""Column name to ``int``, ``float``, ``text``, or one of these with ``?`` where a cell may be empty."""
+"""Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty."""
 
 SCHEMAS: dict[str, Columns] = {
     "rounds": {
@@ -72,7 +72,7 @@ SCHEMAS: dict[str, Columns] = {
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
 
-_DTYPES = {"int": "int64", "float": "float64", "text": "str"}
+_DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 _SEED_FOLDER = re.compile(r"seed(\d+)")
 
 
@@ -100,7 +100,7 @@ class Results:
     Every frame starts with ``variant`` (folder name) and ``seed``. ``runs`` has one row a run:
     ``status`` (``done``, ``interrupted``, ``failed``, ``running``), ``num_rounds`` on disk,
     ``is_used`` (counts in statistics) and the host times of the manifest (NaN when unknown).
-    A run counts when it is done; a variant without any finished run is shown by its unfinished ones.
+    A run counts when it is done; a variant without any is shown by its unfinished ones.
     """
 
     folder: Path
@@ -221,7 +221,8 @@ def _variants(folder: Path, manifest: Mapping[str, Any]) -> list[Variant]:
             for entry in manifest["variants"]
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        msg = f"{folder / 'manifest.json'}: variants: must be a list of objects with name and method, got {error!r}"
+        rule = "variants: must be a list of objects with name and method"
+        msg = f"{folder / 'manifest.json'}: {rule}, got {error!r}"
         raise ResultError(msg) from None
     labels = [variant.label for variant in variants]
     if len(set(labels)) < len(labels):

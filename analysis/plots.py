@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.stats import is_better_low
-from analysis.style import INK, MUTED, PAPER, LineStyle
+from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
 from analysis.units import DisplayUnit, axis_label, display_unit, with_interval
 
 _LOG_FROM = 30.0
-"""Ratio between the ends of the shortest and the longest curve from which the axis is logarithmic."""
+"""Ratio of the longest curve to the shortest from which the axis is logarithmic."""
 
 
 def draw_curves(
@@ -63,7 +63,7 @@ def draw_curves(
                 _draw_mean(shown, ax, column=column, unit=unit, style=style)
             else:
                 x = shown[column] / unit.scale
-                ax.step(x, shown["mean"], where="post", color=style.colour, lw=0.6, alpha=0.7)
+                ax.plot(x, shown["mean"], color=style.colour, lw=0.6, alpha=0.7)
     if not is_log:
         ax.set_xlim(left=0.0)
     _limit_values(frame, ax, target)
@@ -80,13 +80,10 @@ def _draw_mean(
     mean = rows["mean"].to_numpy(dtype=np.float64)
     half = rows["half_width"].to_numpy(dtype=np.float64)
     if np.isfinite(half).any():
-        ax.fill_between(
-            x, mean - half, mean + half, step="post", color=style.colour, alpha=0.15, lw=0
-        )
-    ax.step(
+        ax.fill_between(x, mean - half, mean + half, color=style.colour, alpha=0.15, lw=0)
+    ax.plot(
         x,
         mean,
-        where="post",
         color=style.colour,
         linestyle=style.dash,
         marker=style.marker,
@@ -136,23 +133,10 @@ def draw_target(ax: Axes, metric: str, target: float) -> None:
 def curve_handles(styles: Mapping[str, LineStyle], variants: Sequence[str]) -> list[Line2D]:
     """Legend entries of these variants, in the order of the styles."""
     return [
-        Line2D(
-            [],
-            [],
-            color=s.colour,
-            linestyle=s.dash,
-            marker=s.marker,
-            label=s.label,
-            markeredgewidth=0,
-        )  # fmt: skip
+        Line2D([], [], color=s.colour, ls=s.dash, marker=s.marker, label=s.label, markeredgewidth=0)
         for name, s in styles.items()
         if name in set(variants)
     ]
-
-
-def remark_handle(text: str) -> Line2D:
-    """Legend entry without a line: says what is not drawn."""
-    return Line2D([], [], color="none", label=text)
 
 
 def draw_target_costs(
@@ -210,6 +194,9 @@ def draw_target_costs(
                 color=MUTED,
                 fontstyle="italic",
             )
+    for place in range(1, len(rows)):
+        if rows[place][1] != rows[place - 1][1]:
+            ax.axhline(place - 0.5, color=RULE, lw=0.8)
     ax.set_xlim(0.0, 1.45 * largest / unit.scale if largest > 0.0 else 1.0)
     if largest <= 0.0:
         ax.set_xticks([])
@@ -230,6 +217,7 @@ def draw_stack(
     column: str,
     variants: Sequence[str],
     colours: Mapping[str, str],
+    room: float,
 ) -> list[Patch]:
     """Draw one stacked bar a variant, its total with interval at the end.
 
@@ -244,7 +232,9 @@ def draw_stack(
     variants
         From top to bottom.
     colours
-        Colour of each part; others are drawn in grey shades of their own hatching.
+        Colour of each part; other parts are grey and hatched.
+    room
+        Space for the totals, as a share of the longest bar.
 
     Returns
     -------
@@ -272,15 +262,16 @@ def draw_stack(
         handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
                              edgecolor=PAPER, label=part))  # fmt: skip
         left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
-    totals = frame.drop_duplicates("variant").set_index("variant")
+    totals = {row["variant"]: row for row in frame.to_dict("records")}
     for place, name in enumerate(variants):
-        if name in totals.index:
-            total, half = totals.loc[name, ["total", "total_half_width"]] / unit.scale
-            text = with_interval(float(total), float(half))
-            ax.annotate(text, xy=(float(total), place), xytext=(4, 0), va="center",
+        if name in totals:
+            total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
+            text = with_interval(total, half)
+            ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
                         textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
-    ax.set_xlim(0.0, 1.5 * largest / unit.scale if largest > 0.0 else 1.0)
+    ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)
     _label_rows(ax, len(variants))
+    ax.grid(visible=False, axis="x")
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
     return handles
 

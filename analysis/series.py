@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Results
-from analysis.stats import COSTS, Cost, mean_band, mean_ci, metric_curves, target_summary, to_target
+from analysis.stats import (
+    COSTS,
+    Cost,
+    mean_band,
+    mean_ci,
+    metric_curves,
+    read_curve,
+    target_summary,
+    to_target,
+)
 
 ACTIVITIES = ("compute", "tx", "rx", "idle")
 """Activities in stacking order; others found in the ledger follow."""
@@ -18,6 +27,9 @@ PHASES = ("download", "compute", "upload", "wait")
 def curve_frame(results: Results, *, metric: str, split: str, cost: Cost) -> pd.DataFrame:
     """Mean curve of each variant, then the ends of single seeds that outlast it.
 
+    A run's curve joins its evaluations by straight lines; the mean is taken between these. (Read as
+    steps, the interval would flicker wherever one seed is evaluated a moment before another.)
+
     Returns
     -------
     pandas.DataFrame
@@ -28,23 +40,25 @@ def curve_frame(results: Results, *, metric: str, split: str, cost: Cost) -> pd.
     used = results.used(results.evaluations)
     x = cost.column
     curves = metric_curves(used, metric=metric, split=split, cost=cost)
-    band = mean_band(curves, x=x)
+    band = mean_band(curves, x=x, reading="line")
     parts = [band.assign(series="mean")]
     ends = band.groupby("variant", sort=False)[x].max()
     for (variant, seed), run in curves.groupby(["variant", "seed"], sort=False):
         if variant not in ends.index:
             continue
-        place = run[x] >= ends[variant]
-        before = run[~place].tail(1).assign(**{x: ends[variant]})
-        rest = pd.concat([before, run[place]]).drop_duplicates(x, keep="last")
-        if len(rest) > 1:
+        end = float(ends[str(variant)])
+        at, values = (run[name].to_numpy(dtype=np.float64) for name in (x, "value"))
+        rest = at > end
+        tail_x = np.r_[end, at[rest]]
+        tail = np.r_[read_curve(at, values, np.array([end]), reading="line"), values[rest]]
+        if rest.any():
             parts.append(
                 pd.DataFrame(
                     {
                         "variant": variant,
                         "series": f"seed {seed}",
-                        x: rest[x],
-                        "mean": rest["value"],
+                        x: tail_x,
+                        "mean": tail,
                         "half_width": np.nan,
                         "n": 1,
                     }

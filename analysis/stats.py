@@ -7,6 +7,7 @@ counted, never averaged.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,29 +120,37 @@ def metric_curves(
     return curves.drop_duplicates(["variant", "seed", cost.column], keep="last", ignore_index=True)
 
 
-def step_values(x: Series, values: Series, grid: Series) -> Series:
-    """Value of a step function on a grid: the last value at or before each point, NaN before all.
+Reading = Literal["line", "step"]
+"""How a curve is read between two evaluations: on the line that joins them, or as the value of the
+model in use, which is that of the earlier one."""
+
+
+def read_curve(x: Series, values: Series, grid: Series, *, reading: Reading) -> Series:
+    """Read one run's curve on a grid; NaN before its first evaluation and after its last one.
 
     Parameters
     ----------
     x
-        Positions where the value changes, rising; shape ``(point,)``.
+        Positions of the evaluations, rising; shape ``(point,)``.
     values
-        Value from each position on; shape ``(point,)``.
+        Metric there; shape ``(point,)``.
     grid
-        Where to read it; shape ``(grid,)``.
+        Where to read; shape ``(grid,)``.
+    reading
+        ``line`` or ``step``.
     """
+    inside = (grid >= x[0]) & (grid <= x[-1])
+    if reading == "line":
+        return np.where(inside, np.interp(grid, x, values), np.nan)
     place = np.searchsorted(x, grid, side="right") - 1
-    result = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
-    return np.asarray(result, dtype=np.float64)
+    return np.where(inside, values[np.maximum(place, 0)], np.nan)
 
 
-def align_seeds(curves: pd.DataFrame, *, x: str) -> pd.DataFrame:
+def align_seeds(curves: pd.DataFrame, *, x: str, reading: Reading = "step") -> pd.DataFrame:
     """Read the curves of all seeds of a variant on one common grid.
 
-    Between two evaluations a curve holds its last value: that model is the one in use. The grid is
-    every position at which any seed of the variant was evaluated, from where all seeds have begun
-    to where the first of them ends, so each point is a mean over the same seeds.
+    The grid is every position at which any seed of the variant was evaluated, from where all seeds
+    have begun to where the first of them ends, so each point is a mean over the same seeds.
 
     Parameters
     ----------
@@ -149,6 +158,8 @@ def align_seeds(curves: pd.DataFrame, *, x: str) -> pd.DataFrame:
         As :func:`metric_curves` gives it.
     x
         Cost column.
+    reading
+        Value between two evaluations.
 
     Returns
     -------
@@ -162,27 +173,19 @@ def align_seeds(curves: pd.DataFrame, *, x: str) -> pd.DataFrame:
         stop = min(run[x].iloc[-1] for run in runs)
         grid = np.unique(mine[x].to_numpy(dtype=np.float64))
         grid = grid[(grid >= start) & (grid <= stop)]
-        parts += [
-            pd.DataFrame(
-                {
-                    "variant": variant,
-                    "seed": run["seed"].iloc[0],
-                    x: grid,
-                    "value": step_values(
-                        run[x].to_numpy(dtype=np.float64),
-                        run["value"].to_numpy(dtype=np.float64),
-                        grid,
-                    ),
-                }
-            )
-            for run in runs
-        ]
+        for run in runs:
+            at, values = (run[name].to_numpy(dtype=np.float64) for name in (x, "value"))
+            read = read_curve(at, values, grid, reading=reading)
+            seed = run["seed"].iloc[0]
+            parts.append(pd.DataFrame({"variant": variant, "seed": seed, x: grid, "value": read}))
     if not parts:
         return curves.iloc[:0]
     return pd.concat(parts, ignore_index=True)
 
 
-def mean_band(curves: pd.DataFrame, *, x: str, level: float = LEVEL) -> pd.DataFrame:
+def mean_band(
+    curves: pd.DataFrame, *, x: str, reading: Reading = "step", level: float = LEVEL
+) -> pd.DataFrame:
     """Mean curve of each variant with its interval over seeds.
 
     Returns
@@ -190,7 +193,7 @@ def mean_band(curves: pd.DataFrame, *, x: str, level: float = LEVEL) -> pd.DataF
     pandas.DataFrame
         Columns ``variant``, ``x``, ``mean``, ``half_width`` (NaN for one seed), ``n``.
     """
-    aligned = align_seeds(curves, x=x)
+    aligned = align_seeds(curves, x=x, reading=reading)
     if aligned.empty:
         return pd.DataFrame(columns=["variant", x, "mean", "half_width", "n"])
     return mean_ci(aligned, by=["variant", x], value="value", level=level).reset_index()
@@ -242,9 +245,9 @@ def target_summary(reached: pd.DataFrame, *, column: str, level: float = LEVEL) 
     Returns
     -------
     pandas.DataFrame
-        Index ``variant``; ``num_reached``, ``n``, ``mean`` and ``half_width`` (both NaN unless every
-        run reached the target: a mean over the lucky ones would flatter), ``low`` and ``high`` (the
-        extremes among those that did).
+        Index ``variant``; ``num_reached``, ``n``, ``mean`` and ``half_width`` (both NaN unless
+        every run reached the target: a mean over the lucky ones would flatter), ``low`` and
+        ``high`` (the extremes among those that did).
     """
     groups = reached.groupby("variant", sort=False)
     table = pd.DataFrame({"num_reached": groups["is_reached"].sum().astype("int64")})
@@ -294,7 +297,7 @@ def paired_difference(
     level
         Confidence level.
     """
-    wide = rows.pivot(index="seed", columns="variant", values=value)
+    wide = rows.pivot(index="seed", columns="variant", values=value)  # noqa: PD010
     if first not in wide or second not in wide:
         return PairedDifference(mean=float("nan"), half_width=float("nan"), n=0)
     gaps = (wide[first] - wide[second]).dropna()

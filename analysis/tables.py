@@ -4,8 +4,10 @@ A table keeps raw numbers (for CSV and further work) and the text of its cells (
 HTML and the terminal) side by side, so all outlets say the same.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from rich.table import Table as RichTable
@@ -24,6 +26,9 @@ from analysis.units import axis_label, with_interval
 
 SPLITS = ("global", "personal")
 """Order in which splits are shown."""
+
+Row = Mapping[Hashable, Any]
+"""One row of a data frame, by column."""
 
 _TOTALS = ("at_s", "energy_j", "site_energy_j", "uplink_mb")
 
@@ -49,7 +54,7 @@ def metrics_of(results: Results) -> list[str]:
 
 
 def splits_of(results: Results, metric: str) -> list[str]:
-    """Splits on which any run was evaluated with this metric, ``global`` first."""
+    """List the splits on which any run was evaluated with this metric, ``global`` first."""
     rows = results.evaluations[results.evaluations["metric"] == metric]
     return [split for split in SPLITS if (rows["split"] == split).any()]
 
@@ -93,10 +98,8 @@ def _assemble(
         values: dict[str, object] = {"variant": variant.name, "n": n}
         cells: dict[str, object] = {"variant": variant.label, "n": str(n)}
         for name, (head, means, decimals) in columns.items():
-            mean, half = float("nan"), float("nan")
-            if variant.name in means.index:
-                mean = float(means.loc[variant.name, "mean"])
-                half = float(means.loc[variant.name, "half_width"])
+            row = means.to_dict("index").get(variant.name, {})
+            mean, half = row.get("mean", math.nan), row.get("half_width", math.nan)
             values |= {f"{name}_mean": mean, f"{name}_half_width": half}
             cells[head] = with_interval(mean, half, decimals=decimals)
         numbers.append(values)
@@ -107,7 +110,7 @@ def _assemble(
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame(text),
         notes=(
-            interval_note(min(row["n"] for row in numbers)),
+            interval_note(int(counts.min())),
             "Client energy is radio and computing of all clients; site energy stands apart.",
             *_label_note(results),
         ),
@@ -141,10 +144,10 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
     text: list[dict[str, object]] = []
     for split in splits_of(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
-        tables = {key: target_summary(reached, column=cost.column) for key, cost in COSTS.items()}
+        tables = {key: _by_variant(reached, cost) for key, cost in COSTS.items()}
         for variant in results.variants:
-            if variant.name in tables["seconds"].index:
-                rows = {key: table.loc[variant.name] for key, table in tables.items()}
+            if variant.name in tables["seconds"]:
+                rows = {key: table[variant.name] for key, table in tables.items()}
                 numbers.append(_target_numbers(variant.name, split, rows))
                 text.append(_target_text(variant.label, split, rows))
     return Table(
@@ -160,9 +163,11 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
     )
 
 
-def _target_numbers(
-    variant: str, split: str, rows: Mapping[str, "pd.Series[float]"]
-) -> dict[str, object]:
+def _by_variant(reached: pd.DataFrame, cost: Cost) -> Mapping[Hashable, Row]:
+    return target_summary(reached, column=cost.column).to_dict("index")
+
+
+def _target_numbers(variant: str, split: str, rows: Mapping[str, Row]) -> dict[str, object]:
     first = rows["seconds"]
     values: dict[str, object] = {
         "variant": variant,
@@ -176,9 +181,7 @@ def _target_numbers(
     return values
 
 
-def _target_text(
-    label: str, split: str, rows: Mapping[str, "pd.Series[float]"]
-) -> dict[str, object]:
+def _target_text(label: str, split: str, rows: Mapping[str, Row]) -> dict[str, object]:
     first = rows["seconds"]
     cells: dict[str, object] = {
         "variant": label,
@@ -190,7 +193,7 @@ def _target_text(
     return cells
 
 
-def target_cell(row: "pd.Series[float]", cost: Cost) -> str:
+def target_cell(row: Row, cost: Cost) -> str:
     """Text of one cost to target; ``row`` as :func:`analysis.stats.target_summary` gives it."""
     if row["num_reached"] == 0:
         return "not reached"
@@ -200,7 +203,7 @@ def target_cell(row: "pd.Series[float]", cost: Cost) -> str:
             float(row["mean"]), float(row["half_width"]), decimals=0 if whole else None
         )
     low, high = (with_interval(float(row[end]), float("nan")) for end in ("low", "high"))
-    return low if row["num_reached"] == 1 else f"{low} – {high}"
+    return low if row["num_reached"] == 1 else f"{low} to {high}"
 
 
 def runs_table(results: Results) -> Table:
@@ -235,13 +238,12 @@ def to_markdown(table: Table) -> str:
     """Write as a Markdown table: text columns left, numbers right."""
     heads = list(table.text.columns)
     left = _left_columns(heads)
-    lines = [
-        "| " + " | ".join(_escape_markdown(head) for head in heads) + " |",
-        "| " + " | ".join(":---" if head in left else "---:" for head in heads) + " |",
+    rows = [
+        [_escape_markdown(head) for head in heads],
+        [":---" if head in left else "---:" for head in heads],
+        *([_escape_markdown(str(cell)) for cell in row] for row in table.text.to_numpy()),
     ]
-    for row in table.text.to_numpy():
-        lines.append("| " + " | ".join(_escape_markdown(str(cell)) for cell in row) + " |")
-    return "\n".join([*lines, "", *table.notes]) + "\n"
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", *table.notes]) + "\n"
 
 
 def _escape_markdown(text: str) -> str:
@@ -270,8 +272,6 @@ _LATEX = str.maketrans(
         "±": r"$\pm$",
         "≥": r"$\geq$",
         "≤": r"$\leq$",
-        "–": "--",
-        "−": "$-$",
         "“": "``",
         "”": "''",
         "[": r"{[}",
@@ -287,16 +287,21 @@ def to_latex(table: Table) -> str:
     """
     heads = list(table.text.columns)
     left = _left_columns(heads)
+    body = [[str(cell) for cell in row] for row in table.text.to_numpy()]
+    head_row, *rows = (
+        " & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in [heads, *body]
+    )
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{tabular}{" + "".join("l" if head in left else "r" for head in heads) + "}",
         r"\toprule",
-        " & ".join(head.translate(_LATEX) for head in heads) + r" \\",
+        head_row,
         r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(f"% {note}" for note in table.notes),
     ]
-    for row in table.text.to_numpy():
-        lines.append(" & ".join(str(cell).translate(_LATEX) for cell in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", *(f"% {note}" for note in table.notes)]
     return "\n".join(lines) + "\n"
 
 

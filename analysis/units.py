@@ -89,11 +89,12 @@ def with_interval(mean: float, half_width: float, *, decimals: int | None = None
     '0.812 ± 0.012'
     """
     if math.isnan(mean):
-        return "–"
+        return "-"
     if decimals is None:
         has_interval = math.isfinite(half_width) and half_width > 0.0
         size, digits = (half_width, 2) if has_interval else (abs(mean), 4)
-        decimals = digits - 1 - math.floor(math.log10(size)) if size > 0.0 else 0
+        is_whole = mean == round(mean) and not has_interval
+        decimals = 0 if is_whole else digits - 1 - math.floor(math.log10(size))
         decimals = min(max(decimals, 0), 6)
     text = f"{mean:.{decimals}f}"
     return text if math.isnan(half_width) else f"{text} ± {half_width:.{decimals}f}"
