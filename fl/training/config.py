@@ -24,12 +24,10 @@ class TrainingConfig:
     """Decoupled weight decay of the trained tensors, per step and unit of learning rate."""
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     """Clip the norm of all gradients together to this; no clipping when empty."""
-    backbone_dropout: bool = False
-    """Whether the backbone's own dropout layers act while training."""
     evaluation_batch_size: Annotated[int, Gt(0)] = 64
     """Texts a batch when models are evaluated."""
     threads: Annotated[int, Gt(0)] = 1
-    """Threads of torch in each process. It changes the last bits of results, so it is fixed here."""
+    """Threads of torch in each process; part of the scenario, for it changes the last bits."""
 
 
 def find_problems(

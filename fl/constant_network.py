@@ -1,0 +1,145 @@
+"""The simplest network there is: constant rates, no sharing, no radio. For tests and examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import simpy
+
+from fl.network import Direction, LinkState
+
+
+@dataclass(slots=True, kw_only=True)
+class ConstantTransfer:
+    """Outcome of a transfer at a constant rate."""
+
+    client_id: int
+    direction: str
+    size_bytes: int
+    requested_at_s: float
+    started_at_s: float
+    delivered_bytes: int = 0
+    finished_at_s: float = 0.0
+    energy_j: float = 0.0
+    status: str = "delivered"
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A transfer under way."""
+
+    event: simpy.Event
+    network: "ConstantRateNetwork"
+    outcome: ConstantTransfer
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """End it now with this status, unless it has ended."""
+        if not self.event.triggered:
+            self.network.finish(self.outcome, reason)
+            self.event.succeed(self.outcome)
+
+
+@dataclass(kw_only=True)
+class ConstantRateNetwork:
+    """Every client has the same two rates and powers, alone; it is its own energy account.
+
+    Implements :class:`fl.network.Network` and :class:`fl.network.EnergyAccount`. Sites draw nothing;
+    a transfer that does not end ``delivered`` has delivered nothing.
+    """
+
+    env: simpy.Environment
+    uplink_rate_bps: float
+    downlink_rate_bps: float
+    transmit_w: float = 0.0
+    receive_w: float = 0.0
+    failing: Mapping[tuple[int, Direction], str] = field(default_factory=dict)
+    """Status with which each transfer of a client in a direction ends, nothing delivered."""
+    transfers: list[ConstantTransfer] = field(default_factory=list)
+    """Every finished transfer, in order of its end."""
+    charges: list[tuple[int, str, float, float, float]] = field(default_factory=list)
+    """Every booking: client, activity, start [s], end [s], power [W]."""
+
+    @property
+    def energy(self) -> "ConstantRateNetwork":
+        """The account: this object."""
+        return self
+
+    def send(
+        self,
+        client_id: int,
+        direction: Direction,
+        size_bytes: int,
+        *,
+        timeout_s: float | None = None,
+    ) -> _Sent:
+        """Move bytes at the direction's rate; ends early, undelivered, after ``timeout_s``."""
+        if size_bytes <= 0:
+            msg = f"size_bytes: must be > 0, got {size_bytes}"
+            raise ValueError(msg)
+        now_s = self.env.now
+        outcome = ConstantTransfer(
+            client_id=client_id,
+            direction=direction,
+            size_bytes=size_bytes,
+            requested_at_s=now_s,
+            started_at_s=now_s,
+        )
+        sent = _Sent(self.env.event(), self, outcome)
+        is_uplink = direction == "uplink"
+        wait_s = size_bytes * 8 / (self.uplink_rate_bps if is_uplink else self.downlink_rate_bps)
+        status = self.failing.get((client_id, direction), "delivered")
+        if timeout_s is not None and timeout_s < wait_s:
+            wait_s, status = timeout_s, "timeout"
+        self.env.timeout(wait_s).callbacks.append(lambda _: sent.cancel(status))
+        return sent
+
+    def broadcast(
+        self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
+    ) -> list[_Sent]:
+        """Send to all at the one downlink rate."""
+        return [self.send(i, "downlink", size_bytes, timeout_s=timeout_s) for i in client_ids]
+
+    def link_states(self, client_ids: Sequence[int]) -> list[LinkState]:
+        """Give the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""
+        rates = (self.uplink_rate_bps, self.downlink_rate_bps)
+        return [LinkState(client_id, 0, 0.0, 0.0, *rates) for client_id in client_ids]
+
+    def finish(self, outcome: ConstantTransfer, status: str) -> None:
+        """Fill in what became of a transfer that ends now, and book its joules."""
+        started_at_s, now_s = outcome.started_at_s, self.env.now
+        is_uplink = outcome.direction == "uplink"
+        power_w = self.transmit_w if is_uplink else self.receive_w
+        outcome.status, outcome.finished_at_s = status, now_s
+        outcome.energy_j = power_w * (now_s - started_at_s)
+        if status == "delivered":
+            outcome.delivered_bytes = outcome.size_bytes
+        self.charge(
+            outcome.client_id,
+            "tx" if is_uplink else "rx",
+            started_at_s=started_at_s,
+            finished_at_s=now_s,
+            power_w=power_w,
+        )
+        self.transfers.append(outcome)
+
+    def charge(
+        self,
+        client_id: int,
+        activity: str,
+        *,
+        started_at_s: float,
+        finished_at_s: float,
+        power_w: float,
+    ) -> None:
+        """Book power over an interval to a client."""
+        self.charges.append((client_id, activity, started_at_s, finished_at_s, power_w))
+
+    def client_energy_j(self, until_s: float) -> float:
+        """Sum all bookings up to an instant."""
+        return sum(
+            power_w * max(0.0, min(end_s, until_s) - start_s)
+            for _, _, start_s, end_s, power_w in self.charges
+        )
+
+    def site_energy_j(self, until_s: float) -> float:  # until_s as in the Protocol
+        """Give 0: no sites."""
+        return 0.0 * until_s

@@ -1,0 +1,92 @@
+"""What a method is: pure functions over named tensors, around one shared backbone.
+
+The backbone is loaded once and its weights never move. A method adds small tensors to it when it
+is installed; from then on every model of the run (the server's, each client's) is a mapping from
+the names of those tensors to values, and training loads a mapping, trains, and gives a mapping
+back. Nothing here waits, draws from a global generator, or remembers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fl.payload import Payload, Tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """Everything the server holds for a method between aggregations."""
+
+    version: int
+    """Aggregations so far; what a client was given is stamped with it."""
+    tensors: Tensors
+    """The shared tensors, and whatever else the method carries on (momentum, assignments)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """One received update, as aggregation sees it."""
+
+    client_id: int
+    payload: Payload
+    num_samples: int
+    """Training texts of the client: its weight."""
+    staleness: int
+    """Aggregations between the client's download and now; 0 in synchronous rounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a training job begins."""
+
+    tensors: Tensors
+    """A value for every tensor that the method installed."""
+    trainable: tuple[str, ...]
+    """Those that this job trains, sorted; the others stay as they are."""
+
+
+class Method(Protocol):
+    """What is trained, what travels, how updates merge; installed in one backbone."""
+
+    @property
+    def kind(self) -> str:
+        """Name in the scenario."""
+
+    @property
+    def same_download(self) -> bool:
+        """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
+
+    @property
+    def initial(self) -> Tensors:
+        """Value of every installed tensor before any training."""
+
+    def initial_state(self) -> ServerState:
+        """Give the server's state before the first round."""
+
+    def initial_personal(self, client_id: int) -> Tensors:
+        """Give what a client holds of its own before it first trains; may be shared, not copied."""
+
+    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+        """Give what the server sends to a client at the start of its part; ``None``: nothing."""
+
+    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+        """Give where a client's job begins, from what it received and what it holds."""
+
+    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+        """Give what a client sends after training; ``None``: nothing.
+
+        Names and shapes depend on the names and shapes of ``trained`` alone, never on values: the
+        size of an upload is known before its job has run.
+        """
+
+    def personal(self, trained: Tensors) -> Tensors:
+        """Give what a client keeps after training."""
+
+    def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
+        """Merge received updates, at least one, into the next state; their order is irrelevant."""
+
+    def global_model(self, state: ServerState) -> Tensors | None:
+        """Give the server's whole model, a value for every tensor; ``None`` when there is none."""
+
+    def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
+        """Give the model that a client uses, from the server's state and its own tensors."""

@@ -1,0 +1,81 @@
+"""What crosses the link: named tensors, and exactly how many bytes they are when encoded.
+
+The encoding is safetensors: 8 bytes of header length, a JSON header padded to a multiple of 8
+bytes, then the tensors. Nothing is ever unpickled.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import safetensors.torch
+import torch
+
+Tensors = Mapping[str, torch.Tensor]
+
+_DTYPE_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+_HEADER_LENGTH_BYTES = 8
+_ALIGNMENT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Named tensors that travel together; at least one."""
+
+    tensors: Tensors
+
+    def __post_init__(self) -> None:
+        if not self.tensors:
+            msg = "tensors: a payload carries at least 1 tensor, got none"
+            raise ValueError(msg)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Bytes of the values alone: the number that papers count."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the encoded payload, names and shapes included; nothing is encoded for it."""
+        return _HEADER_LENGTH_BYTES + _header_bytes(self.tensors) + self.tensor_bytes
+
+    def encode(self) -> bytes:
+        """Give the bytes that cross the link."""
+        return safetensors.torch.save(
+            {name: tensor.contiguous() for name, tensor in self.tensors.items()}
+        )
+
+
+def decode(data: bytes) -> Payload:
+    """Read a payload back from its bytes; tensors are on the CPU."""
+    return Payload(safetensors.torch.load(data))
+
+
+def _header_bytes(tensors: Tensors) -> int:
+    """Count the bytes of the JSON header that safetensors writes, padding included."""
+    # Larger types come first so that every tensor is aligned; the order moves the offsets, whose
+    # digits are part of the header.
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header, start = {}, 0
+    for name in order:
+        tensor = tensors[name]
+        end = start + tensor.nbytes
+        header[name] = {
+            "dtype": _DTYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+        start = end
+    length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
+    return -(-length // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES

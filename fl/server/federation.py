@@ -1,0 +1,132 @@
+"""Everything that takes part in one run, tied together; the server's processes act on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import simpy
+
+from fl.data.partition import Shard
+from fl.devices import DeviceClass, check_memory
+from fl.methods.base import Method, ServerState
+from fl.network import Network, Streams
+from fl.payload import Tensors
+from fl.policies.base import Policy
+from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.server.config import ServerConfig
+from fl.training.batches import Examples
+from fl.training.cost import CostModel
+from fl.training.executor import Executor
+from fl.training.job import JobSettings
+from fl.training.worker import Worker
+
+
+class Recorder(Protocol):
+    """Takes the rows of a run, at once and in order."""
+
+    def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
+        """Take a finished round and its clients' parts, ascending by client id."""
+
+    def evaluation(self, row: EvaluationRow) -> None:
+        """Take one evaluation of one split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is, for a progress bar."""
+
+    round: int
+    """Rounds finished."""
+    num_rounds: int
+    """Rounds at most."""
+    at_s: float
+    """Simulated seconds."""
+    energy_j: float
+    """Joules that clients spent so far."""
+    accuracy: float | None
+    """Latest mean of the split that targets are read from; ``None`` before the first evaluation
+    and when the method has no such split."""
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Show nothing."""
+
+
+@dataclass(kw_only=True)
+class Federation:
+    """The parts of a run, and the state that rounds carry on.
+
+    ``state`` and ``personal`` are the only tensors kept between rounds. A client that has not
+    delivered yet has no entry in ``personal``: untrained clients cost no memory.
+    """
+
+    env: simpy.Environment
+    network: Network
+    streams: Streams
+    method: Method
+    worker: Worker
+    executor: Executor
+    cost: CostModel
+    policy: Policy
+    server: ServerConfig
+    job_settings: JobSettings
+    evaluation_batch_size: int
+    shards: Sequence[Shard]
+    """By client id; indices into ``worker.train``."""
+    devices: Sequence[DeviceClass]
+    """By client id."""
+    test: Examples
+    """Common test set."""
+    recorder: Recorder
+    on_progress: Callable[[Progress], None] = ignore_progress
+    state: ServerState = field(init=False)
+    personal: dict[int, Tensors] = field(init=False, default_factory=dict)
+    history: list[ClientRow] = field(init=False, default_factory=list)
+    uplink_bytes: int = field(init=False, default=0)
+    """Bytes that crossed the uplink so far, those of broken transfers included."""
+    downlink_bytes: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if len(self.devices) != len(self.shards) or not self.shards:
+            msg = f"devices: one for each of {len(self.shards)} shards, got {len(self.devices)}"
+            raise ValueError(msg)
+        if self.server.downlink == "broadcast" and not self.method.same_download:
+            msg = (
+                f"server.downlink: must be unicast, {self.method.kind} sends each client its own; "
+                "got broadcast"
+            )
+            raise ValueError(msg)
+        self._check_devices()
+        self.state = self.method.initial_state()
+
+    @property
+    def client_ids(self) -> range:
+        """All clients, ascending."""
+        return range(len(self.shards))
+
+    def personal_of(self, client_id: int) -> Tensors:
+        """Give what a client holds of its own: of its last delivered update, or untrained."""
+        held = self.personal.get(client_id)
+        return self.method.initial_personal(client_id) if held is None else held
+
+    def job_seed(self, client_id: int, round_id: int) -> int:
+        """Give the seed of a client's job in a round, the same for every method."""
+        return int(self.streams("training", client_id, round_id).integers(2**63 - 1))
+
+    def energy_j(self) -> float:
+        """Joules that clients spent until now."""
+        return self.network.energy.client_energy_j(self.env.now)
+
+    def site_energy_j(self) -> float:
+        """Joules that sites drew until now."""
+        return self.network.energy.site_energy_j(self.env.now)
+
+    def _check_devices(self) -> None:
+        """Refuse devices too small for the largest batch that a job may hold."""
+        lengths = self.worker.train.tokens.lengths
+        longest = int(max(lengths[shard.train].max() for shard in self.shards))
+        largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
+        trainable = tuple(sorted(self.method.initial))
+        need = self.cost.count(trainable, batch_size=largest, num_tokens=longest)
+        job = f"a step of {self.method.kind} on {largest} texts of {longest} tokens"
+        check_memory(self.devices, need_bytes=need.peak_memory_bytes, job=job)

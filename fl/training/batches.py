@@ -1,0 +1,85 @@
+"""Which texts form which batch: a pure function of shard, settings and seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from fl.models.tokens import TokenTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Texts as tokens, with their classes."""
+
+    tokens: TokenTable
+    labels: Int[np.ndarray, " text"]
+    """Class of each text, int64."""
+
+    def batch(
+        self, indices: Int[np.ndarray, " text"]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give ids, mask and classes of some texts, padded to the longest of them."""
+        input_ids, attention_mask = self.tokens.pad_batch(indices)
+        return input_ids, attention_mask, torch.from_numpy(self.labels[indices])
+
+
+def plan_batches(
+    samples: Int[np.ndarray, " text"],
+    *,
+    batch_size: int,
+    local_steps: int | None,
+    local_epochs: int | None,
+    seed: int,
+) -> list[Int[np.ndarray, " text"]]:
+    """Lay out the batches of a job: shuffled anew for every pass, no text twice in a batch.
+
+    By steps, passes follow one another without a break until the steps are full; by epochs, the
+    last batch of a pass may be smaller.
+
+    Parameters
+    ----------
+    samples
+        Texts of the shard, at least one.
+    batch_size
+        Texts a batch; a shard that is smaller makes smaller batches.
+    local_steps, local_epochs
+        Length of the job; exactly one is given.
+    seed
+        Decides the order.
+
+    Raises
+    ------
+    ValueError
+        If there is no text, or both or neither length is given.
+    """
+    if len(samples) == 0:
+        msg = "samples: a job needs at least 1 text, got 0"
+        raise ValueError(msg)
+    if (local_steps is None) == (local_epochs is None):
+        msg = f"local_steps, local_epochs: give exactly one, got {local_steps} and {local_epochs}"
+        raise ValueError(msg)
+    rng = np.random.default_rng(seed)
+    size = min(batch_size, len(samples))
+    if local_epochs is not None:
+        passes = [rng.permutation(samples) for _ in range(local_epochs)]
+        return [order[at : at + size] for order in passes for at in range(0, len(order), size)]
+    batches = _endless_batches(samples, size=size, rng=rng)
+    return [next(batches) for _ in range(local_steps or 0)]
+
+
+def _endless_batches(
+    samples: Int[np.ndarray, " text"], *, size: int, rng: np.random.Generator
+) -> Iterator[Int[np.ndarray, " text"]]:
+    """Deal batches from one pass after another; a batch over the seam holds no text twice."""
+    rest = rng.permutation(samples)
+    while True:
+        if len(rest) < size:
+            fresh = rng.permutation(samples)
+            # Texts that wait in the rest go to the back of the new pass.
+            is_waiting = np.isin(fresh, rest)
+            rest = np.concatenate([rest, fresh[~is_waiting], fresh[is_waiting]])
+        yield rest[:size]
+        rest = rest[size:]

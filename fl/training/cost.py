@@ -1,0 +1,199 @@
+"""What a job costs: floating-point operations and peak memory, counted on the model it trains.
+
+Counted are the matrix products of forward and backward pass (two operations a multiply-add), by
+running one batch of each shape through the very module with the method's own trainable part: a
+frozen weight gets no weight gradient, and below the lowest trained layer nothing is propagated
+back. Not counted are element-wise operations, norms, and the optimiser's arithmetic, which are
+below a few per cent in a transformer [our estimate].
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+OPTIMISER_COPIES = 2
+"""AdamW keeps two moments a trained number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCost:
+    """One optimiser step on one batch shape."""
+
+    flop: int
+    """Forward and backward."""
+    peak_memory_bytes: int
+    """Weights, gradients and moments of the trained tensors, and what backward keeps."""
+
+
+class CostModel:
+    """Counts steps on a module; the module's values stay as they are.
+
+    The operations of a transformer are a polynomial of the batch shape, ``B (a + b T + c T^2)``
+    for ``B`` texts of ``T`` tokens: three shapes are run and the rest is exact arithmetic. A fourth
+    shape, the longest, checks that; a model that does not obey is counted shape by shape.
+
+    The module may lie on the meta device: nothing is computed there, only counted.
+    """
+
+    def __init__(self, module: nn.Module, *, max_tokens: int) -> None:
+        self._module = module
+        self._max_tokens = max_tokens
+        self._polynomials: dict[tuple[str, ...], Sequence[int] | None] = {}
+        self._steps: dict[tuple[tuple[str, ...], int, int], StepCost] = {}
+
+    def count(self, trainable: Sequence[str], *, batch_size: int, num_tokens: int) -> StepCost:
+        """Count one step by running it, once a shape.
+
+        Parameters
+        ----------
+        trainable
+            Names of the trained parameters.
+        batch_size
+            Texts in the batch.
+        num_tokens
+            Tokens a text, padding included.
+        """
+        key = (tuple(trainable), batch_size, num_tokens)
+        if key not in self._steps:
+            self._steps[key] = _count_step(
+                self._module, trainable, batch_size=batch_size, num_tokens=num_tokens
+            )
+        return self._steps[key]
+
+    def step_flop(self, trainable: Sequence[str], *, batch_size: int, num_tokens: int) -> int:
+        """Give the operations of one step, forward and backward; arguments as :meth:`count`."""
+        key = tuple(trainable)
+        if key not in self._polynomials:
+            self._polynomials[key] = self._fit(key)
+        samples = self._polynomials[key]
+        if samples is None:
+            return self.count(key, batch_size=batch_size, num_tokens=num_tokens).flop
+        return batch_size * _through_samples(samples, num_tokens)
+
+    def job_flop(
+        self,
+        trainable: Sequence[str],
+        *,
+        batches: Sequence[Int[np.ndarray, " text"]],
+        lengths: Int[np.ndarray, " text"],
+    ) -> int:
+        """Sum the steps of a job, each padded to its longest text.
+
+        Parameters
+        ----------
+        trainable
+            Names of the trained parameters.
+        batches
+            Texts of each step, indices into ``lengths``.
+        lengths
+            Tokens of each text of the table.
+        """
+        return sum(
+            self.step_flop(trainable, batch_size=len(batch), num_tokens=int(lengths[batch].max()))
+            for batch in batches
+        )
+
+    def _fit(self, trainable: tuple[str, ...]) -> Sequence[int] | None:
+        """Count at 1, 2 and 3 tokens; ``None`` if the longest pair of texts does not fit them."""
+        samples = [
+            self.count(trainable, batch_size=1, num_tokens=num_tokens).flop
+            for num_tokens in (1, 2, 3)
+        ]
+        longest = self.count(trainable, batch_size=2, num_tokens=self._max_tokens).flop
+        return samples if longest == 2 * _through_samples(samples, self._max_tokens) else None
+
+
+def _through_samples(samples: Sequence[int], num_tokens: int) -> int:
+    """Evaluate, in whole numbers, the quadratic through its values at 1, 2 and 3 (Newton)."""
+    first, second, third = samples
+    slope, bend = second - first, third - 2 * second + first
+    steps = num_tokens - 1
+    return first + steps * slope + steps * (steps - 1) // 2 * bend
+
+
+def _count_step(
+    module: nn.Module, trainable: Sequence[str], *, batch_size: int, num_tokens: int
+) -> StepCost:
+    parameters = dict(module.named_parameters())
+    trained = [parameters[name] for name in trainable]
+    device = next(module.parameters()).device
+    input_ids = torch.zeros((batch_size, num_tokens), dtype=torch.int64, device=device)
+    attention_mask = torch.ones_like(input_ids)
+    flags = _only_trainable(module, trained)
+    with flags, _no_mask(module), FlopCounterMode(display=False) as counter:
+        saved = _SavedActivations(module)
+        with torch.autograd.graph.saved_tensors_hooks(saved.keep, _same):
+            loss = module(input_ids, attention_mask).logsumexp(dim=-1).mean()
+        torch.autograd.grad(loss, trained, allow_unused=True)
+    weight_bytes = sum(parameter.nbytes for parameter in module.parameters())
+    trained_bytes = sum(parameter.nbytes for parameter in trained)
+    return StepCost(
+        flop=int(counter.get_total_flops()),
+        peak_memory_bytes=weight_bytes + (1 + OPTIMISER_COPIES) * trained_bytes + saved.total_bytes,
+    )
+
+
+@contextmanager
+def _no_mask(module: nn.Module) -> Iterator[None]:
+    """Let the encoder see no mask while steps are counted.
+
+    transformers looks at a mask's values to skip one that hides nothing, as ours does; on the meta
+    device there are no values to look at.
+    """
+
+    def drop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        return args, {**kwargs, "attention_mask": None}
+
+    hook = module.get_submodule("encoder").register_forward_pre_hook(drop, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+class _SavedActivations:
+    """Adds up the memory that the graph keeps for backward, each piece once, weights left out."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.total_bytes = 0
+        # Storages are held so that no two alive at different times share an identity.
+        self._seen: dict[int, torch.Tensor] = {
+            _storage_key(parameter): parameter for parameter in module.parameters()
+        }
+
+    def keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        key = _storage_key(tensor)
+        if key not in self._seen:
+            self._seen[key] = tensor
+            self.total_bytes += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def _storage_key(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+@contextmanager
+def _only_trainable(module: nn.Module, trained: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Let gradients flow to these parameters alone, and put the flags back."""
+    before = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+    for tensor in trained:
+        tensor.requires_grad = True
+    try:
+        yield
+    finally:
+        for parameter, flag in before:
+            parameter.requires_grad = flag

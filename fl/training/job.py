@@ -1,0 +1,68 @@
+"""A training job: everything that decides a client's update, and the update."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from fl.methods.base import Start
+from fl.payload import Tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """Hyper-parameters of a job, resolved for its method; fields as in ``TrainingConfig``."""
+
+    local_steps: int | None
+    local_epochs: int | None
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    max_gradient_norm: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainJob:
+    """The inputs of one client's training in one round. The result is a function of these alone."""
+
+    model_key: str
+    """Names backbone, method settings, training texts and threads: what a worker was built from."""
+    client_id: int
+    round: int
+    start: Start
+    """Values of all installed tensors, and which of them to train."""
+    samples: Int[np.ndarray, " text"]
+    """Texts to train on: indices into the training table."""
+    settings: JobSettings
+    seed: int
+    """Decides the order of the texts."""
+
+    def digest(self) -> str:
+        """SHA-256 of all inputs: equal digests, equal results."""
+        digest = hashlib.sha256()
+        settings = {name: getattr(self.settings, name) for name in JobSettings.__slots__}
+        inputs = [self.model_key, self.client_id, self.round, self.seed, settings]
+        inputs.append(list(self.start.trainable))
+        digest.update(json.dumps(inputs, sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(self.samples, dtype="<i8").tobytes())
+        for name in sorted(self.start.tensors):
+            tensor = self.start.tensors[name].contiguous()
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a job produced."""
+
+    tensors: Tensors
+    """Value of every installed tensor after training, trained or not."""
+    mean_loss: float
+    """Cross-entropy [nat], mean over all texts of all steps, before each step."""
+    num_samples: int
+    """Texts of the shard: the weight of the update."""
+    num_steps: int

@@ -1,0 +1,68 @@
+"""Local training: a job in, an update out, and nothing else changes."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+from fl.training.batches import plan_batches
+from fl.training.job import TrainJob, TrainResult
+from fl.training.worker import Worker
+
+
+def run_job(job: TrainJob, worker: Worker) -> TrainResult:
+    """Train a client's tensors on its shard: AdamW, fresh, on the cross-entropy of the classes.
+
+    The result depends on the job alone (and on torch's thread count, part of its ``model_key``):
+    not on the jobs before it, nor on the worker's state.
+
+    Raises
+    ------
+    ValueError
+        If the job was made for another model.
+    FloatingPointError
+        If the loss is not finite; says which client, round and step.
+    """
+    if job.model_key != worker.model_key:
+        msg = f"model_key: job was made for {job.model_key}, worker holds {worker.model_key}"
+        raise ValueError(msg)
+    settings = job.settings
+    parameters = worker.load(job.start.tensors, trainable=job.start.trainable)
+    batches = plan_batches(
+        job.samples,
+        batch_size=settings.batch_size,
+        local_steps=settings.local_steps,
+        local_epochs=settings.local_epochs,
+        seed=job.seed,
+    )
+    optimiser = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    loss_sum, num_texts = 0.0, 0
+    for step, indices in enumerate(batches):
+        input_ids, attention_mask, labels = worker.train.batch(indices)
+        loss = functional.cross_entropy(worker.module(input_ids, attention_mask), labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if settings.max_gradient_norm is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
+        optimiser.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            msg = (
+                f"training diverged: loss {value} at step {step} of client {job.client_id} in "
+                f"round {job.round}; a smaller training.learning_rate may help"
+            )
+            raise FloatingPointError(msg)
+        loss_sum += value * len(indices)
+        num_texts += len(indices)
+    tensors = worker.read()
+    for parameter in parameters:
+        parameter.requires_grad = False
+        parameter.grad = None
+    return TrainResult(
+        tensors=tensors,
+        mean_loss=loss_sum / num_texts,
+        num_samples=len(job.samples),
+        num_steps=len(batches),
+    )

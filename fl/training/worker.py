@@ -1,0 +1,57 @@
+"""The one model in memory: a backbone, a method's tensors in it, and the texts it trains on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from fl.methods.base import Method
+from fl.payload import Tensors
+from fl.training.batches import Examples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What runs jobs and evaluations; it carries nothing from one to the next.
+
+    However many clients there are, they take turns in ``module``: their tensors are put in place
+    of the installed ones, which costs no copy of the backbone.
+    """
+
+    module: nn.Module
+    """Backbone with the method installed, frozen, in evaluation mode."""
+    method: Method
+    train: Examples
+    """Table that shards index."""
+    model_key: str
+    """Names everything above; jobs made for another key are refused."""
+
+    def load(self, tensors: Tensors, *, trainable: Sequence[str] = ()) -> list[nn.Parameter]:
+        """Put copies of these values into the model; give the parameters to train, same order.
+
+        A value may differ in shape from the one it replaces (a client's own rank): layers read
+        their sizes from their weights.
+
+        Raises
+        ------
+        ValueError
+            If not exactly the installed tensors are given: what the last model left would remain.
+        """
+        if tensors.keys() != self.method.initial.keys():
+            odd = sorted(tensors.keys() ^ self.method.initial.keys())
+            msg = f"tensors: must be those that {self.method.kind} installed, differs in {odd}"
+            raise ValueError(msg)
+        parameters = dict(self.module.named_parameters())
+        for name in sorted(tensors):
+            parameters[name].requires_grad = False
+            parameters[name].grad = None
+            parameters[name].data = tensors[name].detach().clone()
+        for name in trainable:
+            parameters[name].requires_grad = True
+        return [parameters[name] for name in trainable]
+
+    def read(self) -> dict[str, torch.Tensor]:
+        """Copy the installed tensors' values out of the model."""
+        parameters = dict(self.module.named_parameters())
+        return {name: parameters[name].detach().clone() for name in sorted(self.method.initial)}
