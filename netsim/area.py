@@ -12,7 +12,10 @@ RELATIVE_SLACK = 1e-9
 
 
 class Area(Protocol):
-    """A region of the plane; coordinates in metres."""
+    """A region of the plane; coordinates in metres. A frozen value, so that it can be a key."""
+
+    def __hash__(self) -> int:
+        """Equal regions have equal hashes."""
 
     @property
     def diameter_m(self) -> float:

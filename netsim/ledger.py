@@ -258,7 +258,7 @@ class Ledger:
         return owner_id, self._ue_power.tail_energy_j(gap_s), self._ue_power.tail_s(gap_s)
 
     def _base_loads_j(self, entries: Entries, until_s: float) -> Float[np.ndarray, " site"]:
-        """Give the base load of each site: awake while it carries traffic, else as its model says."""
+        """Give each site's base load: awake while it carries traffic, else as its model says."""
         num_sites = len(self._site_power)
         # An empty interval at 0 opens the gap before a site's first traffic.
         owner_id, gap_s = gaps_s(
