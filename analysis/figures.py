@@ -288,7 +288,7 @@ def _curve_legend(
 ) -> None:
     shown = list(dict.fromkeys(name for frame in frames for name in frame["variant"]))
     absent = absent_variants(results, metric=metric, split=split)
-    remark = f"no {split} model: {', '.join(absent)}" if absent else ""
+    remark = f"no {split} model: {'; '.join(absent)}" if absent else ""
     _legend(figure, curve_handles(styles, shown), remark=remark)
 
 
@@ -352,7 +352,7 @@ def _curve_caption(
         text += " Horizontal line: final value of a variant that sends nothing."
     absent = absent_variants(results, metric=metric, split=split)
     if absent:
-        text += f" Without a {split} model, hence not shown: {', '.join(absent)}."
+        text += f" Without a {split} model, hence not shown: {'; '.join(absent)}."
     if metric in results.targets:
         text += f" Dashed: target, {target_name(metric, results.targets[metric])}."
     return text + _cost_words(results)

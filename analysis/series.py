@@ -17,7 +17,7 @@ from analysis.stats import (
     to_target,
 )
 
-ACTIVITIES = ("compute", "tx", "rx", "idle")
+ACTIVITIES = ("compute", "tx", "rx", "idle", "base")
 """Activities in stacking order; others found in the ledger follow."""
 
 PHASES = ("download", "compute", "upload", "wait")

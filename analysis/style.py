@@ -31,6 +31,7 @@ ACTIVITY_COLOURS = {
     "rx": PALETTE[5],
     "compute": PALETTE[2],
     "idle": "#a3a9b2",
+    "base": "#6f7782",
 }
 PHASE_COLOURS = {
     "download": PALETTE[5],

@@ -250,11 +250,11 @@ def _escape_markdown(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-_LEFT_HEADS = {"variant", "model", "status", "cost", "first", "second", "verdict"}
+LEFT_HEADS = {"variant", "model", "status", "cost", "first", "second", "verdict"}
 
 
 def _left_columns(heads: Sequence[str]) -> set[str]:
-    return {head for head in heads if head in _LEFT_HEADS}
+    return {head for head in heads if head in LEFT_HEADS}
 
 
 _LATEX = str.maketrans(
@@ -305,7 +305,7 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_terminal(table: Table) -> RichTable:
+def rich_table(table: Table) -> RichTable:
     """Give the table for a terminal, notes as its caption."""
     rich = RichTable(
         title=table.title,

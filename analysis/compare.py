@@ -1,0 +1,180 @@
+"""Which variant gets to a target with less: differences paired by seed, with their intervals."""
+
+import itertools
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.load import ResultError, Results
+from analysis.stats import (
+    COSTS,
+    LEVEL,
+    Cost,
+    PairedDifference,
+    paired_difference,
+    target_summary,
+    to_target,
+)
+from analysis.tables import Table, metrics_of, splits_of, target_name
+from analysis.units import axis_label, with_interval
+
+COMPARED = ("seconds", "joules", "uplink")
+"""Costs that are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two variants: how many of its seeds reached the target."""
+
+    name: str
+    label: str
+    num_reached: int
+    n: int
+
+
+def compare(
+    results: Results,
+    *,
+    metric: str,
+    target: float,
+    baseline: str | None = None,
+    level: float = LEVEL,
+) -> Table:
+    """Compare variants pair by pair in what they spent until they met a target.
+
+    Under one seed all variants meet the same world, so each seed gives one difference; the mean of
+    these has a Student-t interval. A winner is named only where every seed of both variants reached
+    the target and the interval leaves out 0. Where some seeds did not reach it, the difference
+    covers the pairs in which both did and decides nothing.
+
+    Parameters
+    ----------
+    results
+        A loaded result folder.
+    metric, target
+        What has to be reached.
+    baseline
+        Variant name: compare the others with this one only; all pairs when ``None``.
+    level
+        Confidence level of one interval. It is not widened for the number of comparisons, which the
+        notes state.
+
+    Returns
+    -------
+    Table
+        ``numbers``: ``split``, ``first``, ``second``, ``cost``, ``difference`` (first minus second,
+        in the cost's unit), ``half_width``, ``num_pairs``, ``num_reached_first``, ``n_first``,
+        ``num_reached_second``, ``n_second``, ``winner`` (variant name or empty), ``verdict``.
+
+    Raises
+    ------
+    ResultError
+        The metric or baseline does not occur, or there are not two variants to compare.
+    """
+    pairs = _pairs(results, metric=metric, baseline=baseline)
+    used = results.used(results.evaluations)
+    numbers: list[dict[str, Any]] = []
+    for split in splits_of(results, metric):
+        reached = to_target(used, metric=metric, split=split, target=target)
+        counts = target_summary(reached, column="at_s").to_dict("index")
+        for first, second in pairs:
+            if first in counts and second in counts:
+                sides = tuple(_side(results, counts, name) for name in (first, second))
+                for key in COMPARED:
+                    gap = paired_difference(
+                        reached, first, second, value=COSTS[key].column, level=level
+                    )
+                    numbers.append(_row(split, sides, COSTS[key], gap))
+    if not numbers:
+        msg = f"{results.folder}: no two variants have {metric} on the same kind of model"
+        raise ResultError(msg)
+    return Table(
+        name=f"compare_{metric}_{target:g}",
+        title=f"Cost to {target_name(metric, target)}, differences paired by seed",
+        numbers=pd.DataFrame(numbers),
+        text=pd.DataFrame([_text(row, results.labels) for row in numbers]),
+        notes=(
+            f"Difference: first minus second, mean over pairs ± {100 * level:g} % Student-t "
+            "half-width; a pair is a seed under which both reached the target.",
+            f"{len(numbers)} comparisons; the intervals are not widened for their number.",
+            *((f"Costs as: {results.cost_label}.",) if results.cost_label else ()),
+        ),
+    )
+
+
+def _pairs(results: Results, *, metric: str, baseline: str | None) -> list[tuple[str, str]]:
+    known = metrics_of(results)
+    if metric not in known:
+        msg = f"{results.folder}: no metric {metric!r}; evaluated were {', '.join(known)}"
+        raise ResultError(msg)
+    names = [v.name for v in results.variants if (results.runs["variant"] == v.name).any()]
+    if baseline is None:
+        pairs = list(itertools.combinations(names, 2))
+    elif baseline in names:
+        pairs = [(name, baseline) for name in names if name != baseline]
+    else:
+        msg = f"{results.folder}: no variant {baseline!r}; there are {', '.join(names)}"
+        raise ResultError(msg)
+    if not pairs:
+        msg = f"{results.folder}: nothing to compare: only {', '.join(names)} has results"
+        raise ResultError(msg)
+    return pairs
+
+
+def _side(results: Results, counts: Mapping[Hashable, Mapping[Hashable, Any]], name: str) -> _Side:
+    row = counts[name]
+    return _Side(name, results.labels[name], int(row["num_reached"]), int(row["n"]))
+
+
+def _row(split: str, sides: tuple[_Side, ...], cost: Cost, gap: PairedDifference) -> dict[str, Any]:
+    first, second = sides
+    winner, verdict = _verdict(first, second, gap)
+    return {
+        "split": split,
+        "first": first.name,
+        "second": second.name,
+        "cost": cost.column,
+        "difference": gap.mean,
+        "half_width": gap.half_width,
+        "num_pairs": gap.n,
+        "num_reached_first": first.num_reached,
+        "n_first": first.n,
+        "num_reached_second": second.num_reached,
+        "n_second": second.n,
+        "winner": winner,
+        "verdict": verdict,
+    }
+
+
+def _verdict(first: _Side, second: _Side, gap: PairedDifference) -> tuple[str, str]:
+    """Name the winner (or nobody) and say why in words."""
+    if first.num_reached == second.num_reached == 0:
+        return "", "neither reached it"
+    for one, other in ((first, second), (second, first)):
+        if one.num_reached == one.n and other.num_reached == 0:
+            return "", f"only {one.label} reached it"
+    if first.num_reached < first.n or second.num_reached < second.n:
+        counts = (f"{side.label} {side.num_reached} of {side.n}" for side in (first, second))
+        return "", f"open: reached by {', '.join(counts)}"
+    if gap.n < 2:
+        return "", "one pair: no interval" if gap.n else "no seed in common"
+    if not gap.excludes_zero:
+        return "", "no difference shown"
+    winner = first if gap.mean < 0 else second
+    return winner.name, f"{winner.label} needs less"
+
+
+def _text(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+    gap = with_interval(row["difference"], row["half_width"])
+    return {
+        "model": row["split"],
+        "first": labels[row["first"]],
+        "second": labels[row["second"]],
+        "cost": axis_label(row["cost"]),
+        "first - second": gap if math.isnan(row["difference"]) or gap[0] == "-" else f"+{gap}",
+        "pairs": str(row["num_pairs"]),
+        "verdict": row["verdict"],
+    }

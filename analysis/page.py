@@ -1,0 +1,197 @@
+"""The page of a report: one HTML file that asks nothing of any other file or host."""
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from analysis.figures import SavedFigure
+from analysis.load import Results
+from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
+from analysis.tables import LEFT_HEADS, Table, target_name
+
+TWO_CLOCKS = (
+    "Two clocks. Simulated time and energy are those of the radio network and the devices in the "
+    "scenario. Host time is what the machine took that ran the study; it says nothing about either."
+)
+
+_THEMED = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    RULE: "var(--rule)",
+    PAPER: "var(--page)",
+    **{colour: f"var(--series-{place})" for place, colour in enumerate(PALETTE)},
+}
+"""Colours of the figures that follow the page's light or dark theme."""
+
+_PROVENANCE = ("commit", "machine", "model", "data_digest", "versions")
+"""Manifest entries shown first; all the rest follow, but for those shown elsewhere."""
+_ELSEWHERE = {"name", "variants", "runs", "seeds", "targets", "status", "cost_label"}
+
+
+def render_page(results: Results, tables: Sequence[Table], figures: Sequence[SavedFigure]) -> str:
+    """Give the page as HTML text; figures are read from their SVG files and put inside."""
+    shown = [figure for figure in figures if figure.in_report]
+    *main, runs = tables
+    body = [
+        _header(results),
+        _notes(results),
+        *(_table(table) for table in main),
+        *(_figure(figure, number) for number, figure in enumerate(shown, start=1)),
+        "<section><h2>How this was made</h2>",
+        f"<p>{html.escape(TWO_CLOCKS)}</p>",
+        _table(runs, level=3),
+        _provenance(results),
+        _scenario(results.folder / "scenario.yaml"),
+        _files(figures, tables),
+        "</section>",
+    ]
+    page = resources.files("analysis").joinpath("page.html").read_text(encoding="utf-8")
+    return (
+        page.replace("{{title}}", html.escape(f"{results.name} · Airtune report"))
+        .replace("{{palette}}", _palette_css(PALETTE))
+        .replace("{{dark_palette}}", _palette_css(DARK_PALETTE))
+        .replace("{{body}}", "\n".join(part for part in body if part))
+    )
+
+
+def _palette_css(palette: Iterable[str]) -> str:
+    return " ".join(f"--series-{place}: {colour};" for place, colour in enumerate(palette))
+
+
+def _header(results: Results) -> str:
+    status = str(results.manifest.get("status", "unknown"))
+    seeds = [str(seed) for seed in results.manifest.get("seeds", [])]
+    facts = [
+        _count(len(results.variants), "variant"),
+        f"{_count(len(seeds), 'seed')} ({', '.join(seeds)})" if seeds else "",
+        *(f"target {target_name(m, t)}" for m, t in results.targets.items()),
+    ]
+    label = results.cost_label
+    lead = " · ".join(html.escape(fact) for fact in facts if fact)
+    cost = f'<p class="label">Costs as: {html.escape(label)}</p>' if label else ""
+    badge = f'<span class="status status-{html.escape(status)}">{html.escape(status)}</span>'
+    return (
+        f'<header><p class="kicker">Airtune report</p><h1>{html.escape(results.name)}</h1>'
+        f'<p class="lead">{lead} {badge}</p>{cost}</header>'
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _notes(results: Results) -> str:
+    if not results.notes:
+        return ""
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in results.notes)
+    return f'<aside class="notes"><p>Not everything is here:</p><ul>{items}</ul></aside>'
+
+
+def _table(table: Table, *, level: int = 2) -> str:
+    heads = list(table.text.columns)
+    align = ["left" if head in LEFT_HEADS else "right" for head in heads]
+    head = "".join(
+        f'<th scope="col" class="{side}">{html.escape(text)}</th>'
+        for side, text in zip(align, heads, strict=True)
+    )
+    rows = "".join(
+        "<tr>" + "".join(_cell(str(c), s) for c, s in zip(row, align, strict=True)) + "</tr>"
+        for row in table.text.to_numpy()
+    )
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
+    return (
+        f"<section><h{level}>{html.escape(table.title)}</h{level}>"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        f'</div><div class="remarks">{notes}</div></section>'
+    )
+
+
+def _cell(text: str, side: str) -> str:
+    kind = f"{side} missing" if text in {"not reached", "-"} else side
+    return f'<td class="{kind}">{html.escape(text)}</td>'
+
+
+def _figure(figure: SavedFigure, number: int) -> str:
+    svg = inline_svg(figure.svg.read_text(encoding="utf-8"), prefix=f"f{number}-")
+    title = html.escape(figure.title)
+    return (
+        f'<section><h2>{title}</h2><figure role="group" aria-label="{title}">'
+        f'<div class="scroll">{svg}</div>'
+        f"<figcaption><b>Figure {number}.</b> {html.escape(figure.caption)}</figcaption>"
+        "</figure></section>"
+    )
+
+
+def inline_svg(text: str, *, prefix: str) -> str:
+    """Make an SVG file fit for use inside a page.
+
+    The XML head goes, ids get a prefix so that several figures can stand in one page, the paper
+    becomes transparent and the colours follow the theme of the page.
+    """
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'href="#', f'href="#{prefix}', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}")
+    svg = svg.replace("fill: #ffffff", "fill: none")
+    for colour, variable in _THEMED.items():
+        svg = svg.replace(colour, variable)
+    return svg
+
+
+def _provenance(results: Results) -> str:
+    manifest = results.manifest
+    order = [key for key in _PROVENANCE if key in manifest]
+    order += [key for key in manifest if key not in order and key not in _ELSEWHERE]
+    rows = "".join(
+        f"<dt>{html.escape(key.replace('_', ' '))}</dt><dd>{_value(manifest[key])}</dd>"
+        for key in order
+        if manifest[key] not in (None, "", {}, [])
+    )
+    return f"<section><h3>Provenance</h3><dl>{rows}</dl></section>" if rows else ""
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        parts = (f"{key} {_plain(item)}" for key, item in value.items() if item is not None)
+        return "<br>".join(html.escape(part) for part in parts)
+    return html.escape(_plain(value))
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _scenario(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    text = html.escape(path.read_text(encoding="utf-8"))
+    return f"<details><summary>Resolved scenario</summary><pre>{text}</pre></details>"
+
+
+def _files(figures: Sequence[SavedFigure], tables: Sequence[Table]) -> str:
+    items = [
+        f"<li>{html.escape(figure.title)}: {_link(figure.png, 'PNG')}, {_link(figure.svg, 'SVG')}, "
+        f"{_link(figure.csv, 'data')}</li>"
+        for figure in figures
+    ]
+    items += [
+        f"<li>{html.escape(table.title)}: "
+        + ", ".join(
+            f'<a href="tables/{html.escape(table.name)}.{ending}">{word}</a>'
+            for ending, word in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
+        )
+        + "</li>"
+        for table in tables
+    ]
+    return (
+        "<details><summary>Files of every figure and table</summary>"
+        f"<ul>{''.join(items)}</ul></details>"
+    )
+
+
+def _link(path: Path, word: str) -> str:
+    return f'<a href="figures/{html.escape(path.name)}">{word}</a>'
