@@ -13,7 +13,7 @@ Scalar = TypeVar("Scalar", float, npt.NDArray[np.float64])
 
 def db_to_linear(value_db: Scalar) -> Scalar:
     """Give the power ratio of a value in dB."""
-    return cast("Scalar", 10.0 ** (value_db / 10.0))
+    return 10.0 ** (value_db / 10.0)
 
 
 def linear_to_db(ratio_linear: Scalar) -> Scalar:

@@ -67,8 +67,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    from scenarios.check import check  # noqa: PLC0415
     from scenarios.load import load, variants  # noqa: PLC0415
-    from scenarios.prepare import check  # noqa: PLC0415
 
     scenario = load(options.file, options.set)
     check(scenario)
@@ -110,8 +110,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from analysis.compare import compare  # noqa: PLC0415
-
     from analysis.load import ResultError, load_results  # noqa: PLC0415
+    from analysis.tables import rich_table  # noqa: PLC0415
 
     metric, _, value = options.target.partition("=")
     try:
@@ -121,36 +121,44 @@ def _compare(options: argparse.Namespace) -> int:
             [f"--target {options.target}: must have the form METRIC=NUMBER"]
         ) from None
     try:
-        table = compare(load_results(Path(options.folder)), metric=metric, target=target)
+        table = compare(load_results(options.folder), metric=metric, target=target)
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
-    print(table.to_json(orient="records") if options.json else table.to_string(index=False))
+    if options.json:
+        print(table.numbers.to_json(orient="records"))
+    else:
+        Console().print(rich_table(table))
     return DONE
 
 
 def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
-    """Write figures and tables of a result folder and show the summary."""
+    """Write figures and tables of a result folder and show what they say."""
+    from analysis.load import ResultError  # noqa: PLC0415
     from analysis.report import write_report  # noqa: PLC0415
-
-    from analysis.load import ResultError, load_results  # noqa: PLC0415
-    from analysis.tables import rich_table, summary_table  # noqa: PLC0415
+    from analysis.tables import rich_table  # noqa: PLC0415
 
     try:
         report = write_report(folder)
-        summary = summary_table(load_results(folder))
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
     if as_json:
         answer = {
             "folder": str(folder),
             "report": str(report.index),
-            "figures": [str(path) for path in report.figures],
-            "summary": json.loads(summary.to_json(orient="records")),
+            "tables": {
+                table.name: json.loads(table.numbers.to_json(orient="records"))
+                for table in report.tables
+            },
+            "notes": list(report.notes),
             "host_other_fraction": host_other_fraction,
         }
         print(json.dumps(answer, indent=2))
         return
-    Console().print(rich_table(summary))
+    console = Console()
+    for table in report.tables[:-1]:  # the last one lists the runs: it is on the page
+        console.print(rich_table(table))
+    for note in report.notes:
+        print(note)
     if host_other_fraction is not None:
         print(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
     print(f"figures: {folder / 'figures'}")

@@ -118,7 +118,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def provenance() -> dict[str, Any]:
     """Versions, commit and machine: what else a number may depend on."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.check import check
 from scenarios.load import Variant, variants
-from scenarios.prepare import check
 from scenarios.progress import Reporter, RunProgress, Silent
 from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
 from scenarios.schema import Scenario, to_data
@@ -131,7 +131,7 @@ class _Study:
         else:
             entry.update(status="done", **message.content)
         self._reporter.finish(
-            task.variant.name, task.seed, entry["status"], entry.get("host_total_s", 0.0)
+            task.variant.label, task.seed, entry["status"], entry.get("host_total_s", 0.0)
         )
         self.save("running")
 

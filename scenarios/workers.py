@@ -35,8 +35,8 @@ def run_tasks(
     """Run ``task(argument, emit)`` for every argument and report what happens, live.
 
     With one worker the tasks run in this process, in order. Otherwise every free worker process
-    takes the next one. An exception of a task is a ``failure`` message and the others go on; an exception
-    here (an interrupt, say) ends the processes.
+    takes the next one. An exception of a task is a ``failure`` message and the others go on; an
+    exception here (an interrupt, say) ends the processes.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _run_apart(
     try:
         for _ in range(num_workers):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+            process: BaseProcess = context.Process(target=_serve, args=(task, theirs), daemon=True)
             process.start()
             theirs.close()
             processes[ours] = process

@@ -1,0 +1,175 @@
+"""One run: network and federation on one clock, rows to disk as rounds end."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import simpy
+from netsim.network import CellularNetwork
+
+from fl.devices import draw_devices
+from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.server.build import build_federation
+from fl.server.federation import Federation, Progress, Recorder, ignore_progress
+from fl.server.sync import run_rounds
+from fl.training.batches import Examples
+from netsim.transfers import TransferRow
+from scenarios.load import Variant
+from scenarios.prepare import backbone_of, facts_of, shards_of, streams_of, texts_of
+from scenarios.progress import RunProgress
+from scenarios.results import RunFolder
+from scenarios.workers import Emit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyRow:
+    """One row of ``energy.csv``: an owner's seconds and joules in one activity."""
+
+    owner: str
+    """``client:<id>`` or ``site:<id>``."""
+    activity: str
+    seconds: float
+    energy_j: float
+
+
+ROW_TYPES: dict[str, type] = {
+    "rounds": RoundRow,
+    "clients": ClientRow,
+    "transfers": TransferRow,
+    "evaluations": EvaluationRow,
+    "energy": EnergyRow,
+}
+"""Files of a run by name, with the type of their rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTask:
+    """One run to do: all that a worker process needs."""
+
+    variant: Variant
+    seed: int
+    folder: Path
+
+
+def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
+    """Do one run and write its rows; give its entry in the manifest.
+
+    Parameters
+    ----------
+    task
+        Variant, seed and place.
+    emit
+        Told of every round.
+    """
+    host_started_s = time.perf_counter()
+    metric = next(iter(task.variant.scenario.server.targets), "accuracy")
+
+    def tell(progress: Progress) -> None:
+        emit(
+            RunProgress(
+                variant=task.variant.label,
+                seed=task.seed,
+                round=progress.round,
+                num_rounds=progress.num_rounds,
+                simulated_s=progress.at_s,
+                energy_j=progress.energy_j,
+                metric=metric,
+                value=progress.accuracy,
+            )
+        )
+
+    with RunFolder(task.folder, ROW_TYPES) as folder:
+        recorder = _FolderRecorder(folder)
+        env, network, federation = assemble(
+            task.variant, task.seed, recorder=recorder, on_progress=tell
+        )
+        recorder.drain_transfers = network.drain_transfers
+        try:
+            env.run(until=env.process(run_rounds(federation)))
+        finally:
+            # an interrupted run keeps the energy of its finished part, too
+            folder.write("transfers", network.drain_transfers())
+            folder.write("energy", _energy_rows(network, until_s=env.now))
+    host_total_s = time.perf_counter() - host_started_s
+    host_train_s = federation.executor.host_training_s
+    host_eval_s = federation.host_evaluation_s
+    return {
+        "host_total_s": round(host_total_s, 4),
+        "host_train_s": round(host_train_s, 4),
+        "host_eval_s": round(host_eval_s, 4),
+        "host_other_fraction": round(1 - (host_train_s + host_eval_s) / host_total_s, 4),
+        "simulated_s": float(env.now),
+        "num_jobs_submitted": federation.executor.num_submitted,
+        "num_jobs_computed": federation.executor.num_computed,
+        "data": facts_of(task.variant.scenario),
+        "model_digest": federation.worker.model_key,
+    }
+
+
+def assemble(
+    variant: Variant,
+    seed: int,
+    *,
+    recorder: Recorder,
+    on_progress: Callable[[Progress], None] = ignore_progress,
+) -> tuple[simpy.Environment, CellularNetwork, Federation]:
+    """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
+
+    Raises
+    ------
+    ValueError
+        If data, model, devices or a user's own code do not allow the run; one line says why.
+    """
+    scenario, streams = variant.scenario, streams_of(seed)
+    num_clients = scenario.clients.num_clients
+    texts = texts_of(scenario)
+    env = simpy.Environment()
+    network = CellularNetwork(
+        env, scenario.world, scenario.radio, num_clients=num_clients, seed=seed
+    )
+    federation = build_federation(
+        scenario.methods[0],
+        env=env,
+        network=network,
+        streams=streams,
+        backbone=backbone_of(scenario, num_classes=len(texts.corpus.class_names), seed=seed),
+        train=Examples(tokens=texts.train, labels=texts.corpus.train.labels),
+        test=Examples(tokens=texts.test, labels=texts.corpus.test.labels),
+        shards=shards_of(scenario, texts.corpus, streams),
+        devices=draw_devices(scenario.clients.devices, num_clients=num_clients, streams=streams),
+        training=scenario.training,
+        server=scenario.server,
+        recorder=recorder,
+        on_progress=on_progress,
+    )
+    return env, network, federation
+
+
+class _FolderRecorder:
+    """Writes rows as they come; a round's transfers go with its round."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.drain_transfers: Callable[[], Sequence[TransferRow]] = tuple
+
+    def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
+        self._folder.write("transfers", self.drain_transfers())
+        self._folder.write("clients", clients)
+        self._folder.write("rounds", [row])
+
+    def evaluation(self, row: EvaluationRow) -> None:
+        self._folder.write("evaluations", [row])
+
+
+def _energy_rows(network: CellularNetwork, *, until_s: float) -> list[EnergyRow]:
+    return [
+        EnergyRow(
+            owner=f"{total.owner}:{total.owner_id}",
+            activity=total.activity,
+            seconds=total.seconds,
+            energy_j=total.energy_j,
+        )
+        for total in network.energy.totals(until_s)
+    ]
