@@ -1,5 +1,6 @@
 """The figures of a study: data, drawing and caption joined; and how they are written to files."""
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from analysis.load import Results
 from analysis.plots import (
@@ -39,6 +41,10 @@ from analysis.style import (
 )
 from analysis.tables import metrics_of, splits_of, target_name
 from analysis.units import axis_label, words_of
+
+
+_LEGEND_ROW_IN = 0.15
+"""Height of one row of the legend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +124,7 @@ def curve_picture(
     _mark_costs(figure, results)
     return Picture(
         name=f"{metric}_{split}_vs_{cost.key}",
-        title=f"{_value_label(metric, split)} against {words_of(cost.column)}",
+        title=f"{_value_words(metric, split)} against {words_of(cost.column)}",
         caption=_curve_caption(results, metric, split, [frame], [cost]),
         figure=figure,
         data=frame,
@@ -149,7 +155,7 @@ def overview_picture(
     ]
     return Picture(
         name=f"{metric}_{split}",
-        title=f"{_value_label(metric, split)} against time, energy, bytes and rounds",
+        title=f"{_value_words(metric, split)} against time, energy, bytes and rounds",
         caption=_curve_caption(results, metric, split, frames, list(COSTS.values())),
         figure=figure,
         data=pd.concat(data, ignore_index=True),
@@ -177,8 +183,8 @@ def target_picture(results: Results, *, metric: str, styles: dict[str, LineStyle
     return Picture(
         name=f"to_{metric}_{target:g}",
         title=f"Cost to {name}",
-        caption=f"What each variant spent until its first evaluation with {name}. Bars: mean over "
-        f"seeds, only where every seed got there; whiskers: {_interval_words(frame)}; dots: single "
+        caption=f"What each variant spent until its first evaluation with {name}. Bars (ticks on a logarithmic axis): mean "
+        f"over seeds, only where every seed got there; whiskers: {_interval_words(frame)}; dots: single "
         f"seeds.{_cost_words(results)}",
         figure=figure,
         data=frame,
@@ -207,7 +213,7 @@ def energy_picture(results: Results) -> Picture:
         name="energy_breakdown",
         title="Where the joules went",
         caption="Energy of a whole run by activity, sum over all clients (left) and all sites "
-        f"(right): mean over seeds, total ± {_interval_words(frame)}.{_cost_words(results)}",
+        f"(right): mean over seeds, total {_spread_words(frame)}.{_cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -234,7 +240,7 @@ def latency_picture(results: Results) -> Picture:
         name="round_breakdown",
         title="What a round is made of",
         caption="Seconds of the mean client whose update was received, mean over rounds, then over "
-        f"seeds, total ± {_interval_words(frame)}; {rest}.{_cost_words(results)}",
+        f"seeds, total {_spread_words(frame)}; {rest}.{_cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -271,6 +277,12 @@ def _value_label(metric: str, split: str) -> str:
     return f"{metric.replace('_', ' ')}, {split} model{'s' if split == 'personal' else ''}"
 
 
+def _value_words(metric: str, split: str) -> str:
+    words = metric.replace("_", " ")
+    models = "global model" if split == "global" else "personal models"
+    return f"{words[:1].upper()}{words[1:]} of the {models}"
+
+
 def _share_value_limits(axes: Sequence[object]) -> None:
     """Widen the shared y axis to the outermost of what each panel asked for."""
     lows, highs = zip(*(ax.get_ylim() for ax in axes), strict=True)  # type: ignore[attr-defined]
@@ -296,12 +308,15 @@ def _legend(figure: Figure, handles: Sequence[Artist], *, remark: str = "") -> N
     """Put the legend above the axes, in as many columns as the width takes."""
     longest = max(len(str(handle.get_label())) for handle in handles)
     width = figure.get_figwidth()
+    columns = max(1, min(len(handles), int(width / (0.055 * longest + 0.5))))
+    rows = math.ceil(len(handles) / columns) + (1 if remark else 0)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW_IN * max(0, rows - 2))
     legend = figure.legend(
         handles=list(handles),
         loc="outside upper center",
-        ncols=max(1, min(len(handles), int(width / (0.055 * longest + 0.5)))),
+        ncols=columns,
         columnspacing=1.4,
-        handlelength=2.6,
+        handlelength=1.2 if isinstance(handles[0], Patch) else 2.6,
         borderaxespad=0.2,
         title="\n".join(textwrap.wrap(remark, int(width / 0.06))) or None,
         title_fontproperties={"size": 6.5, "style": "italic"},
@@ -329,6 +344,12 @@ def _interval_words(frame: pd.DataFrame) -> str:
     return f"95 % Student-t interval (n = {listed} seeds)"
 
 
+def _spread_words(frame: pd.DataFrame) -> str:
+    if (frame["n"] == 1).all():
+        return "of one seed, hence without interval"
+    return f"± {_interval_words(frame)}"
+
+
 def _curve_caption(
     results: Results,
     metric: str,
@@ -339,7 +360,7 @@ def _curve_caption(
     rows = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(cost.column) for cost in costs)
-    text = f"{_value_label(metric, split).capitalize()} against {against}. Lines: mean over seeds"
+    text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
     text += (
         f"; bands: {_interval_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
     )

@@ -356,7 +356,7 @@ def _status_notes(
             use = "shown as far as it got" if run["is_used"] else "left out of means"
             notes.append(
                 f"{variant.label}, seed {run['seed']}: {run['status']} after "
-                f"{run['num_rounds']} rounds; {use}"
+                f"{run['num_rounds']} round{'' if run['num_rounds'] == 1 else 's'}; {use}"
             )
         absent = [seed for seed in seeds if seed not in set(mine["seed"])]
         if absent:

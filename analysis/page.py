@@ -101,12 +101,17 @@ def _table(table: Table, *, level: int = 2) -> str:
         "<tr>" + "".join(_cell(str(c), s) for c, s in zip(row, align, strict=True)) + "</tr>"
         for row in table.text.to_numpy()
     )
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
+    notes = "".join(f"<p>{_prose(note)}</p>" for note in table.notes)
     return (
         f"<section><h{level}>{html.escape(table.title)}</h{level}>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
         f'</div><div class="remarks">{notes}</div></section>'
     )
+
+
+def _prose(text: str) -> str:
+    """Keep signs and the numbers after them on one line."""
+    return re.sub("([≥≤±]) ", "\\1&nbsp;", html.escape(text))
 
 
 def _cell(text: str, side: str) -> str:
@@ -120,7 +125,7 @@ def _figure(figure: SavedFigure, number: int) -> str:
     return (
         f'<section><h2>{title}</h2><figure role="group" aria-label="{title}">'
         f'<div class="scroll">{svg}</div>'
-        f"<figcaption><b>Figure {number}.</b> {html.escape(figure.caption)}</figcaption>"
+        f"<figcaption><b>Figure {number}.</b> {_prose(figure.caption)}</figcaption>"
         "</figure></section>"
     )
 

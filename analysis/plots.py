@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from analysis.stats import is_better_low
 from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
@@ -66,6 +67,8 @@ def draw_curves(
                 ax.plot(x, shown["mean"], color=style.colour, lw=0.6, alpha=0.7)
     if not is_log:
         ax.set_xlim(left=0.0)
+    if column == "round":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _limit_values(frame, ax, target)
     if target is not None:
         draw_target(ax, metric, target)
@@ -166,8 +169,10 @@ def draw_target_costs(
         Style of each variant.
     """
     mine = frame[frame["cost"] == column]
-    largest = float(np.nanmax([0.0, *mine["value"].to_list()]))
-    unit = display_unit(column, largest)
+    values = mine["value"][mine["value"] > 0.0]
+    unit = display_unit(column, float(values.max()) if len(values) else 0.0)
+    is_log = len(values) > 1 and float(values.max() / values.min()) >= _LOG_FROM
+    _limit_costs(ax, values / unit.scale, is_log=is_log)
     for place, (variant, split) in enumerate(rows):
         runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
         if runs.empty:
@@ -176,32 +181,49 @@ def draw_target_costs(
         dots = runs["value"].dropna() / unit.scale
         if first["num_reached"] == first["n"]:
             mean, half = first["mean"] / unit.scale, first["half_width"] / unit.scale
-            ax.barh(place, mean, height=0.62, color=style.colour, alpha=0.35, lw=0)
+            if is_log:
+                ax.plot(mean, place, marker="|", markersize=11, markeredgewidth=1.4, color=INK)
+            else:
+                ax.barh(place, mean, height=0.62, color=style.colour, alpha=0.35, lw=0)
             if np.isfinite(half):
                 ax.errorbar(mean, place, xerr=half, color=INK, lw=0.9, capsize=2)
         ax.plot(dots, [place] * len(dots), ls="", marker=style.marker, color=style.colour,
                 markersize=3.2, markeredgewidth=0)  # fmt: skip
         if first["num_reached"] < first["n"]:
-            some = first["num_reached"] > 0
-            words = f"{first['num_reached']} of {first['n']} reached" if some else "not reached"
-            ax.annotate(
-                words,
-                xy=(float(dots.max()) if some else 0.0, place),
-                xytext=(5 if some else 3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=6.5,
-                color=MUTED,
-                fontstyle="italic",
-            )
+            _say_missing(ax, place, dots.to_list(), f"{first['num_reached']} of {first['n']}")
     for place in range(1, len(rows)):
         if rows[place][1] != rows[place - 1][1]:
             ax.axhline(place - 0.5, color=RULE, lw=0.8)
-    ax.set_xlim(0.0, 1.45 * largest / unit.scale if largest > 0.0 else 1.0)
-    if largest <= 0.0:
-        ax.set_xticks([])
     _label_rows(ax, len(rows))
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
+
+
+def _limit_costs(ax: Axes, values: "pd.Series[float]", *, is_log: bool) -> None:
+    """Leave room right of the largest value for words."""
+    if values.empty:
+        ax.set_xlim(0.0, 1.0)
+        ax.set_xticks([])
+    elif is_log:
+        ax.set_xscale("log")
+        ax.set_xlim(values.min() / 2.0, values.max() * (values.max() / values.min()) ** 0.3)
+    else:
+        ax.set_xlim(0.0, 1.45 * values.max())
+
+
+def _say_missing(ax: Axes, place: int, dots: Sequence[float], count: str) -> None:
+    """Write how many seeds reached the target, right of the last of them."""
+    at_axis = ax.get_yaxis_transform()
+    ax.annotate(
+        f"{count} reached" if dots else "not reached",
+        xy=(max(dots), place) if dots else (0.0, place),
+        xycoords="data" if dots else at_axis,
+        xytext=(5 if dots else 3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=6.5,
+        color=MUTED,
+        fontstyle="italic",
+    )
 
 
 def _label_rows(ax: Axes, count: int) -> None:

@@ -113,7 +113,7 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
         name: LineStyle(
             label=label,
             colour=PALETTE[place % len(PALETTE)],
-            dash=_DASHES[(place + place // len(PALETTE)) % len(_DASHES)],
+            dash=_DASHES[(place % len(PALETTE) + place // len(PALETTE)) % len(_DASHES)],
             marker=_MARKERS[place % len(_MARKERS)],
         )
         for place, (name, label) in enumerate(labels.items())

@@ -22,7 +22,7 @@ from analysis.stats import (
     target_summary,
     to_target,
 )
-from analysis.units import axis_label, with_interval
+from analysis.units import axis_label, display_unit, with_interval
 
 SPLITS = ("global", "personal")
 """Order in which splits are shown."""
@@ -47,6 +47,16 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Means:
+    """One column of means and how it is written."""
+
+    head: str
+    means: pd.DataFrame
+    decimals: int | None = None
+    scale: float = 1.0
+
+
 def metrics_of(results: Results) -> list[str]:
     """Metrics of the study, those with a target first, then in the order in which they appear."""
     seen = list(dict.fromkeys(results.evaluations["metric"]))
@@ -67,17 +77,21 @@ def summary_table(results: Results) -> Table:
     """
     final = final_values(results.used(results.evaluations))
     final = final.assign(uplink_mb=final["uplink_bytes"] / 1e6)
-    columns: dict[str, tuple[str, pd.DataFrame, int | None]] = {}
+    columns: dict[str, _Means] = {}
     for metric in metrics_of(results):
         for split in splits_of(results, metric):
             rows = final[(final["metric"] == metric) & (final["split"] == split)]
-            columns[f"{metric}_{split}"] = (f"{metric} {split}", _means(rows, "mean"), 3)
+            columns[f"{metric}_{split}"] = _Means(
+                f"{metric} {split}", _means(rows, "mean"), decimals=3
+            )
             if split == "personal":
                 name = f"{metric}_{split}_worst10"
-                columns[name] = (f"{metric} worst 10 %", _means(rows, "worst10"), 3)
+                columns[name] = _Means(f"{metric} worst 10 %", _means(rows, "worst10"), decimals=3)
     ends = final.drop_duplicates(["variant", "seed"], keep="last")
     for total in _TOTALS:
-        columns[total] = (axis_label(total), _means(ends, total), None)
+        means = _means(ends, total)
+        unit = display_unit(total, float(means["mean"].max()))
+        columns[total] = _Means(axis_label(total, unit=unit.symbol), means, scale=unit.scale)
     return _assemble(results, columns, _means(ends, "at_s")["n"])
 
 
@@ -87,7 +101,7 @@ def _means(rows: pd.DataFrame, value: str) -> pd.DataFrame:
 
 def _assemble(
     results: Results,
-    columns: Mapping[str, tuple[str, pd.DataFrame, int | None]],
+    columns: Mapping[str, _Means],
     counts: "pd.Series[int]",
 ) -> Table:
     numbers, text = [], []
@@ -97,11 +111,13 @@ def _assemble(
         n = int(counts[variant.name])
         values: dict[str, object] = {"variant": variant.name, "n": n}
         cells: dict[str, object] = {"variant": variant.label, "n": str(n)}
-        for name, (head, means, decimals) in columns.items():
-            row = means.to_dict("index").get(variant.name, {})
+        for name, column in columns.items():
+            row = column.means.to_dict("index").get(variant.name, {})
             mean, half = row.get("mean", math.nan), row.get("half_width", math.nan)
             values |= {f"{name}_mean": mean, f"{name}_half_width": half}
-            cells[head] = with_interval(mean, half, decimals=decimals)
+            cells[column.head] = with_interval(
+                mean / column.scale, half / column.scale, decimals=column.decimals
+            )
         numbers.append(values)
         text.append(cells)
     return Table(
@@ -141,7 +157,7 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
     """
     used = results.used(results.evaluations)
     numbers: list[dict[str, object]] = []
-    text: list[dict[str, object]] = []
+    text: list[tuple[str, str, Mapping[str, Row]]] = []
     for split in splits_of(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
         tables = {key: _by_variant(reached, cost) for key, cost in COSTS.items()}
@@ -149,12 +165,12 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
             if variant.name in tables["seconds"]:
                 rows = {key: table[variant.name] for key, table in tables.items()}
                 numbers.append(_target_numbers(variant.name, split, rows))
-                text.append(_target_text(variant.label, split, rows))
+                text.append((variant.label, split, rows))
     return Table(
         name=f"to_{metric}_{target:g}",
         title=f"Cost to {target_name(metric, target)}",
         numbers=pd.DataFrame(numbers),
-        text=pd.DataFrame(text),
+        text=_target_text(text),
         notes=(
             "First evaluation that meets the target, over the seeds counted in “reached”. "
             "A mean ± 95 % half-width is given only where every seed got there.",
@@ -181,28 +197,39 @@ def _target_numbers(variant: str, split: str, rows: Mapping[str, Row]) -> dict[s
     return values
 
 
-def _target_text(label: str, split: str, rows: Mapping[str, Row]) -> dict[str, object]:
-    first = rows["seconds"]
-    cells: dict[str, object] = {
-        "variant": label,
-        "model": split,
-        "reached": f"{int(first['num_reached'])} of {int(first['n'])}",
+def _target_text(rows: Sequence[tuple[str, str, Mapping[str, Row]]]) -> pd.DataFrame:
+    """Write the cells, each cost in the unit that fits its largest value."""
+    units = {
+        key: display_unit(
+            cost.column, max((parts[key]["high"] for *_, parts in rows), key=_or_zero, default=0.0)
+        )
+        for key, cost in COSTS.items()
     }
-    for key, row in rows.items():
-        cells[axis_label(COSTS[key].column)] = target_cell(row, COSTS[key])
-    return cells
+    text = []
+    for label, split, parts in rows:
+        first = parts["seconds"]
+        cells = {
+            "variant": label,
+            "model": split,
+            "reached": f"{first['num_reached']} of {first['n']}",
+        }
+        for key, row in parts.items():
+            head = axis_label(COSTS[key].column, unit=units[key].symbol)
+            cells[head] = _target_cell(row, units[key].scale)
+        text.append(cells)
+    return pd.DataFrame(text)
 
 
-def target_cell(row: Row, cost: Cost) -> str:
-    """Text of one cost to target; ``row`` as :func:`analysis.stats.target_summary` gives it."""
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _target_cell(row: Row, scale: float) -> str:
     if row["num_reached"] == 0:
         return "not reached"
     if row["num_reached"] == row["n"]:
-        whole = cost.key == "rounds" and pd.isna(row["half_width"])
-        return with_interval(
-            float(row["mean"]), float(row["half_width"]), decimals=0 if whole else None
-        )
-    low, high = (with_interval(float(row[end]), float("nan")) for end in ("low", "high"))
+        return with_interval(row["mean"] / scale, row["half_width"] / scale)
+    low, high = (with_interval(row[end] / scale, math.nan) for end in ("low", "high"))
     return low if row["num_reached"] == 1 else f"{low} to {high}"
 
 

@@ -64,7 +64,7 @@ def display_unit(column: str, largest: float) -> DisplayUnit:
     """
     unit = unit_of(column)
     for least, scale, symbol in _PREFIXES.get(unit, ()):
-        if largest >= least:
+        if 0.0 < largest and least <= largest:
             return DisplayUnit(scale, symbol)
     return DisplayUnit(1.0, unit)
 
