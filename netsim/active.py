@@ -1,0 +1,214 @@
+"""The transfers on the air, as one record array: progress, rates and what their rows need.
+
+Progress is linear between two solves, so :meth:`ActiveTransfers.advance` is exact.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
+from netsim.units import linear_to_db
+
+UPLINK = DIRECTIONS.index("uplink")
+DOWNLINK = DIRECTIONS.index("downlink")
+
+FIELDS = np.dtype(
+    [
+        ("transfer_id", np.int64),
+        ("client_id", np.int64),
+        ("slot", np.int64),  # row of the client in Links
+        ("direction", np.int64),
+        ("bearer_id", np.int64),  # one number for the members of a broadcast
+        ("size_bytes", np.int64),
+        ("remaining_bits", np.float64),
+        ("requested_at_s", np.float64),
+        ("admitted_at_s", np.float64),  # when it came on the air: after its way through the wires
+        ("started_at_s", np.float64),  # first block, NaN before
+        ("deadline_at_s", np.float64),
+        ("handovers_before", np.int64),
+        ("average_rate_bps", np.float64),  # NaN until first scheduled
+        # Constant between two solves:
+        ("rate_bps", np.float64),
+        ("finish_at_s", np.float64),
+        ("blocks", np.float64),
+        ("sinr_db", np.float64),
+        ("airtime_fraction", np.float64),  # share of time spent sending or receiving
+        ("airtime_w", np.float64),  # power drawn then
+        ("retransmission_rate_hz", np.float64),
+        # Integrals since the first block:
+        ("granted_s", np.float64),
+        ("block_s", np.float64),
+        ("sinr_db_s", np.float64),
+        ("retransmissions", np.float64),
+        # Integrals since the last booking in the ledger, and their sum before it:
+        ("booked_until_s", np.float64),
+        ("airtime_s", np.float64),
+        ("airtime_j", np.float64),
+        ("booked_j", np.float64),
+    ]
+)
+
+
+class ActiveTransfers:
+    """Records of active transfers in the order of admission."""
+
+    def __init__(self) -> None:
+        self.records = np.zeros(0, dtype=FIELDS)
+        self.transfers: list[Transfer] = []
+
+    def __len__(self) -> int:
+        return len(self.transfers)
+
+    def admit(
+        self,
+        transfer: Transfer,
+        *,
+        slot: int,
+        now_s: float,
+        bearer_id: int,
+        deadline_at_s: float,
+        handovers: int,
+    ) -> None:
+        """Add a transfer that has no blocks yet."""
+        record = np.zeros(1, dtype=FIELDS)
+        record["transfer_id"] = transfer.transfer_id
+        record["client_id"] = transfer.client_id
+        record["slot"] = slot
+        record["direction"] = DIRECTIONS.index(transfer.direction)
+        record["bearer_id"] = bearer_id
+        record["size_bytes"] = transfer.size_bytes
+        record["remaining_bits"] = 8.0 * transfer.size_bytes
+        record["requested_at_s"] = transfer.requested_at_s
+        record["admitted_at_s"] = now_s
+        record["started_at_s"] = np.nan
+        record["deadline_at_s"] = deadline_at_s
+        record["handovers_before"] = handovers
+        record["average_rate_bps"] = np.nan
+        record["finish_at_s"] = np.inf
+        record["booked_until_s"] = now_s
+        self.records = np.concatenate([self.records, record])
+        self.transfers.append(transfer)
+
+    def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> list[tuple[Transfer, np.void]]:
+        """Take transfers out; give each with its last record, in the order of admission."""
+        gone = [(self.transfers[k], self.records[k]) for k in np.flatnonzero(is_gone)]
+        self.records = self.records[~is_gone]
+        self.transfers = [
+            transfer for transfer, left in zip(self.transfers, is_gone, strict=True) if not left
+        ]
+        return gone
+
+    def index(self, transfer: Transfer) -> int | None:
+        """Give the position of a transfer, ``None`` when it is not on the air."""
+        found = np.flatnonzero(self.records["transfer_id"] == transfer.transfer_id)
+        return int(found[0]) if len(found) else None
+
+    def advance(self, elapsed_s: float, *, average_s: float) -> None:
+        """Let time pass at the present rates.
+
+        Parameters
+        ----------
+        elapsed_s
+            Time since the last call [s].
+        average_s
+            Time constant of the exponential average of the served rate [s].
+        """
+        if elapsed_s == 0.0 or not len(self):
+            return
+        record = self.records
+        record["remaining_bits"] = np.maximum(
+            record["remaining_bits"] - record["rate_bps"] * elapsed_s, 0.0
+        )
+        keep = np.exp(-elapsed_s / average_s)
+        record["average_rate_bps"] = record["rate_bps"] + keep * (
+            record["average_rate_bps"] - record["rate_bps"]
+        )
+        has_blocks = record["blocks"] > 0
+        record["granted_s"] += np.where(has_blocks, elapsed_s, 0.0)
+        record["block_s"] += record["blocks"] * elapsed_s
+        record["sinr_db_s"] += np.where(has_blocks, record["sinr_db"] * elapsed_s, 0.0)
+        record["retransmissions"] += record["retransmission_rate_hz"] * elapsed_s
+        on_air_s = record["airtime_fraction"] * elapsed_s
+        record["airtime_s"] += on_air_s
+        record["airtime_j"] += on_air_s * record["airtime_w"]
+
+    def grant(
+        self,
+        rows: Int[np.ndarray, " some"],
+        *,
+        now_s: float,
+        rate_bps: Float[np.ndarray, " some"],
+        blocks: Float[np.ndarray, " some"],
+        sinr: Float[np.ndarray, " some"],
+        airtime_fraction: Float[np.ndarray, " some"],
+        airtime_w: Float[np.ndarray, " some"],
+        retransmission_rate_hz: Float[np.ndarray, " some"],
+    ) -> None:
+        """Set what holds for some transfers until the next solve."""
+        record = self.records
+        record["rate_bps"][rows] = rate_bps
+        record["blocks"][rows] = blocks
+        # A SINR of 0 (a deep fade to the last bit) must not make the mean over time -inf.
+        record["sinr_db"][rows] = linear_to_db(np.maximum(sinr, np.finfo(float).tiny))
+        record["airtime_fraction"][rows] = airtime_fraction
+        record["airtime_w"][rows] = airtime_w
+        record["retransmission_rate_hz"][rows] = retransmission_rate_hz
+        with np.errstate(divide="ignore"):
+            finish_at_s = now_s + record["remaining_bits"][rows] / rate_bps
+        record["finish_at_s"][rows] = np.where(rate_bps > 0, finish_at_s, np.inf)
+        starts = (blocks > 0) & np.isnan(record["started_at_s"][rows])
+        record["started_at_s"][rows[starts]] = now_s
+
+    def silence(self) -> None:
+        """Take all blocks away; the solve that follows hands them out again."""
+        for name in (
+            "rate_bps",
+            "blocks",
+            "airtime_fraction",
+            "airtime_w",
+            "retransmission_rate_hz",
+        ):
+            self.records[name] = 0.0
+        self.records["finish_at_s"] = np.inf
+
+
+def make_row(
+    record: np.void,
+    *,
+    finished_at_s: float,
+    cell_id: int,
+    handovers: int,
+    energy_j: float,
+    status: str,
+) -> TransferRow:
+    """Give the row of a transfer from its last record.
+
+    Bytes are whole: what is neither delivered nor a full byte counts as not delivered.
+    """
+    direction: Direction = DIRECTIONS[int(record["direction"])]
+    size_bytes = int(record["size_bytes"])
+    if status == "delivered":
+        delivered = size_bytes
+    else:
+        delivered = int((8.0 * size_bytes - float(record["remaining_bits"])) // 8.0)
+        delivered = min(max(delivered, 0), size_bytes)
+    started = float(record["started_at_s"])
+    never = bool(np.isnan(started))
+    granted_s = float(record["granted_s"])
+    on_air_s = finished_at_s - started
+    return TransferRow(
+        client_id=int(record["client_id"]),
+        direction=direction,
+        size_bytes=size_bytes,
+        delivered_bytes=delivered,
+        requested_at_s=float(record["requested_at_s"]),
+        started_at_s=finished_at_s if never else started,
+        finished_at_s=finished_at_s,
+        cell_id=cell_id if cell_id >= 0 else NO_CELL,
+        mean_sinr_db=float(record["sinr_db_s"]) / granted_s if granted_s > 0 else None,
+        num_resource_blocks=float(record["block_s"]) / on_air_s if on_air_s > 0 else 0.0,
+        retransmissions=float(record["retransmissions"]),
+        handovers=handovers,
+        energy_j=energy_j,
+        status=status,
+    )

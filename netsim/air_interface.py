@@ -1,0 +1,210 @@
+"""From gains and shares to rates: the arithmetic that both engines solve, free of any clock.
+
+Axes: ``transfer`` (of one direction), ``cell``, ``group`` (resource-block groups of equal width
+that together are the band). A share is the fraction of a group's blocks that a transfer holds
+within every slot. Power is spread evenly over the blocks a sender holds. Blocks of different cells
+meet at random, so a sender that holds a share of a group disturbs every block of it, on average,
+with that share of its power density.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.config import standard
+from netsim.config.radio import RadioConfig, TddDuplex, UplinkPowerConfig
+from netsim.config.world import WorldConfig
+from netsim.effective_sinr import effective_sinr_linear
+from netsim.link_adaptation import RateTable
+from netsim.noise import noise_power_w
+from netsim.power_control import pusch_power_w
+from netsim.resource_grid import (
+    block_bandwidth_hz,
+    frequency_range,
+    num_resource_blocks,
+    resource_element_rate_hz,
+)
+from netsim.units import db_to_linear, dbm_to_w
+
+Array = Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirInterface:
+    """Constants of the band, and what follows from them for any set of transfers."""
+
+    carrier_hz: float
+    num_blocks: int
+    num_groups: int
+    subcarrier_spacing_hz: float
+    overhead_fraction: float
+    uplink_fraction: float
+    """Share of time that is uplink: 1 with FDD."""
+    downlink_fraction: float
+    uplink_power: UplinkPowerConfig
+    site_noise_w: float
+    """Noise, and uplink background, of one block at a site [W]."""
+    ue_noise_w: float
+    """Noise of one block at a client [W]."""
+    site_block_w: float
+    """Power of a cell in one block [W]."""
+    background_fraction: float
+    """Share of its power that every cell transmits in any case."""
+    is_interfering: bool
+    rates: RateTable
+
+    @cached_property
+    def element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second, all slots in one direction."""
+        return resource_element_rate_hz(
+            1, self.subcarrier_spacing_hz, overhead_fraction=self.overhead_fraction
+        )
+
+    @property
+    def blocks_per_group(self) -> float:
+        """Width of a group in blocks."""
+        return self.num_blocks / self.num_groups
+
+    def block_power_w(
+        self, loss_db: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give the uplink power in one block [W] of clients that hold so many blocks.
+
+        A holding below one block stands for one block part of the time, at the power of one block.
+
+        Parameters
+        ----------
+        loss_db
+            Coupling loss to the serving cell [dB], fast fading averaged out.
+        blocks
+            Blocks held, >= 0.
+        """
+        at_once = np.maximum(blocks, 1.0)
+        power_w = pusch_power_w(
+            loss_db,
+            at_once,
+            p0_dbm=self.uplink_power.p0_dbm,
+            alpha=self.uplink_power.alpha,
+            max_dbm=self.uplink_power.max_dbm,
+            subcarrier_spacing_hz=self.subcarrier_spacing_hz,
+        )
+        return power_w / at_once
+
+    def uplink_interference_w(
+        self,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        block_w: Float[np.ndarray, " transfer"],
+        shares: Float[np.ndarray, "transfer group"],
+    ) -> Float[np.ndarray, "cell group"]:
+        """Give what the senders of other cells put into one block of each cell [W].
+
+        Parameters
+        ----------
+        cross_gain
+            Gain from every sender to every cell, 0 to its own.
+        block_w
+            Power in a block held [W].
+        shares
+            Holdings.
+        """
+        if not self.is_interfering:
+            return np.zeros((cross_gain.shape[1], self.num_groups))
+        return cross_gain.T @ (block_w[:, None] * shares)
+
+    def downlink_interference_w(
+        self,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> Float[np.ndarray, "transfer group"]:
+        """Give what other cells put into one block at each receiver [W].
+
+        Parameters
+        ----------
+        cross_gain
+            Gain from every cell to every receiver, 0 from its own and from cells that are down.
+        radiated
+            Share of each group that the cell fills, background included, in [0, 1].
+        """
+        if not self.is_interfering:
+            return np.zeros((cross_gain.shape[0], self.num_groups))
+        return self.site_block_w * (cross_gain @ radiated)
+
+    def effective_sinr(
+        self,
+        sinr: Float[np.ndarray, "transfer group"],
+        weight: Float[np.ndarray, "transfer group"] | None = None,
+    ) -> Float[np.ndarray, " transfer"]:
+        """Map the SINRs of the groups held to the one that a flat channel would need.
+
+        EESM with the beta of the MCS in use; that MCS is the one for the SINR of the mean capacity,
+        then once more for the effective SINR that results (our shortcut for trying all of them).
+
+        Parameters
+        ----------
+        sinr
+            Linear SINR of every group.
+        weight
+            Shares held; ``None``, or all zero for a transfer, weighs all groups alike.
+        """
+        if sinr.shape[1] == 1:
+            return sinr[:, 0]
+        if weight is not None:
+            weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
+            capacity = (weight * np.log2(1 + sinr)).sum(axis=1) / weight.sum(axis=1)
+        else:
+            capacity = np.log2(1 + sinr).mean(axis=1)
+        flat = np.exp2(capacity) - 1
+        for _ in range(2):
+            beta = self.rates.mcs.eesm_beta[self.rates.mcs_index(flat)]
+            flat = effective_sinr_linear(sinr, beta=beta, weight=weight)
+        return flat
+
+    def rate_bps(
+        self,
+        effective_sinr: Float[np.ndarray, "*transfer"],
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        time_fraction: float,
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give the rate [bit/s] of so many blocks at an effective SINR.
+
+        Parameters
+        ----------
+        effective_sinr
+            Linear.
+        blocks
+            Blocks held, >= 0.
+        time_fraction
+            Share of the slots that belong to the direction.
+        """
+        per_block = self.element_rate_hz * time_fraction
+        return self.rates.spectral_efficiency(effective_sinr) * blocks * per_block
+
+
+def make_air_interface(world: WorldConfig, radio: RadioConfig, *, num_groups: int) -> AirInterface:
+    """Give the band of a scenario, divided into so many resource-block groups."""
+    spacing_hz = radio.subcarrier_spacing_hz
+    blocks = num_resource_blocks(
+        radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
+    )
+    block_hz = block_bandwidth_hz(spacing_hz)
+    uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
+    site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
+    return AirInterface(
+        carrier_hz=world.carrier_hz,
+        num_blocks=blocks,
+        num_groups=num_groups,
+        subcarrier_spacing_hz=spacing_hz,
+        overhead_fraction=radio.overhead_fraction,
+        uplink_fraction=uplink,
+        downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
+        uplink_power=radio.uplink_power,
+        site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
+        ue_noise_w=float(noise_power_w(block_hz, noise_figure_db=radio.ue_noise_figure_db)),
+        site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
+        background_fraction=radio.background_load.downlink_fraction,
+        is_interfering=radio.interference,
+        rates=RateTable(mcs_table_number=radio.mcs_table),
+    )

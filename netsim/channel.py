@@ -1,0 +1,147 @@
+"""The channel of clients at an instant: large-scale gain and fast fading, both pure functions."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netsim.config.radio import (
+    Fading,
+    NoFading,
+    RadioConfig,
+    RayleighFading,
+    RicianFading,
+    TdlFading,
+)
+from netsim.config.world import (
+    GaussMarkovMobility,
+    ManhattanMobility,
+    Mobility,
+    RandomDirectionMobility,
+    RandomWaypointMobility,
+    WorldConfig,
+)
+from netsim.doppler import doppler_hz
+from netsim.fading import Fading as FadingModel
+from netsim.fading import NoFading as NoFadingModel
+from netsim.fading import Rayleigh, Rician
+from netsim.layout import Layout
+from netsim.link_budget import LinkBudget
+from netsim.population import Population
+from netsim.resource_grid import (
+    block_bandwidth_hz,
+    frequency_range,
+    num_resource_blocks,
+)
+from netsim.tdl import TappedDelayLine
+
+MIN_DOPPLER_SPEED_MPS = 3 / 3.6
+"""Doppler of a client that stands still: things around it move, 3 km/h as in 3GPP evaluations."""
+
+BLOCKS_PER_GROUP = ((36, 2), (72, 4), (144, 8), (275, 16))
+"""Carrier width up to which a group has so many blocks: TS 38.214 Table 5.1.2.2.1-1, configuration
+1 (recollected)."""
+
+
+def num_groups(fading: Fading, num_blocks: int) -> int:
+    """Give the number of resource-block groups worth telling apart: 1 where fading is flat."""
+    if not isinstance(fading, TdlFading) or fading.mode == "ergodic":
+        return 1
+    width = next(blocks for limit, blocks in BLOCKS_PER_GROUP if num_blocks <= limit)
+    return -(-num_blocks // width)
+
+
+def typical_speed_mps(mobility: Mobility) -> float:
+    """Give the speed that sets a scenario's Doppler: the mean of the moving time, 3 km/h at least.
+
+    One value for all clients and times, as a sum of waves is a function of time only at constant
+    Doppler.
+    """
+    match mobility:
+        case RandomWaypointMobility():
+            speed = 0.5 * (mobility.min_speed_mps + mobility.max_speed_mps)
+        case RandomDirectionMobility() | ManhattanMobility():
+            speed = mobility.speed_mps
+        case GaussMarkovMobility():
+            speed = mobility.mean_speed_mps
+        case _:
+            speed = 0.0
+    return max(speed, MIN_DOPPLER_SPEED_MPS)
+
+
+def make_fading(fading: Fading, *, seed: int) -> FadingModel:
+    """Give the fading model of the settings; ``ergodic`` modes leave the gain at its mean."""
+    if isinstance(fading, NoFading) or fading.mode == "ergodic":
+        return NoFadingModel()
+    match fading:
+        case RayleighFading():
+            return Rayleigh(seed)
+        case RicianFading():
+            return Rician(seed, k_factor_db=fading.k_db)
+        case TdlFading():
+            return TappedDelayLine(
+                seed, profile=fading.profile, delay_spread_s=fading.delay_spread_s
+            )
+
+
+class Channel:
+    """Gains of clients to cells at instants.
+
+    Parameters
+    ----------
+    world, radio
+        The scenario's sections.
+    layout
+        Sites and cells.
+    seed
+        Root seed of the run.
+    """
+
+    def __init__(
+        self, world: WorldConfig, radio: RadioConfig, layout: Layout, *, seed: int
+    ) -> None:
+        self.population = Population(world, layout, seed=seed)
+        self.link_budget = LinkBudget(world, layout, self.population, seed=seed)
+        self.num_cells = len(layout.cells)
+        num_blocks = num_resource_blocks(
+            radio.bandwidth_hz,
+            radio.subcarrier_spacing_hz,
+            band=frequency_range(world.carrier_hz),
+        )
+        self.num_groups = num_groups(radio.fading, num_blocks)
+        self._fading = make_fading(radio.fading, seed=seed)
+        speed_mps = typical_speed_mps(world.mobility)
+        self._doppler_hz = float(doppler_hz(speed_mps, carrier_hz=world.carrier_hz))
+        width_hz = num_blocks * block_bandwidth_hz(radio.subcarrier_spacing_hz)
+        centre = (np.arange(self.num_groups) + 0.5) / self.num_groups - 0.5
+        self._offset_hz = centre * width_hz
+        self.is_fading = not isinstance(self._fading, NoFadingModel)
+
+    @property
+    def is_varying(self) -> bool:
+        """Whether anything changes with time."""
+        return self.is_fading or self.population.is_moving
+
+    def gain(
+        self, client_ids: Int[np.ndarray, " client"], *, at_s: float
+    ) -> Float[np.ndarray, "client cell"]:
+        """Give coupling gains without fast fading."""
+        return self.link_budget.gain(client_ids, at_s=at_s)
+
+    def fading(
+        self,
+        client_ids: Int[np.ndarray, " client"],
+        cell_ids: Int[np.ndarray, " client"],
+        *,
+        at_s: float,
+    ) -> Float[np.ndarray, "client group"]:
+        """Give the fading of links between clients and their cells, mean 1; 1 without a cell."""
+        if not self.is_fading:
+            return np.ones((len(client_ids), self.num_groups))
+        has_cell = cell_ids >= 0
+        link_id = client_ids * self.num_cells + np.maximum(cell_ids, 0)
+        gain = self._fading.power_gain(
+            link_id,
+            doppler_hz=np.full(len(link_id), self._doppler_hz),
+            at_s=at_s,
+            offset_hz=self._offset_hz,
+        )
+        return np.where(has_cell[:, None], gain, 1.0)

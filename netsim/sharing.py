@@ -1,0 +1,302 @@
+"""Who gets which blocks: asks the scheduler of every cell, and averages what it answers over time.
+
+A slot-by-slot scheduler that serves one winner at a time is, over an interval in which the channel
+stands still, the mean of its answers while the averages it looks at evolve. The flow engine needs
+that mean; :meth:`Sharing.mean_shares` takes it by asking a few times within the interval.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.air_interface import AirInterface
+from netsim.schedulers import CellView, Scheduler, check_shares, load_scheduler
+
+AVERAGE_S = 0.1
+"""Time constant of the served rate that proportional fair looks at [s]; 200 slots of 0.5 ms."""
+
+STEPS_WITHIN_TICK = 8
+"""Times a scheduler that reacts to the average is asked within one channel tick."""
+
+STEPS_TO_BALANCE = 64
+"""Times it is asked when the channel never changes, until its averages have settled."""
+
+MIN_AVERAGE_FRACTION = 1e-3
+"""An average rate never counts as less than this share of what an equal split would give."""
+
+MIN_REACH = 0.2
+"""A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
+repeating a block up to four times still gets through. Weaker ones do not hold the others back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Transfers of one direction that want blocks now, sorted by cell, then by bearer.
+
+    ``transfer`` runs over transfers, ``bearer`` over what a scheduler sees: a transfer of its own,
+    or the members of one broadcast in one cell, who share their blocks.
+    """
+
+    air: AirInterface
+    direction: int
+    """Index into ``DIRECTIONS``."""
+    is_uplink: bool
+    cell_id: Int[np.ndarray, " transfer"]
+    loss_db: Float[np.ndarray, " transfer"]
+    """Coupling loss to the serving cell, fading averaged out."""
+    sinr_per_w: Float[np.ndarray, "transfer group"]
+    """SINR for each watt sent in one block, at the interference of the last solve."""
+    first: Int[np.ndarray, " bearer"]
+    """Index of the first transfer of each bearer."""
+    bearer: Int[np.ndarray, " transfer"]
+    """Bearer of each transfer."""
+    client_id: Int[np.ndarray, " bearer"]
+    remaining_bits: Float[np.ndarray, " bearer"]
+    requested_at_s: Float[np.ndarray, " bearer"]
+    deadline_at_s: Float[np.ndarray, " bearer"]
+    average_rate_bps: Float[np.ndarray, " bearer"]
+    """NaN for a bearer that was never scheduled."""
+
+    @property
+    def time_fraction(self) -> float:
+        """Share of slots that belong to the direction."""
+        return self.air.uplink_fraction if self.is_uplink else self.air.downlink_fraction
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether some bearer serves several transfers."""
+        return len(self.first) < len(self.bearer)
+
+    def block_power_w(
+        self, transfers: slice, blocks: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, " some"]:
+        """Give the power in one block of some transfers that hold so many [W]."""
+        if self.is_uplink:
+            return self.air.block_power_w(self.loss_db[transfers], blocks)
+        return np.full(len(blocks), self.air.site_block_w)
+
+    def transfer_rate_bps(
+        self, transfers: slice, fraction: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, " some"]:
+        """Give the rate of some transfers at a fraction of every group."""
+        blocks = fraction * self.air.num_blocks
+        power_w = self.block_power_w(transfers, blocks)
+        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
+        return self.air.rate_bps(sinr, blocks, time_fraction=self.time_fraction)
+
+    def weakest(
+        self,
+        bearers: slice,
+        rate: Float[np.ndarray, "..."],
+        is_reached: Bool[np.ndarray, " some"],
+    ) -> Float[np.ndarray, "..."]:
+        """Give the rate of bearers from that of their transfers: the least of those reached."""
+        if not self.has_groups:
+            return rate
+        start = self.first[bearers] - self.first[bearers.start]
+        shape = (-1,) + (1,) * (rate.ndim - 1)
+        counted = np.where(is_reached.reshape(shape), rate, np.inf)
+        least = np.minimum.reduceat(counted, start, axis=0)
+        return np.where(np.isfinite(least), least, 0.0)
+
+    def is_reached(self) -> Bool[np.ndarray, " transfer"]:
+        """Tell which transfers get through at all with the whole band."""
+        if not self.has_groups:
+            return np.ones(len(self.bearer), dtype=bool)
+        whole = np.full(len(self.bearer), float(self.air.num_blocks))
+        power_w = self.block_power_w(slice(None), whole)
+        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w)
+        rates = self.air.rates
+        return rates.spectral_efficiency(sinr) >= MIN_REACH * rates.mcs.spectral_efficiency[0]
+
+    def group_rate_bps(self) -> Float[np.ndarray, "transfer group"]:
+        """Give the rate of each transfer alone in each group, at the power of an equal split."""
+        cell = self.cell_id[self.first]
+        num_bearers = np.bincount(cell)[cell]
+        split = self.air.num_blocks / num_bearers
+        power_w = self.block_power_w(slice(None), split[self.bearer])
+        sinr = power_w[:, None] * self.sinr_per_w
+        return self.air.rate_bps(
+            sinr,
+            np.full(sinr.shape, self.air.blocks_per_group),
+            time_fraction=self.time_fraction,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the schedulers gave out, over the time until the next solve."""
+
+    shares: Float[np.ndarray, "bearer group"]
+    """Share of each group held, on average over time."""
+    activity: Float[np.ndarray, " bearer"]
+    """Part of the time in which anything is held, in (0, 1]; ``shares / activity`` is held then.
+
+    Below 1 when the scheduler serves winners in turn: who has the whole band half of the time
+    spreads its power wider than who has half of the band all the time.
+    """
+    average_rate_bps: Float[np.ndarray, " bearer"]
+    """The averages that were decided on, those of newcomers filled in."""
+
+
+class Sharing:
+    """The schedulers of all cells, one instance for each cell and direction.
+
+    Parameters
+    ----------
+    scheduler
+        Name of a built-in, or ``path.py:Class``.
+    """
+
+    def __init__(self, scheduler: str) -> None:
+        self._name = scheduler
+        self._schedulers: dict[tuple[int, int], Scheduler] = {}
+
+    def solve(
+        self, demand: Demand, *, now_s: float, horizon_s: float, is_averaged: bool = True
+    ) -> "Grant":
+        """Ask the scheduler of every cell.
+
+        Parameters
+        ----------
+        demand
+            At least one transfer.
+        now_s
+            Simulated time.
+        horizon_s
+            Time until the channel changes; inf when it never does.
+        is_averaged
+            ``False`` gives the scheduler's answer of this instant (the slot engine's).
+
+        Returns
+        -------
+        Grant
+            For every bearer.
+        """
+        is_reached = demand.is_reached()
+        every = slice(0, len(demand.first))
+        group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
+        cell = demand.cell_id[demand.first]
+        start = np.flatnonzero(np.diff(cell, prepend=-1))
+        stop = np.append(start[1:], len(cell))
+        equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
+        average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
+        floor = np.maximum(MIN_AVERAGE_FRACTION * equal, np.finfo(float).tiny)
+        average = np.maximum(average, floor)
+        shares = np.empty_like(group_rate)
+        activity = np.ones(len(cell))
+        for first, last in zip(start.tolist(), stop.tolist(), strict=True):
+            part = slice(first, last)
+            view = _view(
+                demand,
+                part,
+                group_rate_bps=group_rate[part],
+                average_rate_bps=average[part],
+                is_reached=is_reached,
+                now_s=now_s,
+            )
+            scheduler = self._scheduler(int(cell[first]), demand.direction)
+            if is_averaged and last - first > 1:
+                shares[part], activity[part] = self.mean_shares(
+                    scheduler, view, horizon_s=horizon_s, floor_bps=floor[part]
+                )
+            else:
+                shares[part] = self._ask(scheduler, view)
+        return Grant(shares=shares, activity=activity, average_rate_bps=average)
+
+    def mean_shares(
+        self,
+        scheduler: Scheduler,
+        view: CellView,
+        *,
+        horizon_s: float,
+        floor_bps: Float[np.ndarray, " transfer"],
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
+        """Give the mean answer over an interval in which only the averages change.
+
+        The second result is the part of the interval in which a transfer holds anything.
+
+        A scheduler that answers the same whatever the averages is asked twice. Over an endless
+        interval the averages become the served rates: the fixed point is found by averaging answers
+        to the rates of the mean so far (the conditional-gradient method; for proportional fair it
+        maximises the sum of log rates).
+        """
+        shares = self._ask(scheduler, view)
+        served = (shares * view.group_rate_bps).sum(axis=1)
+        endless = not np.isfinite(horizon_s)
+        keep = 0.0 if endless else np.exp(-horizon_s / AVERAGE_S)
+        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps)
+        if np.array_equal(shares, self._ask(scheduler, replace(view, average_rate_bps=later))):
+            return shares, np.ones(len(shares))
+        if endless:
+            return self._balance(scheduler, view, floor_bps)
+        total = np.zeros_like(shares)
+        active = np.zeros(len(shares))
+        average = view.average_rate_bps
+        keep = np.exp(-horizon_s / STEPS_WITHIN_TICK / AVERAGE_S)
+        for _ in range(STEPS_WITHIN_TICK):
+            shares = self._ask(scheduler, replace(view, average_rate_bps=average))
+            total += shares
+            active += shares.any(axis=1)
+            served = (shares * view.group_rate_bps).sum(axis=1)
+            average = np.maximum(served + keep * (average - served), floor_bps)
+        return total / STEPS_WITHIN_TICK, np.where(active > 0, active / STEPS_WITHIN_TICK, 1.0)
+
+    def _balance(
+        self, scheduler: Scheduler, view: CellView, floor_bps: Float[np.ndarray, " transfer"]
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
+        active = np.ones(len(view.client_id))
+        mean = np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))
+        for step in range(2, STEPS_TO_BALANCE + 2):
+            served = (mean * view.group_rate_bps).sum(axis=1)
+            average = np.maximum(served, floor_bps)
+            answer = self._ask(scheduler, replace(view, average_rate_bps=average))
+            mean += (answer - mean) / step
+            active += (answer.any(axis=1) - active) / step
+        return mean, active
+
+    def _ask(self, scheduler: Scheduler, view: CellView) -> Float[np.ndarray, "transfer group"]:
+        return check_shares(scheduler.shares(view), view, name=self._name)
+
+    def _scheduler(self, cell_id: int, direction: int) -> Scheduler:
+        key = (cell_id, direction)
+        if key not in self._schedulers:
+            self._schedulers[key] = load_scheduler(self._name)
+        return self._schedulers[key]
+
+
+def _view(
+    demand: Demand,
+    bearers: slice,
+    *,
+    group_rate_bps: Float[np.ndarray, "bearer group"],
+    average_rate_bps: Float[np.ndarray, " bearer"],
+    is_reached: Bool[np.ndarray, " transfer"],
+    now_s: float,
+) -> CellView:
+    last = demand.first[bearers.stop] if bearers.stop < len(demand.first) else len(demand.bearer)
+    transfers = slice(int(demand.first[bearers.start]), int(last))
+    local = demand.bearer[transfers] - bearers.start
+    reached = is_reached[transfers]
+
+    def rate_bps(fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+        rate = demand.transfer_rate_bps(transfers, fraction[local])
+        return demand.weakest(bearers, rate, reached)
+
+    def power_w(fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+        blocks = fraction * demand.air.num_blocks
+        heads = demand.first[bearers] - transfers.start
+        return blocks * demand.block_power_w(transfers, blocks[local])[heads]
+
+    return CellView(
+        now_s=now_s,
+        client_id=demand.client_id[bearers],
+        remaining_bits=demand.remaining_bits[bearers],
+        requested_at_s=demand.requested_at_s[bearers],
+        deadline_at_s=demand.deadline_at_s[bearers],
+        group_rate_bps=group_rate_bps,
+        average_rate_bps=average_rate_bps,
+        rate_bps=rate_bps,
+        power_w=power_w,
+    )
