@@ -42,8 +42,8 @@ class _Sent:
 class ConstantRateNetwork:
     """Every client has the same two rates and powers, alone; it is its own energy account.
 
-    Implements :class:`fl.network.Network` and :class:`fl.network.EnergyAccount`. Sites draw nothing;
-    a transfer that does not end ``delivered`` has delivered nothing.
+    Implements :class:`fl.network.Network` and :class:`fl.network.EnergyAccount`. Sites draw no
+    power; a transfer that does not end ``delivered`` has delivered nothing.
     """
 
     env: simpy.Environment

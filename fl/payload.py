@@ -14,17 +14,18 @@ import torch
 Tensors = Mapping[str, torch.Tensor]
 
 _DTYPE_NAMES = {
+    torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
     torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
     torch.int16: "I16",
     torch.int8: "I8",
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+"""Types that may travel, in the order in which safetensors writes them."""
 _HEADER_LENGTH_BYTES = 8
 _ALIGNMENT_BYTES = 8
 
@@ -39,6 +40,10 @@ class Payload:
         if not self.tensors:
             msg = "tensors: a payload carries at least 1 tensor, got none"
             raise ValueError(msg)
+        for name, tensor in self.tensors.items():
+            if tensor.dtype not in _DTYPE_NAMES:
+                msg = f"tensors: {name} has type {tensor.dtype}, which has no encoding here"
+                raise ValueError(msg)
 
     @property
     def tensor_bytes(self) -> int:
@@ -64,9 +69,10 @@ def decode(data: bytes) -> Payload:
 
 def _header_bytes(tensors: Tensors) -> int:
     """Count the bytes of the JSON header that safetensors writes, padding included."""
-    # Larger types come first so that every tensor is aligned; the order moves the offsets, whose
-    # digits are part of the header.
-    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    # Wide types come first so that every tensor is aligned; the order matters here because it
+    # moves the offsets, whose digits are part of the header.
+    rank = {dtype: index for index, dtype in enumerate(_DTYPE_NAMES)}
+    order = sorted(tensors, key=lambda name: (rank[tensors[name].dtype], name))
     header, start = {}, 0
     for name in order:
         tensor = tensors[name]

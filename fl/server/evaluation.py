@@ -90,7 +90,7 @@ class Evaluator:
         mean, std, worst10 = values
         return EvaluationRow(
             round=round_id,
-            at_s=federation.env.now,
+            at_s=federation.now_s,
             energy_j=federation.energy_j(),
             site_energy_j=federation.site_energy_j(),
             uplink_bytes=federation.uplink_bytes,

@@ -113,6 +113,11 @@ class Federation:
         """Give the seed of a client's job in a round, the same for every method."""
         return int(self.streams("training", client_id, round_id).integers(2**63 - 1))
 
+    @property
+    def now_s(self) -> float:
+        """Simulated seconds now."""
+        return float(self.env.now)
+
     def energy_j(self) -> float:
         """Joules that clients spent until now."""
         return self.network.energy.client_energy_j(self.env.now)

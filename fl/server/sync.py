@@ -33,7 +33,7 @@ def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
 
 def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any, None]:
     """Run one round: select, all parts at once, aggregate, record."""
-    env, started_at_s = federation.env, federation.env.now
+    env, started_at_s = federation.env, federation.now_s
     timeout_s = federation.server.round_timeout_s
     deadline_at_s = None if timeout_s is None else started_at_s + timeout_s
     client_ids = _select(federation, round_id)
@@ -54,7 +54,7 @@ def _select(federation: Federation, round_id: int) -> list[int]:
     client_ids = federation.client_ids
     view = PolicyView(
         round=round_id,
-        now_s=federation.env.now,
+        now_s=federation.now_s,
         client_ids=client_ids,
         num_samples=[len(shard.train) for shard in federation.shards],
         links=federation.network.link_states,
@@ -110,7 +110,7 @@ def _record(
     row = RoundRow(
         round=round_id,
         started_at_s=started_at_s,
-        finished_at_s=federation.env.now,
+        finished_at_s=federation.now_s,
         num_selected=len(parts),
         num_received=sum(part.is_received for part in parts),
         num_late=sum(part.outcome.startswith("late") for part in parts),
@@ -142,7 +142,7 @@ def _tell(federation: Federation, *, round_id: int, accuracy: float | None) -> N
         Progress(
             round=round_id,
             num_rounds=federation.server.num_rounds,
-            at_s=federation.env.now,
+            at_s=federation.now_s,
             energy_j=federation.energy_j(),
             accuracy=accuracy,
         )

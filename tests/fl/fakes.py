@@ -1,0 +1,163 @@
+"""A small random encoder, separable token texts and an in-memory recorder, shared by the tests."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import simpy
+import torch
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+from fl.constant_network import ConstantRateNetwork
+from fl.data.partition import Shard
+from fl.devices import DEVICES, ClientsConfig, draw_devices
+from fl.methods import METHODS, install_method
+from fl.models.backbone import Backbone, TextClassifier
+from fl.models.tokens import TokenTable
+from fl.policies import RandomPolicyConfig
+from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.server.build import build_federation
+from fl.server.config import SyncServer
+from fl.training.batches import Examples
+from fl.training.config import TrainingConfig
+
+NUM_CLASSES = 3
+MAX_TOKENS = 12
+PURPOSES = ("cohort", "training", "method_init", "model_init", "device_class")
+SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
+
+
+def streams(seed=7):
+    def give(purpose, *key):
+        address = (PURPOSES.index(purpose), *key)
+        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
+
+    return give
+
+
+def classifier(*, layers=2, hidden=32, seed=0):
+    config = BertConfig(
+        vocab_size=60,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=MAX_TOKENS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        encoder = BertModel(config, add_pooling_layer=False)
+        module = TextClassifier(
+            encoder, num_classes=NUM_CLASSES, hidden_size=hidden, pooling="mean"
+        )
+    return module.eval()
+
+
+def roberta_base_on_meta():
+    config = RobertaConfig(attn_implementation="eager")
+    with torch.device("meta"):
+        encoder = RobertaModel(config, add_pooling_layer=False)
+        return TextClassifier(encoder, num_classes=4, hidden_size=768, pooling="mean").eval()
+
+
+def backbone(**settings):
+    return Backbone(
+        name="fake",
+        module=classifier(**settings),
+        tokenizer=None,
+        digest="fake",
+        hidden_size=32,
+        max_tokens=MAX_TOKENS,
+        pad_token_id=0,
+    )
+
+
+def examples(num_texts, *, seed=0):
+    """Texts of 4 to 12 tokens; three in four tokens come from the range of the text's class."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(NUM_CLASSES, size=num_texts)
+    lengths = rng.integers(4, MAX_TOKENS + 1, size=num_texts)
+    texts = []
+    for label, length in zip(labels, lengths, strict=True):
+        own = rng.integers(1 + 18 * label, 19 + 18 * label, size=length)
+        texts.append(np.where(rng.random(length) < 0.75, own, rng.integers(1, 55, size=length)))
+    tokens = TokenTable(
+        ids=np.concatenate(texts).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        pad_token_id=0,
+    )
+    return Examples(tokens=tokens, labels=labels.astype(np.int64))
+
+
+def shards(num_clients, num_texts, *, seed=1):
+    order = np.random.default_rng(seed).permutation(num_texts)
+    parts = np.array_split(order, num_clients)
+    return [
+        Shard(train=part[: len(part) * 3 // 4], test=part[len(part) * 3 // 4 :]) for part in parts
+    ]
+
+
+def install(kind, module=None, *, seed=3):
+    module = classifier() if module is None else module
+    generator = torch.Generator().manual_seed(seed)
+    return install_method(SMALLEST[kind], module, generator=generator), module
+
+
+@dataclass
+class Rows:
+    """Recorder that keeps everything."""
+
+    rounds: list[RoundRow] = field(default_factory=list)
+    clients: list[ClientRow] = field(default_factory=list)
+    evaluations: list[EvaluationRow] = field(default_factory=list)
+
+    def round(self, row, clients):
+        self.rounds.append(row)
+        self.clients.extend(clients)
+
+    def evaluation(self, row):
+        self.evaluations.append(row)
+
+
+def federation(
+    config,
+    *,
+    num_clients=4,
+    cohort=2,
+    num_rounds=3,
+    training=None,
+    failing=None,
+    devices=None,
+    num_texts=160,
+    **server,
+):
+    env = simpy.Environment()
+    network = ConstantRateNetwork(
+        env=env,
+        uplink_rate_bps=1e6,
+        downlink_rate_bps=4e6,
+        transmit_w=0.5,
+        receive_w=0.2,
+        failing=failing or {},
+    )
+    shares = {"phone_mid": 0.5, "laptop": 0.5}
+    clients = ClientsConfig(num_clients=num_clients, devices=shares)
+    drawn = draw_devices(clients.devices, num_clients=num_clients, streams=streams())
+    return build_federation(
+        config,
+        env=env,
+        network=network,
+        streams=streams(),
+        backbone=backbone(),
+        train=examples(num_texts),
+        test=examples(100, seed=9),
+        shards=shards(num_clients, num_texts),
+        devices=drawn if devices is None else [DEVICES[name] for name in devices],
+        training=training or TrainingConfig(local_steps=3, batch_size=8, learning_rate=5e-3),
+        server=SyncServer(
+            num_rounds=num_rounds, policy=RandomPolicyConfig(num_clients=cohort), **server
+        ),
+        recorder=Rows(),
+    )

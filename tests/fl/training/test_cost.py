@@ -1,0 +1,153 @@
+"""Counted operations against arithmetic by hand; memory by its invariants."""
+
+import numpy as np
+import pytest
+import torch
+
+from fl.methods import METHODS, install_method
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.pftt.config import PfttConfig
+from fl.training.cost import CostModel
+from tests.fl.fakes import MAX_TOKENS, NUM_CLASSES, classifier, install, roberta_base_on_meta
+from tests.fl.training.closed_form import lora_step_flop
+
+
+def cost_of(config, module=None):
+    module = classifier() if module is None else module
+    method = install_method(config, module, generator=torch.Generator().manual_seed(0))
+    return CostModel(module, max_tokens=MAX_TOKENS), tuple(sorted(method.initial))
+
+
+@pytest.mark.parametrize("rank", [1, 8])
+@pytest.mark.parametrize(("batch_size", "num_tokens"), [(1, 1), (3, 7), (16, 12)])
+def test_lora_operations_equal_the_closed_form(rank, batch_size, num_tokens):
+    cost, trainable = cost_of(FeditConfig(rank=rank))
+    expected = lora_step_flop(
+        batch_size=batch_size,
+        num_tokens=num_tokens,
+        hidden=32,
+        feed_forward=64,
+        layers=2,
+        rank=rank,
+        num_classes=NUM_CLASSES,
+    )
+    shape = {"batch_size": batch_size, "num_tokens": num_tokens}
+    assert cost.count(trainable, **shape).flop == expected
+    assert cost.step_flop(trainable, **shape) == expected
+
+
+def test_roberta_base_on_the_meta_device_equals_the_closed_form():
+    cost, trainable = cost_of(FeditConfig(rank=8), roberta_base_on_meta())
+    counted = cost.count(trainable, batch_size=4, num_tokens=64)
+    assert counted.flop == lora_step_flop(
+        batch_size=4,
+        num_tokens=64,
+        hidden=768,
+        feed_forward=3072,
+        layers=12,
+        rank=8,
+        num_classes=4,
+    )
+    assert counted.peak_memory_bytes > 4 * 124_055_040  # RoBERTa-base's weights without a pooler
+
+
+@pytest.mark.parametrize("kind", sorted(METHODS))
+def test_interpolated_operations_are_the_counted_ones(kind):
+    method, module = install(kind)
+    cost, trainable = CostModel(module, max_tokens=MAX_TOKENS), tuple(sorted(method.initial))
+    for batch_size, num_tokens in [(1, 2), (5, 9), (8, 12)]:
+        shape = {"batch_size": batch_size, "num_tokens": num_tokens}
+        assert cost.step_flop(trainable, **shape) == cost.count(trainable, **shape).flop
+
+
+def test_a_model_that_is_no_polynomial_is_counted_shape_by_shape():
+    class Windowed(torch.nn.Module):
+        """Work grows with the tokens up to four."""
+
+        def __init__(self):
+            super().__init__()
+            self.encoder = torch.nn.Embedding(10, 4)
+            self.head = torch.nn.Linear(4, 3)
+
+        def forward(self, input_ids, attention_mask):
+            del attention_mask
+            return self.head(self.encoder.weight[input_ids[:, :4]]).mean(dim=1)
+
+    cost = CostModel(Windowed(), max_tokens=8)
+    at = {
+        tokens: cost.step_flop(["head.weight"], batch_size=2, num_tokens=tokens)
+        for tokens in (2, 4, 8)
+    }
+    assert at[4] == 2 * at[2] > 0
+    assert at[8] == at[4]
+
+
+def test_training_weights_costs_more_than_freezing_them():
+    cost, trainable = cost_of(FeditConfig(rank=8))
+    dense = "encoder.encoder.layer.0.intermediate.dense.weight"
+    few = cost.count(trainable, batch_size=4, num_tokens=8)
+    more = cost.count((*trainable, dense), batch_size=4, num_tokens=8)
+    assert more.flop == few.flop + 2 * 4 * 8 * 32 * 64
+    assert more.peak_memory_bytes > few.peak_memory_bytes + 3 * 4 * 32 * 64
+
+
+def test_training_the_head_alone_stays_above_the_encoder():
+    cost, _ = cost_of(FeditConfig(rank=8))
+    head = cost.count(("head.bias", "head.weight"), batch_size=4, num_tokens=8)
+    lora = cost.count(
+        ("encoder.encoder.layer.1.attention.self.value.lora_B.default.weight",),
+        batch_size=4,
+        num_tokens=8,
+    )
+    assert head.flop < lora.flop
+    assert head.peak_memory_bytes < lora.peak_memory_bytes
+
+
+def test_rank_width_length_and_batch_all_matter():
+    base, trainable = cost_of(FeditConfig(rank=2))
+    more_rank, wide = cost_of(FeditConfig(rank=8))
+    first = base.count(trainable, batch_size=4, num_tokens=8)
+    for other in (
+        more_rank.count(wide, batch_size=4, num_tokens=8),
+        base.count(trainable, batch_size=4, num_tokens=9),
+        base.count(trainable, batch_size=5, num_tokens=8),
+    ):
+        assert other.flop > first.flop
+        assert other.peak_memory_bytes > first.peak_memory_bytes
+    narrow, names = cost_of(PfttConfig(adapter_dim=2))
+    broad, same_names = cost_of(PfttConfig(adapter_dim=16))
+    shape = {"batch_size": 4, "num_tokens": 8}
+    assert broad.step_flop(same_names, **shape) > narrow.step_flop(names, **shape)
+
+
+def test_memory_is_affine_in_the_batch():
+    cost, trainable = cost_of(FeditConfig(rank=8))
+    need = [
+        cost.count(trainable, batch_size=size, num_tokens=8).peak_memory_bytes for size in (2, 4, 6)
+    ]
+    assert need[2] - need[1] == need[1] - need[0] > 0
+
+
+def test_counting_leaves_the_module_as_it_was():
+    module = classifier()
+    cost, trainable = cost_of(FeditConfig(rank=8), module)
+    before = {
+        name: (value.detach().clone(), value.requires_grad)
+        for name, value in module.named_parameters()
+    }
+    cost.count(trainable, batch_size=2, num_tokens=3)
+    for name, value in module.named_parameters():
+        assert torch.equal(value, before[name][0])
+        assert value.requires_grad == before[name][1]
+        assert value.grad is None
+    assert not module.encoder._forward_pre_hooks
+
+
+def test_a_job_is_the_sum_of_its_padded_steps():
+    cost, trainable = cost_of(FeditConfig(rank=8))
+    lengths = np.array([3, 9, 4, 12])
+    batches = [np.array([0, 2]), np.array([1, 3]), np.array([0])]
+    shapes = [(2, 4), (2, 12), (1, 3)]
+    assert cost.job_flop(trainable, batches=batches, lengths=lengths) == sum(
+        cost.count(trainable, batch_size=size, num_tokens=tokens).flop for size, tokens in shapes
+    )
