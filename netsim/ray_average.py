@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float
 
-from netsim.antenna import Antenna
+from netsim.antenna import Pattern
 from netsim.environment import EnvironmentName
 from netsim.units import db_to_linear
 
@@ -169,7 +169,7 @@ def link_angles(
 
 
 def mean_gain(
-    antenna: Antenna,
+    pattern: Pattern,
     angles: LinkAngles,
     *,
     boresight_rad: Float[np.ndarray, " sector"],
@@ -180,8 +180,9 @@ def mean_gain(
 
     Parameters
     ----------
-    antenna
-        Pattern of each sector.
+    pattern
+        Gain of one sector over its own boresight, for example
+        :func:`netsim.antenna.sector_gain_linear`.
     angles
         Directions of the links.
     boresight_rad
@@ -195,11 +196,9 @@ def mean_gain(
     step = max(1, _CHUNK_ELEMENTS // (rays * len(boresight_rad)))
     for first in range(0, len(scattered), step):
         part = slice(first, first + step)
-        gain = antenna.gain_linear(ray_azimuth[part] - boresight_rad[:, None], ray_zenith[part])
+        gain = pattern(ray_azimuth[part] - boresight_rad[:, None], ray_zenith[part])
         scattered[part] = gain.mean(axis=-1)
-    direct = antenna.gain_linear(
-        angles.azimuth_rad[..., None] - boresight_rad, angles.zenith_rad[..., None]
-    )
+    direct = pattern(angles.azimuth_rad[..., None] - boresight_rad, angles.zenith_rad[..., None])
     k = angles.k_factor_linear[..., None]
     both = 1 + angles.cross_polar_linear[..., None]
     total = k * direct + both * scattered.reshape(*shape, len(boresight_rad))
