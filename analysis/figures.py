@@ -37,11 +37,11 @@ from analysis.style import (
     PAGE_WIDTH_IN,
     PHASE_COLOURS,
     LineStyle,
+    as_text,
     variant_styles,
 )
 from analysis.tables import metrics_of, splits_of, target_name
 from analysis.units import axis_label, words_of
-
 
 _LEGEND_ROW_IN = 0.15
 """Height of one row of the legend."""
@@ -174,18 +174,16 @@ def target_picture(results: Results, *, metric: str, styles: dict[str, LineStyle
     shown = ("at_s", "energy_j", "uplink_mb")
     for ax, column in zip(axes, shown, strict=True):
         draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
-    names = [
-        f"{results.labels[v]}, {s}" if len(splits) > 1 else results.labels[v] for v, s in order
-    ]
+    names = [as_text(results.labels[v]) + (f", {s}" if len(splits) > 1 else "") for v, s in order]
     axes[0].set_yticks(range(len(order)), names)
     _mark_costs(figure, results)
     name = target_name(metric, target)
     return Picture(
         name=f"to_{metric}_{target:g}",
         title=f"Cost to {name}",
-        caption=f"What each variant spent until its first evaluation with {name}. Bars (ticks on a logarithmic axis): mean "
-        f"over seeds, only where every seed got there; whiskers: {_interval_words(frame)}; dots: single "
-        f"seeds.{_cost_words(results)}",
+        caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
+        "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
+        f"whiskers: {_interval_words(frame)}; dots: single seeds.{_cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -206,7 +204,7 @@ def energy_picture(results: Results) -> Picture:
             rows, ax, column=column, variants=variants, colours=ACTIVITY_COLOURS, room=0.45
         )
         handles |= {str(patch.get_label()): patch for patch in drawn}
-    axes[0].set_yticks(range(len(variants)), [results.labels[v] for v in variants])
+    axes[0].set_yticks(range(len(variants)), [as_text(results.labels[v]) for v in variants])
     _legend(figure, list(handles.values()))
     _mark_costs(figure, results)
     return Picture(
@@ -228,7 +226,7 @@ def latency_picture(results: Results) -> Picture:
     handles = draw_stack(
         frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.18
     )
-    ax.set_yticks(range(len(variants)), [results.labels[v] for v in variants])
+    ax.set_yticks(range(len(variants)), [as_text(results.labels[v]) for v in variants])
     _legend(figure, list(handles))
     _mark_costs(figure, results)
     rest = (
@@ -300,7 +298,7 @@ def _curve_legend(
 ) -> None:
     shown = list(dict.fromkeys(name for frame in frames for name in frame["variant"]))
     absent = absent_variants(results, metric=metric, split=split)
-    remark = f"no {split} model: {'; '.join(absent)}" if absent else ""
+    remark = as_text(f"no {split} model: {'; '.join(absent)}") if absent else ""
     _legend(figure, curve_handles(styles, shown), remark=remark)
 
 
@@ -328,7 +326,7 @@ def _mark_costs(figure: Figure, results: Results) -> None:
     """Write on the figure itself which architecture the costs stand for."""
     if results.cost_label:
         figure.supxlabel(
-            f"costs as {results.cost_label}", x=0.99, ha="right", fontsize=6, color=MUTED
+            as_text(f"costs as {results.cost_label}"), x=0.99, ha="right", fontsize=6, color=MUTED
         )
 
 

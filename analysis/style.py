@@ -111,13 +111,18 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
     """
     return {
         name: LineStyle(
-            label=label,
+            label=as_text(label),
             colour=PALETTE[place % len(PALETTE)],
             dash=_DASHES[(place % len(PALETTE) + place // len(PALETTE)) % len(_DASHES)],
             marker=_MARKERS[place % len(_MARKERS)],
         )
         for place, (name, label) in enumerate(labels.items())
     }
+
+
+def as_text(words: str) -> str:
+    """Keep matplotlib from reading dollar signs in someone's words as formulas."""
+    return words.replace("$", r"\$")
 
 
 @contextmanager

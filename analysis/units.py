@@ -64,7 +64,7 @@ def display_unit(column: str, largest: float) -> DisplayUnit:
     """
     unit = unit_of(column)
     for least, scale, symbol in _PREFIXES.get(unit, ()):
-        if 0.0 < largest and least <= largest:
+        if largest > 0.0 and least <= largest:
             return DisplayUnit(scale, symbol)
     return DisplayUnit(1.0, unit)
 

@@ -1,0 +1,225 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from analysis.figures import all_pictures, curve_picture, energy_picture, save_picture
+from analysis.load import load_results
+from analysis.plots import draw_curves, draw_stack
+from analysis.series import (
+    cdf_frame,
+    curve_frame,
+    energy_frame,
+    latency_frame,
+    target_frame,
+    transfer_durations,
+)
+from analysis.stats import COSTS
+from analysis.style import PALETTE, figure_style, variant_styles
+from tests.analysis.synthetic import METHODS, write_results
+
+
+@pytest.fixture(scope="module")
+def pictures(results):
+    with figure_style():
+        return {picture.name: picture for picture in all_pictures(results)}
+
+
+def test_every_kind_of_figure_is_made(pictures):
+    assert set(pictures) == {
+        *(f"accuracy_{split}" for split in ("global", "personal")),
+        *(f"accuracy_{s}_vs_{cost}" for s in ("global", "personal") for cost in COSTS),
+        "to_accuracy_0.8",
+        "energy_breakdown",
+        "round_breakdown",
+        "duration_cdf",
+    }
+
+
+def test_legend_never_covers_an_axes(pictures):
+    for picture in pictures.values():
+        picture.figure.draw_without_rendering()
+        for legend in picture.figure.legends:
+            box = legend.get_window_extent()
+            for ax in picture.figure.axes:
+                assert not box.overlaps(ax.get_window_extent()), picture.name
+
+
+def test_axes_keep_room_with_many_long_labels(tmp_path):
+    methods = [
+        dataclasses.replace(METHODS[1], name=f"m{i}", label=f"Method {i}, scheduler round_robin")
+        for i in range(10)
+    ]
+    folder = write_results(tmp_path / "out", methods=methods, seeds=(1,), num_rounds=2)
+    results = load_results(folder)
+    with figure_style():
+        picture = curve_picture(
+            results, metric="accuracy", split="global", cost=COSTS["seconds"],
+            styles=variant_styles(results.labels),
+        )  # fmt: skip
+        picture.figure.draw_without_rendering()
+        height_in = picture.figure.axes[0].get_window_extent().height / picture.figure.dpi
+    assert height_in > 1.5
+    assert "one seed: no band" in picture.caption
+
+
+def test_styles_differ_pairwise_in_colour_or_dash_up_to_28_variants():
+    styles = variant_styles({f"v{i}": f"v{i}" for i in range(28)})
+    assert len({(s.colour, str(s.dash)) for s in styles.values()}) == 28
+    neighbours = list(styles.values())
+    assert all(a.marker != b.marker for a, b in itertools.pairwise(neighbours))
+    assert len(set(PALETTE)) == 7
+
+
+def test_absent_global_model_is_told_in_caption_and_legend(pictures):
+    picture = pictures["accuracy_global_vs_seconds"]
+    assert "hence not shown: Local only; PFTT, d 8, rank 8" in picture.caption
+    (legend,) = picture.figure.legends
+    assert legend.get_title().get_text().replace("\n", " ").startswith("no global model: Local")
+
+
+def test_band_is_the_interval_and_target_is_drawn(results):
+    frame = curve_frame(results, metric="accuracy", split="global", cost=COSTS["rounds"])
+    ax = Figure().subplots()
+    styles = variant_styles(results.labels)
+    draw_curves(frame, ax, column="round", styles=styles, metric="accuracy", target=0.8)
+    bands = [c for c in ax.collections if isinstance(c, PolyCollection)]
+    first = frame[(frame["variant"] == "fedit_r8") & (frame["series"] == "mean")]
+    heights = bands[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx((first["mean"] + first["half_width"]).max())
+    assert any(np.allclose(line.get_ydata(), 0.8) for line in ax.lines)
+    assert ax.get_xlabel() == "round"
+
+
+def test_one_seed_draws_no_band(tmp_path):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(4,), num_rounds=3)
+    results = load_results(folder)
+    frame = curve_frame(results, metric="accuracy", split="global", cost=COSTS["joules"])
+    ax = Figure().subplots()
+    styles = variant_styles(results.labels)
+    draw_curves(frame, ax, column="energy_j", styles=styles, metric="accuracy")
+    assert not ax.collections
+    assert ax.get_xlabel() == "client energy [J]"
+
+
+def test_ends_of_single_seeds_continue_the_curve(results):
+    frame = curve_frame(results, metric="accuracy", split="global", cost=COSTS["seconds"])
+    rows = frame[frame["variant"] == "fedit_r8"]
+    end = rows[rows["series"] == "mean"].iloc[-1]
+    tails = rows[rows["series"] != "mean"].groupby("series")
+    assert 1 <= len(tails) <= 2
+    for name, tail in tails:
+        assert tail["at_s"].iloc[0] == end["at_s"]
+        query = f"variant == 'fedit_r8' and split == 'global' and seed == {name.split()[1]}"
+        last = results.evaluations.query(query).iloc[-1]
+        assert tail[["at_s", "mean"]].iloc[-1].tolist() == [last["at_s"], last["mean"]]
+
+
+def test_parts_of_the_energy_add_up_to_the_ledger(results):
+    frame = energy_frame(results)
+    ledger = results.used(results.energy)
+    for owner in ("client", "site"):
+        rows = ledger[ledger["owner"].str.startswith(owner) & (ledger["variant"] == "fedit_r8")]
+        per_seed = rows.groupby("seed")["energy_j"].sum()
+        mine = frame[(frame["owner"] == owner) & (frame["variant"] == "fedit_r8")]
+        assert mine["mean"].sum() == pytest.approx(per_seed.mean(), rel=1e-12)
+        assert mine["total"].iloc[0] == pytest.approx(per_seed.mean(), rel=1e-12)
+
+
+def test_parts_of_a_round_add_up_to_the_round(results):
+    frame, has_wait = latency_frame(results)
+    assert has_wait
+    local = frame[frame["variant"] == "local"]  # all six clients always deliver
+    rounds = results.rounds.query("variant == 'local'")
+    length = (rounds["finished_at_s"] - rounds["started_at_s"]).groupby(rounds["seed"]).mean()
+    assert local["mean"].sum() == pytest.approx(length.mean(), rel=1e-9)
+
+
+def test_a_server_that_does_not_wait_has_no_wait_part(results):
+    rounds = results.rounds.assign(finished_at_s=results.rounds["started_at_s"] + 1.0)
+    hurried = dataclasses.replace(results, rounds=rounds)
+    frame, has_wait = latency_frame(hurried)
+    assert not has_wait
+    assert "wait" not in set(frame["part"])
+
+
+def test_unknown_activity_is_drawn_and_named(results):
+    energy = results.energy.replace({"activity": {"idle": "sleeping"}})
+    with figure_style():
+        picture = energy_picture(dataclasses.replace(results, energy=energy))
+    (legend,) = picture.figure.legends
+    assert "sleeping" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_stack_of_nothing_draws_nothing():
+    ax = Figure().subplots()
+    columns = ["variant", "part", "mean", "total", "total_half_width"]
+    assert not draw_stack(
+        pd.DataFrame(columns=columns), ax, column="energy_j", variants=[], colours={}, room=0.1
+    )
+
+
+def test_cdf_counts_values_at_or_below(results):
+    durations = transfer_durations(results, direction="uplink")
+    frame = cdf_frame(durations)
+    mine = durations.loc[durations["variant"] == "fedit_r8", "duration_s"]
+    curve = frame[frame["variant"] == "fedit_r8"]
+    middle = curve.iloc[len(curve) // 2]
+    assert middle["share"] == pytest.approx((mine <= middle["duration_s"]).mean())
+    assert curve["share"].iloc[-1] == 1.0
+    assert curve["share"].is_monotonic_increasing
+
+
+def test_lost_transfers_do_not_count(results):
+    lost = results.used(results.transfers).query("status != 'delivered'")
+    assert len(lost)
+    sent = results.used(results.transfers).query("direction == 'uplink'")
+    assert len(transfer_durations(results, direction="uplink")) == len(sent) - len(lost)
+
+
+def test_target_frame_has_one_row_a_run_and_cost(results):
+    frame = target_frame(results, metric="accuracy", target=0.8, splits=["personal"])
+    counts = frame.groupby(["variant", "cost"]).size()
+    assert counts["fedit_r8"].tolist() == [3] * 4
+    assert frame.loc[frame["variant"] == "local", "value"].isna().all()
+
+
+def test_saved_bytes_repeat_and_svg_text_is_text(results, tmp_path):
+    saved = []
+    for turn in ("first", "second"):
+        with figure_style():
+            picture = curve_picture(
+                results, metric="accuracy", split="global", cost=COSTS["uplink"],
+                styles=variant_styles(results.labels),
+            )  # fmt: skip
+            saved.append(save_picture(picture, tmp_path / turn))
+    first, second = saved
+    for ending in ("png", "svg", "csv"):
+        assert getattr(first, ending).read_bytes() == getattr(second, ending).read_bytes()
+    svg = first.svg.read_text()
+    assert ">uplink [MB]</text>" in svg
+    assert "<dc:date>" not in svg
+    data = pd.read_csv(first.csv)
+    assert list(data.columns) == ["variant", "series", "uplink_mb", "mean", "half_width", "n"]
+    assert first.png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_dollar_signs_in_labels_are_text_not_formulas(tmp_path):
+    methods = [dataclasses.replace(METHODS[1], label="costs $5_{ or $6")]
+    folder = write_results(tmp_path / "out", methods=methods, seeds=(1,), num_rounds=2)
+    with figure_style():
+        saved = save_picture(energy_picture(load_results(folder)), tmp_path)
+    assert ">costs $5_{ or $6</text>" in saved.svg.read_text()
+
+
+def test_no_pyplot_state_and_style_ends_with_its_block(results):
+    import matplotlib as mpl  # noqa: PLC0415
+
+    before = mpl.rcParams["svg.fonttype"]
+    with figure_style():
+        assert mpl.rcParams["svg.fonttype"] == "none"
+    assert mpl.rcParams["svg.fonttype"] == before
