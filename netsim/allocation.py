@@ -1,8 +1,8 @@
 """Bandwidth allocation for a synchronous round, in closed form: the oracle of two schedulers.
 
 A client that is ready at ``ready_at_s`` uploads ``size_bits`` over a bandwidth b at the Shannon
-rate ``b log2(1 + A / b)``, where ``A = power * gain / noise density`` [Hz] is its received signal power
-over the noise density: power-limited, so that the rate saturates at ``A / ln 2``.
+rate ``b log2(1 + A / b)``, where ``A = power * gain / noise density`` [Hz] is its received signal
+power over the noise density: power-limited, so that the rate saturates at ``A / ln 2``.
 
 References
 ----------

@@ -1,5 +1,7 @@
 """Equal finish: all active transfers end at the same instant, the earliest that is possible."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -7,7 +9,10 @@ from netsim.schedulers.view import CellView, same_in_every_group
 
 MAX_ITERATIONS = 40
 TIME_RTOL = 1e-10
-MIN_FRACTION = 1e-9
+MIN_FRACTION = 1e-12
+MIN_MOVE = 1e-9
+SUM_TOLERANCE = 1e-13
+RATE_FLOOR_BPS = 1e-3
 ELASTICITY_STEP = 1e-3
 MIN_ELASTICITY = 0.02
 
@@ -19,8 +24,8 @@ class EqualFinish:
     take band from the first). The fractions, the same in every group, solve
     ``remaining_k / rate_k(fraction_k) = T`` with ``sum fraction_k = 1``. For Shannon rates the
     solution is the W_-1 closed form of :func:`netsim.allocation.equal_finish_time`, the oracle of
-    the tests; here the rate is any non-decreasing function, so it is solved by Newton steps in the
-    logarithms of fraction and rate, where a power-limited rate is concave. With a rate that has
+    the tests; here the rate is any non-decreasing function, so it is solved by secant steps in the
+    logarithms of fraction and rate, where it is close to straight. With a rate that has
     steps the best iterate is kept; the equal split is the first, so it is never worse than that.
     Transfers without any rate (out of coverage) get nothing unless all are.
     """
@@ -34,70 +39,66 @@ class EqualFinish:
         return same_in_every_group(self._solve(view, reachable), view)
 
     def _solve(self, view: CellView, reachable: np.ndarray) -> Float[np.ndarray, " transfer"]:
-        fraction = reachable / reachable.sum()
-        best, best_time_s = fraction, np.inf
+        """Iterate on the reachable transfers; keep the fractions with the earliest last finish."""
+        bits = view.remaining_bits[reachable]
+
+        def rate_bps(part: Float[np.ndarray, " transfer"]) -> Float[np.ndarray, " transfer"]:
+            fraction = np.zeros(len(reachable))
+            fraction[reachable] = part
+            # A fraction too narrow for a resource block has no rate: call it a very low one.
+            return np.maximum(view.rate_bps(fraction)[reachable], RATE_FLOOR_BPS)
+
+        part = np.full(len(bits), 1.0 / len(bits))
+        rate = rate_bps(part)
+        elasticity = _tangent(part, rate, rate_bps)
+        best, best_s = part, np.inf
         for _ in range(MAX_ITERATIONS):
-            rate = np.where(reachable, view.rate_bps(fraction), 1.0)
-            time_s = _finish_time_s(view.remaining_bits, rate, reachable)
-            last_s = time_s[reachable].max()
-            if last_s < best_time_s:
-                best, best_time_s = fraction, last_s
-            if np.isfinite(last_s) and last_s - time_s[reachable].min() <= TIME_RTOL * last_s:
+            time_s = bits / rate
+            if time_s.max() < best_s:
+                best, best_s = part, time_s.max()
+            if time_s.max() - time_s.min() <= TIME_RTOL * time_s.max():
                 break
-            fraction = self._newton_step(view, reachable, fraction, rate)
-        return best
-
-    def _newton_step(
-        self,
-        view: CellView,
-        reachable: np.ndarray,
-        fraction: Float[np.ndarray, " transfer"],
-        rate: Float[np.ndarray, " transfer"],
-    ) -> Float[np.ndarray, " transfer"]:
-        """Linearise log rate in log fraction and solve for the common time exactly."""
-        narrower = fraction / (1 + ELASTICITY_STEP)
-        rate_narrower = np.where(reachable, view.rate_bps(narrower), 1.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            elasticity = np.log(rate / rate_narrower) / np.log1p(ELASTICITY_STEP)
-        # A zero rate (no resource block fits the fraction) has no slope: grow as if proportional.
-        elasticity = np.where(np.isfinite(elasticity), elasticity, 1.0)
-        elasticity = np.clip(elasticity, MIN_ELASTICITY, 1.0)
-        floor = np.where(rate > 0, rate, view.remaining_bits / 1e9)
-        log_time = np.log(view.remaining_bits[reachable] / floor[reachable])
-        log_fraction = _common_time(
-            np.log(np.maximum(fraction[reachable], MIN_FRACTION)), log_time, elasticity[reachable]
-        )
-        step = np.zeros_like(fraction)
-        step[reachable] = np.exp(log_fraction)
-        return step / step.sum()
+            last, last_rate = part, rate
+            part = _at_common_time(np.log(part), np.log(time_s), elasticity)
+            rate = rate_bps(part)
+            # The slope between the last two points sees both sides of a kink; a tangent would not.
+            moved = np.abs(np.log(part / last)) > MIN_MOVE
+            with np.errstate(divide="ignore", invalid="ignore"):
+                secant = np.log(rate / last_rate) / np.log(part / last)
+            elasticity = np.where(moved, np.clip(secant, MIN_ELASTICITY, 1.0), elasticity)
+        fraction = np.zeros(len(reachable))
+        fraction[reachable] = best
+        return fraction
 
 
-def _finish_time_s(
-    bits: Float[np.ndarray, " transfer"],
+def _tangent(
+    part: Float[np.ndarray, " transfer"],
     rate: Float[np.ndarray, " transfer"],
-    reachable: np.ndarray,
+    rate_bps: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]],
 ) -> Float[np.ndarray, " transfer"]:
-    with np.errstate(divide="ignore"):
-        return np.where(reachable, bits / rate, 0.0)
+    """Give the slope of log rate in log fraction, from a second point close by."""
+    slope = np.log(rate / rate_bps(part / (1 + ELASTICITY_STEP))) / np.log1p(ELASTICITY_STEP)
+    return np.clip(slope, MIN_ELASTICITY, 1.0)
 
 
-def _common_time(
-    log_fraction: Float[np.ndarray, " transfer"],
+def _at_common_time(
+    log_part: Float[np.ndarray, " transfer"],
     log_time: Float[np.ndarray, " transfer"],
     elasticity: Float[np.ndarray, " transfer"],
 ) -> Float[np.ndarray, " transfer"]:
-    """Give log fractions with ``log_time - elasticity * change = common`` that sum to 1.
+    """Give fractions that sum to 1 and, were the elasticities exact, end at one common time.
 
-    The sum decreases in the common log time; between the smallest and the largest of ``log_time``
-    no longer brackets it when the present fractions do not sum to 1, so widen by that sum.
+    The logarithm of their sum is convex and decreasing in the common log time and not negative at
+    the smallest time, so Newton steps from there never overshoot.
     """
-    slack = abs(np.log(np.exp(log_fraction).sum())) + 1e-9
-    low, high = log_time.min() - slack, log_time.max() + slack
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        change = np.clip((log_time - middle) / elasticity, -30.0, 30.0)
-        if np.exp(log_fraction + change).sum() > 1:
-            low = middle
-        else:
-            high = middle
-    return log_fraction + np.clip((log_time - high) / elasticity, -30.0, 30.0)
+    common = log_time.min()
+    for _ in range(MAX_ITERATIONS):
+        exponent = log_part + (log_time - common) / elasticity
+        shift = exponent.max()
+        weight = np.exp(exponent - shift)
+        total = weight.sum()
+        excess = shift + np.log(total)
+        if excess <= SUM_TOLERANCE:
+            break
+        common += excess * total / (weight / elasticity).sum()
+    return np.maximum(weight / total, MIN_FRACTION)
