@@ -1,0 +1,149 @@
+"""From a table with a text and a label column to texts and classes, with every cell checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from fl.data.corpus import TextTable
+from fl.problems import DataError
+
+MAX_CLASSES = 1_000
+"""More distinct labels than this are taken for a wrong column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which column holds what, and where the table came from, for messages."""
+
+    text: str
+    label: str
+    domain: str | None
+    place: str
+    """File or split, as messages name it."""
+
+
+def build_tables(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    train_columns: Columns,
+    test_columns: Columns,
+    class_names: Sequence[str] | None = None,
+) -> tuple[tuple[str, ...], TextTable, TextTable]:
+    """Check two tables and give their classes and texts.
+
+    Parameters
+    ----------
+    train, test
+        One text a row.
+    train_columns, test_columns
+        Which columns to read.
+    class_names
+        Names of the classes 0, 1, ... where the source says them; else the distinct labels of
+        the training table, sorted.
+
+    Raises
+    ------
+    fl.problems.DataError
+        A column is missing, a cell is empty or no label, or a test label never occurs in training.
+    """
+    tables = ((train, train_columns), (test, test_columns))
+    for table, columns in tables:
+        _check_columns(table, columns)
+    texts = [_read_texts(table, columns) for table, columns in tables]
+    labels = [_read_labels(table, columns) for table, columns in tables]
+    known: list[int | str] = (
+        sorted(set(labels[0])) if class_names is None else list(range(len(class_names)))
+    )
+    if len(known) > MAX_CLASSES:
+        msg = (
+            f"data.label: column {train_columns.label!r} of {train_columns.place} holds "
+            f"{len(known)} distinct values; a class label has at most {MAX_CLASSES}"
+        )
+        raise DataError(msg)
+    index_of = {label: index for index, label in enumerate(known)}
+    domains, domain_names = _read_domains(train, test, train_columns, test_columns)
+    coded = [
+        _code(own, index_of, columns) for own, (_, columns) in zip(labels, tables, strict=True)
+    ]
+    names = tuple(class_names) if class_names is not None else tuple(str(name) for name in known)
+    train_table, test_table = (
+        TextTable(texts=own, labels=code, domains=domain, domain_names=domain_names)
+        for own, code, domain in zip(texts, coded, domains, strict=True)
+    )
+    return names, train_table, test_table
+
+
+def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
+    wanted = {"text": columns.text, "label": columns.label, "domain": columns.domain}
+    for key, column in wanted.items():
+        if column is not None and column not in table.columns:
+            present = ", ".join(str(name) for name in table.columns)
+            msg = f"data.{key}: {columns.place} has no column {column!r}; its columns: {present}"
+            raise DataError(msg)
+    if len(table) == 0:
+        msg = f"data: {columns.place} has no row"
+        raise DataError(msg)
+    if columns.domain is not None and table[columns.domain].isna().any():
+        msg = f"data.domain: column {columns.domain!r} of {columns.place} must not have empty cells"
+        raise DataError(msg)
+
+
+def _read_texts(table: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
+    cells = table[columns.text].tolist()
+    bad = [row for row, cell in enumerate(cells) if not isinstance(cell, str) or not cell.strip()]
+    if bad:
+        found = cells[bad[0]]
+        msg = (
+            f"data.text: column {columns.text!r} of {columns.place} must hold text in every row, "
+            f"got {found!r} in row {bad[0]} ({len(bad)} such rows)"
+        )
+        raise DataError(msg)
+    return tuple(cells)
+
+
+def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]:
+    """Give whole numbers where all cells are such, else names; anything else is an error."""
+    cells = table[columns.label].tolist()
+    if all(isinstance(cell, str) and cell.strip() for cell in cells):
+        return list(cells)
+    for row, cell in enumerate(cells):
+        is_whole = isinstance(cell, (bool, int)) or (isinstance(cell, float) and cell.is_integer())
+        if not is_whole:
+            msg = (
+                f"data.label: column {columns.label!r} of {columns.place} must hold whole numbers "
+                f"or names, got {cell!r} in row {row}"
+            )
+            raise DataError(msg)
+    return [int(cell) for cell in cells]
+
+
+def _code(
+    labels: list[int] | list[str], index_of: dict[int | str, int], columns: Columns
+) -> Int[np.ndarray, " text"]:
+    unknown = sorted({label for label in labels if label not in index_of}, key=str)
+    if unknown:
+        known = ", ".join(str(label) for label in list(index_of)[:12])
+        msg = (
+            f"data.label: column {columns.label!r} of {columns.place} holds label {unknown[0]!r}, "
+            f"which is none of the training classes ({known})"
+        )
+        raise DataError(msg)
+    return np.array([index_of[label] for label in labels], dtype=np.int64)
+
+
+def _read_domains(
+    train: pd.DataFrame, test: pd.DataFrame, train_columns: Columns, test_columns: Columns
+) -> tuple[list[Int[np.ndarray, " text"] | None], tuple[str, ...]]:
+    if train_columns.domain is None:
+        return [None, None], ()
+    named = [
+        table[columns.domain].astype(str)
+        for table, columns in ((train, train_columns), (test, test_columns))
+    ]
+    names = tuple(sorted({name for column in named for name in column}))
+    index_of = {name: index for index, name in enumerate(names)}
+    return [column.map(index_of).to_numpy(dtype=np.int64) for column in named], names

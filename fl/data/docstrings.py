@@ -1,0 +1,221 @@
+"""The built-in corpus: docstring summaries, to be sorted by the library that they come from.
+
+Real English text that every installation of ``airtune[train]`` already holds. A text is the first
+paragraph of a docstring, without markup and without the names that would give the answer away; its
+class is the library, its natural domain the submodule. Packages are read in a fixed order at the
+versions of ``constraints.txt``, so that the digest of the corpus can be reproduced.
+
+Whether a text belongs to the training or to the test fold depends on the text alone: whoever
+pretrains on docstrings can leave out every test text of this corpus, of any harvest.
+"""
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fl.data import harvest, prose
+from fl.data.corpus import TextTable, text_hash
+
+logger = logging.getLogger(__name__)
+
+NAME = "docstrings"
+PLACES: dict[str, tuple[str, ...]] = {
+    "matplotlib": ("",),
+    "networkx": ("",),
+    "numpy": ("_core", "_utils", "f2py", "fft", "lib", "linalg", "ma", "polynomial", "random"),
+    "pandas": ("core", "plotting", "util"),
+    "scipy": (
+        "cluster",
+        "fft",
+        "integrate",
+        "interpolate",
+        "linalg",
+        "ndimage",
+        "optimize",
+        "signal",
+        "sparse",
+        "spatial",
+        "special",
+        "stats",
+    ),
+    "sympy": ("combinatorics", "core", "functions", "geometry", "matrices", "physics", "stats"),
+    "torch": ("ao", "autograd", "cuda", "distributions", "nn", "optim", "utils"),
+    "transformers": (
+        "cache_utils.py",
+        "data",
+        "generation",
+        "integrations",
+        "masking_utils.py",
+        "modeling_utils.py",
+        "models/auto",
+        "models/bert",
+        "models/clip",
+        "models/llama",
+        "models/t5",
+        "models/wav2vec2",
+        "models/whisper",
+        "pipelines",
+        "processing_utils.py",
+        "tokenization_utils_base.py",
+        "trainer.py",
+        "trainer_utils.py",
+        "training_args.py",
+        "utils",
+    ),
+}
+"""Package, which is the class, to the parts of it that are read; all of it would take a minute."""
+CLASS_NAMES = tuple(PLACES)
+MIN_WORDS = 5
+MAX_WORDS = 60
+MAX_TEXTS_PER_CLASS = 2_000
+"""Most texts of a class, both folds together, so that no library dominates."""
+MIN_TEXTS_PER_DOMAIN = 10
+"""Submodules with fewer texts are joined to one domain of their library."""
+CONTAINER_PARTS = frozenset({"algorithms", "core"})
+"""Subpackages that hold most of a library: there, the domain is one level deeper."""
+FOLDS = 5
+"""One text in this many belongs to the test fold."""
+
+
+def is_test_text(text: str) -> bool:
+    """Tell whether a cleaned text belongs to the test fold: a function of the text alone.
+
+    Case and spacing do not count, so that a test text cannot return in another dress.
+    """
+    return text_hash(" ".join(text.casefold().split())) % FOLDS == 0
+
+
+def load_docstrings(
+    *, cache_dir: Path | None = None
+) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
+    """Give name, classes, training and test table; harvest once, then read the cache.
+
+    Parameters
+    ----------
+    cache_dir
+        Folder for the harvest; :func:`default_cache_dir` when ``None``.
+
+    Raises
+    ------
+    fl.problems.DataError
+        A package is missing or not as expected.
+    """
+    file = (cache_dir or default_cache_dir()) / f"docstrings-{recipe_digest()[:16]}.jsonl.gz"
+    rows = _read_cache(file)
+    if rows is None:
+        rows = harvest_rows()
+        _write_cache(file, rows)
+    domain_names = tuple(sorted({domain for _, domain, _ in rows}))
+    train, test = (
+        _build_table([row for row in rows if is_test_text(row[2]) == is_test], domain_names)
+        for is_test in (False, True)
+    )
+    return NAME, CLASS_NAMES, train, test
+
+
+def default_cache_dir() -> Path:
+    """Give ``$AIRTUNE_CACHE``, else ``airtune`` in the user's cache folder (XDG)."""
+    if chosen := os.environ.get("AIRTUNE_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "airtune"
+
+
+def recipe_digest() -> str:
+    """Give the SHA-256 of all that decides the harvest: package versions and this code."""
+    digest = hashlib.sha256()
+    for package in CLASS_NAMES:
+        digest.update(f"{package}=={harvest.package_version(package)}\n".encode())
+    for module in (__file__, harvest.__file__, prose.__file__):
+        digest.update(Path(str(module)).read_bytes())
+    return digest.hexdigest()
+
+
+def harvest_rows() -> list[tuple[str, str, str]]:
+    """Read the packages: rows of (class, domain, text), distinct texts, in order of text hash.
+
+    A text that occurs in two packages tells nothing and is left out.
+    """
+    found: dict[str, tuple[str, str, str]] = {}
+    ambiguous: set[str] = set()
+    with harvest.without_cycle_collection():
+        for package in CLASS_NAMES:
+            for domain, text in _summaries(package):
+                key = text.casefold()
+                if found.setdefault(key, (package, domain, text))[0] != package:
+                    ambiguous.add(key)
+    rows = [row for key, row in found.items() if key not in ambiguous]
+    rows.sort(key=lambda row: (text_hash(row[2]), row[2]))
+    kept: list[tuple[str, str, str]] = []
+    num_of = dict.fromkeys(CLASS_NAMES, 0)
+    for row in rows:
+        if num_of[row[0]] < MAX_TEXTS_PER_CLASS:
+            num_of[row[0]] += 1
+            kept.append(row)
+    return _join_small_domains(kept)
+
+
+def _summaries(package: str) -> Iterator[tuple[str, str]]:
+    """Give (domain, cleaned summary) of every docstring of a package that has a usable one."""
+    for source in harvest.read_docstrings(package, PLACES[package]):
+        summary = next(filter(prose.is_prose, prose.paragraphs(source.docstring)[:2]), None)
+        if summary is None:
+            continue
+        text = prose.clean(summary)
+        if prose.is_readable(text, min_words=MIN_WORDS, max_words=MAX_WORDS):
+            yield _domain_of(source.module), text
+
+
+def _domain_of(module: str) -> str:
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1:2] and parts[1] in CONTAINER_PARTS else 2])
+
+
+def _join_small_domains(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    num_of: dict[str, int] = {}
+    for _, domain, _ in rows:
+        num_of[domain] = num_of.get(domain, 0) + 1
+    return [
+        (name, domain if num_of[domain] >= MIN_TEXTS_PER_DOMAIN else f"{name}.other", text)
+        for name, domain, text in rows
+    ]
+
+
+def _build_table(rows: list[tuple[str, str, str]], domain_names: tuple[str, ...]) -> TextTable:
+    label_of = {name: index for index, name in enumerate(CLASS_NAMES)}
+    domain_of = {name: index for index, name in enumerate(domain_names)}
+    return TextTable(
+        texts=tuple(text for _, _, text in rows),
+        labels=np.array([label_of[name] for name, _, _ in rows], dtype=np.int64),
+        domains=np.array([domain_of[domain] for _, domain, _ in rows], dtype=np.int64),
+        domain_names=domain_names,
+    )
+
+
+def _read_cache(file: Path) -> list[tuple[str, str, str]] | None:
+    if not file.is_file():
+        return None
+    try:
+        with gzip.open(file, "rt", encoding="utf-8") as stream:
+            return [(name, domain, text) for name, domain, text in map(json.loads, stream)]
+    except (OSError, EOFError, ValueError) as error:
+        logger.warning("%s cannot be read (%s); docstrings are harvested again", file, error)
+        return None
+
+
+def _write_cache(file: Path, rows: list[tuple[str, str, str]]) -> None:
+    """Write beside the final name and rename, so that no reader sees half a file."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(draft, "wt", encoding="utf-8", compresslevel=4) as stream:
+            stream.writelines(f"{json.dumps(row)}\n" for row in rows)
+        draft.replace(file)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s); set AIRTUNE_CACHE to a folder", file, error)

@@ -1,0 +1,73 @@
+"""Tables on disk: parquet, csv, tsv, jsonl, the text formats also as .gz."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fl.data.columns import Columns, build_tables
+from fl.data.config import FilesData
+from fl.data.corpus import TextTable
+from fl.problems import DataError
+
+FORMATS = ".parquet, .csv, .tsv, .jsonl (also .csv.gz, .tsv.gz, .jsonl.gz)"
+
+_ONLY_EMPTY_IS_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+"""So that the texts ``None`` and ``NA`` stay texts."""
+
+
+def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
+    """Give name, classes, training and test table of two files.
+
+    Raises
+    ------
+    fl.problems.DataError
+        A file is missing, unreadable, or not as the settings say.
+    """
+    frames = {key: read_frame(getattr(config, key), key=key) for key in ("train", "test")}
+    train_columns, test_columns = (
+        Columns(text=config.text, label=config.label, domain=config.domain, place=place)
+        for place in (config.train, config.test)
+    )
+    classes, train, test = build_tables(
+        frames["train"], frames["test"], train_columns=train_columns, test_columns=test_columns
+    )
+    name = config.name or Path(config.train).name.partition(".")[0]
+    return name, classes, train, test
+
+
+def read_frame(path: str, *, key: str) -> pd.DataFrame:
+    """Read one table; its format is told by the end of its name.
+
+    Parameters
+    ----------
+    path
+        File.
+    key
+        Setting that names the file (``train`` or ``test``), for messages.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        what = "is a folder, not a file" if file.is_dir() else "does not exist"
+        msg = f"data.{key}: {path} {what}"
+        raise DataError(msg)
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    is_packed = suffixes[-1:] == [".gz"]
+    suffix = (suffixes[:-1] if is_packed else suffixes)[-1:]
+    try:
+        match suffix:
+            case [".parquet"] if not is_packed:
+                return pd.read_parquet(file)
+            case [".csv"]:
+                return pd.read_csv(file, **_ONLY_EMPTY_IS_MISSING)
+            case [".tsv"]:
+                return pd.read_csv(file, sep="\t", **_ONLY_EMPTY_IS_MISSING)
+            case [".jsonl"]:
+                return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+    except (OSError, ValueError) as error:
+        # pandas and pyarrow raise subclasses of these for damaged files.
+        reason = " ".join(str(error).split())[:200]
+        msg = f"data.{key}: {path} cannot be read as {suffix[0][1:]}: {reason}"
+        raise DataError(msg) from None
+    msg = f"data.{key}: the name must end in {FORMATS}, got {path}"
+    raise DataError(msg)

@@ -1,0 +1,88 @@
+"""Data sets of the Hugging Face hub, and local folders laid out like one."""
+
+from pathlib import Path
+from typing import Any
+
+from fl.data.columns import Columns, build_tables
+from fl.data.config import HubData
+from fl.data.corpus import TextTable
+from fl.problems import DataError
+
+OFFLINE_HINT = "offline? give local files instead: data.source=files, data.train=..., data.test=..."
+HUB_TIMEOUT_S = 10.0
+"""Longest wait for the hub to say that it knows a data set."""
+
+
+def load_hub(config: HubData) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
+    """Give name, classes, training and test table of a hub data set.
+
+    Raises
+    ------
+    fl.problems.DataError
+        The hub is not reachable, does not know the data set, or it is not as the settings say.
+    """
+    splits = _download(config)
+    sides = {"train_split": config.train_split, "test_split": config.test_split}
+    for key, split in sides.items():
+        if split not in splits:
+            known = ", ".join(sorted(splits))
+            msg = f"data.{key}: {config.name} has no split {split!r}; its splits: {known}"
+            raise DataError(msg)
+    train, test = splits[config.train_split], splits[config.test_split]
+    train_columns, test_columns = (
+        Columns(
+            text=config.text,
+            label=config.label,
+            domain=config.domain,
+            place=f"split {split!r} of {config.name}",
+        )
+        for split in (config.train_split, config.test_split)
+    )
+    feature = train.features.get(config.label)
+    classes, train_table, test_table = build_tables(
+        train.to_pandas(),
+        test.to_pandas(),
+        train_columns=train_columns,
+        test_columns=test_columns,
+        class_names=getattr(feature, "names", None),
+    )
+    name = Path(config.name).name
+    name = name if config.subset is None else f"{name}-{config.subset}"
+    return name, classes, train_table, test_table
+
+
+def _download(config: HubData) -> Any:  # noqa: ANN401  a DatasetDict; datasets is untyped here
+    import datasets  # noqa: PLC0415  two seconds to import, and only this source needs it
+
+    is_folder = Path(config.name).expanduser().is_dir()
+    place = str(Path(config.name).expanduser()) if is_folder else config.name
+    if is_folder and config.revision is not None:
+        msg = f"data.revision: has no effect on a local folder, got {config.revision!r}"
+        raise DataError(msg)
+    had_bars = not datasets.utils.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        if not is_folder:
+            _check_reachable(config)
+        loaded = datasets.load_dataset(place, config.subset, revision=config.revision)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        hint = "" if is_folder else f"; {OFFLINE_HINT}"
+        msg = f"data.name: data set {config.name!r} cannot be loaded ({reason}){hint}"
+        raise DataError(msg) from None
+    finally:
+        if had_bars:
+            datasets.enable_progress_bars()
+    return loaded
+
+
+def _check_reachable(config: HubData) -> None:
+    """Fail at once where neither hub nor cache has the data set, instead of after many retries."""
+    import datasets  # noqa: PLC0415
+    import huggingface_hub  # noqa: PLC0415
+
+    cached = Path(datasets.config.HF_DATASETS_CACHE) / config.name.replace("/", "___")
+    if not cached.is_dir():
+        huggingface_hub.HfApi().dataset_info(
+            config.name, revision=config.revision, timeout=HUB_TIMEOUT_S
+        )
