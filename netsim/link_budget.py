@@ -5,19 +5,40 @@ square it stands in, a tenth of the shortest correlation distance wide, so it is
 when the client enters another square, and does not depend on when anybody asked.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.antenna import sector_gain_linear
 from netsim.config import standard
 from netsim.config.world import CorrelatedShadowing, OmniAntenna, WorldConfig
 from netsim.layout import Layout
 from netsim.line_of_sight import LineOfSightMap
-from netsim.pathloss import breakpoint_distance_m, path_loss_db
+from netsim.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
+from netsim.penetration import draw_building_entry, draw_car_loss_db
 from netsim.population import Population
+from netsim.ray_average import RayDraws, draw_rays, link_angles, mean_gain
 from netsim.shadowing import SHADOW_CORRELATION_M, ShadowingMap
+from netsim.streams import Purpose, stream
 from netsim.units import db_to_linear
 
 SQUARES_PER_CORRELATION = 10
+
+MIN_RAY_DISTANCE_M = 1.0
+"""Nearer clients are taken to be this far away for the angles of their rays [m]."""
+
+UMA_HIGH_UE_M = 13.0
+"""From this height on the environment height of UMa links is random, TR 38.901 Table 7.4.1-1."""
+
+
+class _Walls(NamedTuple):
+    """What stands around clients."""
+
+    is_indoor: Bool[np.ndarray, " client"]
+    indoor_distance_m: Float[np.ndarray, "client site"]
+    loss_db: Float[np.ndarray, "client site"]
 
 
 class LinkBudget:
@@ -40,6 +61,7 @@ class LinkBudget:
     ) -> None:
         self._world = world
         self._layout = layout
+        self._seed = seed
         self._population = population
         self._site_height_m = standard.site_height_m(world)
         self._ue_height_m = standard.ue_height_m(world)
@@ -53,7 +75,10 @@ class LinkBudget:
                 num_sites=num_sites,
                 inter_site_correlation=world.shadowing.site_correlation,
             )
-        correlation_m = min(SHADOW_CORRELATION_M[world.environment].values())
+        states = SHADOW_CORRELATION_M[world.environment]
+        correlation_m = min(
+            states["los"], states["nlos"], states["indoor"] if world.indoor_fraction > 0 else np.inf
+        )
         self.square_m = correlation_m / SQUARES_PER_CORRELATION
         """Side of the grid squares of moving clients [m]."""
         self._row_of: dict[int, int] = {}
@@ -94,37 +119,92 @@ class LinkBudget:
         """Give the gains that clients would have at these positions."""
         displacement_m = self._layout.displacement_m(position_m)
         distance_m = np.hypot(displacement_m[..., 0], displacement_m[..., 1])
-        is_indoor = np.zeros(len(client_ids), dtype=bool)
-        loss_db = self._site_loss_db(position_m, distance_m, is_indoor)
-        return db_to_linear(self._antenna_db(displacement_m) - loss_db[:, self._site_of_cell])
+        walls = self._walls(client_ids)
+        outdoor_m = np.maximum(distance_m - walls.indoor_distance_m, 0.0)
+        is_los = self._is_los(position_m, outdoor_m)
+        loss_db = self._path_loss_db(distance_m, is_los, client_ids) + walls.loss_db
+        loss_db += self._shadow_db(position_m, distance_m, is_los, walls.is_indoor)
+        azimuth_rad = np.arctan2(displacement_m[..., 1], displacement_m[..., 0])
+        antenna = self._antenna_gain(
+            azimuth_rad, distance_m, is_los=is_los, is_indoor=walls.is_indoor, client_ids=client_ids
+        )
+        return antenna * db_to_linear(-loss_db)[:, self._layout.cell_site_id]
 
-    @property
-    def _site_of_cell(self) -> Int[np.ndarray, " cell"]:
-        return self._layout.cell_site_id
+    def _path_loss_db(
+        self,
+        distance_m: Float[np.ndarray, "client site"],
+        is_los: Bool[np.ndarray, "client site"],
+        client_ids: Int[np.ndarray, " client"],
+    ) -> Float[np.ndarray, "client site"]:
+        world = self._world
+        env_height_m: float | Float[np.ndarray, "client site"] = 1.0
+        if world.environment == "uma" and self._ue_height_m >= UMA_HIGH_UE_M:
+            draws = [
+                stream(self._seed, Purpose.LINE_OF_SIGHT, 0, client_id).random(distance_m.shape[1])
+                for client_id in client_ids.tolist()
+            ]
+            env_height_m = uma_environment_height_m(
+                distance_m, ue_height_m=self._ue_height_m, uniform=np.stack(draws)
+            )
+        return path_loss_db(
+            world.environment,
+            distance_m,
+            is_los=is_los,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+            effective_env_height_m=env_height_m,
+        )
 
-    def _site_loss_db(
+    def _shadow_db(
         self,
         position_m: Float[np.ndarray, "client 2"],
         distance_m: Float[np.ndarray, "client site"],
+        is_los: Bool[np.ndarray, "client site"],
         is_indoor: Bool[np.ndarray, " client"],
     ) -> Float[np.ndarray, "client site"]:
-        world = self._world
-        is_los = self._is_los(position_m, distance_m)
-        heights = {"bs_height_m": self._site_height_m, "ue_height_m": self._ue_height_m}
-        loss_db = path_loss_db(
-            world.environment, distance_m, is_los=is_los, carrier_hz=world.carrier_hz, **heights
-        )
         if self._shadowing is None:
-            return loss_db
+            return np.zeros(distance_m.shape)
         breakpoint_m = breakpoint_distance_m(
-            world.environment, carrier_hz=world.carrier_hz, **heights
+            self._world.environment,
+            carrier_hz=self._world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
         )
-        return loss_db + self._shadowing.value_db(
+        return self._shadowing.value_db(
             position_m,
             is_los=is_los,
             is_indoor=is_indoor,
             is_beyond_breakpoint=distance_m > breakpoint_m,
         )
+
+    def _walls(self, client_ids: Int[np.ndarray, " client"]) -> "_Walls":
+        """Draw who is in a building or a car, and what that costs."""
+        world, num_sites = self._world, len(self._layout.sites)
+        walls = _Walls(
+            np.zeros(len(client_ids), dtype=bool),
+            np.zeros((len(client_ids), num_sites)),
+            np.zeros((len(client_ids), num_sites)),
+        )
+        if world.indoor_fraction == 0 and world.car_fraction == 0:
+            return walls
+        for row, client_id in enumerate(client_ids.tolist()):
+            rng = stream(self._seed, Purpose.PENETRATION, client_id)
+            draw = rng.random()
+            if draw < world.indoor_fraction:
+                entry = draw_building_entry(
+                    rng,
+                    num_sites if world.penetration == "legacy" else (),
+                    environment=world.environment,
+                    model=world.penetration,
+                    carrier_hz=world.carrier_hz,
+                )
+                walls.is_indoor[row] = True
+                walls.indoor_distance_m[row] = entry.indoor_distance_m
+                walls.loss_db[row] = entry.loss_db
+            elif draw < world.indoor_fraction + world.car_fraction:
+                walls.loss_db[row] = draw_car_loss_db(rng, ())
+        return walls
 
     def _is_los(
         self, position_m: Float[np.ndarray, "client 2"], distance_m: Float[np.ndarray, "c site"]
@@ -135,14 +215,58 @@ class LinkBudget:
             position_m, distance_2d_m=distance_m, ue_height_m=self._ue_height_m
         )
 
-    def _antenna_db(
-        self, displacement_m: Float[np.ndarray, "client site 2"]
+    def _antenna_gain(
+        self,
+        azimuth_rad: Float[np.ndarray, "client site"],
+        distance_m: Float[np.ndarray, "client site"],
+        *,
+        is_los: Bool[np.ndarray, "client site"],
+        is_indoor: Bool[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
     ) -> Float[np.ndarray, "client cell"]:
+        """Give the gain of every cell's antenna; sectors of a site share the rays of a link."""
         antenna = standard.antenna(self._world)
-        shape = (len(displacement_m), len(self._layout.cells))
+        site = self._layout.cell_site_id
         if isinstance(antenna, OmniAntenna):
-            return np.full(shape, antenna.gain_dbi)
-        raise NotImplementedError
+            return np.full((len(client_ids), len(site)), db_to_linear(antenna.gain_dbi))
+        boresight_rad = self._layout.cell_boresight_rad
+        pattern = partial(
+            sector_gain_linear,
+            num_elements=antenna.num_elements,
+            element_spacing_wavelengths=antenna.element_spacing_wavelengths,
+            zenith_deg=antenna.zenith_deg,
+        )
+        if not antenna.ray_averaged:
+            zenith_rad = np.pi / 2 + np.arctan2(self._site_height_m - self._ue_height_m, distance_m)
+            return pattern(azimuth_rad[:, site] - boresight_rad, zenith_rad[:, site])
+        angles = link_angles(
+            self._world.environment,
+            self._rays(client_ids),
+            azimuth_rad=azimuth_rad,
+            distance_2d_m=np.maximum(distance_m, MIN_RAY_DISTANCE_M),
+            is_los=is_los,
+            is_indoor=np.broadcast_to(is_indoor[:, None], is_los.shape),
+            carrier_hz=self._world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+        )
+        boresights, sector = np.unique(boresight_rad, return_inverse=True)
+        every = mean_gain(pattern, angles, boresight_rad=boresights)
+        return every[:, site, sector]
+
+    def _rays(self, client_ids: Int[np.ndarray, " client"]) -> RayDraws:
+        """Draw the rays of all links of clients, again each time: they take more room than time."""
+        num_sites = len(self._layout.sites)
+        draws = [
+            draw_rays(stream(self._seed, Purpose.ANGULAR_SPREAD, client_id), (num_sites,))
+            for client_id in client_ids.tolist()
+        ]
+        return RayDraws(
+            spread_normal=np.stack([draw.spread_normal for draw in draws]),
+            k_factor_normal=np.stack([draw.k_factor_normal for draw in draws]),
+            azimuth_normal=np.stack([draw.azimuth_normal for draw in draws]),
+            zenith_laplace=np.stack([draw.zenith_laplace for draw in draws]),
+        )
 
     def _rows(
         self, client_ids: Int[np.ndarray, " client"]

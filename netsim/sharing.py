@@ -266,6 +266,32 @@ class Sharing:
         return self._schedulers[key]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CellDemand:
+    """The part of a demand that one cell's scheduler sees."""
+
+    demand: Demand
+    bearers: slice
+    transfers: slice
+    is_reached: Bool[np.ndarray, " transfer"]
+
+    def rate_bps(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+        """Give the rate of each bearer at a fraction of every group."""
+        rate = self.demand.transfer_rate_bps(self.transfers, fraction[self._local])
+        return self.demand.weakest(self.bearers, rate, self.is_reached)
+
+    def power_w(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+        """Give the power radiated for each bearer at a fraction of every group."""
+        blocks = fraction * self.demand.air.num_blocks
+        heads = self.demand.first[self.bearers] - self.transfers.start
+        return blocks * self.demand.block_power_w(self.transfers, blocks[self._local])[heads]
+
+    @property
+    def _local(self) -> Int[np.ndarray, " transfer"]:
+        """Bearer of each transfer, counted within the cell."""
+        return self.demand.bearer[self.transfers] - self.bearers.start
+
+
 def _view(
     demand: Demand,
     bearers: slice,
@@ -277,18 +303,9 @@ def _view(
 ) -> CellView:
     last = demand.first[bearers.stop] if bearers.stop < len(demand.first) else len(demand.bearer)
     transfers = slice(int(demand.first[bearers.start]), int(last))
-    local = demand.bearer[transfers] - bearers.start
-    reached = is_reached[transfers]
-
-    def rate_bps(fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
-        rate = demand.transfer_rate_bps(transfers, fraction[local])
-        return demand.weakest(bearers, rate, reached)
-
-    def power_w(fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
-        blocks = fraction * demand.air.num_blocks
-        heads = demand.first[bearers] - transfers.start
-        return blocks * demand.block_power_w(transfers, blocks[local])[heads]
-
+    part = _CellDemand(
+        demand=demand, bearers=bearers, transfers=transfers, is_reached=is_reached[transfers]
+    )
     return CellView(
         now_s=now_s,
         client_id=demand.client_id[bearers],
@@ -297,6 +314,6 @@ def _view(
         deadline_at_s=demand.deadline_at_s[bearers],
         group_rate_bps=group_rate_bps,
         average_rate_bps=average_rate_bps,
-        rate_bps=rate_bps,
-        power_w=power_w,
+        rate_bps=part.rate_bps,
+        power_w=part.power_w,
     )

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from math import hypot, isfinite
 from pathlib import Path
 
-from netsim import environment, resource_grid, site_energy
+from netsim import environment, penetration, resource_grid, site_energy
 from netsim.config import standard
 from netsim.config.radio import (
     A3Handover,
@@ -167,15 +167,15 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
         for name in ("indoor_fraction", "car_fraction"):
             if getattr(world, name) > 0:
                 yield _problem(f"world.{name}", "has no effect in environment inh (no walls)")
-    if world.penetration != "low" and world.indoor_fraction == 0:
-        yield _problem("world.penetration", "has no effect with indoor_fraction 0")
-    if world.penetration == "legacy" and world.carrier_hz >= 6e9:
-        yield _problem(
-            "world.penetration",
-            f"legacy holds below 6 GHz, got carrier_hz {world.carrier_hz:g}; use low or high",
+    if world.indoor_fraction > 0:
+        yield from penetration.find_problems(
+            world.penetration,
+            environment=world.environment,
+            carrier_hz=world.carrier_hz,
+            path=("world", "penetration"),
         )
-    if world.penetration == "high" and world.environment == "rma":
-        yield _problem("world.penetration", "rma has the low-loss model only, got high")
+    elif world.penetration != "low":
+        yield _problem("world.penetration", "has no effect with indoor_fraction 0")
 
 
 def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-Environment = Literal["uma", "umi", "rma", "inh"]
+from netsim.environment import EnvironmentName
 
 Point = tuple[float, float]
 
@@ -169,7 +169,7 @@ Antenna = OmniAntenna | SectorAntenna
 class WorldConfig:
     """Everything about space: sites, clients' places and the large-scale loss between them."""
 
-    environment: Environment
+    environment: EnvironmentName
     """Path-loss model of TR 38.901: ``uma``, ``umi`` (street canyon), ``rma``, ``inh`` (office)."""
     layout: Layout
     """Where the sites stand."""

@@ -1,0 +1,54 @@
+"""Small worlds for tests: sections with few words."""
+
+import numpy as np
+import simpy
+
+from netsim.config import RadioConfig, WorldConfig
+from netsim.config.radio import NoFading, NoHandover
+from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.network import CellularNetwork
+
+
+def still_world(positions_m, **changes) -> WorldConfig:
+    """One omnidirectional cell, line of sight everywhere, clients where they are put."""
+    settings = {
+        "environment": "uma",
+        "layout": SingleCellLayout(),
+        "carrier_hz": 3.5e9,
+        "mobility": StaticMobility(positions_m=tuple(positions_m)),
+        "line_of_sight": "always",
+        "shadowing": NoShadowing(),
+    }
+    return WorldConfig(**(settings | changes))
+
+
+def plain_radio(**changes) -> RadioConfig:
+    """20 MHz, 30 kHz, no fading, round robin, no handover."""
+    settings = {
+        "bandwidth_hz": 20e6,
+        "subcarrier_spacing_hz": 30e3,
+        "fading": NoFading(),
+        "scheduler": "round_robin",
+        "handover": NoHandover(),
+    }
+    return RadioConfig(**(settings | changes))
+
+
+def make_network(world, radio, *, num_clients=None, seed=1):
+    """A network on a clock of its own."""
+    env = simpy.Environment()
+    if num_clients is None:
+        num_clients = len(world.mobility.positions_m)
+    return env, CellularNetwork(env, world, radio, num_clients=num_clients, seed=seed)
+
+
+def run_all(env, transfers):
+    """Run until every transfer has ended; give the rows in the order of the transfers."""
+    env.run(until=simpy.AllOf(env, [transfer.event for transfer in transfers]))
+    return [transfer.event.value for transfer in transfers]
+
+
+def ring(count, *, radius_m):
+    """Places on a circle."""
+    angle = 2 * np.pi * np.arange(count) / count
+    return [(float(radius_m * np.cos(a)), float(radius_m * np.sin(a))) for a in angle]
