@@ -83,7 +83,4 @@ def find_problems(
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
         problems.append(Problem((*path, "evaluate_every"), rule))
-    if config.downlink == "broadcast" and not any(method.sends for method in methods):
-        rule = "has no effect, no method of this scenario sends anything; got broadcast"
-        problems.append(Problem((*path, "downlink"), rule))
     return problems

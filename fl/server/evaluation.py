@@ -1,5 +1,6 @@
 """Evaluation of the server's model and of every client's own, off the simulated clock."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Evaluator:
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
         """Evaluate now; the row ``global``, where the method has one, comes first."""
-        federation = self._federation
+        federation, host_started_s = self._federation, time.perf_counter()
         rows = []
         model = federation.method.global_model(federation.state)
         if model is not None:
@@ -49,6 +50,7 @@ class Evaluator:
         accuracies = self._personal_accuracies()
         over_clients = accuracy_over_clients(accuracies)
         rows.append(self._row(round_id, "personal", over_clients, n=len(accuracies)))
+        federation.host_evaluation_s += time.perf_counter() - host_started_s
         return rows
 
     def _personal_accuracies(self) -> list[float]:

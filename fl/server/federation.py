@@ -85,6 +85,8 @@ class Federation:
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
+    host_evaluation_s: float = field(init=False, default=0.0)
+    """Host seconds spent in evaluation."""
 
     def __post_init__(self) -> None:
         if len(self.devices) != len(self.shards) or not self.shards:

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
+from fl.models.backbone import TextClassifier
 from fl.peft.bottleneck import adapter_places, add_bottleneck_adapters
 from fl.peft.lora import add_lora, query_and_value
 from tests.fl.fakes import classifier, roberta_base_on_meta
@@ -101,6 +103,68 @@ def test_places_are_two_a_block_in_order():
         for layer in range(2)
         for place in ("attention.output.dense", "output.dense")
     ]
+
+
+TINY = {"vocab_size": 60, "attn_implementation": "eager"}
+ARCHITECTURES = {
+    "distilbert": (
+        transformers.DistilBertModel,
+        transformers.DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=4, **TINY),
+    ),
+    "mpnet": (
+        transformers.MPNetModel,
+        transformers.MPNetConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            **TINY,
+        ),
+    ),
+    "llama": (
+        transformers.LlamaModel,
+        transformers.LlamaConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            **TINY,
+        ),
+    ),
+    "opt": (
+        transformers.OPTModel,
+        transformers.OPTConfig(
+            hidden_size=32,
+            word_embed_proj_dim=32,
+            ffn_dim=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            **TINY,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_other_architectures_take_both(name):
+    build, config = ARCHITECTURES[name]
+    with torch.random.fork_rng(devices=[]):
+        encoder = build(config)
+        module = TextClassifier(encoder, num_classes=3, hidden_size=32, pooling="mean").eval()
+    before = logits(module)
+    lora = add_lora(module, targets=query_and_value(module), rank=4, alpha=8, generator=generator())
+    adapters = add_bottleneck_adapters(module, dim=5, generator=generator())
+    assert sizes(module, adapters) == 2 * 2 * (2 * 32 * 5 + 32 + 5)
+    assert len(lora) == 2 * 2 * 2
+    assert torch.equal(logits(module), before)
+    parameters = dict(module.named_parameters())
+    for names in (lora, adapters):
+        for added in names:
+            parameters[added].data.normal_(generator=generator(2))
+        after = logits(module)
+        assert not torch.allclose(after, before)
+        before = after
 
 
 def test_unknown_architecture_is_refused():

@@ -327,7 +327,6 @@ def test_every_problem_of_the_server_is_found():
         targets={"speed": 0.5},
         target_split="global",
         evaluate_every=3,
-        downlink="broadcast",
     )
     paths = [
         problem.path[1:] for problem in find_problems(bad, num_clients=4, methods=[LocalConfig()])
@@ -337,7 +336,6 @@ def test_every_problem_of_the_server_is_found():
         ("targets", "speed"),
         ("target_split",),
         ("evaluate_every",),
-        ("downlink",),
     ]
     idle = SyncServer(num_rounds=2, policy=policy, stop_at_targets=True, target_split="global")
     paths = [

@@ -129,6 +129,26 @@ def test_a_job_for_another_model_is_refused():
         run_job(job_of(worker, model_key="other"), worker)
 
 
+def test_a_smaller_rank_than_installed_is_the_same_as_zero_rows():
+    worker = worker_of("fedit")
+    generator = torch.Generator().manual_seed(4)
+    narrow, padded = {}, {}
+    for name, value in worker.method.initial.items():
+        drawn = torch.randn(value.shape, generator=generator)
+        narrow[name] = padded[name] = drawn
+        if ".lora_A." in name:
+            narrow[name] = drawn[:2]
+            padded[name] = torch.cat([drawn[:2], torch.zeros_like(drawn[2:])])
+        elif ".lora_B." in name:
+            narrow[name] = drawn[:, :2]
+    batch = worker.train.batch(np.arange(6))[:2]
+    worker.load(narrow)
+    first = worker.module(*batch)
+    assert all(worker.read()[name].shape == value.shape for name, value in narrow.items())
+    worker.load(padded)
+    torch.testing.assert_close(first, worker.module(*batch), rtol=1e-5, atol=1e-5)
+
+
 def test_missing_tensors_are_refused():
     worker = worker_of("fedit")
     with pytest.raises(ValueError, match="must be those that fedit installed"):

@@ -1,0 +1,13 @@
+"""Settings are read and checked without importing torch."""
+
+import subprocess
+import sys
+
+MODULES = (
+    "fl.methods fl.server.config fl.devices fl.policies fl.training.config fl.constant_network"
+)
+
+
+def test_settings_import_no_torch():
+    code = f"import sys, {', '.join(MODULES.split())}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
