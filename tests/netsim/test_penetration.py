@@ -1,0 +1,72 @@
+"""Ladder step 4: outdoor-to-indoor and car loss."""
+
+import numpy as np
+import pytest
+
+from netsim.penetration import (
+    draw_building_entry,
+    draw_car_loss_db,
+    find_problems,
+    wall_loss_db,
+)
+
+NUM = 200_000
+
+
+@pytest.mark.parametrize(
+    ("model", "expected_db"),
+    [
+        ("low", [10.237, 11.825, 12.698, 13.402, 17.829]),
+        ("high", [17.747, 22.425, 26.850, 30.693, 37.949]),
+        ("legacy", [20.0, 20.0, 20.0, 20.0, 20.0]),
+    ],
+)
+def test_wall_loss(model, expected_db):
+    found_db = [wall_loss_db(model, carrier_hz=ghz * 1e9) for ghz in (0.7, 2.0, 3.5, 6.0, 28.0)]
+    np.testing.assert_allclose(found_db, expected_db, rtol=0, atol=0.001)
+
+
+def draw(model, environment="uma"):
+    rng = np.random.default_rng(3)
+    return draw_building_entry(rng, NUM, environment=environment, model=model, carrier_hz=3.5e9)
+
+
+@pytest.mark.parametrize(
+    ("model", "environment", "mean_m", "deviation_m"),
+    [
+        ("low", "uma", 25 / 3, 25 / 18**0.5),
+        ("low", "rma", 10 / 3, 10 / 18**0.5),
+        ("legacy", "uma", 25 / 2, 25 / 12**0.5),
+    ],
+)
+def test_indoor_distance(model, environment, mean_m, deviation_m):
+    found_m = draw(model, environment).indoor_distance_m
+    assert abs(found_m.mean() - mean_m) < 4 * deviation_m / np.sqrt(NUM)
+    assert found_m.std() == pytest.approx(deviation_m, rel=0.02)
+
+
+@pytest.mark.parametrize(("model", "spread_db"), [("low", 4.4), ("high", 6.5), ("legacy", 0.0)])
+def test_spread_of_the_wall(model, spread_db):
+    entry = draw(model)
+    wall_db = entry.loss_db - 0.5 * entry.indoor_distance_m
+    expected_db = wall_loss_db(model, carrier_hz=3.5e9)
+    assert abs(wall_db.mean() - expected_db) <= 4 * spread_db / np.sqrt(NUM) + 1e-9
+    # Standard error of a deviation: sigma / sqrt(2 n).
+    assert abs(wall_db.std() - spread_db) <= 4 * spread_db / np.sqrt(2 * NUM) + 1e-9
+
+
+@pytest.mark.parametrize(("is_metallised", "mean_db"), [(False, 9.0), (True, 20.0)])
+def test_car_loss(is_metallised, mean_db):
+    found_db = draw_car_loss_db(np.random.default_rng(5), NUM, is_metallised=is_metallised)
+    assert abs(found_db.mean() - mean_db) < 4 * 5 / np.sqrt(NUM)
+    assert abs(found_db.std() - 5) < 4 * 5 / np.sqrt(2 * NUM)
+
+
+def test_models_that_do_not_fit_are_reported():
+    fit = {"environment": "uma", "carrier_hz": 3.5e9}
+    assert find_problems("legacy", **fit) == []
+    (problem,) = find_problems("legacy", environment="uma", carrier_hz=28e9, path=("world", "p"))
+    assert problem.path == ("world", "p")
+    assert "from 6e9 Hz on" in problem.message
+    assert "low or legacy" in find_problems("high", environment="rma", carrier_hz=2e9)[0].message
+    assert "no effect" in find_problems("low", environment="inh", carrier_hz=2e9)[0].message
