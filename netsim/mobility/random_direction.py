@@ -35,5 +35,7 @@ class RandomDirection(Legs):
         start_m, direction = self._place_m, self._direction
         length_m, normal = self._area.leave(start_m, direction)
         self._place_m = start_m + length_m * direction
-        self._direction = reflect(direction, normal)
+        after = reflect(direction, normal)
+        # Thousands of reflections must not let the length of a unit vector drift.
+        self._direction = after / np.hypot(after[0], after[1])
         return start_m, self._speed_mps * direction, length_m / self._speed_mps

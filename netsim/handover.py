@@ -1,0 +1,201 @@
+"""When a client changes cell: event A3 on filtered power, and radio-link failure.
+
+Pure state machines over many clients at once. A *slot* is a row of the state, one client being
+tracked; the caller says which slots it steps and with what measurements.
+
+References
+----------
+Event A3: 3GPP TS 38.331 clause 5.5.4.4. Layer-3 filter: clause 5.5.3.2. Radio-link failure: clause
+5.3.10 with N310 = N311 = 1 (TR 36.839 as recollected).
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.config.radio import A3Handover, LinkFailureConfig
+
+FILTER_SAMPLE_S = 0.2
+"""Sample distance for which the filter coefficient is defined [s]."""
+CLOCK_SLACK_S = 1e-9
+"""Ticks are sums of rounded steps; a timer that is short by less than this has expired."""
+NO_TARGET = -1
+
+
+def filter_weight(
+    filter_coefficient: int, interval_s: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to another distance.
+
+    ``a' = 1 - (1 - a)^(interval / 200 ms)`` gives the same memory per second at any distance.
+
+    Parameters
+    ----------
+    filter_coefficient
+        The standard's k, >= 0; 0 is no filter.
+    interval_s
+        Time since the last measurement [s], >= 0; a scalar or any shape.
+
+    Examples
+    --------
+    >>> float(filter_weight(4, np.array(0.2)))
+    0.5
+    """
+    memory = 1.0 - 2.0 ** (-filter_coefficient / 4.0)
+    return 1.0 - memory ** (interval_s / FILTER_SAMPLE_S)
+
+
+class A3Monitor:
+    """Event A3 for many clients: a neighbour is better than the serving cell for long enough.
+
+    A neighbour's entering condition is ``filtered_n - hysteresis > filtered_serving + offset``; it
+    must hold at every measurement during the time to trigger. Among several neighbours that do,
+    the one with the highest filtered power is the target. The handover follows at once, so the
+    standard's leaving condition, which ends a report already sent, never applies.
+
+    Parameters
+    ----------
+    config
+        Offset, hysteresis, time to trigger, filter coefficient.
+    num_cells
+        Cells in a measurement.
+    """
+
+    def __init__(self, config: A3Handover, *, num_cells: int) -> None:
+        self._config = config
+        self._num_cells = num_cells
+        self._filtered_dbm = np.empty((0, num_cells))
+        self._entered_at_s = np.empty((0, num_cells))
+        self._measured_at_s = np.empty(0)
+
+    def start(self, slots: Int[np.ndarray, " some"]) -> None:
+        """Forget what these slots measured: for a new client, or one that lost its cell.
+
+        Slots that were never seen are made.
+        """
+        missing = int(slots.max(initial=-1)) + 1 - len(self._measured_at_s)
+        if missing > 0:
+            shape = (missing, self._num_cells)
+            self._filtered_dbm = np.concatenate([self._filtered_dbm, np.full(shape, -np.inf)])
+            self._entered_at_s = np.concatenate([self._entered_at_s, np.full(shape, np.inf)])
+            self._measured_at_s = np.append(self._measured_at_s, np.full(missing, -np.inf))
+        self._filtered_dbm[slots] = -np.inf
+        self._entered_at_s[slots] = np.inf
+        self._measured_at_s[slots] = -np.inf
+
+    def filtered_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
+        """Give the filtered powers [dBm]; -inf where nothing was measured yet."""
+        return self._filtered_dbm[slots]
+
+    def step(
+        self,
+        slots: Int[np.ndarray, " some"],
+        rsrp_dbm: Float[np.ndarray, "some cell"],
+        *,
+        serving_cell: Int[np.ndarray, " some"],
+        at_s: float,
+    ) -> Int[np.ndarray, " some"]:
+        """Take a measurement of every cell and say who must change.
+
+        Parameters
+        ----------
+        slots
+            Distinct rows, started before.
+        rsrp_dbm
+            Reference-signal power from each cell [dBm]; -inf for a cell that is off.
+        serving_cell
+            Cell that serves each slot now, >= 0.
+        at_s
+            Time of the measurement, not earlier than the last one of any of these slots.
+
+        Returns
+        -------
+        Int[np.ndarray, " some"]
+            Cell to change to, or ``NO_TARGET`` (-1). The timers of a slot with a target start
+            anew; its filter goes on, as the measurements stay valid.
+        """
+        filtered_dbm = self._filter(slots, rsrp_dbm, at_s)
+        rows = np.arange(len(slots))
+        threshold_dbm = (
+            filtered_dbm[rows, serving_cell] + self._config.offset_db + self._config.hysteresis_db
+        )
+        is_entering = filtered_dbm > threshold_dbm[:, np.newaxis]
+        is_entering[rows, serving_cell] = False
+        since_s = np.where(is_entering, np.minimum(self._entered_at_s[slots], at_s), np.inf)
+        is_due = at_s - since_s >= self._config.time_to_trigger_s - CLOCK_SLACK_S
+        best = np.where(is_due, filtered_dbm, -np.inf).argmax(axis=1)
+        target = np.where(is_due.any(axis=1), best, NO_TARGET)
+        since_s[target != NO_TARGET] = np.inf
+        self._entered_at_s[slots] = since_s
+        return target
+
+    def _filter(
+        self, slots: Int[np.ndarray, " some"], rsrp_dbm: Float[np.ndarray, "some cell"], at_s: float
+    ) -> Float[np.ndarray, "some cell"]:
+        before_dbm = self._filtered_dbm[slots]
+        weight = filter_weight(
+            self._config.filter_coefficient, at_s - self._measured_at_s[slots, np.newaxis]
+        )
+        # A cell that was off, or is, has no memory: its filter starts with the measurement.
+        has_memory = np.isfinite(before_dbm) & np.isfinite(rsrp_dbm)
+        old_dbm = np.where(has_memory, before_dbm, 0.0)
+        new_dbm = np.where(has_memory, rsrp_dbm, 0.0)
+        mixed_dbm = old_dbm + weight * (new_dbm - old_dbm)
+        filtered_dbm = np.where(has_memory, mixed_dbm, rsrp_dbm)
+        self._filtered_dbm[slots] = filtered_dbm
+        self._measured_at_s[slots] = at_s
+        return filtered_dbm
+
+
+class LinkMonitor:
+    """Radio-link failure for many clients: out of sync for as long as the timer runs.
+
+    A SINR below ``out_of_sync_db`` starts the timer (T310); one above ``in_sync_db`` stops it; in
+    between nothing changes. When it expires the link has failed.
+
+    Parameters
+    ----------
+    config
+        Both thresholds and the timer.
+    """
+
+    def __init__(self, config: LinkFailureConfig) -> None:
+        self._config = config
+        self._lost_at_s = np.empty(0)
+
+    def start(self, slots: Int[np.ndarray, " some"]) -> None:
+        """Stop the timers of these slots; slots that were never seen are made."""
+        missing = int(slots.max(initial=-1)) + 1 - len(self._lost_at_s)
+        if missing > 0:
+            self._lost_at_s = np.append(self._lost_at_s, np.full(missing, np.inf))
+        self._lost_at_s[slots] = np.inf
+
+    def is_out_of_sync(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Tell whose timer runs."""
+        return np.isfinite(self._lost_at_s[slots])
+
+    def step(
+        self, slots: Int[np.ndarray, " some"], sinr_db: Float[np.ndarray, " some"], *, at_s: float
+    ) -> Bool[np.ndarray, " some"]:
+        """Take a downlink SINR of each slot and tell whose link has failed just now.
+
+        Parameters
+        ----------
+        slots
+            Distinct rows, started before.
+        sinr_db
+            Wide-band downlink SINR of the serving cell [dB]; -inf when it is off.
+        at_s
+            Time of the measurement.
+
+        Returns
+        -------
+        Bool[np.ndarray, " some"]
+            True once for each failure; the timer is then stopped.
+        """
+        lost_at_s = self._lost_at_s[slots]
+        lost_at_s = np.where(sinr_db > self._config.in_sync_db, np.inf, lost_at_s)
+        is_out = sinr_db < self._config.out_of_sync_db
+        lost_at_s = np.where(is_out, np.minimum(lost_at_s, at_s), lost_at_s)
+        has_failed = at_s - lost_at_s >= self._config.timer_s - CLOCK_SLACK_S
+        self._lost_at_s[slots] = np.where(has_failed, np.inf, lost_at_s)
+        return has_failed

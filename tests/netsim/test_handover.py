@@ -1,0 +1,201 @@
+"""Event A3 and radio-link failure (step 20 of the ladder)."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netsim.config.radio import A3Handover, LinkFailureConfig
+from netsim.handover import NO_TARGET, A3Monitor, LinkMonitor, filter_weight
+
+DISTANCE_M, SPEED_MPS, SAMPLE_S = 500.0, 20.0, 0.02
+SLOT = np.array([0])
+
+
+def rsrp_dbm(x_m):
+    """Two sites at 0 and 500 m, no shadowing: 46 dBm, 128.1 + 37.6 log10(d / 1 km)."""
+    distance_km = np.maximum(np.abs(x_m - np.array([[0.0, DISTANCE_M]])), 10.0) / 1000.0
+    return 46.0 - 128.1 - 37.6 * np.log10(distance_km)
+
+
+def drive(config, *, until_s, position_m=lambda at_s: 50.0 + SPEED_MPS * at_s, extra_db=None):
+    """Sample the path every 20 ms and follow every handover; give their instants and cells."""
+    monitor = A3Monitor(config, num_cells=2)
+    monitor.start(SLOT)
+    cell, changes = np.array([0]), []
+    for k in range(round(until_s / SAMPLE_S)):
+        at_s = k * SAMPLE_S
+        power_dbm = rsrp_dbm(position_m(at_s)) + (0 if extra_db is None else extra_db[k])
+        (target,) = monitor.step(SLOT, power_dbm, serving_cell=cell, at_s=at_s)
+        if target != NO_TARGET:
+            cell = np.array([target])
+            changes.append((at_s, int(target)))
+    return changes
+
+
+def crossing_s(margin_db):
+    """When the second site is stronger by the margin: a ratio of distances."""
+    ratio = 10 ** (margin_db / 37.6)
+    return (DISTANCE_M * ratio / (1 + ratio) - 50.0) / SPEED_MPS
+
+
+@pytest.mark.parametrize(
+    ("time_to_trigger_s", "offset_db"),
+    [(0.48, 3.0), (0.16, 3.0), (0.16, 2.0), (0.08, 1.0), (0.04, -1.0), (0.256, 0.0)],
+)
+def test_without_filter_it_triggers_at_the_crossing_plus_the_time_to_trigger(
+    time_to_trigger_s, offset_db
+):
+    config = A3Handover(
+        offset_db=offset_db,
+        hysteresis_db=3.0,
+        time_to_trigger_s=time_to_trigger_s,
+        filter_coefficient=0,
+    )
+    ((at_s, target),) = drive(config, until_s=22.0)
+    expected_s = crossing_s(offset_db + 3.0) + time_to_trigger_s
+    assert target == 1
+    # The condition is first seen up to one sample late, and so is the end of the timer.
+    assert -1e-9 <= at_s - expected_s <= 2 * SAMPLE_S
+
+
+@pytest.mark.parametrize("filter_coefficient", [2, 4, 8])
+def test_the_filter_delays_by_its_lag(filter_coefficient):
+    """On a ramp the filtered power is late by T (1 - a') / a'."""
+    config = A3Handover(
+        offset_db=0.0,
+        hysteresis_db=3.0,
+        time_to_trigger_s=0.0,
+        filter_coefficient=filter_coefficient,
+    )
+    ((at_s, _),) = drive(config, until_s=22.0)
+    weight = float(filter_weight(filter_coefficient, np.array(SAMPLE_S)))
+    expected_s = crossing_s(3.0) + SAMPLE_S * (1 - weight) / weight
+    assert at_s - expected_s == pytest.approx(0.0, abs=2 * SAMPLE_S)
+
+
+def test_filter_weight_of_the_standard():
+    assert float(filter_weight(4, np.array(0.2))) == pytest.approx(0.5)
+    assert float(filter_weight(0, np.array(0.05))) == 1.0
+    twice = 1 - (1 - filter_weight(4, np.array(0.1))) ** 2
+    assert float(twice) == pytest.approx(0.5)
+
+
+def test_no_ping_pong_without_shadowing():
+    """There and back again: one handover each way, none in between, at any hysteresis."""
+
+    def there_and_back_m(at_s):
+        return 50.0 + SPEED_MPS * (20.0 - abs(at_s - 20.0))
+
+    for hysteresis_db in (0.0, 0.5, 3.0):
+        config = A3Handover(hysteresis_db=hysteresis_db, time_to_trigger_s=0.16)
+        changes = drive(config, until_s=40.0, position_m=there_and_back_m)
+        assert [target for _, target in changes] == [1, 0]
+
+
+def test_hysteresis_suppresses_ping_pong_under_shadowing():
+    noise_db = 3 * np.random.default_rng(3).standard_normal((1500, 1, 2))
+
+    def stand_m(at_s):
+        del at_s
+        return 250.0
+
+    loose = A3Handover(hysteresis_db=0.0, time_to_trigger_s=0.0)
+    firm = A3Handover(hysteresis_db=3.0, time_to_trigger_s=0.256)
+    count = [
+        len(drive(config, until_s=30.0, position_m=stand_m, extra_db=noise_db))
+        for config in (loose, firm)
+    ]
+    assert count[0] > 20
+    assert count[1] == 0
+
+
+def test_an_interrupted_condition_starts_the_timer_anew():
+    config = A3Handover(hysteresis_db=0.0, time_to_trigger_s=0.1, filter_coefficient=0)
+    monitor = A3Monitor(config, num_cells=2)
+    monitor.start(SLOT)
+    better, worse = np.array([[-90.0, -80.0]]), np.array([[-80.0, -90.0]])
+    serving = np.array([0])
+    answers = [
+        int(monitor.step(SLOT, power, serving_cell=serving, at_s=at_s)[0])
+        for at_s, power in [
+            (0, better),
+            (0.08, better),
+            (0.09, worse),
+            (0.1, better),
+            (0.2, better),
+        ]
+    ]
+    assert answers == [-1, -1, -1, -1, 1]
+
+
+def test_the_strongest_of_several_neighbours_is_the_target():
+    config = A3Handover(time_to_trigger_s=0.0, filter_coefficient=0)
+    monitor = A3Monitor(config, num_cells=4)
+    monitor.start(SLOT)
+    power = np.array([[-90.0, -80.0, -np.inf, -79.0]])
+    assert monitor.step(SLOT, power, serving_cell=SLOT, at_s=0.0)[0] == 3
+
+
+def test_a_cell_that_comes_back_is_measured_anew():
+    config = A3Handover(time_to_trigger_s=0.0, hysteresis_db=0.0)
+    monitor = A3Monitor(config, num_cells=2)
+    monitor.start(SLOT)
+    for at_s, power_dbm in ((0.0, -80.0), (0.1, -np.inf), (0.2, -70.0)):
+        measured = np.array([[-90.0, power_dbm]])
+        monitor.step(SLOT, measured, serving_cell=np.array([1]), at_s=at_s)
+        assert monitor.filtered_dbm(SLOT)[0, 1] == power_dbm
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), num=st.integers(1, 6))
+def test_many_clients_at_once_are_the_same_as_one_by_one(seed, num):
+    rng = np.random.default_rng(seed)
+    config = A3Handover(hysteresis_db=1.0, time_to_trigger_s=0.08)
+    power_dbm = -90 + np.cumsum(2 * rng.standard_normal((40, num, 3)), axis=0)
+    together = A3Monitor(config, num_cells=3)
+    together.start(np.arange(num))
+    alone = [A3Monitor(config, num_cells=3) for _ in range(num)]
+    for monitor in alone:
+        monitor.start(SLOT)
+    cells = np.zeros(num, dtype=int)
+    for k, measured in enumerate(power_dbm):
+        order = rng.permutation(num)
+        target = np.empty(num, dtype=int)
+        target[order] = together.step(
+            order, measured[order], serving_cell=cells[order], at_s=0.04 * k
+        )
+        for row in range(num):
+            (single,) = alone[row].step(
+                SLOT, measured[row : row + 1], serving_cell=cells[row : row + 1], at_s=0.04 * k
+            )
+            assert single == target[row]
+        cells = np.where(target == NO_TARGET, cells, target)
+
+
+class TestLinkFailure:
+    config = LinkFailureConfig(out_of_sync_db=-8.0, in_sync_db=-6.0, timer_s=1.0)
+
+    def failures(self, samples):
+        monitor = LinkMonitor(self.config)
+        monitor.start(SLOT)
+        return [
+            at_s
+            for at_s, sinr_db in samples
+            if monitor.step(SLOT, np.array([sinr_db]), at_s=at_s)[0]
+        ]
+
+    def test_fails_when_the_timer_has_run(self):
+        samples = [(0.1 * k, -10.0 if k >= 5 else 0.0) for k in range(40)]
+        assert self.failures(samples) == pytest.approx([1.5, 2.6, 3.7])
+
+    def test_between_the_thresholds_the_timer_goes_on(self):
+        samples = [(0.1 * k, -10.0 if k == 5 else -7.0) for k in range(16)]
+        assert self.failures(samples) == pytest.approx([1.5])
+
+    def test_above_the_upper_threshold_it_stops(self):
+        samples = [(0.1 * k, -5.9 if k == 14 else -10.0) for k in range(5, 24)]
+        assert self.failures(samples) == []
+
+    def test_never_out_of_sync_never_fails(self):
+        assert self.failures([(0.1 * k, -7.9) for k in range(100)]) == []
