@@ -58,6 +58,12 @@ def build_tables(
     known: list[int | str] = (
         sorted(set(labels[0])) if class_names is None else list(range(len(class_names)))
     )
+    if len(set(labels[0])) < 2:
+        msg = (
+            f"data.label: column {train_columns.label!r} of {train_columns.place} must hold "
+            f"at least 2 classes, got only {labels[0][0]!r}"
+        )
+        raise DataError(msg)
     if len(known) > MAX_CLASSES:
         msg = (
             f"data.label: column {train_columns.label!r} of {train_columns.place} holds "

@@ -63,7 +63,7 @@ def read_frame(path: str, *, key: str) -> pd.DataFrame:
             case [".tsv"]:
                 return pd.read_csv(file, sep="\t", **_ONLY_EMPTY_IS_MISSING)
             case [".jsonl"]:
-                return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+                return pd.read_json(file, lines=True, dtype=False)
     except (OSError, ValueError) as error:
         # pandas and pyarrow raise subclasses of these for damaged files.
         reason = " ".join(str(error).split())[:200]

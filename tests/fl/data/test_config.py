@@ -1,0 +1,59 @@
+import pytest
+
+from fl.data.config import (
+    DirichletPartition,
+    DocstringsData,
+    DomainsPartition,
+    FilesData,
+    HubData,
+    find_problems,
+)
+
+FILES = {"train": "a.csv", "test": "b.csv"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DocstringsData(),
+        DocstringsData(partition=DomainsPartition()),
+        FilesData(**FILES),
+        FilesData(**FILES, domain="who", partition=DomainsPartition()),
+        HubData(name="ag_news", max_train_texts=100, partition=DirichletPartition(min_texts=10)),
+    ],
+)
+def test_sound_settings_have_no_problem(config):
+    assert find_problems(config, num_clients=10) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "message"),
+    [
+        (FilesData(train="a", test="a"), ("data", "test"), "another file than data.train, got 'a'"),
+        (HubData(name="x", test_split="train"), ("data", "test_split"), "another split than"),
+        (
+            FilesData(**FILES, domain="who"),
+            ("data", "domain"),
+            "no effect when partition",
+        ),
+        (
+            HubData(name="x", partition=DomainsPartition()),
+            ("data", "domain"),
+            "must name the",
+        ),
+        (
+            DocstringsData(max_train_texts=19),
+            ("data", "max_train_texts"),
+            "10 clients = 20",
+        ),
+    ],
+)
+def test_each_broken_rule_is_named_with_its_place(config, path, message):
+    (problem,) = find_problems(config, num_clients=10)
+    assert problem.path == path
+    assert message in problem.message
+
+
+def test_all_problems_are_named_at_once():
+    config = FilesData(train="a", test="a", domain="who", max_train_texts=1)
+    assert len(find_problems(config, num_clients=10)) == 3

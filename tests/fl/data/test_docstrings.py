@@ -1,0 +1,131 @@
+import gzip
+import inspect
+import logging
+import re
+
+import numpy as np
+import pytest
+from networkx.utils import misc
+
+from fl.data import docstrings, harvest, prose
+from fl.data.config import DocstringsData
+from fl.data.corpus import load_corpus
+from fl.problems import DataError
+
+SOME_PLACES = {"networkx": ("utils",), "numpy": ("linalg", "fft", "polynomial")}
+
+
+@pytest.fixture
+def small_recipe(monkeypatch):
+    monkeypatch.setattr(docstrings, "PLACES", SOME_PLACES)
+    monkeypatch.setattr(docstrings, "CLASS_NAMES", tuple(SOME_PLACES))
+
+
+@pytest.fixture(scope="module")
+def full_corpus(tmp_path_factory):
+    return load_corpus(DocstringsData(), cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+def test_source_docstrings_equal_those_of_the_running_module():
+    read = {item.docstring for item in harvest.read_docstrings("networkx", ["utils/misc.py"])}
+    for function in (misc.flatten, misc.pairwise, misc.groups, misc.dict_to_numpy_array):
+        assert inspect.getdoc(inspect.unwrap(function)) in read
+
+
+def test_test_code_of_packages_is_not_read():
+    modules = {item.module for item in harvest.read_docstrings("networkx")}
+    assert len(modules) > 200
+    assert not any("tests" in module.split(".") for module in modules)
+
+
+def test_missing_package_and_missing_place_are_named():
+    with pytest.raises(DataError, match="package no-such-package, which is not installed"):
+        harvest.package_version("no-such-package")
+    with pytest.raises(DataError, match="networkx/no_such_place"):
+        list(harvest.read_docstrings("networkx", ["no_such_place"]))
+
+
+@pytest.mark.usefixtures("small_recipe")
+def test_second_load_reads_the_cache_and_gives_the_same(tmp_path, monkeypatch):
+    first = docstrings.load_docstrings(cache_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(docstrings, "harvest_rows", lambda: pytest.fail("cache was not read"))
+    second = docstrings.load_docstrings(cache_dir=tmp_path)
+    for before, after in zip(first[2:], second[2:], strict=True):
+        assert before.texts == after.texts
+        np.testing.assert_array_equal(before.labels, after.labels)
+        np.testing.assert_array_equal(before.domains, after.domains)
+
+
+@pytest.mark.usefixtures("small_recipe")
+def test_damaged_cache_is_harvested_again_and_said(tmp_path, caplog):
+    expected = docstrings.load_docstrings(cache_dir=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:200])
+    with caplog.at_level(logging.WARNING):
+        again = docstrings.load_docstrings(cache_dir=tmp_path)
+    assert again[2].texts == expected[2].texts
+    assert "cannot be read" in caplog.text
+    with gzip.open(file, "rt") as stream:
+        assert len(stream.readlines()) == len(expected[2]) + len(expected[3])
+
+
+@pytest.mark.usefixtures("small_recipe")
+def test_cache_that_cannot_be_written_is_said_and_does_no_harm(tmp_path, caplog):
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        _, _, train, _ = docstrings.load_docstrings(cache_dir=tmp_path / "taken")
+    assert len(train) > 100
+    assert "AIRTUNE_CACHE" in caplog.text
+
+
+@pytest.mark.usefixtures("small_recipe")
+def test_recipe_digest_follows_versions(monkeypatch):
+    before = docstrings.recipe_digest()
+    assert docstrings.recipe_digest() == before
+    monkeypatch.setattr(harvest, "package_version", lambda _: "0.0")
+    assert docstrings.recipe_digest() != before
+
+
+def test_cache_place_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("AIRTUNE_CACHE", str(tmp_path / "mine"))
+    assert docstrings.default_cache_dir() == tmp_path / "mine"
+    monkeypatch.delenv("AIRTUNE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert docstrings.default_cache_dir() == tmp_path / "airtune"
+
+
+def test_fold_depends_on_words_alone():
+    assert docstrings.is_test_text("Return  the SUM.") == docstrings.is_test_text("return the sum.")
+    share = np.mean([docstrings.is_test_text(f"text number {n}") for n in range(5_000)])
+    # 5 standard deviations of a fair draw of one in five.
+    assert abs(share - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 5_000)
+
+
+def test_full_corpus_is_large_balanced_and_clean(full_corpus):
+    corpus = full_corpus
+    assert corpus.class_names == tuple(docstrings.PLACES)
+    assert len(corpus.train) > 10_000
+    assert len(corpus.test) > 2_000
+    for table in (corpus.train, corpus.test):
+        shares = np.bincount(table.labels, minlength=len(corpus.class_names)) / len(table)
+        assert shares.max() < 0.2
+        assert shares.min() > 0.05
+    texts = [*corpus.train.texts, *corpus.test.texts]
+    assert len({text.casefold() for text in texts}) == len(texts)
+    giveaway = re.compile("|".join(prose.LIBRARY_NAMES), re.IGNORECASE)
+    assert not [text for text in texts if giveaway.search(text)]
+    words = re.compile(rf"\b(?:{'|'.join(prose.ALIASES)})\b", re.IGNORECASE)
+    assert not [text for text in texts if words.search(text)]
+
+
+def test_folds_of_the_full_corpus_keep_to_the_rule(full_corpus):
+    assert not any(docstrings.is_test_text(text) for text in full_corpus.train.texts)
+    assert all(docstrings.is_test_text(text) for text in full_corpus.test.texts)
+
+
+def test_domains_belong_to_one_class_each(full_corpus):
+    table = full_corpus.train
+    for domain, name in enumerate(table.domain_names):
+        labels = np.unique(table.labels[table.domains == domain])
+        assert [full_corpus.class_names[label] for label in labels] == [name.split(".")[0]]

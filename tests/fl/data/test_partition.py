@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta, chi2, chi2_contingency, kstest
+
+from fl.data.config import DirichletPartition, DomainsPartition, IidPartition
+from fl.data.corpus import TextTable
+from fl.data.partition import partition, split_shard
+from fl.problems import DataError
+
+
+def table_of(labels, domains=None):
+    return TextTable(
+        texts=tuple(f"t{n}" for n in range(len(labels))),
+        labels=np.asarray(labels),
+        domains=None if domains is None else np.asarray(domains),
+    )
+
+
+def contingency(table, parts, num_classes):
+    return np.array([np.bincount(table.labels[part], minlength=num_classes) for part in parts])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    num_clients=st.integers(1, 8),
+    num_texts=st.integers(100, 160),
+    kind=st.sampled_from(["iid", "dirichlet", "domains"]),
+    seed=st.integers(0, 2**32),
+)
+def test_shares_are_disjoint_complete_and_repeatable(num_clients, num_texts, kind, seed):
+    labels = np.arange(num_texts) % 5
+    table = table_of(labels, domains=np.arange(num_texts) // 10)
+    config = {
+        "iid": IidPartition(),
+        "dirichlet": DirichletPartition(alpha=2.0, min_texts=2),
+        "domains": DomainsPartition(),
+    }[kind]
+    first, second = (
+        partition(table, config, num_clients=num_clients, rng=np.random.default_rng(seed))
+        for _ in range(2)
+    )
+    assert len(first) == num_clients
+    np.testing.assert_array_equal(np.sort(np.concatenate(first)), np.arange(num_texts))
+    for part, again in zip(first, second, strict=True):
+        np.testing.assert_array_equal(part, again)
+        assert np.all(np.diff(part) > 0)
+        assert len(part) >= 2
+
+
+def test_iid_sizes_differ_by_at_most_one():
+    parts = partition(
+        table_of([0, 1] * 50), IidPartition(), num_clients=7, rng=np.random.default_rng(0)
+    )
+    assert {len(part) for part in parts} == {14, 15}
+
+
+def test_iid_labels_pass_a_chi_square_test():
+    table = table_of(np.arange(4_000) % 4)
+    parts = partition(table, IidPartition(), num_clients=10, rng=np.random.default_rng(1))
+    assert chi2_contingency(contingency(table, parts, 4)).pvalue > 1e-3
+
+
+def test_large_alpha_tends_to_equal_shares():
+    table = table_of(np.arange(8_000) % 4)
+    config = DirichletPartition(alpha=1e5)
+    parts = partition(table, config, num_clients=10, rng=np.random.default_rng(2))
+    counts = contingency(table, parts, 4)
+    # Shares have variance (1 - 1/k) / (k * (k * alpha + 1)): 2e-4 of a class's 2,000 texts.
+    assert np.abs(counts - 200).max() <= 5
+    assert ((counts - 200.0) ** 2 / 200).sum() < chi2.ppf(0.99, 39)
+
+
+def test_small_alpha_is_skewed():
+    table = table_of(np.arange(8_000) % 4)
+    config = DirichletPartition(alpha=0.05, min_texts=2)
+    parts = partition(table, config, num_clients=5, rng=np.random.default_rng(3))
+    counts = contingency(table, parts, 4)
+    assert chi2_contingency(counts + 1).pvalue < 1e-12
+    assert np.median(counts.max(axis=0) / 2_000) > 0.8
+
+
+def test_share_of_a_class_follows_the_beta_law():
+    # One coordinate of a symmetric Dirichlet is Beta(alpha, (k - 1) alpha). With min_texts far
+    # below the mean the condition on the smallest client is void: one class of 40,000 texts.
+    alpha, num_clients, size = 2.0, 3, 40_000
+    table = table_of(np.zeros(size, dtype=int))
+    config = DirichletPartition(alpha=alpha, min_texts=2)
+    shares = [
+        len(partition(table, config, num_clients=num_clients, rng=np.random.default_rng(seed))[0])
+        / size
+        for seed in range(150)
+    ]
+    assert kstest(shares, beta(alpha, (num_clients - 1) * alpha).cdf).pvalue > 1e-3
+
+
+def test_every_client_has_the_minimum():
+    table = table_of(np.arange(600) % 3)
+    config = DirichletPartition(alpha=0.5, min_texts=20)
+    for seed in range(10):
+        parts = partition(table, config, num_clients=6, rng=np.random.default_rng(seed))
+        assert min(len(part) for part in parts) >= 20
+
+
+def test_domains_stay_whole_and_are_dealt_evenly():
+    domains = np.repeat(np.arange(11), 3)
+    table = table_of(np.arange(33) % 2, domains)
+    parts = partition(table, DomainsPartition(), num_clients=4, rng=np.random.default_rng(0))
+    held = [set(domains[part]) for part in parts]
+    assert sum(len(own) for own in held) == 11
+    assert sorted(len(own) for own in held) == [2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("table", "config", "num_clients", "message"),
+    [
+        (table_of([0, 1]), IidPartition(), 3, "3 clients need 2 texts each, 6 in all, got 2 train"),
+        (table_of([0, 1] * 9), DirichletPartition(min_texts=10), 2, "2 clients need 10 texts each"),
+        (
+            table_of([0, 1] * 20),
+            DirichletPartition(alpha=0.01, min_texts=13),
+            3,
+            "no draw of 200 .* at alpha 0.01 .*; use fewer clients",
+        ),
+        (table_of([0, 1] * 5), DomainsPartition(), 2, "no natural domains; use iid or dirichlet"),
+        (table_of([0] * 9, [0] * 9), DomainsPartition(), 2, "2 clients need as many .*, got 1"),
+        (table_of([0] * 9, [0] + [1] * 8), DomainsPartition(), 2, "a natural domain of 1 text"),
+    ],
+)
+def test_impossible_partitions_are_refused(table, config, num_clients, message):
+    with pytest.raises(DataError, match=message):
+        partition(table, config, num_clients=num_clients, rng=np.random.default_rng(0))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=2, max_size=80),
+    test_fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**32),
+)
+def test_shard_split_keeps_every_text_and_class_shares(labels, test_fraction, seed):
+    labels = np.array(labels)
+    indices = np.arange(len(labels))[::-1]
+    shard = split_shard(
+        indices, labels, test_fraction=test_fraction, rng=np.random.default_rng(seed)
+    )
+    both = np.concatenate([shard.train, shard.test])
+    np.testing.assert_array_equal(np.sort(both), np.sort(indices))
+    assert len(shard.train) >= 1
+    assert len(shard.test) == np.clip(round(len(labels) * test_fraction), 1, len(labels) - 1)
+    share = len(shard.test) / len(labels)
+    for label in np.unique(labels):
+        expected = share * (labels == label).sum()
+        assert abs((labels[shard.test] == label).sum() - expected) <= 1 + 1e-9
+
+
+def test_shard_of_one_text_is_refused():
+    with pytest.raises(ValueError, match="must hold at least 2 texts, got 1"):
+        split_shard(np.array([0]), np.array([1]), test_fraction=0.2, rng=np.random.default_rng(0))
