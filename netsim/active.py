@@ -18,11 +18,12 @@ FIELDS = np.dtype(
         ("client_id", np.int64),
         ("slot", np.int64),  # row of the client in Links
         ("direction", np.int64),
+        ("has_route", np.bool_),  # whether the latency of its wires is accounted for
         ("bearer_id", np.int64),  # one number for the members of a broadcast
         ("size_bytes", np.int64),
         ("remaining_bits", np.float64),
         ("requested_at_s", np.float64),
-        ("admitted_at_s", np.float64),  # when it came on the air: after its way through the wires
+        ("ready_at_s", np.float64),  # when the first byte has come through the wires
         ("started_at_s", np.float64),  # first block, NaN before
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
@@ -79,7 +80,7 @@ class ActiveTransfers:
         record["size_bytes"] = transfer.size_bytes
         record["remaining_bits"] = 8.0 * transfer.size_bytes
         record["requested_at_s"] = transfer.requested_at_s
-        record["admitted_at_s"] = now_s
+        record["ready_at_s"] = now_s
         record["started_at_s"] = np.nan
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers

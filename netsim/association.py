@@ -5,9 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.config.radio import SiteOutage
+from netsim.air_interface import AirInterface
+from netsim.config.radio import A3Handover, Handover, LinkFailureConfig, SiteOutage
+from netsim.handover import NO_TARGET, A3Monitor, LinkMonitor
 from netsim.links import Links
 from netsim.transfers import NO_CELL
+from netsim.units import db_to_linear, linear_to_db, w_to_dbm
 
 
 class Outages:
@@ -59,13 +62,146 @@ def strongest_cell(
     return np.where(reached, best, NO_CELL)
 
 
-def attach(
-    links: Links,
-    slots: Int[np.ndarray, " some"],
-    *,
-    is_alive: Bool[np.ndarray, " cell"],
-    min_gain: float,
-) -> None:
-    """Serve slots by their strongest cells."""
-    cell_id = strongest_cell(links.gain[slots], is_alive=is_alive, min_gain=min_gain)
-    links.serve(slots, cell_id)
+class Association:
+    """Serving cells of connected clients: first attachment, handover, failure, recovery.
+
+    Parameters
+    ----------
+    links
+        State of connected clients; serving cells, pauses and counts are changed here.
+    handover, link_failure
+        Settings.
+    outages
+        When sites are dead.
+    air
+        Power and noise of the band.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        *,
+        handover: Handover,
+        link_failure: LinkFailureConfig,
+        outages: Outages,
+        air: AirInterface,
+    ) -> None:
+        self._links = links
+        self._handover = handover if isinstance(handover, A3Handover) else None
+        self._link_failure = link_failure
+        self._outages = outages
+        self._air = air
+        self.min_gain = edge_gain(link_failure, air)
+        """Coupling gain at the edge of coverage."""
+        self._is_alive = outages.is_alive(0.0)
+        num_cells = len(self._is_alive)
+        self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
+        self._sync = LinkMonitor(link_failure)
+
+    @property
+    def is_alive(self) -> Bool[np.ndarray, " cell"]:
+        """Which cells work."""
+        return self._is_alive
+
+    def connect(self, slots: Int[np.ndarray, " new"]) -> None:
+        """Serve newly connected clients by their strongest cells, at no cost in time."""
+        self._attach(slots)
+
+    def step(
+        self,
+        slots: Int[np.ndarray, " connected"],
+        *,
+        at_s: float,
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> Int[np.ndarray, " changed"]:
+        """Take a measurement of connected clients; give those whose cell has changed.
+
+        Parameters
+        ----------
+        slots
+            All that are connected.
+        at_s
+            Simulated time.
+        radiated
+            Share of its power that each cell radiates in each group.
+        """
+        before = self._links.cell_id[slots].copy()
+        self._recover(slots[before == NO_CELL], at_s=at_s)
+        served = slots[self._links.is_served(slots, now_s=at_s)]
+        self._watch(served, at_s=at_s, radiated=radiated)
+        return slots[self._links.cell_id[slots] != before]
+
+    def refresh_sites(
+        self, slots: Int[np.ndarray, " connected"], *, at_s: float
+    ) -> Int[np.ndarray, " changed"]:
+        """Look which sites are alive; move clients of dead cells; give those that changed.
+
+        A dead cell is noticed at once; joining another takes the recovery time.
+        """
+        is_alive = self._outages.is_alive(at_s)
+        if np.array_equal(is_alive, self._is_alive):
+            return slots[:0]
+        self._is_alive = is_alive
+        cell = self._links.cell_id[slots]
+        stranded = (cell == NO_CELL) | ~is_alive[np.maximum(cell, 0)]
+        self._recover(slots[stranded], at_s=at_s)
+        return slots[self._links.cell_id[slots] != cell]
+
+    def next_edge_s(self, after_s: float) -> float:
+        """Give when the next site fails or comes back, inf when none does."""
+        return self._outages.next_edge_s(after_s)
+
+    def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
+        cell_id = strongest_cell(
+            self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
+        )
+        self._links.serve(slots, cell_id)
+        self._sync.start(slots)
+        if self._a3 is not None:
+            self._a3.start(slots)
+
+    def _recover(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> None:
+        """Join the strongest cell after a loss."""
+        if not len(slots):
+            return
+        self._attach(slots)
+        found = slots[self._links.cell_id[slots] != NO_CELL]
+        self._links.resume_at_s[found] = at_s + self._link_failure.recovery_s
+        self._links.handovers[found] += 1
+
+    def _watch(
+        self,
+        slots: Int[np.ndarray, " served"],
+        *,
+        at_s: float,
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> None:
+        """Run link-failure timers, then event A3, of clients that are served."""
+        if not len(slots):
+            return
+        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        disturbed_w = self._air.ue_noise_w + self._air.downlink_interference_w(
+            self._links.cross_gain[slots], radiated
+        ).mean(axis=1)
+        has_failed = self._sync.step(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
+        self._recover(slots[has_failed], at_s=at_s)
+        if self._a3 is None or self._handover is None:
+            return
+        slots = slots[~has_failed]
+        usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
+        target = self._a3.step(
+            slots,
+            w_to_dbm(self._air.site_block_w * usable),
+            serving_cell=self._links.cell_id[slots],
+            at_s=at_s,
+        )
+        moves = target != NO_TARGET
+        self._links.serve(slots[moves], target[moves])
+        self._links.resume_at_s[slots[moves]] = at_s + self._handover.interruption_s
+        self._links.handovers[slots[moves]] += 1
+        self._sync.start(slots[moves])
+
+
+def edge_gain(link_failure: LinkFailureConfig, air: AirInterface) -> float:
+    """Give the coupling gain at which the downlink, without interference, is just out of sync."""
+    return db_to_linear(link_failure.out_of_sync_db) * air.ue_noise_w / air.site_block_w

@@ -20,8 +20,10 @@ from simpy.events import EventPriority
 
 from netsim.active import DOWNLINK, UPLINK, ActiveTransfers, make_row
 from netsim.air_interface import AirInterface
-from netsim.association import Outages, attach, strongest_cell
+from netsim.association import Association, Outages, strongest_cell
+from netsim.backhaul import Backhaul
 from netsim.channel import Channel
+from netsim.config.radio import Handover, LinkFailureConfig
 from netsim.layout import Layout
 from netsim.ledger import Ledger
 from netsim.links import Links
@@ -44,8 +46,6 @@ class FlowSettings:
 
     tick_s: float
     """Distance of channel ticks [s]."""
-    min_gain: float
-    """Coupling gain at the edge of coverage."""
     slots_per_s: float
 
 
@@ -56,14 +56,17 @@ class FlowEngine:
     ----------
     env
         Clock.
-    channel, air, sharing, outages, layout
+    channel, air, sharing, outages, backhaul, layout
         Models.
     ledger, ue_power, site_meter
         Where joules go.
+    handover, link_failure
+        Settings of cell changes.
     settings
         Constants.
     on_end
-        Called with every transfer that ends on the air, and its row.
+        Called with every transfer that ends on the air, its row, and how much later [s] than now
+        the end is known: the row's finish is then in the future.
     """
 
     def __init__(
@@ -74,18 +77,24 @@ class FlowEngine:
         air: AirInterface,
         sharing: Sharing,
         outages: Outages,
+        backhaul: Backhaul,
+        handover: Handover,
+        link_failure: LinkFailureConfig,
         layout: Layout,
         ledger: Ledger,
         ue_power: UePower,
         site_meter: SiteMeter,
         settings: FlowSettings,
-        on_end: Callable[[Transfer, TransferRow], None],
+        on_end: Callable[[Transfer, TransferRow, float], None],
     ) -> None:
         self._env = env
         self._channel = channel
         self._air = air
         self._sharing = sharing
-        self._outages = outages
+        self._backhaul = backhaul
+        self._is_wire_free = all(link.rate_bps is None for link in backhaul.links) and np.isinf(
+            backhaul.next_edge_s(-1.0)
+        )
         self._site_of_cell = layout.cell_site_id
         self._num_sites = len(layout.sites)
         self._ledger = ledger
@@ -96,7 +105,9 @@ class FlowEngine:
         self.active = ActiveTransfers()
         num_cells = len(layout.cells)
         self.links = Links(num_cells=num_cells, num_groups=air.num_groups)
-        self._is_alive = np.ones(num_cells, dtype=bool)
+        self._association = Association(
+            self.links, handover=handover, link_failure=link_failure, outages=outages, air=air
+        )
         self._uplink_interference_w = np.zeros((num_cells, air.num_groups))
         self._load = np.zeros((num_cells, air.num_groups))
         self._advanced_to_s = float(env.now)
@@ -180,7 +191,10 @@ class FlowEngine:
     @property
     def radiated(self) -> Float[np.ndarray, "cell group"]:
         """Share of its power that each cell radiates in each group since the last solve."""
-        return self._radiated(self._load)
+        return (
+            np.minimum(self._load + self._air.background_fraction, 1.0)
+            * self._association.is_alive[:, None]
+        )
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -192,7 +206,7 @@ class FlowEngine:
         now_s = self._env.now
         self._advance()
         self._tick = self._tick_at(now_s)
-        self._is_alive = self._outages.is_alive(now_s)
+        self._association.refresh_sites(self.links.slots, at_s=now_s)
 
     def _advance(self) -> None:
         elapsed_s = self._env.now - self._advanced_to_s
@@ -231,13 +245,13 @@ class FlowEngine:
         record = self.active.records
         self._end(record["finish_at_s"] <= due_s, lambda _: "delivered")
         self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
-        is_alive = self._outages.is_alive(due_s)
-        if not np.array_equal(is_alive, self._is_alive):
-            self._is_alive = is_alive
-            self._on_sites_changed()
         tick = self._tick_at(due_s)
-        if self._channel.is_varying and tick > self._tick:
-            self._tick = tick
+        is_tick = self._channel.is_varying and tick > self._tick
+        self._tick = max(self._tick, tick)
+        # Who has come at this same instant must not count as having lost a cell.
+        self._connect_new()
+        self._fade(self._association.refresh_sites(self.links.slots, at_s=due_s))
+        if is_tick:
             self._on_tick()
         self._touch()
 
@@ -247,8 +261,9 @@ class FlowEngine:
         record = self.active.records
         now_s = self._env.now
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
-        times.append(self._outages.next_edge_s(now_s))
-        resume_at_s = self.links.resume_at_s[record["slot"]]
+        times.append(self._association.next_edge_s(now_s))
+        times.append(self._backhaul.next_edge_s(now_s))
+        resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
         if len(later):
             times.append(float(later.min()))
@@ -266,25 +281,32 @@ class FlowEngine:
         book_clients(self.active, chosen, ledger=self._ledger, ue_power=self._ue_power, now_s=now_s)
         for transfer, record in self.active.remove(chosen):
             slot = int(record["slot"])
+            status = reason(slot)
+            wire_s = 0.0
+            if record["direction"] == UPLINK and record["has_route"]:
+                wire_s = float(self._latency_s(np.array([slot]), now_s)[0])
             row = make_row(
                 record,
-                finished_at_s=now_s,
+                finished_at_s=now_s + wire_s,
                 cell_id=int(self.links.cell_id[slot]),
                 handovers=int(self.links.handovers[slot] - record["handovers_before"]),
                 energy_j=float(record["booked_j"]),
-                status=reason(slot),
+                status=status,
             )
             if self.links.release(slot) and slot in self._new_slots:
                 self._new_slots.remove(slot)
-            self._on_end(transfer, row)
+            self._on_end(transfer, row, wire_s)
 
     def _reason_undelivered(self, slot: int) -> str:
         """Say why a transfer has run into its deadline."""
-        if self.links.cell_id[slot] != NO_CELL:
-            return "timeout"
-        everything = np.ones(len(self._is_alive), dtype=bool)
+        cell_id = int(self.links.cell_id[slot])
+        if cell_id != NO_CELL:
+            route = self._backhaul.routes(self._env.now)[self._site_of_cell[cell_id]]
+            return "timeout" if route is not None else "outage"
         best = strongest_cell(
-            self.links.gain[[slot]], is_alive=everything, min_gain=self._settings.min_gain
+            self.links.gain[[slot]],
+            is_alive=np.ones(self.links.gain.shape[1], dtype=bool),
+            min_gain=self._association.min_gain,
         )
         return "link_failure" if best[0] == NO_CELL else "outage"
 
@@ -297,7 +319,7 @@ class FlowEngine:
         slots = np.array(self._new_slots, dtype=np.intp)
         self._new_slots = []
         self._measure(slots)
-        attach(self.links, slots, is_alive=self._is_alive, min_gain=self._settings.min_gain)
+        self._association.connect(slots)
         self._fade(slots)
 
     def _measure(self, slots: Int[np.ndarray, " some"]) -> None:
@@ -306,6 +328,8 @@ class FlowEngine:
         self.links.refresh_cross_gain(slots)
 
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
+        if not self._channel.is_fading or not len(slots):
+            return
         self.links.fading[slots] = self._channel.fading(
             self.links.client_id[slots],
             self.links.cell_id[slots],
@@ -314,23 +338,35 @@ class FlowEngine:
 
     def _on_tick(self) -> None:
         slots = self.links.slots
-        if not len(slots):
-            return
         if self._channel.population.is_moving:
             self._measure(slots)
-            lost = slots[self.links.cell_id[slots] == NO_CELL]
-            attach(self.links, lost, is_alive=self._is_alive, min_gain=self._settings.min_gain)
+            self._association.step(slots, at_s=float(self._env.now), radiated=self.radiated)
         self._fade(slots)
 
-    def _on_sites_changed(self) -> None:
-        """Leave cells that have died; look again for those that had none."""
-        slots = self.links.slots
-        cell = self.links.cell_id[slots]
-        dead = (cell != NO_CELL) & ~self._is_alive[np.maximum(cell, 0)]
-        again = slots[dead | (cell == NO_CELL)]
-        attach(self.links, again, is_alive=self._is_alive, min_gain=self._settings.min_gain)
-        self.links.handovers[slots[dead]] += 1
-        self._fade(again)
+    def _delay_wires(self, now_s: float) -> None:
+        """Hold back transfers that came since the last solve by the latency of their wires.
+
+        A download's first byte reaches its site that much later. An upload must leave the air that
+        much before its deadline.
+        """
+        record = self.active.records
+        is_new = ~record["has_route"]
+        if not is_new.any():
+            return
+        record["has_route"] = True
+        latency_s = self._latency_s(record["slot"], now_s)
+        is_download = record["direction"] == DOWNLINK
+        record["ready_at_s"] += np.where(is_new & is_download, latency_s, 0.0)
+        record["deadline_at_s"] -= np.where(is_new & ~is_download, latency_s, 0.0)
+
+    def _latency_s(
+        self, slots: Int[np.ndarray, " some"], now_s: float
+    ) -> Float[np.ndarray, " some"]:
+        """Give the one-way latency between the sites of slots and the server; 0 without a way."""
+        routes = self._backhaul.routes(now_s)
+        by_site = np.array([0.0 if route is None else route.latency_s for route in routes])
+        cell_id = self.links.cell_id[slots]
+        return np.where(cell_id == NO_CELL, 0.0, by_site[self._site_of_cell[cell_id]])
 
     # The solve ----------------------------------------------------------------------------------
 
@@ -338,9 +374,11 @@ class FlowEngine:
         self._is_solve_pending = False
         self._connect_new()
         now_s = float(self._env.now)
+        self._delay_wires(now_s)
         record = self.active.records
         self.active.silence()
         is_served = self.links.is_served(record["slot"], now_s=now_s)
+        is_served &= record["ready_at_s"] <= now_s
         is_served &= record["deadline_at_s"] > now_s
         order = np.lexsort(
             (
@@ -484,7 +522,8 @@ class FlowEngine:
         time_fraction: float,
     ) -> None:
         air = self._air
-        rate = activity * air.rate_bps(sinr, at_once, time_fraction=time_fraction)
+        over_air = activity * air.rate_bps(sinr, at_once, time_fraction=time_fraction)
+        rate = self._through_wires(rows, over_air, now_s)
         repeated = 1.0 - 1.0 / air.rates.mean_transmissions(sinr)
         self.active.grant(
             rows,
@@ -497,9 +536,24 @@ class FlowEngine:
             retransmission_rate_hz=repeated * airtime_fraction * self._settings.slots_per_s,
         )
 
-    def _radiated(self, load: Float[np.ndarray, "cell group"]) -> Float[np.ndarray, "cell group"]:
-        total = np.minimum(load + self._air.background_fraction, 1.0)
-        return total * self._is_alive[:, None]
+    def _through_wires(
+        self, rows: Int[np.ndarray, " transfer"], rate: Float[np.ndarray, " transfer"], now_s: float
+    ) -> Float[np.ndarray, " transfer"]:
+        """Hold rates down to what the wires behind the sites carry.
+
+        Blocks stay granted and power stays on: the air does not know. A broadcast crosses the wires
+        once for each cell.
+        """
+        if self._is_wire_free:
+            return rate
+        record = self.active.records[rows]
+        cell_id = self.links.cell_id[record["slot"]]
+        changes = np.diff(cell_id, prepend=-1) != 0
+        changes |= np.diff(record["bearer_id"], prepend=-1) != 0
+        first = np.flatnonzero(changes)
+        wanted = np.maximum.reduceat(rate, first)
+        carried = self._backhaul.share_bps(wanted, self._site_of_cell[cell_id[first]], at_s=now_s)
+        return np.minimum(rate, carried[np.cumsum(changes) - 1])
 
     def _meter_sites(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air

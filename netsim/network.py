@@ -12,9 +12,11 @@ import simpy
 from jaxtyping import Float
 
 from netsim.air_interface import AirInterface, make_air_interface
-from netsim.association import Outages, strongest_cell
+from netsim.association import Outages, edge_gain, strongest_cell
+from netsim.backhaul import Backhaul, star
 from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig, find_problems, standard
+from netsim.config.radio import StarBackhaul
 from netsim.flow import FlowEngine, FlowSettings
 from netsim.layout import Layout, build_layout
 from netsim.ledger import EnergyTotal, Ledger
@@ -24,7 +26,7 @@ from netsim.sharing import Sharing
 from netsim.site_energy import site_power
 from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
 from netsim.ue_energy import UePower
-from netsim.units import db_to_linear, linear_to_db
+from netsim.units import linear_to_db
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +151,7 @@ class CellularNetwork:
         self._channel = Channel(world, radio, self.layout, seed=seed)
         self._air = make_air_interface(world, radio, num_groups=self._channel.num_groups)
         self._outages = Outages(radio.outages, self.layout.cell_site_id)
-        edge_snr = db_to_linear(radio.link_failure.out_of_sync_db)
-        self._min_gain = edge_snr * self._air.ue_noise_w / self._air.site_block_w
+        self._min_gain = edge_gain(radio.link_failure, self._air)
         self._engine, ledger = self._make_engine(world, radio)
         self._energy = EnergyMeter(ledger, self._engine)
         self._num_transfers = 0
@@ -184,13 +185,15 @@ class CellularNetwork:
             air=self._air,
             sharing=Sharing(radio.scheduler),
             outages=self._outages,
+            backhaul=make_backhaul(radio, num_sites=len(sites)),
+            handover=radio.handover,
+            link_failure=radio.link_failure,
             layout=self.layout,
             ledger=ledger,
             ue_power=ue_power,
             site_meter=SiteMeter(ledger, slope),
             settings=FlowSettings(
                 tick_s=radio.channel_tick_s,
-                min_gain=self._min_gain,
                 slots_per_s=1.0 / slot_duration_s(radio.subcarrier_spacing_hz),
             ),
             on_end=self._finish,
@@ -398,8 +401,27 @@ class CellularNetwork:
         self._engine.admit(transfer, bearer_id=bearer_id, deadline_at_s=transfer.deadline_at_s)
 
     def _cancel(self, transfer: Transfer, reason: str) -> None:
-        self._engine.cancel(transfer, reason)
+        # What has left the air and is in the wires arrives whatever the client wants now.
+        if self._engine.is_on_air(transfer):
+            self._engine.cancel(transfer, reason)
 
-    def _finish(self, transfer: Transfer, row: TransferRow) -> None:
+    def _finish(self, transfer: Transfer, row: TransferRow, delay_s: float) -> None:
+        if delay_s > 0:
+            arrival = self._env.timeout(delay_s)
+            arrival.callbacks.append(lambda _: self._hand_over(transfer, row))
+        else:
+            self._hand_over(transfer, row)
+
+    def _hand_over(self, transfer: Transfer, row: TransferRow) -> None:
         self._finished.append(row)
         transfer.event.succeed(row)
+
+
+def make_backhaul(radio: RadioConfig, *, num_sites: int) -> Backhaul:
+    """Give the wires between sites and server."""
+    config = radio.backhaul
+    if isinstance(config, StarBackhaul):
+        links = star(num_sites, latency_s=config.latency_s, rate_bps=config.rate_bps)
+    else:
+        links = config.links
+    return Backhaul(links, num_sites=num_sites, cuts=config.cuts)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from netsim.backhaul import BackhaulLink, LinkCut
 from netsim.site_energy import SiteClass
 
 
@@ -156,13 +157,30 @@ class EnergyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackhaulConfig:
-    """Wires from each site to the server."""
+class StarBackhaul:
+    """One wire from each site straight to the server, all alike."""
 
     latency_s: Annotated[float, Ge(0)] = 0.0
     """One-way latency [s]."""
     rate_bps: Annotated[float, Gt(0)] | None = None
-    """Rate of each site's link [bit/s], shared by its transfers; ``None`` is no limit."""
+    """Rate of each wire [bit/s], shared by its transfers; ``None`` is no limit."""
+    cuts: tuple[LinkCut, ...] = ()
+    """Planned failures of wires."""
+    kind: Literal["star"] = "star"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphBackhaul:
+    """Any graph of links between ``site-0``, ``site-1``, ..., routers and ``server``."""
+
+    links: tuple[BackhaulLink, ...]
+    """All wires."""
+    cuts: tuple[LinkCut, ...] = ()
+    """Planned failures of wires; traffic goes another way round where there is one."""
+    kind: Literal["graph"] = "graph"
+
+
+BackhaulConfig = StarBackhaul | GraphBackhaul
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +231,7 @@ class RadioConfig:
     """Loss of coverage."""
     energy: EnergyConfig = EnergyConfig()
     """Power models."""
-    backhaul: BackhaulConfig = BackhaulConfig()
+    backhaul: BackhaulConfig = StarBackhaul()
     """Wires between sites and server."""
     outages: tuple[SiteOutage, ...] = ()
     """Planned site failures."""

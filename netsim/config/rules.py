@@ -9,12 +9,14 @@ from dataclasses import fields, is_dataclass
 from math import hypot, isfinite
 from pathlib import Path
 
-from netsim import environment, penetration, resource_grid, site_energy
+from netsim import backhaul, environment, penetration, resource_grid, site_energy
 from netsim.config import standard
 from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
+    GraphBackhaul,
     NoFading,
+    NoHandover,
     RadioConfig,
 )
 from netsim.config.world import (
@@ -67,6 +69,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *_radio_problems(radio),
         *_effect_problems(world, radio),
         *_outage_problems(world, radio),
+        *_backhaul_problems(world, radio),
     ]
 
 
@@ -233,12 +236,13 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
 def _effect_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     still = isinstance(world.mobility, StaticMobility)
     fading = radio.fading
-    if not isinstance(fading, NoFading) and fading.mode == "block" and still:
-        return
-    if still and radio.channel_tick_s != RadioConfig.channel_tick_s:
+    steady = isinstance(fading, NoFading) or fading.mode == "ergodic"
+    if still and steady and radio.channel_tick_s != RadioConfig.channel_tick_s:
         yield _problem(
             "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
         )
+    if still and radio.handover not in (A3Handover(), NoHandover()):
+        yield _problem("radio.handover", "has no effect: no client ever moves")
     lonely = isinstance(world.layout, SingleCellLayout)
     if lonely and not radio.interference and radio.background_load == BackgroundLoadConfig():
         yield _problem("radio.interference", "has no effect with a single cell")
@@ -257,3 +261,12 @@ def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
                 f"radio.outages.{index}.finished_at_s",
                 f"must be after started_at_s {outage.started_at_s:g}, got {outage.finished_at_s:g}",
             )
+
+
+def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    wires = radio.backhaul
+    count = num_sites(world)
+    links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
+    yield from backhaul.find_problems(
+        links, num_sites=count, cuts=wires.cuts, path=("radio", "backhaul")
+    )
