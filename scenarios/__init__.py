@@ -5,3 +5,9 @@
 >>> scenario.seeds
 (1,)
 """
+
+# The two functions stand before the modules of the same names; those are reached by their members.
+from scenarios.load import load
+from scenarios.run import run
+
+__all__ = ["load", "run"]

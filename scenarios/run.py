@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scenarios.check import check
 from scenarios.load import Variant, variants
 from scenarios.progress import Reporter, RunProgress, Silent
 from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
 from scenarios.schema import Scenario, to_data
-from scenarios.single import RunTask, run_single
+from scenarios.task import RunTask
 from scenarios.workers import Message, run_tasks
 
 
@@ -60,6 +59,10 @@ def run(
     RunFailedError
         If a worker process died.
     """
+    # torch is loaded here, not where this module is imported: listing and validating stay quick
+    from scenarios.check import check  # noqa: PLC0415
+    from scenarios.single import run_single  # noqa: PLC0415
+
     reporter = reporter or Silent()
     cells = variants(scenario)
     data_facts = check(scenario)

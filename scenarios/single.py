@@ -3,11 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import simpy
-from netsim.network import CellularNetwork
 
 from fl.devices import draw_devices
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -15,11 +13,13 @@ from fl.server.build import build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.sync import run_rounds
 from fl.training.batches import Examples
+from netsim.network import CellularNetwork
 from netsim.transfers import TransferRow
 from scenarios.load import Variant
 from scenarios.prepare import backbone_of, facts_of, shards_of, streams_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
+from scenarios.task import RunTask
 from scenarios.workers import Emit
 
 
@@ -42,15 +42,6 @@ ROW_TYPES: dict[str, type] = {
     "energy": EnergyRow,
 }
 """Files of a run by name, with the type of their rows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTask:
-    """One run to do: all that a worker process needs."""
-
-    variant: Variant
-    seed: int
-    folder: Path
 
 
 def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
@@ -85,12 +76,12 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         env, network, federation = assemble(
             task.variant, task.seed, recorder=recorder, on_progress=tell
         )
-        recorder.drain_transfers = network.drain_transfers
+        recorder.drain_transfers = network.transfers
         try:
             env.run(until=env.process(run_rounds(federation)))
         finally:
             # an interrupted run keeps the energy of its finished part, too
-            folder.write("transfers", network.drain_transfers())
+            folder.write("transfers", network.transfers())
             folder.write("energy", _energy_rows(network, until_s=env.now))
     host_total_s = time.perf_counter() - host_started_s
     host_train_s = federation.executor.host_training_s

@@ -1,0 +1,15 @@
+"""The order for one run, as it is handed to a worker process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenarios.load import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTask:
+    """One run to do: all that a worker process needs."""
+
+    variant: Variant
+    seed: int
+    folder: Path

@@ -1,0 +1,119 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import pytest
+
+from scenarios import run
+from scenarios.single import ROW_TYPES
+from tests.scenarios.conftest import SMALL
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def all_files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.csv"))}
+
+
+@pytest.fixture(scope="session")
+def result(small, tmp_path_factory):
+    return run(small, out=tmp_path_factory.mktemp("one"))
+
+
+def test_every_run_leaves_every_file(result, small):
+    assert result.status == "done"
+    assert result.num_done == len(small.methods) * len(small.seeds)
+    for method in small.methods:
+        for seed in small.seeds:
+            names = {p.stem for p in (result.folder / method.kind / f"seed{seed}").glob("*.csv")}
+            assert names == set(ROW_TYPES)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_same_scenario_same_bytes_with_any_number_of_workers(result, small, tmp_path, jobs):
+    again = run(small, out=tmp_path, jobs=jobs)
+    first, second = all_files(result.folder), all_files(again.folder)
+    assert first.keys() == second.keys()
+    assert all(first[name] == second[name] for name in first)
+
+
+def test_bytes_and_joules_add_up(result, small):
+    for method in small.methods:
+        for seed in small.seeds:
+            folder = result.folder / method.kind / f"seed{seed}"
+            rounds, transfers = rows(folder / "rounds.csv"), rows(folder / "transfers.csv")
+            for direction in ("uplink", "downlink"):
+                sent = sum(
+                    int(t["delivered_bytes"]) for t in transfers if t["direction"] == direction
+                )
+                assert sent == sum(int(r[f"{direction}_bytes"]) for r in rounds)
+            spent = defaultdict(float)
+            for entry in rows(folder / "energy.csv"):
+                spent[entry["owner"].partition(":")[0]] += float(entry["energy_j"])
+            assert spent["client"] == pytest.approx(float(rounds[-1]["energy_j"]), rel=1e-9)
+            assert spent["site"] == pytest.approx(float(rounds[-1]["site_energy_j"]), rel=1e-9)
+
+
+def test_methods_meet_the_same_world(result, small):
+    """Cohorts are paired by seed: the same clients in the same rounds, whatever the method."""
+    for seed in small.seeds:
+        cohorts = [
+            [(r["round"], r["client_id"]) for r in
+             rows(result.folder / method.kind / f"seed{seed}" / "clients.csv")]
+            for method in small.methods
+        ]  # fmt: skip
+        assert cohorts.count(cohorts[0]) == len(cohorts)
+
+
+def test_local_sends_nothing_and_others_do(result, small):
+    seed = small.seeds[0]
+    assert rows(result.folder / "local" / f"seed{seed}" / "transfers.csv") == []
+    sizes = {
+        kind: {
+            t["size_bytes"] for t in rows(result.folder / kind / f"seed{seed}" / "transfers.csv")
+        }
+        for kind in ("fedit", "pftt")
+    }
+    assert all(len(found) == 1 for found in sizes.values())
+
+
+def test_manifest_tells_what_made_the_rows(result, small):
+    manifest = json.loads((result.folder / "manifest.json").read_text())
+    assert manifest["status"] == "done"
+    assert manifest["data"]["digest"]
+    for entry in manifest["runs"]:
+        assert 0 <= entry["host_other_fraction"] <= 1
+        assert entry["num_jobs_computed"] == entry["num_jobs_submitted"]
+        assert entry["simulated_s"] > 0
+
+
+def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path):
+    command = [sys.executable, "-m", "scenarios.cli", "run", "quickstart", "--out", str(tmp_path)]
+    for assignment in (*SMALL, "server.num_rounds=5000"):
+        command += ["--set", assignment]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
+    deadline_s = time.monotonic() + 120
+    while time.monotonic() < deadline_s and not (
+        path.exists() and len(path.read_text().splitlines()) > 3
+    ):
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert len(rows(path)) >= 2
+    manifest = json.loads((tmp_path / "small" / "manifest.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert manifest["runs"][0]["status"] == "interrupted"
+    assert rows(path.with_name("energy.csv"))
