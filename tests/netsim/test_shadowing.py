@@ -6,7 +6,7 @@ import pytest
 from netsim.shadowing import ShadowingMap, shadow_sigma_db
 
 NUM_WORLDS = 1500
-PLACES_M = 5000.0 * np.stack(np.meshgrid(np.arange(3.0), np.arange(3.0)), axis=-1).reshape(9, 2)
+PLACES_M = 5000.0 * np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), axis=-1).reshape(25, 2)
 
 
 def worlds_db(positions_m, *, num_sites=2, state="los", environment="uma", correlation=0.0):
@@ -33,7 +33,7 @@ def test_variance_and_correlation_in_space(environment, state, sigma_db, correla
     steps_m = np.stack([lags_m, np.zeros(4)], axis=1)
     positions_m = (PLACES_M[:, None] + steps_m).reshape(-1, 2)
     value_db = worlds_db(positions_m, num_sites=1, state=state, environment=environment)
-    values = value_db.reshape(-1, 4) / sigma_db  # 13,500 independent walks of 4 points
+    values = value_db.reshape(-1, 4) / sigma_db  # 37,500 independent walks of 4 points
     assert np.mean(values**2) == pytest.approx(1.0, abs=0.03)
     found = values[:, 0] @ values / len(values)
     np.testing.assert_allclose(found, np.exp(-lags_m / correlation_m), rtol=0, atol=0.03)

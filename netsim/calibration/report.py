@@ -1,0 +1,171 @@
+"""The calibration as a table and a picture: measured percentiles beside those of the companies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netsim.calibration.cases import QUANTITIES, Quantity, cases, targets
+from netsim.calibration.drop import DropResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NUM_BATCHES = 6
+"""Groups of worlds whose scatter gives the standard error."""
+
+ENVELOPE_CASE = "uma_mmtc_700_isd500"
+"""The case whose company minima and maxima are known."""
+
+LABELS: dict[Quantity, str] = {
+    "coupling_gain": "coupling gain [dB]",
+    "geometry": "geometry (wideband downlink SINR) [dB]",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One percentile: what the companies found and what was measured here."""
+
+    case: str
+    quantity: Quantity
+    percentile: float
+    company_mean_db: float
+    company_min_db: float | None
+    company_max_db: float | None
+    num_companies: int
+    measured_db: float
+    standard_error_db: float
+    """From the scatter between groups of worlds [dB]."""
+    gap_db: float
+    """Measured less company mean [dB]."""
+    is_within_companies: bool | None
+    """Whether it lies between the smallest and largest company value; unknown without those."""
+
+
+def compare(case: str, result: DropResult, *, num_drops: int) -> list[Row]:
+    """Set the percentiles of drops beside the companies' of one case.
+
+    Parameters
+    ----------
+    case
+        Name of the case.
+    result
+        Pooled drops, see :func:`netsim.calibration.drop.run_drops`.
+    num_drops
+        Number of worlds in it, at least 6: fewer have no standard error.
+    """
+    if num_drops < NUM_BATCHES:
+        msg = f"num_drops: must be >= {NUM_BATCHES} for a standard error, got {num_drops}"
+        raise ValueError(msg)
+    samples = {quantity: getattr(result, f"{quantity}_db") for quantity in QUANTITIES}
+    rows = []
+    for target in targets(case):
+        sample_db = samples[target.quantity]
+        measured_db = float(np.percentile(sample_db, target.percentile))
+        batches = np.array_split(sample_db.reshape(num_drops, -1), NUM_BATCHES)
+        scatter_db = np.std([np.percentile(batch, target.percentile) for batch in batches], ddof=1)
+        is_within = None
+        if target.min_db is not None and target.max_db is not None:
+            is_within = target.min_db <= measured_db <= target.max_db
+        rows.append(
+            Row(
+                case=case,
+                quantity=target.quantity,
+                percentile=target.percentile,
+                company_mean_db=target.mean_db,
+                company_min_db=target.min_db,
+                company_max_db=target.max_db,
+                num_companies=target.num_companies,
+                measured_db=measured_db,
+                standard_error_db=float(scatter_db / NUM_BATCHES**0.5),
+                gap_db=measured_db - target.mean_db,
+                is_within_companies=is_within,
+            )
+        )
+    return rows
+
+
+def table_text(rows: list[Row]) -> str:
+    """Give the comparison as lines of text."""
+    lines = [
+        f"{'case':<22}{'quantity':<15}{'pct':>4}{'companies':>11}{'min..max':>20}"
+        f"{'measured':>10}{'+-':>6}{'gap':>7}"
+    ]
+    for row in rows:
+        span = "-"
+        if row.company_min_db is not None:
+            verdict = "in" if row.is_within_companies else "OUT"
+            span = f"{row.company_min_db:.2f}..{row.company_max_db:.2f} {verdict}"
+        lines.append(
+            f"{row.case:<22}{row.quantity:<15}{row.percentile:>4.0f}{row.company_mean_db:>11.2f}"
+            f"{span:>20}{row.measured_db:>10.2f}{row.standard_error_db:>6.2f}{row.gap_db:>+7.2f}"
+        )
+    return "\n".join(lines)
+
+
+def draw_figure(results: Mapping[str, DropResult], path: Path) -> None:
+    """Draw the distribution functions of all cases over the companies' percentiles.
+
+    Parameters
+    ----------
+    results
+        Drops by case.
+    path
+        File to write; its ending decides the format.
+    """
+    # Loaded here only: the simulator itself must start without a plotting library.
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(11, 8.5), layout="constrained")
+    axes = figure.subplots(2, 2)
+    others = [name for name in results if name != ENVELOPE_CASE]
+    for column, quantity in enumerate(QUANTITIES):
+        if ENVELOPE_CASE in results:
+            _draw_envelope(axes[0, column], results[ENVELOPE_CASE], quantity)
+        _draw_cases(axes[1, column], {name: results[name] for name in others}, quantity)
+        for row in (0, 1):
+            axes[row, column].set(xlabel=LABELS[quantity], ylabel="share of UEs below", ylim=(0, 1))
+            axes[row, column].grid(alpha=0.3)
+    figure.suptitle("Downlink calibration against 3GPP RP-180524 (channel model A)")
+    figure.savefig(path, dpi=150)
+
+
+def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None:
+    """Draw one case over the band between the smallest and largest company."""
+    known = [target for target in targets(ENVELOPE_CASE) if target.quantity == quantity]
+    share = [target.percentile / 100 for target in known]
+    low_db = [target.min_db for target in known if target.min_db is not None]
+    high_db = [target.max_db for target in known if target.max_db is not None]
+    mean_db = [target.mean_db for target in known]
+    num = known[0].num_companies
+    axes.fill_betweenx(
+        share, low_db, high_db, color="tab:gray", alpha=0.35, label=f"{num} companies, min to max"
+    )
+    axes.plot(mean_db, share, "o--", color="black", markersize=4, linewidth=1, label="their mean")
+    axes.plot(*_distribution(result, quantity), color="tab:blue", label="Airtune")
+    axes.set_title(cases()[ENVELOPE_CASE].title)
+    axes.legend(loc="upper left", fontsize="small")
+
+
+def _draw_cases(axes: "Axes", results: Mapping[str, DropResult], quantity: Quantity) -> None:
+    """Draw cases as lines and the companies' means as dots of the same colour."""
+    for name, result in results.items():
+        (line,) = axes.plot(*_distribution(result, quantity), label=cases()[name].title)
+        known = [target for target in targets(name) if target.quantity == quantity]
+        axes.plot(
+            [target.mean_db for target in known],
+            [target.percentile / 100 for target in known],
+            "o",
+            color=line.get_color(),
+            markeredgecolor="black",
+        )
+    axes.set_title("other cases; dots: mean of the companies")
+    axes.legend(loc="upper left", fontsize="x-small")
+
+
+def _distribution(result: DropResult, quantity: Quantity) -> tuple[np.ndarray, np.ndarray]:
+    share = np.linspace(0.002, 0.998, 499)
+    return np.quantile(getattr(result, f"{quantity}_db"), share), share
