@@ -50,7 +50,10 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(hidden_size, num_classes)
+        # Left unset, so that building it draws nothing from the global generator.
+        self.head = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+            nn.Linear, hidden_size, num_classes
+        )
         self.pooling = pooling
 
     def features(
@@ -155,23 +158,32 @@ def _load_pretrained(
     is_folder = Path(place).is_dir()
     if not is_folder:
         _check_reachable(place, name=name)
-    with _quiet_transformers():
+    # transformers draws weights before it reads them; the global generator is left as it was.
+    with _quiet_transformers(), torch.random.fork_rng(devices=[]):
         try:
             settings = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
             _switch_dropout_off(settings)
-            encoder = transformers.AutoModel.from_pretrained(
+            encoder, found = transformers.AutoModel.from_pretrained(
                 place,
                 config=settings,
                 attn_implementation="eager",
                 dtype=torch.float32,
                 trust_remote_code=False,
                 use_safetensors=True,
+                output_loading_info=True,
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except Exception as error:  # a damaged folder fails in many ways, all of one meaning
             raise ModelError(_explain(name, error, is_folder=is_folder)) from None
     if not getattr(tokenizer, "is_fast", False):
         msg = f"model.name: {name!r} has no fast tokenizer (tokenizer.json)"
+        raise ModelError(msg)
+    missing = sorted(key for key in found["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        msg = (
+            f"model.name: the files of {name!r} lack {len(missing)} weights of a "
+            f"{settings.model_type} encoder, first {missing[0]}"
+        )
         raise ModelError(msg)
     # The pooler feeds sentence-pair pretraining only: unused weights would count as trainable.
     if getattr(encoder, "pooler", None) is not None:

@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fl.data import harvest
+from fl.data.docstrings import is_test_text
+from fl.models import pretrain_text
+from fl.models.pretrain import (
+    MaskedModel,
+    Recipe,
+    build_encoder,
+    contrast_loss,
+    draw_batches,
+    draw_weights,
+    learning_rate_at,
+    mask_tokens,
+    pair_texts,
+    train,
+)
+from fl.models.tokens import tokenize_with
+from tests.fl.models.conftest import SMALL, TEXTS
+
+DOCUMENTS = [
+    tuple(f"{text} Part {n} of {m}." for n in range(3)) for m, text in enumerate(TEXTS * 4)
+]
+
+
+@pytest.fixture
+def small_sources(monkeypatch):
+    sources = [
+        harvest.SourceDocstring(module="numpy.x", docstring=f"{text}\n\nMore words on {n}, here.")
+        for n, text in enumerate(f"Return thing number {n} of the list." for n in range(60))
+    ]
+    monkeypatch.setattr(pretrain_text, "CLASS_NAMES", ("numpy",))
+    monkeypatch.setattr(harvest, "read_docstrings", lambda _: iter(sources))
+    return sources
+
+
+def test_documents_of_the_test_fold_are_left_out(small_sources):
+    documents = pretrain_text.collect_documents()
+    summaries = [source.docstring.partition("\n")[0] for source in small_sources]
+    kept = [text for text in summaries if not is_test_text(text)]
+    assert 0 < len(kept) < len(summaries)
+    assert [document[0] for document in documents] == kept
+    assert not any(is_test_text(text) for document in documents for text in document)
+
+
+def test_a_paragraph_occurs_once(small_sources):
+    twice = [*small_sources, *small_sources]
+    assert pretrain_text.collect_documents() == pretrain_text.collect_documents()
+    with pytest.MonkeyPatch.context() as patch:
+        once = pretrain_text.collect_documents()
+        patch.setattr(harvest, "read_docstrings", lambda _: iter(twice))
+        assert pretrain_text.collect_documents() == once
+
+
+def test_tokenizer_is_the_same_every_time():
+    first, second = (
+        pretrain_text.train_tokenizer(TEXTS, vocabulary_size=160).backend_tokenizer.to_str()
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_lone_long_paragraphs_are_cut_in_halves():
+    long = " ".join(f"w{n}" for n in range(13))
+    texts, members = pair_texts([("one", "two", "three"), (long,), ("short one",)])
+    assert members == [(0, 1, 2), (3, 4), (5,)]
+    assert f"{texts[3]} {texts[4]}" == long
+    assert texts[5] == "short one"
+
+
+def test_one_pass_of_batches_holds_every_text():
+    texts, members = pair_texts(DOCUMENTS)
+    lengths = np.array([len(text.split()) for text in texts])
+    recipe = replace(SMALL, batch_pairs=4)
+    batches = draw_batches(members, lengths, recipe=recipe, rng=np.random.default_rng(0))
+    owner = {text: document for document, own in enumerate(members) for text in own}
+    num_pairs = sum((len(own) + 1) // 2 for own in members)
+    drawn = [next(batches) for _ in range(num_pairs // recipe.batch_pairs)]
+    pairs = [pair for batch in drawn for pair in batch]
+    assert len(pairs) == num_pairs
+    assert {text for pair in pairs for text in pair} == set(range(len(texts)))
+    assert all(owner[a] == owner[b] for a, b in pairs)
+
+
+def test_masking_hides_the_stated_share_in_the_stated_ways():
+    recipe = Recipe()
+    ids = torch.randint(5, 4096, (400, 50), generator=torch.Generator().manual_seed(0))
+    ids[:, 0], mask = 2, torch.ones_like(ids)
+    mask[:, 40:] = 0
+    altered, is_hidden = mask_tokens(
+        ids,
+        mask,
+        recipe=recipe,
+        mask_token_id=4,
+        num_special=5,
+        generator=torch.Generator().manual_seed(1),
+    )
+    assert not is_hidden[:, 0].any()
+    assert not is_hidden[:, 40:].any()
+    assert torch.equal(altered[~is_hidden], ids[~is_hidden])
+    num_free = 400 * 39
+
+    def within(count, share, total):
+        return abs(count - share * total) < 4 * (share * (1 - share) * total) ** 0.5
+
+    num_hidden = int(is_hidden.sum())
+    assert within(num_hidden, recipe.masked_fraction, num_free)
+    hidden_now = altered[is_hidden]
+    assert within(int((hidden_now == 4).sum()), 0.8, num_hidden)
+    assert within(int((hidden_now == ids[is_hidden]).sum()), 0.1, num_hidden)
+
+
+def test_contrast_loss_has_its_closed_form():
+    # Orthonormal partners: each row's scores are 1/T for the partner and 0 for n - 1 others.
+    size, temperature = 5, 0.5
+    vectors = torch.eye(size) * 3
+    expected = np.log(1 + (size - 1) * np.exp(-1 / temperature))
+    loss = contrast_loss(vectors, 2 * vectors, temperature=temperature)
+    np.testing.assert_allclose(loss.item(), expected, rtol=1e-6)
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    recipe = Recipe(steps=100, learning_rate=2.0, warmup_fraction=0.1)
+    rates = [learning_rate_at(step, recipe) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == rates[9] == rates[10] == pytest.approx(2.0)
+    assert rates[99] == pytest.approx(2.0 / 90)
+    assert np.all(np.diff(rates[10:]) < 0)
+
+
+def run_small(seed):
+    recipe = replace(SMALL, seed=seed, steps=30, batch_pairs=6, learning_rate=1e-2)
+    texts, members = pair_texts(DOCUMENTS)
+    tokenizer = pretrain_text.train_tokenizer(texts, vocabulary_size=recipe.vocabulary_size)
+    table = tokenize_with(tokenizer, texts, max_tokens=recipe.max_tokens, pad_token_id=0)
+    model = MaskedModel(build_encoder(recipe, seed=seed))
+    draw_weights(model.transform, seed=seed)
+    ids, mask = table.pad_batch(np.arange(len(table)))
+
+    def loss():
+        hidden = model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        scores = model.token_scores(hidden[mask == 1])
+        return torch.nn.functional.cross_entropy(scores, ids[mask == 1]).item()
+
+    before = loss()
+    train(model, table, members, recipe=recipe, mask_token_id=4, num_special=5)
+    return model, before, loss()
+
+
+def test_training_learns_and_is_a_function_of_its_seed():
+    first, before, after = run_small(0)
+    second, _, _ = run_small(0)
+    other, _, _ = run_small(1)
+    assert after < 0.9 * before
+    for name, weight in first.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], weight, rtol=0, atol=0)
+    name = "encoder.embeddings.word_embeddings.weight"
+    assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
