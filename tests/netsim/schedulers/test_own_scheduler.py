@@ -1,0 +1,52 @@
+"""The example of the docs runs as printed, in the network and by its name in the settings."""
+
+from pathlib import Path
+
+import numpy as np
+import simpy
+
+from netsim.config import RadioConfig, WorldConfig
+from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.network import CellularNetwork
+from netsim.schedulers import check_shares, load_scheduler
+from tests.netsim.schedulers.cells import random_cell
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_scheduler.py"
+NAME = f"{EXAMPLE}:NearlyDone"
+
+
+def test_it_has_ten_lines_of_code():
+    lines = EXAMPLE.read_text().split('"""')[2].splitlines()  # after the module's own text
+    assert sum(1 for line in lines if line.strip()) <= 10
+
+
+def test_its_shares_are_legal():
+    view = random_cell(np.random.default_rng(4), 7).view()
+    shares = check_shares(load_scheduler(NAME).shares(view), view, name=NAME)
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0)
+    assert shares[view.remaining_bits.argmin()].min() == 1.0
+
+
+def finish_times_s(scheduler):
+    world = WorldConfig(
+        environment="uma",
+        layout=SingleCellLayout(),
+        carrier_hz=3.5e9,
+        shadowing=NoShadowing(),
+        mobility=StaticMobility(positions_m=((60.0, 0.0), (0.0, 60.0), (-60.0, 0.0))),
+    )
+    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3, scheduler=scheduler)
+    env = simpy.Environment()
+    network = CellularNetwork(env, world, radio, num_clients=3, seed=1)
+    sizes = (3_000_000, 1_000_000, 2_000_000)
+    transfers = [network.send(k, "uplink", size) for k, size in enumerate(sizes)]
+    for transfer in transfers:
+        env.run(until=transfer.event)
+    return [transfer.event.value.finished_at_s for transfer in transfers]
+
+
+def test_a_network_obeys_it():
+    own_s, round_robin_s = finish_times_s(NAME), finish_times_s("round_robin")
+    assert own_s[1] < own_s[2] < own_s[0]
+    assert own_s[1] < 0.7 * round_robin_s[1]
+    assert np.mean(own_s) < np.mean(round_robin_s)
