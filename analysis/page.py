@@ -11,6 +11,7 @@ from analysis.figures import SavedFigure
 from analysis.load import Results
 from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
 from analysis.tables import LEFT_HEADS, Table, target_name
+from analysis.units import axis_label
 
 TWO_CLOCKS = (
     "Two clocks. Simulated time and energy are those of the radio network and the devices in the "
@@ -28,7 +29,18 @@ _THEMED = {
 
 _PROVENANCE = ("commit", "machine", "model", "data_digest", "versions")
 """Manifest entries shown first; all the rest follow, but for those shown elsewhere."""
-_ELSEWHERE = {"name", "variants", "runs", "seeds", "targets", "status", "cost_label"}
+_MANY = 6
+"""Entries from which a mapping is written as running text."""
+_ELSEWHERE = {
+    "name",
+    "variants",
+    "runs",
+    "seeds",
+    "targets",
+    "target_split",
+    "status",
+    "cost_label",
+}
 
 
 def render_page(results: Results, tables: Sequence[Table], figures: Sequence[SavedFigure]) -> str:
@@ -67,7 +79,7 @@ def _header(results: Results) -> str:
     facts = [
         _count(len(results.variants), "variant"),
         f"{_count(len(seeds), 'seed')} ({', '.join(seeds)})" if seeds else "",
-        *(f"target {target_name(m, t)}" for m, t in results.targets.items()),
+        *(f"target {target_name(m, t)}{_of_split(results)}" for m, t in results.targets.items()),
     ]
     label = results.cost_label
     lead = " · ".join(html.escape(fact) for fact in facts if fact)
@@ -77,6 +89,11 @@ def _header(results: Results) -> str:
         f'<header><p class="kicker">Airtune report</p><h1>{html.escape(results.name)}</h1>'
         f'<p class="lead">{lead} {badge}</p>{cost}</header>'
     )
+
+
+def _of_split(results: Results) -> str:
+    split = results.manifest.get("target_split")
+    return f" ({split})" if split else ""
 
 
 def _count(number: int, word: str) -> str:
@@ -152,7 +169,7 @@ def _provenance(results: Results) -> str:
     order = [key for key in _PROVENANCE if key in manifest]
     order += [key for key in manifest if key not in order and key not in _ELSEWHERE]
     rows = "".join(
-        f"<dt>{html.escape(key.replace('_', ' '))}</dt><dd>{_value(manifest[key])}</dd>"
+        f"<dt>{html.escape(axis_label(key))}</dt><dd>{_value(manifest[key])}</dd>"
         for key in order
         if manifest[key] not in (None, "", {}, [])
     )
@@ -161,12 +178,18 @@ def _provenance(results: Results) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
-        parts = (f"{key} {_plain(item)}" for key, item in value.items() if item is not None)
-        return "<br>".join(html.escape(part) for part in parts)
+        parts = [
+            html.escape(f"{axis_label(key)} {_plain(item)}")
+            for key, item in value.items()
+            if item is not None
+        ]
+        return ", ".join(parts) if len(parts) > _MANY else "<br>".join(parts)
     return html.escape(_plain(value))
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

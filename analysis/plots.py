@@ -83,7 +83,7 @@ def _draw_mean(
     mean = rows["mean"].to_numpy(dtype=np.float64)
     half = rows["half_width"].to_numpy(dtype=np.float64)
     if np.isfinite(half).any():
-        ax.fill_between(x, mean - half, mean + half, color=style.colour, alpha=0.15, lw=0)
+        ax.fill_between(x, mean - half, mean + half, color=style.colour, alpha=0.12, lw=0)
     ax.plot(
         x,
         mean,

@@ -5,12 +5,16 @@ HTML and the terminal) side by side, so all outlets say the same.
 """
 
 import math
+import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from analysis.load import Results
 from analysis.stats import (
@@ -332,24 +336,49 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rich_table(table: Table) -> RichTable:
-    """Give the table for a terminal, notes as its caption."""
-    rich = RichTable(
-        title=table.title,
-        caption="\n".join(table.notes),
-        title_justify="left",
-        caption_justify="left",
-        title_style="bold",
-    )
-    left = _left_columns(list(table.text.columns))
-    for head in table.text.columns:
-        rich.add_column(
-            _escape_rich(head), justify="left" if head in left else "right", overflow="fold"
+def rich_table(table: Table) -> "TerminalTable":
+    """Give the table for a terminal, notes below it."""
+    return TerminalTable(table)
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalTable:
+    """A table that turns itself on its side where the terminal is too narrow for it upright."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield title, table and notes; called by rich when it prints this."""
+        heads = list(self.table.text.columns)
+        rows = [[str(cell) for cell in row] for row in self.table.text.to_numpy()]
+        upright = _grid(heads, rows, left=_left_columns(heads))
+        turned = _grid(
+            [heads[0], *(row[0] for row in rows)],
+            [[head, *(row[i] for row in rows)] for i, head in enumerate(heads) if i],
+            left={heads[0]},
         )
-    for row in table.text.to_numpy():
-        rich.add_row(*(_escape_rich(str(cell)) for cell in row))
-    return rich
+        wide = options.update(width=10_000)
+        fits = (
+            grid
+            for grid in (upright, turned)
+            if console.measure(grid, options=wide).maximum <= options.max_width
+        )
+        yield Text(self.table.title, style="bold")
+        yield next(fits, upright)
+        for note in self.table.notes:
+            yield Text(note, style="dim")
 
 
-def _escape_rich(text: str) -> str:
-    return text.replace("[", r"\[")
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[str]) -> RichTable:
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        words = "\n".join(textwrap.wrap(head, _HEAD_WIDTH, break_long_words=False))
+        side: Literal["left", "right"] = "left" if head in left else "right"
+        grid.add_column(Text(words, overflow="fold"), justify=side, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    return grid
+
+
+_HEAD_WIDTH = 12
+"""Characters of a column head before it goes on below."""

@@ -97,6 +97,30 @@ def test_terminal_shows_every_label_and_bracketed_unit(results):
         assert part in shown
 
 
+@pytest.mark.parametrize("width", [40, 80, 110, 160])
+def test_no_cell_is_cut_however_narrow_the_terminal(results, width):
+    table = summary_table(results)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(rich_table(table))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert max(len(line) for line in shown.splitlines()) <= width
+
+
+def test_narrow_terminal_turns_the_table_on_its_side(tmp_path):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=2)
+    table = summary_table(load_results(folder))
+    firsts = {}
+    for width in (80, 160):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(rich_table(table))
+        lines = [line.split() for line in console.file.getvalue().splitlines() if line.strip()]
+        firsts[width] = {line[0] for line in lines}
+    assert "accuracy" in firsts[80]
+    assert "n" in firsts[80]
+    assert {"FedIT,", "FedTT,"} <= firsts[160]
+
+
 @pytest.mark.parametrize(
     ("mean", "half", "text"),
     [
