@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -97,6 +97,7 @@ def test_common_grid_is_where_all_seeds_run():
     assert (band["n"] == 2).all()
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.lists(st.floats(0, 1), min_size=2, max_size=6), min_size=1, max_size=4),
     st.sampled_from(["line", "step"]),
