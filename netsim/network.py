@@ -17,7 +17,8 @@ from netsim.backhaul import Backhaul, star
 from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig, find_problems, standard
 from netsim.config.radio import StarBackhaul
-from netsim.flow import FlowEngine, FlowSettings
+from netsim.engine import Engine, EngineSettings, Models
+from netsim.flow import FlowEngine
 from netsim.layout import Layout, build_layout
 from netsim.ledger import EnergyTotal, Ledger
 from netsim.metering import SiteMeter
@@ -57,7 +58,7 @@ class EnergyMeter:
         Books what is still open before an answer is given.
     """
 
-    def __init__(self, ledger: Ledger, engine: FlowEngine) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine) -> None:
         self._ledger = ledger
         self._engine = engine
 
@@ -152,13 +153,15 @@ class CellularNetwork:
         self._air = make_air_interface(world, radio, num_groups=self._channel.num_groups)
         self._outages = Outages(radio.outages, self.layout.cell_site_id)
         self._min_gain = edge_gain(radio.link_failure, self._air)
-        self._engine, ledger = self._make_engine(world, radio)
+        self._engine, ledger = self._make_engine(world, radio, seed=seed)
         self._energy = EnergyMeter(ledger, self._engine)
         self._num_transfers = 0
         self._num_broadcasts = 0
         self._finished: list[TransferRow] = []
 
-    def _make_engine(self, world: WorldConfig, radio: RadioConfig) -> tuple[FlowEngine, Ledger]:
+    def _make_engine(
+        self, world: WorldConfig, radio: RadioConfig, *, seed: int
+    ) -> tuple[Engine, Ledger]:
         energy = radio.energy
         ue_power = UePower(
             bandwidth_hz=radio.bandwidth_hz,
@@ -179,25 +182,25 @@ class CellularNetwork:
         ]
         ledger = Ledger(ue_power=ue_power, site_power=sites)
         slope = np.array([site.radiation_w(np.array(1.0)) for site in sites], dtype=float)
-        engine = FlowEngine(
-            self._env,
+        models = Models(
             channel=self._channel,
             air=self._air,
             sharing=Sharing(radio.scheduler),
             outages=self._outages,
             backhaul=make_backhaul(radio, num_sites=len(sites)),
+            layout=self.layout,
             handover=radio.handover,
             link_failure=radio.link_failure,
-            layout=self.layout,
             ledger=ledger,
             ue_power=ue_power,
             site_meter=SiteMeter(ledger, slope),
-            settings=FlowSettings(
-                tick_s=radio.channel_tick_s,
-                slots_per_s=1.0 / slot_duration_s(radio.subcarrier_spacing_hz),
-            ),
-            on_end=self._finish,
         )
+        settings = EngineSettings(
+            tick_s=radio.channel_tick_s,
+            slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
+            seed=seed,
+        )
+        engine = FlowEngine(self._env, models, settings=settings, on_end=self._finish)
         return engine, ledger
 
     @property
