@@ -133,8 +133,9 @@ def link_angles(
 
     References
     ----------
-    3GPP TR 38.901, Tables 7.5-6 to 7.5-10. Zenith values as coded in Sionna; azimuth spreads,
-    cross-polar ratios, and all of UMi and InH recollected. Averaging instead of clusters is ours.
+    3GPP TR 38.901 version 16.1, Tables 7.5-6 to 7.5-10, equal to the copy in Sionna 2.2.0 (see the
+    cross-check); version 19 narrowed the azimuth spreads of UMa, after RP-180524 was calibrated.
+    Averaging instead of clusters is ours.
     """
     place = _Place(
         distance_2d_m,
