@@ -26,7 +26,7 @@ class DeviceClass:
     """Floating-point operations a second that fp32 training sustains, multiply and add counted
     apart; far below the peak of the data sheet, and after thermal throttling."""
     compute_w: float
-    """Power drawn on top of idle while it trains."""
+    """Power that the whole device draws while it trains; its radio is booked apart."""
     memory_bytes: int
     """Memory that a training job may use."""
     summary: str

@@ -48,6 +48,28 @@ class Progress:
     and when the method has no such split."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodFacts:
+    """What a method trains, sends and needs in round 1, for a manifest or a table."""
+
+    num_backbone: int
+    """Frozen numbers."""
+    num_trainable: int
+    """Numbers that a job trains."""
+    upload_bytes: int
+    """Encoded upload of one client; 0 without exchange."""
+    download_bytes: int
+    """Encoded download of one client; 0 without exchange."""
+    largest_batch: int
+    """Texts of the largest batch of any client."""
+    longest_text: int
+    """Tokens of the longest training text of any client."""
+    largest_step_flop: int
+    """Operations of a step on the largest batch of longest texts."""
+    peak_memory_bytes: int
+    """Memory of that step, weights included."""
+
+
 def ignore_progress(progress: Progress) -> None:
     """Show nothing."""
 
@@ -128,12 +150,36 @@ class Federation:
         """Joules that sites drew until now."""
         return self.network.energy.site_energy_j(self.env.now)
 
-    def _check_devices(self) -> None:
-        """Refuse devices too small for the largest batch that a job may hold."""
+    def facts(self) -> MethodFacts:
+        """Count what the method trains, sends and needs, at its start."""
+        method, state = self.method, self.method.initial_state()
+        download = method.download(state, client_id=0, round_id=1)
+        start = method.start(download, method.initial_personal(0), round_id=1)
+        upload = method.upload(start.tensors, round_id=1)
         lengths = self.worker.train.tokens.lengths
         longest = int(max(lengths[shard.train].max() for shard in self.shards))
         largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
-        trainable = tuple(sorted(self.method.initial))
-        need = self.cost.count(trainable, batch_size=largest, num_tokens=longest)
-        job = f"a step of {self.method.kind} on {largest} texts of {longest} tokens"
-        check_memory(self.devices, need_bytes=need.peak_memory_bytes, job=job)
+        step = self.cost.count(start.trainable, batch_size=largest, num_tokens=longest)
+        return MethodFacts(
+            num_backbone=sum(
+                parameter.numel()
+                for name, parameter in self.worker.module.named_parameters()
+                if name not in method.initial
+            ),
+            num_trainable=sum(start.tensors[name].numel() for name in start.trainable),
+            upload_bytes=0 if upload is None else upload.size_bytes,
+            download_bytes=0 if download is None else download.size_bytes,
+            largest_batch=largest,
+            longest_text=longest,
+            largest_step_flop=step.flop,
+            peak_memory_bytes=step.peak_memory_bytes,
+        )
+
+    def _check_devices(self) -> None:
+        """Refuse devices too small for the largest batch that a job may hold."""
+        facts = self.facts()
+        job = (
+            f"a step of {self.method.kind} on {facts.largest_batch} texts "
+            f"of {facts.longest_text} tokens"
+        )
+        check_memory(self.devices, need_bytes=facts.peak_memory_bytes, job=job)

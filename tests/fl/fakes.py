@@ -11,7 +11,7 @@ from fl.constant_network import ConstantRateNetwork
 from fl.data.partition import Shard
 from fl.devices import DEVICES, ClientsConfig, draw_devices
 from fl.methods import METHODS, install_method
-from fl.models.backbone import Backbone, TextClassifier
+from fl.models.backbone import Backbone, TextClassifier, init_head
 from fl.models.tokens import TokenTable
 from fl.policies import RandomPolicyConfig
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -52,6 +52,7 @@ def classifier(*, layers=2, hidden=32, seed=0):
         module = TextClassifier(
             encoder, num_classes=NUM_CLASSES, hidden_size=hidden, pooling="mean"
         )
+    init_head(module, np.random.default_rng(seed))
     return module.eval()
 
 
@@ -59,7 +60,8 @@ def roberta_base_on_meta():
     config = RobertaConfig(attn_implementation="eager")
     with torch.device("meta"):
         encoder = RobertaModel(config, add_pooling_layer=False)
-        return TextClassifier(encoder, num_classes=4, hidden_size=768, pooling="mean").eval()
+    module = TextClassifier(encoder, num_classes=4, hidden_size=768, pooling="mean")
+    return module.to("meta").eval()
 
 
 def backbone(**settings):

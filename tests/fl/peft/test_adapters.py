@@ -1,11 +1,12 @@
 """LoRA and bottleneck adapters: where they go, how many numbers, that they start neutral."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
 from torch import nn
 
-from fl.models.backbone import TextClassifier
+from fl.models.backbone import TextClassifier, init_head
 from fl.peft.bottleneck import adapter_places, add_bottleneck_adapters
 from fl.peft.lora import add_lora, query_and_value
 from tests.fl.fakes import classifier, roberta_base_on_meta
@@ -152,6 +153,7 @@ def test_other_architectures_take_both(name):
     with torch.random.fork_rng(devices=[]):
         encoder = build(config)
         module = TextClassifier(encoder, num_classes=3, hidden_size=32, pooling="mean").eval()
+    init_head(module, np.random.default_rng(0))
     before = logits(module)
     lora = add_lora(module, targets=query_and_value(module), rank=4, alpha=8, generator=generator())
     adapters = add_bottleneck_adapters(module, dim=5, generator=generator())
