@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,6 +11,7 @@ RELATIVE_SLACK = 1e-9
 """Points this far outside, relative to the diameter, still count as inside (rounding)."""
 
 
+@runtime_checkable
 class Area(Protocol):
     """A region of the plane; coordinates in metres. A frozen value, so that it can be a key."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.config.radio import A3Handover, LinkFailureConfig
+from netsim.units import Scalar
 
 FILTER_SAMPLE_S = 0.2
 """Sample distance for which the filter coefficient is defined [s]."""
@@ -21,9 +22,7 @@ CLOCK_SLACK_S = 1e-9
 NO_TARGET = -1
 
 
-def filter_weight(
-    filter_coefficient: int, interval_s: Float[np.ndarray, "..."]
-) -> Float[np.ndarray, "..."]:
+def filter_weight(filter_coefficient: int, interval_s: Scalar) -> Scalar:
     """Weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to another distance.
 
     ``a' = 1 - (1 - a)^(interval / 200 ms)`` gives the same memory per second at any distance.
@@ -37,7 +36,7 @@ def filter_weight(
 
     Examples
     --------
-    >>> float(filter_weight(4, np.array(0.2)))
+    >>> filter_weight(4, 0.2)
     0.5
     """
     memory = 1.0 - 2.0 ** (-filter_coefficient / 4.0)

@@ -95,7 +95,9 @@ class Layout:
             nearest_square[closer] = square[closer]
         return nearest_m
 
-    def distance_m(self, position_m: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "p site"]:
+    def distance_m(
+        self, position_m: Float[np.ndarray, "point 2"]
+    ) -> Float[np.ndarray, "point site"]:
         """Two-dimensional distance from each point to the nearest copy of each site."""
         displacement_m = self.displacement_m(position_m)
         return np.hypot(displacement_m[..., 0], displacement_m[..., 1])

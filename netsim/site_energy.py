@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from netsim.problems import Problem
+from netsim.units import Scalar
 
 SiteClass = Literal["macro", "rrh", "micro", "pico", "femto"]
 
@@ -52,14 +52,14 @@ class SitePower:
         """Drawn by the whole site asleep [W]."""
         return self.num_transceivers * self.sleep_w
 
-    def radiation_w(self, radiated_w: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def radiation_w(self, radiated_w: Scalar) -> Scalar:
         """Drawn on top of :attr:`awake_w` for a power that the whole site radiates [W].
 
         The transceivers share the power equally, so ``N Delta_p (radiated / N)``.
         """
         return self.slope * radiated_w
 
-    def quiet_energy_j(self, gap_s: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def quiet_energy_j(self, gap_s: Scalar) -> Scalar:
         """Energy of a gap without traffic: silent until ``sleep_after_s``, then asleep."""
         if self.sleep_after_s is None:
             return self.awake_w * gap_s

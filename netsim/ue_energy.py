@@ -14,7 +14,8 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
-from jaxtyping import Float
+
+from netsim.units import Scalar
 
 DEEP_SLEEP_PU, DEEP_SLEEP_ENERGY_PU_S, DEEP_SLEEP_TRANSITION_S = 1.0, 0.450, 0.020
 LIGHT_SLEEP_PU, LIGHT_SLEEP_ENERGY_PU_S, LIGHT_SLEEP_TRANSITION_S = 20.0, 0.100, 0.006
@@ -76,7 +77,7 @@ class UePower:
         bandwidth_mhz = min(max(self.bandwidth_hz / 1e6, 20.0), 100.0)
         return 0.4 + 0.6 * (bandwidth_mhz - 20.0) / 80.0
 
-    def transmit_w(self, radiated_w: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def transmit_w(self, radiated_w: Scalar) -> Scalar:
         """Give the power drawn while transmitting.
 
         Linear in radiated milliwatts through 250 PU at 0 dBm and 700 PU at 23 dBm, the same line
@@ -124,7 +125,7 @@ class UePower:
         awake_j = self.listen_w * self.drx_on_s
         return (awake_j + min(options) * self.watt_per_pu) / self.drx_cycle_s
 
-    def tail_energy_j(self, gap_s: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def tail_energy_j(self, gap_s: Scalar) -> Scalar:
         """Energy from the end of the last data until ``gap_s`` later without any.
 
         Listening for ``inactivity_s``, mean DRX power until ``release_s``, nothing after: the
@@ -139,6 +140,6 @@ class UePower:
         drx_s = self.tail_s(gap_s) - listening_s
         return self.listen_w * listening_s + self.drx_w * drx_s
 
-    def tail_s(self, gap_s: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def tail_s(self, gap_s: Scalar) -> Scalar:
         """Part of a gap without data during which the radio is still connected [s]."""
         return np.minimum(gap_s, self.release_s)

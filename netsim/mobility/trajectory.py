@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 
+@runtime_checkable
 class Trajectory(Protocol):
     """A path that is a function of time: the same answer whenever and however often asked."""
 

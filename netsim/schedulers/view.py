@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -42,6 +42,7 @@ class CellView:
     """Power radiated for each transfer at that fraction of the band (downlink: the site's)."""
 
 
+@runtime_checkable
 class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 

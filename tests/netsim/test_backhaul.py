@@ -71,7 +71,7 @@ def test_max_min_is_fair_and_full(seed, num):
         k: sum(
             g
             for g, s in zip(given_bps, site_id, strict=True)
-            if k in backhaul.routes(0)[s].link_ids
+            if k in backhaul.routes(0.0)[s].link_ids
         )
         for k in range(3)
     }
@@ -79,13 +79,13 @@ def test_max_min_is_fair_and_full(seed, num):
         assert load[k] <= link.rate_bps * (1 + 1e-9)
     for bps, wish, site in zip(given_bps, wanted_bps, site_id, strict=True):
         if bps < wish * (1 - 1e-9):
-            route = backhaul.routes(0)[site]
+            route = backhaul.routes(0.0)[site]
             assert any(
                 load[k] >= links[k].rate_bps * (1 - 1e-9)
                 and all(
                     other <= bps * (1 + 1e-9)
                     for other, place in zip(given_bps, site_id, strict=True)
-                    if k in backhaul.routes(0)[place].link_ids
+                    if k in backhaul.routes(0.0)[place].link_ids
                 )
                 for k in route.link_ids
             )
@@ -98,10 +98,14 @@ def test_max_min_is_fair_and_full(seed, num):
         ((*star(1), *star(1)), (), "have a link"),
         ((*star(1), BackhaulLink(ends=("site-4", SERVER))), (), "no such site"),
         ((BackhaulLink(ends=("site-0", "router")),), (), "site-0 has none"),
-        (star(1), (LinkCut(ends=("a", "b"), started_at_s=0, finished_at_s=1),), "no link joins a"),
         (
             star(1),
-            (LinkCut(ends=("site-0", SERVER), started_at_s=2, finished_at_s=1),),
+            (LinkCut(ends=("a", "b"), started_at_s=0.0, finished_at_s=1.0),),
+            "no link joins a",
+        ),
+        (
+            star(1),
+            (LinkCut(ends=("site-0", SERVER), started_at_s=2.0, finished_at_s=1.0),),
             "must be after started_at_s 2",
         ),
     ],

@@ -69,16 +69,16 @@ def test_the_filter_delays_by_its_lag(filter_coefficient):
         filter_coefficient=filter_coefficient,
     )
     ((at_s, _),) = drive(config, until_s=22.0)
-    weight = float(filter_weight(filter_coefficient, np.array(SAMPLE_S)))
+    weight = filter_weight(filter_coefficient, SAMPLE_S)
     expected_s = crossing_s(3.0) + SAMPLE_S * (1 - weight) / weight
     assert at_s - expected_s == pytest.approx(0.0, abs=2 * SAMPLE_S)
 
 
 def test_filter_weight_of_the_standard():
-    assert float(filter_weight(4, np.array(0.2))) == pytest.approx(0.5)
-    assert float(filter_weight(0, np.array(0.05))) == 1.0
-    twice = 1 - (1 - filter_weight(4, np.array(0.1))) ** 2
-    assert float(twice) == pytest.approx(0.5)
+    assert filter_weight(4, 0.2) == pytest.approx(0.5)
+    assert filter_weight(0, 0.05) == 1.0
+    twice = 1 - (1 - filter_weight(4, 0.1)) ** 2
+    assert twice == pytest.approx(0.5)
 
 
 def test_no_ping_pong_without_shadowing():
@@ -119,7 +119,7 @@ def test_an_interrupted_condition_starts_the_timer_anew():
     answers = [
         int(monitor.step(SLOT, power, serving_cell=serving, at_s=at_s)[0])
         for at_s, power in [
-            (0, better),
+            (0.0, better),
             (0.08, better),
             (0.09, worse),
             (0.1, better),

@@ -62,7 +62,7 @@ def test_tail_runs_exactly_where_the_radio_is_silent(charges, until):
     active = np.zeros((4, 400), dtype=bool)
     for owner, activity, one, other, power in charges:
         start, end = min(one, other), max(one, other)
-        ledger.charge(owner, activity, started_at_s=start, finished_at_s=end, power_w=power)
+        ledger.charge(owner, activity, started_at_s=start, finished_at_s=end, power_w=float(power))
         if activity != "compute":
             active[owner, round(8 * start) : round(8 * end)] = True
     num = round(8 * until)
@@ -137,4 +137,4 @@ def test_impossible_charges_are_named(charge, match):
     with pytest.raises(ValueError, match=match):
         make_ledger().charge(0, merged.pop("activity"), **merged)
     with pytest.raises(ValueError, match="site_id: must be 0 to 1"):
-        make_ledger().charge_site(2, "tx", started_at_s=0, finished_at_s=1, power_w=1)
+        make_ledger().charge_site(2, "tx", started_at_s=0.0, finished_at_s=1.0, power_w=1.0)

@@ -51,7 +51,7 @@ def test_a_picture_of_every_layout(name, tmp_path):
     assert summary.sinr_p5_db < summary.sinr_p50_db < summary.sinr_p95_db
     pixels = imread(path)
     assert pixels.shape[0] > 400
-    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2])[::97], axis=0)) > 100
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
