@@ -1,6 +1,6 @@
 """Antenna pattern of a sector: the TR 38.901 element in a tilted vertical column."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ MAX_ATTENUATION_DB = 30.0
 """Element of TR 38.901 Table 7.3-1."""
 
 
+@runtime_checkable
 class Pattern(Protocol):
     """Power gain of an antenna over its own boresight."""
 

@@ -1,10 +1,10 @@
 """Block error rate without tables: finite-blocklength theory plus one gap a modulation."""
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
 from scipy.special import ndtr
 
+from netsim.array_like import ArrayLike
 from netsim.units import db_to_linear
 
 CODE_GAP_DB: dict[int, float] = {2: 0.68, 4: 1.08, 6: 1.79, 8: 2.10}
@@ -20,11 +20,11 @@ MAX_CODE_BLOCK_BITS = 8448
 
 
 def code_block_error(
-    sinr_linear: npt.ArrayLike,
+    sinr_linear: ArrayLike,
     *,
-    num_info_bits: npt.ArrayLike,
-    spectral_efficiency: npt.ArrayLike,
-    modulation_order: npt.ArrayLike,
+    num_info_bits: ArrayLike,
+    spectral_efficiency: ArrayLike,
+    modulation_order: ArrayLike,
 ) -> Float[np.ndarray, "..."]:
     """Give the error probability of one code block at a flat SINR.
 
@@ -74,7 +74,7 @@ def code_block_error(
 
 
 def transport_block_error(
-    code_block_error_rate: npt.ArrayLike, *, num_code_blocks: npt.ArrayLike
+    code_block_error_rate: ArrayLike, *, num_code_blocks: ArrayLike
 ) -> Float[np.ndarray, "..."]:
     """Give the error probability of a transport block of equal code blocks: 1 - (1 - BLER)^C."""
     rate = np.asarray(code_block_error_rate, dtype=float)

@@ -1,14 +1,15 @@
 """One SINR for a block that saw many: the exponential effective SINR mapping (EESM)."""
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
+
+from netsim.array_like import ArrayLike
 
 
 def effective_sinr_linear(
     sinr_linear: Float[np.ndarray, "*link group"],
     *,
-    beta: npt.ArrayLike,
+    beta: ArrayLike,
     weight: Float[np.ndarray, "... group"] | None = None,
 ) -> Float[np.ndarray, "*link"]:
     """Give the flat SINR that would cause the same block error rate.

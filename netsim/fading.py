@@ -4,12 +4,12 @@ A link's channel is a sum of waves drawn once from the stream (seed, FADING, lin
 instant needs no history, so events may ask in any order and two variants see the same channel.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Complex, Float, Int
 
+from netsim.array_like import ArrayLike
 from netsim.streams import Purpose, stream
 from netsim.units import db_to_linear
 
@@ -23,6 +23,7 @@ _CHUNK_ELEMENTS = 2_000_000
 """Waves evaluated at once: 16 MB of doubles."""
 
 
+@runtime_checkable
 class Fading(Protocol):
     """Channel power of links, relative to their mean."""
 
@@ -31,7 +32,7 @@ class Fading(Protocol):
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
         """Give power gains with mean 1.
@@ -52,7 +53,7 @@ class Fading(Protocol):
         ...
 
 
-def block_start_s(at_s: npt.ArrayLike, *, block_s: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+def block_start_s(at_s: ArrayLike, *, block_s: ArrayLike) -> Float[np.ndarray, "..."]:
     """Give the start [s] of the fading block that holds an instant; 0 if blocks never end."""
     instant, length = np.broadcast_arrays(
         np.asarray(at_s, dtype=float), np.asarray(block_s, dtype=float)
@@ -96,7 +97,7 @@ class WaveBank:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
     ) -> Complex[np.ndarray, "link tap"]:
         """Give the unit-power Rayleigh gain of every tap."""
         rows = self._rows(link_id)
@@ -117,7 +118,7 @@ class WaveBank:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
         """Give the unit-power gain of the direct path, a turning phasor."""
         rows = self._rows(link_id)
@@ -169,7 +170,7 @@ class NoFading:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
         """Give ones."""
@@ -195,7 +196,7 @@ class Rayleigh:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
         """Give the complex gain, mean power 1."""
         return self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
@@ -205,7 +206,7 @@ class Rayleigh:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
         """Give power gains with mean 1, see :meth:`Fading.power_gain`."""
@@ -237,7 +238,7 @@ class Rician:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
         """Give the complex gain, mean power 1."""
         waves = self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
@@ -249,7 +250,7 @@ class Rician:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
         """Give power gains with mean 1, see :meth:`Fading.power_gain`."""

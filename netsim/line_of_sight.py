@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float
 
+from netsim.array_like import ArrayLike
 from netsim.environment import EnvironmentName
 from netsim.spatial_field import GaussianField
 from netsim.streams import Purpose, stream
@@ -27,9 +28,9 @@ Array = npt.NDArray[np.float64]
 
 def los_probability(
     environment: EnvironmentName,
-    distance_2d_m: npt.ArrayLike,
+    distance_2d_m: ArrayLike,
     *,
-    ue_height_m: npt.ArrayLike,
+    ue_height_m: ArrayLike,
     office: Office = "mixed",
 ) -> Float[np.ndarray, "..."]:
     """Give the probability that a link has a free line of sight.

@@ -1,9 +1,9 @@
 """Thermal noise of a receiver."""
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
 
+from netsim.array_like import ArrayLike
 from netsim.units import dbm_to_w
 
 NOISE_DENSITY_DBM_PER_HZ = -174.0
@@ -16,9 +16,7 @@ UE_NOISE_FIGURE_DB = 7.0
 """UE below 6 GHz after ITU-R M.2412; TR 36.814 and TR 38.802 use 9 dB."""
 
 
-def noise_power_w(
-    bandwidth_hz: npt.ArrayLike, *, noise_figure_db: float
-) -> Float[np.ndarray, "..."]:
+def noise_power_w(bandwidth_hz: ArrayLike, *, noise_figure_db: float) -> Float[np.ndarray, "..."]:
     """Give the noise power [W] of a receiver: -174 dBm/Hz times bandwidth, plus noise figure.
 
     Parameters

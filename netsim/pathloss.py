@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float
 
+from netsim.array_like import ArrayLike
 from netsim.environment import MODEL_RANGES, EnvironmentName, check_carrier
 
 LIGHT_SPEED_3GPP_MPS = 3.0e8
@@ -36,13 +37,13 @@ class _Link(NamedTuple):
 
 def path_loss_db(
     environment: EnvironmentName,
-    distance_2d_m: npt.ArrayLike,
+    distance_2d_m: ArrayLike,
     *,
-    is_los: npt.ArrayLike,
+    is_los: ArrayLike,
     carrier_hz: float,
-    bs_height_m: npt.ArrayLike,
-    ue_height_m: npt.ArrayLike,
-    effective_env_height_m: npt.ArrayLike = 1.0,
+    bs_height_m: ArrayLike,
+    ue_height_m: ArrayLike,
+    effective_env_height_m: ArrayLike = 1.0,
 ) -> Float[np.ndarray, "..."]:
     """Give the median path loss [dB] of links, without shadowing, walls or antennas.
 
@@ -107,9 +108,9 @@ def breakpoint_distance_m(
     environment: EnvironmentName,
     *,
     carrier_hz: float,
-    bs_height_m: npt.ArrayLike,
-    ue_height_m: npt.ArrayLike,
-    effective_env_height_m: npt.ArrayLike = 1.0,
+    bs_height_m: ArrayLike,
+    ue_height_m: ArrayLike,
+    effective_env_height_m: ArrayLike = 1.0,
 ) -> Float[np.ndarray, "..."]:
     """Give the ground distance [m] at which the LOS loss turns steeper; infinite for InH.
 
@@ -137,10 +138,10 @@ def breakpoint_distance_m(
 
 
 def uma_environment_height_m(
-    distance_2d_m: npt.ArrayLike,
+    distance_2d_m: ArrayLike,
     *,
-    ue_height_m: npt.ArrayLike,
-    uniform: npt.ArrayLike,
+    ue_height_m: ArrayLike,
+    uniform: ArrayLike,
 ) -> Float[np.ndarray, "..."]:
     """Give the effective environment height h_E [m] of UMa links from uniform numbers.
 
@@ -175,12 +176,12 @@ def uma_environment_height_m(
 
 def _link(
     environment: EnvironmentName,
-    distance_2d_m: npt.ArrayLike,
+    distance_2d_m: ArrayLike,
     *,
     carrier_hz: float,
-    bs_height_m: npt.ArrayLike,
-    ue_height_m: npt.ArrayLike,
-    effective_env_height_m: npt.ArrayLike,
+    bs_height_m: ArrayLike,
+    ue_height_m: ArrayLike,
+    effective_env_height_m: ArrayLike,
 ) -> _Link:
     distance_m = np.asarray(distance_2d_m, dtype=float)
     if distance_m.size and not (np.min(distance_m) >= 0 and np.all(np.isfinite(distance_m))):

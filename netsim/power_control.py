@@ -1,9 +1,9 @@
 """Open-loop uplink power control of the PUSCH."""
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
 
+from netsim.array_like import ArrayLike
 from netsim.resource_grid import numerology
 from netsim.units import dbm_to_w
 
@@ -15,8 +15,8 @@ LEGAL_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def pusch_power_w(
-    path_loss_db: npt.ArrayLike,
-    num_resource_blocks: npt.ArrayLike,
+    path_loss_db: ArrayLike,
+    num_resource_blocks: ArrayLike,
     *,
     p0_dbm: float,
     alpha: float,

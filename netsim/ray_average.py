@@ -15,6 +15,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float
 
 from netsim.antenna import Pattern
+from netsim.array_like import ArrayLike
 from netsim.environment import EnvironmentName
 from netsim.units import db_to_linear
 
@@ -35,8 +36,8 @@ Array = npt.NDArray[np.float64]
 class Normal(NamedTuple):
     """Mean and standard deviation of a normal variable; arrays broadcast over links."""
 
-    mean: npt.ArrayLike
-    sigma: npt.ArrayLike
+    mean: ArrayLike
+    sigma: ArrayLike
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -104,7 +105,7 @@ def link_angles(
     is_indoor: Bool[np.ndarray, "*link"],
     carrier_hz: float,
     bs_height_m: float,
-    ue_height_m: npt.ArrayLike,
+    ue_height_m: ArrayLike,
 ) -> LinkAngles:
     """Place the rays of links around their direct paths.
 
@@ -216,7 +217,7 @@ class _Place(NamedTuple):
     bs_height_m: float
     ue_height_m: Array
 
-    def by_state(self, los: npt.ArrayLike, nlos: npt.ArrayLike, indoor: npt.ArrayLike) -> Array:
+    def by_state(self, los: ArrayLike, nlos: ArrayLike, indoor: ArrayLike) -> Array:
         """Pick a value by the state of each link."""
         return np.where(self.is_indoor, indoor, np.where(self.is_los, los, nlos))
 

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float
 
+from netsim.array_like import ArrayLike
 from netsim.environment import EnvironmentName
 from netsim.spatial_field import GaussianField
 from netsim.streams import Purpose, stream
@@ -42,9 +42,9 @@ COMMON_FIELD_KEY = 0
 def shadow_sigma_db(
     environment: EnvironmentName,
     *,
-    is_los: npt.ArrayLike,
-    is_indoor: npt.ArrayLike = False,
-    is_beyond_breakpoint: npt.ArrayLike = False,
+    is_los: ArrayLike,
+    is_indoor: ArrayLike = False,
+    is_beyond_breakpoint: ArrayLike = False,
 ) -> Float[np.ndarray, "..."]:
     """Give the standard deviation of shadow fading [dB], the broadcast shape of the arguments.
 
@@ -64,7 +64,7 @@ def shadow_sigma_db(
     3GPP TR 38.901, Tables 7.4.1-1 and 7.5-6.
     """
     sigma_db = SHADOW_SIGMA_DB[environment]
-    los_db: npt.ArrayLike = sigma_db["los"]
+    los_db: ArrayLike = sigma_db["los"]
     if environment == "rma":
         los_db = np.where(is_beyond_breakpoint, RMA_SIGMA_BEYOND_BREAKPOINT_DB, sigma_db["los"])
     outdoor_db = np.where(is_los, los_db, sigma_db["nlos"])
@@ -144,7 +144,7 @@ class ShadowingMap:
         *,
         is_los: Bool[np.ndarray, "point site"],
         is_indoor: Bool[np.ndarray, " point"],
-        is_beyond_breakpoint: npt.ArrayLike = False,
+        is_beyond_breakpoint: ArrayLike = False,
     ) -> Float[np.ndarray, "point site"]:
         """Give the shadow loss [dB] between the positions and all sites; positive is more loss.
 

@@ -5,9 +5,9 @@ from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Complex, Float, Int
 
+from netsim.array_like import ArrayLike
 from netsim.fading import WaveBank
 from netsim.standard_table import read_standard_table
 from netsim.units import db_to_linear
@@ -95,7 +95,7 @@ class TappedDelayLine:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
     ) -> Complex[np.ndarray, "link tap"]:
         """Give the complex gain of every tap; mean powers sum to 1."""
         gain = np.empty((len(link_id), len(self._amplitude)), dtype=complex)
@@ -112,7 +112,7 @@ class TappedDelayLine:
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
-        at_s: npt.ArrayLike,
+        at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
         """Give ``|H(f)|^2`` at the group centres, mean 1; see :meth:`netsim.fading.Fading`."""
