@@ -95,19 +95,10 @@ def check_carrier(environment: EnvironmentName, carrier_hz: float) -> None:
     ValueError
         Naming the range and the value.
     """
-    _check_in_range(environment, "carrier_hz", carrier_hz)
-
-
-def check_heights(environment: EnvironmentName, *, bs_height_m: float, ue_height_m: float) -> None:
-    """Raise if an antenna height is outside the range of the environment's model.
-
-    Raises
-    ------
-    ValueError
-        Naming the range and the value.
-    """
-    _check_in_range(environment, "bs_height_m", bs_height_m)
-    _check_in_range(environment, "ue_height_m", ue_height_m)
+    rule = _broken_range(environment, "carrier_hz", carrier_hz)
+    if rule is not None:
+        msg = f"carrier_hz: {rule}"
+        raise ValueError(msg)
 
 
 def find_problems(
@@ -139,10 +130,3 @@ def _broken_range(environment: EnvironmentName, key: str, value: float) -> str |
     if low <= value <= high:
         return None
     return f"must be within {low:g} and {high:g} in environment {environment}, got {value:g}"
-
-
-def _check_in_range(environment: EnvironmentName, key: str, value: float) -> None:
-    rule = _broken_range(environment, key, value)
-    if rule is not None:
-        msg = f"{key}: {rule}"
-        raise ValueError(msg)

@@ -72,7 +72,7 @@ def los_probability(
         return np.asarray(np.exp(-np.maximum(distance_m - 10, 0) / 1000))
     far_m = np.maximum(distance_m, 18.0)
     if environment == "umi":
-        return 18 / far_m + np.exp(-far_m / 36) * (1 - 18 / far_m)
+        return np.asarray(18 / far_m + np.exp(-far_m / 36) * (1 - 18 / far_m))
     growth = (np.maximum(height_m - 13, 0) / 10) ** 1.5
     bump = 1 + growth * 1.25 * (far_m / 100) ** 3 * np.exp(-far_m / 150)
     ground = 18 / far_m + np.exp(-far_m / 63) * (1 - 18 / far_m)

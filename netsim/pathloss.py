@@ -233,7 +233,7 @@ def _rma_los(link: _Link) -> Array:
     height = RMA_BUILDING_HEIGHT_M
 
     def near_db(distance_m: Array) -> Array:
-        return (
+        return np.asarray(
             20 * np.log10(40 * np.pi * distance_m * link.carrier_ghz / 3)
             + min(0.03 * height**1.72, 10) * np.log10(distance_m)
             - min(0.044 * height**1.72, 14.77)

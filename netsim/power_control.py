@@ -10,9 +10,6 @@ from netsim.units import dbm_to_w
 MIN_POWER_DBM = -40.0
 """A UE never sends below this, TS 38.101-1 clause 6.3.1 (channel up to 20 MHz; recollected)."""
 
-LEGAL_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Values of alpha that TS 38.331 can signal."""
-
 
 def pusch_power_w(
     path_loss_db: ArrayLike,
@@ -35,7 +32,7 @@ def pusch_power_w(
     p0_dbm
         Target power received in one block of 15 kHz subcarriers [dBm].
     alpha
-        Share of the path loss made up for, in [0, 1].
+        Share of the path loss made up for, in [0, 1]; a network can signal 0 and 0.4 to 1 by 0.1.
     max_dbm
         P_CMAX [dBm]; 23 for power class 3, 26 for class 2.
     subcarrier_spacing_hz

@@ -9,7 +9,6 @@ from netsim.calibration.__main__ import main
 from netsim.calibration.cases import cases, targets
 from netsim.calibration.drop import DropResult, run_drops
 from netsim.calibration.report import compare, table_text
-from netsim.ray_average import draw_rays
 
 NUM_DROPS = 60
 CASES = list(cases())
@@ -60,18 +59,12 @@ def test_every_percentile_lies_within_the_companies_envelope(rows):
     assert all(row.is_within_companies for row in known), table_text(known)
 
 
-def test_averaging_over_rays_is_what_removes_the_bias(monkeypatch):
+def test_averaging_over_rays_is_what_removes_the_bias():
     """With the gain in the direction of the UE alone the median geometry is over 1 dB higher."""
     case = cases()["uma_mmtc_700_isd500"]
-    averaged = run_drops(case, num_drops=20)
-
-    def without_spread(rng, shape):
-        draws = draw_rays(rng, shape)
-        draws.spread_normal[:] = -60.0  # lg spread 60 sigma below its mean: no spread
-        return draws
-
-    monkeypatch.setattr("netsim.calibration.drop.draw_rays", without_spread)
-    direct = run_drops(case, num_drops=20)
+    averaged, direct = (
+        run_drops(case, num_drops=20, ray_averaged=is_averaged) for is_averaged in (True, False)
+    )
     assert np.median(direct.geometry_db) - np.median(averaged.geometry_db) > 1.0
 
 
