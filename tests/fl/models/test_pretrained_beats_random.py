@@ -1,0 +1,67 @@
+"""The shipped encoder against the same architecture with random weights, same budget."""
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+
+from fl.data.config import DocstringsData
+from fl.data.corpus import load_corpus
+from fl.models.architecture import attention_targets
+from fl.models.backbone import init_head, load_backbone
+from fl.models.config import ModelConfig
+from fl.models.pretrain import draw_weights
+from fl.models.tokens import tokenize
+
+NUM_STEPS, BATCH_SIZE, LEARNING_RATE = 300, 32, 3e-3
+
+
+def fine_tune(corpus, *, tuned, is_pretrained, seed):
+    """Train a head and, with ``tuned="lora"``, rank-8 LoRA; give the accuracy on the test set."""
+    rng = np.random.default_rng(seed)
+    backbone = load_backbone(
+        ModelConfig(name="tiny-encoder"), num_classes=len(corpus.class_names), rng=rng
+    )
+    module = backbone.module
+    if not is_pretrained:
+        draw_weights(module.encoder, seed=seed)
+    init_head(module, rng)
+    module.requires_grad_(False)
+    if tuned == "lora":
+        names = attention_targets(module.encoder)
+        lora = LoraConfig(r=8, lora_alpha=16, target_modules=[names.query, names.value])
+        with torch.random.fork_rng():
+            torch.random.default_generator.manual_seed(seed)
+            inject_adapter_in_model(lora, module)
+    module.head.requires_grad_(True)
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=LEARNING_RATE)
+    table = tokenize(corpus.train.texts, backbone)
+    labels = torch.from_numpy(corpus.train.labels)
+    for _ in range(NUM_STEPS):
+        rows = rng.choice(len(table), BATCH_SIZE, replace=False)
+        loss = torch.nn.functional.cross_entropy(module(*table.pad_batch(rows)), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return accuracy(module, tokenize(corpus.test.texts, backbone), corpus.test.labels)
+
+
+def accuracy(module, table, labels):
+    order = np.argsort(table.lengths, kind="stable")
+    hits = 0
+    with torch.no_grad():
+        for rows in np.array_split(order, len(order) // 128 + 1):
+            hits += (module(*table.pad_batch(rows)).argmax(dim=1).numpy() == labels[rows]).sum()
+    return hits / len(order)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuned", ["head", "lora"])
+def test_pretrained_encoder_beats_random_weights(tuned):
+    corpus = load_corpus(DocstringsData())
+    pretrained, random = (
+        [fine_tune(corpus, tuned=tuned, is_pretrained=is_pretrained, seed=seed) for seed in (0, 1)]
+        for is_pretrained in (True, False)
+    )
+    assert min(pretrained) > max(random) + 0.1, f"pretrained {pretrained}, random {random}"
