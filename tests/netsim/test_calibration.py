@@ -1,6 +1,8 @@
 """Ladder step 22: RP-180524 percentiles of coupling gain and geometry, and the command."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -108,3 +110,12 @@ def test_unknown_case_and_too_few_drops_are_refused():
     few = DropResult(np.zeros(2), np.zeros(2))
     with pytest.raises(ValueError, match="num_drops: must be >= 6"):
         compare("rural_700_isd1732", few, num_drops=2)
+
+
+def test_simulator_starts_without_plotting_or_learning_libraries():
+    code = (
+        "import sys, netsim.calibration.report, netsim.network; "
+        "print([name for name in ('matplotlib', 'torch', 'pandas') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
