@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import simpy
 
-from fl.network import Direction, LinkState
+from fl.network import Direction
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +21,18 @@ class ConstantTransfer:
     finished_at_s: float = 0.0
     energy_j: float = 0.0
     status: str = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantLink:
+    """A link that never changes; fields as in :class:`fl.network.LinkState`."""
+
+    client_id: int
+    cell_id: int
+    snr_db: float
+    mean_snr_db: float
+    uplink_rate_bps: float
+    downlink_rate_bps: float
 
 
 @dataclass(slots=True)
@@ -98,10 +110,10 @@ class ConstantRateNetwork:
         """Send to all at the one downlink rate."""
         return [self.send(i, "downlink", size_bytes, timeout_s=timeout_s) for i in client_ids]
 
-    def link_states(self, client_ids: Sequence[int]) -> list[LinkState]:
+    def link_states(self, client_ids: Sequence[int]) -> list[ConstantLink]:
         """Give the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""
         rates = (self.uplink_rate_bps, self.downlink_rate_bps)
-        return [LinkState(client_id, 0, 0.0, 0.0, *rates) for client_id in client_ids]
+        return [ConstantLink(client_id, 0, 0.0, 0.0, *rates) for client_id in client_ids]
 
     def finish(self, outcome: ConstantTransfer, status: str) -> None:
         """Fill in what became of a transfer that ends now, and book its joules."""

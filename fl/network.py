@@ -5,7 +5,6 @@ the server; :class:`fl.constant_network.ConstantRateNetwork` is the 20-line fake
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,42 +16,68 @@ Direction = Literal["uplink", "downlink"]
 class TransferOutcome(Protocol):
     """What became of one transfer: the attributes of its row that the federation reads."""
 
-    client_id: int
-    direction: str
-    size_bytes: int
-    delivered_bytes: int
-    requested_at_s: float
-    started_at_s: float
-    finished_at_s: float
-    energy_j: float
-    """Radio energy that the client spent on it."""
-    status: str
-    """``delivered``, or why it was not: ``timeout``, ``cancelled``, ``outage``, ``link_failure``."""
+    @property
+    def direction(self) -> str:
+        """``uplink`` or ``downlink``."""
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Whole bytes that arrived."""
+
+    @property
+    def requested_at_s(self) -> float:
+        """When it was asked for."""
+
+    @property
+    def finished_at_s(self) -> float:
+        """When it ended, delivered or not."""
+
+    @property
+    def energy_j(self) -> float:
+        """Radio energy that the client spent on it."""
+
+    @property
+    def status(self) -> str:
+        """``delivered``, or why it was not (``timeout``, ``outage``, ``link_failure``, ...)."""
 
 
 class TransferEvent(Protocol):
-    """A running transfer: a SimPy event whose value is its outcome. It always fires, never fails."""
+    """A running transfer: an event whose value is its outcome. It always fires, never fails."""
 
-    event: simpy.Event
+    @property
+    def event(self) -> simpy.Event:
+        """Fires once, with the outcome."""
 
     def cancel(self, reason: str = "cancelled") -> None:
         """End the transfer now; its event fires with this status. No effect when it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkState:
+class LinkState(Protocol):
     """What a policy may know of a client's link before it selects."""
 
-    client_id: int
-    cell_id: int
-    """Serving cell, -1 when no cell covers the client."""
-    snr_db: float
-    """Wide-band signal-to-noise ratio now, fading included; -inf out of coverage."""
-    mean_snr_db: float
-    """The same without fading."""
-    uplink_rate_bps: float
-    """Rate that the client would have alone in its cell now; 0 out of coverage."""
-    downlink_rate_bps: float
+    @property
+    def client_id(self) -> int:
+        """Whose link it is."""
+
+    @property
+    def cell_id(self) -> int:
+        """Serving cell, -1 when no cell covers the client."""
+
+    @property
+    def snr_db(self) -> float:
+        """Wide-band signal-to-noise ratio now, fading included; -inf out of coverage."""
+
+    @property
+    def mean_snr_db(self) -> float:
+        """The same without fading."""
+
+    @property
+    def uplink_rate_bps(self) -> float:
+        """Rate that the client would have alone in its cell now; 0 out of coverage."""
+
+    @property
+    def downlink_rate_bps(self) -> float:
+        """The same in the other direction."""
 
 
 class EnergyAccount(Protocol):

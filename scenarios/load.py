@@ -112,7 +112,7 @@ def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iter
             except ScenarioError as error:
                 problems.extend(error.problems)
                 continue
-            broken = find_problems(single)
+            broken = find_problems(single, study_methods=scenario.methods)
             for problem in broken:
                 path = _original(problem.path, index)
                 dotted = ".".join(map(str, path))

@@ -9,6 +9,7 @@ import fl.devices
 import fl.server.config
 import fl.training.config
 import netsim.config
+from fl.methods import MethodConfig
 from scenarios.schema import Scenario
 
 
@@ -30,13 +31,15 @@ class _Rule:
     message: str
 
 
-def find_problems(scenario: Scenario) -> list[BrokenRule]:
+def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) -> list[BrokenRule]:
     """Find every broken rule that needs more than one key to be seen; nothing is loaded.
 
     Parameters
     ----------
     scenario
         One variant: a scenario with one method and no matrix.
+    study_methods
+        All methods of the study that it belongs to.
     """
     num_clients = scenario.clients.num_clients
     found: list[BrokenRule] = [
@@ -46,7 +49,7 @@ def find_problems(scenario: Scenario) -> list[BrokenRule]:
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.training.config.find_problems(scenario.training),
         *fl.server.config.find_problems(
-            scenario.server, num_clients=num_clients, methods=scenario.methods
+            scenario.server, num_clients=num_clients, methods=study_methods
         ),
     ]
     return found

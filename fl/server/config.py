@@ -58,7 +58,7 @@ def find_problems(
     num_clients
         Clients of the scenario.
     methods
-        Methods of the study.
+        All methods of the study; one without a global model only cannot reach a global target.
     path
         Where the section stands.
     """
@@ -75,11 +75,10 @@ def find_problems(
     if config.target_split == "global" and not config.targets:
         rule = "has no effect without server.targets, got global"
         problems.append(Problem((*path, "target_split"), rule))
-    if config.target_split == "global" and config.targets:
-        personal = [method.kind for method in methods if not method.has_global_model]
-        if personal:
-            rule = f"must be personal: no global model in {', '.join(personal)}; got global"
-            problems.append(Problem((*path, "target_split"), rule))
+    if config.target_split == "global" and not any(each.has_global_model for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"must be personal: no global model in {kinds}; got global"
+        problems.append(Problem((*path, "target_split"), rule))
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
         problems.append(Problem((*path, "evaluate_every"), rule))
