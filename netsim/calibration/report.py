@@ -130,22 +130,29 @@ def draw_figure(results: Mapping[str, DropResult], path: Path) -> None:
             axes[row, column].set(xlabel=LABELS[quantity], ylabel="share of UEs below", ylim=(0, 1))
             axes[row, column].grid(alpha=0.3)
     figure.suptitle("Downlink calibration against 3GPP RP-180524 (channel model A)")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
 
 
 def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None:
-    """Draw one case over the band between the smallest and largest company."""
+    """Draw one case over the spans from the smallest to the largest company."""
     known = [target for target in targets(ENVELOPE_CASE) if target.quantity == quantity]
     share = [target.percentile / 100 for target in known]
     low_db = [target.min_db for target in known if target.min_db is not None]
     high_db = [target.max_db for target in known if target.max_db is not None]
     mean_db = [target.mean_db for target in known]
     num = known[0].num_companies
-    axes.fill_betweenx(
-        share, low_db, high_db, color="tab:gray", alpha=0.35, label=f"{num} companies, min to max"
-    )
-    axes.plot(mean_db, share, "o--", color="black", markersize=4, linewidth=1, label="their mean")
     axes.plot(*_distribution(result, quantity), color="tab:blue", label="Airtune")
+    # Bars, not a band: between the reported percentiles nothing is known.
+    axes.hlines(
+        share,
+        low_db,
+        high_db,
+        color="tab:gray",
+        linewidth=5,
+        alpha=0.6,
+        label=f"{num} companies, min to max",
+    )
+    axes.plot(mean_db, share, "o", color="black", markersize=4, label="their mean")
     axes.set_title(cases()[ENVELOPE_CASE].title)
     axes.legend(loc="upper left", fontsize="small")
 
@@ -163,7 +170,7 @@ def _draw_cases(axes: "Axes", results: Mapping[str, DropResult], quantity: Quant
             markeredgecolor="black",
         )
     axes.set_title("other cases; dots: mean of the companies")
-    axes.legend(loc="upper left", fontsize="x-small")
+    axes.legend(loc="lower right", fontsize="x-small")
 
 
 def _distribution(result: DropResult, quantity: Quantity) -> tuple[np.ndarray, np.ndarray]:
