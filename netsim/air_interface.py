@@ -13,9 +13,12 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from netsim.adaptation import Adaptation, DelayedKnowledge, KnownChannel, MeanOverFading
+from netsim.channel import Channel
 from netsim.config import standard
-from netsim.config.radio import RadioConfig, TddDuplex, UplinkPowerConfig
+from netsim.config.radio import NoFading, RadioConfig, TddDuplex, UplinkPowerConfig
 from netsim.config.world import WorldConfig
+from netsim.doppler import jakes_correlation
 from netsim.effective_sinr import effective_sinr_linear
 from netsim.link_adaptation import RateTable
 from netsim.noise import noise_power_w
@@ -25,10 +28,12 @@ from netsim.resource_grid import (
     frequency_range,
     num_resource_blocks,
     resource_element_rate_hz,
+    slot_duration_s,
 )
 from netsim.units import db_to_linear, dbm_to_w
 
-Array = Float[np.ndarray, "..."]
+TYPICAL_SINR = 10.0
+"""Linear SINR at which the gains of unequal groups are averaged into one for ergodic rates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,9 @@ class AirInterface:
     """Share of its power that every cell transmits in any case."""
     is_interfering: bool
     rates: RateTable
+    """Goodput at a known SINR."""
+    adaptation: Adaptation
+    """Goodput on average, for channel knowledge as old as it is."""
 
     @cached_property
     def element_rate_hz(self) -> float:
@@ -167,6 +175,7 @@ class AirInterface:
         blocks: Float[np.ndarray, "*transfer"],
         *,
         time_fraction: float,
+        fade: Float[np.ndarray, "*transfer"] | None = None,
     ) -> Float[np.ndarray, "*transfer"]:
         """Give the rate [bit/s] of so many blocks at an effective SINR.
 
@@ -178,24 +187,40 @@ class AirInterface:
             Blocks held, >= 0.
         time_fraction
             Share of the slots that belong to the direction.
+        fade
+            Power gain that fading contributes to the SINR; 1 everywhere when left out.
         """
+        if fade is None:
+            fade = np.ones(effective_sinr.shape)
         per_block = self.element_rate_hz * time_fraction
-        return self.rates.spectral_efficiency(effective_sinr) * blocks * per_block
+        return self.adaptation.efficiency(effective_sinr, fade) * blocks * per_block
 
 
-def make_air_interface(world: WorldConfig, radio: RadioConfig, *, num_groups: int) -> AirInterface:
-    """Give the band of a scenario, divided into so many resource-block groups."""
+def mean_fade(
+    fading: Float[np.ndarray, "transfer group"],
+    shares: Float[np.ndarray, "transfer group"] | None = None,
+) -> Float[np.ndarray, " transfer"]:
+    """Give the mean power gain of the groups held; of all groups where none is."""
+    if shares is None or fading.shape[1] == 1:
+        return fading.mean(axis=1)
+    weight = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, 1.0)
+    return (weight * fading).sum(axis=1) / weight.sum(axis=1)
+
+
+def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Channel) -> AirInterface:
+    """Give the band of a scenario, divided into the channel's resource-block groups."""
     spacing_hz = radio.subcarrier_spacing_hz
     blocks = num_resource_blocks(
         radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
     )
     block_hz = block_bandwidth_hz(spacing_hz)
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
+    rates = RateTable(mcs_table_number=radio.mcs_table)
     site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
     return AirInterface(
         carrier_hz=world.carrier_hz,
         num_blocks=blocks,
-        num_groups=num_groups,
+        num_groups=channel.num_groups,
         subcarrier_spacing_hz=spacing_hz,
         overhead_fraction=radio.overhead_fraction,
         uplink_fraction=uplink,
@@ -206,5 +231,23 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, num_groups: in
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
         background_fraction=radio.background_load.downlink_fraction,
         is_interfering=radio.interference,
-        rates=RateTable(mcs_table_number=radio.mcs_table),
+        rates=rates,
+        adaptation=_make_adaptation(radio, rates, channel),
     )
+
+
+def _make_adaptation(radio: RadioConfig, rates: RateTable, channel: Channel) -> Adaptation:
+    if isinstance(radio.fading, NoFading):
+        return KnownChannel(rates)
+    delay_s = radio.knowledge_delay_slots * slot_duration_s(radio.subcarrier_spacing_hz)
+    gains = channel.sample_gains()
+    adaptation = DelayedKnowledge(
+        rates,
+        correlation=float(jakes_correlation(delay_s, doppler_hz=channel.doppler_hz)),
+        fading_share=min(float(gains.mean(axis=1).var()), 1.0),
+    )
+    if radio.fading.mode == "block":
+        return adaptation
+    # Capacity-mean gain of each sample at the mean of usual SINRs: groups that differ cost little.
+    flat = np.exp2(np.log2(1 + TYPICAL_SINR * gains).mean(axis=1)) - 1
+    return MeanOverFading(adaptation, fades=flat / TYPICAL_SINR)

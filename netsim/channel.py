@@ -20,6 +20,7 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.doppler import doppler_hz
+from netsim.ergodic import sample_gains
 from netsim.fading import Fading as FadingModel
 from netsim.fading import NoFading as NoFadingModel
 from netsim.fading import Rayleigh, Rician
@@ -43,7 +44,7 @@ BLOCKS_PER_GROUP = ((36, 2), (72, 4), (144, 8), (275, 16))
 
 def num_groups(fading: Fading, num_blocks: int) -> int:
     """Give the number of resource-block groups worth telling apart: 1 where fading is flat."""
-    if not isinstance(fading, TdlFading) or fading.mode == "ergodic":
+    if not isinstance(fading, TdlFading):
         return 1
     width = next(blocks for limit, blocks in BLOCKS_PER_GROUP if num_blocks <= limit)
     return -(-num_blocks // width)
@@ -68,10 +69,10 @@ def typical_speed_mps(mobility: Mobility) -> float:
 
 
 def make_fading(fading: Fading, *, seed: int) -> FadingModel:
-    """Give the fading model of the settings; ``ergodic`` modes leave the gain at its mean."""
-    if isinstance(fading, NoFading) or fading.mode == "ergodic":
-        return NoFadingModel()
+    """Give the fading process of the settings."""
     match fading:
+        case NoFading():
+            return NoFadingModel()
         case RayleighFading():
             return Rayleigh(seed)
         case RicianFading():
@@ -80,6 +81,11 @@ def make_fading(fading: Fading, *, seed: int) -> FadingModel:
             return TappedDelayLine(
                 seed, profile=fading.profile, delay_spread_s=fading.delay_spread_s
             )
+
+
+def _group_centres_hz(count: int, width_hz: float) -> Float[np.ndarray, " group"]:
+    """Give the centres of groups of equal width, relative to the carrier."""
+    return ((np.arange(count) + 0.5) / count - 0.5) * width_hz
 
 
 class Channel:
@@ -106,14 +112,24 @@ class Channel:
             radio.subcarrier_spacing_hz,
             band=frequency_range(world.carrier_hz),
         )
-        self.num_groups = num_groups(radio.fading, num_blocks)
+        self.is_fading = not isinstance(radio.fading, NoFading) and radio.fading.mode == "block"
+        """Whether gains follow the fading; in ergodic mode they stay at their mean."""
+        all_groups = num_groups(radio.fading, num_blocks)
+        self.num_groups = all_groups if self.is_fading else 1
+        self._settings = radio.fading
         self._fading = make_fading(radio.fading, seed=seed)
         speed_mps = typical_speed_mps(world.mobility)
-        self._doppler_hz = float(doppler_hz(speed_mps, carrier_hz=world.carrier_hz))
+        self.doppler_hz = float(doppler_hz(speed_mps, carrier_hz=world.carrier_hz))
         width_hz = num_blocks * block_bandwidth_hz(radio.subcarrier_spacing_hz)
-        centre = (np.arange(self.num_groups) + 0.5) / self.num_groups - 0.5
-        self._offset_hz = centre * width_hz
-        self.is_fading = not isinstance(self._fading, NoFadingModel)
+        self._offset_hz = _group_centres_hz(self.num_groups, width_hz)
+        self._all_offsets_hz = _group_centres_hz(all_groups, width_hz)
+
+    def sample_gains(self) -> Float[np.ndarray, "draw group"]:
+        """Sample the fading process itself, whatever the mode: gains of many links and times.
+
+        The samples do not depend on the run's seed: they describe the model, not a world.
+        """
+        return sample_gains(make_fading(self._settings, seed=0), offset_hz=self._all_offsets_hz)
 
     @property
     def is_varying(self) -> bool:
@@ -140,8 +156,29 @@ class Channel:
         link_id = client_ids * self.num_cells + np.maximum(cell_ids, 0)
         gain = self._fading.power_gain(
             link_id,
-            doppler_hz=np.full(len(link_id), self._doppler_hz),
+            doppler_hz=np.full(len(link_id), self.doppler_hz),
             at_s=at_s,
             offset_hz=self._offset_hz,
         )
         return np.where(has_cell[:, None], gain, 1.0)
+
+    def fading_over(
+        self,
+        client_ids: Int[np.ndarray, " client"],
+        cell_ids: Int[np.ndarray, " client"],
+        *,
+        at_s: Float[np.ndarray, " time"],
+    ) -> Float[np.ndarray, "time client group"]:
+        """Give the fading of links at many instants at once."""
+        num_times, num_links = len(at_s), len(client_ids)
+        shape = (num_times, num_links, self.num_groups)
+        if not self.is_fading:
+            return np.ones(shape)
+        link_id = client_ids * self.num_cells + np.maximum(cell_ids, 0)
+        gain = self._fading.power_gain(
+            np.tile(link_id, num_times),
+            doppler_hz=np.full(num_times * num_links, self.doppler_hz),
+            at_s=np.repeat(at_s, num_links),
+            offset_hz=self._offset_hz,
+        )
+        return gain.reshape(shape)

@@ -45,6 +45,8 @@ class EngineSettings:
     """Duration of a slot [s]."""
     seed: int
     """Root seed of the run."""
+    knowledge_delay_slots: int
+    """Age of channel measurements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
+from netsim.air_interface import mean_fade
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.sharing import Demand
 from netsim.units import linear_to_db
@@ -150,6 +151,7 @@ class FlowEngine(Engine):
             rows,
             now_s,
             sinr=sinr,
+            fade=mean_fade(self.links.fading[slots], grant.shares),
             at_once=at_once,
             activity=grant.activity,
             airtime_fraction=air.uplink_fraction * on_air,
@@ -176,6 +178,7 @@ class FlowEngine(Engine):
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
         at_once = air.num_blocks * shares.mean(axis=1) / activity
         sinr = air.effective_sinr(air.site_block_w * received / noise_w, shares)
+        fade = mean_fade(self.links.fading[slots], shares)
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
         on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
@@ -183,6 +186,7 @@ class FlowEngine(Engine):
             rows,
             now_s,
             sinr=sinr,
+            fade=fade,
             at_once=at_once,
             activity=activity,
             airtime_fraction=air.downlink_fraction * on_air,
@@ -209,6 +213,7 @@ class FlowEngine(Engine):
         now_s: float,
         *,
         sinr: Float[np.ndarray, " transfer"],
+        fade: Float[np.ndarray, " transfer"],
         at_once: Float[np.ndarray, " transfer"],
         activity: Float[np.ndarray, " transfer"],
         airtime_fraction: Float[np.ndarray, " transfer"],
@@ -216,9 +221,9 @@ class FlowEngine(Engine):
         time_fraction: float,
     ) -> None:
         air = self._air
-        over_air = activity * air.rate_bps(sinr, at_once, time_fraction=time_fraction)
+        over_air = activity * air.rate_bps(sinr, at_once, time_fraction=time_fraction, fade=fade)
         rate = self._through_wires(rows, over_air, now_s)
-        repeated = 1.0 - 1.0 / air.rates.mean_transmissions(sinr)
+        repeated = 1.0 - 1.0 / air.adaptation.transmissions(sinr, fade)
         self.active.grant(
             rows,
             now_s=now_s,

@@ -11,7 +11,7 @@ import numpy as np
 import simpy
 from jaxtyping import Float
 
-from netsim.air_interface import AirInterface, make_air_interface
+from netsim.air_interface import AirInterface, make_air_interface, mean_fade
 from netsim.association import Outages, edge_gain, strongest_cell
 from netsim.backhaul import Backhaul, star
 from netsim.channel import Channel
@@ -25,6 +25,7 @@ from netsim.metering import SiteMeter
 from netsim.resource_grid import slot_duration_s
 from netsim.sharing import Sharing
 from netsim.site_energy import site_power
+from netsim.slot import SlotEngine
 from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
 from netsim.ue_energy import UePower
 from netsim.units import linear_to_db
@@ -150,7 +151,7 @@ class CellularNetwork:
         self._num_clients = num_clients
         self.layout: Layout = build_layout(world.layout)
         self._channel = Channel(world, radio, self.layout, seed=seed)
-        self._air = make_air_interface(world, radio, num_groups=self._channel.num_groups)
+        self._air = make_air_interface(world, radio, channel=self._channel)
         self._outages = Outages(radio.outages, self.layout.cell_site_id)
         self._min_gain = edge_gain(radio.link_failure, self._air)
         self._engine, ledger = self._make_engine(world, radio, seed=seed)
@@ -199,8 +200,10 @@ class CellularNetwork:
             tick_s=radio.channel_tick_s,
             slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
             seed=seed,
+            knowledge_delay_slots=radio.knowledge_delay_slots,
         )
-        engine = FlowEngine(self._env, models, settings=settings, on_end=self._finish)
+        make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
+        engine = make(self._env, models, settings=settings, on_end=self._finish)
         return engine, ledger
 
     @property
@@ -345,7 +348,7 @@ class CellularNetwork:
         block_w = air.block_power_w(loss_db, blocks)
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
-        return air.rate_bps(sinr, blocks, time_fraction=air.uplink_fraction)
+        return air.rate_bps(sinr, blocks, time_fraction=air.uplink_fraction, fade=mean_fade(fading))
 
     def _downlink_rate_alone(
         self, gain: np.ndarray, received: np.ndarray, cell_id: np.ndarray, fading: np.ndarray
@@ -357,7 +360,9 @@ class CellularNetwork:
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
-        return air.rate_bps(sinr, blocks, time_fraction=air.downlink_fraction)
+        return air.rate_bps(
+            sinr, blocks, time_fraction=air.downlink_fraction, fade=mean_fade(fading)
+        )
 
     def _checked_client(self, client_id: int) -> int:
         if not 0 <= client_id < self._num_clients:

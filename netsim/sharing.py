@@ -19,8 +19,11 @@ AVERAGE_S = 0.1
 STEPS_WITHIN_TICK = 8
 """Times a scheduler that reacts to the average is asked within one channel tick."""
 
-STEPS_TO_BALANCE = 64
+STEPS_TO_BALANCE = 200
 """Times it is asked when the channel never changes, until its averages have settled."""
+
+TELL_APART = 1e-6
+"""Relative distance put between averages of successive transfers, to break ties."""
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -217,44 +220,55 @@ class Sharing:
 
         The second result is the part of the interval in which a transfer holds anything.
 
-        A scheduler that answers the same whatever the averages is asked twice. Over an endless
-        interval the averages become the served rates: the fixed point is found by averaging answers
-        to the rates of the mean so far (the conditional-gradient method; for proportional fair it
-        maximises the sum of log rates).
+        A scheduler that answers the same whatever the averages is asked twice. Averages that are
+        exactly equal are told apart a little: in a real cell no two stay equal, so a scheduler of
+        winners serves them in turn and not side by side. Over an endless interval the averages
+        become the served rates: the fixed point is found by averaging answers to the rates of the
+        mean so far (the conditional-gradient method; for proportional fair it maximises the sum of
+        log rates).
         """
         shares = self._ask(scheduler, view)
-        served = (shares * view.group_rate_bps).sum(axis=1)
+        rate_of = _ServedRate(view)
+        served = rate_of(shares)
         endless = not np.isfinite(horizon_s)
         keep = 0.0 if endless else np.exp(-horizon_s / AVERAGE_S)
-        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps)
+        apart = 1.0 + TELL_APART * np.arange(len(shares))
+        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps) * apart
         if np.array_equal(shares, self._ask(scheduler, replace(view, average_rate_bps=later))):
             return shares, np.ones(len(shares))
         if endless:
-            return self._balance(scheduler, view, floor_bps)
+            return self._balance(scheduler, view, rate_of, floor_bps)
         total = np.zeros_like(shares)
         active = np.zeros(len(shares))
         average = view.average_rate_bps
         keep = np.exp(-horizon_s / STEPS_WITHIN_TICK / AVERAGE_S)
         for _ in range(STEPS_WITHIN_TICK):
-            shares = self._ask(scheduler, replace(view, average_rate_bps=average))
+            shares = self._ask(scheduler, replace(view, average_rate_bps=average * apart))
             total += shares
             active += shares.any(axis=1)
-            served = (shares * view.group_rate_bps).sum(axis=1)
+            served = rate_of(shares)
             average = np.maximum(served + keep * (average - served), floor_bps)
         return total / STEPS_WITHIN_TICK, np.where(active > 0, active / STEPS_WITHIN_TICK, 1.0)
 
     def _balance(
-        self, scheduler: Scheduler, view: CellView, floor_bps: Float[np.ndarray, " transfer"]
+        self,
+        scheduler: Scheduler,
+        view: CellView,
+        rate_of: "_ServedRate",
+        floor_bps: Float[np.ndarray, " transfer"],
     ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
-        active = np.ones(len(view.client_id))
         mean = np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))
+        active = np.full(len(view.client_id), 1.0 / len(view.client_id))
+        served = rate_of(np.ones_like(mean)) / len(mean)
+        apart = 1.0 + TELL_APART * np.arange(len(mean))
         for step in range(2, STEPS_TO_BALANCE + 2):
-            served = (mean * view.group_rate_bps).sum(axis=1)
-            average = np.maximum(served, floor_bps)
+            average = np.maximum(served, floor_bps) * apart
             answer = self._ask(scheduler, replace(view, average_rate_bps=average))
             mean += (answer - mean) / step
+            served += (rate_of(answer) - served) / step
             active += (answer.any(axis=1) - active) / step
-        return mean, active
+        # Who was never chosen keeps the trace of the start, at the time it stands for.
+        return mean, np.minimum(np.maximum(active, mean.max(axis=1)), 1.0)
 
     def _ask(self, scheduler: Scheduler, view: CellView) -> Float[np.ndarray, "transfer group"]:
         return check_shares(scheduler.shares(view), view, name=self._name)
@@ -264,6 +278,29 @@ class Sharing:
         if key not in self._schedulers:
             self._schedulers[key] = load_scheduler(self._name)
         return self._schedulers[key]
+
+
+class _ServedRate:
+    """Rates at any holding, from those at an equal split: wider holdings spread the power.
+
+    What a holding yields less than in proportion is known for the whole band, is nothing for an
+    equal split, and is taken to follow a power law in between.
+    """
+
+    def __init__(self, view: CellView) -> None:
+        num = len(view.client_id)
+        self._group_rate = view.group_rate_bps
+        whole = self._group_rate.sum(axis=1)
+        alone = view.rate_bps(np.ones(num))
+        ratio = np.divide(alone, whole, out=np.ones(num), where=whole > 0)
+        self._num = num
+        self._exponent = np.log(np.clip(ratio, 1e-9, 1.0)) / np.log(num)
+
+    def __call__(
+        self, shares: Float[np.ndarray, "transfer group"]
+    ) -> Float[np.ndarray, " transfer"]:
+        wider = np.maximum(shares.mean(axis=1) * self._num, 1.0)
+        return (shares * self._group_rate).sum(axis=1) * wider**self._exponent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

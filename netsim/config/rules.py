@@ -241,6 +241,11 @@ def _effect_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
         yield _problem(
             "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
         )
+    if isinstance(fading, NoFading):
+        if radio.knowledge_delay_slots != RadioConfig.knowledge_delay_slots:
+            yield _problem("radio.knowledge_delay_slots", "has no effect without fading")
+    elif fading.mode == "ergodic" and radio.engine == "slot":
+        yield _problem("radio.fading.mode", "ergodic has no meaning slot by slot; use block")
     if still and radio.handover not in (A3Handover(), NoHandover()):
         yield _problem("radio.handover", "has no effect: no client ever moves")
     lonely = isinstance(world.layout, SingleCellLayout)
@@ -265,6 +270,12 @@ def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
 
 def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     wires = radio.backhaul
+    if radio.engine == "slot" and (
+        wires.cuts or isinstance(wires, GraphBackhaul) or wires.rate_bps is not None
+    ):
+        yield _problem(
+            "radio.backhaul", "engine slot knows wires with a latency only; use engine flow"
+        )
     count = num_sites(world)
     links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
     yield from backhaul.find_problems(

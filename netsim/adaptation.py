@@ -1,0 +1,205 @@
+"""What link adaptation makes of a SINR, on average: goodput and transmissions.
+
+The MCS is chosen by a channel that was measured some slots ago. When the channel is still the
+same, the rate table tells the outcome. When it fades, the measured gain differs from the one that
+the block meets, and the mean over that difference is taken once, in a table. There is no outer
+loop. :mod:`netsim.slot` plays the same process out block by block.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.harq import chase_combining
+from netsim.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
+
+SINR_STEP_DB = 0.25
+FADE_LOWEST_DB = -36.0
+FADE_HIGHEST_DB = 12.0
+FADE_STEP_DB = 1.5
+QUADRATURE_NODES = 12
+MEAN_LOWEST_DB = -30.0
+MEAN_HIGHEST_DB = 60.0
+MEAN_STEP_DB = 0.5
+
+
+class Adaptation(Protocol):
+    """Mean outcome of link adaptation; arguments broadcast."""
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give goodput in bits per resource element, repetitions and losses counted.
+
+        Parameters
+        ----------
+        sinr
+            Linear effective SINR.
+        fade
+            Linear power gain that fading contributes to it, mean 1.
+        """
+        ...
+
+    def transmissions(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give the mean number of transmissions of a block."""
+        ...
+
+
+class KnownChannel:
+    """The channel does not change between measurement and transmission.
+
+    Parameters
+    ----------
+    rates
+        Goodput at a known SINR.
+    """
+
+    def __init__(self, rates: RateTable) -> None:
+        self._rates = rates
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give the rate table's goodput, see :class:`Adaptation`."""
+        del fade
+        return self._rates.spectral_efficiency(sinr)
+
+    def transmissions(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give the rate table's transmissions."""
+        del fade
+        return self._rates.mean_transmissions(sinr)
+
+
+class DelayedKnowledge:
+    """The measured gain is an older value of a complex Gaussian process.
+
+    With ``h`` the gain that the block meets and ``f = |h|^2`` its fade, the measured one is
+    ``sqrt(1 - q) h + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
+    the correlation over the delay, v the share of power that fades (1 for Rayleigh). Repetitions
+    are taken to meet the same SINR. Goodput is the mean of bits received over the mean of
+    transmissions.
+
+    Parameters
+    ----------
+    rates
+        Error rates, and the MCS for a measured SINR.
+    correlation
+        rho, of the complex gain over the delay, in [-1, 1].
+    fading_share
+        v, in [0, 1].
+    """
+
+    def __init__(self, rates: RateTable, *, correlation: float, fading_share: float) -> None:
+        changed = (1.0 - correlation**2) * fading_share
+        self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
+        self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
+        bits, transmissions = _outcomes(rates)
+        point = np.round((self._sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB).astype(np.intp)
+        node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
+        weight = weight / weight.sum()
+        sinr = 10.0 ** (self._sinr_db[:, None] / 10)
+        amplitude = 10.0 ** (self._fade_db / 20)
+        shape = (len(self._sinr_db), len(self._fade_db))
+        mean_bits, self._transmissions = np.zeros(shape), np.zeros(shape)
+        for x, weight_x in zip(node, weight, strict=True):
+            for y, weight_y in zip(node, weight, strict=True):
+                real = np.sqrt(1 - changed) * amplitude + np.sqrt(changed / 2) * x
+                measured = real**2 + changed / 2 * y**2
+                mcs = rates.mcs_index(sinr * measured / amplitude**2)
+                mean_bits += weight_x * weight_y * bits[mcs, point[:, None]]
+                self._transmissions += weight_x * weight_y * transmissions[mcs, point[:, None]]
+        self._efficiency = mean_bits / self._transmissions
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give mean goodput, see :class:`Adaptation`; 0 below the table's SINRs."""
+        value = self._read(self._efficiency, sinr, fade)
+        return np.where(sinr < 10.0 ** (GRID_LOWEST_DB / 10), 0.0, value)
+
+    def transmissions(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give mean transmissions."""
+        return self._read(self._transmissions, sinr, fade)
+
+    def _read(
+        self,
+        table: Float[np.ndarray, "sinr fade"],
+        sinr: Float[np.ndarray, "..."],
+        fade: Float[np.ndarray, "..."],
+    ) -> Float[np.ndarray, "..."]:
+        """Interpolate linearly in both dB values; hold the edges."""
+        row, down = _place(sinr, GRID_LOWEST_DB, SINR_STEP_DB, table.shape[0])
+        column, right = _place(fade, FADE_LOWEST_DB, FADE_STEP_DB, table.shape[1])
+        near = table[row, column] * (1 - right) + table[row, column + 1] * right
+        far = table[row + 1, column] * (1 - right) + table[row + 1, column + 1] * right
+        return near * (1 - down) + far * down
+
+
+class MeanOverFading:
+    """The mean of another adaptation over all fades: for transfers that outlive many of them.
+
+    The rate is a function of the mean SINR alone. Exact in the limit of transfers much longer than
+    the coherence time, and of schedulers that do not wait for good fades.
+
+    Parameters
+    ----------
+    adaptation
+        Outcome at a given fade.
+    fades
+        Effective power gains: mean 1 for flat fading, less where groups differ.
+    """
+
+    def __init__(self, adaptation: Adaptation, *, fades: Float[np.ndarray, " draw"]) -> None:
+        self._mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
+        mean = 10.0 ** (self._mean_db[:, None] / 10)
+        self._efficiency = adaptation.efficiency(mean * fades, fades + 0 * mean).mean(axis=1)
+        self._transmissions = adaptation.transmissions(mean * fades, fades + 0 * mean).mean(axis=1)
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give goodput averaged over the fading, by mean SINR."""
+        del fade
+        return np.interp(_db(sinr), self._mean_db, self._efficiency, left=0.0)
+
+    def transmissions(
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Give transmissions averaged over the fading."""
+        del fade
+        return np.interp(_db(sinr), self._mean_db, self._transmissions)
+
+
+def _outcomes(
+    rates: RateTable,
+) -> tuple[Float[np.ndarray, "mcs grid"], Float[np.ndarray, "mcs grid"]]:
+    """Give bits received for each block sent, and transmissions, on the rate table's grid."""
+    num_points = round((GRID_HIGHEST_DB - GRID_LOWEST_DB) / GRID_STEP_DB) + 1
+    grid = 10.0 ** ((GRID_LOWEST_DB + GRID_STEP_DB * np.arange(num_points)) / 10)
+    every = np.arange(len(rates.mcs))[:, None]
+    outcome = chase_combining(
+        lambda sinr: rates.block_error(sinr, every),
+        np.broadcast_to(grid, (len(rates.mcs), num_points)),
+    )
+    bits = rates.mcs.spectral_efficiency[:, None] * (1 - outcome.residual_error)
+    return bits, outcome.mean_transmissions
+
+
+def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    return 10.0 * np.log10(np.maximum(ratio, np.finfo(float).tiny))
+
+
+def _place(
+    ratio: Float[np.ndarray, "..."], lowest_db: float, step_db: float, count: int
+) -> tuple[np.ndarray, Float[np.ndarray, "..."]]:
+    """Give the cell of a table that a ratio falls into, and how far it is into it."""
+    place = np.clip((_db(ratio) - lowest_db) / step_db, 0.0, count - 1.0)
+    low = np.minimum(place.astype(np.intp), count - 2)
+    return low, place - low

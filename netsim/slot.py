@@ -1,0 +1,345 @@
+"""The slot engine: the reference that steps through every slot.
+
+In each slot the schedulers are asked, whole resource blocks handed out, one transport block a
+transfer sent with the MCS that delayed channel knowledge suggests, and received
+or not by a draw. Errors are repeated with chase combining. It shares channel, power control,
+interference, association and energy with :mod:`netsim.flow`, so a difference between the two is one
+of averaging. It is slow by design.
+"""
+
+import numpy as np
+import simpy
+from jaxtyping import Bool, Float, Int
+
+from netsim.active import DOWNLINK, UPLINK
+from netsim.block_error_table import BlockErrorTable
+from netsim.engine import Engine, EngineSettings, Models, OnEnd
+from netsim.harq_bank import HarqBank
+from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
+from netsim.sharing import Demand
+from netsim.transfers import Transfer
+from netsim.transport_block import transport_block_size_bits
+from netsim.units import linear_to_db
+
+FADING_CHUNK_SLOTS = 64
+"""Slots whose fading is computed at once."""
+
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+class _Lane:
+    """The served transfers of one direction, and what stays the same until they change."""
+
+    def __init__(self, engine: "SlotEngine", rows: Int[np.ndarray, " transfer"]) -> None:
+        links, record = engine.links, engine.active.records[rows]
+        self.rows = rows
+        self.slots = record["slot"]
+        self.cell_id = links.cell_id[self.slots]
+        self.client_id = record["client_id"]
+        self.gain = links.serving_gain(self.slots)
+        self.loss_db = -linear_to_db(self.gain)
+        self.cross_gain = links.cross_gain[self.slots]
+        self.changes = np.diff(self.cell_id, prepend=-1) != 0
+        starts = self.changes | (np.diff(record["bearer_id"], prepend=-1) != 0)
+        self.first = np.flatnonzero(starts)
+        self.bearer = np.cumsum(starts) - 1
+        self.is_broadcast = record["bearer_id"] < 0
+        self.record = record
+        cell_of_bearer = self.cell_id[self.first]
+        self.cell_start = np.flatnonzero(np.diff(cell_of_bearer, prepend=-1))
+        self.cell_of = np.cumsum(np.diff(cell_of_bearer, prepend=-1) != 0) - 1
+
+
+class SlotEngine(Engine):
+    """Moves transfers over the air slot by slot; parameters are those of the base."""
+
+    def __init__(
+        self, env: simpy.Environment, models: Models, *, settings: EngineSettings, on_end: OnEnd
+    ) -> None:
+        super().__init__(env, models, settings=settings, on_end=on_end)
+        self._bank = HarqBank(settings.seed)
+        self._errors = BlockErrorTable(self._air.rates)
+        self._sizes = self._transport_block_sizes()
+        self._slot = 0
+        self._is_running = False
+        self._is_stale = True
+        self._lanes: dict[int, _Lane] = {}
+        self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
+        self._chunk_start = 0
+
+    def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
+        """Put a transfer on the air, see :meth:`netsim.engine.Engine.admit`."""
+        super().admit(transfer, bearer_id=bearer_id, deadline_at_s=deadline_at_s)
+        self._bank.append(transfer.transfer_id, 8.0 * transfer.size_bytes)
+
+    # Time ---------------------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        self._is_stale = True
+        if not self._is_running and len(self.active):
+            self._is_running = True
+            self._slot = int(np.ceil(self._env.now / self._settings.slot_s - 1e-9))
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        at_s = self._slot * self._settings.slot_s
+        timer = self._env.timeout(max(at_s - self._env.now, 0.0))
+        timer.callbacks.append(lambda _: self._on_slot())
+
+    def _on_slot(self) -> None:
+        """End the slot before, then begin this one after everybody else has acted."""
+        self._advance()
+        record = self.active.records
+        # What is left is a sum of whole bits, up to the rounding of rates.
+        self._end(record["remaining_bits"] < 0.5, lambda _: "delivered")
+        now_s = float(self._env.now)
+        late = self.active.records["deadline_at_s"] <= now_s
+        self._end(late, self._reason_undelivered)
+        if not len(self.active):
+            self._is_running = False
+            self.active.silence()
+            self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
+            return
+        tick = self._tick
+        was_alive = self._association.is_alive
+        self._follow_channel(now_s)
+        if self._tick != tick or self._association.is_alive is not was_alive:
+            self._is_stale = True
+        self._call_last(self._transmit)
+
+    def _end(self, chosen: Bool[np.ndarray, " transfer"], reason) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        if chosen.any():
+            self._bank.remove(chosen)
+            self._is_stale = True
+        super()._end(chosen, reason)
+
+    # One slot -----------------------------------------------------------------------------------
+
+    def _transmit(self) -> None:
+        now_s = float(self._env.now)
+        if self._is_waiting(now_s):
+            self._is_stale = True
+        if self._is_stale:
+            self._refresh(now_s)
+        self.active.silence()
+        if UPLINK in self._lanes and self._belongs_to(UPLINK):
+            self._send_uplink(self._lanes[UPLINK], now_s)
+        else:
+            self._uplink_interference_w[:] = 0.0
+        if DOWNLINK in self._lanes and self._belongs_to(DOWNLINK):
+            self._send_downlink(self._lanes[DOWNLINK], now_s)
+        else:
+            self._load[:] = 0.0
+        self._meter_sites(self._served_rows, now_s)
+        self._slot += 1
+        self._set_timer()
+
+    def _is_waiting(self, now_s: float) -> bool:
+        """Tell whether a pause may have ended since the lanes were made."""
+        record = self.active.records
+        ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
+        return bool(np.any((ready_s <= now_s) & (ready_s > now_s - self._settings.slot_s)))
+
+    def _belongs_to(self, direction: int) -> bool:
+        """Tell whether this slot is one of a direction; TDD spreads uplink slots evenly."""
+        fraction = self._air.uplink_fraction
+        if fraction + self._air.downlink_fraction > 1:
+            return True
+        is_uplink = np.floor((self._slot + 1) * fraction + 1e-9) > np.floor(
+            self._slot * fraction + 1e-9
+        )
+        return bool(is_uplink) == (direction == UPLINK)
+
+    def _refresh(self, now_s: float) -> None:
+        self._connect_new()
+        self._delay_wires(now_s)
+        self._served_rows = self._order(now_s)
+        direction = self.active.records["direction"][self._served_rows]
+        self._lanes = {
+            code: _Lane(self, self._served_rows[direction == code])
+            for code in (UPLINK, DOWNLINK)
+            if np.any(direction == code)
+        }
+        self._chunk = {}
+        self._is_stale = False
+
+    def _fading_now(
+        self, lane: _Lane, direction: int
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, "transfer group"]]:
+        """Give the fading of this slot, and the one that is known by now."""
+        if direction not in self._chunk or self._slot >= self._chunk_start + FADING_CHUNK_SLOTS:
+            self._chunk_start = self._slot
+            number = (
+                np.arange(-self._settings.knowledge_delay_slots, FADING_CHUNK_SLOTS) + self._slot
+            )
+            self._chunk = {
+                code: self._channel.fading_over(
+                    other.client_id, other.cell_id, at_s=number * self._settings.slot_s
+                )
+                for code, other in self._lanes.items()
+            }
+        chunk = self._chunk[direction]
+        place = self._slot - self._chunk_start
+        return chunk[place + self._settings.knowledge_delay_slots], chunk[place]
+
+    def _demand(
+        self, lane: _Lane, sinr_per_w: Float[np.ndarray, "transfer group"], direction: int
+    ) -> Demand:
+        backlog = np.maximum(self._bank.unsent_bits[lane.rows], 1.0)
+        many = len(lane.first) < len(lane.rows)
+        return Demand(
+            air=self._air,
+            direction=direction,
+            is_uplink=direction == UPLINK,
+            cell_id=lane.cell_id,
+            loss_db=lane.loss_db,
+            sinr_per_w=sinr_per_w,
+            first=lane.first,
+            bearer=lane.bearer,
+            client_id=lane.client_id[lane.first],
+            remaining_bits=np.maximum.reduceat(backlog, lane.first) if many else backlog,
+            requested_at_s=lane.record["requested_at_s"][lane.first],
+            deadline_at_s=lane.record["deadline_at_s"][lane.first],
+            average_rate_bps=self.active.records["average_rate_bps"][lane.rows[lane.first]],
+        )
+
+    def _hand_out(
+        self, lane: _Lane, demand: Demand, now_s: float
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
+        """Ask the schedulers and round to whole blocks; give shares and blocks of transfers.
+
+        The band of a cell is cut at the running sum of the shares plus an offset that wanders
+        from slot to slot, so on average everybody gets exactly the share.
+        """
+        grant = self._sharing.solve(
+            demand, now_s=now_s, horizon_s=self._settings.slot_s, is_averaged=False
+        )
+        rows = self.active.records["average_rate_bps"]
+        rows[lane.rows] = grant.average_rate_bps[lane.bearer]
+        wanted = grant.shares.mean(axis=1) * self._air.num_blocks
+        total = np.cumsum(wanted)
+        before = (total - wanted)[lane.cell_start][lane.cell_of]
+        offset = (self._slot * GOLDEN_RATIO) % 1.0 + 1e-9
+        upper = np.floor(total - before + offset)
+        lower = np.floor(total - wanted - before + offset)
+        blocks = upper - lower
+        scale = np.divide(blocks, wanted, out=np.zeros_like(wanted), where=wanted > 0)
+        shares = np.minimum(grant.shares * scale[:, None], 1.0)
+        return shares[lane.bearer], blocks[lane.bearer]
+
+    def _send_uplink(self, lane: _Lane, now_s: float) -> None:
+        air = self._air
+        fading, known_fading = self._fading_now(lane, UPLINK)
+        before_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
+        known = lane.gain[:, None] * known_fading / before_w
+        shares, blocks = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
+        block_w = air.block_power_w(lane.loss_db, blocks)
+        self._uplink_interference_w = air.uplink_interference_w(lane.cross_gain, block_w, shares)
+        noise_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
+        self._exchange(
+            lane,
+            now_s,
+            shares=shares,
+            blocks=blocks,
+            sinr=block_w[:, None] * lane.gain[:, None] * fading / noise_w,
+            known_sinr=block_w[:, None] * known,
+            airtime_w=self._ue_power.transmit_w(block_w * blocks),
+        )
+
+    def _send_downlink(self, lane: _Lane, now_s: float) -> None:
+        air = self._air
+        fading, known_fading = self._fading_now(lane, DOWNLINK)
+        before_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
+        known = lane.gain[:, None] * known_fading / before_w
+        shares, blocks = self._hand_out(lane, self._demand(lane, known, DOWNLINK), now_s)
+        self._load = np.zeros_like(self._load)
+        np.add.at(self._load, lane.cell_id[lane.first], shares[lane.first])
+        noise_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
+        self._exchange(
+            lane,
+            now_s,
+            shares=shares,
+            blocks=blocks,
+            sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
+            known_sinr=air.site_block_w * known,
+            airtime_w=np.full(len(lane.rows), self._ue_power.receive_w),
+        )
+
+    def _exchange(
+        self,
+        lane: _Lane,
+        now_s: float,
+        *,
+        shares: Float[np.ndarray, "transfer group"],
+        blocks: Float[np.ndarray, " transfer"],
+        sinr: Float[np.ndarray, "transfer group"],
+        known_sinr: Float[np.ndarray, "transfer group"],
+        airtime_w: Float[np.ndarray, " transfer"],
+    ) -> None:
+        """Send one transport block for each transfer with blocks, and see what arrives."""
+        air, bank, slot_s = self._air, self._bank, self._settings.slot_s
+        granted = np.flatnonzero(blocks > 0)
+        rows = lane.rows[granted]
+        true = air.effective_sinr(sinr[granted], shares[granted])
+        believed = air.effective_sinr(known_sinr[granted], shares[granted])
+        if len(lane.first) < len(lane.rows):
+            believed = self._weakest(lane, granted, believed)
+        mcs = air.rates.mcs_index(believed)
+        size_bits = self._sizes[mcs, blocks[granted].astype(np.intp)]
+        attempt = bank.attempt(
+            rows, slot=self._slot, blocks=blocks[granted], mcs=mcs, size_bits=size_bits, sinr=true
+        )
+        place = (
+            np.searchsorted(rows, attempt.rows) if _is_sorted(rows) else _find(rows, attempt.rows)
+        )
+        may_repeat = ~lane.is_broadcast[granted][place]
+        error = self._errors.lookup(attempt.sinr, attempt.mcs)
+        bits = bank.settle(attempt, slot=self._slot, error=error, may_repeat=may_repeat)
+        self.active.grant(
+            attempt.rows,
+            now_s=now_s,
+            rate_bps=bits / slot_s,
+            blocks=blocks[granted][place],
+            sinr=true[place],
+            airtime_fraction=np.ones(len(place)),
+            airtime_w=airtime_w[granted][place],
+            retransmission_rate_hz=attempt.is_repeat / slot_s,
+        )
+
+    @staticmethod
+    def _weakest(
+        lane: _Lane, granted: Int[np.ndarray, " granted"], believed: Float[np.ndarray, " granted"]
+    ) -> Float[np.ndarray, " granted"]:
+        """Let the members of a broadcast all be sent to as the weakest of them."""
+        least = np.full(len(lane.first), np.inf)
+        np.minimum.at(least, lane.bearer[granted], believed)
+        return least[lane.bearer[granted]]
+
+    def _transport_block_sizes(self) -> Float[np.ndarray, "mcs blocks"]:
+        """Tabulate transport-block sizes [bit] by MCS and number of blocks."""
+        mcs = self._air.rates.mcs
+        elements = SUBCARRIERS_PER_BLOCK * SYMBOLS_PER_SLOT
+        overhead = round(elements * self._air.overhead_fraction)
+        sizes = np.zeros((len(mcs), self._air.num_blocks + 1))
+        for index in range(len(mcs)):
+            for blocks in range(1, self._air.num_blocks + 1):
+                sizes[index, blocks] = transport_block_size_bits(
+                    blocks,
+                    code_rate_x1024=round(float(mcs.code_rate[index]) * 2048) / 2,
+                    modulation_order=int(mcs.modulation_order[index]),
+                    num_symbols=SYMBOLS_PER_SLOT,
+                    dmrs_elements_per_block=overhead,
+                )
+        return sizes
+
+
+def _is_sorted(rows: Int[np.ndarray, " some"]) -> bool:
+    return bool(np.all(rows[1:] > rows[:-1]))
+
+
+def _find(
+    rows: Int[np.ndarray, " some"], wanted: Int[np.ndarray, " wanted"]
+) -> Int[np.ndarray, " wanted"]:
+    """Give the places of ``wanted`` in ``rows``."""
+    order = np.argsort(rows)
+    return order[np.searchsorted(rows[order], wanted)]
