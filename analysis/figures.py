@@ -342,6 +342,12 @@ def _interval_words(frame: pd.DataFrame) -> str:
     return f"95 % Student-t interval (n = {listed} seeds)"
 
 
+def _band_words(frame: pd.DataFrame) -> str:
+    if int(frame["n"].max()) == 2:
+        return "range of two seeds (too few for an interval that fits the picture)"
+    return _interval_words(frame)
+
+
 def _spread_words(frame: pd.DataFrame) -> str:
     if (frame["n"] == 1).all():
         return "of one seed, hence without interval"
@@ -359,9 +365,7 @@ def _curve_caption(
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(cost.column) for cost in costs)
     text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
-    text += (
-        f"; bands: {_interval_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
-    )
+    text += f"; bands: {_band_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
     if (rows["series"] != "mean").any():
         text += " Thin lines: single seeds beyond the point that all seeds reached."
     if any(

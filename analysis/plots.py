@@ -81,7 +81,7 @@ def _draw_mean(
 ) -> None:
     x = rows[column].to_numpy(dtype=np.float64) / unit.scale
     mean = rows["mean"].to_numpy(dtype=np.float64)
-    half = rows["half_width"].to_numpy(dtype=np.float64)
+    half = rows["band"].to_numpy(dtype=np.float64)
     if np.isfinite(half).any():
         ax.fill_between(x, mean - half, mean + half, color=style.colour, alpha=0.12, lw=0)
     ax.plot(
@@ -100,8 +100,8 @@ def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle) -> None:
     ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
     ax.plot([0.0, 1.0], [last["mean"]] * 2, ls="", marker=style.marker, color=style.colour,
             transform=ax.get_yaxis_transform(), clip_on=False, markeredgewidth=0)  # fmt: skip
-    if np.isfinite(last["half_width"]):
-        low, high = last["mean"] - last["half_width"], last["mean"] + last["half_width"]
+    if np.isfinite(last["band"]):
+        low, high = last["mean"] - last["band"], last["mean"] + last["band"]
         ax.axhspan(low, high, color=style.colour, alpha=0.1, lw=0)
 
 

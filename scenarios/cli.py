@@ -1,9 +1,10 @@
-"""The command ``airtune``: run, validate, list, report, compare.
+"""The command ``airtune``: run, validate, list, report, compare, map.
 
 Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -131,6 +132,31 @@ def _compare(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _map(options: argparse.Namespace) -> int:
+    from netsim.map_picture import draw_map  # noqa: PLC0415
+    from scenarios.load import load  # noqa: PLC0415
+
+    scenario = load(options.file, options.set)
+    path = Path(options.out or f"{scenario.name}_map.png")
+    summary = draw_map(
+        scenario.world,
+        scenario.radio,
+        num_clients=scenario.clients.num_clients,
+        seed=scenario.seeds[0] if options.seed is None else options.seed,
+        path=path,
+    )
+    if options.json:
+        print(json.dumps(dataclasses.asdict(summary)))
+    else:
+        print(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
+        print(
+            "SINR over the area: "
+            f"p5 {summary.sinr_p5_db:.1f} dB, median {summary.sinr_p50_db:.1f} dB, "
+            f"p95 {summary.sinr_p95_db:.1f} dB"
+        )
+    return DONE
+
+
 def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
     """Write figures and tables of a result folder and show what they say."""
     from analysis.load import ResultError  # noqa: PLC0415
@@ -211,6 +237,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--target", required=True, metavar="METRIC=VALUE", help="for example accuracy=0.8"
     )
+
+    verb = _verb(verbs, "map", _map, "draw sites, cells, clients, tracks and SINR of a scenario")
+    _takes_file(verb)
+    verb.add_argument("--out", metavar="PICTURE", help="where it goes (default: NAME_map.png)")
+    verb.add_argument("--seed", type=int, help="whose world it is (default: the first seed)")
     return parser
 
 

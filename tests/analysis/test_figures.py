@@ -204,7 +204,15 @@ def test_saved_bytes_repeat_and_svg_text_is_text(results, tmp_path):
     assert ">uplink [MB]</text>" in svg
     assert "<dc:date>" not in svg
     data = pd.read_csv(first.csv)
-    assert list(data.columns) == ["variant", "series", "uplink_mb", "mean", "half_width", "n"]
+    assert list(data.columns) == [
+        "variant",
+        "series",
+        "uplink_mb",
+        "mean",
+        "half_width",
+        "band",
+        "n",
+    ]
     assert first.png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from analysis.series import drawn_band
 from analysis.stats import (
     COSTS,
     align_seeds,
@@ -185,3 +186,18 @@ def test_pairs_need_a_value_on_both_sides():
     nothing = paired_difference(rows, "a", "absent", value="at_s")
     assert nothing.n == 0
     assert math.isnan(nothing.mean)
+
+
+def test_the_band_of_two_seeds_is_their_range():
+    curves = pd.DataFrame(
+        {
+            "variant": "a",
+            "seed": [1, 1, 2, 2],
+            "at_s": [0.0, 1.0] * 2,
+            "value": [0.1, 0.6, 0.3, 0.7],
+        }
+    )
+    band = mean_band(curves, x="at_s")
+    half = drawn_band(band)
+    assert (band["mean"] - half).to_numpy() == pytest.approx([0.1, 0.6])
+    assert (band["mean"] + half).to_numpy() == pytest.approx([0.3, 0.7])
