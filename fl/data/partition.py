@@ -23,9 +23,9 @@ MIN_TEXTS = 2
 class Shard:
     """The texts of one client, as indices into the training table."""
 
-    train: Int[np.ndarray, " text"]
+    train: Int[np.ndarray, " train_text"]
     """Texts it trains on, at least one."""
-    test: Int[np.ndarray, " text"]
+    test: Int[np.ndarray, " test_text"]
     """Texts that its personal model is tested on, at least one; never trained on."""
 
 
@@ -35,7 +35,7 @@ def partition(
     *,
     num_clients: int,
     rng: np.random.Generator,
-) -> list[Int[np.ndarray, " text"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """Share all texts among clients: every text goes to exactly one of them.
 
     Parameters
@@ -74,7 +74,7 @@ def partition(
 
 
 def split_shard(
-    indices: Int[np.ndarray, " text"],
+    indices: Int[np.ndarray, " own_text"],
     labels: Int[np.ndarray, " text"],
     *,
     test_fraction: float,
@@ -116,7 +116,7 @@ def _share_by_dirichlet(
     *,
     num_clients: int,
     rng: np.random.Generator,
-) -> list[Int[np.ndarray, " text"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """Cut each class at Dirichlet proportions; draw all anew until no client is too small.
 
     The usual label skew of federated studies. Conditioning on the smallest client makes very
@@ -147,7 +147,7 @@ def _share_by_dirichlet(
 
 def _share_by_domain(
     table: TextTable, *, num_clients: int, rng: np.random.Generator
-) -> list[Int[np.ndarray, " text"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """Deal whole domains to clients in random order, as evenly in number as possible."""
     if table.domains is None:
         msg = "data.partition: the data has no natural domains; use iid or dirichlet"
