@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from netsim.air_interface import AirInterface, make_air_interface
+from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig
+from netsim.config.radio import NoFading
 from netsim.layout import Layout, build_layout
-from netsim.link_budget import LinkBudget
 from netsim.population import Population
 from netsim.units import linear_to_db
 
@@ -160,8 +161,9 @@ def ground_sinr_db(
         Client id of the first point; the others count up from it.
     """
     outdoors = replace(world, indoor_fraction=0.0, car_fraction=0.0)
-    budget = LinkBudget(outdoors, layout, Population(outdoors, layout, seed=seed), seed=seed)
-    air = make_air_interface(world, radio, num_groups=1)
+    still = replace(radio, fading=NoFading())
+    channel = Channel(outdoors, still, layout, seed=seed)
+    air, budget = make_air_interface(outdoors, still, channel=channel), channel.link_budget
     probe_ids = first_probe_id + np.arange(len(position_m))
     chunks = np.array_split(np.arange(len(position_m)), -(-len(position_m) // CHUNK_POINTS))
     parts = [
