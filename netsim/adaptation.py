@@ -44,7 +44,7 @@ class Adaptation(Protocol):
     def transmissions(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Give the mean number of transmissions of a block."""
+        """Give transmissions for each block sent: one over the share that are first copies."""
         ...
 
 
@@ -78,11 +78,13 @@ class KnownChannel:
 class DelayedKnowledge:
     """The measured gain is an older value of a complex Gaussian process.
 
-    With ``h`` the gain that the block meets and ``f = |h|^2`` its fade, the measured one is
-    ``sqrt(1 - q) h + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
-    the correlation over the delay, v the share of power that fades (1 for Rayleigh). Repetitions
-    are taken to meet the same SINR. Goodput is the mean of bits received over the mean of
-    transmissions.
+    With ``g`` the gain that was measured, ``f = |g|^2`` its fade, the block meets
+    ``sqrt(1 - q) g + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
+    the correlation over the delay, v the share of power that fades (1 for Rayleigh). The fade that
+    engines follow is the measured one, as that is what schedulers choose by. Repetitions are taken
+    to meet the same SINR as the first copy. The difference, mostly the slope of the fade, lasts
+    longer than the round trip of a repetition, so goodput is the mean over the difference of bits
+    received per transmission, not the ratio of the two means.
 
     Parameters
     ----------
@@ -99,21 +101,23 @@ class DelayedKnowledge:
         self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
         bits, transmissions = _outcomes(rates)
-        point = np.round((self._sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB).astype(np.intp)
+        mcs = rates.mcs_index(10.0 ** (self._sinr_db / 10))[:, None]
         node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
         weight = weight / weight.sum()
-        sinr = 10.0 ** (self._sinr_db[:, None] / 10)
         amplitude = 10.0 ** (self._fade_db / 20)
         shape = (len(self._sinr_db), len(self._fade_db))
-        mean_bits, self._transmissions = np.zeros(shape), np.zeros(shape)
+        self._efficiency, first_copies = np.zeros(shape), np.zeros(shape)
         for x, weight_x in zip(node, weight, strict=True):
             for y, weight_y in zip(node, weight, strict=True):
-                real = np.sqrt(1 - changed) * amplitude + np.sqrt(changed / 2) * x
-                measured = real**2 + changed / 2 * y**2
-                mcs = rates.mcs_index(sinr * measured / amplitude**2)
-                mean_bits += weight_x * weight_y * bits[mcs, point[:, None]]
-                self._transmissions += weight_x * weight_y * transmissions[mcs, point[:, None]]
-        self._efficiency = mean_bits / self._transmissions
+                real = np.sqrt(1 - changed) + np.sqrt(changed / 2) * x / amplitude
+                turn = np.sqrt(changed / 2) * y / amplitude
+                met_db = self._sinr_db[:, None] + _db(real**2 + turn**2)
+                point = np.clip((met_db - GRID_LOWEST_DB) / GRID_STEP_DB, 0, bits.shape[1] - 1)
+                point = np.round(point).astype(np.intp)
+                sent = transmissions[mcs, point]
+                self._efficiency += weight_x * weight_y * bits[mcs, point] / sent
+                first_copies += weight_x * weight_y / sent
+        self._transmissions = 1.0 / first_copies
 
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
@@ -125,7 +129,7 @@ class DelayedKnowledge:
     def transmissions(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Give mean transmissions."""
+        """Give transmissions for each block sent, see :class:`Adaptation`."""
         return self._read(self._transmissions, sinr, fade)
 
     def _read(
