@@ -1,4 +1,4 @@
-# The five verbs: run, test, check, bench, docs. Each does its own set-up in .venv.
+# The verbs: run, test, check, bench, docs. Each does its own set-up in .venv.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 run: $(STAMP)
-	$(BIN)/airtune run quickstart --jobs 2
+	$(BIN)/airtune run quickstart --jobs 2 --overwrite
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
@@ -24,6 +24,12 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine
+	$(BIN)/python -m benchmarks.radio
+
+# the pictures that documents show, made anew
+docs: $(STAMP)
+	$(BIN)/python -m netsim.calibration --figure docs/images/calibration.png
+	$(BIN)/airtune map city --out docs/images/city.png
 
 clean:
 	rm -rf $(VENV) build *.egg-info

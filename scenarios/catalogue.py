@@ -63,6 +63,12 @@ def _scenarios() -> list[Entry]:
     return entries
 
 
+def _presets() -> list[Entry]:
+    from netsim.calibration.cases import cases  # noqa: PLC0415
+
+    return [{"name": name, "summary": case.title} for name, case in cases().items()]
+
+
 def _first_line(thing: type) -> str:
     return (inspect.getdoc(thing) or "").partition("\n")[0]
 
@@ -75,5 +81,6 @@ CATALOGUES: dict[str, Callable[[], list[Entry]]] = {
     "datasets": _datasets,
     "devices": _devices,
     "scenarios": _scenarios,
+    "presets": _presets,
 }
 """What can be listed, and how."""

@@ -11,6 +11,7 @@ from typing import Any
 from scenarios.document import Document, Path, assign, override, read_document
 from scenarios.errors import ScenarioError
 from scenarios.messages import nearest
+from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
 
@@ -49,7 +50,7 @@ def load(source: str | FilePath, overrides: Sequence[str] = ()) -> Scenario:
     ScenarioError
         With one line for every problem.
     """
-    document = override(read_document(find(source)), list(overrides))
+    document = apply_preset(override(read_document(find(source)), list(overrides)))
     scenario = validate(document)
     problems: list[str] = []
     for _ in _expand(scenario, document, problems):

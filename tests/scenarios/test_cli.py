@@ -82,7 +82,8 @@ def test_json_answers_can_be_parsed(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "what", ["methods", "policies", "schedulers", "models", "datasets", "devices", "scenarios"]
+    "what",
+    ["methods", "policies", "schedulers", "models", "datasets", "devices", "scenarios", "presets"],
 )
 def test_every_list_has_names_and_summaries(what, capsys):
     assert main(["list", what, "--json"]) == 0

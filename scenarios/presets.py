@@ -1,0 +1,65 @@
+"""Worlds by name: the calibration cases of 3GPP RP-180524, as defaults under a scenario's own keys.
+
+``preset: uma_mmtc_700_isd500`` at the top of a scenario fills in ``world`` and ``radio`` with what
+the case fixes; every key that the scenario gives itself wins.
+"""
+
+import dataclasses
+from typing import Any
+
+from netsim.calibration.cases import Case, cases
+from netsim.calibration.drop import world_of
+from scenarios.document import Document
+from scenarios.errors import ScenarioError
+from scenarios.messages import TAGS, nearest
+
+KEY = "preset"
+CHANNEL_BANDWIDTH_HZ, SUBCARRIER_SPACING_HZ = 10e6, 15e3
+"""Grid of the cases: 10 MHz; NR has no 9 MHz of 50 blocks, so 52 blocks of 15 kHz stand for it."""
+
+
+def apply_preset(document: Document) -> Document:
+    """Put the preset's values under those of the document and drop its key.
+
+    Raises
+    ------
+    ScenarioError
+        If there is no preset of this name.
+    """
+    if KEY not in document.data:
+        return document
+    name = document.data[KEY]
+    if not isinstance(name, str) or name not in cases():
+        place = document.place((KEY,))
+        raise ScenarioError(
+            [f"{place}: {KEY}: unknown {name!r}; {nearest(str(name), list(cases()))}"]
+        )
+    own = {key: value for key, value in document.data.items() if key != KEY}
+    return dataclasses.replace(document, data=_merge(preset_data(cases()[name]), own))
+
+
+def preset_data(case: Case) -> dict[str, Any]:
+    """Give the sections that a case fixes, as plain data."""
+    world = dataclasses.asdict(world_of(case))
+    radio = {
+        "bandwidth_hz": CHANNEL_BANDWIDTH_HZ,
+        "subcarrier_spacing_hz": SUBCARRIER_SPACING_HZ,
+        "site_power_dbm": case.tx_power_dbm,
+        "ue_noise_figure_db": case.noise_figure_db,
+    }
+    return {"world": world, "radio": radio}
+
+
+def _merge(under: Any, over: Any) -> Any:
+    """Lay one value over another: mappings key by key, unless they are of different kinds."""
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    if any(tag in over and over[tag] != under.get(tag) for tag in TAGS):
+        return over
+    keys = dict.fromkeys([*under, *over])
+    return {
+        key: _merge(under[key], over[key])
+        if key in under and key in over
+        else over.get(key, under.get(key))
+        for key in keys
+    }
