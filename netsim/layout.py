@@ -14,7 +14,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.area import Area, Disc, Hexagons, Rectangle
-from netsim.config.world import HexagonalLayout, IndoorOfficeLayout, SingleCellLayout
+from netsim.config import world as world_config
+from netsim.config.world import (
+    HexagonalLayout,
+    IndoorOfficeLayout,
+    SingleCellLayout,
+    SitesLayout,
+)
 
 SECTOR_BORESIGHTS_DEG = (30.0, 150.0, 270.0)
 RINGS = {1: 0, 7: 1, 19: 2}
@@ -103,10 +109,11 @@ class Layout:
         return np.hypot(displacement_m[..., 0], displacement_m[..., 1])
 
 
-def build_layout(config: SingleCellLayout | HexagonalLayout | IndoorOfficeLayout) -> Layout:
+def build_layout(config: world_config.Layout) -> Layout:
     """Place the sites and cells that the scenario asks for.
 
-    Site ids count from the centre outwards, then by angle; cell ids by site, then by boresight.
+    Site ids count from the centre outwards, then by angle (given sites: as given); cell ids by
+    site, then by boresight.
     """
     match config:
         case SingleCellLayout(radius_m=radius_m):
@@ -117,6 +124,10 @@ def build_layout(config: SingleCellLayout | HexagonalLayout | IndoorOfficeLayout
         case IndoorOfficeLayout():
             sites, cells = _sites_and_cells(_office_positions_m(), (None,))
             return Layout(sites, cells, Rectangle(OFFICE_WIDTH_M, OFFICE_HEIGHT_M))
+        case SitesLayout():
+            boresights = SECTOR_BORESIGHTS_DEG if config.has_sectors else (None,)
+            sites, cells = _sites_and_cells(list(config.positions_m), boresights)
+            return Layout(sites, cells, Rectangle(config.width_m, config.height_m))
 
 
 def _sites_and_cells(

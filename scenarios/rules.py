@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import fl.data.config
@@ -10,6 +11,9 @@ import fl.server.config
 import fl.training.config
 import netsim.config
 from fl.methods import MethodConfig
+from netsim.config.world import TraceMobility
+from netsim.layout import build_layout
+from netsim.mobility.trace import find_trace_faults
 from scenarios.schema import Scenario
 
 
@@ -45,6 +49,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
     found: list[BrokenRule] = [
         *_seeds(scenario.seeds),
         *netsim.config.find_problems(scenario.world, scenario.radio),
+        *_trace(scenario),
         *fl.devices.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.training.config.find_problems(scenario.training),
@@ -53,6 +58,19 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         ),
     ]
     return found
+
+
+def _trace(scenario: Scenario) -> list[BrokenRule]:
+    """Read a mobility trace: only here are both its area and the number of clients known."""
+    mobility = scenario.world.mobility
+    if not isinstance(mobility, TraceMobility) or not Path(mobility.path).is_file():
+        return []
+    faults = find_trace_faults(
+        mobility.path,
+        area=build_layout(scenario.world.layout).area,
+        num_clients=scenario.clients.num_clients,
+    )
+    return [_Rule(("world", "mobility", "path"), fault) for fault in faults]
 
 
 def _seeds(seeds: Sequence[int]) -> list[BrokenRule]:

@@ -26,6 +26,7 @@ from netsim.config.world import (
     RandomWaypointMobility,
     SectorAntenna,
     SingleCellLayout,
+    SitesLayout,
     StaticMobility,
     TraceMobility,
     WorldConfig,
@@ -80,6 +81,8 @@ def num_sites(world: WorldConfig) -> int:
             return count
         case IndoorOfficeLayout():
             return 12
+        case SitesLayout(positions_m=places):
+            return len(places)
         case SingleCellLayout():
             return 1
 
@@ -107,6 +110,8 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
             "world.layout.wraparound",
             "has no effect with num_sites 1; remove it or use 7 or 19 sites",
         )
+    if isinstance(layout, SitesLayout):
+        yield from _place_problems(layout)
     if isinstance(layout, IndoorOfficeLayout) != (world.environment == "inh"):
         yield _problem(
             "world.layout.kind",
@@ -114,15 +119,30 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
             f"with {world.environment}",
         )
     antenna = world.antenna
-    if isinstance(antenna, SectorAntenna) and not isinstance(layout, HexagonalLayout):
-        yield _problem("world.antenna.kind", f"sector needs layout hexagonal, got {layout.kind}")
-    if isinstance(antenna, OmniAntenna) and isinstance(layout, HexagonalLayout):
+    if isinstance(antenna, SectorAntenna) and not standard.has_sectors(world):
+        yield _problem(
+            "world.antenna.kind", f"sector needs a layout with sectors, got {layout.kind} without"
+        )
+    if isinstance(antenna, OmniAntenna) and standard.has_sectors(world):
         yield _problem("world.antenna.kind", "omni makes the three sectors of a site the same cell")
     if isinstance(antenna, SectorAntenna) and antenna.num_elements == 1:
         default = SectorAntenna()
         for name in ("element_spacing_wavelengths", "zenith_deg"):
             if getattr(antenna, name) != getattr(default, name):
                 yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
+
+
+def _place_problems(layout: SitesLayout) -> Iterator[Problem]:
+    for index, (x_m, y_m) in enumerate(layout.positions_m):
+        path = f"world.layout.positions_m.{index}"
+        if abs(x_m) > layout.width_m / 2 or abs(y_m) > layout.height_m / 2:
+            yield _problem(
+                path,
+                f"must lie in the plane, |x| <= {layout.width_m / 2:g} m and "
+                f"|y| <= {layout.height_m / 2:g} m, got ({x_m:g}, {y_m:g})",
+            )
+        if layout.positions_m.index((x_m, y_m)) < index:
+            yield _problem(path, f"must be a place of its own, got ({x_m:g}, {y_m:g}) again")
 
 
 def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
@@ -248,7 +268,7 @@ def _effect_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
         yield _problem("radio.fading.mode", "ergodic has no meaning slot by slot; use block")
     if still and radio.handover not in (A3Handover(), NoHandover()):
         yield _problem("radio.handover", "has no effect: no client ever moves")
-    lonely = isinstance(world.layout, SingleCellLayout)
+    lonely = num_sites(world) == 1 and not standard.has_sectors(world)
     if lonely and not radio.interference and radio.background_load == BackgroundLoadConfig():
         yield _problem("radio.interference", "has no effect with a single cell")
 

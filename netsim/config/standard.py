@@ -13,6 +13,7 @@ from netsim.config.world import (
     HexagonalLayout,
     OmniAntenna,
     SectorAntenna,
+    SitesLayout,
     WorldConfig,
 )
 from netsim.environment import MODEL_RANGES
@@ -62,10 +63,18 @@ def ue_height_m(world: WorldConfig) -> float:
 
 
 def antenna(world: WorldConfig) -> Antenna:
-    """Give the site antenna: a sector column on a hexagonal layout, else 0 dBi all around."""
+    """Give the site antenna: a column of elements where there are sectors, else 0 dBi."""
     if world.antenna is not None:
         return world.antenna
-    return SectorAntenna() if isinstance(world.layout, HexagonalLayout) else OmniAntenna()
+    return SectorAntenna() if has_sectors(world) else OmniAntenna()
+
+
+def has_sectors(world: WorldConfig) -> bool:
+    """Tell whether the cells of a site look in different directions."""
+    layout = world.layout
+    if isinstance(layout, SitesLayout):
+        return layout.has_sectors
+    return isinstance(layout, HexagonalLayout)
 
 
 def site_power_dbm(world: WorldConfig, radio: RadioConfig) -> float:

@@ -43,7 +43,27 @@ class IndoorOfficeLayout:
     kind: Literal["indoor_office"] = "indoor_office"
 
 
-Layout = SingleCellLayout | HexagonalLayout | IndoorOfficeLayout
+@dataclass(frozen=True, kw_only=True)
+class SitesLayout:
+    """Sites at given places in a rectangular plane around the origin."""
+
+    positions_m: Annotated[tuple[Point, ...], MinLen(1)]
+    """Place (x, y) [m] of each site, in order of ids; within the plane."""
+    width_m: Annotated[float, Gt(0)]
+    """Extent [m] of the plane in which clients live, along x."""
+    height_m: Annotated[float, Gt(0)]
+    """The same along y."""
+    num_sectors: Literal[1, 3] = 3
+    """Cells of a site: one all around, or three (boresights 30, 150 and 270 degrees)."""
+    kind: Literal["sites"] = "sites"
+
+    @property
+    def has_sectors(self) -> bool:
+        """Whether its cells look in different directions."""
+        return self.num_sectors > 1
+
+
+Layout = SingleCellLayout | HexagonalLayout | IndoorOfficeLayout | SitesLayout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +202,7 @@ class WorldConfig:
     shadowing: NoShadowing | CorrelatedShadowing = CorrelatedShadowing()
     """Slow loss around the path loss."""
     antenna: Antenna | None = None
-    """Site antenna; ``None`` is a sector column on a hexagonal layout, else 0 dBi all around."""
+    """Site antenna; ``None`` is a column of elements for sectors, else 0 dBi all around."""
     site_height_m: Annotated[float, Gt(0)] | None = None
     """Antenna height [m] of the sites; ``None`` is the environment's (25, 10, 35 or 3 m)."""
     ue_height_m: Annotated[float, Gt(0)] | None = None

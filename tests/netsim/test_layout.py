@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
 from netsim.area import Disc, Hexagons, Rectangle
-from netsim.config.world import HexagonalLayout, IndoorOfficeLayout, SingleCellLayout
+from netsim.config.world import (
+    HexagonalLayout,
+    IndoorOfficeLayout,
+    SingleCellLayout,
+    SitesLayout,
+)
 from netsim.layout import build_layout, copy_shifts_m
 
 LAYOUTS = [
@@ -155,3 +160,16 @@ def test_without_wraparound_the_outer_ring_is_better():
     centre_db, outer_db = ring_geometries_db(wraparound=False)
     assert np.mean(outer_db) - np.mean(centre_db) > 1.0
     assert ks_2samp(centre_db, outer_db).pvalue < 1e-6
+
+
+def test_given_sites_stand_where_they_were_put():
+    config = SitesLayout(
+        positions_m=((-100.0, 0.0), (150.0, 50.0)), width_m=400.0, height_m=200.0, num_sectors=3
+    )
+    layout = build_layout(config)
+    np.testing.assert_array_equal(layout.site_position_m, config.positions_m)
+    assert [cell.boresight_deg for cell in layout.cells] == [30.0, 150.0, 270.0] * 2
+    assert layout.area.bounds_m == (-200.0, -100.0, 200.0, 100.0)
+    np.testing.assert_allclose(
+        layout.distance_m(np.array([[150.0, 0.0]])), [[250.0, 50.0]], rtol=1e-12
+    )

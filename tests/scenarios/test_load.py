@@ -115,3 +115,18 @@ def test_methods_of_one_kind_are_told_apart_by_what_differs():
 def test_an_unknown_scenario_name_suggests_one():
     with pytest.raises(ScenarioError, match="did you mean 'quickstart'"):
         load("quikstart")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("0,0,0,0\n0,2,1,0\n0,1,2,0\n", "must increase"),
+        ("0,0,0,0\n0,1,9000,0\n", "area"),
+        ("0,0,0,0\n0,1,2,0\n", "11 of 12 clients are missing"),
+    ],
+)
+def test_a_faulty_trace_is_refused_before_anything_runs(tmp_path, rows, words):
+    trace = tmp_path / "walk.csv"
+    trace.write_text("client_id,at_s,x_m,y_m\n" + rows)
+    lines = problems_of(tmp_path, QUICKSTART, [f"world.mobility={{kind: trace, path: {trace}}}"])
+    assert any("walk.csv" in line and words in line for line in lines), lines

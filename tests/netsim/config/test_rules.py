@@ -1,0 +1,85 @@
+"""Every rule across fields: the setting that breaks it, where it is reported, and in which words."""
+
+from dataclasses import replace
+
+import pytest
+
+from netsim.config import RadioConfig, WorldConfig, find_problems
+from netsim.config.radio import (
+    A3Handover,
+    EnergyConfig,
+    NoFading,
+    RayleighFading,
+    SiteOutage,
+)
+from netsim.config.world import (
+    HexagonalLayout,
+    OmniAntenna,
+    RandomWaypointMobility,
+    SingleCellLayout,
+    SitesLayout,
+    StaticMobility,
+    TraceMobility,
+)
+
+WALKING = RandomWaypointMobility(min_speed_mps=0.5, max_speed_mps=1.5)
+WORLD = WorldConfig(
+    environment="uma", layout=HexagonalLayout(num_sites=7), carrier_hz=3.5e9, mobility=WALKING
+)
+RADIO = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
+PLANE = SitesLayout(positions_m=((0.0, 0.0),), width_m=400.0, height_m=200.0)
+
+
+def test_a_good_configuration_has_no_problem():
+    assert find_problems(WORLD, RADIO) == []
+    assert find_problems(replace(WORLD, layout=PLANE), RADIO) == []
+
+
+@pytest.mark.parametrize(
+    ("world", "radio", "path", "words"),
+    [
+        ({"layout": replace(PLANE, positions_m=((0.0, 0.0), (250.0, 0.0)))}, {},
+         "world.layout.positions_m.1", "must lie in the plane, |x| <= 200 m"),
+        ({"layout": replace(PLANE, positions_m=((0.0, 0.0), (0.0, 0.0)))}, {},
+         "world.layout.positions_m.1", "a place of its own"),
+        ({"layout": HexagonalLayout(num_sites=1, wraparound=True)}, {},
+         "world.layout.wraparound", "no effect"),
+        ({"environment": "inh"}, {}, "world.layout.kind", "belong together"),
+        ({"antenna": OmniAntenna()}, {}, "world.antenna.kind", "the same cell"),
+        ({"mobility": replace(WALKING, min_speed_mps=0.0)}, {},
+         "world.mobility.min_speed_mps", "must be > 0 for random_waypoint"),
+        ({"mobility": replace(WALKING, min_speed_mps=9.0)}, {},
+         "world.mobility.min_speed_mps", "must be <= max_speed_mps 1.5, got 9"),
+        ({"mobility": TraceMobility(path="nowhere.csv")}, {}, "world.mobility.path", "nowhere.csv"),
+        ({"mobility": StaticMobility(positions_m=((1e5, 0.0),))}, {},
+         "world.mobility.positions_m.0", "where the path-loss model holds"),
+        ({"carrier_hz": 200e9}, {}, "world.carrier_hz", "must"),
+        ({"environment": "rma", "carrier_hz": 28e9}, {}, "world.carrier_hz", "must"),
+        ({"indoor_fraction": 0.8, "car_fraction": 0.5}, {}, "world.car_fraction", "got 1.3"),
+        ({"penetration": "high"}, {}, "world.penetration", "no effect"),
+        ({}, {"bandwidth_hz": 21e6}, "radio.bandwidth_hz", "20"),
+        ({}, {"subcarrier_spacing_hz": 45e3}, "radio.subcarrier_spacing_hz", "30"),
+        ({}, {"scheduler": "fastest"}, "radio.scheduler", "round_robin"),
+        ({}, {"scheduler": "absent.py:Mine"}, "radio.scheduler", "absent.py"),
+        ({}, {"bandwidth_hz": float("nan")}, "radio.bandwidth_hz", "finite"),
+        ({}, {"outages": (SiteOutage(site_id=9, started_at_s=0.0, finished_at_s=1.0),)},
+         "radio.outages.0.site_id", "must be below 7"),
+        ({}, {"outages": (SiteOutage(site_id=0, started_at_s=2.0, finished_at_s=1.0),)},
+         "radio.outages.0.finished_at_s", "must"),
+        ({}, {"energy": EnergyConfig(drx_on_s=1.0)}, "radio.energy.drx_on_s", "drx_cycle_s"),
+        ({}, {"fading": RayleighFading(mode="ergodic"), "engine": "slot"},
+         "radio.fading.mode", "slot"),
+        ({"mobility": StaticMobility()},
+         {"fading": NoFading(), "handover": A3Handover(offset_db=2.0)}, "radio.handover", "no effect"),
+        ({"layout": SingleCellLayout()}, {"interference": False}, "radio.interference", "no effect"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_found_with_its_place(world, radio, path, words):
+    problems = find_problems(replace(WORLD, **world), replace(RADIO, **radio))
+    found = [each.message for each in problems if ".".join(each.path) == path]
+    assert any(words in message for message in found), problems
+
+
+def test_all_broken_rules_are_found_at_once():
+    world = replace(WORLD, layout=HexagonalLayout(num_sites=1, wraparound=True), penetration="high")
+    assert len(find_problems(world, replace(RADIO, bandwidth_hz=21e6))) == 3
