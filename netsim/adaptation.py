@@ -27,10 +27,17 @@ MEAN_STEP_DB = 0.5
 class Adaptation(Protocol):
     """Mean outcome of link adaptation; arguments broadcast."""
 
-    def efficiency(
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Give goodput in bits per resource element when the fade is neither good nor bad.
+
+        Repetitions and losses are counted. ``sinr`` is the linear effective SINR.
+        """
+        ...
+
+    def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give goodput in bits per resource element, repetitions and losses counted.
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Give goodput in bits per resource element, and transmissions for each block sent.
 
         Parameters
         ----------
@@ -39,12 +46,6 @@ class Adaptation(Protocol):
         fade
             Linear power gain that fading contributes to it, mean 1.
         """
-        ...
-
-    def transmissions(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give transmissions for each block sent: one over the share that are first copies."""
         ...
 
 
@@ -60,19 +61,16 @@ class KnownChannel:
     def __init__(self, rates: RateTable) -> None:
         self._rates = rates
 
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give the rate table's goodput, see :class:`Adaptation`."""
-        del fade
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Give the rate table's goodput."""
         return self._rates.spectral_efficiency(sinr)
 
-    def transmissions(
+    def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give the rate table's transmissions."""
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Give the rate table's goodput and transmissions, see :class:`Adaptation`."""
         del fade
-        return self._rates.mean_transmissions(sinr)
+        return self._rates.spectral_efficiency(sinr), self._rates.mean_transmissions(sinr)
 
 
 class DelayedKnowledge:
@@ -118,32 +116,28 @@ class DelayedKnowledge:
                 self._efficiency += weight_x * weight_y * bits[mcs, point] / sent
                 first_copies += weight_x * weight_y / sent
         self._transmissions = 1.0 / first_copies
+        self._plain = self._efficiency[:, int(np.abs(self._fade_db).argmin())]
 
-    def efficiency(
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
+        return np.interp(_db(sinr), self._sinr_db, self._plain, left=0.0)
+
+    def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give mean goodput, see :class:`Adaptation`; 0 below the table's SINRs."""
-        value = self._read(self._efficiency, sinr, fade)
-        return np.where(sinr < 10.0 ** (GRID_LOWEST_DB / 10), 0.0, value)
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Interpolate both tables linearly in both dB values; hold the edges.
 
-    def transmissions(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give transmissions for each block sent, see :class:`Adaptation`."""
-        return self._read(self._transmissions, sinr, fade)
-
-    def _read(
-        self,
-        table: Float[np.ndarray, "sinr fade"],
-        sinr: Float[np.ndarray, "..."],
-        fade: Float[np.ndarray, "..."],
-    ) -> Float[np.ndarray, "..."]:
-        """Interpolate linearly in both dB values; hold the edges."""
-        row, down = _place(sinr, GRID_LOWEST_DB, SINR_STEP_DB, table.shape[0])
-        column, right = _place(fade, FADE_LOWEST_DB, FADE_STEP_DB, table.shape[1])
-        near = table[row, column] * (1 - right) + table[row, column + 1] * right
-        far = table[row + 1, column] * (1 - right) + table[row + 1, column + 1] * right
-        return near * (1 - down) + far * down
+        Goodput is 0 below the table's SINRs.
+        """
+        sinr_db = _db(sinr)
+        row, down = _place(sinr_db, GRID_LOWEST_DB, SINR_STEP_DB, len(self._sinr_db))
+        column, right = _place(_db(fade), FADE_LOWEST_DB, FADE_STEP_DB, len(self._fade_db))
+        weights = ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right)
+        corners = ((row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1))
+        pairs = list(zip(corners, weights, strict=True))
+        efficiency = sum(self._efficiency[corner] * weight for corner, weight in pairs)
+        transmissions = sum(self._transmissions[corner] * weight for corner, weight in pairs)
+        return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), np.asarray(transmissions)
 
 
 class MeanOverFading:
@@ -163,22 +157,21 @@ class MeanOverFading:
     def __init__(self, adaptation: Adaptation, *, fades: Float[np.ndarray, " draw"]) -> None:
         self._mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
         mean = 10.0 ** (self._mean_db[:, None] / 10)
-        self._efficiency = adaptation.efficiency(mean * fades, fades + 0 * mean).mean(axis=1)
-        self._transmissions = adaptation.transmissions(mean * fades, fades + 0 * mean).mean(axis=1)
+        efficiency, transmissions = adaptation.outcome(mean * fades, fades + 0 * mean)
+        self._efficiency = efficiency.mean(axis=1)
+        self._transmissions = transmissions.mean(axis=1)
 
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Give goodput averaged over the fading, by mean SINR."""
-        del fade
         return np.interp(_db(sinr), self._mean_db, self._efficiency, left=0.0)
 
-    def transmissions(
+    def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Give transmissions averaged over the fading."""
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
         del fade
-        return np.interp(_db(sinr), self._mean_db, self._transmissions)
+        transmissions = np.interp(_db(sinr), self._mean_db, self._transmissions)
+        return self.efficiency(sinr), transmissions
 
 
 def _outcomes(
@@ -201,9 +194,9 @@ def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
 
 def _place(
-    ratio: Float[np.ndarray, "..."], lowest_db: float, step_db: float, count: int
+    value_db: Float[np.ndarray, "..."], lowest_db: float, step_db: float, count: int
 ) -> tuple[np.ndarray, Float[np.ndarray, "..."]]:
-    """Give the cell of a table that a ratio falls into, and how far it is into it."""
-    place = np.clip((_db(ratio) - lowest_db) / step_db, 0.0, count - 1.0)
+    """Give the cell of a table that a value falls into, and how far it is into it."""
+    place = np.clip((value_db - lowest_db) / step_db, 0.0, count - 1.0)
     low = np.minimum(place.astype(np.intp), count - 2)
     return low, place - low

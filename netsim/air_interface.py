@@ -175,9 +175,8 @@ class AirInterface:
         blocks: Float[np.ndarray, "*transfer"],
         *,
         time_fraction: float,
-        fade: Float[np.ndarray, "*transfer"] | None = None,
     ) -> Float[np.ndarray, "*transfer"]:
-        """Give the rate [bit/s] of so many blocks at an effective SINR.
+        """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
         Parameters
         ----------
@@ -187,13 +186,32 @@ class AirInterface:
             Blocks held, >= 0.
         time_fraction
             Share of the slots that belong to the direction.
-        fade
-            Power gain that fading contributes to the SINR; 1 everywhere when left out.
         """
-        if fade is None:
-            fade = np.ones(effective_sinr.shape)
-        per_block = self.element_rate_hz * time_fraction
-        return self.adaptation.efficiency(effective_sinr, fade) * blocks * per_block
+        return (
+            self.adaptation.efficiency(effective_sinr)
+            * blocks
+            * (self.element_rate_hz * time_fraction)
+        )
+
+    def outcome(
+        self,
+        effective_sinr: Float[np.ndarray, "*transfer"],
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        fade: Float[np.ndarray, "*transfer"],
+        time_fraction: float,
+    ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
+        """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
+
+        Parameters
+        ----------
+        effective_sinr, blocks, time_fraction
+            As for :meth:`rate_bps`.
+        fade
+            Power gain that fading contributes to the SINR.
+        """
+        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
+        return efficiency * blocks * (self.element_rate_hz * time_fraction), transmissions
 
 
 def mean_fade(

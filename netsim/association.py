@@ -87,7 +87,9 @@ class Association:
         air: AirInterface,
     ) -> None:
         self._links = links
-        self._handover = handover if isinstance(handover, A3Handover) else None
+        # One cell has no neighbour to go to.
+        can_move = isinstance(handover, A3Handover) and links.gain.shape[1] > 1
+        self._handover = handover if isinstance(handover, A3Handover) and can_move else None
         self._link_failure = link_failure
         self._outages = outages
         self._air = air

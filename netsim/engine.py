@@ -119,6 +119,8 @@ class Engine(ABC):
         self._advanced_to_s = float(env.now)
         self._tick = 0
         self._new_slots: list[int] = []
+        self.num_solves = 0
+        """Times that shares and rates were worked out."""
         self._meter_sites(np.zeros(0, dtype=np.intp), float(env.now))
 
     @abstractmethod

@@ -79,6 +79,7 @@ class FlowEngine(Engine):
 
     def _solve(self) -> None:
         self._is_solve_pending = False
+        self.num_solves += 1
         self._connect_new()
         now_s = float(self._env.now)
         self._delay_wires(now_s)
@@ -105,9 +106,9 @@ class FlowEngine(Engine):
         record = self.active.records[rows]
         slots = record["slot"]
         cell_id = self.links.cell_id[slots]
-        changes = (np.diff(cell_id, prepend=-1) != 0) | (
-            np.diff(record["bearer_id"], prepend=-1) != 0
-        )
+        bearer_id = record["bearer_id"]
+        changes = np.ones(len(rows), dtype=bool)
+        changes[1:] = (cell_id[1:] != cell_id[:-1]) | (bearer_id[1:] != bearer_id[:-1])
         first = np.flatnonzero(changes)
         remaining = record["remaining_bits"]
         many = len(first) < len(rows)
@@ -220,10 +221,11 @@ class FlowEngine(Engine):
         airtime_w: Float[np.ndarray, " transfer"],
         time_fraction: float,
     ) -> None:
-        air = self._air
-        over_air = activity * air.rate_bps(sinr, at_once, time_fraction=time_fraction, fade=fade)
-        rate = self._through_wires(rows, over_air, now_s)
-        repeated = 1.0 - 1.0 / air.adaptation.transmissions(sinr, fade)
+        rate, transmissions = self._air.outcome(
+            sinr, at_once, fade=fade, time_fraction=time_fraction
+        )
+        rate = self._through_wires(rows, activity * rate, now_s)
+        repeated = 1.0 - 1.0 / transmissions
         self.active.grant(
             rows,
             now_s=now_s,

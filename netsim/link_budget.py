@@ -84,6 +84,8 @@ class LinkBudget:
         self._row_of: dict[int, int] = {}
         self._square = np.zeros((0, 2), dtype=np.int64)
         self._gain = np.zeros((0, len(layout.cells)))
+        self._seen_at_s = np.zeros(0)
+        self._leaves_at_s = np.zeros(0)
 
     def gain(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
@@ -100,18 +102,46 @@ class LinkBudget:
             Simulated time; clients that do not move have the same gain at all times.
         """
         rows, is_new = self._rows(client_ids)
-        if self._population.is_moving:
-            position_m = self._population.positions_m(client_ids, at_s=at_s)
-            square = np.floor(position_m / self.square_m).astype(np.int64)
-            is_stale = is_new | (square != self._square[rows]).any(axis=1)
-            centre_m = (square[is_stale] + 0.5) * self.square_m
-            self._square[rows[is_stale]] = square[is_stale]
-        else:
-            is_stale = is_new
-            centre_m = self._population.positions_m(client_ids[is_stale], at_s=at_s)
-        if is_stale.any():
-            self._gain[rows[is_stale]] = self.gain_at(centre_m, client_ids=client_ids[is_stale])
+        if not self._population.is_moving:
+            positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
+            self._renew(rows[is_new], client_ids[is_new], positions_m)
+            return self._gain[rows]
+        # Who cannot have reached the border of its square since it was last looked at is skipped;
+        # the answer for earlier times than that is looked up again.
+        asked = np.flatnonzero(
+            is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._seen_at_s[rows])
+        )
+        if len(asked):
+            self._look_up(rows[asked], client_ids[asked], is_new[asked], at_s)
         return self._gain[rows]
+
+    def _look_up(
+        self,
+        rows: Int[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+        is_new: Bool[np.ndarray, " client"],
+        at_s: float,
+    ) -> None:
+        """Find the squares that clients stand in now, and the gains of those that are new."""
+        position_m = self._population.positions_m(client_ids, at_s=at_s)
+        square = np.floor(position_m / self.square_m).astype(np.int64)
+        inside_m = position_m - square * self.square_m
+        border_m = np.minimum(inside_m, self.square_m - inside_m).min(axis=1)
+        self._seen_at_s[rows] = at_s
+        self._leaves_at_s[rows] = at_s + border_m / self._population.max_speed_mps
+        is_stale = is_new | (square != self._square[rows]).any(axis=1)
+        self._square[rows] = square
+        centre_m = (square[is_stale] + 0.5) * self.square_m
+        self._renew(rows[is_stale], client_ids[is_stale], centre_m)
+
+    def _renew(
+        self,
+        rows: Int[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+        position_m: Float[np.ndarray, "client 2"],
+    ) -> None:
+        if len(rows):
+            self._gain[rows] = self.gain_at(position_m, client_ids=client_ids)
 
     def gain_at(
         self, position_m: Float[np.ndarray, "client 2"], *, client_ids: Int[np.ndarray, " client"]
@@ -288,8 +318,8 @@ class LinkBudget:
         if num_rows <= old:
             return
         capacity = max(num_rows, 2 * old, 64)
-        for name in ("_square", "_gain"):
+        for name in ("_square", "_gain", "_seen_at_s", "_leaves_at_s"):
             column = getattr(self, name)
-            grown = np.zeros((capacity, column.shape[1]), dtype=column.dtype)
+            grown = np.zeros((capacity, *column.shape[1:]), dtype=column.dtype)
             grown[:old] = column
             setattr(self, name, grown)

@@ -217,6 +217,11 @@ class CellularNetwork:
         return self._energy
 
     @property
+    def num_solves(self) -> int:
+        """Times that the engine has solved the network (slots, in the slot engine)."""
+        return self._engine.num_solves
+
+    @property
     def num_active(self) -> int:
         """Transfers on the air now."""
         return len(self._engine.active)
@@ -348,7 +353,9 @@ class CellularNetwork:
         block_w = air.block_power_w(loss_db, blocks)
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
-        return air.rate_bps(sinr, blocks, time_fraction=air.uplink_fraction, fade=mean_fade(fading))
+        fade = mean_fade(fading)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, time_fraction=air.uplink_fraction)
+        return rate
 
     def _downlink_rate_alone(
         self, gain: np.ndarray, received: np.ndarray, cell_id: np.ndarray, fading: np.ndarray
@@ -360,9 +367,9 @@ class CellularNetwork:
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
-        return air.rate_bps(
-            sinr, blocks, time_fraction=air.downlink_fraction, fade=mean_fade(fading)
-        )
+        fade = mean_fade(fading)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, time_fraction=air.downlink_fraction)
+        return rate
 
     def _checked_client(self, client_id: int) -> int:
         if not 0 <= client_id < self._num_clients:

@@ -3,7 +3,12 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from netsim.config.world import StaticMobility, WorldConfig
+from netsim.config.world import (
+    RandomDirectionMobility,
+    RandomWaypointMobility,
+    StaticMobility,
+    WorldConfig,
+)
 from netsim.layout import Layout
 from netsim.mobility import Trajectory, make_trajectory
 from netsim.placement import Placement
@@ -38,6 +43,19 @@ class Population:
     def is_moving(self) -> bool:
         """Whether positions change with time."""
         return not isinstance(self._mobility, StaticMobility)
+
+    @property
+    def max_speed_mps(self) -> float:
+        """Speed that no client ever exceeds; inf where the model knows no limit."""
+        match self._mobility:
+            case StaticMobility():
+                return 0.0
+            case RandomWaypointMobility(max_speed_mps=speed):
+                return speed
+            case RandomDirectionMobility(speed_mps=speed):
+                return speed
+            case _:
+                return np.inf
 
     def positions_m(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float

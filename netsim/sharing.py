@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 from netsim.air_interface import AirInterface
 from netsim.schedulers import CellView, Scheduler, check_shares, load_scheduler
 
-AVERAGE_S = 0.1
-"""Time constant of the served rate that proportional fair looks at [s]; 200 slots of 0.5 ms."""
+AVERAGE_S = 0.15
+"""Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
 
 STEPS_WITHIN_TICK = 8
 """Times a scheduler that reacts to the average is asked within one channel tick."""
@@ -228,14 +228,14 @@ class Sharing:
         log rates).
         """
         shares = self._ask(scheduler, view)
-        rate_of = _ServedRate(view)
-        served = rate_of(shares)
+        served = (shares * view.group_rate_bps).sum(axis=1)
         endless = not np.isfinite(horizon_s)
         keep = 0.0 if endless else np.exp(-horizon_s / AVERAGE_S)
         apart = 1.0 + TELL_APART * np.arange(len(shares))
         later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps) * apart
         if np.array_equal(shares, self._ask(scheduler, replace(view, average_rate_bps=later))):
             return shares, np.ones(len(shares))
+        rate_of = _ServedRate(view)
         if endless:
             return self._balance(scheduler, view, rate_of, floor_bps)
         total = np.zeros_like(shares)

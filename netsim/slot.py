@@ -116,6 +116,7 @@ class SlotEngine(Engine):
     # One slot -----------------------------------------------------------------------------------
 
     def _transmit(self) -> None:
+        self.num_solves += 1
         now_s = float(self._env.now)
         if self._is_waiting(now_s):
             self._is_stale = True
