@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
-from netsim.units import linear_to_db
+
+TINY = np.finfo(float).tiny
 
 UPLINK = DIRECTIONS.index("uplink")
 DOWNLINK = DIRECTIONS.index("downlink")
@@ -150,7 +151,7 @@ class ActiveTransfers:
         record["rate_bps"][rows] = rate_bps
         record["blocks"][rows] = blocks
         # A SINR of 0 (a deep fade to the last bit) must not make the mean over time -inf.
-        record["sinr_db"][rows] = linear_to_db(np.maximum(sinr, np.finfo(float).tiny))
+        record["sinr_db"][rows] = 10.0 * np.log10(np.maximum(sinr, TINY))
         record["airtime_fraction"][rows] = airtime_fraction
         record["airtime_w"][rows] = airtime_w
         record["retransmission_rate_hz"][rows] = retransmission_rate_hz

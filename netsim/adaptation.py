@@ -104,7 +104,7 @@ class DelayedKnowledge:
         weight = weight / weight.sum()
         amplitude = 10.0 ** (self._fade_db / 20)
         shape = (len(self._sinr_db), len(self._fade_db))
-        self._efficiency, first_copies = np.zeros(shape), np.zeros(shape)
+        efficiency, first_copies = np.zeros(shape), np.zeros(shape)
         for x, weight_x in zip(node, weight, strict=True):
             for y, weight_y in zip(node, weight, strict=True):
                 real = np.sqrt(1 - changed) + np.sqrt(changed / 2) * x / amplitude
@@ -113,10 +113,10 @@ class DelayedKnowledge:
                 point = np.clip((met_db - GRID_LOWEST_DB) / GRID_STEP_DB, 0, bits.shape[1] - 1)
                 point = np.round(point).astype(np.intp)
                 sent = transmissions[mcs, point]
-                self._efficiency += weight_x * weight_y * bits[mcs, point] / sent
+                efficiency += weight_x * weight_y * bits[mcs, point] / sent
                 first_copies += weight_x * weight_y / sent
-        self._transmissions = 1.0 / first_copies
-        self._plain = self._efficiency[:, int(np.abs(self._fade_db).argmin())]
+        self._tables = np.stack([efficiency, 1.0 / first_copies])
+        self._plain = efficiency[:, int(np.abs(self._fade_db).argmin())]
 
     def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
@@ -132,12 +132,11 @@ class DelayedKnowledge:
         sinr_db = _db(sinr)
         row, down = _place(sinr_db, GRID_LOWEST_DB, SINR_STEP_DB, len(self._sinr_db))
         column, right = _place(_db(fade), FADE_LOWEST_DB, FADE_STEP_DB, len(self._fade_db))
-        weights = ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right)
-        corners = ((row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1))
-        pairs = list(zip(corners, weights, strict=True))
-        efficiency = sum(self._efficiency[corner] * weight for corner, weight in pairs)
-        transmissions = sum(self._transmissions[corner] * weight for corner, weight in pairs)
-        return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), np.asarray(transmissions)
+        both = self._tables
+        near = both[:, row, column] * (1 - right) + both[:, row, column + 1] * right
+        far = both[:, row + 1, column] * (1 - right) + both[:, row + 1, column + 1] * right
+        efficiency, transmissions = near * (1 - down) + far * down
+        return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), transmissions
 
 
 class MeanOverFading:

@@ -219,7 +219,9 @@ def mean_fade(
     shares: Float[np.ndarray, "transfer group"] | None = None,
 ) -> Float[np.ndarray, " transfer"]:
     """Give the mean power gain of the groups held; of all groups where none is."""
-    if shares is None or fading.shape[1] == 1:
+    if fading.shape[1] == 1:
+        return fading[:, 0]
+    if shares is None:
         return fading.mean(axis=1)
     weight = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, 1.0)
     return (weight * fading).sum(axis=1) / weight.sum(axis=1)

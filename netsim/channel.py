@@ -181,4 +181,4 @@ class Channel:
             at_s=np.repeat(at_s, num_links),
             offset_hz=self._offset_hz,
         )
-        return gain.reshape(shape)
+        return np.where((cell_ids >= 0)[:, None], gain.reshape(shape), 1.0)

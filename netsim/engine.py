@@ -34,6 +34,9 @@ LAST_PRIORITY = EventPriority(2)
 TICK_SLACK = 1e-9
 """A time this share of a tick before a grid point counts as on it."""
 
+STRETCH_LINKS = 200
+"""Links times ticks whose fading is computed at once: many small calls cost more than few."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -119,6 +122,9 @@ class Engine(ABC):
         self._advanced_to_s = float(env.now)
         self._tick = 0
         self._new_slots: list[int] = []
+        self._stretch = np.ones((0, 0, num_groups))
+        self._stretch_from = 0
+        self._stretch_of = b""
         self.num_solves = 0
         """Times that shares and rates were worked out."""
         self._meter_sites(np.zeros(0, dtype=np.intp), float(env.now))
@@ -308,12 +314,27 @@ class Engine(ABC):
             at_s=self._tick * self._settings.tick_s,
         )
 
+    def _fade_all(self, slots: Int[np.ndarray, " connected"]) -> None:
+        """Renew the fading of everybody, from a stretch of ticks computed at once."""
+        if not self._channel.is_fading or not len(slots):
+            return
+        cell_id = self.links.cell_id[slots]
+        client_id = self.links.client_id[slots]
+        whose = client_id.tobytes() + cell_id.tobytes()
+        if whose != self._stretch_of or self._tick >= self._stretch_from + len(self._stretch):
+            self._stretch_of, self._stretch_from = whose, self._tick
+            ticks = self._tick + np.arange(max(1, STRETCH_LINKS // len(slots)))
+            self._stretch = self._channel.fading_over(
+                client_id, cell_id, at_s=ticks * self._settings.tick_s
+            )
+        self.links.fading[slots] = self._stretch[self._tick - self._stretch_from]
+
     def _on_tick(self) -> None:
         slots = self.links.slots
         if self._channel.population.is_moving:
             self._measure(slots)
             self._association.step(slots, at_s=float(self._env.now), radiated=self.radiated)
-        self._fade(slots)
+        self._fade_all(slots)
 
     def _delay_wires(self, now_s: float) -> None:
         """Hold back transfers that came since the last solve by the latency of their wires.

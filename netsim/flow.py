@@ -16,7 +16,6 @@ from netsim.active import DOWNLINK, UPLINK
 from netsim.air_interface import mean_fade
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.sharing import Demand
-from netsim.units import linear_to_db
 
 
 class FlowEngine(Engine):
@@ -27,6 +26,7 @@ class FlowEngine(Engine):
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._is_solve_pending = False
+        self._metered = b"never"
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
 
@@ -88,7 +88,11 @@ class FlowEngine(Engine):
         direction = self.active.records["direction"][order]
         self._solve_uplink(order[direction == UPLINK], now_s)
         self._solve_downlink(order[direction == DOWNLINK], now_s)
-        self._meter_sites(order, now_s)
+        cell_id = self.links.cell_id[self.active.records["slot"][order]]
+        if self._load.any() or cell_id.tobytes() != self._metered:
+            self._meter_sites(order, now_s)
+            # While somebody downloads, what is radiated changes from solve to solve.
+            self._metered = b"downlink" if self._load.any() else cell_id.tobytes()
         self._set_timer(self._next_event_s())
 
     def _horizon_s(self, now_s: float) -> float:
@@ -117,7 +121,7 @@ class FlowEngine(Engine):
             direction=direction,
             is_uplink=direction == UPLINK,
             cell_id=cell_id,
-            loss_db=-linear_to_db(self.links.serving_gain(slots)),
+            loss_db=-10.0 * np.log10(self.links.serving_gain(slots)),
             sinr_per_w=sinr_per_w,
             first=first,
             bearer=np.cumsum(changes) - 1,

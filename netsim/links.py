@@ -88,8 +88,9 @@ class Links:
     def refresh_cross_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
         """Renew the interfering gains after gains or serving cells have changed."""
         cross = self.gain[slots]
-        served = self.cell_id[slots] != NO_CELL
-        cross[np.flatnonzero(served), self.cell_id[slots][served]] = 0.0
+        cell_id = self.cell_id[slots]
+        served = np.flatnonzero(cell_id != NO_CELL)
+        cross[served, cell_id[served]] = 0.0
         self.cross_gain[slots] = cross
 
     def serving_gain(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:

@@ -28,6 +28,11 @@ TELL_APART = 1e-6
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
 
+IGNORE_AVERAGE = frozenset(
+    {"round_robin", "max_ci", "earliest_deadline", "equal_finish", "min_energy"}
+)
+"""Built-in schedulers that do not look at the average rate: once is enough to ask them."""
+
 MIN_REACH = 0.2
 """A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
 repeating a block up to four times still gets through. Weaker ones do not hold the others back."""
@@ -200,7 +205,7 @@ class Sharing:
                 now_s=now_s,
             )
             scheduler = self._scheduler(int(cell[first]), demand.direction)
-            if is_averaged and last - first > 1:
+            if is_averaged and last - first > 1 and self._name not in IGNORE_AVERAGE:
                 shares[part], activity[part] = self.mean_shares(
                     scheduler, view, horizon_s=horizon_s, floor_bps=floor[part]
                 )

@@ -7,13 +7,15 @@ interference, association and energy with :mod:`netsim.flow`, so a difference be
 of averaging. It is slow by design.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import simpy
 from jaxtyping import Bool, Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
 from netsim.block_error_table import BlockErrorTable
-from netsim.engine import Engine, EngineSettings, Models, OnEnd
+from netsim.engine import TICK_SLACK, Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import HarqBank
 from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
@@ -63,6 +65,9 @@ class SlotEngine(Engine):
         self._slot = 0
         self._is_running = False
         self._is_stale = True
+        self._resume_at_s = np.inf
+        self._channel_due_s = -np.inf
+        self._served_rows = np.zeros(0, dtype=np.intp)
         self._lanes: dict[int, _Lane] = {}
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
@@ -100,14 +105,12 @@ class SlotEngine(Engine):
             self.active.silence()
             self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
             return
-        tick = self._tick
-        was_alive = self._association.is_alive
-        self._follow_channel(now_s)
-        if self._tick != tick or self._association.is_alive is not was_alive:
+        if now_s >= self._channel_due_s - TICK_SLACK * self._settings.slot_s:
+            self._follow_channel(now_s)
             self._is_stale = True
         self._call_last(self._transmit)
 
-    def _end(self, chosen: Bool[np.ndarray, " transfer"], reason) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _end(self, chosen: Bool[np.ndarray, " transfer"], reason: Callable[[int], str]) -> None:
         if chosen.any():
             self._bank.remove(chosen)
             self._is_stale = True
@@ -118,9 +121,7 @@ class SlotEngine(Engine):
     def _transmit(self) -> None:
         self.num_solves += 1
         now_s = float(self._env.now)
-        if self._is_waiting(now_s):
-            self._is_stale = True
-        if self._is_stale:
+        if self._is_stale or now_s >= self._resume_at_s:
             self._refresh(now_s)
         self.active.silence()
         if UPLINK in self._lanes and self._belongs_to(UPLINK):
@@ -131,15 +132,10 @@ class SlotEngine(Engine):
             self._send_downlink(self._lanes[DOWNLINK], now_s)
         else:
             self._load[:] = 0.0
-        self._meter_sites(self._served_rows, now_s)
+        if DOWNLINK in self._lanes:
+            self._meter_sites(self._served_rows, now_s)
         self._slot += 1
         self._set_timer()
-
-    def _is_waiting(self, now_s: float) -> bool:
-        """Tell whether a pause may have ended since the lanes were made."""
-        record = self.active.records
-        ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
-        return bool(np.any((ready_s <= now_s) & (ready_s > now_s - self._settings.slot_s)))
 
     def _belongs_to(self, direction: int) -> bool:
         """Tell whether this slot is one of a direction; TDD spreads uplink slots evenly."""
@@ -163,6 +159,14 @@ class SlotEngine(Engine):
         }
         self._chunk = {}
         self._is_stale = False
+        record = self.active.records
+        ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
+        self._resume_at_s = ready_s[ready_s > now_s].min(initial=np.inf)
+        self._channel_due_s = self._association.next_edge_s(now_s)
+        if self._channel.is_varying:
+            next_tick_s = (self._tick + 1) * self._settings.tick_s
+            self._channel_due_s = min(self._channel_due_s, next_tick_s)
+        self._meter_sites(self._served_rows, now_s)
 
     def _fading_now(
         self, lane: _Lane, direction: int
