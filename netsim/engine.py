@@ -122,6 +122,7 @@ class Engine(ABC):
         self._advanced_to_s = float(env.now)
         self._tick = 0
         self._new_slots: list[int] = []
+        self._edge_s = -np.inf
         self._stretch = np.ones((0, 0, num_groups))
         self._stretch_from = 0
         self._stretch_of = b""
@@ -221,7 +222,7 @@ class Engine(ABC):
         now_s = self._env.now
         self._advance()
         self._tick = self._tick_at(now_s)
-        self._association.refresh_sites(self.links.slots, at_s=now_s)
+        self._refresh_sites(now_s)
 
     def _advance(self) -> None:
         elapsed_s = self._env.now - self._advanced_to_s
@@ -245,9 +246,15 @@ class Engine(ABC):
         self._tick = max(self._tick, tick)
         # Who has come at this same instant must not count as having lost a cell.
         self._connect_new()
-        self._fade(self._association.refresh_sites(self.links.slots, at_s=now_s))
+        if now_s >= self._edge_s:
+            self._refresh_sites(now_s)
         if is_tick:
             self._on_tick()
+
+    def _refresh_sites(self, now_s: float) -> None:
+        """Notice which sites have failed or come back."""
+        self._fade(self._association.refresh_sites(self.links.slots, at_s=now_s))
+        self._edge_s = self._association.next_edge_s(now_s)
 
     # Ends ---------------------------------------------------------------------------------------
 

@@ -23,7 +23,10 @@ STEPS_TO_BALANCE = 200
 """Times it is asked when the channel never changes, until its averages have settled."""
 
 TELL_APART = 1e-6
-"""Relative distance put between averages of successive transfers, to break ties."""
+"""Relative distance put between averages of successive transfers, to break ties.
+
+In a real cell no two averages stay equal, so a scheduler of winners serves in turn, not side by
+side: with limited power that is a difference."""
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -200,7 +203,7 @@ class Sharing:
                 demand,
                 part,
                 group_rate_bps=group_rate[part],
-                average_rate_bps=average[part],
+                average_rate_bps=average[part] * (1.0 + TELL_APART * np.arange(last - first)),
                 is_reached=is_reached,
                 now_s=now_s,
             )
@@ -225,12 +228,10 @@ class Sharing:
 
         The second result is the part of the interval in which a transfer holds anything.
 
-        A scheduler that answers the same whatever the averages is asked twice. Averages that are
-        exactly equal are told apart a little: in a real cell no two stay equal, so a scheduler of
-        winners serves them in turn and not side by side. Over an endless interval the averages
-        become the served rates: the fixed point is found by averaging answers to the rates of the
-        mean so far (the conditional-gradient method; for proportional fair it maximises the sum of
-        log rates).
+        A scheduler that answers the same whatever the averages is asked twice. Over an endless
+        interval the averages become the served rates: the fixed point is found by averaging
+        answers to the rates of the mean so far (the conditional-gradient method; for proportional
+        fair it maximises the sum of log rates).
         """
         shares = self._ask(scheduler, view)
         served = (shares * view.group_rate_bps).sum(axis=1)
