@@ -50,7 +50,7 @@ class EvaluationRow:
     downlink_bytes: int
     metric: str
     split: str
-    """``global`` (one model, common test set) or ``personal`` (each client's own, own test texts)."""
+    """``global`` (one model, common test set) or ``personal`` (each client, own test texts)."""
     mean: float
     std: float
     """Over clients; 0 for ``global``."""
