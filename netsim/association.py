@@ -105,6 +105,18 @@ class Association:
         """Which cells work."""
         return self._is_alive
 
+    def is_settled(self, slots: Int[np.ndarray, " connected"]) -> bool:
+        """Tell whether a measurement that repeats the last one cannot change anything.
+
+        That is so in a single cell, without neighbours and interference, while everybody is served
+        and in sync.
+        """
+        return (
+            self._links.gain.shape[1] == 1
+            and bool((self._links.cell_id[slots] != NO_CELL).all())
+            and not self._sync.is_out_of_sync(slots).any()
+        )
+
     def connect(self, slots: Int[np.ndarray, " new"]) -> None:
         """Serve newly connected clients by their strongest cells, at no cost in time."""
         self._attach(slots)

@@ -339,8 +339,11 @@ class Engine(ABC):
     def _on_tick(self) -> None:
         slots = self.links.slots
         if self._channel.population.is_moving:
+            before = self.links.gain[slots]
             self._measure(slots)
-            self._association.step(slots, at_s=float(self._env.now), radiated=self.radiated)
+            repeats = np.array_equal(before, self.links.gain[slots])
+            if not (repeats and self._association.is_settled(slots)):
+                self._association.step(slots, at_s=float(self._env.now), radiated=self.radiated)
         self._fade_all(slots)
 
     def _delay_wires(self, now_s: float) -> None:

@@ -26,6 +26,9 @@ from netsim.units import db_to_linear
 
 SQUARES_PER_CORRELATION = 10
 
+CHUNK_CLIENTS = 1024
+"""Clients whose gains are computed at once: rays of all their links take 40 MB with 57 cells."""
+
 MIN_RAY_DISTANCE_M = 1.0
 """Nearer clients are taken to be this far away for the angles of their rays [m]."""
 
@@ -140,8 +143,9 @@ class LinkBudget:
         client_ids: Int[np.ndarray, " client"],
         position_m: Float[np.ndarray, "client 2"],
     ) -> None:
-        if len(rows):
-            self._gain[rows] = self.gain_at(position_m, client_ids=client_ids)
+        for first in range(0, len(rows), CHUNK_CLIENTS):
+            part = slice(first, first + CHUNK_CLIENTS)
+            self._gain[rows[part]] = self.gain_at(position_m[part], client_ids=client_ids[part])
 
     def gain_at(
         self, position_m: Float[np.ndarray, "client 2"], *, client_ids: Int[np.ndarray, " client"]
