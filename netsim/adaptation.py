@@ -3,13 +3,16 @@
 The MCS is chosen by a channel that was measured some slots ago. When the channel is still the
 same, the rate table tells the outcome. When it fades, the measured gain differs from the one that
 the block meets, and the mean over that difference is taken once, in a table. There is no outer
-loop. :mod:`netsim.slot` plays the same process out block by block.
+loop. :mod:`netsim.slot` plays the same process out block by block. One thing is left out: a
+scheduler of winners tends to serve rising fades, which are better than measured, so what is lost by
+age is overrated for it (by 4 % of the rate at 4 slots of 0.5 ms and walking speed).
 """
 
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtri
 
 from netsim.harq import chase_combining
 from netsim.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
@@ -18,7 +21,9 @@ SINR_STEP_DB = 0.25
 FADE_LOWEST_DB = -36.0
 FADE_HIGHEST_DB = 12.0
 FADE_STEP_DB = 1.5
-QUADRATURE_NODES = 12
+RADIAL_NODES, TURNING_NODES = 40, 4
+"""Equally likely values of the difference along the gain and across it; the first decides."""
+
 MEAN_LOWEST_DB = -30.0
 MEAN_HIGHEST_DB = 60.0
 MEAN_STEP_DB = 0.5
@@ -100,21 +105,21 @@ class DelayedKnowledge:
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
         bits, transmissions = _outcomes(rates)
         mcs = rates.mcs_index(10.0 ** (self._sinr_db / 10))[:, None]
-        node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
-        weight = weight / weight.sum()
         amplitude = 10.0 ** (self._fade_db / 20)
         shape = (len(self._sinr_db), len(self._fade_db))
         efficiency, first_copies = np.zeros(shape), np.zeros(shape)
-        for x, weight_x in zip(node, weight, strict=True):
-            for y, weight_y in zip(node, weight, strict=True):
-                real = np.sqrt(1 - changed) + np.sqrt(changed / 2) * x / amplitude
+        for x in _normal_nodes(RADIAL_NODES):
+            real = np.sqrt(1 - changed) + np.sqrt(changed / 2) * x / amplitude
+            for y in _normal_nodes(TURNING_NODES):
                 turn = np.sqrt(changed / 2) * y / amplitude
                 met_db = self._sinr_db[:, None] + _db(real**2 + turn**2)
                 point = np.clip((met_db - GRID_LOWEST_DB) / GRID_STEP_DB, 0, bits.shape[1] - 1)
                 point = np.round(point).astype(np.intp)
                 sent = transmissions[mcs, point]
-                efficiency += weight_x * weight_y * bits[mcs, point] / sent
-                first_copies += weight_x * weight_y / sent
+                efficiency += bits[mcs, point] / sent
+                first_copies += 1.0 / sent
+        efficiency /= RADIAL_NODES * TURNING_NODES
+        first_copies /= RADIAL_NODES * TURNING_NODES
         self._tables = np.stack([efficiency, 1.0 / first_copies])
         self._plain = efficiency[:, int(np.abs(self._fade_db).argmin())]
 
@@ -186,6 +191,11 @@ def _outcomes(
     )
     bits = rates.mcs.spectral_efficiency[:, None] * (1 - outcome.residual_error)
     return bits, outcome.mean_transmissions
+
+
+def _normal_nodes(count: int) -> list[float]:
+    """Give the medians of equally likely parts of the standard normal distribution."""
+    return list(ndtri((np.arange(count) + 0.5) / count))
 
 
 def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

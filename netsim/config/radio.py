@@ -215,8 +215,8 @@ class RadioConfig:
     """How uplink and downlink share the spectrum."""
     mcs_table: Literal[1, 2] = 1
     """TS 38.214 table: 1 ends at 64QAM, 2 at 256QAM."""
-    knowledge_delay_slots: Annotated[int, Ge(0)] = 4
-    """Age [slot] of the channel measurement by which the MCS is chosen."""
+    knowledge_delay_slots: Annotated[int, Ge(0)] = 2
+    """Age [slot] of the channel measurement by which blocks and MCS are chosen."""
     overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
     """Resource elements lost to reference signals and control (0.14 downlink FR1 in TS 38.306)."""
     site_noise_figure_db: Annotated[float, Ge(0)] = 5.0
