@@ -1,4 +1,4 @@
-"""The command ``airtune``: run, validate, list, report, compare, map.
+"""The command ``airtune``: run, validate, list, report, compare, map, new.
 
 Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 """
@@ -132,6 +132,25 @@ def _compare(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _new(options: argparse.Namespace) -> int:
+    from scenarios.template import annotated_template  # noqa: PLC0415
+
+    path = Path(options.file)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(annotated_template(path.stem))
+    except FileExistsError:
+        raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
+    except OSError as error:
+        raise ScenarioError([f"{path}: cannot be written: {error.strerror}"]) from None
+    print(
+        json.dumps({"file": str(path)})
+        if options.json
+        else f"{path}: written; every key is explained in it"
+    )
+    return DONE
+
+
 def _map(options: argparse.Namespace) -> int:
     from netsim.map_picture import draw_map  # noqa: PLC0415
     from scenarios.load import load  # noqa: PLC0415
@@ -237,6 +256,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--target", required=True, metavar="METRIC=VALUE", help="for example accuracy=0.8"
     )
+
+    verb = _verb(verbs, "new", _new, "write a scenario file with every key explained")
+    verb.add_argument("file", metavar="FILE", help="path of the new file")
 
     verb = _verb(verbs, "map", _map, "draw sites, cells, clients, tracks and SINR of a scenario")
     _takes_file(verb)

@@ -1,0 +1,88 @@
+"""A scenario file with every key, its default and what it means: the start of one's own study."""
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scenarios.load import load
+from scenarios.messages import TAGS
+from scenarios.schema import json_schema, to_data
+
+WIDTH = 100
+HEAD = """\
+# A study: every key with its value and meaning. Keys that are commented out are not set; most
+# others may be left out, their value here is then the default. Check it: airtune validate FILE
+"""
+
+
+def annotated_template(name: str) -> str:
+    """Write the quickstart scenario in full, as the text of a file.
+
+    Parameters
+    ----------
+    name
+        Name of the new study.
+    """
+    data = {**to_data(load("quickstart")), "name": name}
+    schema = json_schema()
+    lines = _section(data, schema, schema["$defs"], depth=0)
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _section(
+    data: Mapping[str, Any], schema: Mapping[str, Any], known: Mapping[str, Any], *, depth: int
+) -> Iterator[str]:
+    indent = "  " * depth
+    tags = [key for key in TAGS if key in data]
+    for key in [*tags, *(key for key in data if key not in tags)]:
+        value, told = data[key], schema["properties"].get(key, {})
+        options = [_resolve(option, known) for option in told.get("anyOf", [])]
+        text = told.get("description", "")
+        kinds = [tag for option in options for tag in _tags(option)]
+        if kinds:
+            text = f"{text} Kinds: {', '.join(kinds)}."
+        if depth == 0:
+            yield ""
+        yield from (f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - 2 - len(indent)))
+        if isinstance(value, dict) and value:
+            chosen = next((each for each in options if _fits(each, value)), _resolve(told, known))
+            if "properties" in chosen:
+                yield f"{indent}{key}:"
+                yield from _section(value, chosen, known, depth=depth + 1)
+                continue
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield f"{indent}{key}:"
+            yield from (f"{indent}  - {_flow(item)}" for item in value)
+            continue
+        is_unset = value is None or value in ({}, [])
+        yield f"{indent}{'# ' if is_unset else ''}{key}: {_flow(value)}"
+
+
+def _resolve(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = schema.get("$ref")
+    return schema if reference is None else known[reference.rpartition("/")[2]]
+
+
+def _tags(schema: Mapping[str, Any]) -> list[str]:
+    properties = schema.get("properties", {})
+    return [properties[key]["const"] for key in TAGS if "const" in properties.get(key, {})]
+
+
+def _fits(schema: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    tags = _tags(schema)
+    return bool(tags) and tags[0] in (value.get(key) for key in TAGS)
+
+
+def _flow(value: object) -> str:
+    """Write a value as YAML on one line; JSON is YAML, but for numbers people like exponents."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, float) and value != 0 and not 1e-3 <= abs(value) < 1e5:
+        mantissa, _, exponent = f"{value:.10e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    if isinstance(value, str) and value.replace("_", "").replace("-", "").isalnum():
+        return value
+    return json.dumps(value)
