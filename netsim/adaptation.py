@@ -8,7 +8,7 @@ scheduler of winners tends to serve rising fades, which are better than measured
 age is overrated for it (by 4 % of the rate at 4 slots of 0.5 ms and walking speed).
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -29,6 +29,7 @@ MEAN_HIGHEST_DB = 60.0
 MEAN_STEP_DB = 0.5
 
 
+@runtime_checkable
 class Adaptation(Protocol):
     """Mean outcome of link adaptation; arguments broadcast."""
 

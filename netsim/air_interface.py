@@ -67,7 +67,7 @@ class AirInterface:
     def element_rate_hz(self) -> float:
         """Data-carrying resource elements of one block per second, all slots in one direction."""
         return resource_element_rate_hz(
-            1, self.subcarrier_spacing_hz, overhead_fraction=self.overhead_fraction
+            1.0, self.subcarrier_spacing_hz, overhead_fraction=self.overhead_fraction
         )
 
     @property

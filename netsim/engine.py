@@ -130,6 +130,11 @@ class Engine(ABC):
         """Times that shares and rates were worked out."""
         self._meter_sites(np.zeros(0, dtype=np.intp), float(env.now))
 
+    @property
+    def _now_s(self) -> float:
+        """The clock; simpy starts it as a whole number."""
+        return float(self._env.now)
+
     @abstractmethod
     def _touch(self) -> None:
         """Let the engine take note of an arrival or departure at the end of this instant."""
@@ -157,7 +162,7 @@ class Engine(ABC):
         self.active.admit(
             transfer,
             slot=slot,
-            now_s=self._env.now,
+            now_s=self._now_s,
             bearer_id=bearer_id,
             deadline_at_s=deadline_at_s,
             handovers=int(self.links.handovers[slot]),
@@ -168,7 +173,7 @@ class Engine(ABC):
         """End a transfer that is on the air, with a status."""
         row = self.active.index(transfer)
         if row is None:
-            msg = f"transfer {transfer.transfer_id} is not on the air at {self._env.now} s"
+            msg = f"transfer {transfer.transfer_id} is not on the air at {self._now_s} s"
             raise ValueError(msg)
         self._advance()
         chosen = np.zeros(len(self.active), dtype=bool)
@@ -189,9 +194,9 @@ class Engine(ABC):
             every,
             ledger=self._ledger,
             ue_power=self._ue_power,
-            now_s=self._env.now,
+            now_s=self._now_s,
         )
-        self._site_meter.flush(self._env.now)
+        self._site_meter.flush(self._now_s)
 
     def channel_time_s(self, now_s: float) -> float:
         """Give the grid point whose channel holds now."""
@@ -219,17 +224,17 @@ class Engine(ABC):
 
     def _wake_up(self) -> None:
         """Take up the clock after a time without transfers."""
-        now_s = self._env.now
+        now_s = self._now_s
         self._advance()
         self._tick = self._tick_at(now_s)
         self._refresh_sites(now_s)
 
     def _advance(self) -> None:
-        elapsed_s = self._env.now - self._advanced_to_s
+        elapsed_s = self._now_s - self._advanced_to_s
         if elapsed_s > 0:
             self.active.advance(elapsed_s, average_s=AVERAGE_S)
             self._site_meter.advance(elapsed_s)
-            self._advanced_to_s = self._env.now
+            self._advanced_to_s = self._now_s
 
     def _call_last(self, call: Callable[[], None]) -> None:
         """Call a function at the end of this instant."""
@@ -262,7 +267,7 @@ class Engine(ABC):
         """End some transfers; ``reason`` gives the status for a slot."""
         if not chosen.any():
             return
-        now_s = float(self._env.now)
+        now_s = self._now_s
         book_clients(self.active, chosen, ledger=self._ledger, ue_power=self._ue_power, now_s=now_s)
         for transfer, record in self.active.remove(chosen):
             slot = int(record["slot"])
@@ -286,7 +291,7 @@ class Engine(ABC):
         """Say why a transfer has run into its deadline."""
         cell_id = int(self.links.cell_id[slot])
         if cell_id != NO_CELL:
-            route = self._backhaul.routes(self._env.now)[self._site_of_cell[cell_id]]
+            route = self._backhaul.routes(self._now_s)[self._site_of_cell[cell_id]]
             return "timeout" if route is not None else "outage"
         best = strongest_cell(
             self.links.gain[[slot]],
@@ -343,7 +348,7 @@ class Engine(ABC):
             self._measure(slots)
             repeats = np.array_equal(before, self.links.gain[slots])
             if not (repeats and self._association.is_settled(slots)):
-                self._association.step(slots, at_s=float(self._env.now), radiated=self.radiated)
+                self._association.step(slots, at_s=self._now_s, radiated=self.radiated)
         self._fade_all(slots)
 
     def _delay_wires(self, now_s: float) -> None:

@@ -42,7 +42,7 @@ class FlowEngine(Engine):
         self._timer = None
         if not np.isfinite(at_s):
             return
-        timer = self._env.timeout(max(at_s - self._env.now, 0.0))
+        timer = self._env.timeout(max(at_s - self._now_s, 0.0))
         self._timer = timer
         timer.callbacks.append(self._on_timer)
 
@@ -51,7 +51,7 @@ class FlowEngine(Engine):
             return  # superseded by a later solve
         self._timer = None
         # The sum now + (at - now) may miss ``at`` by a rounding; the event is due all the same.
-        due_s = max(self._env.now, self._timer_at_s)
+        due_s = max(self._now_s, self._timer_at_s)
         self._advance()
         record = self.active.records
         self._end(record["finish_at_s"] <= due_s, lambda _: "delivered")
@@ -63,7 +63,7 @@ class FlowEngine(Engine):
         if not len(self.active):
             return np.inf
         record = self.active.records
-        now_s = self._env.now
+        now_s = self._now_s
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
         times.append(self._association.next_edge_s(now_s))
         times.append(self._backhaul.next_edge_s(now_s))
@@ -81,7 +81,7 @@ class FlowEngine(Engine):
         self._is_solve_pending = False
         self.num_solves += 1
         self._connect_new()
-        now_s = float(self._env.now)
+        now_s = self._now_s
         self._delay_wires(now_s)
         self.active.silence()
         order = self._order(now_s)

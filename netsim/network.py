@@ -207,6 +207,11 @@ class CellularNetwork:
         return engine, ledger
 
     @property
+    def _now_s(self) -> float:
+        """The clock; simpy starts it as a whole number."""
+        return float(self._env.now)
+
+    @property
     def air(self) -> AirInterface:
         """Constants of the band."""
         return self._air
@@ -290,7 +295,7 @@ class CellularNetwork:
         if not len(ids):
             return []
         unique, place = np.unique(ids, return_inverse=True)
-        at_s = self._engine.channel_time_s(self._env.now)
+        at_s = self._engine.channel_time_s(self._now_s)
         gain = self._channel.gain(unique, at_s=at_s)
         cell_id = self._serving_cells(unique, gain)
         fading = self._channel.fading(unique, cell_id, at_s=at_s)
@@ -328,13 +333,13 @@ class CellularNetwork:
         ids = np.array(
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
-        return self._channel.population.positions_m(ids, at_s=float(self._env.now))
+        return self._channel.population.positions_m(ids, at_s=self._now_s)
 
     def _serving_cells(
         self, client_ids: np.ndarray, gain: Float[np.ndarray, "client cell"]
     ) -> np.ndarray:
         """Give the cell that serves each client, or would."""
-        is_alive = self._outages.is_alive(float(self._env.now))
+        is_alive = self._outages.is_alive(self._now_s)
         cell_id = strongest_cell(gain, is_alive=is_alive, min_gain=self._min_gain)
         links = self._engine.links
         for place, client_id in enumerate(client_ids.tolist()):
@@ -401,7 +406,7 @@ class CellularNetwork:
             client_id=self._checked_client(client_id),
             direction=direction,
             size_bytes=int(size_bytes),
-            deadline_at_s=float(self._env.now) + limit_s,
+            deadline_at_s=self._now_s + limit_s,
             broadcast_id=broadcast_id,
             cancel=self._cancel,
         )

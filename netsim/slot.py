@@ -83,12 +83,12 @@ class SlotEngine(Engine):
         self._is_stale = True
         if not self._is_running and len(self.active):
             self._is_running = True
-            self._slot = int(np.ceil(self._env.now / self._settings.slot_s - 1e-9))
+            self._slot = int(np.ceil(self._now_s / self._settings.slot_s - 1e-9))
             self._set_timer()
 
     def _set_timer(self) -> None:
         at_s = self._slot * self._settings.slot_s
-        timer = self._env.timeout(max(at_s - self._env.now, 0.0))
+        timer = self._env.timeout(max(at_s - self._now_s, 0.0))
         timer.callbacks.append(lambda _: self._on_slot())
 
     def _on_slot(self) -> None:
@@ -97,7 +97,7 @@ class SlotEngine(Engine):
         record = self.active.records
         # What is left is a sum of whole bits, up to the rounding of rates.
         self._end(record["remaining_bits"] < 0.5, lambda _: "delivered")
-        now_s = float(self._env.now)
+        now_s = self._now_s
         late = self.active.records["deadline_at_s"] <= now_s
         self._end(late, self._reason_undelivered)
         if not len(self.active):
@@ -120,7 +120,7 @@ class SlotEngine(Engine):
 
     def _transmit(self) -> None:
         self.num_solves += 1
-        now_s = float(self._env.now)
+        now_s = self._now_s
         if self._is_stale or now_s >= self._resume_at_s:
             self._refresh(now_s)
         self.active.silence()
