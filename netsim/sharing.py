@@ -162,6 +162,7 @@ class Sharing:
 
     def __init__(self, scheduler: str) -> None:
         self._name = scheduler
+        self._reads_rates: bool = getattr(load_scheduler(scheduler), "reads_rates", True)
         self._schedulers: dict[tuple[int, int], Scheduler] = {}
 
     def solve(
@@ -186,15 +187,19 @@ class Sharing:
             For every bearer.
         """
         is_reached = demand.is_reached()
-        every = slice(0, len(demand.first))
-        group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
         cell = demand.cell_id[demand.first]
         start = np.flatnonzero(np.diff(cell, prepend=-1))
         stop = np.append(start[1:], len(cell))
-        equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
-        average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
-        floor = np.maximum(MIN_AVERAGE_FRACTION * equal, np.finfo(float).tiny)
-        average = np.maximum(average, floor)
+        if self._reads_rates:
+            every = slice(0, len(demand.first))
+            group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
+            equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
+            average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
+            floor = np.maximum(MIN_AVERAGE_FRACTION * equal, np.finfo(float).tiny)
+            average = np.maximum(average, floor)
+        else:  # nobody asked for them: only their shape is looked at
+            group_rate = np.ones((len(cell), demand.sinr_per_w.shape[1]))
+            average = floor = np.ones(len(cell))
         shares = np.empty_like(group_rate)
         activity = np.ones(len(cell))
         for first, last in zip(start.tolist(), stop.tolist(), strict=True):

@@ -13,6 +13,8 @@ class EarliestDeadline:
     share equally.
     """
 
+    reads_rates = False
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the earliest deadline."""
         due = view.deadline_at_s == view.deadline_at_s.min()

@@ -9,6 +9,8 @@ from netsim.schedulers.view import CellView
 class RoundRobin:
     """Equal shares of every group: at flow level, egalitarian processor sharing."""
 
+    reads_rates = False
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give 1/K everywhere."""
         return np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))

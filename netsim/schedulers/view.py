@@ -48,6 +48,10 @@ class Scheduler(Protocol):
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
     present only. State of its own is allowed but must not depend on anything drawn at random.
+
+    A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
+    so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
+    engines are faster for it.
     """
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
