@@ -17,6 +17,8 @@ from netsim.config.world import (
     Mobility,
     RandomDirectionMobility,
     RandomWaypointMobility,
+    StaticMobility,
+    TraceMobility,
     WorldConfig,
 )
 from netsim.doppler import doppler_hz
@@ -26,6 +28,7 @@ from netsim.fading import NoFading as NoFadingModel
 from netsim.fading import Rayleigh, Rician
 from netsim.layout import Layout
 from netsim.link_budget import LinkBudget
+from netsim.mobility.trace import read_trace
 from netsim.population import Population
 from netsim.resource_grid import (
     block_bandwidth_hz,
@@ -54,18 +57,63 @@ def typical_speed_mps(mobility: Mobility) -> float:
     """Give the speed that sets a scenario's Doppler: the mean of the moving time, 3 km/h at least.
 
     One value for all clients and times, as a sum of waves is a function of time only at constant
-    Doppler.
+    Doppler. Random waypoint: slow legs last longer, so the mean over time is that of
+    :func:`waypoint_speed_mps`, not the middle of the range. A trace: the mean over all its clients,
+    see :func:`trace_speed_mps`; its file must be readable.
     """
     match mobility:
         case RandomWaypointMobility():
-            speed = 0.5 * (mobility.min_speed_mps + mobility.max_speed_mps)
+            speed = waypoint_speed_mps(mobility.min_speed_mps, mobility.max_speed_mps)
         case RandomDirectionMobility() | ManhattanMobility():
             speed = mobility.speed_mps
         case GaussMarkovMobility():
             speed = mobility.mean_speed_mps
-        case _:
+        case TraceMobility():
+            speed = trace_speed_mps(mobility.path)
+        case StaticMobility():
             speed = 0.0
     return max(speed, MIN_DOPPLER_SPEED_MPS)
+
+
+def waypoint_speed_mps(min_mps: float, max_mps: float) -> float:
+    """Give the mean speed [m/s] over the moving time of random waypoint: (b - a) / ln(b / a).
+
+    Parameters
+    ----------
+    min_mps, max_mps
+        Range [m/s] from which the speed of each leg is drawn uniformly, 0 < a <= b.
+
+    References
+    ----------
+    The stationary density of the speed is 1 / (v ln(b / a)): Navidi and Camp, IEEE Trans. Mobile
+    Computing 3(1), 2004 (recollected).
+
+    Examples
+    --------
+    >>> round(waypoint_speed_mps(1.0, 20.0), 4)
+    6.3424
+    """
+    # log1p keeps all digits for a narrow range, where b - a and ln(b / a) both vanish.
+    growth = (max_mps - min_mps) / min_mps
+    return max_mps if growth == 0 else float((max_mps - min_mps) / np.log1p(growth))
+
+
+def trace_speed_mps(path: str) -> float:
+    """Give the mean speed [m/s] of all clients of a trace over the time in which they move.
+
+    Metres over seconds, both summed over the segments that are longer than 0 m; 0 if nobody moves.
+
+    Raises
+    ------
+    ValueError
+        As :func:`netsim.mobility.trace.read_trace`.
+    """
+    length_m = moving_s = 0.0
+    for at_s, x_m, y_m in read_trace(path).values():
+        segment_m = np.hypot(np.diff(x_m), np.diff(y_m))
+        length_m += float(segment_m.sum())
+        moving_s += float(np.diff(at_s)[segment_m > 0].sum())
+    return length_m / moving_s if moving_s > 0 else 0.0
 
 
 def make_fading(fading: Fading, *, seed: int) -> FadingModel:
