@@ -1,4 +1,8 @@
-"""The channel of clients at an instant: large-scale gain and fast fading, both pure functions."""
+"""The channel of clients at an instant: large-scale gain and fast fading, both pure functions.
+
+Uplink and downlink of a link meet the same gain and the same fading. With TDD that is reciprocity;
+with FDD, whose bands fade apart in nature, it is our choice: one realisation for both.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -197,7 +201,10 @@ class Channel:
         *,
         at_s: float,
     ) -> Float[np.ndarray, "client group"]:
-        """Give the fading of links between clients and their cells, mean 1; 1 without a cell."""
+        """Give the fading of links between clients and their cells, mean 1; 1 without a cell.
+
+        The same for both directions, whatever the duplex.
+        """
         if not self.is_fading:
             return np.ones((len(client_ids), self.num_groups))
         has_cell = cell_ids >= 0

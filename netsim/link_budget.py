@@ -13,7 +13,12 @@ from jaxtyping import Bool, Float, Int
 
 from netsim.antenna import sector_gain_linear
 from netsim.config import standard
-from netsim.config.world import CorrelatedShadowing, OmniAntenna, WorldConfig
+from netsim.config.world import (
+    CorrelatedShadowing,
+    IndoorOfficeLayout,
+    OmniAntenna,
+    WorldConfig,
+)
 from netsim.layout import Layout
 from netsim.line_of_sight import LineOfSightMap
 from netsim.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
@@ -50,7 +55,7 @@ class LinkBudget:
     Parameters
     ----------
     world
-        Environment and antennas.
+        Environment (an office: its kind too) and antennas.
     layout
         Sites and cells.
     population
@@ -69,7 +74,11 @@ class LinkBudget:
         self._site_height_m = standard.site_height_m(world)
         self._ue_height_m = standard.ue_height_m(world)
         num_sites = len(layout.sites)
-        self._line_of_sight = LineOfSightMap(seed, world.environment, num_sites=num_sites)
+        # Only InH knows kinds of office; elsewhere the map does not look at it.
+        office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
+        self._line_of_sight = LineOfSightMap(
+            seed, world.environment, num_sites=num_sites, office=office
+        )
         self._shadowing: ShadowingMap | None = None
         if isinstance(world.shadowing, CorrelatedShadowing):
             self._shadowing = ShadowingMap(

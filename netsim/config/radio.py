@@ -14,7 +14,10 @@ from netsim.site_energy import SiteClass
 
 @dataclass(frozen=True, kw_only=True)
 class FddDuplex:
-    """Uplink and downlink on a band of ``bandwidth_hz`` each, all the time."""
+    """Uplink and downlink on a band of ``bandwidth_hz`` each, all the time.
+
+    Both bands have the gains and the fading of ``carrier_hz`` (our choice).
+    """
 
     kind: Literal["fdd"] = "fdd"
 

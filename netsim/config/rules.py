@@ -64,6 +64,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *_not_finite(world, ("world",)),
         *_not_finite(radio, ("radio",)),
         *_layout_problems(world),
+        *_office_problems(world),
         *_mobility_problems(world),
         *_propagation_problems(world),
         *_grid_problems(world, radio),
@@ -130,6 +131,19 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
         for name in ("element_spacing_wavelengths", "zenith_deg"):
             if getattr(antenna, name) != getattr(default, name):
                 yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
+
+
+def _office_problems(world: WorldConfig) -> Iterator[Problem]:
+    layout = world.layout
+    if (
+        isinstance(layout, IndoorOfficeLayout)
+        and layout != IndoorOfficeLayout()
+        and world.line_of_sight != "probability"
+    ):
+        yield _problem(
+            "world.layout.office",
+            f"has no effect with line_of_sight {world.line_of_sight}",
+        )
 
 
 def _place_problems(layout: SitesLayout) -> Iterator[Problem]:

@@ -38,8 +38,10 @@ class HexagonalLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class IndoorOfficeLayout:
-    """Open hall of 120 m x 50 m with 12 ceiling cells 20 m apart (ITU-R M.2412 indoor hotspot)."""
+    """Floor of 120 m x 50 m with 12 ceiling cells 20 m apart (ITU-R M.2412 indoor hotspot)."""
 
+    office: Literal["mixed", "open"] = "mixed"
+    """Line-of-sight probability of TR 38.901 Table 7.4.2-1: ``mixed`` has walls, ``open`` none."""
     kind: Literal["indoor_office"] = "indoor_office"
 
 

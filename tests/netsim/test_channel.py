@@ -10,7 +10,9 @@ from netsim.channel import MIN_DOPPLER_SPEED_MPS, Channel, typical_speed_mps, wa
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.world import (
     GaussMarkovMobility,
+    IndoorOfficeLayout,
     ManhattanMobility,
+    NoShadowing,
     RandomDirectionMobility,
     RandomWaypointMobility,
     SingleCellLayout,
@@ -18,6 +20,7 @@ from netsim.config.world import (
     TraceMobility,
 )
 from netsim.layout import build_layout
+from netsim.line_of_sight import los_probability
 from netsim.mobility import make_trajectory
 
 CARRIER_HZ = 3e9
@@ -92,3 +95,31 @@ def test_the_channel_uses_the_speed_of_the_trace(tmp_path):
     radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
     channel = Channel(world, radio, build_layout(world.layout), seed=1)
     assert channel.doppler_hz == pytest.approx(30 * CARRIER_HZ / 299_792_458, rel=1e-12)
+
+
+def office_gains(position_m, office, line_of_sight):
+    world = WorldConfig(
+        environment="inh",
+        layout=IndoorOfficeLayout(office=office),
+        carrier_hz=CARRIER_HZ,
+        line_of_sight=line_of_sight,
+        shadowing=NoShadowing(),
+    )
+    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
+    channel = Channel(world, radio, build_layout(world.layout), seed=4)
+    ids = np.arange(len(position_m))
+    return channel.link_budget.gain_at(position_m, client_ids=ids)
+
+
+@pytest.mark.parametrize("office", ["mixed", "open"])
+def test_lines_of_sight_are_those_of_the_kind_of_office(office):
+    layout = build_layout(IndoorOfficeLayout())
+    position_m = layout.area.place(np.random.default_rng(1).random((3000, 3)))
+    clear = office_gains(position_m, office, "always")
+    found = office_gains(position_m, office, "probability") == clear
+    distance_m = layout.distance_m(position_m)
+    expected = los_probability("inh", distance_m, ue_height_m=1.0, office=office)
+    # A field's states agree over 10 m: a floor holds some sixty independent ones for each of its 12
+    # sites, which makes 0.02 of deviation at worst; the two kinds are 0.5 apart.
+    assert found.mean() == pytest.approx(expected.mean(), abs=0.06)
+    assert (found >= (office_gains(position_m, "mixed", "probability") == clear)).all()

@@ -14,6 +14,7 @@ from netsim.config.radio import (
 )
 from netsim.config.world import (
     HexagonalLayout,
+    IndoorOfficeLayout,
     OmniAntenna,
     RandomWaypointMobility,
     SingleCellLayout,
@@ -45,6 +46,8 @@ def test_a_good_configuration_has_no_problem():
         ({"layout": HexagonalLayout(num_sites=1, wraparound=True)}, {},
          "world.layout.wraparound", "no effect"),
         ({"environment": "inh"}, {}, "world.layout.kind", "belong together"),
+        ({"environment": "inh", "layout": IndoorOfficeLayout(office="open"), "line_of_sight": "never"},
+         {}, "world.layout.office", "no effect with line_of_sight never"),
         ({"antenna": OmniAntenna()}, {}, "world.antenna.kind", "the same cell"),
         ({"mobility": replace(WALKING, min_speed_mps=0.0)}, {},
          "world.mobility.min_speed_mps", "must be > 0 for random_waypoint"),
