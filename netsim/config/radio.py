@@ -51,7 +51,7 @@ class RayleighFading:
 class RicianFading:
     """A fixed path plus Rayleigh scatter."""
 
-    k_db: float = 9.0
+    k_db: Annotated[float, Ge(-40), Le(40)] = 9.0
     """Power of the fixed path over that of the scatter [dB]."""
     mode: Literal["block", "ergodic"] = "block"
     """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
@@ -92,7 +92,7 @@ class BackgroundLoadConfig:
 
     downlink_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
     """Share of its power that every cell transmits besides the transfers of this run."""
-    uplink_rise_db: Annotated[float, Ge(0)] = 0.0
+    uplink_rise_db: Annotated[float, Ge(0), Le(40)] = 0.0
     """Interference of others over the thermal noise of every cell [dB]."""
 
 
@@ -127,9 +127,9 @@ Handover = NoHandover | A3Handover
 class LinkFailureConfig:
     """When a connection counts as lost, and what getting back costs (TS 38.331 clause 5.3.10)."""
 
-    out_of_sync_db: float = -8.0
+    out_of_sync_db: Annotated[float, Ge(-40), Le(40)] = -8.0
     """Below this downlink SINR [dB] the client is out of sync; also the edge of coverage."""
-    in_sync_db: float = -6.0
+    in_sync_db: Annotated[float, Ge(-40), Le(40)] = -6.0
     """Above this downlink SINR [dB] it is in sync again."""
     timer_s: Annotated[float, Gt(0)] = 1.0
     """Time [s] out of sync after which the link has failed (T310)."""
@@ -212,19 +212,22 @@ class RadioConfig:
     """Who gets which blocks: a name in ``rules.SCHEDULERS``, or ``path.py:Class``."""
     uplink_power: UplinkPowerConfig = UplinkPowerConfig()
     """Uplink power control."""
-    site_power_dbm: float | None = None
-    """Power of a cell over the band [dBm]; ``None`` is the environment's (46, 41, 46 or 24)."""
+    site_power_dbm: Annotated[float, Ge(0), Le(60)] | None = None
+    """Power of a cell over the band [dBm]; ``None`` is the environment's (46, 41, 46 or 24).
+
+    From 1 mW to 1 kW; the hardware of ``energy.site_class`` may set a lower limit.
+    """
     duplex: FddDuplex | TddDuplex = FddDuplex()
     """How uplink and downlink share the spectrum."""
     mcs_table: Literal[1, 2] = 1
     """TS 38.214 table: 1 ends at 64QAM, 2 at 256QAM."""
-    knowledge_delay_slots: Annotated[int, Ge(0)] = 2
+    knowledge_delay_slots: Annotated[int, Ge(0), Le(1000)] = 2
     """Age [slot] of the channel measurement by which blocks and MCS are chosen."""
     overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
     """Resource elements lost to reference signals and control (0.14 downlink FR1 in TS 38.306)."""
-    site_noise_figure_db: Annotated[float, Ge(0)] = 5.0
+    site_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 5.0
     """Noise figure of the sites [dB]."""
-    ue_noise_figure_db: Annotated[float, Ge(0)] = 9.0
+    ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 9.0
     """Noise figure of the clients [dB]."""
     interference: bool = True
     """Whether cells disturb each other; off, every cell is alone with its noise."""
@@ -241,7 +244,8 @@ class RadioConfig:
     outages: tuple[SiteOutage, ...] = ()
     """Planned site failures."""
     channel_tick_s: Annotated[float, Gt(0)] = 0.05
-    """How often [s] gains of moving or fading clients are renewed while transfers run."""
+    """How often [s] gains of moving or fading clients are renewed while transfers run; a slot at
+    least."""
     transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
     """A transfer that has not ended after this time [s] ends undelivered."""
     engine: Literal["flow", "slot"] = "flow"

@@ -10,7 +10,7 @@ from math import hypot, isfinite
 from pathlib import Path
 
 from netsim import backhaul, environment, penetration, resource_grid, site_energy
-from netsim.config import standard
+from netsim.config import extent, standard
 from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
@@ -65,6 +65,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *_not_finite(radio, ("radio",)),
         *_layout_problems(world),
         *_office_problems(world),
+        *extent.find_problems(world),
         *_mobility_problems(world),
         *_propagation_problems(world),
         *_grid_problems(world, radio),
@@ -216,10 +217,11 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    band = resource_grid.frequency_range(world.carrier_hz)
     yield from resource_grid.find_problems(
         radio.bandwidth_hz,
         radio.subcarrier_spacing_hz,
-        band=resource_grid.frequency_range(world.carrier_hz),
+        band=band,
         path=("radio",),
     )
     yield from site_energy.find_problems(
@@ -227,6 +229,14 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         cell_power_w=dbm_to_w(standard.site_power_dbm(world, radio)),
         path=("radio", "energy", "site_class"),
     )
+    legal_hz = {spacing_hz for _, spacing_hz in resource_grid.legal_pairs(band=band)}
+    if radio.subcarrier_spacing_hz in legal_hz:
+        slot_s = resource_grid.slot_duration_s(radio.subcarrier_spacing_hz)
+        if radio.channel_tick_s < slot_s:
+            yield _problem(
+                "radio.channel_tick_s",
+                f"must be >= one slot, {slot_s:g} s, got {radio.channel_tick_s:g}",
+            )
     energy = radio.energy
     if energy.drx_on_s > energy.drx_cycle_s:
         yield _problem(

@@ -19,7 +19,7 @@ class SingleCellLayout:
     """One site at the origin with one cell that looks in every direction."""
 
     radius_m: Annotated[float, Gt(0)] = 250.0
-    """Radius [m] of the disc in which clients live."""
+    """Radius [m] of the disc in which clients live; within the range of the path-loss model."""
     kind: Literal["single_cell"] = "single_cell"
 
 
@@ -30,7 +30,7 @@ class HexagonalLayout:
     num_sites: Literal[1, 7, 19] = 1
     """Sites: the centre, and one or two rings around it."""
     isd_m: Annotated[float, Gt(0)] = 500.0
-    """Distance [m] between neighbouring sites."""
+    """Distance [m] between neighbouring sites; cells must lie in the path-loss model's range."""
     wraparound: bool = False
     """Whether the area closes on itself, so that outer sites see as many interferers."""
     kind: Literal["hexagonal"] = "hexagonal"
@@ -164,7 +164,7 @@ class CorrelatedShadowing:
 class OmniAntenna:
     """The same gain in every direction."""
 
-    gain_dbi: float = 0.0
+    gain_dbi: Annotated[float, Ge(-20), Le(40)] = 0.0
     """Gain [dBi]."""
     kind: Literal["omni"] = "omni"
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from netsim.config import RadioConfig, WorldConfig, find_problems
@@ -22,6 +23,8 @@ from netsim.config.world import (
     StaticMobility,
     TraceMobility,
 )
+from netsim.layout import build_layout
+from netsim.placement import Placement
 
 WALKING = RandomWaypointMobility(min_speed_mps=0.5, max_speed_mps=1.5)
 WORLD = WorldConfig(
@@ -43,6 +46,18 @@ def test_a_good_configuration_has_no_problem():
          "world.layout.positions_m.1", "must lie in the plane, |x| <= 200 m"),
         ({"layout": replace(PLANE, positions_m=((0.0, 0.0), (0.0, 0.0)))}, {},
          "world.layout.positions_m.1", "a place of its own"),
+        ({"layout": SingleCellLayout(radius_m=1e6)}, {},
+         "world.layout.radius_m", "must be within 20 and 5000 in environment uma"),
+        ({"layout": SingleCellLayout(radius_m=1.0)}, {}, "world.layout.radius_m", "got 1"),
+        ({"layout": HexagonalLayout(isd_m=1e6)}, {},
+         "world.layout.isd_m", "must be within 20 and 8660.25 in environment uma"),
+        ({"layout": HexagonalLayout(isd_m=1.0)}, {}, "world.layout.isd_m", "got 1"),
+        ({"layout": replace(PLANE, width_m=1e6)}, {},
+         "world.layout.width_m", "must leave no place farther than 5000 m from every site"),
+        ({"layout": replace(PLANE, height_m=12e3)}, {}, "world.layout.height_m", "got 12000"),
+        ({"layout": replace(PLANE, width_m=10.0, height_m=12.0)}, {},
+         "world.layout.width_m", "must leave room for clients, who keep 10 m"),
+        ({}, {"channel_tick_s": 1e-9}, "radio.channel_tick_s", "must be >= one slot, 0.0005 s"),
         ({"layout": HexagonalLayout(num_sites=1, wraparound=True)}, {},
          "world.layout.wraparound", "no effect"),
         ({"environment": "inh"}, {}, "world.layout.kind", "belong together"),
@@ -86,3 +101,24 @@ def test_a_broken_rule_is_found_with_its_place(world, radio, path, words):
 def test_all_broken_rules_are_found_at_once():
     world = replace(WORLD, layout=HexagonalLayout(num_sites=1, wraparound=True), penetration="high")
     assert len(find_problems(world, replace(RADIO, bandwidth_hz=21e6))) == 3
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        SingleCellLayout(radius_m=20.0),
+        SingleCellLayout(radius_m=5e3),
+        HexagonalLayout(isd_m=20.0),
+        HexagonalLayout(num_sites=19, isd_m=1732.0),
+        SitesLayout(positions_m=((0.0, 0.0),), width_m=18.0, height_m=18.0),
+        SitesLayout(positions_m=((0.0, 0.0),), width_m=6e3, height_m=8e3),
+        SitesLayout(positions_m=((-4e3, 0.0), (4e3, 0.0)), width_m=15e3, height_m=5e3),
+    ],
+)
+def test_extents_that_pass_can_be_filled_with_clients(layout):
+    world = replace(WORLD, layout=layout)
+    assert find_problems(world, RADIO) == []
+    places = Placement(build_layout(layout), seed=1, min_distance_m=10.0)
+    distance_m = build_layout(layout).distance_m(places.positions_m(np.arange(1024))).min(axis=1)
+    assert distance_m.min() >= 10.0
+    assert distance_m.max() <= 5e3
