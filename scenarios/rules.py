@@ -11,7 +11,7 @@ import fl.server.config
 import fl.training.config
 import netsim.config
 from fl.methods import MethodConfig
-from netsim.config.world import TraceMobility
+from netsim.config.world import StaticMobility, TraceMobility
 from netsim.layout import build_layout
 from netsim.mobility.trace import find_trace_faults
 from scenarios.schema import Scenario
@@ -50,6 +50,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *_seeds(scenario.seeds),
         *netsim.config.find_problems(scenario.world, scenario.radio),
         *_trace(scenario),
+        *_places(scenario),
         *fl.devices.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.training.config.find_problems(scenario.training),
@@ -71,6 +72,18 @@ def _trace(scenario: Scenario) -> list[BrokenRule]:
         num_clients=scenario.clients.num_clients,
     )
     return [_Rule(("world", "mobility", "path"), fault) for fault in faults]
+
+
+def _places(scenario: Scenario) -> list[BrokenRule]:
+    """Compare the places of static clients with the number of clients."""
+    mobility = scenario.world.mobility
+    if not isinstance(mobility, StaticMobility) or mobility.positions_m is None:
+        return []
+    num_places, num_clients = len(mobility.positions_m), scenario.clients.num_clients
+    if num_places >= num_clients:  # More are no fault: a matrix may vary the number of clients.
+        return []
+    rule = f"must have a place for each of clients.num_clients = {num_clients}, got {num_places}"
+    return [_Rule(("world", "mobility", "positions_m"), rule)]
 
 
 def _seeds(seeds: Sequence[int]) -> list[BrokenRule]:

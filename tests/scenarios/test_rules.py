@@ -1,0 +1,63 @@
+"""Bounds and rules that a scenario file meets: one line each, at its place."""
+
+import pytest
+
+from scenarios.errors import ScenarioError
+from scenarios.load import load
+
+
+def problems_of(*overrides):
+    with pytest.raises(ScenarioError) as caught:
+        load("quickstart", list(overrides))
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("radio.background_load={uplink_rise_db: 1e6}", "uplink_rise_db: must be <= 40, got"),
+        ("radio.site_power_dbm=-400", "radio.site_power_dbm: must be >= 0, got -400"),
+        ("radio.ue_noise_figure_db=1e5", "ue_noise_figure_db: must be <= 30, got"),
+        ("radio.site_noise_figure_db=1e5", "site_noise_figure_db: must be <= 30, got"),
+        ("radio.fading={kind: rician, k_db: 1e5}", "k_db: must be <= 40, got"),
+        ("radio.fading={kind: rician, k_db: -1e5}", "k_db: must be >= -40, got"),
+        ("radio.knowledge_delay_slots=1000000000", "knowledge_delay_slots: must be <= 1000, got"),
+        ("radio.link_failure={in_sync_db: 1e3}", "in_sync_db: must be <= 40, got"),
+        ("radio.channel_tick_s=1e-9", "channel_tick_s: must be >= one slot, 0.0005 s, got 1e-09"),
+        ("world.layout.isd_m=1e6", "isd_m: must be within 20 and 8660.25 in environment uma"),
+        ("world.layout.isd_m=1", "isd_m: must be within 20 and"),
+        ("world.layout={kind: single_cell, radius_m: 1}", "radius_m: must be within 20 and 5000"),
+    ],
+)
+def test_a_value_beyond_its_bounds_is_one_line(override, words):
+    (line,) = problems_of(override)
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "radio.site_power_dbm=0",
+        "radio.knowledge_delay_slots=1000",
+        "radio.channel_tick_s=0.0005",
+        "world.layout.isd_m=20",
+        "world.layout.isd_m=8660",
+        "world.layout={kind: single_cell, radius_m: 5e3}",
+    ],
+)
+def test_a_value_at_its_bound_is_taken(override):
+    load("quickstart", [override])
+
+
+@pytest.mark.parametrize("num_places", [1, 11])
+def test_static_clients_have_a_place_each(num_places):
+    places = [[20.0 + k, 0.0] for k in range(num_places)]
+    (line,) = problems_of(f"world.mobility={{kind: static, positions_m: {places}}}")
+    assert "world.mobility.positions_m: must have a place for each" in line
+    assert f"num_clients = 12, got {num_places}" in line
+
+
+@pytest.mark.parametrize("num_places", [12, 13])
+def test_as_many_places_as_clients_are_taken(num_places):
+    places = [[20.0 + k, 0.0] for k in range(num_places)]
+    load("quickstart", [f"world.mobility={{kind: static, positions_m: {places}}}"])
