@@ -1,32 +1,19 @@
-"""Who gets which blocks: asks the scheduler of every cell, and averages what it answers over time.
+"""Who gets which blocks: asks the scheduler of every cell.
 
-A slot-by-slot scheduler that serves one winner at a time is, over an interval in which the channel
-stands still, the mean of its answers while the averages it looks at evolve. The flow engine needs
-that mean; :meth:`Sharing.mean_shares` takes it by asking a few times within the interval.
+The flow engine needs the mean of the answers over the time until the next solve, see
+:mod:`netsim.averaging`; the slot engine the answer of the instant.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.air_interface import AirInterface
-from netsim.schedulers import CellView, Scheduler, check_shares, load_scheduler
+from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
+from netsim.schedulers import CellView, load_scheduler
 
-AVERAGE_S = 0.15
-"""Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
-
-STEPS_WITHIN_TICK = 8
-"""Times a scheduler that reacts to the average is asked within one channel tick."""
-
-STEPS_TO_BALANCE = 200
-"""Times it is asked when the channel never changes, until its averages have settled."""
-
-TELL_APART = 1e-6
-"""Relative distance put between averages of successive transfers, to break ties.
-
-In a real cell no two averages stay equal, so a scheduler of winners serves in turn, not side by
-side: with limited power that is a difference."""
+__all__ = ["AVERAGE_S", "Demand", "Grant", "Sharing"]
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -163,7 +150,7 @@ class Sharing:
     def __init__(self, scheduler: str) -> None:
         self._name = scheduler
         self._reads_rates: bool = getattr(load_scheduler(scheduler), "reads_rates", True)
-        self._schedulers: dict[tuple[int, int], Scheduler] = {}
+        self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
 
     def solve(
         self, demand: Demand, *, now_s: float, horizon_s: float, is_averaged: bool = True
@@ -190,8 +177,8 @@ class Sharing:
         cell = demand.cell_id[demand.first]
         start = np.flatnonzero(np.diff(cell, prepend=-1))
         stop = np.append(start[1:], len(cell))
+        every = slice(0, len(demand.first))
         if self._reads_rates:
-            every = slice(0, len(demand.first))
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
             equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
             average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
@@ -200,6 +187,12 @@ class Sharing:
         else:  # nobody asked for them: only their shape is looked at
             group_rate = np.ones((len(cell), demand.sinr_per_w.shape[1]))
             average = floor = np.ones(len(cell))
+        # In an instant one of equals comes first; over time they share alike.
+        apart = 1.0 + TELL_APART * (np.arange(len(cell)) - np.repeat(start, stop - start))
+        takes_mean = is_averaged and self._name not in IGNORE_AVERAGE
+        if takes_mean:
+            whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
+            alone = demand.weakest(every, whole, is_reached)
         shares = np.empty_like(group_rate)
         activity = np.ones(len(cell))
         for first, last in zip(start.tolist(), stop.tolist(), strict=True):
@@ -208,110 +201,24 @@ class Sharing:
                 demand,
                 part,
                 group_rate_bps=group_rate[part],
-                average_rate_bps=average[part] * (1.0 + TELL_APART * np.arange(last - first)),
+                average_rate_bps=average[part] if takes_mean else average[part] * apart[part],
                 is_reached=is_reached,
                 now_s=now_s,
             )
             scheduler = self._scheduler(int(cell[first]), demand.direction)
-            if is_averaged and last - first > 1 and self._name not in IGNORE_AVERAGE:
-                shares[part], activity[part] = self.mean_shares(
-                    scheduler, view, horizon_s=horizon_s, floor_bps=floor[part]
+            if takes_mean and last - first > 1:
+                shares[part], activity[part] = scheduler.over(
+                    view, horizon_s=horizon_s, floor_bps=floor[part], alone_bps=alone[part]
                 )
             else:
-                shares[part] = self._ask(scheduler, view)
+                shares[part] = scheduler.now(view)
         return Grant(shares=shares, activity=activity, average_rate_bps=average)
 
-    def mean_shares(
-        self,
-        scheduler: Scheduler,
-        view: CellView,
-        *,
-        horizon_s: float,
-        floor_bps: Float[np.ndarray, " transfer"],
-    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
-        """Give the mean answer over an interval in which only the averages change.
-
-        The second result is the part of the interval in which a transfer holds anything.
-
-        A scheduler that answers the same whatever the averages is asked twice. Over an endless
-        interval the averages become the served rates: the fixed point is found by averaging
-        answers to the rates of the mean so far (the conditional-gradient method; for proportional
-        fair it maximises the sum of log rates).
-        """
-        shares = self._ask(scheduler, view)
-        served = (shares * view.group_rate_bps).sum(axis=1)
-        endless = not np.isfinite(horizon_s)
-        keep = 0.0 if endless else np.exp(-horizon_s / AVERAGE_S)
-        apart = 1.0 + TELL_APART * np.arange(len(shares))
-        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps) * apart
-        if np.array_equal(shares, self._ask(scheduler, replace(view, average_rate_bps=later))):
-            return shares, np.ones(len(shares))
-        rate_of = _ServedRate(view)
-        if endless:
-            return self._balance(scheduler, view, rate_of, floor_bps)
-        total = np.zeros_like(shares)
-        active = np.zeros(len(shares))
-        average = view.average_rate_bps
-        keep = np.exp(-horizon_s / STEPS_WITHIN_TICK / AVERAGE_S)
-        for _ in range(STEPS_WITHIN_TICK):
-            shares = self._ask(scheduler, replace(view, average_rate_bps=average * apart))
-            total += shares
-            active += shares.any(axis=1)
-            served = rate_of(shares)
-            average = np.maximum(served + keep * (average - served), floor_bps)
-        return total / STEPS_WITHIN_TICK, np.where(active > 0, active / STEPS_WITHIN_TICK, 1.0)
-
-    def _balance(
-        self,
-        scheduler: Scheduler,
-        view: CellView,
-        rate_of: "_ServedRate",
-        floor_bps: Float[np.ndarray, " transfer"],
-    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
-        mean = np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))
-        active = np.full(len(view.client_id), 1.0 / len(view.client_id))
-        served = rate_of(np.ones_like(mean)) / len(mean)
-        apart = 1.0 + TELL_APART * np.arange(len(mean))
-        for step in range(2, STEPS_TO_BALANCE + 2):
-            average = np.maximum(served, floor_bps) * apart
-            answer = self._ask(scheduler, replace(view, average_rate_bps=average))
-            mean += (answer - mean) / step
-            served += (rate_of(answer) - served) / step
-            active += (answer.any(axis=1) - active) / step
-        # Who was never chosen keeps the trace of the start, at the time it stands for.
-        return mean, np.minimum(np.maximum(active, mean.max(axis=1)), 1.0)
-
-    def _ask(self, scheduler: Scheduler, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        return check_shares(scheduler.shares(view), view, name=self._name)
-
-    def _scheduler(self, cell_id: int, direction: int) -> Scheduler:
+    def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
         key = (cell_id, direction)
         if key not in self._schedulers:
-            self._schedulers[key] = load_scheduler(self._name)
+            self._schedulers[key] = MeanAnswer(load_scheduler(self._name), name=self._name)
         return self._schedulers[key]
-
-
-class _ServedRate:
-    """Rates at any holding, from those at an equal split: wider holdings spread the power.
-
-    What a holding yields less than in proportion is known for the whole band, is nothing for an
-    equal split, and is taken to follow a power law in between.
-    """
-
-    def __init__(self, view: CellView) -> None:
-        num = len(view.client_id)
-        self._group_rate = view.group_rate_bps
-        whole = self._group_rate.sum(axis=1)
-        alone = view.rate_bps(np.ones(num))
-        ratio = np.divide(alone, whole, out=np.ones(num), where=whole > 0)
-        self._num = num
-        self._exponent = np.log(np.clip(ratio, 1e-9, 1.0)) / np.log(num)
-
-    def __call__(
-        self, shares: Float[np.ndarray, "transfer group"]
-    ) -> Float[np.ndarray, " transfer"]:
-        wider = np.maximum(shares.mean(axis=1) * self._num, 1.0)
-        return (shares * self._group_rate).sum(axis=1) * wider**self._exponent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

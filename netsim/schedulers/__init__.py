@@ -11,9 +11,16 @@ from netsim.schedulers.max_ci import MaxCI
 from netsim.schedulers.min_energy import MinEnergy
 from netsim.schedulers.proportional_fair import ProportionalFair
 from netsim.schedulers.round_robin import RoundRobin
-from netsim.schedulers.view import CellView, Scheduler, check_shares
+from netsim.schedulers.view import CellView, Scheduler, check_activity, check_shares
 
-__all__ = ["SCHEDULERS", "CellView", "Scheduler", "check_shares", "load_scheduler"]
+__all__ = [
+    "SCHEDULERS",
+    "CellView",
+    "Scheduler",
+    "check_activity",
+    "check_shares",
+    "load_scheduler",
+]
 
 SCHEDULERS: dict[str, type] = {
     "round_robin": RoundRobin,

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from netsim.schedulers.view import CellView, split_ties
+from netsim.schedulers.view import CellView, same_in_every_group, split_ties
 
 TIE_RTOL = 1e-9
 """Ratios this close count as equal: two clients with the same channel share a group."""
@@ -16,8 +16,29 @@ class ProportionalFair:
     kept by the engine (exponential window).
     """
 
+    takes_turns = True
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give each group to the argmax of rate over average."""
         ratio = view.group_rate_bps / view.average_rate_bps[:, np.newaxis]
         best = ratio.max(axis=0, keepdims=True)
         return split_ties(ratio >= best * (1 - TIE_RTOL))
+
+    def mean_shares(
+        self, view: CellView
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]] | None:
+        """Give equal turns with the whole band where no group is better for some than for others.
+
+        With ``t_k`` the part of the time in which transfer k has the band, the sum of
+        ``log(t_k * rate_k)`` is largest at ``t_k = 1/K`` whatever the rates. Transfers without any
+        rate take no turn, unless all are without. ``None`` where groups differ between transfers.
+        """
+        rate = view.group_rate_bps
+        total = rate.sum(axis=1)
+        if rate.shape[1] > 1:
+            profile = rate.sum(axis=0) / max(total.sum(), np.finfo(float).tiny)
+            if not np.allclose(rate, total[:, np.newaxis] * profile, rtol=TIE_RTOL, atol=0.0):
+                return None
+        takes_part = total > 0 if total.any() else np.ones(len(total), dtype=bool)
+        turn = takes_part / takes_part.sum()
+        return same_in_every_group(turn, view), np.where(takes_part, turn, 1.0)

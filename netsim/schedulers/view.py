@@ -52,6 +52,19 @@ class Scheduler(Protocol):
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
     engines are faster for it.
+
+    Two more things a class may offer, for the engine that follows means over time instead of slots:
+
+    ``takes_turns = True``
+        Winners take all: a group divided among several is a tie, and they have it one after
+        another, each at full width, rather than side by side. Without it, ties that depend on the
+        average are broken for the scheduler, and it is asked more often.
+    ``mean_shares(view)``
+        Its mean answer over an endless interval in which nothing of the view but the averages
+        changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,
+        and the activity, shape (transfer,), in (0, 1]: the part of the time in which the transfer
+        holds anything (``shares / activity``, at most 1, is held then). Without it, or with
+        ``None``, the engine finds the mean by asking ``shares`` some hundred times.
     """
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
@@ -96,6 +109,51 @@ def check_shares(
         msg = (
             f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
             f"in group {int(sums.argmax())} at {view.now_s} s"
+        )
+        raise ValueError(msg)
+    return checked
+
+
+def check_activity(
+    activity: Float[np.ndarray, " transfer"],
+    shares: Float[np.ndarray, "transfer group"],
+    *,
+    name: str,
+) -> Float[np.ndarray, " transfer"]:
+    """Give the activity as float64 after checking shape and range.
+
+    Parameters
+    ----------
+    activity
+        Second answer of a scheduler's ``mean_shares``.
+    shares
+        First answer, checked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If there is not one value a transfer, or one is not in (0, 1] (NaN included) or is less
+        than a share of the transfer.
+    """
+    checked = np.asarray(activity, dtype=np.float64)
+    if checked.shape != shares.shape[:1]:
+        msg = (
+            f"scheduler {name}: activity must have shape {shares.shape[:1]} (transfer), "
+            f"got {checked.shape}"
+        )
+        raise ValueError(msg)
+    if not np.all((checked > 0) & (checked <= 1 + SUM_TOLERANCE)):
+        msg = (
+            f"scheduler {name}: activity must be in (0, 1], got {checked.min()} to {checked.max()}"
+        )
+        raise ValueError(msg)
+    if np.any(shares.max(axis=1) > checked + SUM_TOLERANCE):
+        worst = int((shares.max(axis=1) - checked).argmax())
+        msg = (
+            f"scheduler {name}: activity must be at least the largest share of the transfer, "
+            f"{shares[worst].max()}, got {checked[worst]}"
         )
         raise ValueError(msg)
     return checked

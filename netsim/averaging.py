@@ -1,0 +1,258 @@
+"""What one cell's scheduler answers on average over an interval in which the channel stands still.
+
+A slot-by-slot scheduler that serves one winner at a time is, over such an interval, the mean of its
+answers while the averages it looks at evolve. :class:`MeanAnswer` takes that mean: in closed form
+where the scheduler offers one, else by asking a few times.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netsim.schedulers import CellView, Scheduler, check_activity, check_shares
+
+AVERAGE_S = 0.15
+"""Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
+
+STEPS_WITHIN_TICK = 8
+"""Least times a scheduler that reacts to the average is asked within one channel tick."""
+
+STEPS_TO_BALANCE = 200
+"""Least times it is asked when the channel never changes, until its averages have settled."""
+
+STEPS_TO_FOLLOW = 16
+"""Least times it is asked to see whether a balance found before still holds."""
+
+TELL_APART = 1e-6
+"""Relative distance put between averages of successive transfers, to break ties.
+
+In a real cell no two averages stay equal, so a scheduler of winners serves in turn, not side by
+side: with limited power that is a difference. One that says so (``takes_turns``) needs no help."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Balance:
+    """Running means over the answers of an endless interval."""
+
+    client_id: Int[np.ndarray, " bearer"]
+    requested_at_s: Float[np.ndarray, " bearer"]
+    weight: float
+    """Number of answers that the means stand for."""
+    shares: Float[np.ndarray, "bearer group"]
+    activity: Float[np.ndarray, " bearer"]
+    rate_bps: Float[np.ndarray, " bearer"]
+
+    def is_of(self, view: CellView) -> bool:
+        """Tell whether the same transfers are active now."""
+        return np.array_equal(self.client_id, view.client_id) and np.array_equal(
+            self.requested_at_s, view.requested_at_s
+        )
+
+
+class MeanAnswer:
+    """The scheduler of one cell and direction, asked for an instant or for an interval.
+
+    Parameters
+    ----------
+    scheduler
+        Asked for nobody else.
+    name
+        As in the settings, for error messages.
+    """
+
+    def __init__(self, scheduler: Scheduler, *, name: str) -> None:
+        self._scheduler = scheduler
+        self._name = name
+        self._takes_turns = bool(getattr(scheduler, "takes_turns", False))
+        self._closed_form: Callable[[CellView], tuple[np.ndarray, np.ndarray] | None] | None
+        self._closed_form = getattr(scheduler, "mean_shares", None)
+        self._balance: _Balance | None = None
+
+    def now(self, view: CellView) -> Float[np.ndarray, "bearer group"]:
+        """Give the checked answer of this instant."""
+        return check_shares(self._scheduler.shares(view), view, name=self._name)
+
+    def over(
+        self,
+        view: CellView,
+        *,
+        horizon_s: float,
+        floor_bps: Float[np.ndarray, " bearer"],
+        alone_bps: Float[np.ndarray, " bearer"],
+    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
+        """Give the mean answer over an interval in which only the averages change.
+
+        Parameters
+        ----------
+        view
+            At least two transfers.
+        horizon_s
+            Length of the interval; inf if the channel never changes.
+        floor_bps
+            No average falls below this.
+        alone_bps
+            Rate of each with the whole band.
+
+        Returns
+        -------
+        shares
+            Mean share of each group.
+        activity
+            Part of the interval in which anything is held, in (0, 1].
+        """
+        endless = not np.isfinite(horizon_s)
+        if endless and self._closed_form is not None:
+            answer = self._closed_form(view)
+            if answer is not None:
+                shares = check_shares(answer[0], view, name=self._name)
+                return shares, check_activity(answer[1], shares, name=self._name)
+        if not self._takes_turns:
+            constant = self._if_constant(view, horizon_s=horizon_s, floor_bps=floor_bps)
+            if constant is not None:
+                return constant, np.ones(len(constant))
+        rate_of = _ServedRate(view.group_rate_bps, alone_bps)
+        if endless:
+            return self._settle(view, rate_of, floor_bps)
+        return self._within_tick(view, rate_of, horizon_s=horizon_s, floor_bps=floor_bps)
+
+    def _if_constant(
+        self, view: CellView, *, horizon_s: float, floor_bps: Float[np.ndarray, " bearer"]
+    ) -> Float[np.ndarray, "bearer group"] | None:
+        """Give the answer if it is the same whatever the averages, tried by asking twice."""
+        shares = self.now(self._with_average(view, view.average_rate_bps))
+        served = (shares * view.group_rate_bps).sum(axis=1)
+        keep = np.exp(-horizon_s / AVERAGE_S)
+        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps)
+        return shares if np.array_equal(shares, self.now(self._with_average(view, later))) else None
+
+    def _within_tick(
+        self,
+        view: CellView,
+        rate_of: "_ServedRate",
+        *,
+        horizon_s: float,
+        floor_bps: Float[np.ndarray, " bearer"],
+    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
+        """Follow the averages through a finite interval."""
+        total = np.zeros_like(view.group_rate_bps)
+        active = np.zeros(len(total))
+        average = view.average_rate_bps
+        steps = self._num_steps(len(total), STEPS_WITHIN_TICK)
+        keep = np.exp(-horizon_s / steps / AVERAGE_S)
+        for _ in range(steps):
+            answer, turn, served = self._step(view, average, rate_of)
+            total += answer
+            active += turn
+            average = np.maximum(served + keep * (average - served), floor_bps)
+        return total / steps, np.where(active > 0, active / steps, 1.0)
+
+    def _settle(
+        self, view: CellView, rate_of: "_ServedRate", floor_bps: Float[np.ndarray, " bearer"]
+    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
+        """Find the fixed point at which the averages are the rates served.
+
+        By averaging answers to the rates of the mean so far (the conditional-gradient method; for
+        proportional fair it maximises the sum of log rates). The point found last is the start if
+        the same transfers are active, and stays if some more answers there agree with it to the
+        resolution of so many answers.
+        """
+        kept = self._balance
+        if kept is not None and kept.is_of(view):
+            before = kept.shares.mean(axis=1)
+            weight = min(kept.weight, STEPS_TO_BALANCE)
+            kept.weight = weight
+            steps = self._settle_more(kept, view, rate_of, floor_bps, STEPS_TO_FOLLOW)
+            moved = np.abs(kept.shares.mean(axis=1) - before) * (weight + steps) / steps
+            if moved.max() <= 2 / steps:
+                return self._settled(kept)
+        num = len(view.client_id)
+        start = np.full(view.group_rate_bps.shape, 1.0 / num)
+        self._balance = _Balance(
+            client_id=view.client_id.copy(),
+            requested_at_s=view.requested_at_s.copy(),
+            weight=1.0,
+            shares=start,
+            activity=np.full(num, 1.0 / num),
+            rate_bps=rate_of(np.ones_like(start)) / num,
+        )
+        self._settle_more(self._balance, view, rate_of, floor_bps, STEPS_TO_BALANCE)
+        return self._settled(self._balance)
+
+    def _settle_more(
+        self,
+        balance: _Balance,
+        view: CellView,
+        rate_of: "_ServedRate",
+        floor_bps: Float[np.ndarray, " bearer"],
+        least_steps: int,
+    ) -> int:
+        """Add answers to the means; give how many."""
+        steps = self._num_steps(len(view.client_id), least_steps)
+        for _ in range(steps):
+            average = np.maximum(balance.rate_bps, floor_bps)
+            answer, turn, served = self._step(view, average, rate_of)
+            balance.weight += 1
+            balance.shares = balance.shares + (answer - balance.shares) / balance.weight
+            balance.activity = balance.activity + (turn - balance.activity) / balance.weight
+            balance.rate_bps = balance.rate_bps + (served - balance.rate_bps) / balance.weight
+        return steps
+
+    @staticmethod
+    def _settled(
+        balance: _Balance,
+    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
+        # Who was never chosen keeps the trace of the start, at the time it stands for.
+        active = np.maximum(balance.activity, balance.shares.max(axis=1))
+        return balance.shares, np.minimum(active, 1.0)
+
+    def _num_steps(self, num_bearers: int, least: int) -> int:
+        """Give how often to ask: whole rounds, so that transfers alike get alike.
+
+        One that takes turns divides what is tied, which needs no rounds.
+        """
+        return least if self._takes_turns else num_bearers * -(-least // num_bearers)
+
+    def _step(
+        self, view: CellView, average_bps: Float[np.ndarray, " bearer"], rate_of: "_ServedRate"
+    ) -> tuple[
+        Float[np.ndarray, "bearer group"],
+        Float[np.ndarray, " bearer"],
+        Float[np.ndarray, " bearer"],
+    ]:
+        """Ask once; give the answer, the part of the time each is active, and the rates served."""
+        answer = self.now(self._with_average(view, average_bps))
+        if not self._takes_turns:
+            return answer, answer.any(axis=1).astype(float), rate_of(answer)
+        turn = answer.max(axis=1)
+        held = answer / np.where(turn > 0, turn, 1.0)[:, np.newaxis]
+        return answer, turn, turn * rate_of(held)
+
+    def _with_average(self, view: CellView, average_bps: Float[np.ndarray, " bearer"]) -> CellView:
+        if not self._takes_turns:
+            average_bps = average_bps * (1.0 + TELL_APART * np.arange(len(average_bps)))
+        return replace(view, average_rate_bps=average_bps)
+
+
+class _ServedRate:
+    """Rates at any holding, from those at an equal split: wider holdings spread the power.
+
+    What a holding yields less than in proportion is known for the whole band, is nothing for an
+    equal split, and is taken to follow a power law in between.
+    """
+
+    def __init__(
+        self,
+        group_rate_bps: Float[np.ndarray, "bearer group"],
+        alone_bps: Float[np.ndarray, " bearer"],
+    ) -> None:
+        self._group_rate = group_rate_bps
+        whole = group_rate_bps.sum(axis=1)
+        self._num = len(whole)
+        ratio = np.divide(alone_bps, whole, out=np.ones(self._num), where=whole > 0)
+        self._exponent = np.log(np.clip(ratio, 1e-9, 1.0)) / np.log(self._num)
+
+    def __call__(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
+        wider = np.maximum(shares.mean(axis=1) * self._num, 1.0)
+        return (shares * self._group_rate).sum(axis=1) * wider**self._exponent
