@@ -95,6 +95,7 @@ class Engine(ABC):
         self._channel = models.channel
         self._air = models.air
         self._sharing = models.sharing
+        self._outages = models.outages
         self._backhaul = models.backhaul
         self._ledger = models.ledger
         self._ue_power = models.ue_power
@@ -128,7 +129,15 @@ class Engine(ABC):
         self._stretch_of = b""
         self.num_solves = 0
         """Times that shares and rates were worked out."""
-        self._meter_sites(np.zeros(0, dtype=np.intp), float(env.now))
+        for outage in models.outages.intervals:
+            self._ledger.cut_power(
+                outage.site_id,
+                started_at_s=outage.started_at_s,
+                finished_at_s=outage.finished_at_s,
+            )
+        now_s = self._advanced_to_s
+        self._site_meter.set_alive(self._outages.is_site_alive(now_s), now_s=now_s)
+        self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
 
     @property
     def _now_s(self) -> float:
@@ -212,10 +221,15 @@ class Engine(ABC):
     @property
     def radiated(self) -> Float[np.ndarray, "cell group"]:
         """Share of its power that each cell radiates in each group since the last solve."""
-        return (
-            np.minimum(self._load + self._air.background_fraction, 1.0)
-            * self._association.is_alive[:, None]
-        )
+        # Without transfers nobody notices failures and repairs as they happen.
+        is_idle = not len(self.active)
+        is_alive = self._outages.is_alive(self._now_s) if is_idle else self._association.is_alive
+        return self._wanted * is_alive[:, None]
+
+    @property
+    def _wanted(self) -> Float[np.ndarray, "cell group"]:
+        """What each cell radiates as long as its site has power."""
+        return np.minimum(self._load + self._air.background_fraction, 1.0)
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -233,8 +247,16 @@ class Engine(ABC):
         elapsed_s = self._now_s - self._advanced_to_s
         if elapsed_s > 0:
             self.active.advance(elapsed_s, average_s=AVERAGE_S)
-            self._site_meter.advance(elapsed_s)
+            self._advance_sites(self._advanced_to_s, self._now_s)
             self._advanced_to_s = self._now_s
+
+    def _advance_sites(self, since_s: float, now_s: float) -> None:
+        """Let sites radiate, and stop and start at every outage on the way."""
+        while (edge_s := self._outages.next_edge_s(since_s)) <= now_s:
+            self._site_meter.advance(edge_s - since_s)
+            self._site_meter.set_alive(self._outages.is_site_alive(edge_s), now_s=edge_s)
+            since_s = edge_s
+        self._site_meter.advance(now_s - since_s)
 
     def _call_last(self, call: Callable[[], None]) -> None:
         """Call a function at the end of this instant."""
@@ -414,8 +436,11 @@ class Engine(ABC):
 
     def _meter_sites(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air
+        if not len(rows):
+            # What the last transfer was sent with must not go on after it.
+            self._load = np.zeros_like(self._load)
         full_w = air.site_block_w * air.num_blocks * air.downlink_fraction
-        cell_w = full_w * self.radiated.mean(axis=1)
+        cell_w = full_w * self._wanted.mean(axis=1)
         radiated_w = np.bincount(self._site_of_cell, weights=cell_w, minlength=self._num_sites)
         is_busy = radiated_w > 0
         cell_id = self.links.cell_id[self.active.records["slot"][rows]]

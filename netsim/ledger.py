@@ -6,7 +6,8 @@ not entries but follow from them in closed form when asked for, so they cost no 
 * the *tail* of a client's radio after its transfers (listening, DRX, release), booked as ``idle``.
   Standby before a client's first transfer and after the release is not counted: the federation
   does not cause it, and clients that never take part cost nothing;
-* the *base load* of every site, from instant 0 on.
+* the *base load* of every site, from instant 0 on, but for its outages: then its power is cut (our
+  choice), so it draws nothing at all. It comes back awake.
 """
 
 from array import array
@@ -142,6 +143,30 @@ class Ledger:
         self._site_power = tuple(site_power)
         self._clients = _Book(CLIENT_ACTIVITIES)
         self._sites = _Book(SITE_ACTIVITIES)
+        self._cuts: list[tuple[int, float, float]] = []
+
+    def cut_power(self, site_id: int, *, started_at_s: float, finished_at_s: float) -> None:
+        """Take a site off the mains over an interval, past or future: no base load runs.
+
+        What the site radiates is booked by :meth:`charge_site`, which the caller leaves out then.
+
+        Parameters
+        ----------
+        site_id
+            Which site.
+        started_at_s, finished_at_s
+            The interval, 0 <= start <= end; cuts of one site may overlap, inf is for good.
+
+        Raises
+        ------
+        ValueError
+            If there is no such site or the interval is out of range.
+        """
+        self._check_site(site_id)
+        if not 0 <= started_at_s <= finished_at_s:
+            msg = f"interval: must be 0 <= start <= end, got {started_at_s} to {finished_at_s} s"
+            raise ValueError(msg)
+        self._cuts.append((site_id, started_at_s, finished_at_s))
 
     def charge(
         self,
@@ -186,9 +211,7 @@ class Ledger:
 
         ``tx`` carries the power that radiating costs, ``rx`` usually 0 W: both keep the site awake.
         """
-        if not 0 <= site_id < len(self._site_power):
-            msg = f"site_id: must be 0 to {len(self._site_power) - 1}, got {site_id}"
-            raise ValueError(msg)
+        self._check_site(site_id)
         self._sites.append(site_id, activity, started_at_s, finished_at_s, power_w)
 
     def client_entries(self) -> Entries:
@@ -213,13 +236,13 @@ class Ledger:
     def site_energy_j(self, until_s: float) -> float:
         """Sum of what all sites drew up to an instant: base load and radiation."""
         entries = self._sites.entries().until(until_s)
-        return float(entries.energy_j.sum() + self._base_loads_j(entries, until_s).sum())
+        return float(entries.energy_j.sum() + self._base_loads(entries, until_s)[0].sum())
 
     def totals(self, until_s: float) -> list[EnergyTotal]:
         """Seconds and joules by owner and activity up to an instant, clients first, then by id.
 
-        ``idle`` of a client includes its tails, ``base`` of a site is its whole base load. Owners
-        that spent nothing are left out.
+        ``idle`` of a client includes its tails, ``base`` of a site is its whole base load over the
+        time that it had power. Clients that spent nothing are left out.
         """
         return [*self._client_totals(until_s), *self._site_totals(until_s)]
 
@@ -240,13 +263,14 @@ class Ledger:
         entries = self._sites.entries().until(until_s)
         num_sites = len(self._site_power)
         base_code = np.full(num_sites, SITE_ACTIVITIES.index("base"))
+        base_j, powered_s = self._base_loads(entries, until_s)
         return _sum_by(
             "site",
             SITE_ACTIVITIES,
             owner_id=np.concatenate([entries.owner_id, np.arange(num_sites)]),
             activity=np.concatenate([entries.activity, base_code]),
-            seconds=np.concatenate([entries.seconds, np.full(num_sites, until_s)]),
-            energy_j=np.concatenate([entries.energy_j, self._base_loads_j(entries, until_s)]),
+            seconds=np.concatenate([entries.seconds, powered_s]),
+            energy_j=np.concatenate([entries.energy_j, base_j]),
         )
 
     def _tails(
@@ -257,22 +281,44 @@ class Ledger:
         owner_id, gap_s = gaps_s(radio.owner_id, radio.started_at_s, radio.finished_at_s, until_s)
         return owner_id, self._ue_power.tail_energy_j(gap_s), self._ue_power.tail_s(gap_s)
 
-    def _base_loads_j(self, entries: Entries, until_s: float) -> Float[np.ndarray, " site"]:
-        """Give each site's base load: awake while it carries traffic, else as its model says."""
+    def _base_loads(
+        self, entries: Entries, until_s: float
+    ) -> tuple[Float[np.ndarray, " site"], Float[np.ndarray, " site"]]:
+        """Give each site's base load [J] and its time with power [s].
+
+        Awake while it carries traffic, else as its model says, nothing without power.
+        """
         num_sites = len(self._site_power)
         # An empty interval at 0 opens the gap before a site's first traffic.
-        owner_id, gap_s = gaps_s(
-            np.concatenate([np.arange(num_sites), entries.owner_id]),
-            np.concatenate([np.zeros(num_sites), entries.started_at_s]),
-            np.concatenate([np.zeros(num_sites), entries.finished_at_s]),
+        owner_id = np.arange(num_sites)
+        start_s, finish_s = np.zeros(num_sites), np.zeros(num_sites)
+        cuts = [cut for cut in self._cuts if cut[1] < until_s]
+        if cuts:
+            cut_id, cut_start_s, cut_finish_s = (
+                np.array(column) for column in zip(*cuts, strict=True)
+            )
+            owner_id = np.concatenate([owner_id, cut_id])
+            start_s = np.concatenate([start_s, cut_start_s])
+            finish_s = np.concatenate([finish_s, np.minimum(cut_finish_s, until_s)])
+        powered_id, stretch_s = gaps_s(owner_id, start_s, finish_s, until_s)
+        powered_s = np.bincount(powered_id, weights=stretch_s, minlength=num_sites)
+        quiet_id, gap_s = gaps_s(
+            np.concatenate([owner_id, entries.owner_id]),
+            np.concatenate([start_s, entries.started_at_s]),
+            np.concatenate([finish_s, entries.finished_at_s]),
             until_s,
         )
         energy_j = np.empty(num_sites)
         for site_id, power in enumerate(self._site_power):
-            quiet_s = gap_s[owner_id == site_id]
-            busy_s = until_s - quiet_s.sum()
+            quiet_s = gap_s[quiet_id == site_id]
+            busy_s = powered_s[site_id] - quiet_s.sum()
             energy_j[site_id] = power.awake_w * busy_s + power.quiet_energy_j(quiet_s).sum()
-        return energy_j
+        return energy_j, powered_s
+
+    def _check_site(self, site_id: int) -> None:
+        if not 0 <= site_id < len(self._site_power):
+            msg = f"site_id: must be 0 to {len(self._site_power) - 1}, got {site_id}"
+            raise ValueError(msg)
 
 
 def gaps_s(

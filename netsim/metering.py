@@ -63,6 +63,8 @@ def book_clients(
 class SiteMeter:
     """Integrals of what sites radiate, booked when a site's traffic stops or somebody asks.
 
+    A site without power radiates nothing and is booked nothing, whatever was set.
+
     Parameters
     ----------
     ledger
@@ -77,12 +79,19 @@ class SiteMeter:
         self._slope = drawn_per_radiated
         self._radiated_w = np.zeros(num_sites)
         self._is_busy = np.zeros(num_sites, dtype=bool)
+        self._is_alive = np.ones(num_sites, dtype=bool)
         self._since_s = np.zeros(num_sites)
         self._radiated_j = np.zeros(num_sites)
 
     def advance(self, elapsed_s: float) -> None:
         """Let time pass at the present power."""
-        self._radiated_j += self._radiated_w * elapsed_s
+        self._radiated_j += np.where(self._is_alive, self._radiated_w, 0.0) * elapsed_s
+
+    def set_alive(self, is_alive: Bool[np.ndarray, " site"], *, now_s: float) -> None:
+        """Set which sites have power from now on; what the others have radiated is booked."""
+        self._book(self._is_busy & ~is_alive, now_s)
+        self._since_s[is_alive & ~self._is_alive] = now_s
+        self._is_alive = is_alive
 
     def set(
         self,
@@ -91,7 +100,7 @@ class SiteMeter:
         *,
         now_s: float,
     ) -> None:
-        """Set what sites radiate from now on, and which of them carry traffic."""
+        """Set what sites radiate from now on as long as they have power, and who is busy."""
         stops = self._is_busy & ~is_busy
         self._book(stops, now_s)
         starts = is_busy & ~self._is_busy
@@ -105,7 +114,8 @@ class SiteMeter:
         self._since_s[self._is_busy] = now_s
 
     def _book(self, chosen: Bool[np.ndarray, " site"], now_s: float) -> None:
-        for site_id in np.flatnonzero(chosen & (self._since_s < now_s)).tolist():
+        chosen = chosen & self._is_alive & (self._since_s < now_s)
+        for site_id in np.flatnonzero(chosen).tolist():
             since_s = float(self._since_s[site_id])
             radiated_j = float(self._radiated_j[site_id])
             self._ledger.charge_site(
