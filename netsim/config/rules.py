@@ -1,7 +1,8 @@
-"""Rules across fields of ``world:`` and ``radio:``: model ranges, settings without effect.
+"""Rules across fields of ``world:`` and ``radio:``: model ranges, legal pairs, given places.
 
 Bounds of single fields stand beside the fields; a rule that needs two fields, a table or a file
-stands here. Every broken rule is reported, not only the first.
+stands here; sizes are looked at in :mod:`netsim.config.extent`, settings without effect in
+:mod:`netsim.config.effect`. Every broken rule is reported, not only the first.
 """
 
 from collections.abc import Iterator
@@ -10,13 +11,10 @@ from math import hypot, isfinite
 from pathlib import Path
 
 from netsim import backhaul, environment, penetration, resource_grid, site_energy
-from netsim.config import extent, standard
+from netsim.config import effect, extent, standard
 from netsim.config.radio import (
     A3Handover,
-    BackgroundLoadConfig,
     GraphBackhaul,
-    NoFading,
-    NoHandover,
     RadioConfig,
 )
 from netsim.config.world import (
@@ -25,7 +23,6 @@ from netsim.config.world import (
     OmniAntenna,
     RandomWaypointMobility,
     SectorAntenna,
-    SingleCellLayout,
     SitesLayout,
     StaticMobility,
     TraceMobility,
@@ -64,29 +61,15 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *_not_finite(world, ("world",)),
         *_not_finite(radio, ("radio",)),
         *_layout_problems(world),
-        *_office_problems(world),
         *extent.find_problems(world),
         *_mobility_problems(world),
         *_propagation_problems(world),
         *_grid_problems(world, radio),
         *_radio_problems(radio),
-        *_effect_problems(world, radio),
+        *effect.find_problems(world, radio),
         *_outage_problems(world, radio),
         *_backhaul_problems(world, radio),
     ]
-
-
-def num_sites(world: WorldConfig) -> int:
-    """Give the number of sites of the layout."""
-    match world.layout:
-        case HexagonalLayout(num_sites=count):
-            return count
-        case IndoorOfficeLayout():
-            return 12
-        case SitesLayout(positions_m=places):
-            return len(places)
-        case SingleCellLayout():
-            return 1
 
 
 def _problem(path: str, message: str) -> Problem:
@@ -132,19 +115,6 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
         for name in ("element_spacing_wavelengths", "zenith_deg"):
             if getattr(antenna, name) != getattr(default, name):
                 yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
-
-
-def _office_problems(world: WorldConfig) -> Iterator[Problem]:
-    layout = world.layout
-    if (
-        isinstance(layout, IndoorOfficeLayout)
-        and layout != IndoorOfficeLayout()
-        and world.line_of_sight != "probability"
-    ):
-        yield _problem(
-            "world.layout.office",
-            f"has no effect with line_of_sight {world.line_of_sight}",
-        )
 
 
 def _place_problems(layout: SitesLayout) -> Iterator[Problem]:
@@ -277,28 +247,8 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
         )
 
 
-def _effect_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    still = isinstance(world.mobility, StaticMobility)
-    fading = radio.fading
-    steady = isinstance(fading, NoFading) or fading.mode == "ergodic"
-    if still and steady and radio.channel_tick_s != RadioConfig.channel_tick_s:
-        yield _problem(
-            "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
-        )
-    if isinstance(fading, NoFading):
-        if radio.knowledge_delay_slots != RadioConfig.knowledge_delay_slots:
-            yield _problem("radio.knowledge_delay_slots", "has no effect without fading")
-    elif fading.mode == "ergodic" and radio.engine == "slot":
-        yield _problem("radio.fading.mode", "ergodic has no meaning slot by slot; use block")
-    if still and radio.handover not in (A3Handover(), NoHandover()):
-        yield _problem("radio.handover", "has no effect: no client ever moves")
-    lonely = num_sites(world) == 1 and not standard.has_sectors(world)
-    if lonely and not radio.interference and radio.background_load == BackgroundLoadConfig():
-        yield _problem("radio.interference", "has no effect with a single cell")
-
-
 def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    count = num_sites(world)
+    count = standard.num_sites(world)
     for index, outage in enumerate(radio.outages):
         if outage.site_id >= count:
             yield _problem(
@@ -320,7 +270,7 @@ def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Probl
         yield _problem(
             "radio.backhaul", "engine slot knows wires with a latency only; use engine flow"
         )
-    count = num_sites(world)
+    count = standard.num_sites(world)
     links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
     yield from backhaul.find_problems(
         links, num_sites=count, cuts=wires.cuts, path=("radio", "backhaul")

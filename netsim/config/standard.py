@@ -1,4 +1,4 @@
-"""What a ``None`` in the scenario stands for: the usual value of each environment.
+"""What a ``None`` in the scenario stands for, and how many sites and cells a layout has.
 
 Heights are those of :mod:`netsim.environment`. 46 dBm a macro cell is that of ITU-R M.2412
 rural; 41 dBm for street and 24 dBm for office cells are our choice: what the EARTH hardware of that
@@ -11,8 +11,10 @@ from netsim.config.radio import RadioConfig
 from netsim.config.world import (
     Antenna,
     HexagonalLayout,
+    IndoorOfficeLayout,
     OmniAntenna,
     SectorAntenna,
+    SingleCellLayout,
     SitesLayout,
     WorldConfig,
 )
@@ -75,6 +77,24 @@ def has_sectors(world: WorldConfig) -> bool:
     if isinstance(layout, SitesLayout):
         return layout.has_sectors
     return isinstance(layout, HexagonalLayout)
+
+
+def num_sites(world: WorldConfig) -> int:
+    """Give the number of sites of the layout."""
+    match world.layout:
+        case HexagonalLayout(num_sites=count):
+            return count
+        case IndoorOfficeLayout():
+            return 12
+        case SitesLayout(positions_m=places):
+            return len(places)
+        case SingleCellLayout():
+            return 1
+
+
+def has_single_cell(world: WorldConfig) -> bool:
+    """Tell whether there is no cell but one: no neighbour to go to or to be disturbed by."""
+    return num_sites(world) == 1 and not has_sectors(world)
 
 
 def site_power_dbm(world: WorldConfig, radio: RadioConfig) -> float:

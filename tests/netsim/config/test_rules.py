@@ -8,12 +8,16 @@ import pytest
 from netsim.config import RadioConfig, WorldConfig, find_problems
 from netsim.config.radio import (
     A3Handover,
+    BackgroundLoadConfig,
     EnergyConfig,
+    LinkFailureConfig,
     NoFading,
+    NoHandover,
     RayleighFading,
     SiteOutage,
 )
 from netsim.config.world import (
+    CorrelatedShadowing,
     HexagonalLayout,
     IndoorOfficeLayout,
     OmniAntenna,
@@ -88,7 +92,21 @@ def test_a_good_configuration_has_no_problem():
         ({}, {"fading": RayleighFading(mode="ergodic"), "engine": "slot"},
          "radio.fading.mode", "slot"),
         ({"mobility": StaticMobility()},
-         {"fading": NoFading(), "handover": A3Handover(offset_db=2.0)}, "radio.handover", "no effect"),
+         {"fading": NoFading(), "handover": A3Handover(offset_db=2.0)},
+         "radio.handover", "no effect: no client ever moves and no site fails"),
+        ({"layout": SingleCellLayout()}, {"handover": A3Handover(offset_db=2.0)},
+         "radio.handover", "no effect with a single cell"),
+        ({"layout": PLANE, "shadowing": CorrelatedShadowing(site_correlation=0.5)}, {},
+         "world.shadowing.site_correlation", "no effect with a single site"),
+        ({"mobility": StaticMobility(), "layout": SingleCellLayout()},
+         {"link_failure": LinkFailureConfig(timer_s=2.0)},
+         "radio.link_failure.timer_s", "no effect: no client ever moves"),
+        ({"mobility": StaticMobility()},
+         {"link_failure": LinkFailureConfig(recovery_s=2.0)},
+         "radio.link_failure.recovery_s", "and no site fails"),
+        ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
+              "background_load": BackgroundLoadConfig(downlink_fraction=0.2)},
+         "radio.energy.site_sleep_after_s", "no site is ever silent"),
         ({"layout": SingleCellLayout()}, {"interference": False}, "radio.interference", "no effect"),
     ],
 )  # fmt: skip
@@ -96,6 +114,29 @@ def test_a_broken_rule_is_found_with_its_place(world, radio, path, words):
     problems = find_problems(replace(WORLD, **world), replace(RADIO, **radio))
     found = [each.message for each in problems if ".".join(each.path) == path]
     assert any(words in message for message in found), problems
+
+
+OUTAGE = (SiteOutage(site_id=0, started_at_s=1.0, finished_at_s=2.0),)
+ALONE = {"mobility": StaticMobility(), "layout": SingleCellLayout()}
+
+
+@pytest.mark.parametrize(
+    ("world", "radio"),
+    [
+        # A failing site sends clients away that stand still.
+        ({"mobility": StaticMobility()}, {"handover": A3Handover(offset_db=2.0), "outages": OUTAGE}),
+        ({"mobility": StaticMobility()}, {"handover": NoHandover()}),
+        ({"layout": SingleCellLayout()}, {"handover": NoHandover()}),
+        (ALONE, {"link_failure": LinkFailureConfig(timer_s=2.0), "outages": OUTAGE}),
+        # The edge of coverage.
+        (ALONE, {"link_failure": LinkFailureConfig(out_of_sync_db=-7.0)}),
+        ({"shadowing": CorrelatedShadowing(site_correlation=0.5)}, {}),
+        ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
+              "background_load": BackgroundLoadConfig(uplink_rise_db=3.0)}),
+    ],
+)  # fmt: skip
+def test_a_setting_with_an_effect_is_taken(world, radio):
+    assert find_problems(replace(WORLD, **world), replace(RADIO, **radio)) == []
 
 
 def test_all_broken_rules_are_found_at_once():

@@ -1,0 +1,117 @@
+"""Rules against settings that change nothing: who writes one means something else."""
+
+from collections.abc import Iterator
+
+from netsim.config import standard
+from netsim.config.radio import (
+    A3Handover,
+    BackgroundLoadConfig,
+    LinkFailureConfig,
+    NoFading,
+    NoHandover,
+    RadioConfig,
+)
+from netsim.config.world import (
+    CorrelatedShadowing,
+    IndoorOfficeLayout,
+    StaticMobility,
+    WorldConfig,
+)
+from netsim.problems import Problem
+
+
+def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find settings that differ from their default and have no effect beside the others.
+
+    Parameters
+    ----------
+    world, radio
+        The sections as they stand in the scenario.
+    """
+    yield from _place_effects(world)
+    yield from _time_effects(world, radio)
+    yield from _handover_effects(world, radio)
+    yield from _failure_effects(world, radio)
+    yield from _load_effects(world, radio)
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(tuple(path.split(".")), message)
+
+
+def _place_effects(world: WorldConfig) -> Iterator[Problem]:
+    layout, shadowing = world.layout, world.shadowing
+    if (
+        isinstance(layout, IndoorOfficeLayout)
+        and layout.office != IndoorOfficeLayout.office
+        and world.line_of_sight != "probability"
+    ):
+        yield _problem(
+            "world.layout.office", f"has no effect with line_of_sight {world.line_of_sight}"
+        )
+    if (
+        isinstance(shadowing, CorrelatedShadowing)
+        and shadowing.site_correlation > 0
+        and standard.num_sites(world) == 1
+    ):
+        yield _problem(
+            "world.shadowing.site_correlation",
+            "has no effect with a single site: nothing to correlate it with",
+        )
+
+
+def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    fading = radio.fading
+    steady = isinstance(fading, NoFading) or fading.mode == "ergodic"
+    if _is_still(world) and steady and radio.channel_tick_s != RadioConfig.channel_tick_s:
+        yield _problem(
+            "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
+        )
+    if isinstance(fading, NoFading):
+        if radio.knowledge_delay_slots != RadioConfig.knowledge_delay_slots:
+            yield _problem("radio.knowledge_delay_slots", "has no effect without fading")
+    elif fading.mode == "ergodic" and radio.engine == "slot":
+        yield _problem("radio.fading.mode", "ergodic has no meaning slot by slot; use block")
+
+
+def _handover_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find settings of an event that never happens."""
+    handover = radio.handover
+    if isinstance(handover, NoHandover) or handover == A3Handover():
+        return
+    if standard.has_single_cell(world):
+        yield _problem("radio.handover", "has no effect with a single cell")
+    elif _is_still(world) and not radio.outages:
+        yield _problem("radio.handover", "has no effect: no client ever moves and no site fails")
+
+
+def _failure_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find settings of a failure that never happens; ``out_of_sync_db`` is also coverage's edge.
+
+    Engines measure links again only when clients move or sites fail.
+    """
+    if not _is_still(world) or radio.outages:
+        return
+    for name in ("in_sync_db", "timer_s", "recovery_s"):
+        if getattr(radio.link_failure, name) != getattr(LinkFailureConfig, name):
+            yield _problem(
+                f"radio.link_failure.{name}",
+                "has no effect: no client ever moves and no site fails",
+            )
+
+
+def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    background = radio.background_load
+    single = standard.has_single_cell(world)
+    if single and not radio.interference and background == BackgroundLoadConfig():
+        yield _problem("radio.interference", "has no effect with a single cell")
+    if radio.energy.site_sleep_after_s is not None and background.downlink_fraction > 0:
+        yield _problem(
+            "radio.energy.site_sleep_after_s",
+            "has no effect with background_load.downlink_fraction > 0: no site is ever "
+            "silent while it has power",
+        )
+
+
+def _is_still(world: WorldConfig) -> bool:
+    return isinstance(world.mobility, StaticMobility)
