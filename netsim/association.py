@@ -110,6 +110,8 @@ class Association:
         num_cells = len(self._is_alive)
         self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
         self._sync = LinkMonitor(link_failure)
+        self._has_had_cell = np.zeros(0, dtype=bool)
+        self._looks_s: list[float] = []
 
     @property
     def is_alive(self) -> Bool[np.ndarray, " cell"]:
@@ -130,6 +132,10 @@ class Association:
 
     def connect(self, slots: Int[np.ndarray, " new"]) -> None:
         """Serve newly connected clients by their strongest cells, at no cost in time."""
+        missing = int(slots.max(initial=-1)) + 1 - len(self._has_had_cell)
+        if missing > 0:
+            self._has_had_cell = np.append(self._has_had_cell, np.zeros(missing, dtype=bool))
+        self._has_had_cell[slots] = False
         self._attach(slots)
 
     def step(
@@ -172,24 +178,60 @@ class Association:
         self._recover(slots[stranded], at_s=at_s)
         return slots[self._links.cell_id[slots] != cell]
 
+    def reselect(
+        self, slots: Int[np.ndarray, " connected"], *, at_s: float
+    ) -> Int[np.ndarray, " changed"]:
+        """Let clients that stand still return to a cell that is back; give those that moved.
+
+        They take no measurements at ticks, as theirs repeat. What can change is which cells work,
+        so event A3 runs when that changes, and again when the time to trigger has passed.
+
+        Parameters
+        ----------
+        slots
+            All that are connected.
+        at_s
+            Simulated time.
+        """
+        self._looks_s = [look_s for look_s in self._looks_s if look_s > at_s]
+        if self._handover is None or not len(slots):
+            return slots[:0]
+        before = self._links.cell_id[slots].copy()
+        beaten = slots[self._is_beaten(slots)]
+        if len(beaten):
+            is_served = self._links.is_served(beaten, now_s=at_s)
+            self._hand_over(beaten[is_served], at_s=at_s)
+            left = beaten[self._is_beaten(beaten)]
+            # Who is still joining a cell measures when that is done.
+            look_s = np.maximum(
+                at_s + self._handover.time_to_trigger_s, self._links.resume_at_s[left]
+            )
+            looks_s = {*self._looks_s, *look_s.tolist()}
+            self._looks_s = sorted(look_s for look_s in looks_s if look_s > at_s)
+        return slots[self._links.cell_id[slots] != before]
+
     def next_edge_s(self, after_s: float) -> float:
-        """Give when the next site fails or comes back, inf when none does."""
-        return self._outages.next_edge_s(after_s)
+        """Give when to look next: a site fails or comes back, or a handover is due; else inf."""
+        looks_s = (look_s for look_s in self._looks_s if look_s > after_s)
+        return min(self._outages.next_edge_s(after_s), next(looks_s, np.inf))
 
     def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
         cell_id = strongest_cell(
             self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
         )
         self._links.serve(slots, cell_id)
+        self._has_had_cell[slots] |= cell_id != NO_CELL
         self._sync.start(slots)
         if self._a3 is not None:
             self._a3.start(slots)
 
     def _recover(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> None:
-        """Join the strongest cell after a loss."""
+        """Join the strongest cell after a loss; who never had one to lose connects at no cost."""
         if not len(slots):
             return
+        is_back = self._has_had_cell[slots]
         self._attach(slots)
+        slots = slots[is_back]
         found = slots[self._links.cell_id[slots] != NO_CELL]
         self._links.resume_at_s[found] = at_s + self._link_failure.recovery_s
         self._links.handovers[found] += 1
@@ -210,13 +252,30 @@ class Association:
         ).mean(axis=1)
         has_failed = self._sync.step(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
         self._recover(slots[has_failed], at_s=at_s)
-        if self._a3 is None or self._handover is None:
-            return
-        slots = slots[~has_failed]
+        self._hand_over(slots[~has_failed], at_s=at_s)
+
+    def _power_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
         usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
+        return w_to_dbm(self._air.site_block_w * usable)
+
+    def _is_beaten(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Tell whose cell is not the strongest that works and enters event A3 against it."""
+        if self._handover is None:
+            return np.zeros(len(slots), dtype=bool)
+        power_dbm = self._power_dbm(slots)
+        cell_id = self._links.cell_id[slots]
+        served_dbm = power_dbm[np.arange(len(slots)), np.maximum(cell_id, 0)]
+        best_dbm = power_dbm.max(axis=1)
+        enters = best_dbm > served_dbm + self._handover.offset_db + self._handover.hysteresis_db
+        return (cell_id != NO_CELL) & (best_dbm > served_dbm) & enters
+
+    def _hand_over(self, slots: Int[np.ndarray, " served"], *, at_s: float) -> None:
+        """Run event A3 of clients that are served."""
+        if self._a3 is None or self._handover is None or not len(slots):
+            return
         target = self._a3.step(
             slots,
-            w_to_dbm(self._air.site_block_w * usable),
+            self._power_dbm(slots),
             serving_cell=self._links.cell_id[slots],
             at_s=at_s,
         )

@@ -279,8 +279,10 @@ class Engine(ABC):
             self._on_tick()
 
     def _refresh_sites(self, now_s: float) -> None:
-        """Notice which sites have failed or come back."""
+        """Notice which sites have failed or come back, and which handovers that makes due."""
         self._fade(self._association.refresh_sites(self.links.slots, at_s=now_s))
+        if not self._channel.population.is_moving:
+            self._fade(self._association.reselect(self.links.slots, at_s=now_s))
         self._edge_s = self._association.next_edge_s(now_s)
 
     # Ends ---------------------------------------------------------------------------------------
