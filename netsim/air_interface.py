@@ -20,9 +20,10 @@ from netsim.config.radio import NoFading, RadioConfig, TddDuplex, UplinkPowerCon
 from netsim.config.world import WorldConfig
 from netsim.doppler import jakes_correlation
 from netsim.effective_sinr import effective_sinr_linear
+from netsim.headroom import Thrift
 from netsim.link_adaptation import RateTable
 from netsim.noise import noise_power_w
-from netsim.power_control import pusch_power_w
+from netsim.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.resource_grid import (
     block_bandwidth_hz,
     frequency_range,
@@ -75,8 +76,36 @@ class AirInterface:
         """Width of a group in blocks."""
         return self.num_blocks / self.num_groups
 
+    def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
+        """Give the power in one block [W] that open-loop control asks of clients, without a limit.
+
+        Parameters
+        ----------
+        gain
+            Coupling gain to the serving cell, fast fading averaged out; 0 out of coverage.
+
+        Notes
+        -----
+        :func:`netsim.power_control.pusch_power_w` is linear in watts: blocks times ``2^mu P_0``
+        times loss to the power alpha, then clipped. This is its first part.
+        """
+        with np.errstate(divide="ignore"):
+            return self._density_at_0_db_w * gain**-self.uplink_power.alpha
+
+    @cached_property
+    def _density_at_0_db_w(self) -> float:
+        power = pusch_power_w(
+            0.0, 1.0, p0_dbm=self.uplink_power.p0_dbm, alpha=self.uplink_power.alpha,
+            max_dbm=np.inf, min_dbm=-np.inf, subcarrier_spacing_hz=self.subcarrier_spacing_hz,
+        )  # fmt: skip
+        return float(power)
+
+    @cached_property
+    def _power_limits_w(self) -> tuple[float, float]:
+        return dbm_to_w(MIN_POWER_DBM), dbm_to_w(self.uplink_power.max_dbm)
+
     def block_power_w(
-        self, loss_db: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
+        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
     ) -> Float[np.ndarray, "*transfer"]:
         """Give the uplink power in one block [W] of clients that hold so many blocks.
 
@@ -84,21 +113,45 @@ class AirInterface:
 
         Parameters
         ----------
-        loss_db
-            Coupling loss to the serving cell [dB], fast fading averaged out.
+        density_w
+            From :meth:`density_w`.
         blocks
             Blocks held, >= 0.
         """
         at_once = np.maximum(blocks, 1.0)
-        power_w = pusch_power_w(
-            loss_db,
-            at_once,
-            p0_dbm=self.uplink_power.p0_dbm,
-            alpha=self.uplink_power.alpha,
-            max_dbm=self.uplink_power.max_dbm,
-            subcarrier_spacing_hz=self.subcarrier_spacing_hz,
-        )
-        return power_w / at_once
+        least_w, most_w = self._power_limits_w
+        return np.minimum(np.maximum(density_w * at_once, least_w), most_w) / at_once
+
+    @cached_property
+    def _thrift(self) -> Thrift:
+        return Thrift(self.adaptation.efficiency)
+
+    def used_blocks(
+        self,
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        density_w: Float[np.ndarray, "*transfer"],
+        sinr_per_w: Float[np.ndarray, "*transfer"],
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give how many of the uplink blocks granted a client uses, see :mod:`netsim.headroom`.
+
+        Parameters
+        ----------
+        blocks
+            Blocks granted, >= 0; one at least is used of a grant of one or more.
+        density_w
+            From :meth:`density_w`.
+        sinr_per_w
+            SINR for each watt sent in one block.
+        """
+        most_w = self._power_limits_w[1]
+        if not (density_w * blocks > most_w).any():
+            return blocks  # nobody is at the limit: another block costs the others nothing
+        sinr = self.block_power_w(density_w, blocks) * sinr_per_w
+        reachable = np.minimum(density_w, most_w) * sinr_per_w
+        wanted = np.minimum(self._thrift.wanted_sinr(sinr), reachable)
+        share = np.divide(sinr, wanted, out=np.ones_like(sinr), where=wanted > sinr)
+        return np.maximum(blocks * share, np.minimum(blocks, 1.0))
 
     def uplink_interference_w(
         self,
@@ -212,6 +265,13 @@ class AirInterface:
         """
         efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
         return efficiency * blocks * (self.element_rate_hz * time_fraction), transmissions
+
+
+def mean_over_groups(
+    values: Float[np.ndarray, "transfer group"],
+) -> Float[np.ndarray, " transfer"]:
+    """Average over groups; a flat band costs nothing."""
+    return values[:, 0] if values.shape[1] == 1 else values.mean(axis=1)
 
 
 def mean_fade(

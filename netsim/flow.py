@@ -13,8 +13,9 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
-from netsim.air_interface import mean_fade
+from netsim.air_interface import mean_fade, mean_over_groups
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
+from netsim.headroom import together
 from netsim.sharing import Demand
 
 
@@ -121,7 +122,7 @@ class FlowEngine(Engine):
             direction=direction,
             is_uplink=direction == UPLINK,
             cell_id=cell_id,
-            loss_db=-10.0 * np.log10(self.links.serving_gain(slots)),
+            density_w=self._air.density_w(self.links.serving_gain(slots)),
             sinr_per_w=sinr_per_w,
             first=first,
             bearer=np.cumsum(changes) - 1,
@@ -144,23 +145,29 @@ class FlowEngine(Engine):
         demand = self._demand(rows, received / before_w, direction=UPLINK)
         grant = self._sharing.solve(demand, now_s=now_s, horizon_s=self._horizon_s(now_s))
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
-        at_once = air.num_blocks * grant.shares.mean(axis=1) / grant.activity
-        block_w = air.block_power_w(demand.loss_db, at_once)
+        granted = air.num_blocks * grant.shares.mean(axis=1) / grant.activity
+        total, airtime_share = together(slots, granted, grant.activity)
+        used = air.used_blocks(
+            total, density_w=demand.density_w, sinr_per_w=mean_over_groups(demand.sinr_per_w)
+        )
+        block_w = air.block_power_w(demand.density_w, used)
+        used_share = used / np.maximum(total, np.finfo(float).tiny)
+        at_once, shares = granted * used_share, grant.shares * used_share[:, None]
         self._uplink_interference_w = air.uplink_interference_w(
-            self.links.cross_gain[slots], block_w, grant.shares
+            self.links.cross_gain[slots], block_w, shares
         )
         noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
-        sinr = air.effective_sinr(block_w[:, None] * received / noise_w, grant.shares)
+        sinr = air.effective_sinr(block_w[:, None] * received / noise_w, shares)
         on_air = np.where(at_once > 0, grant.activity * np.minimum(at_once, 1.0), 0.0)
         self._grant(
             rows,
             now_s,
             sinr=sinr,
-            fade=mean_fade(self.links.fading[slots], grant.shares),
+            fade=mean_fade(self.links.fading[slots], shares),
             at_once=at_once,
             activity=grant.activity,
-            airtime_fraction=air.uplink_fraction * on_air,
-            airtime_w=self._ue_power.transmit_w(block_w * np.maximum(at_once, 1.0)),
+            airtime_fraction=air.uplink_fraction * on_air * airtime_share,
+            airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
             time_fraction=air.uplink_fraction,
         )
 
@@ -228,13 +235,17 @@ class FlowEngine(Engine):
         rate, transmissions = self._air.outcome(
             sinr, at_once, fade=fade, time_fraction=time_fraction
         )
-        rate = self._through_wires(rows, activity * rate, now_s)
+        over_air = activity * rate
+        rate = self._through_wires(rows, over_air, now_s)
+        # Who is held up by the wires has that much less to send: no airtime without bits.
+        carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
+        airtime_fraction = airtime_fraction * carried
         repeated = 1.0 - 1.0 / transmissions
         self.active.grant(
             rows,
             now_s=now_s,
             rate_bps=rate,
-            blocks=activity * at_once,
+            blocks=activity * at_once * carried,
             sinr=sinr,
             airtime_fraction=airtime_fraction,
             airtime_w=airtime_w,

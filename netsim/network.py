@@ -353,10 +353,12 @@ class CellularNetwork:
     ) -> Float[np.ndarray, " client"]:
         air = self._air
         reached = cell_id >= 0
-        blocks = np.where(reached, float(air.num_blocks), 0.0)
-        loss_db = -linear_to_db(np.where(reached, received, 1.0))
-        block_w = air.block_power_w(loss_db, blocks)
+        band = np.where(reached, float(air.num_blocks), 0.0)
+        density_w = air.density_w(np.where(reached, received, 1.0))
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
+        sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
+        blocks = air.used_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
+        block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
         fade = mean_fade(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, time_fraction=air.uplink_fraction)

@@ -18,6 +18,7 @@ def pusch_power_w(
     p0_dbm: float,
     alpha: float,
     max_dbm: float,
+    min_dbm: float = MIN_POWER_DBM,
     subcarrier_spacing_hz: float,
 ) -> Float[np.ndarray, "..."]:
     """Give the transmit power [W] of UEs: ``min(P_CMAX, P_0 + 10 log10(2^mu M) + alpha PL)``.
@@ -35,6 +36,8 @@ def pusch_power_w(
         Share of the path loss made up for, in [0, 1]; a network can signal 0 and 0.4 to 1 by 0.1.
     max_dbm
         P_CMAX [dBm]; 23 for power class 3, 26 for class 2.
+    min_dbm
+        Least power of a transmission [dBm].
     subcarrier_spacing_hz
         Sets mu. The 2^mu term counts power per 15 kHz-equivalent block; LTE, and some NR
         simulators, omit it, which is 3 dB less at 30 kHz.
@@ -42,7 +45,7 @@ def pusch_power_w(
     Returns
     -------
     array
-        Power over all blocks together [W], within -40 dBm and P_CMAX. Delta_TF and closed-loop
+        Power over all blocks together [W], within ``min_dbm`` and P_CMAX. Delta_TF and closed-loop
         corrections are 0.
 
     References
@@ -63,9 +66,9 @@ def pusch_power_w(
     if not 0 <= alpha <= 1:
         msg = f"alpha: must be within 0 and 1, got {alpha}"
         raise ValueError(msg)
-    if max_dbm < MIN_POWER_DBM:
-        msg = f"max_dbm: must be >= {MIN_POWER_DBM:g}, got {max_dbm}"
+    if max_dbm < min_dbm:
+        msg = f"max_dbm: must be >= {min_dbm:g}, got {max_dbm}"
         raise ValueError(msg)
     wide_db = 10 * np.log10(2 ** numerology(subcarrier_spacing_hz) * blocks)
     target_dbm = p0_dbm + wide_db + alpha * np.asarray(path_loss_db, dtype=float)
-    return np.asarray(dbm_to_w(np.clip(target_dbm, MIN_POWER_DBM, max_dbm)))
+    return np.asarray(dbm_to_w(np.clip(target_dbm, min_dbm, max_dbm)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.air_interface import AirInterface
+from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
 from netsim.schedulers import CellView, load_scheduler
 
@@ -41,8 +41,8 @@ class Demand:
     """Index into ``DIRECTIONS``."""
     is_uplink: bool
     cell_id: Int[np.ndarray, " transfer"]
-    loss_db: Float[np.ndarray, " transfer"]
-    """Coupling loss to the serving cell, fading averaged out."""
+    density_w: Float[np.ndarray, " transfer"]
+    """Power that open-loop control asks for in one block, before the limit [W]; uplink only."""
     sinr_per_w: Float[np.ndarray, "transfer group"]
     """SINR for each watt sent in one block, at the interference of the last solve."""
     first: Int[np.ndarray, " bearer"]
@@ -71,14 +71,26 @@ class Demand:
     ) -> Float[np.ndarray, " some"]:
         """Give the power in one block of some transfers that hold so many [W]."""
         if self.is_uplink:
-            return self.air.block_power_w(self.loss_db[transfers], blocks)
+            return self.air.block_power_w(self.density_w[transfers], blocks)
         return np.full(len(blocks), self.air.site_block_w)
+
+    def used_blocks(
+        self, transfers: slice, blocks: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, " some"]:
+        """Give how many of the blocks that some transfers hold they use."""
+        if not self.is_uplink:
+            return blocks
+        return self.air.used_blocks(
+            blocks,
+            density_w=self.density_w[transfers],
+            sinr_per_w=mean_over_groups(self.sinr_per_w[transfers]),
+        )
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, " some"]:
         """Give the rate of some transfers at a fraction of every group."""
-        blocks = fraction * self.air.num_blocks
+        blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
         return self.air.rate_bps(sinr, blocks, time_fraction=self.time_fraction)
@@ -112,12 +124,13 @@ class Demand:
         """Give the rate of each transfer alone in each group, at the power of an equal split."""
         cell = self.cell_id[self.first]
         num_bearers = np.bincount(cell)[cell]
-        split = self.air.num_blocks / num_bearers
-        power_w = self.block_power_w(slice(None), split[self.bearer])
+        split = (self.air.num_blocks / num_bearers)[self.bearer]
+        used = self.used_blocks(slice(None), split)
+        power_w = self.block_power_w(slice(None), used)
         sinr = power_w[:, None] * self.sinr_per_w
         return self.air.rate_bps(
             sinr,
-            np.full(sinr.shape, self.air.blocks_per_group),
+            self.air.blocks_per_group * (used / split)[:, None],
             time_fraction=self.time_fraction,
         )
 
@@ -237,9 +250,10 @@ class _CellDemand:
 
     def power_w(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
         """Give the power radiated for each bearer at a fraction of every group."""
-        blocks = fraction * self.demand.air.num_blocks
+        granted = (fraction * self.demand.air.num_blocks)[self._local]
+        blocks = self.demand.used_blocks(self.transfers, granted)
         heads = self.demand.first[self.bearers] - self.transfers.start
-        return blocks * self.demand.block_power_w(self.transfers, blocks[self._local])[heads]
+        return (blocks * self.demand.block_power_w(self.transfers, blocks))[heads]
 
     @property
     def _local(self) -> Int[np.ndarray, " transfer"]:

@@ -14,14 +14,15 @@ import simpy
 from jaxtyping import Bool, Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
+from netsim.air_interface import mean_over_groups
 from netsim.block_error_table import BlockErrorTable
 from netsim.engine import TICK_SLACK, Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import HarqBank
+from netsim.headroom import together
 from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
 from netsim.transfers import Transfer
 from netsim.transport_block import transport_block_size_bits
-from netsim.units import linear_to_db
 
 FADING_CHUNK_SLOTS = 64
 """Slots whose fading is computed at once."""
@@ -39,7 +40,7 @@ class _Lane:
         self.cell_id = links.cell_id[self.slots]
         self.client_id = record["client_id"]
         self.gain = links.serving_gain(self.slots)
-        self.loss_db = -linear_to_db(self.gain)
+        self.density_w = engine._air.density_w(self.gain)
         self.cross_gain = links.cross_gain[self.slots]
         self.changes = np.diff(self.cell_id, prepend=-1) != 0
         starts = self.changes | (np.diff(record["bearer_id"], prepend=-1) != 0)
@@ -197,7 +198,7 @@ class SlotEngine(Engine):
             direction=direction,
             is_uplink=direction == UPLINK,
             cell_id=lane.cell_id,
-            loss_db=lane.loss_db,
+            density_w=lane.density_w,
             sinr_per_w=sinr_per_w,
             first=lane.first,
             bearer=lane.bearer,
@@ -238,7 +239,18 @@ class SlotEngine(Engine):
         before_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
         known = lane.gain[:, None] * known_fading / before_w
         shares, blocks = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
-        block_w = air.block_power_w(lane.loss_db, blocks)
+        granted = blocks
+        total, airtime_share = together(lane.client_id, granted, np.ones(len(granted)))
+        used = np.floor(
+            air.used_blocks(total, density_w=lane.density_w, sinr_per_w=mean_over_groups(known))
+        )
+        used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
+        blocks = np.floor(granted * used_share + 1e-9)
+        shares = (
+            shares
+            * np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)[:, None]
+        )
+        block_w = air.block_power_w(lane.density_w, used)
         self._uplink_interference_w = air.uplink_interference_w(lane.cross_gain, block_w, shares)
         noise_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
         self._exchange(
@@ -248,7 +260,8 @@ class SlotEngine(Engine):
             blocks=blocks,
             sinr=block_w[:, None] * lane.gain[:, None] * fading / noise_w,
             known_sinr=block_w[:, None] * known,
-            airtime_w=self._ue_power.transmit_w(block_w * blocks),
+            airtime_w=self._ue_power.transmit_w(block_w * used),
+            airtime_share=airtime_share,
         )
 
     def _send_downlink(self, lane: _Lane, now_s: float) -> None:
@@ -268,6 +281,7 @@ class SlotEngine(Engine):
             sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
             known_sinr=air.site_block_w * known,
             airtime_w=np.full(len(lane.rows), self._ue_power.receive_w),
+            airtime_share=np.ones(len(lane.rows)),
         )
 
     def _exchange(
@@ -280,6 +294,7 @@ class SlotEngine(Engine):
         sinr: Float[np.ndarray, "transfer group"],
         known_sinr: Float[np.ndarray, "transfer group"],
         airtime_w: Float[np.ndarray, " transfer"],
+        airtime_share: Float[np.ndarray, " transfer"],
     ) -> None:
         """Send one transport block for each transfer with blocks, and see what arrives."""
         air, bank, slot_s = self._air, self._bank, self._settings.slot_s
@@ -306,7 +321,7 @@ class SlotEngine(Engine):
             rate_bps=bits / slot_s,
             blocks=blocks[granted][place],
             sinr=true[place],
-            airtime_fraction=np.ones(len(place)),
+            airtime_fraction=airtime_share[granted][place],
             airtime_w=airtime_w[granted][place],
             retransmission_rate_hz=attempt.is_repeat / slot_s,
         )
