@@ -45,7 +45,9 @@ class AirInterface:
     num_blocks: int
     num_groups: int
     subcarrier_spacing_hz: float
-    overhead_fraction: float
+    uplink_overhead_fraction: float
+    """Share of resource elements without data, in uplink slots."""
+    downlink_overhead_fraction: float
     uplink_fraction: float
     """Share of time that is uplink: 1 with FDD."""
     downlink_fraction: float
@@ -65,10 +67,18 @@ class AirInterface:
     """Goodput on average, for channel knowledge as old as it is."""
 
     @cached_property
-    def element_rate_hz(self) -> float:
-        """Data-carrying resource elements of one block per second, all slots in one direction."""
+    def uplink_element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second, uplink."""
+        return self.uplink_fraction * self._element_rate_hz(self.uplink_overhead_fraction)
+
+    @cached_property
+    def downlink_element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second, downlink."""
+        return self.downlink_fraction * self._element_rate_hz(self.downlink_overhead_fraction)
+
+    def _element_rate_hz(self, overhead_fraction: float) -> float:
         return resource_element_rate_hz(
-            1.0, self.subcarrier_spacing_hz, overhead_fraction=self.overhead_fraction
+            1.0, self.subcarrier_spacing_hz, overhead_fraction=overhead_fraction
         )
 
     @property
@@ -227,7 +237,7 @@ class AirInterface:
         effective_sinr: Float[np.ndarray, "*transfer"],
         blocks: Float[np.ndarray, "*transfer"],
         *,
-        time_fraction: float,
+        element_rate_hz: float,
     ) -> Float[np.ndarray, "*transfer"]:
         """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
@@ -237,14 +247,10 @@ class AirInterface:
             Linear.
         blocks
             Blocks held, >= 0.
-        time_fraction
-            Share of the slots that belong to the direction.
+        element_rate_hz
+            That of the direction: ``uplink_element_rate_hz`` or ``downlink_element_rate_hz``.
         """
-        return (
-            self.adaptation.efficiency(effective_sinr)
-            * blocks
-            * (self.element_rate_hz * time_fraction)
-        )
+        return self.adaptation.efficiency(effective_sinr) * blocks * element_rate_hz
 
     def outcome(
         self,
@@ -252,19 +258,19 @@ class AirInterface:
         blocks: Float[np.ndarray, "*transfer"],
         *,
         fade: Float[np.ndarray, "*transfer"],
-        time_fraction: float,
+        element_rate_hz: float,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
 
         Parameters
         ----------
-        effective_sinr, blocks, time_fraction
+        effective_sinr, blocks, element_rate_hz
             As for :meth:`rate_bps`.
         fade
             Power gain that fading contributes to the SINR.
         """
         efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
-        return efficiency * blocks * (self.element_rate_hz * time_fraction), transmissions
+        return efficiency * blocks * element_rate_hz, transmissions
 
 
 def mean_over_groups(
@@ -302,7 +308,8 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         num_blocks=blocks,
         num_groups=channel.num_groups,
         subcarrier_spacing_hz=spacing_hz,
-        overhead_fraction=radio.overhead_fraction,
+        uplink_overhead_fraction=radio.uplink_overhead_fraction,
+        downlink_overhead_fraction=radio.downlink_overhead_fraction,
         uplink_fraction=uplink,
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
         uplink_power=radio.uplink_power,

@@ -168,7 +168,7 @@ class FlowEngine(Engine):
             activity=grant.activity,
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
             airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
-            time_fraction=air.uplink_fraction,
+            element_rate_hz=air.uplink_element_rate_hz,
         )
 
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -203,7 +203,7 @@ class FlowEngine(Engine):
             activity=activity,
             airtime_fraction=air.downlink_fraction * on_air,
             airtime_w=np.full(len(rows), self._ue_power.receive_w),
-            time_fraction=air.downlink_fraction,
+            element_rate_hz=air.downlink_element_rate_hz,
         )
 
     @staticmethod
@@ -230,10 +230,10 @@ class FlowEngine(Engine):
         activity: Float[np.ndarray, " transfer"],
         airtime_fraction: Float[np.ndarray, " transfer"],
         airtime_w: Float[np.ndarray, " transfer"],
-        time_fraction: float,
+        element_rate_hz: float,
     ) -> None:
         rate, transmissions = self._air.outcome(
-            sinr, at_once, fade=fade, time_fraction=time_fraction
+            sinr, at_once, fade=fade, element_rate_hz=element_rate_hz
         )
         over_air = activity * rate
         rate = self._through_wires(rows, over_air, now_s)

@@ -361,7 +361,7 @@ class CellularNetwork:
         block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
         fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, time_fraction=air.uplink_fraction)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.uplink_element_rate_hz)
         return rate
 
     def _downlink_rate_alone(
@@ -375,7 +375,7 @@ class CellularNetwork:
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
         fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, time_fraction=air.downlink_fraction)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.downlink_element_rate_hz)
         return rate
 
     def _checked_client(self, client_id: int) -> int:

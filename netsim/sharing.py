@@ -57,9 +57,10 @@ class Demand:
     """NaN for a bearer that was never scheduled."""
 
     @property
-    def time_fraction(self) -> float:
-        """Share of slots that belong to the direction."""
-        return self.air.uplink_fraction if self.is_uplink else self.air.downlink_fraction
+    def element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second in this direction."""
+        air = self.air
+        return air.uplink_element_rate_hz if self.is_uplink else air.downlink_element_rate_hz
 
     @property
     def has_groups(self) -> bool:
@@ -93,7 +94,7 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
-        return self.air.rate_bps(sinr, blocks, time_fraction=self.time_fraction)
+        return self.air.rate_bps(sinr, blocks, element_rate_hz=self.element_rate_hz)
 
     def weakest(
         self,
@@ -131,7 +132,7 @@ class Demand:
         return self.air.rate_bps(
             sinr,
             self.air.blocks_per_group * (used / split)[:, None],
-            time_fraction=self.time_fraction,
+            element_rate_hz=self.element_rate_hz,
         )
 
 

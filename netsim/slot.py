@@ -33,9 +33,12 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 class _Lane:
     """The served transfers of one direction, and what stays the same until they change."""
 
-    def __init__(self, engine: "SlotEngine", rows: Int[np.ndarray, " transfer"]) -> None:
+    def __init__(
+        self, engine: "SlotEngine", rows: Int[np.ndarray, " transfer"], *, direction: int
+    ) -> None:
         links, record = engine.links, engine.active.records[rows]
         self.rows = rows
+        self.direction = direction
         self.slots = record["slot"]
         self.cell_id = links.cell_id[self.slots]
         self.client_id = record["client_id"]
@@ -62,7 +65,10 @@ class SlotEngine(Engine):
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._bank = HarqBank(settings.seed)
         self._errors = BlockErrorTable(self._air.rates)
-        self._sizes = self._transport_block_sizes()
+        self._sizes = {
+            UPLINK: self._transport_block_sizes(self._air.uplink_overhead_fraction),
+            DOWNLINK: self._transport_block_sizes(self._air.downlink_overhead_fraction),
+        }
         self._slot = 0
         self._is_running = False
         self._is_stale = True
@@ -154,7 +160,7 @@ class SlotEngine(Engine):
         self._served_rows = self._order(now_s)
         direction = self.active.records["direction"][self._served_rows]
         self._lanes = {
-            code: _Lane(self, self._served_rows[direction == code])
+            code: _Lane(self, self._served_rows[direction == code], direction=code)
             for code in (UPLINK, DOWNLINK)
             if np.any(direction == code)
         }
@@ -305,7 +311,7 @@ class SlotEngine(Engine):
         if len(lane.first) < len(lane.rows):
             believed = self._weakest(lane, granted, believed)
         mcs = air.rates.mcs_index(believed)
-        size_bits = self._sizes[mcs, blocks[granted].astype(np.intp)]
+        size_bits = self._sizes[lane.direction][mcs, blocks[granted].astype(np.intp)]
         attempt = bank.attempt(
             rows, slot=self._slot, blocks=blocks[granted], mcs=mcs, size_bits=size_bits, sinr=true
         )
@@ -335,11 +341,11 @@ class SlotEngine(Engine):
         np.minimum.at(least, lane.bearer[granted], believed)
         return least[lane.bearer[granted]]
 
-    def _transport_block_sizes(self) -> Float[np.ndarray, "mcs blocks"]:
+    def _transport_block_sizes(self, overhead_fraction: float) -> Float[np.ndarray, "mcs blocks"]:
         """Tabulate transport-block sizes [bit] by MCS and number of blocks."""
         mcs = self._air.rates.mcs
         elements = SUBCARRIERS_PER_BLOCK * SYMBOLS_PER_SLOT
-        overhead = round(elements * self._air.overhead_fraction)
+        overhead = round(elements * overhead_fraction)
         sizes = np.zeros((len(mcs), self._air.num_blocks + 1))
         for index in range(len(mcs)):
             for blocks in range(1, self._air.num_blocks + 1):

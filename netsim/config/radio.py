@@ -223,8 +223,10 @@ class RadioConfig:
     """TS 38.214 table: 1 ends at 64QAM, 2 at 256QAM."""
     knowledge_delay_slots: Annotated[int, Ge(0), Le(1000)] = 2
     """Age [slot] of the channel measurement by which blocks and MCS are chosen."""
-    overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
-    """Resource elements lost to reference signals and control (0.14 downlink FR1 in TS 38.306)."""
+    uplink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08
+    """Share of resource elements without data in the uplink; TS 38.306 clause 4.1.2, FR1."""
+    downlink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
+    """The same in the downlink."""
     site_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 5.0
     """Noise figure of the sites [dB]."""
     ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 9.0

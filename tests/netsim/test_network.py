@@ -32,7 +32,7 @@ def hand_calculation(distance_m, *, blocks, total_blocks=51):
     noise_dbm = -174 + 10 * math.log10(12 * 30e3) + 5
     sinr_db = power_dbm - 10 * math.log10(blocks) - loss_db - noise_dbm
     efficiency = float(RateTable().spectral_efficiency(np.array(10 ** (sinr_db / 10))))
-    rate_bps = efficiency * blocks * 12 * 14 * (1 - 0.14) / 0.5e-3
+    rate_bps = efficiency * blocks * 12 * 14 * (1 - 0.08) / 0.5e-3
     radiated_mw = 10 ** (power_dbm / 10)
     drawn_w = 3e-3 * (250 + 450 / (10**2.3 - 1) * (radiated_mw - 1))
     return rate_bps, drawn_w, sinr_db
