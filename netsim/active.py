@@ -20,6 +20,7 @@ FIELDS = np.dtype(
         ("slot", np.int64),  # row of the client in Links
         ("direction", np.int64),
         ("has_route", np.bool_),  # whether the latency of its wires is accounted for
+        ("is_cancelled", np.bool_),
         ("bearer_id", np.int64),  # one number for the members of a broadcast
         ("size_bytes", np.int64),
         ("remaining_bits", np.float64),
@@ -182,18 +183,21 @@ def make_row(
     handovers: int,
     energy_j: float,
     status: str,
+    late_bits: float = 0.0,
 ) -> TransferRow:
     """Give the row of a transfer from its last record.
 
-    Bytes are whole: what is neither delivered nor a full byte counts as not delivered.
+    Bytes are whole: what is neither delivered nor a full byte counts as not delivered, and neither
+    do ``late_bits``, which have left the air but came after the end. What is not delivered lacks at
+    least a byte.
     """
     direction: Direction = DIRECTIONS[int(record["direction"])]
     size_bytes = int(record["size_bytes"])
     if status == "delivered":
         delivered = size_bytes
     else:
-        delivered = int((8.0 * size_bytes - float(record["remaining_bits"])) // 8.0)
-        delivered = min(max(delivered, 0), size_bytes)
+        delivered = int((8.0 * size_bytes - float(record["remaining_bits"]) - late_bits) // 8.0)
+        delivered = min(max(delivered, 0), size_bytes - 1)
     started = float(record["started_at_s"])
     never = bool(np.isnan(started))
     granted_s = float(record["granted_s"])

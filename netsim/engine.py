@@ -20,6 +20,7 @@ from netsim.association import Association, Outages, strongest_cell
 from netsim.backhaul import Backhaul
 from netsim.channel import Channel
 from netsim.config.radio import Handover, LinkFailureConfig
+from netsim.handover import CLOCK_SLACK_S
 from netsim.layout import Layout
 from netsim.ledger import Ledger
 from netsim.links import Links
@@ -84,8 +85,8 @@ class Engine(ABC):
     settings
         Constants.
     on_end
-        Called with every transfer that ends on the air, its row, and how much later [s] than now
-        the end is known: the row's finish is then in the future.
+        Called with every transfer that leaves the air, its row, and how much later [s] than now it
+        ends: the row's finish is then in the future.
     """
 
     def __init__(
@@ -179,15 +180,22 @@ class Engine(ABC):
         self._touch()
 
     def cancel(self, transfer: Transfer, status: str) -> None:
-        """End a transfer that is on the air, with a status."""
-        row = self.active.index(transfer)
-        if row is None:
+        """End a transfer that is on the air, with a status.
+
+        What has sent its last bit by this instant is delivered before anything is cancelled.
+        """
+        if not self.is_on_air(transfer):
             msg = f"transfer {transfer.transfer_id} is not on the air at {self._now_s} s"
             raise ValueError(msg)
         self._advance()
-        chosen = np.zeros(len(self.active), dtype=bool)
-        chosen[row] = True
-        self._end(chosen, lambda _: status)
+        is_complete = self.active.records["finish_at_s"] <= self._now_s + CLOCK_SLACK_S
+        self._end(is_complete, lambda _: "delivered")
+        row = self.active.index(transfer)
+        if row is not None:
+            self.active.records["is_cancelled"][row] = True
+            chosen = np.zeros(len(self.active), dtype=bool)
+            chosen[row] = True
+            self._end(chosen, lambda _: status)
         self._touch()
 
     def is_on_air(self, transfer: Transfer) -> bool:
@@ -295,21 +303,41 @@ class Engine(ABC):
         book_clients(self.active, chosen, ledger=self._ledger, ue_power=self._ue_power, now_s=now_s)
         for transfer, record in self.active.remove(chosen):
             slot = int(record["slot"])
-            status = reason(slot)
-            wire_s = 0.0
-            if record["direction"] == UPLINK and record["has_route"]:
-                wire_s = float(self._latency_s(np.array([slot]), now_s)[0])
+            status, finished_at_s, late_s = self._arrival(transfer, record, reason(slot))
             row = make_row(
                 record,
-                finished_at_s=now_s + wire_s,
+                finished_at_s=finished_at_s,
                 cell_id=int(self.links.cell_id[slot]),
                 handovers=int(self.links.handovers[slot] - record["handovers_before"]),
                 energy_j=float(record["booked_j"]),
                 status=status,
+                late_bits=float(record["rate_bps"]) * late_s,
             )
             if self.links.release(slot) and slot in self._new_slots:
                 self._new_slots.remove(slot)
-            self._on_end(transfer, row, wire_s)
+            self._on_end(transfer, row, finished_at_s - now_s)
+
+    def _arrival(
+        self, transfer: Transfer, record: np.void, status: str
+    ) -> tuple[str, float, float]:
+        """Give the status of what leaves the air, when it is known, and how late the last bit is.
+
+        The last bit of an upload crosses the wires and counts when it arrives by the deadline; an
+        upload without hope leaves the air earlier by as much and ends at its deadline. Cancelling
+        needs no wires: the client does it.
+        """
+        now_s, deadline_at_s = self._now_s, transfer.deadline_at_s
+        is_uplink = record["direction"] == UPLINK
+        if status != "delivered":
+            waits = is_uplink and not record["is_cancelled"]
+            return status, max(now_s, deadline_at_s) if waits else now_s, 0.0
+        arrival_s = now_s
+        if is_uplink and record["has_route"]:
+            arrival_s += float(self._latency_s(record["slot"][np.newaxis], now_s)[0])
+        late_s = arrival_s - deadline_at_s
+        if late_s > CLOCK_SLACK_S:
+            return "timeout", max(now_s, deadline_at_s), late_s
+        return status, max(now_s, min(arrival_s, deadline_at_s)), 0.0
 
     def _reason_undelivered(self, slot: int) -> str:
         """Say why a transfer has run into its deadline."""

@@ -13,6 +13,9 @@ Status = Literal["delivered", "timeout", "cancelled", "outage", "link_failure"]
 """``timeout`` while served, ``outage`` for want of a site that is down, ``link_failure`` out of
 coverage; a caller that cancels may give a reason of its own."""
 
+RESERVED_STATUS: Status = "delivered"
+"""What no caller may claim."""
+
 NO_CELL = -1
 
 
@@ -24,7 +27,8 @@ class TransferRow:
     direction: Direction
     size_bytes: int
     delivered_bytes: int
-    """Whole bytes that arrived; ``size_bytes`` exactly when the status is ``delivered``."""
+    """Whole bytes that arrived; ``size_bytes`` exactly when the status is ``delivered``. Those of a
+    cancelled upload have left the air, the last of them may still be in the wires."""
     requested_at_s: float
     started_at_s: float
     """When the first resource block was granted; ``finished_at_s`` when none ever was."""
@@ -89,6 +93,18 @@ class Transfer:
         self._cancel = cancel
 
     def cancel(self, reason: str = "cancelled") -> None:
-        """End the transfer now; its event fires with this status. No effect when it has ended."""
+        """End the transfer now; its event fires at once with this status.
+
+        No effect when it has ended, when its last byte arrives at this same instant, or when it has
+        left the air: what is in the wires then arrives, or is late, whatever anybody wants.
+
+        Raises
+        ------
+        ValueError
+            If the reason is ``delivered``, which only bytes can be.
+        """
+        if reason == RESERVED_STATUS:
+            msg = f"reason: must not be {RESERVED_STATUS}, which only bytes can be, got {reason!r}"
+            raise ValueError(msg)
         if not self.event.triggered:
             self._cancel(self, reason)
