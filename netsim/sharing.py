@@ -191,7 +191,7 @@ class Sharing:
         cell = demand.cell_id[demand.first]
         start = np.flatnonzero(np.diff(cell, prepend=-1))
         stop = np.append(start[1:], len(cell))
-        every = slice(0, len(demand.first))
+        every = slice(0, len(cell))
         if self._reads_rates:
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
             equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
@@ -203,7 +203,7 @@ class Sharing:
             average = floor = np.ones(len(cell))
         # In an instant one of equals comes first; over time they share alike.
         apart = 1.0 + TELL_APART * (np.arange(len(cell)) - np.repeat(start, stop - start))
-        takes_mean = is_averaged and self._name not in IGNORE_AVERAGE
+        takes_mean = is_averaged and self._reads_rates and self._name not in IGNORE_AVERAGE
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)

@@ -64,7 +64,8 @@ class Scheduler(Protocol):
         changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,
         and the activity, shape (transfer,), in (0, 1]: the part of the time in which the transfer
         holds anything (``shares / activity``, at most 1, is held then). Without it, or with
-        ``None``, the engine finds the mean by asking ``shares`` some hundred times.
+        ``None``, the engine finds the mean by asking ``shares`` some hundred times. A class
+        with ``reads_rates = False`` is not asked for it: averages cannot change its answers.
     """
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
