@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from fl.data.config import DataConfig, DocstringsData, FilesData
 from fl.problems import DataError
@@ -24,6 +24,9 @@ class TextTable:
     """Natural domain of each text: an index into ``domain_names``; ``None`` where there is none."""
     domain_names: tuple[str, ...] = ()
     """Names of the natural domains; empty where there are none."""
+    may_test: Bool[np.ndarray, " text"] | None = None
+    """Whether each text may be tested on by the client that holds it; every one when ``None``. No
+    text that the model of this project was pretrained on may be."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -43,6 +46,8 @@ class Corpus:
     """Common test set, seen by no client."""
     digest: str
     """SHA-256 over all texts, labels and domains, in order."""
+    num_test_texts_in_train: int
+    """Texts of the test set that occur in training too, where a source does not keep them apart."""
 
 
 def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
@@ -82,7 +87,13 @@ def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
 def build_corpus(
     *, name: str, class_names: Sequence[str], train: TextTable, test: TextTable
 ) -> Corpus:
-    """Check two tables that share their classes, and join them to a corpus with its digest."""
+    """Check two tables that share their classes, and join them to a corpus with its digest.
+
+    Raises
+    ------
+    fl.problems.DataError
+        A table without text, training texts of one class, or test texts that all occur in training.
+    """
     for split, table in (("training", train), ("test", test)):
         if len(table) == 0:
             msg = f"data: {name} has no {split} text"
@@ -92,8 +103,22 @@ def build_corpus(
         only = class_names[int(present[0])]
         msg = f"data: {name} needs at least 2 classes among its training texts, got only {only!r}"
         raise DataError(msg)
-    digest = _digest(class_names, train, test)
-    return Corpus(name=name, class_names=tuple(class_names), train=train, test=test, digest=digest)
+    trained_on = frozenset(train.texts)
+    num_shared = sum(text in trained_on for text in test.texts)
+    if num_shared == len(test):
+        msg = (
+            f"data: {name} must have test texts that are not training texts, "
+            f"got {num_shared} of {len(test)} that are"
+        )
+        raise DataError(msg)
+    return Corpus(
+        name=name,
+        class_names=tuple(class_names),
+        train=train,
+        test=test,
+        digest=_digest(class_names, train, test),
+        num_test_texts_in_train=num_shared,
+    )
 
 
 def text_hash(text: str) -> int:
@@ -112,6 +137,7 @@ def _cap(table: TextTable, most: int | None) -> TextTable:
         labels=table.labels[rows],
         domains=None if table.domains is None else table.domains[rows],
         domain_names=table.domain_names,
+        may_test=None if table.may_test is None else table.may_test[rows],
     )
 
 

@@ -33,3 +33,16 @@ def test_digest_tells_texts_apart_where_their_joins_agree():
 def test_text_hash_is_the_same_everywhere():
     # BLAKE2b with an 8-byte digest, read big-endian: RFC 7693 fixes it for every machine.
     assert text_hash("") == 0xE4A6A0577479B2B4
+
+
+def test_test_texts_that_occur_in_training_are_counted_and_all_of_them_refused():
+    train = table_of("abcd", [0, 1, 0, 1])
+    apart, some = (
+        build_corpus(name="letters", class_names=("x", "y"), train=train, test=test)
+        for test in (table_of("ef", [0, 1]), table_of("aab?", [0, 1, 1, 0]))
+    )
+    assert (apart.num_test_texts_in_train, some.num_test_texts_in_train) == (0, 3)
+    with pytest.raises(DataError, match=r"letters must have test texts .* got 2 of 2 that are"):
+        build_corpus(
+            name="letters", class_names=("x", "y"), train=train, test=table_of("cb", [0, 1])
+        )
