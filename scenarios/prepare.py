@@ -59,10 +59,13 @@ def shards_of(scenario: Scenario, corpus: Corpus, streams: Streams) -> list[Shar
         num_clients=scenario.clients.num_clients,
         rng=streams("partition"),
     )
-    fraction = scenario.data.test_fraction
     return [
         split_shard(
-            part, corpus.train.labels, test_fraction=fraction, rng=streams("partition", client_id)
+            part,
+            corpus.train.labels,
+            test_fraction=scenario.data.test_fraction,
+            rng=streams("partition", client_id),
+            may_test=corpus.train.may_test,
         )
         for client_id, part in enumerate(parts)
     ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from fl.problems import Problem
 
@@ -46,8 +46,9 @@ class DocstringsData:
 
     partition: PartitionConfig = field(default_factory=IidPartition)
     """How clients share the training texts; a natural domain is a submodule."""
-    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
-    """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    test_fraction: Annotated[float, Gt(0), Le(0.25)] = 0.2
+    """Part of a client's own texts kept for testing its personal model, in (0, 0.25]; a client gets
+    fewer where it holds fewer of the quarter of texts that ``tiny-encoder`` has not read."""
     max_train_texts: Annotated[int, Ge(1)] | None = None
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None

@@ -5,8 +5,9 @@ paragraph of a docstring, without markup and without the names that would give t
 class is the library, its natural domain the submodule. Packages are read in a fixed order at the
 versions of ``constraints.txt``, so that the digest of the corpus can be reproduced.
 
-Whether a text belongs to the training or to the test fold depends on the text alone: whoever
-pretrains on docstrings can leave out every test text of this corpus, of any harvest.
+Whether a text belongs to the training or to the test fold, and whether a client may test its
+personal model on it, depends on the text alone: whoever pretrains on docstrings can leave out
+every text of this corpus that anything is ever tested on, of any harvest.
 """
 
 import gzip
@@ -81,6 +82,8 @@ CONTAINER_PARTS = frozenset({"algorithms", "core"})
 """Subpackages that hold most of a library: there, the domain is one level deeper."""
 FOLDS = 5
 """One text in this many belongs to the test fold."""
+HELD_OUT_FOLDS = 4
+"""One text in this many is held out for the clients' own tests, whatever its fold."""
 
 
 def is_test_text(text: str) -> bool:
@@ -88,7 +91,20 @@ def is_test_text(text: str) -> bool:
 
     Case and spacing do not count, so that a test text cannot return in another dress.
     """
-    return text_hash(" ".join(text.casefold().split())) % FOLDS == 0
+    return _plain_hash(text) % FOLDS == 0
+
+
+def is_held_out_text(text: str) -> bool:
+    """Tell whether clients may test on a cleaned text: a function of the text alone.
+
+    Independent of :func:`is_test_text`. A text of the training fold that is held out is trained on
+    by its client or tested on by it; ``tiny-encoder`` has read neither it nor the test fold.
+    """
+    return _plain_hash(text) // FOLDS % HELD_OUT_FOLDS == 0
+
+
+def _plain_hash(text: str) -> int:
+    return text_hash(" ".join(text.casefold().split()))
 
 
 def load_docstrings(
@@ -195,6 +211,7 @@ def _build_table(rows: list[tuple[str, str, str]], domain_names: tuple[str, ...]
         labels=np.array([label_of[name] for name, _, _ in rows], dtype=np.int64),
         domains=np.array([domain_of[domain] for _, domain, _ in rows], dtype=np.int64),
         domain_names=domain_names,
+        may_test=np.array([is_held_out_text(text) for _, _, text in rows], dtype=np.bool_),
     )
 
 

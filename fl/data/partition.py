@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from fl.data.config import (
     DirichletPartition,
@@ -15,6 +15,8 @@ from fl.problems import DataError
 
 MAX_DRAWS = 200
 """Draws of a Dirichlet partition before it is given up."""
+MAX_REDRAWS = 50
+"""Draws of any partition before a client without a text to test on is given up."""
 MIN_TEXTS = 2
 """Fewest texts of a client under any partition: one to train on, one to test on."""
 
@@ -38,6 +40,8 @@ def partition(
 ) -> list[Int[np.ndarray, " _"]]:
     """Share all texts among clients: every text goes to exactly one of them.
 
+    Where only some texts may be tested on, the partition is drawn anew until each client has one.
+
     Parameters
     ----------
     table
@@ -51,12 +55,13 @@ def partition(
 
     Returns
     -------
-    Ascending indices into ``table``, one array a client, each of at least 2 texts.
+    Ascending indices into ``table``, one array a client, each of at least 2 texts, of which at
+    least one may be tested on.
 
     Raises
     ------
     fl.problems.DataError
-        Fewer texts or domains than the clients need.
+        Fewer texts or domains than the clients need, or no draw gave each a text to test on.
     """
     fewest = config.min_texts if isinstance(config, DirichletPartition) else MIN_TEXTS
     if len(table) < fewest * num_clients:
@@ -65,6 +70,32 @@ def partition(
             f"{fewest * num_clients} in all, got {len(table)} training texts"
         )
         raise DataError(msg)
+    fewest_lacking = num_clients
+    for _ in range(MAX_REDRAWS):
+        parts = _share(table, config, num_clients=num_clients, rng=rng)
+        num_lacking = sum(not can_test(part, table.may_test) for part in parts)
+        if num_lacking == 0:
+            return parts
+        fewest_lacking = min(fewest_lacking, num_lacking)
+    msg = (
+        f"data.partition: no draw of {MAX_REDRAWS} gave each of {num_clients} clients a text that "
+        f"may be tested on, got {fewest_lacking} without one at best; use fewer clients"
+    )
+    raise DataError(msg)
+
+
+def can_test(
+    indices: Int[np.ndarray, " own_text"], may_test: Bool[np.ndarray, " text"] | None
+) -> bool:
+    """Tell whether a client with these texts has one to test on and another to train on."""
+    has_test = may_test is None or bool(may_test[indices].any())
+    return len(indices) >= MIN_TEXTS and has_test
+
+
+def _share(
+    table: TextTable, config: PartitionConfig, *, num_clients: int, rng: np.random.Generator
+) -> list[Int[np.ndarray, " _"]]:
+    """Draw one partition."""
     if isinstance(config, DirichletPartition):
         return _share_by_dirichlet(table.labels, config, num_clients=num_clients, rng=rng)
     if isinstance(config, DomainsPartition):
@@ -79,11 +110,12 @@ def split_shard(
     *,
     test_fraction: float,
     rng: np.random.Generator,
+    may_test: Bool[np.ndarray, " text"] | None = None,
 ) -> Shard:
     """Split one client's texts into a training and a test part with like class shares.
 
-    Texts are shuffled, grouped by class, and taken at even steps for the test part, so that the
-    number of test texts of a class is within one of its share.
+    The texts that may be tested on are shuffled, grouped by class, and taken at even steps for the
+    test part, so that the number of test texts of a class is within one of its share of them.
 
     Parameters
     ----------
@@ -92,22 +124,34 @@ def split_shard(
     labels
         Class of each text of the whole training table.
     test_fraction
-        Part for testing, in (0, 1); rounded, but at least one text and not all of them.
+        Part of all texts for testing, in (0, 1); rounded, but at least one text, not all of them,
+        and no more than may be tested on.
     rng
         Addressed generator of this client.
+    may_test
+        Whether each text of the whole training table may be tested on; each may when ``None``.
+
+    Raises
+    ------
+    ValueError
+        Fewer than 2 texts, or none that may be tested on.
     """
     num_texts = len(indices)
     if num_texts < MIN_TEXTS:
         msg = f"indices: must hold at least {MIN_TEXTS} texts, got {num_texts}"
         raise ValueError(msg)
-    num_test = int(np.clip(round(num_texts * test_fraction), 1, num_texts - 1))
-    shuffled = rng.permutation(indices)
+    open_texts = indices if may_test is None else indices[may_test[indices]]
+    if len(open_texts) == 0:
+        msg = f"may_test: must hold for at least 1 of the {num_texts} texts, got 0"
+        raise ValueError(msg)
+    most = min(len(open_texts), num_texts - 1)
+    num_test = int(np.clip(round(num_texts * test_fraction), 1, most))
+    shuffled = rng.permutation(open_texts)
     grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
     start = rng.random()
-    taken = np.floor((np.arange(num_test) + start) * (num_texts / num_test)).astype(np.int64)
-    is_test = np.zeros(num_texts, dtype=bool)
-    is_test[taken] = True
-    return Shard(train=np.sort(grouped[~is_test]), test=np.sort(grouped[is_test]))
+    steps = (np.arange(num_test) + start) * (len(grouped) / num_test)
+    test = grouped[np.floor(steps).astype(np.int64)]
+    return Shard(train=np.setdiff1d(indices, test), test=np.sort(test))
 
 
 def _share_by_dirichlet(

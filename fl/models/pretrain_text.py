@@ -1,4 +1,4 @@
-"""Text to pretrain on: docstrings of the installed stack, outside every test fold."""
+"""Text to pretrain on: docstrings of the installed stack, none that anything is tested on."""
 
 import string
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ import transformers
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
 from fl.data import harvest, prose
-from fl.data.docstrings import CLASS_NAMES, is_test_text
+from fl.data.docstrings import CLASS_NAMES, is_held_out_text, is_test_text
 
 SKIPPED_PLACES = frozenset({"models"})
 """Parts of ``transformers`` left out: near-copies of one another by the thousand."""
@@ -21,8 +21,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def collect_documents() -> list[tuple[str, ...]]:
     """Give docstrings as tuples of cleaned paragraphs, in order of package, path and line.
 
-    A docstring whose summary belongs to the test fold is left out as a whole; any other paragraph
-    that equals a text of the test fold is left out too. Every paragraph occurs once.
+    A docstring whose summary is reserved for tests is left out as a whole; any other paragraph that
+    equals a reserved text is left out too. Every paragraph occurs once.
     """
     seen: set[str] = set()
     documents: list[tuple[str, ...]] = []
@@ -36,16 +36,21 @@ def collect_documents() -> list[tuple[str, ...]]:
     return documents
 
 
+def is_reserved(text: str) -> bool:
+    """Tell whether a cleaned text is of the test fold or held out for the clients' own tests."""
+    return is_test_text(text) or is_held_out_text(text)
+
+
 def _usable(docstring: str, seen: set[str]) -> Iterator[str]:
     """Give the paragraphs of a docstring that may be read, none twice over all docstrings."""
     texts = [prose.clean(piece) for piece in prose.paragraphs(docstring) if prose.is_prose(piece)]
-    if texts and is_test_text(texts[0]):
+    if texts and is_reserved(texts[0]):
         return
     for text in texts:
         key = text.casefold()
         if key in seen or not prose.is_readable(text, min_words=MIN_WORDS, max_words=MAX_WORDS):
             continue
-        if not is_test_text(text):
+        if not is_reserved(text):
             seen.add(key)
             yield text
 

@@ -22,8 +22,13 @@ def small_recipe(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def full_corpus(tmp_path_factory):
-    return load_corpus(DocstringsData(), cache_dir=tmp_path_factory.mktemp("cache"))
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def full_corpus(cache_dir):
+    return load_corpus(DocstringsData(), cache_dir=cache_dir)
 
 
 def test_source_docstrings_equal_those_of_the_running_module():
@@ -102,6 +107,17 @@ def test_fold_depends_on_words_alone():
     assert abs(share - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 5_000)
 
 
+def test_held_out_texts_are_a_quarter_of_either_fold():
+    words = "Return  the SUM."
+    assert docstrings.is_held_out_text(words) == docstrings.is_held_out_text("return the sum.")
+    texts = [f"text number {n}" for n in range(5_000)]
+    is_test = np.array([docstrings.is_test_text(text) for text in texts])
+    is_held_out = np.array([docstrings.is_held_out_text(text) for text in texts])
+    for fold in (is_test, ~is_test):
+        # 5 standard deviations of a fair draw of one in four.
+        assert abs(is_held_out[fold].mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / fold.sum())
+
+
 def test_full_corpus_is_large_balanced_and_clean(full_corpus):
     corpus = full_corpus
     assert corpus.class_names == tuple(docstrings.PLACES)
@@ -122,6 +138,17 @@ def test_full_corpus_is_large_balanced_and_clean(full_corpus):
 def test_folds_of_the_full_corpus_keep_to_the_rule(full_corpus):
     assert not any(docstrings.is_test_text(text) for text in full_corpus.train.texts)
     assert all(docstrings.is_test_text(text) for text in full_corpus.test.texts)
+    assert full_corpus.num_test_texts_in_train == 0
+    train = full_corpus.train
+    expected = [docstrings.is_held_out_text(text) for text in train.texts]
+    np.testing.assert_array_equal(train.may_test, expected)
+
+
+def test_caps_keep_the_mask_of_texts_to_test_on(full_corpus, cache_dir):
+    capped = load_corpus(DocstringsData(max_train_texts=200), cache_dir=cache_dir).train
+    mask_of = dict(zip(full_corpus.train.texts, full_corpus.train.may_test, strict=True))
+    assert len(capped) == len(capped.may_test) == 200
+    assert [mask_of[text] for text in capped.texts] == capped.may_test.tolist()
 
 
 def test_domains_belong_to_one_class_each(full_corpus):

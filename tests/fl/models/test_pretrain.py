@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fl.data import harvest
-from fl.data.docstrings import is_test_text
-from fl.models import pretrain_text
+from fl.data import docstrings, harvest
+from fl.data.docstrings import is_held_out_text, is_test_text
+from fl.models import pretrain, pretrain_text
 from fl.models.pretrain import (
     MaskedModel,
     Recipe,
@@ -38,13 +38,34 @@ def small_sources(monkeypatch):
     return sources
 
 
-def test_documents_of_the_test_fold_are_left_out(small_sources):
+def test_documents_reserved_for_tests_are_left_out(small_sources):
     documents = pretrain_text.collect_documents()
     summaries = [source.docstring.partition("\n")[0] for source in small_sources]
-    kept = [text for text in summaries if not is_test_text(text)]
-    assert 0 < len(kept) < len(summaries)
+    kept = [text for text in summaries if not is_test_text(text) and not is_held_out_text(text)]
+    assert 0 < len(kept) < len([text for text in summaries if not is_test_text(text)])
     assert [document[0] for document in documents] == kept
-    assert not any(is_test_text(text) for document in documents for text in document)
+    assert not any(
+        is_test_text(text) or is_held_out_text(text) for document in documents for text in document
+    )
+
+
+@pytest.mark.slow
+def test_no_text_that_anything_is_tested_on_is_read_in_pretraining():
+    """The real harvests, compared text by text, without the rule that keeps them apart."""
+
+    def plain(text):
+        return " ".join(text.casefold().split())
+
+    read, _ = pair_texts(pretrain_text.collect_documents())
+    assert len(read) > 40_000
+    rows = docstrings.harvest_rows()
+    tested = {plain(text) for *_, text in rows if is_test_text(text) or is_held_out_text(text)}
+    others = {plain(text) for *_, text in rows} - tested
+    assert len(tested) > 0.35 * len(rows)
+    paragraphs = {plain(text) for text in read}
+    assert tested.isdisjoint(paragraphs)
+    # The comparison can find what it looks for: nearly every other text of the corpus was read.
+    assert len(others & paragraphs) > 0.5 * len(others)
 
 
 def test_a_paragraph_occurs_once(small_sources):
@@ -64,12 +85,31 @@ def test_tokenizer_is_the_same_every_time():
     assert first == second
 
 
-def test_lone_long_paragraphs_are_cut_in_halves():
+def test_lone_long_paragraphs_are_cut_in_halves(monkeypatch):
+    monkeypatch.setattr(pretrain, "is_reserved", lambda _: False)
     long = " ".join(f"w{n}" for n in range(13))
     texts, members = pair_texts([("one", "two", "three"), (long,), ("short one",)])
     assert members == [(0, 1, 2), (3, 4), (5,)]
     assert f"{texts[3]} {texts[4]}" == long
     assert texts[5] == "short one"
+
+
+def test_no_half_equals_a_reserved_text():
+    num_moved = num_whole = 0
+    for n in range(200):
+        long = " ".join(f"w{n}x{k}" for k in range(14))
+        texts, _ = pair_texts([(long,)])
+        assert " ".join(texts) == long
+        if len(texts) == 1:
+            num_whole += 1
+            continue
+        assert not any(map(pretrain_text.is_reserved, texts))
+        assert abs(len(texts[0].split()) - 7) <= 3
+        num_moved += len(texts[0].split()) != 7
+    # A half is free with probability 0.6, so of 200 texts 0.36 keep their middle and 0.64^7 stay
+    # whole; 5 standard deviations.
+    assert abs(num_moved + num_whole - 0.64 * 200) < 5 * np.sqrt(0.64 * 0.36 * 200)
+    assert num_whole < 200 * 0.64**7 + 5 * np.sqrt(200 * 0.64**7)
 
 
 def test_one_pass_of_batches_holds_every_text():
