@@ -5,7 +5,7 @@ wrong.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,6 +17,12 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from scenarios.errors import ScenarioError
 
 Path = tuple[str | int, ...]
+Prepare = Callable[[dict[str, Any], Path, object, Sequence[Path]], None]
+MAX_VALUES = 100_000
+"""Aliases of aliases could ask for more than any memory holds."""
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_SCALARS = {_TEXT, *(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))}
 
 
 @dataclass(frozen=True)
@@ -65,31 +71,27 @@ def read_document(path: FilePath) -> Document:
 
 def parse_document(text: str, *, source: str) -> Document:
     """Parse the text of a scenario; see :func:`read_document`."""
-    try:
-        node = _yaml().compose(text)
-        problems: list[str] = []
-        lines: dict[Path, int] = {}
-        if node is not None:
-            problems = list(_walk(node, (), lines, source))
-        if problems:
-            raise ScenarioError(problems)
-        data = _yaml().load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark is not None else ""
-        message = f"{source}{line}: not valid YAML: {error.problem or error.context}"
-        raise ScenarioError([message]) from None
-    except YAMLError as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ScenarioError([f"{source}: not valid YAML: {first_line}"]) from None
+    data, lines = _parse(text, source, name_line=True)
     if not isinstance(data, dict):
         found = "nothing" if data is None else type(data).__name__
         raise ScenarioError([f"{source}: a scenario is a mapping of keys to values, got {found}"])
     return Document(data=data, source=source, lines=lines)
 
 
-def override(document: Document, assignments: list[str]) -> Document:
+def override(
+    document: Document, assignments: list[str], *, prepare: Prepare | None = None
+) -> Document:
     """Apply ``a.b=c`` assignments; a value is read as YAML, a number in a path indexes a list.
+
+    Parameters
+    ----------
+    document
+        Left as it is.
+    assignments
+        In this order.
+    prepare
+        Called before each with the data, the path, the value and the paths already assigned; it
+        may alter the data.
 
     Raises
     ------
@@ -100,16 +102,16 @@ def override(document: Document, assignments: list[str]) -> Document:
     overrides = dict(document.overrides)
     problems = []
     for assignment in assignments:
-        label = f"--set {assignment}"
+        label = f"--set {_shorten(assignment)}"
         dotted, separator, value_text = assignment.partition("=")
         if not separator or not dotted.strip():
             problems.append(f"{label}: must have the form KEY.KEY=VALUE")
             continue
         try:
-            value = _yaml().load(value_text)
-            path = assign(data, dotted.strip(), value)
-        except YAMLError:
-            problems.append(f"{label}: the value is not valid YAML; quote it if it is text")
+            value, _ = _parse(value_text, label, name_line=False)
+            path = assign(data, dotted.strip(), value, prepare=prepare, fixed=list(overrides))
+        except ScenarioError as error:
+            problems.extend(error.problems)
         except ValueError as error:
             problems.append(f"{label}: {error}")
         else:
@@ -119,8 +121,17 @@ def override(document: Document, assignments: list[str]) -> Document:
     return Document(data=data, source=document.source, lines=document.lines, overrides=overrides)
 
 
-def assign(data: dict[str, Any], dotted: str, value: object) -> Path:
+def assign(
+    data: dict[str, Any],
+    dotted: str,
+    value: object,
+    *,
+    prepare: Prepare | None = None,
+    fixed: Sequence[Path] = (),
+) -> Path:
     """Set the value at a dotted path in place, making mappings on the way; give the path.
+
+    ``prepare`` and the paths already assigned, ``fixed``, are those of :func:`override`.
 
     Raises
     ------
@@ -148,32 +159,104 @@ def assign(data: dict[str, Any], dotted: str, value: object) -> Path:
             raise ValueError(msg)  # noqa: TRY004 -- wrong input, not a wrong Python type
         path.append(step)
         if is_last:
+            if prepare is not None:
+                prepare(data, tuple(path), value, fixed)
             target[step] = value
         else:
             target = target[step]
     return tuple(path)
 
 
+def _shorten(text: str) -> str:
+    """Put a text on one line of at most 100 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else f"{line[:97]}..."
+
+
 def _yaml() -> YAML:
     return YAML(typ="safe", pure=True)
 
 
-def _walk(node: Node, path: Path, lines: dict[Path, int], source: str) -> Iterator[str]:
-    """Note the line of every key below a node; yield a problem for every key that is repeated."""
-    if isinstance(node, MappingNode):
+def _parse(text: str, source: str, *, name_line: bool) -> tuple[Any, dict[Path, int]]:
+    """Read YAML that is also JSON: mappings with text keys, lists, text, numbers, booleans, null.
+
+    Raises
+    ------
+    ScenarioError
+        If it is anything else.
+    """
+    lines: dict[Path, int] = {}
+
+    def place(line: int | None) -> str:
+        return f"{source}:{line}" if name_line and line is not None else source
+
+    node = _translated(_yaml().compose, text, place)
+    problems = [] if node is None else list(_walk(node, (), lines, place, ()))
+    if problems:
+        raise ScenarioError(problems)
+    return _translated(_yaml().load, text, place), lines
+
+
+def _translated(read: Callable[[str], Any], text: str, place: Callable[[int | None], str]) -> Any:  # noqa: ANN401 -- plain data of any type
+    """Call a reader of YAML; say in one line what it cannot read."""
+    try:
+        return read(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else None
+        reason = f"not valid YAML: {error.problem or error.context}"
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # the loader's own constructors raise these when a value does not suit its explicit tag
+        line, reason = None, f"not valid YAML: {_shorten(str(error))}"
+    except RecursionError:
+        line, reason = None, "is nested too deep"
+    raise ScenarioError([f"{place(line)}: {reason}"])
+
+
+def _walk(
+    node: Node,
+    path: Path,
+    lines: dict[Path, int],
+    place: Callable[[int], str],
+    above: tuple[Node, ...],
+) -> Iterator[str]:
+    """Note the line of every key below a node; yield what JSON has not and keys that repeat."""
+    here = f"{place(node.start_mark.line + 1)}: {'.'.join(map(str, path)) or 'value'}"
+    if len(lines) > MAX_VALUES:
+        raise ScenarioError(
+            [f"{here}: a scenario has at most {MAX_VALUES} values, aliases spelt out"]
+        )
+    if any(node is outer for outer in above):
+        yield f"{here}: must not contain itself"
+    elif isinstance(node, MappingNode) and node.tag == "tag:yaml.org,2002:map":
         for key_node, value_node in node.value:
-            if not isinstance(key_node, ScalarNode):
-                continue
-            here = (*path, str(key_node.value))
-            line = key_node.start_mark.line + 1
-            if here in lines:
-                dotted = ".".join(map(str, here))
-                yield f"{source}:{line}: {dotted}: key stands twice, first in line {lines[here]}"
-                continue
-            lines[here] = line
-            yield from _walk(value_node, here, lines, source)
-    elif isinstance(node, SequenceNode):
+            yield from _walk_key(key_node, path, lines, place)
+            if isinstance(key_node, ScalarNode):
+                child = (*path, str(key_node.value))
+                yield from _walk(value_node, child, lines, place, (*above, node))
+    elif isinstance(node, SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         for index, item in enumerate(node.value):
-            here = (*path, index)
-            lines[here] = item.start_mark.line + 1
-            yield from _walk(item, here, lines, source)
+            lines[*path, index] = item.start_mark.line + 1
+            yield from _walk(item, (*path, index), lines, place, (*above, node))
+    elif not (isinstance(node, ScalarNode) and node.tag in _SCALARS):
+        kind = str(node.tag).rpartition(":")[2]
+        hint = "; quote it if it is text" if isinstance(node, ScalarNode) else ""
+        yield f"{here}: must be a mapping, a list, text, a number or true/false, got {kind}{hint}"
+
+
+def _walk_key(
+    node: Node, path: Path, lines: dict[Path, int], place: Callable[[int], str]
+) -> Iterator[str]:
+    """Note the line of one key; yield a problem if it is not text or repeated."""
+    line = node.start_mark.line + 1
+    if not isinstance(node, ScalarNode) or node.tag not in (_TEXT, _MERGE):
+        where = ".".join(map(str, path)) or "scenario"
+        shown = repr(node.value) if isinstance(node, ScalarNode) else "a list or mapping"
+        yield f"{place(line)}: {where}: a key must be text, got {shown}"
+        return
+    here = (*path, str(node.value))
+    if here in lines:
+        dotted = ".".join(map(str, here))
+        yield f"{place(line)}: {dotted}: key stands twice, first in line {lines[here]}"
+    else:
+        lines[here] = line

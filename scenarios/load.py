@@ -14,14 +14,25 @@ from scenarios.messages import nearest
 from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
+from scenarios.unions import find_foreign
 
 LIBRARY = FilePath(__file__).parent / "library"
-_NOT_A_KNOB = ("name", "seeds", "methods", "matrix")
+NOT_KNOBS = (
+    "name",
+    "seeds",
+    "methods",
+    "matrix",
+    "server.targets",
+    "server.target_split",
+)
+"""Keys that a study has once; neither they nor what holds them or is in them can vary."""
+MAX_NAME_BYTES = 200
+"""Longest name of a variant's folder; file systems take 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One cell of a study: one method with one setting of every knob."""
+    """One part of a study: one method with one setting of every knob."""
 
     name: str
     """Folder name, unique in the study."""
@@ -50,8 +61,11 @@ def load(source: str | FilePath, overrides: Sequence[str] = ()) -> Scenario:
     ScenarioError
         With one line for every problem.
     """
-    document = apply_preset(override(read_document(find(source)), list(overrides)))
+    document = override(read_document(find(source)), list(overrides), prepare=_switch)
+    document = apply_preset(document)
     scenario = validate(document)
+    # expanded from the resolved values, as a run and a written scenario.yaml are
+    document = dataclasses.replace(document, data=to_data(scenario))
     problems: list[str] = []
     for _ in _expand(scenario, document, problems):
         pass
@@ -97,17 +111,20 @@ def variants(scenario: Scenario) -> list[Variant]:
 
 def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iterator[Variant]:
     """Yield every variant that is right; collect what is wrong with the others."""
-    knobs = list(scenario.matrix)
-    for knob in knobs:
-        if knob.split(".")[0] in _NOT_A_KNOB:
-            place = document.place(("matrix", knob))
-            problems.append(f"{place}: matrix.{knob}: must not be one of {', '.join(_NOT_A_KNOB)}")
+    problems.extend(_find_knob_faults(scenario, document))
     if problems:
         return
-    method_names = _method_names(scenario)
-    for index, method_name in enumerate(method_names):
+    knobs = list(scenario.matrix)
+    known: dict[str, dict[str, Any]] = {}
+    for index, method_name in enumerate(_method_names(scenario)):
         for values in itertools.product(*(scenario.matrix[knob] for knob in knobs)):
             setting = dict(zip(knobs, values, strict=True))
+            name = _variant_name(method_name, setting)
+            fault = _find_name_fault(name, setting, known.get(name))
+            known.setdefault(name, setting)
+            if fault:
+                problems.append(f"{document.place(('matrix', *knobs[:1]))}: {fault}")
+                continue
             try:
                 single = validate(_single(document, index, setting))
             except ScenarioError as error:
@@ -120,17 +137,61 @@ def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iter
                 problems.append(f"{_place(document, path, setting)}: {dotted}: {problem.message}")
             if broken:
                 continue
-            suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
             shown = ", ".join(
                 f"{knob.rpartition('.')[2]}={value}" for knob, value in setting.items()
             )
             yield Variant(
-                name=f"{method_name}{suffix}".replace("/", "_").replace(" ", ""),
+                name=name,
                 label=f"{method_name} ({shown})" if shown else method_name,
                 method=single.methods[0].kind,
                 scenario=single,
                 knobs=setting,
             )
+
+
+def _find_knob_faults(scenario: Scenario, document: Document) -> Iterator[str]:
+    """Find knobs that may not vary, and values of a knob that stand twice."""
+    for knob, values in scenario.matrix.items():
+        for fixed in NOT_KNOBS:
+            if f"{knob}.".startswith(f"{fixed}.") or f"{fixed}.".startswith(f"{knob}."):
+                place = document.place(("matrix", knob))
+                rule = f"must not be one of {', '.join(NOT_KNOBS)}, nor above or below one"
+                yield f"{place}: matrix.{knob}: {rule}"
+                break
+        for index, value in enumerate(values):
+            if any(_is_same(value, earlier) for earlier in values[:index]):
+                place = document.place(("matrix", knob, index))
+                yield f"{place}: matrix.{knob}: values must differ, got {value!r} more than once"
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two plain values are equal; true is not 1, but 1 is 1.0."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _variant_name(method_name: str, setting: dict[str, Any]) -> str:
+    suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
+    return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
+
+
+def _find_name_fault(
+    name: str, setting: dict[str, Any], rival: dict[str, Any] | None
+) -> str | None:
+    """Say why a variant cannot have its name: too long, or taken by one of these other knobs."""
+    if rival is not None:
+        clashes = " and ".join(
+            f"{knob} = {value!r} as with {rival[knob]!r}"
+            for knob, value in setting.items()
+            if value != rival[knob]
+        )
+        return f"matrix: the folder of a variant is named {name} with {clashes}; change one value"
+    num_bytes = len(name.encode("utf-8", "surrogatepass"))
+    if num_bytes > MAX_NAME_BYTES:
+        return (
+            f"matrix: the folder name of a variant must be at most {MAX_NAME_BYTES} bytes, "
+            f"got {num_bytes} for {name[:60]}...; use shorter values or fewer knobs"
+        )
+    return None
 
 
 def _single(document: Document, index: int, setting: dict[str, Any]) -> Document:
@@ -141,12 +202,28 @@ def _single(document: Document, index: int, setting: dict[str, Any]) -> Document
     overrides = dict(document.overrides)
     for knob, value in setting.items():
         try:
-            path = assign(data, knob, value)
+            fixed = [tuple(other.split(".")) for other in setting]
+            path = assign(data, knob, value, prepare=_switch, fixed=fixed)
         except ValueError as error:
             place = document.place(("matrix", knob))
             raise ScenarioError([f"{place}: matrix.{knob}: {error}"]) from None
         overrides[path] = document.place(("matrix", knob))
     return dataclasses.replace(document, data=data, overrides=overrides)
+
+
+def _switch(data: dict[str, Any], path: Path, value: object, fixed: Sequence[Path]) -> None:
+    """Drop what stands beside a tag and has no place with its new value, unless it was asked for.
+
+    ``radio.fading.kind: rayleigh`` in place of ``rician`` takes ``k_db`` away with it.
+    """
+    asked = {tuple(map(str, each)) for each in fixed}
+    for key in find_foreign(Scenario, data, path, value):
+        beside = (*path[:-1], key)
+        if tuple(map(str, beside)) not in asked:
+            target: Any = data
+            for step in path[:-1]:
+                target = target[step]
+            del target[key]
 
 
 def _original(path: tuple[str | int, ...], index: int) -> Path:

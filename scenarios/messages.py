@@ -3,20 +3,19 @@
 import dataclasses
 import difflib
 import re
-import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from pydantic_core import ErrorDetails
 
 from scenarios.document import Document, Path
+from scenarios.unions import bare_type, child_type, is_container, tagged_union
 
 _UNIT_SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "m": 1e-3}
 _QUANTITY = re.compile(
     r"^\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*([kMGm]?)(Hz|m|s|W|J|bps|B|dBm|dB)?\s*$"
 )
-TAGS = ("kind", "source", "mode")
-"""Fields that tell the members of a union apart, in design order."""
+NAME_RULE = "must be 1 to 100 letters, digits, '_', '.' or '-', and begin with a letter or digit"
 _COMPARISONS = {
     "greater_than": (">", "gt"),
     "greater_than_equal": (">=", "ge"),
@@ -109,9 +108,13 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
         return f"missing; it is required ({_wanted(owner, str(path[-1]))})"
     if kind in _COMPARISONS:
         sign, name = _COMPARISONS[kind]
-        return f"must be {sign} {context[name]:g}, got {_show(value)}"
+        bound = context[name]
+        shown = str(bound) if isinstance(bound, int) else f"{bound:g}"
+        return f"must be {sign} {shown}, got {_show(value)}"
     if kind == "literal_error":
         return f"must be one of {context['expected']}, got {_show(value)}"
+    if kind == "string_pattern_mismatch":
+        return f"{NAME_RULE}, got {_show(value)}"
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, got {_show(value)}{_hint(kind, value)}"
     if kind == "too_short":
@@ -122,7 +125,7 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
 def _wanted(owner: Any, name: str) -> str:
     """Say what a missing key would hold, from its type."""
     names = {float: "a number", int: "a whole number", str: "text"}
-    bare = _bare(get_type_hints(owner, include_extras=True)[name])
+    bare = bare_type(get_type_hints(owner, include_extras=True)[name])
     if bare in names:
         return names[bare]
     return "a list" if get_origin(bare) in (tuple, list) else "a mapping of keys to values"
@@ -152,12 +155,15 @@ def _show(value: object) -> str:
 
 def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """Find tagged unions whose tag is missing or unknown, before their branches are looked at."""
-    union = _tagged_union(here)
+    union = tagged_union(here)
     if union is not None and isinstance(data, Mapping):
         key, members = union
         tag = data.get(key)
         if key not in data:
             yield (*path, key), f"missing; it is one of {', '.join(members)}"
+            return
+        if not isinstance(tag, str):
+            yield (*path, key), f"must be text, one of {', '.join(members)}; got {_show(tag)}"
             return
         if tag not in members:
             yield (*path, key), f"unknown {key} {tag!r}; {nearest(str(tag), list(members))}"
@@ -165,10 +171,10 @@ def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
         here = members[tag]
     if isinstance(data, Mapping):
         for key, value in data.items():
-            yield from _wrong_tags(value, _child(here, key), (*path, key))
+            yield from _wrong_tags(value, child_type(here, key), (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            yield from _wrong_tags(value, _child(here, index), (*path, index))
+            yield from _wrong_tags(value, child_type(here, index), (*path, index))
 
 
 def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path, Any] | None:
@@ -180,17 +186,18 @@ def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path
     path: list[str | int] = []
     here, owner = root, root
     for step in location:
-        union = _tagged_union(here)
+        union = tagged_union(here)
         if union is not None:
             key, members = union
-            chosen = members.get(data.get(key)) if isinstance(data, Mapping) else None
+            tag = data.get(key) if isinstance(data, Mapping) else None
+            chosen = members.get(tag) if isinstance(tag, str) else None
             if chosen is not None and chosen.__name__ != step:
                 return None
             here = chosen
             continue
-        if not (isinstance(data, Mapping | list) and _is_container(here)):
+        if not (isinstance(data, Mapping | list) and is_container(here)):
             break
-        owner, here = _bare(here), _child(here, step)
+        owner, here = bare_type(here), child_type(here, step)
         path.append(step)
         data = _descend(data, step)
     return tuple(path), owner
@@ -204,52 +211,3 @@ def _descend(data: Any, step: str | int) -> Any:
         if isinstance(data, list) and isinstance(step, int) and step < len(data)
         else None
     )
-
-
-def _is_container(here: Any) -> bool:
-    bare = _bare(here)
-    return dataclasses.is_dataclass(bare) or get_origin(bare) in (tuple, list, dict)
-
-
-def _child(here: Any, step: str | int) -> Any:
-    """Give the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
-    bare = _bare(here)
-    if dataclasses.is_dataclass(bare) and isinstance(bare, type):
-        return get_type_hints(bare, include_extras=True).get(str(step))
-    arguments = get_args(bare)
-    if get_origin(bare) in (tuple, list):
-        return arguments[0]
-    return arguments[1] if get_origin(bare) is dict else None
-
-
-def _bare(here: Any) -> Any:
-    """Strip annotations and an optional None from a type."""
-    while get_origin(here) is Annotated:
-        here = get_args(here)[0]
-    members = _members(here)
-    return _bare(members[0]) if len(members) == 1 else here
-
-
-def _members(here: Any) -> list[Any]:
-    if get_origin(here) not in (Union, types.UnionType):
-        return []
-    return [member for member in get_args(here) if member is not type(None)]
-
-
-def _tagged_union(here: Any) -> tuple[str, dict[Any, type]] | None:
-    """Give tag key and members by tag of a union of dataclasses told apart by a literal field."""
-    while get_origin(here) is Annotated:
-        here = get_args(here)[0]
-    members = _members(here)
-    if len(members) < 2 or not all(dataclasses.is_dataclass(member) for member in members):
-        return None
-    for key in TAGS:
-        tagged = {
-            tag: member
-            for member in members
-            for tag in get_args(get_type_hints(member).get(key))
-            if get_origin(get_type_hints(member)[key]) is Literal
-        }
-        if tagged:
-            return key, tagged
-    return None

@@ -11,7 +11,8 @@ from netsim.calibration.cases import Case, cases
 from netsim.calibration.drop import world_of
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
-from scenarios.messages import TAGS, nearest
+from scenarios.messages import nearest
+from scenarios.unions import TAGS
 
 KEY = "preset"
 CHANNEL_BANDWIDTH_HZ, SUBCARRIER_SPACING_HZ = 10e6, 15e3

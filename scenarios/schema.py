@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from annotated_types import Ge, MinLen
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from annotated_types import Ge, Le, MinLen
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fl.data.config import DataConfig
 from fl.devices import ClientsConfig
@@ -22,6 +22,11 @@ from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.messages import explain
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+"""A name is a folder: it may neither leave the place of results nor be too long for it."""
+MAX_SEED = 2**63 - 1
+"""Largest whole number that tables of results hold."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
@@ -31,9 +36,9 @@ class Scenario:
         extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
-    name: Annotated[str, MinLen(1)]
-    """Name of the study and of its result folder."""
-    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    """Name of the study and of its result folder: 1 to 100 letters, digits, ``_``, ``.``, ``-``."""
+    seeds: Annotated[tuple[Annotated[int, Ge(0), Le(MAX_SEED)], ...], MinLen(1)]
     """Replications: each seed is one world, in which every variant runs."""
     world: WorldConfig
     """Sites, propagation, mobility."""

@@ -1,13 +1,16 @@
 """A scenario file with every key, its default and what it means: the start of one's own study."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scenarios.errors import ScenarioError
 from scenarios.load import load
-from scenarios.messages import TAGS
-from scenarios.schema import json_schema, to_data
+from scenarios.messages import NAME_RULE
+from scenarios.schema import NAME_PATTERN, json_schema, to_data
+from scenarios.unions import TAGS
 
 WIDTH = 100
 HEAD = """\
@@ -23,7 +26,14 @@ def annotated_template(name: str) -> str:
     ----------
     name
         Name of the new study.
+
+    Raises
+    ------
+    ScenarioError
+        If a study cannot have this name.
     """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ScenarioError([f"name: {NAME_RULE}, got {name!r}: it is taken from the file's name"])
     data = {**to_data(load("quickstart")), "name": name}
     schema = json_schema()
     lines = _section(data, schema, schema["$defs"], depth=0)

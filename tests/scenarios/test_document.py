@@ -76,3 +76,49 @@ def test_a_wrong_override_is_named(assignment, words):
     with pytest.raises(ScenarioError, match="--set") as caught:
         override(document, [assignment])
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("2024-01-01", "quote it if it is text"),
+        ("2024-99-99", "got timestamp"),
+        ("!!binary aGk=", "got binary"),
+        ("!!set {x, y}", "got set"),
+        ("!!omap [x: 1]", "got omap"),
+        ("!foo x", "got !foo"),
+        ("{[1]: 2}", "a key must be text"),
+        ("{1: 2}", "a key must be text"),
+        ("{? {b: 1} : 2}", "a key must be text"),
+        ("{b: 1, b: 2}", "key stands twice"),
+        ("&x [*x]", "must not contain itself"),
+        ("&x {b: *x}", "must not contain itself"),
+        ("!!int many", "not valid YAML"),
+        ("!!bool maybe", "not valid YAML"),
+        ("9" * 5000, "not valid YAML"),
+        ("[" * 3000 + "]" * 3000, "nested too deep"),
+        (f"[&a [{'z, ' * 999}], &b [{'*a, ' * 999}], [{'*b, ' * 999}]]", "at most 100000 values"),
+    ],
+)
+def test_yaml_that_is_not_json_is_one_clear_line(value, words):
+    with pytest.raises(ScenarioError) as caught:
+        parse_document(f"z: 1\na: {value}\n", source="s.yaml")
+    (line,) = caught.value.problems
+    assert line.startswith("s.yaml:")
+    assert words in line
+    with pytest.raises(ScenarioError) as caught:
+        override(parse_document("z: 1", source="s"), [f"a={value}"])
+    (line,) = caught.value.problems
+    assert line.startswith("--set a=")
+    assert words in line
+    assert len(line) < 300
+
+
+def test_the_line_of_what_is_not_json_is_named():
+    with pytest.raises(ScenarioError, match=r"^s\.yaml:3: a\.b: must be a mapping, a list, text"):
+        parse_document("z: 1\na:\n  b: 2024-01-01\n", source="s.yaml")
+
+
+def test_aliases_and_merges_are_read():
+    data = parse_document("a: &x {k: 1}\nb: {<<: *x, c: 2}\nc: *x\n", source="s").data
+    assert data == {"a": {"k": 1}, "b": {"k": 1, "c": 2}, "c": {"k": 1}}

@@ -130,3 +130,115 @@ def test_a_faulty_trace_is_refused_before_anything_runs(tmp_path, rows, words):
     trace.write_text("client_id,at_s,x_m,y_m\n" + rows)
     lines = problems_of(tmp_path, QUICKSTART, [f"world.mobility={{kind: trace, path: {trace}}}"])
     assert any("walk.csv" in line and words in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        "server.targets: [{accuracy: 0.5}, {accuracy: 0.6}]",
+        "server.targets.accuracy: [0.5, 0.6]",
+        "server.target_split: [personal, global]",
+        "server: [{mode: sync}]",
+        "seeds: [[1], [2]]",
+    ],
+)
+def test_what_a_study_has_once_is_no_knob(tmp_path, matrix):
+    (line,) = problems_of(tmp_path, QUICKSTART + f"matrix: {{{matrix}}}\n")
+    assert f"matrix.{matrix.partition(':')[0]}: must not be one of name, seeds" in line
+
+
+@pytest.mark.parametrize("values", ["[5e-3, 1e-3, 5e-3]", "[1, 1.0]"])
+def test_a_value_that_stands_twice_is_named(tmp_path, values):
+    (line,) = problems_of(tmp_path, QUICKSTART + f"matrix:\n  training.learning_rate: {values}\n")
+    assert "s.yaml:27: matrix.training.learning_rate: values must differ, got" in line
+
+
+def test_values_that_give_one_folder_are_named(tmp_path):
+    for name in ("a_b", "a"):
+        (tmp_path / name).mkdir()
+    places = []
+    for place in ("a_b/x.csv", "a/b/x.csv", "test.csv"):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("text,label\n")
+        places.append(str(path))
+    files = f"data={{source: files, partition: {{kind: iid}}, train: {places[0]}, test: {places.pop()}}}"
+    lines = problems_of(
+        tmp_path, QUICKSTART, ["data=null", files, f"matrix={{data.train: {places}}}"]
+    )
+    assert len(lines) == 3
+    assert all(f"data.train = {places[1]!r} as with {places[0]!r}" in line for line in lines)
+
+
+def test_a_folder_name_beyond_200_bytes_is_refused(tmp_path):
+    long = f"{'d' * 180}.py:Mine"
+    (tmp_path / long.partition(":")[0]).write_text("")
+    lines = problems_of(tmp_path, QUICKSTART, [f"matrix={{radio.scheduler: [{tmp_path}/{long}]}}"])
+    assert len(lines) == 3
+    assert all("must be at most 200 bytes, got 2" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kinds"),
+    [
+        (["matrix={radio.fading.kind: [rayleigh, none]}"], ("rayleigh", "none")),
+        (["radio.fading={kind: rician, mode: ergodic}",
+          "matrix={radio.fading.kind: [rician, rayleigh]}"], ("rician", "rayleigh")),
+        (["matrix={radio.fading.kind: [rayleigh, none]}", "radio.fading.kind=rician"],
+         ("rayleigh", "none")),
+        (["matrix={data.partition.kind: [dirichlet, iid]}"], ("dirichlet", "iid")),
+        (["data.partition.kind=iid"], ("iid",)),
+    ],
+)  # fmt: skip
+def test_a_changed_tag_drops_what_its_new_member_has_not(overrides, kinds):
+    scenario = load("quickstart", ["methods=[{kind: local}]", *overrides])
+    cells = variants(scenario)
+    has_fading = any("fading" in override for override in overrides)
+    found = [
+        cell.scenario.radio.fading.kind if has_fading else cell.scenario.data.partition.kind
+        for cell in cells
+    ]
+    assert tuple(found) == kinds
+    again = validate(Document(data=to_data(scenario), source="again"))
+    assert again == scenario
+    assert variants(again) == cells
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["matrix={radio.fading.k_db: [3, 6], radio.fading.kind: [rician, rayleigh]}"],
+        ["matrix={radio.fading.kind: [rician, rayleigh], radio.fading.k_db: [3, 6]}"],
+        ["radio.fading.k_db=3", "radio.fading.kind=rayleigh"],
+    ],
+)
+def test_what_was_asked_for_is_not_dropped_with_a_tag(tmp_path, overrides):
+    text = QUICKSTART.replace("{kind: rayleigh}", "{kind: rician, k_db: 9}")
+    lines = problems_of(tmp_path, text, ["methods=[{kind: local}]", *overrides])
+    assert all("radio.fading.k_db: unknown key" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["../esc", "/tmp/x", "x" * 101, "", ".hidden", "a b", "a\\n", "é"])
+def test_a_name_that_is_no_plain_folder_is_refused(tmp_path, name):
+    (line,) = problems_of(tmp_path, QUICKSTART.replace("name: quickstart", f'name: "{name}"'))
+    assert "s.yaml:2: name: must be 1 to 100 letters, digits, '_', '.' or '-'" in line
+
+
+@pytest.mark.parametrize("tag", ["[rayleigh]", "{a: 1}", "1", "null"])
+@pytest.mark.parametrize(
+    ("old", "path"),
+    [
+        ("{kind: rayleigh}", "radio.fading.kind"),
+        ("{kind: local, rank: 8}", "methods.0.kind"),
+        ("{kind: dirichlet, alpha: 0.5}", "data.partition.kind"),
+    ],
+)
+def test_a_tag_that_is_no_text_is_one_clear_line(tmp_path, old, path, tag):
+    (line,) = problems_of(tmp_path, QUICKSTART.replace(old, f"{{kind: {tag}}}"))
+    assert f"{path}: must be text, one of" in line
+
+
+def test_seeds_are_whole_numbers_that_tables_hold(tmp_path):
+    assert load("quickstart", [f"seeds=[{2**63 - 1}]"]).seeds == (2**63 - 1,)
+    (line,) = problems_of(tmp_path, QUICKSTART, [f"seeds=[{2**63}]"])
+    assert "seeds.0: must be <= 9223372036854775807, got 9223372036854775808" in line

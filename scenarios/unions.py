@@ -1,0 +1,112 @@
+"""Types of the schema, walked beside the data: what may stand at a path, and under which tag.
+
+A union of dataclasses is told apart by a literal field, its tag: ``kind``, ``source`` or ``mode``.
+"""
+
+# ruff: noqa: ANN401 -- plain data of a file and the types of a schema are of any type
+import dataclasses
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+TAGS = ("kind", "source", "mode")
+"""Fields that tell the members of a union apart, in design order."""
+
+
+def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) -> list[str]:
+    """Name the keys beside a tag that have no place any more once it has a new value.
+
+    Parameters
+    ----------
+    root
+        Dataclass of the whole of ``data``.
+    data
+        Plain data in which the tag still has its old value.
+    path
+        Where the tag stands.
+    tag
+        Its new value.
+
+    Returns
+    -------
+    list of str
+        In the order of the data. Empty when the path does not end in the tag of a union, the value
+        stays, or no member of the union has it.
+    """
+    *above, last = path
+    here: Any = root
+    for step in above:
+        union = tagged_union(here)
+        if union is not None and isinstance(data, dict):
+            here = _member(union, data)
+        here = child_type(here, step)
+        if isinstance(data, dict):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return []
+    union = tagged_union(here)
+    if union is None or union[0] != last or not isinstance(data, dict):
+        return []
+    members = union[1]
+    if not isinstance(tag, str) or tag not in members or data.get(last) == tag:
+        return []
+    known = {item.name for item in dataclasses.fields(members[tag])}
+    return [key for key in data if key not in known]
+
+
+def _member(union: tuple[str, dict[Any, type]], data: dict[str, Any]) -> type | None:
+    key, members = union
+    tag = data.get(key)
+    return members.get(tag) if isinstance(tag, str) else None
+
+
+def is_container(here: Any) -> bool:
+    """Whether values of a type have children: a dataclass, a list or a mapping."""
+    bare = bare_type(here)
+    return dataclasses.is_dataclass(bare) or get_origin(bare) in (tuple, list, dict)
+
+
+def child_type(here: Any, step: str | int) -> Any:
+    """Give the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
+    bare = bare_type(here)
+    if dataclasses.is_dataclass(bare) and isinstance(bare, type):
+        return get_type_hints(bare, include_extras=True).get(str(step))
+    arguments = get_args(bare)
+    if get_origin(bare) in (tuple, list):
+        return arguments[0]
+    return arguments[1] if get_origin(bare) is dict else None
+
+
+def bare_type(here: Any) -> Any:
+    """Strip annotations and an optional None from a type."""
+    while get_origin(here) is Annotated:
+        here = get_args(here)[0]
+    members = _members(here)
+    return bare_type(members[0]) if len(members) == 1 else here
+
+
+def _members(here: Any) -> list[Any]:
+    if get_origin(here) not in (Union, types.UnionType):
+        return []
+    return [member for member in get_args(here) if member is not type(None)]
+
+
+def tagged_union(here: Any) -> tuple[str, dict[Any, type]] | None:
+    """Give tag key and members by tag of a union of dataclasses told apart by a literal field."""
+    while get_origin(here) is Annotated:
+        here = get_args(here)[0]
+    members = _members(here)
+    if len(members) < 2 or not all(dataclasses.is_dataclass(member) for member in members):
+        return None
+    for key in TAGS:
+        tagged = {
+            tag: member
+            for member in members
+            for tag in get_args(get_type_hints(member).get(key))
+            if get_origin(get_type_hints(member)[key]) is Literal
+        }
+        if tagged:
+            return key, tagged
+    return None
