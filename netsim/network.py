@@ -395,12 +395,12 @@ class CellularNetwork:
         if direction not in DIRECTIONS:
             msg = f"direction: must be uplink or downlink, got {direction!r}"
             raise ValueError(msg)
-        if size_bytes < 1 or int(size_bytes) != size_bytes:
+        if not (1 <= size_bytes < np.inf and int(size_bytes) == size_bytes):
             msg = f"size_bytes: must be a whole number >= 1, got {size_bytes}"
             raise ValueError(msg)
         limit_s = self._radio.transfer_timeout_s if timeout_s is None else timeout_s
-        if not limit_s > 0:
-            msg = f"timeout_s: must be > 0, got {limit_s}"
+        if not 0 < limit_s < np.inf:
+            msg = f"timeout_s: must be > 0 and finite, got {limit_s}"
             raise ValueError(msg)
         transfer = Transfer(
             self._env,

@@ -363,7 +363,9 @@ def test_mean_time_in_system_is_that_of_m_g_1_ps(size_law):
     [
         (lambda n: n.send(9, "uplink", 10), "client_id: must be 0 to 0, got 9"),
         (lambda n: n.send(0, "uplink", 0), "size_bytes: must be a whole number >= 1, got 0"),
-        (lambda n: n.send(0, "uplink", 10, timeout_s=0.0), "timeout_s: must be > 0, got 0"),
+        (lambda n: n.send(0, "uplink", 10, timeout_s=0.0), "timeout_s: must be > 0 and finite"),
+        (lambda n: n.send(0, "uplink", 10, timeout_s=math.inf), "timeout_s: .* got inf"),
+        (lambda n: n.send(0, "uplink", math.nan), "size_bytes: must be a whole number"),
         (lambda n: n.broadcast([0, 0], 10), "client_ids: must be distinct"),
     ],
 )
