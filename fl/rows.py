@@ -15,7 +15,10 @@ class RoundRow:
     num_late: int
     num_failed: int
     uplink_bytes: int
+    """Bytes that the server received in this round."""
     downlink_bytes: int
+    """Bytes that clients received in this round: one copy for each of them, also where a single
+    broadcast served them all."""
     energy_j: float
     site_energy_j: float
 
@@ -47,7 +50,9 @@ class EvaluationRow:
     energy_j: float
     site_energy_j: float
     uplink_bytes: int
+    """Bytes that the server received."""
     downlink_bytes: int
+    """Bytes that clients received: one copy for each of them, also under broadcast."""
     metric: str
     split: str
     """``global`` (one model, common test set) or ``personal`` (each client, own test texts)."""
