@@ -4,7 +4,6 @@ Settings are plain dataclasses, so a scenario is checked without torch; :func:`i
 imports the code that a run needs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -76,8 +75,3 @@ def install_method(
         msg = f"kind: must be one of {', '.join(sorted(METHODS))}, got {config.kind!r}"
         raise ValueError(msg)
     return import_module(entry.module).install(config, module, generator=generator)
-
-
-def method_summaries() -> Mapping[str, str]:
-    """Give kind -> one line, in the order of the table."""
-    return {kind: entry.summary for kind, entry in METHODS.items()}
