@@ -114,7 +114,16 @@ def _read_texts(table: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
 def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]:
     """Give whole numbers where all cells are such, else names; anything else is an error."""
     cells = table[columns.label].tolist()
-    if all(isinstance(cell, str) and cell.strip() for cell in cells):
+    is_missing = table[columns.label].isna().to_numpy() | np.array(
+        [isinstance(cell, str) and not cell.strip() for cell in cells], dtype=bool
+    )
+    if is_missing.any():
+        msg = (
+            f"data.label: column {columns.label!r} of {columns.place} must hold a label in every "
+            f"row, got none in row {is_missing.argmax()} ({is_missing.sum()} such rows)"
+        )
+        raise DataError(msg)
+    if all(isinstance(cell, str) for cell in cells):
         return list(cells)
     for row, cell in enumerate(cells):
         is_whole = isinstance(cell, (bool, int)) or (isinstance(cell, float) and cell.is_integer())

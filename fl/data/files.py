@@ -1,5 +1,6 @@
 """Tables on disk: parquet, csv, tsv, jsonl, the text formats also as .gz."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def read_frame(path: str, *, key: str) -> pd.DataFrame:
                 return pd.read_csv(file, sep="\t", **_ONLY_EMPTY_IS_MISSING)
             case [".jsonl"]:
                 return pd.read_json(file, lines=True, dtype=False)
-    except (OSError, ValueError) as error:
-        # pandas and pyarrow raise subclasses of these for damaged files.
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        # pandas and pyarrow raise subclasses of the first two for damaged files, gzip the others.
         reason = " ".join(str(error).split())[:200]
         msg = f"data.{key}: {path} cannot be read as {suffix[0][1:]}: {reason}"
         raise DataError(msg) from None

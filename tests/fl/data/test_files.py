@@ -90,8 +90,14 @@ def test_caps_take_a_sample_that_order_does_not_change(tmp_path):
         ({}, {"domain": "z"}, r"data.domain: .* has no column 'z'"),
         ({"label": [1, 1, 1, 1]}, {}, r"data.label: .* must hold at least 2 classes, got only 1"),
         ({"label": [1.5, 1, 3, 3]}, {}, r"data.label: .* whole numbers or names, got 1.5 in row 0"),
-        ({"label": [1, None, 3, 3]}, {}, r"whole numbers or names, got nan in row 1"),
-        ({"label": ["1", "b", None, "1"]}, {}, r"whole numbers or names, got '1' in row 0"),
+        ({"label": [1, None, 3, None]}, {}, r"a label in every row, got none in row 1 \(2 such "),
+        (
+            {"label": ["1", "b", None, "1"]},
+            {},
+            r"a label in every row, got none in row 2 \(1 such ",
+        ),
+        ({"label": ["x", "b", "x", " "]}, {}, r"a label in every row, got none in row 3 \(1 such "),
+        ({"label": ["x", "b", "x", "1.5"]}, {}, r"label 1, which is none of the training classes"),
         ({"text": ["a", None, "c", " "]}, {}, r"data.text: .* text in every row, .* row 1 \(2 "),
         ({"text": [1, 2, 3, 4]}, {}, r"data.text: .* must hold text in every row, got 1 in row 0"),
         ({"label": [1, 2, 1, 2]}, {}, r"label 3, which is none of the training classes \(1, 2\)"),
@@ -115,6 +121,9 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "bad.parquet").write_text("no parquet\nat all")
     (tmp_path / "bad.jsonl").write_text("{not json}\n")
     (tmp_path / "bad.csv.gz").write_text("not packed")
+    packed = gzip.compress(TRAIN.to_csv(index=False).encode() * 50)
+    (tmp_path / "short.csv.gz").write_bytes(packed[:-20])
+    (tmp_path / "flipped.csv.gz").write_bytes(packed[:12] + b"\xff" * 8 + packed[20:])
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "header.csv").write_text("text,label\n")
     for name, message in {
@@ -124,6 +133,8 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
         "bad.parquet": "cannot be read as parquet",
         "bad.jsonl": "cannot be read as jsonl",
         "bad.csv.gz": "cannot be read as csv",
+        "short.csv.gz": "cannot be read as csv: Compressed file ended",
+        "flipped.csv.gz": "cannot be read as csv: Error -3 while decompressing",
         "empty.csv": "cannot be read as csv",
         "header.csv": "header.csv has no row",
     }.items():
