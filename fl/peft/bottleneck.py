@@ -24,6 +24,11 @@ PLACES: tuple[tuple[str, str], ...] = (
 BERT, MPNet, DistilBERT, LLaMA, OPT, GPT-2."""
 
 
+MAX_EXPANSION = 4
+"""Widest adapter, in widths of the block; our choice: wider than a usual feed-forward layer, it
+would be no bottleneck."""
+
+
 class BottleneckAdapter(nn.Module):
     """Residual bottleneck of width ``dim`` on vectors of width ``features``."""
 
@@ -88,7 +93,7 @@ def add_bottleneck_adapters(
     module
         Backbone; its own parameters keep their values (their names gain ``base_layer``).
     dim
-        Width of the bottleneck, at least 1.
+        Width of the bottleneck, from 1 to 4 times that of the block.
     generator
         Source of the initial ``W_down``, uniform within ``1 / sqrt(features)``.
 
@@ -97,9 +102,20 @@ def add_bottleneck_adapters(
     list of str
         Names of the added parameters: ``2 L (2 d m + d + m)`` numbers for ``L`` blocks of width
         ``d`` and bottlenecks of width ``m``.
+
+    Raises
+    ------
+    ValueError
+        A bottleneck wider than 4 times the block, or an unknown architecture.
     """
+    places = adapter_places(module)
+    features = min(_out_features(module.get_submodule(name)) for name in places)
+    if dim > MAX_EXPANSION * features:
+        most = f"{MAX_EXPANSION} x {features} = {MAX_EXPANSION * features}"
+        msg = f"adapter_dim: must be <= {most} at a hidden size of {features}, got {dim}"
+        raise ValueError(msg)
     added = []
-    for name in adapter_places(module):
+    for name in places:
         parent_name, _, leaf = name.rpartition(".")
         parent = module.get_submodule(parent_name)
         base = getattr(parent, leaf)

@@ -49,7 +49,13 @@ def add_lora(
     list of str
         Names of the added parameters, ``2`` a layer: ``A`` of shape ``(rank, in)`` and ``B`` of
         shape ``(out, rank)``.
+
+    Raises
+    ------
+    ValueError
+        A rank above the smaller side of a target layer, where the update can have no such rank.
     """
+    _check_rank(module, targets=targets, rank=rank)
     before = {name.replace(".base_layer.", ".") for name, _ in module.named_parameters()}
     config = LoraConfig(
         r=rank,
@@ -69,3 +75,16 @@ def add_lora(
         else:
             nn.init.zeros_(parameters[name])
     return added
+
+
+def _check_rank(module: nn.Module, *, targets: Sequence[str], rank: int) -> None:
+    """Refuse a rank that a target's weight, of shape (out, in) or (in, out), cannot have."""
+    ends = tuple(f".{target}" for target in targets)
+    sides = {
+        name: min(part.weight.shape) for name, part in module.named_modules() if name.endswith(ends)
+    }
+    too_narrow = [name for name, side in sides.items() if side < rank]
+    if too_narrow:
+        name = min(too_narrow, key=lambda name: sides[name])
+        msg = f"rank: must be <= {sides[name]}, the smaller side of the layer {name}, got {rank}"
+        raise ValueError(msg)

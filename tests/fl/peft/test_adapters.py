@@ -172,3 +172,28 @@ def test_other_architectures_take_both(name):
 def test_unknown_architecture_is_refused():
     with pytest.raises(ValueError, match=r"model\.name: adapters go after"):
         adapter_places(nn.Sequential(nn.Linear(3, 3)))
+
+
+def test_rank_above_the_width_of_a_layer_is_refused():
+    module = classifier(hidden=32)
+    targets = query_and_value(module)
+    with pytest.raises(ValueError, match=r"^rank: must be <= 32, .* layer encoder\..*, got 33$"):
+        add_lora(module, targets=targets, rank=33, alpha=8, generator=generator())
+    assert len(add_lora(module, targets=targets, rank=32, alpha=8, generator=generator())) == 8
+
+
+def test_rank_is_bounded_by_the_narrowest_layer():
+    _, config = ARCHITECTURES["llama"]  # values are half as wide as queries
+    with torch.random.fork_rng(devices=[]):
+        encoder = transformers.LlamaModel(config)
+    module = TextClassifier(encoder, num_classes=3, hidden_size=32, pooling="mean")
+    with pytest.raises(ValueError, match=r"rank: must be <= 16, .*v_proj, got 17"):
+        add_lora(module, targets=query_and_value(module), rank=17, alpha=8, generator=generator())
+
+
+@pytest.mark.parametrize("dim", [129, 10**9])
+def test_adapter_wider_than_four_blocks_is_refused(dim):
+    module = classifier(hidden=32)
+    with pytest.raises(ValueError, match=rf"^adapter_dim: must be <= 4 x 32 = 128 .* got {dim}$"):
+        add_bottleneck_adapters(module, dim=dim, generator=generator())
+    assert add_bottleneck_adapters(module, dim=128, generator=generator())
