@@ -15,19 +15,20 @@ from fl.server.federation import Federation, Progress
 def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
     """Run all rounds as a SimPy process; ends with the last round or at the targets.
 
-    Rounds count from 1; evaluation 0 is of the untrained models. Aggregation and evaluation take no
-    simulated time.
+    Rounds count from 1; evaluation 0 is of the untrained models, and where these reach the targets
+    already, no round is run. Aggregation and evaluation take no simulated time.
     """
     server, evaluator = federation.server, Evaluator(federation)
-    accuracy = _evaluate(federation, evaluator, round_id=0)
-    _tell(federation, round_id=0, accuracy=accuracy)
-    for round_id in range(1, server.num_rounds + 1):
-        yield from _round(federation, round_id)
-        is_last = round_id == server.num_rounds
-        if is_last or round_id % server.evaluate_every == 0:
+    accuracy: float | None = None
+    for round_id in range(server.num_rounds + 1):
+        if round_id > 0:
+            yield from _round(federation, round_id)
+        is_due = round_id % server.evaluate_every == 0 or round_id == server.num_rounds
+        if is_due:
             accuracy = _evaluate(federation, evaluator, round_id=round_id)
         _tell(federation, round_id=round_id, accuracy=accuracy)
-        if server.stop_at_targets and _is_reached(federation, accuracy):
+        # Never by an older evaluation: so the last round of a run is always evaluated.
+        if is_due and server.stop_at_targets and _is_reached(federation, accuracy):
             return
 
 
