@@ -28,7 +28,7 @@ class SyncServer:
     target_split: Literal["personal", "global"] = "personal"
     """Which evaluation the targets are read from; every method has the personal one."""
     stop_at_targets: bool = False
-    """End the run at the first evaluation that reaches all targets."""
+    """End the run at the first evaluation that reaches all targets, that of the start included."""
     evaluate_every: Annotated[int, Gt(0)] = 1
     """Rounds between evaluations; the start and the last round are always evaluated."""
     round_timeout_s: Annotated[float, Gt(0)] | None = None
@@ -58,7 +58,8 @@ def find_problems(
     num_clients
         Clients of the scenario.
     methods
-        All methods of the study; one without a global model only cannot reach a global target.
+        All methods of the study, at least one. A global target needs one with a global model, a
+        broadcast one that sends.
     path
         Where the section stands.
     """
@@ -79,6 +80,10 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"must be personal: no global model in {kinds}; got global"
         problems.append(Problem((*path, "target_split"), rule))
+    if config.downlink == "broadcast" and not any(each.sends for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
+        problems.append(Problem((*path, "downlink"), rule))
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
         problems.append(Problem((*path, "evaluate_every"), rule))

@@ -1,10 +1,12 @@
 """Settings of local training, the same for every method of a study."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from fl.methods import MethodConfig
 from fl.problems import Problem
 
 
@@ -31,11 +33,32 @@ class TrainingConfig:
 
 
 def find_problems(
-    config: TrainingConfig, *, path: tuple[str, ...] = ("training",)
+    config: TrainingConfig,
+    *,
+    methods: Sequence[MethodConfig] = (),
+    path: tuple[str, ...] = ("training",),
 ) -> list[Problem]:
-    """Find broken rules between the settings of local training."""
+    """Find broken rules between the settings of local training and the methods.
+
+    Parameters
+    ----------
+    config
+        Settings of local training.
+    methods
+        All methods of the study; where each sets its own learning rate, one here has no effect.
+        A rate equal to the default cannot be told from one that is not given.
+    path
+        Where the section stands.
+    """
+    problems = []
     given = [config.local_steps is not None, config.local_epochs is not None]
-    if sum(given) == 1:
-        return []
-    found = "both" if all(given) else "neither"
-    return [Problem(path, f"give exactly one of local_steps and local_epochs, got {found}")]
+    if sum(given) != 1:
+        found = "both" if all(given) else "neither"
+        rule = f"give exactly one of local_steps and local_epochs, got {found}"
+        problems.append(Problem(path, rule))
+    is_given = config.learning_rate != TrainingConfig.learning_rate
+    if is_given and methods and all(each.learning_rate is not None for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: {kinds} set their own, got {config.learning_rate:g}"
+        problems.append(Problem((*path, "learning_rate"), rule))
+    return problems

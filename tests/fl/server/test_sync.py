@@ -266,6 +266,42 @@ def test_run_stops_at_its_target():
     assert means[-1] >= 0.85 > max(means[:-1])
 
 
+def test_target_that_the_start_reaches_ends_the_run_before_round_1():
+    start = run(federation(FeditConfig(), num_rounds=1)).evaluations[0]
+    assert (start.round, start.split) == (0, "global")
+    rows = run(
+        federation(
+            FeditConfig(),
+            targets={"accuracy": start.mean},
+            target_split="global",
+            stop_at_targets=True,
+        )
+    )
+    assert rows.rounds == []
+    assert {row.round for row in rows.evaluations} == {0}
+
+
+@pytest.mark.parametrize("target", [0.01, 0.6, 0.85, 0.999])
+def test_last_round_of_a_stopped_run_is_evaluated(target):
+    training = TrainingConfig(local_steps=10, batch_size=16, learning_rate=5e-3)
+    settings = {"cohort": 4, "num_rounds": 10, "training": training, "evaluate_every": 3}
+    free = run(federation(FeditConfig(), **settings))
+    stopped = run(
+        federation(
+            FeditConfig(),
+            **settings,
+            targets={"accuracy": target},
+            target_split="global",
+            stop_at_targets=True,
+        )
+    )
+    means = {row.round: row.mean for row in free.evaluations if row.split == "global"}
+    assert list(means) == [0, 3, 6, 9, 10]
+    expected = next((round_id for round_id, mean in means.items() if mean >= target), 10)
+    assert [row.round for row in stopped.rounds] == list(range(1, expected + 1))
+    assert stopped.evaluations[-1].round == expected
+
+
 def test_personal_rows_are_those_of_each_client_evaluated_alone():
     played = federation(PfttConfig(), num_rounds=4)
     rows = run(played)
@@ -355,6 +391,11 @@ def test_every_problem_of_the_server_is_found():
         problem.path[1:] for problem in find_problems(idle, num_clients=9, methods=[FeditConfig()])
     ]
     assert paths == [("stop_at_targets",), ("target_split",)]
+    cast = SyncServer(num_rounds=2, policy=policy, downlink="broadcast")
+    (problem,) = find_problems(cast, num_clients=9, methods=[LocalConfig()])
+    assert problem.path == ("server", "downlink")
+    assert problem.message == "has no effect: nothing is sent by local; got broadcast"
+    assert find_problems(cast, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
     good = SyncServer(num_rounds=2, policy=policy, targets={"accuracy": 0.5})
     assert find_problems(good, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
 
@@ -364,3 +405,15 @@ def test_length_of_training_is_given_once():
         (problem,) = find_training_problems(wrong)
         assert "exactly one of local_steps and local_epochs" in problem.message
     assert find_training_problems(TrainingConfig(local_epochs=1)) == []
+
+
+def test_learning_rate_that_every_method_overrides_is_a_problem():
+    own, plain = FeditConfig(learning_rate=0.01), LocalConfig()
+    rate = TrainingConfig(local_steps=1, learning_rate=5e-3)
+    (problem,) = find_training_problems(rate, methods=[own, own])
+    assert problem.path == ("training", "learning_rate")
+    assert problem.message == "has no effect: fedit, fedit set their own, got 0.005"
+    assert find_training_problems(rate, methods=[own, plain]) == []
+    assert find_training_problems(rate) == []
+    assert find_training_problems(TrainingConfig(local_steps=1), methods=[own]) == []
+    assert len(find_training_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2
