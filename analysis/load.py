@@ -72,6 +72,9 @@ SCHEMAS: dict[str, Columns] = {
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
 
+HOST_TIMES = ("host_total_s", "host_train_s", "host_eval_s", "host_other_fraction")
+"""What the manifest may say of a run in numbers."""
+
 _DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 _SEED_FOLDER = re.compile(r"seed(\d+)")
 
@@ -156,7 +159,7 @@ def load_results(folder: Path | str) -> Results:
     variants = _variants(folder, manifest)
     known = {variant.name: variant for variant in variants}
     notes: list[str] = []
-    told = {(str(r["variant"]), int(r["seed"])): r for r in manifest.get("runs", [])}
+    told = _told_runs(folder, manifest)
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in SCHEMAS}
     runs: list[dict[str, Any]] = []
     for name, seed, run_folder in _run_folders(folder):
@@ -176,14 +179,14 @@ def load_results(folder: Path | str) -> Results:
         msg = f"{folder}: nothing finished: no run has an evaluation yet"
         raise ResultError(msg)
     run_table = _mark_used(pd.DataFrame(runs), list(known))
-    notes += _status_notes(run_table, variants, _seeds(manifest))
+    notes += _status_notes(run_table, variants, _seeds(folder, manifest))
     data = {kind: _join(tables, SCHEMAS[kind]) for kind, tables in frames.items()}
     return Results(
         folder=folder,
         manifest=manifest,
         name=str(manifest.get("name", folder.name)),
         variants=tuple(variants),
-        targets={str(k): float(v) for k, v in (manifest.get("targets") or {}).items()},
+        targets=_targets(folder, manifest),
         runs=run_table,
         notes=tuple(notes),
         **data,
@@ -232,8 +235,37 @@ def _variants(folder: Path, manifest: Mapping[str, Any]) -> list[Variant]:
     return variants
 
 
-def _seeds(manifest: Mapping[str, Any]) -> list[int]:
-    return [int(seed) for seed in manifest.get("seeds", [])]
+def _seeds(folder: Path, manifest: Mapping[str, Any]) -> list[int]:
+    try:
+        return [int(seed) for seed in manifest.get("seeds", [])]
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"{folder / 'manifest.json'}: seeds: must be a list of whole numbers, got {error!r}"
+        raise ResultError(msg) from None
+
+
+def _targets(folder: Path, manifest: Mapping[str, Any]) -> dict[str, float]:
+    try:
+        return {str(k): float(v) for k, v in (manifest.get("targets") or {}).items()}
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        msg = f"{folder / 'manifest.json'}: targets: must be numbers by metric, got {error!r}"
+        raise ResultError(msg) from None
+
+
+def _told_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Give the manifest's entries of runs by variant and seed; host times are numbers or absent."""
+    told = {}
+    try:
+        for entry in manifest.get("runs", []):
+            times = {
+                key: float("nan") if entry.get(key) is None else float(entry[key])
+                for key in HOST_TIMES
+            }
+            told[str(entry["variant"]), int(entry["seed"])] = {**entry, **times}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        rule = "runs: must be a list of objects with variant, seed and host times in numbers"
+        msg = f"{folder / 'manifest.json'}: {rule}, got {error!r}"
+        raise ResultError(msg) from None
+    return told
 
 
 def _run_folders(folder: Path) -> list[tuple[str, int, Path]]:
@@ -253,7 +285,11 @@ def _read_csv(path: Path, columns: Columns, *, is_done: bool) -> pd.DataFrame:
             msg = f"{path}: missing, though the manifest says that this run is done"
             raise ResultError(msg)
         return _empty(columns)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        msg = f"{path}: is not UTF-8 text"
+        raise ResultError(msg) from None
     if text and not text.endswith("\n"):
         if is_done:
             msg = f"{path}: ends in the middle of a row, though the manifest says done"
@@ -263,7 +299,7 @@ def _read_csv(path: Path, columns: Columns, *, is_done: bool) -> pd.DataFrame:
         return _empty(columns)
     try:
         table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=["", "nan", "NaN"])
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         msg = f"{path}: {error}".splitlines()[0]
         raise ResultError(msg) from None
     missing = [name for name in columns if name not in table.columns]
@@ -329,9 +365,7 @@ def _run_row(
         "num_evaluations": len(evaluations),
         "simulated_s": float(rounds["finished_at_s"].max()) if len(rounds) else 0.0,
     }
-    for key in ("host_total_s", "host_train_s", "host_eval_s", "host_other_fraction"):
-        value = entry.get(key)
-        row[key] = float("nan") if value is None else float(value)
+    row.update({key: entry.get(key, float("nan")) for key in HOST_TIMES})
     return row
 
 

@@ -6,15 +6,18 @@ Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import RenderableType
 
 from scenarios.errors import RunFailedError, ScenarioError
+from scenarios.progress import Bars, PipeConsole, Silent
 
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -33,17 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain(["interrupted: finished rounds are on disk"], as_json=False)
         return INTERRUPTED
-    except BrokenPipeError:
-        return DONE
 
 
 def _run(options: argparse.Namespace) -> int:
     from scenarios.load import load, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
-    from scenarios.progress import Bars, Silent  # noqa: PLC0415
     from scenarios.run import run  # noqa: PLC0415
 
     overrides = list(options.set)
-    if options.seeds:
+    if options.seeds is not None:
         overrides.append(f"seeds=[{options.seeds}]")
     scenario = load(options.file, overrides)
     settings: dict[str, Any] = {
@@ -75,7 +75,7 @@ def _validate(options: argparse.Namespace) -> int:
     check(scenario)
     names = [variant.name for variant in variants(scenario)]
     if options.json:
-        print(
+        _say(
             json.dumps(
                 {
                     "name": scenario.name,
@@ -87,7 +87,7 @@ def _validate(options: argparse.Namespace) -> int:
         )
     else:
         size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
-        print(f"{scenario.name}: valid; {size}: {', '.join(names)}")
+        _say(f"{scenario.name}: valid; {size}: {', '.join(names)}")
     return DONE
 
 
@@ -96,11 +96,11 @@ def _list(options: argparse.Namespace) -> int:
 
     entries = CATALOGUES[options.what]()
     if options.json:
-        print(json.dumps(entries, indent=2))
+        _say(json.dumps(entries, indent=2))
     else:
         width = max(len(entry["name"]) for entry in entries)
         for entry in entries:
-            print(f"{entry['name']:{width}}  {entry['summary']}")
+            _say(f"{entry['name']:{width}}  {entry['summary']}")
     return DONE
 
 
@@ -125,10 +125,13 @@ def _compare(options: argparse.Namespace) -> int:
         table = compare(load_results(options.folder), metric=metric, target=target)
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
+    except OSError as error:
+        where = error.filename or options.folder
+        raise ScenarioError([f"{where}: {error.strerror or error}"]) from None
     if options.json:
-        print(table.numbers.to_json(orient="records"))
+        _say(table.numbers.to_json(orient="records"))
     else:
-        Console().print(rich_table(table))
+        _say(rich_table(table))
     return DONE
 
 
@@ -143,7 +146,7 @@ def _new(options: argparse.Namespace) -> int:
         raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
     except OSError as error:
         raise ScenarioError([f"{path}: cannot be written: {error.strerror}"]) from None
-    print(
+    _say(
         json.dumps({"file": str(path)})
         if options.json
         else f"{path}: written; every key is explained in it"
@@ -157,23 +160,43 @@ def _map(options: argparse.Namespace) -> int:
 
     scenario = load(options.file, options.set)
     path = Path(options.out or f"{scenario.name}_map.png")
-    summary = draw_map(
-        scenario.world,
-        scenario.radio,
-        num_clients=scenario.clients.num_clients,
-        seed=scenario.seeds[0] if options.seed is None else options.seed,
-        path=path,
-    )
+    seed = scenario.seeds[0] if options.seed is None else options.seed
+    _check_map(path, seed)
+    try:
+        summary = draw_map(
+            scenario.world,
+            scenario.radio,
+            num_clients=scenario.clients.num_clients,
+            seed=seed,
+            path=path,
+        )
+    except OSError as error:
+        raise ScenarioError([f"{path}: cannot be written: {error.strerror or error}"]) from None
     if options.json:
-        print(json.dumps(dataclasses.asdict(summary)))
+        _say(json.dumps(dataclasses.asdict(summary)))
     else:
-        print(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
-        print(
+        _say(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
+        _say(
             "SINR over the area: "
             f"p5 {summary.sinr_p5_db:.1f} dB, median {summary.sinr_p50_db:.1f} dB, "
             f"p95 {summary.sinr_p95_db:.1f} dB"
         )
     return DONE
+
+
+def _check_map(path: Path, seed: int) -> None:
+    """Refuse what would only fail once the map has been computed."""
+    from scenarios.schema import MAX_SEED  # noqa: PLC0415
+
+    problems = []
+    if not 0 <= seed <= MAX_SEED:
+        problems.append(f"--seed: must be >= 0 and <= {MAX_SEED}, got {seed}")
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        problems.append(f"--out: must end in one of {', '.join(PICTURE_ENDINGS)}, got {path}")
+    if not path.parent.is_dir():
+        problems.append(f"--out: must be in a folder that exists, got {path}")
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
@@ -186,6 +209,8 @@ def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None =
         report = write_report(folder)
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
+    except OSError as error:
+        raise ScenarioError([f"{error.filename or folder}: {error.strerror or error}"]) from None
     if as_json:
         answer = {
             "folder": str(folder),
@@ -197,24 +222,37 @@ def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None =
             "notes": list(report.notes),
             "host_other_fraction": host_other_fraction,
         }
-        print(json.dumps(answer, indent=2))
+        _say(json.dumps(answer, indent=2))
         return
-    console = Console()
     for table in report.tables[:-1]:  # the last one lists the runs: it is on the page
-        console.print(rich_table(table))
+        _say(rich_table(table))
     for note in report.notes:
-        print(note)
+        _say(note)
     if host_other_fraction is not None:
-        print(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
-    print(f"figures: {folder / 'figures'}")
-    print(f"report:  {report.index}")
+        _say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
+    _say(f"figures: {folder / 'figures'}")
+    _say(f"report:  {report.index}")
 
 
 def _complain(lines: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"errors": list(lines)}))
+        _say(json.dumps({"errors": list(lines)}))
     for line in lines:
-        print(f"airtune: {line}", file=sys.stderr)
+        _say(f"airtune: {line}", to=sys.stderr)
+
+
+def _say(what: RenderableType, *, to: TextIO | None = None) -> None:
+    """Print to standard output, or to another stream; a reader that has left misses the rest."""
+    stream = sys.stdout if to is None else to
+    try:
+        if isinstance(what, str):
+            print(what, file=stream)
+        else:
+            PipeConsole(file=stream).print(what)
+        stream.flush()
+    except BrokenPipeError:
+        # whatever is still in the buffer would fail once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -50,11 +50,19 @@ class Silent:
         """Say nothing."""
 
 
+class PipeConsole(Console):
+    """A console that falls silent when its reader has left; rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from here on; what was computed is not lost with its listener."""
+        self.quiet = True
+
+
 class Bars:
     """Bars on a terminal, one line a finished run elsewhere; both on standard error."""
 
     def __init__(self, num_runs: int) -> None:
-        self._console = Console(file=sys.stderr)
+        self._console = PipeConsole(file=sys.stderr)
         self._progress = Progress(
             TextColumn("{task.description}", style="bold"),
             BarColumn(bar_width=24),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.errors import ScenarioError
 from scenarios.load import Variant, variants
 from scenarios.progress import Reporter, RunProgress, Silent
 from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
@@ -55,7 +56,8 @@ def run(
     Raises
     ------
     ScenarioError
-        If the scenario cannot be run, or the folder exists and may not be replaced.
+        If ``jobs`` is below 1, the scenario cannot be run, or the folder exists and may not be
+        replaced.
     RunFailedError
         If a worker process died.
     """
@@ -63,13 +65,15 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
     from scenarios.single import run_single  # noqa: PLC0415
 
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
     reporter = reporter or Silent()
-    cells = variants(scenario)
+    all_variants = variants(scenario)
     data_facts = check(scenario)
     folder = Path(out) / scenario.name
     make_result_folder(folder, overwrite=overwrite)
     write_scenario(folder / "scenario.yaml", to_data(scenario))
-    study = _Study(folder, scenario, cells, data_facts, reporter)
+    study = _Study(folder, scenario, all_variants, data_facts, reporter)
     study.save("running")
     try:
         run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
@@ -88,16 +92,16 @@ class _Study:
         self,
         folder: Path,
         scenario: Scenario,
-        cells: list[Variant],
+        all_variants: list[Variant],
         data_facts: dict[str, Any],
         reporter: Reporter,
     ) -> None:
         self.folder = folder
         self.failures: list[str] = []
         self.tasks = [
-            RunTask(variant=cell, seed=seed, folder=folder / cell.name / f"seed{seed}")
+            RunTask(variant=variant, seed=seed, folder=folder / variant.name / f"seed{seed}")
             for seed in scenario.seeds
-            for cell in cells
+            for variant in all_variants
         ]
         self._reporter = reporter
         self._started_s = time.perf_counter()
@@ -109,8 +113,13 @@ class _Study:
             "name": scenario.name,
             "seeds": list(scenario.seeds),
             "variants": [
-                {"name": cell.name, "label": cell.label, "method": cell.method, "knobs": cell.knobs}
-                for cell in cells
+                {
+                    "name": variant.name,
+                    "label": variant.label,
+                    "method": variant.method,
+                    "knobs": variant.knobs,
+                }
+                for variant in all_variants
             ],
             "targets": dict(scenario.server.targets),
             "target_split": scenario.server.target_split,

@@ -5,14 +5,19 @@ The same task gives the same rows in any process, so the number of workers never
 
 import multiprocessing
 import signal
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from scenarios.errors import RunFailedError
+
+GRACE_S = 10.0
+"""Time that a process has to close its files when it is told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def run_tasks(
 def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
     try:
         result = task(argument, lambda event: say(Message(index, "event", event)))
-    except Exception:
+    except (Exception, SystemExit):  # a user's own code may call sys.exit
         say(Message(index, "failure", traceback.format_exc()))
     else:
         say(Message(index, "result", result))
@@ -74,28 +79,44 @@ def _run_apart(
             process.start()
             theirs.close()
             processes[ours] = process
-            _hand_out(ours, waiting, running)
+            _hand_out(ours, waiting, running, processes)
         while running:
             for connection in wait(list(running)):
                 message = _receive(connection, processes, running)  # type: ignore[arg-type]
                 on_message(message)
                 if message.kind != "event":
                     del running[connection]  # type: ignore[arg-type]
-                    _hand_out(connection, waiting, running)  # type: ignore[arg-type]
+                    _hand_out(connection, waiting, running, processes)  # type: ignore[arg-type]
     finally:
-        for connection, process in processes.items():
-            connection.close()
-            process.terminate()
+        _end(processes)
+
+
+def _end(processes: dict[Connection, BaseProcess]) -> None:
+    """Let every process close its files, then end those that take too long."""
+    for process in processes.values():
+        process.terminate()
+    deadline_s = time.monotonic() + GRACE_S
+    for connection, process in processes.items():
+        process.join(max(0.0, deadline_s - time.monotonic()))
+        if process.is_alive():
+            process.kill()
             process.join()
+        connection.close()
 
 
 def _hand_out(
-    connection: Connection, waiting: list[tuple[int, Any]], running: dict[Connection, int]
+    connection: Connection,
+    waiting: list[tuple[int, Any]],
+    running: dict[Connection, int],
+    processes: dict[Connection, BaseProcess],
 ) -> None:
     if waiting:
         index, argument = waiting.pop()
-        connection.send((index, argument))
         running[connection] = index
+        try:
+            connection.send((index, argument))
+        except OSError:
+            raise _death(processes[connection], index) from None
 
 
 def _receive(
@@ -103,21 +124,32 @@ def _receive(
 ) -> Message:
     try:
         message: Message = connection.recv()
-    except EOFError:
-        process = processes[connection]
-        process.join()
-        task = f"worker process of task {running[connection]}"
-        msg = f"{task} died (exit code {process.exitcode}); is memory short?"
-        raise RunFailedError(msg) from None
+    except (EOFError, OSError):
+        raise _death(processes[connection], running[connection]) from None
     return message
+
+
+def _death(process: BaseProcess, index: int) -> RunFailedError:
+    """Say how the process of a task ended."""
+    process.join(GRACE_S)
+    return RunFailedError(
+        f"worker process of task {index} died (exit code {process.exitcode}); is memory short?"
+    )
 
 
 def _serve(task: Task, connection: Connection) -> None:
     # an interrupt at the keyboard reaches the whole process group; the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        while True:
             index, argument = connection.recv()
-        except EOFError:
-            return
-        _attempt(task, index, argument, connection.send)
+            _attempt(task, index, argument, connection.send)
+    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        return  # the parent is gone, or wants this process to end
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind the task so that it closes its files; a second signal does not disturb that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt

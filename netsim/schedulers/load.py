@@ -17,7 +17,8 @@ def load_from_file(name: str) -> Scheduler:
     ------
     ValueError
         If the file or the class does not exist, the file does not run, the class cannot be made
-        without arguments, or it has no ``shares`` method.
+        without arguments, or it has no ``shares`` method. Foreign code that wants to end the
+        program (``SystemExit``) is one that does not run. The message is one line.
     """
     path_text, _, class_name = name.rpartition(":")
     path = Path(path_text)
@@ -33,9 +34,10 @@ def load_from_file(name: str) -> Scheduler:
         raise ValueError(msg)  # noqa: TRY004
     try:
         made = cls()
-    except TypeError as error:
-        msg = f"scheduler: class {class_name} of {path_text} must take no arguments: {error}"
-        raise ValueError(msg) from None
+    except (Exception, SystemExit) as error:
+        rule = f"class {class_name} of {path_text} cannot be made without arguments"
+        msg = f"scheduler: {rule}: {_in_one_line(error)}"
+        raise ValueError(msg) from error
     return cast("Scheduler", made)
 
 
@@ -52,8 +54,13 @@ def _load_module(path: Path) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        msg = f"scheduler: {path} does not run: {type(error).__name__}: {error}"
+        msg = f"scheduler: {path} does not run: {_in_one_line(error)}"
         raise ValueError(msg) from error
     return module
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Name an error of foreign code, which may speak in many lines or in none."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

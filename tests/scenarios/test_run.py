@@ -10,7 +10,9 @@ from collections import defaultdict
 import pytest
 
 from scenarios import run
-from scenarios.single import ROW_TYPES
+from scenarios.errors import ScenarioError
+from scenarios.load import variants
+from scenarios.single import ROW_TYPES, assemble
 from tests.scenarios.conftest import SMALL
 
 
@@ -63,7 +65,7 @@ def test_bytes_and_joules_add_up(result, small):
 
 
 def test_methods_meet_the_same_world(result, small):
-    """Cohorts are paired by seed: the same clients in the same rounds, whatever the method."""
+    """Worlds are paired by seed: the same cohorts, places, links and shards for every method."""
     for seed in small.seeds:
         cohorts = [
             [(r["round"], r["client_id"]) for r in
@@ -71,6 +73,22 @@ def test_methods_meet_the_same_world(result, small):
             for method in small.methods
         ]  # fmt: skip
         assert cohorts.count(cohorts[0]) == len(cohorts)
+    first, second = (
+        assemble(variant, small.seeds[0], recorder=None) for variant in variants(small)[1:]
+    )
+    other_seed = assemble(variants(small)[1], small.seeds[1], recorder=None)
+    everyone = range(small.clients.num_clients)
+    for at_s in (0.0, 30.0):
+        worlds = []
+        for env, network, federation in (first, second, other_seed):
+            if at_s > env.now:
+                env.run(until=at_s)
+            shards = [(shard.train.tolist(), shard.test.tolist()) for shard in federation.shards]
+            worlds.append(
+                (network.positions_m(everyone).tolist(), network.link_states(everyone), shards)
+            )
+        assert worlds[0] == worlds[1]
+        assert all(own != other for own, other in zip(worlds[0], worlds[2], strict=True))
 
 
 def test_local_sends_nothing_and_others_do(result, small):
@@ -95,8 +113,10 @@ def test_manifest_tells_what_made_the_rows(result, small):
         assert entry["simulated_s"] > 0
 
 
-def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     command = [sys.executable, "-m", "scenarios.cli", "run", "quickstart", "--out", str(tmp_path)]
+    command += ["--jobs", str(jobs)]
     for assignment in (*SMALL, "server.num_rounds=5000"):
         command += ["--set", assignment]
     process = subprocess.Popen(
@@ -117,3 +137,10 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path):
     assert manifest["status"] == "interrupted"
     assert manifest["runs"][0]["status"] == "interrupted"
     assert rows(path.with_name("energy.csv"))
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, True])
+def test_a_number_of_jobs_that_is_none_leaves_nothing(small, tmp_path, jobs):
+    with pytest.raises(ScenarioError, match="jobs: must be a whole number >= 1, got"):
+        run(small, out=tmp_path / "out", jobs=jobs)
+    assert not (tmp_path / "out").exists()
