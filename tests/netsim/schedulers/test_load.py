@@ -20,7 +20,7 @@ def test_a_class_in_a_file_is_loaded(tmp_path):
         (
             "class Mine:\n    def __init__(self, a): ...\n    def shares(self, v): ...\n",
             "Mine",
-            "cannot be made without arguments",
+            "must take no arguments",
         ),
         ("import nothing_of_this_name\n", "Mine", "does not run: ModuleNotFoundError"),
     ],
