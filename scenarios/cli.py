@@ -139,9 +139,10 @@ def _new(options: argparse.Namespace) -> int:
     from scenarios.template import annotated_template  # noqa: PLC0415
 
     path = Path(options.file)
+    text = annotated_template(path.stem)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(annotated_template(path.stem))
+            file.write(text)
     except FileExistsError:
         raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
     except OSError as error:

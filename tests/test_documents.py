@@ -1,12 +1,18 @@
 """What the documents promise exists: scenario, commands, links, tests, decisions."""
 
 import ast
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from scenarios.cli import main
 from scenarios.load import load
+from tests.scenarios.conftest import SMALL
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -28,6 +34,29 @@ def test_scenario_of_the_readme_is_valid(tmp_path):
     scenario = load(str(path), [])
     assert scenario.seeds == (1, 2, 3)
     assert len(scenario.methods) == 2
+
+
+def test_python_of_the_readme_runs_as_a_file(tmp_path):
+    code, scaled = block("README.md", "python"), json.dumps([*SMALL, "methods=[{kind: fedit}]"])
+    assert code.count('["seeds=[1, 2, 3]", "radio.scheduler=round_robin"]') == 1
+    code = code.replace('["seeds=[1, 2, 3]", "radio.scheduler=round_robin"]', scaled)
+    (tmp_path / "study.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pictures = done.stdout.split()
+    assert pictures
+    assert all((tmp_path / picture).is_file() for picture in pictures)
+
+
+def test_commands_of_the_readme_are_those_there_are(capsys):
+    table = set(re.findall(r"^\| `airtune (\w+)", (ROOT / "README.md").read_text("utf-8"), re.M))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    there_are = set(re.findall(r"^ {4}(\w+) ", capsys.readouterr().out, re.M))
+    assert table == there_are
 
 
 def test_names_imported_in_the_readme_exist():

@@ -35,7 +35,7 @@ def load_from_file(name: str) -> Scheduler:
     try:
         made = cls()
     except (Exception, SystemExit) as error:
-        rule = f"class {class_name} of {path_text} cannot be made without arguments"
+        rule = f"class {class_name} of {path_text} must take no arguments and raise nothing"
         msg = f"scheduler: {rule}: {_in_one_line(error)}"
         raise ValueError(msg) from error
     return cast("Scheduler", made)

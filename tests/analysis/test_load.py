@@ -141,3 +141,35 @@ def test_done_run_must_be_whole(small):
     path.unlink()
     with pytest.raises(ResultError, match="missing, though the manifest says"):
         load_results(small)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("runs", None),
+        ("runs", "done"),
+        ("runs", [1]),
+        ("runs", [{"seed": 1}]),
+        ("runs", [{"variant": "fedit_r8", "seed": "one"}]),
+        ("runs", [{"variant": "fedit_r8", "seed": [1]}]),
+        ("runs", [{"variant": "fedit_r8", "seed": 1, "host_total_s": "long"}]),
+        ("seeds", 1),
+        ("seeds", ["one"]),
+        ("targets", [1]),
+        ("targets", {"accuracy": "high"}),
+        ("variants", {"name": "x"}),
+    ],
+)
+def test_a_manifest_with_a_bad_entry_is_refused_in_one_line(small, key, value):
+    put_manifest(small, {**manifest_of(small), key: value})
+    with pytest.raises(ResultError, match=rf"manifest\.json: {key}: must be") as caught:
+        load_results(small)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\n", b"\n\n"])
+def test_a_table_that_is_no_text_or_has_no_columns_is_refused(small, content):
+    path = small / "fedit_r8" / "seed1" / "rounds.csv"
+    path.write_bytes(content)
+    with pytest.raises(ResultError, match=r"rounds\.csv: "):
+        load_results(small)

@@ -1,9 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from scenarios.cli import main
 from scenarios.load import LIBRARY
+from tests.analysis.synthetic import METHODS, write_results
 from tests.scenarios.conftest import SMALL
 
 OVERRIDES = [part for assignment in SMALL for part in ("--set", assignment)]
@@ -38,11 +42,40 @@ def bad(tmp_path, capsys):
         ("model.name=no/such-model", "neither a folder nor reachable"),
         ("radio.scheduler=mine.py:Best", "must name a Python file"),
         ("clients.devices={phone_tiny: 1}", "phone_tiny"),
+        ("name=../esc", "name: must be 1 to 100 letters"),
+        ("name=/tmp/x", "name: must be 1 to 100 letters"),
+        (f"name={'x' * 300}", "name: must be 1 to 100 letters"),
+        ("name=2024-01-01", "quote it if it is text"),
+        ("data.max_train_texts=2024-99-99", "got timestamp"),
+        ("data.max_train_texts=!!binary aGk=", "got binary"),
+        ("seeds=!!set {1, 2}", "got set"),
+        ("seeds=&x [*x]", "must not contain itself"),
+        ("radio={[1]: 2}", "a key must be text"),
+        ("radio.fading.kind=[rayleigh]", "radio.fading.kind: must be text, one of"),
+        ("radio.fading={kind: {a: 1}}", "radio.fading.kind: must be text, one of"),
+        ("methods.0.kind=[fedit]", "methods.0.kind: must be text, one of"),
+        (f"seeds=[{2**63}]", "must be <= 9223372036854775807"),
+        ("matrix={server.targets.accuracy: [0.5, 0.6]}", "must not be one of name, seeds"),
+        ("matrix={server.target_split: [personal, global]}", "must not be one of name, seeds"),
+        ("matrix={training.local_steps: [1, 2, 1]}", "values must differ, got 1 more than once"),
     ],
 )
 def test_bad_input_is_one_clear_line(bad, assignment, words):
     (line,) = bad("--set", assignment)
     assert words in line
+
+
+def test_seeds_that_are_none_are_refused(bad):
+    (line,) = bad("--seeds", "")
+    assert "seeds: must have at least 1 item" in line
+
+
+def test_a_scheduler_file_that_ends_the_program_is_one_clear_line(bad, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("raise SystemExit(0)\n")
+    lines = bad("--set", f"radio.scheduler={file}:Mine")
+    assert len(lines) == 1
+    assert "does not run: SystemExit: 0" in lines[0]
 
 
 def test_every_bad_key_is_named_in_one_go(bad):
@@ -100,3 +133,86 @@ def test_every_scenario_of_the_library_says_what_it_is():
 def test_report_of_a_missing_folder_is_bad_input(tmp_path, capsys):
     assert main(["report", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_report_that_cannot_be_written_is_bad_input(tmp_path, capsys):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=3)
+    (folder / "figures").write_text("in the way")
+    assert main(["report", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("airtune: ")
+    assert "figures: File exists" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", [["report"], ["compare", "--target", "accuracy=0.5"]])
+def test_a_manifest_with_bad_runs_is_bad_input(tmp_path, capsys, verb):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=3)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "runs": [{"seed": 1}]}))
+    assert main([verb[0], str(folder), *verb[1:]]) == 2
+    said = capsys.readouterr().err
+    assert "manifest.json: runs: must be a list of objects" in said
+    assert said.count("\n") == 1
+
+
+@pytest.fixture
+def bad_map(tmp_path, capsys, monkeypatch):
+    """Ask for a map that must be refused, in an empty folder; give what was said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.png").mkdir()
+
+    def refuse(option, value):
+        assert main(["map", "quickstart", option, value]) == 2
+        return capsys.readouterr().err
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--seed", "-1", "--seed: must be >= 0"),
+        ("--seed", str(2**63), "--seed: must be >= 0 and <= 9223372036854775807"),
+        ("--out", "nowhere/map.png", "--out: must be in a folder that exists"),
+        ("--out", "map.xyz", "--out: must end in one of .png, .svg, .pdf"),
+        ("--out", "map", "--out: must end in one of .png, .svg, .pdf"),
+        ("--out", "taken.png", "taken.png: cannot be written: Is a directory"),
+    ],
+)
+def test_a_map_that_cannot_be_drawn_is_one_clear_line(bad_map, tmp_path, option, value, words):
+    said = bad_map(option, value)
+    assert words in said
+    assert said.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.png"]
+
+
+def test_a_reader_that_leaves_does_not_change_the_exit_code(tmp_path):
+    """The answer is lost, its exit code is not: bad input stays bad input."""
+    for arguments, code in ((["list", "scenarios"], 0), (["validate", "absent", "--json"], 2)):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "scenarios.cli", *arguments],
+            stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        os.close(writing)
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr
+        assert "BrokenPipe" not in done.stderr
+
+
+def test_a_broken_pipe_inside_a_command_is_not_success(monkeypatch):
+    def fail(options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("scenarios.cli._list", fail)
+    with pytest.raises(BrokenPipeError):
+        main(["list", "scenarios"])
+
+
+def test_a_new_study_needs_a_file_name_that_is_a_name(tmp_path, capsys):
+    path = tmp_path / "my study.yaml"
+    assert main(["new", str(path)]) == 2
+    assert "name: must be 1 to 100 letters" in capsys.readouterr().err
+    assert not path.exists()
