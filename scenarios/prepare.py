@@ -79,6 +79,7 @@ def facts_of(scenario: Scenario) -> dict[str, Any]:
         "digest": corpus.digest,
         "num_train_texts": len(corpus.train),
         "num_test_texts": len(corpus.test),
+        "num_test_texts_in_train": corpus.num_test_texts_in_train,
         "class_names": list(corpus.class_names),
     }
 

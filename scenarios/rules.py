@@ -53,7 +53,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *_places(scenario),
         *fl.devices.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
-        *fl.training.config.find_problems(scenario.training),
+        *fl.training.config.find_problems(scenario.training, methods=study_methods),
         *fl.server.config.find_problems(
             scenario.server, num_clients=num_clients, methods=study_methods
         ),
