@@ -43,7 +43,7 @@ def test_python_of_the_readme_runs_as_a_file(tmp_path):
     (tmp_path / "study.py").write_text(code, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
-        timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     pictures = done.stdout.split()

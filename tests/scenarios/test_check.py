@@ -41,7 +41,7 @@ BROKEN = {
     "raise ValueError('two\\nlines')": "does not run: ValueError: two lines",
     "class Other: pass": "has no class 'Mine'",
     "class Mine: pass": "needs a method shares",
-    "class Mine:\n  shares = print\n  def __init__(self): raise SystemExit(0)": "nothing: SystemExit: 0",
+    "class Mine:\n  shares = print\n  def __init__(self): raise SystemExit(0)": "SystemExit: 0",
     "class Mine:\n  shares = print\n  def __init__(self): raise OSError('a\\nb')": "OSError: a b",
     "class Mine:\n  shares = print\n  def __init__(self, x): pass": "TypeError: ",
 }

@@ -107,8 +107,10 @@ def test_manifest_tells_what_made_the_rows(result, small):
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest["status"] == "done"
     assert manifest["data"]["digest"]
+    assert manifest["data"]["num_test_texts_in_train"] == 0
     for entry in manifest["runs"]:
         assert 0 <= entry["host_other_fraction"] <= 1
+        assert entry["data"] == manifest["data"]
         assert entry["num_jobs_computed"] == entry["num_jobs_submitted"]
         assert entry["simulated_s"] > 0
 
@@ -123,13 +125,13 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 240
     while time.monotonic() < deadline_s and not (
         path.exists() and len(path.read_text().splitlines()) > 3
     ):
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert len(rows(path)) >= 2
