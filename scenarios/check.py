@@ -7,9 +7,9 @@ from typing import Any
 from fl.devices import draw_devices
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, variants
-from scenarios.prepare import shards_of, streams_of, texts_of
+from scenarios.prepare import facts_of, shards_of, streams_of, texts_of
 from scenarios.schema import Scenario
-from scenarios.single import assemble, data_facts
+from scenarios.single import assemble
 
 
 class _NoRows:
@@ -42,7 +42,7 @@ def check(scenario: Scenario) -> dict[str, Any]:
             problems.append(f"{scenario.name}: {error}")
     if problems:
         raise ScenarioError(list(dict.fromkeys(problems)))
-    return data_facts(all_variants[0].scenario)
+    return facts_of(all_variants[0].scenario)
 
 
 def _check_variant(variant: Variant, seeds: Sequence[int]) -> None:

@@ -19,7 +19,6 @@ from scenarios.load import Variant
 from scenarios.prepare import backbone_of, facts_of, shards_of, streams_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
-from scenarios.schema import Scenario
 from scenarios.task import RunTask
 from scenarios.workers import Emit
 
@@ -95,15 +94,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         "simulated_s": float(env.now),
         "num_jobs_submitted": federation.executor.num_submitted,
         "num_jobs_computed": federation.executor.num_computed,
-        "data": data_facts(task.variant.scenario),
+        "data": facts_of(task.variant.scenario),
         "model_digest": federation.worker.model_key,
     }
-
-
-def data_facts(scenario: Scenario) -> dict[str, Any]:
-    """Say what data the runs of a scenario use, and how much of the test set is in training."""
-    corpus = texts_of(scenario).corpus
-    return {**facts_of(scenario), "num_test_texts_in_train": corpus.num_test_texts_in_train}
 
 
 def assemble(

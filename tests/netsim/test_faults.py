@@ -99,7 +99,7 @@ class TestJoulesOfADeadSite:
             )
             if traffic != "none":
                 network.send(0, traffic, 10**9, timeout_s=0.8 * until_s)
-            for at_s in sorted({scale * look for look in looks} - {0.0}):
+            for at_s in sorted({scale * look for look in looks if 0 < scale * look < until_s}):
                 env.run(until=at_s)
                 network.energy.site_energy_j(at_s)
             env.run(until=until_s)
