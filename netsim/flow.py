@@ -151,8 +151,10 @@ class FlowEngine(Engine):
             total, density_w=demand.density_w, sinr_per_w=mean_over_groups(demand.sinr_per_w)
         )
         block_w = air.block_power_w(demand.density_w, used)
-        used_share = used / np.maximum(total, np.finfo(float).tiny)
-        at_once, shares = granted * used_share, grant.shares * used_share[:, None]
+        at_once, shares = granted, grant.shares
+        if used is not granted:  # somebody is at the power limit, or sends twice at once
+            used_share = used / np.maximum(total, np.finfo(float).tiny)
+            at_once, shares = granted * used_share, shares * used_share[:, None]
         self._uplink_interference_w = air.uplink_interference_w(
             self.links.cross_gain[slots], block_w, shares
         )
@@ -237,15 +239,17 @@ class FlowEngine(Engine):
         )
         over_air = activity * rate
         rate = self._through_wires(rows, over_air, now_s)
-        # Who is held up by the wires has that much less to send: no airtime without bits.
-        carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
-        airtime_fraction = airtime_fraction * carried
+        blocks = activity * at_once
+        if rate is not over_air:
+            # Who is held up by the wires has that much less to send: no airtime without bits.
+            carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
+            airtime_fraction, blocks = airtime_fraction * carried, blocks * carried
         repeated = 1.0 - 1.0 / transmissions
         self.active.grant(
             rows,
             now_s=now_s,
             rate_bps=rate,
-            blocks=activity * at_once * carried,
+            blocks=blocks,
             sinr=sinr,
             airtime_fraction=airtime_fraction,
             airtime_w=airtime_w,
