@@ -94,7 +94,7 @@ class Manhattan(Legs):
         from_, to = np.array(self._from, dtype=np.float64), np.array(self._to, dtype=np.float64)
         start_m = self._block_m * from_ + (to - from_) * self._done_m
         length_m = min(self._block_m - self._done_m, self._same_speed_m)
-        # Set, not added up: a sum that falls a rounding short of the block would leave a leftover leg.
+        # Set, not added up: a sum that falls a rounding short of the block would leave a bit over.
         ends_street = length_m == self._block_m - self._done_m
         self._done_m = self._block_m if ends_street else self._done_m + length_m
         self._same_speed_m -= length_m
