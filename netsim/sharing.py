@@ -18,11 +18,6 @@ __all__ = ["AVERAGE_S", "Demand", "Grant", "Sharing"]
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
 
-IGNORE_AVERAGE = frozenset(
-    {"round_robin", "max_ci", "earliest_deadline", "equal_finish", "min_energy"}
-)
-"""Built-in schedulers that do not look at the average rate: once is enough to ask them."""
-
 MIN_REACH = 0.2
 """A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
 repeating a block up to four times still gets through. Weaker ones do not hold the others back."""
@@ -163,7 +158,9 @@ class Sharing:
 
     def __init__(self, scheduler: str) -> None:
         self._name = scheduler
-        self._reads_rates: bool = getattr(load_scheduler(scheduler), "reads_rates", True)
+        law = load_scheduler(scheduler)
+        self._reads_rates: bool = getattr(law, "reads_rates", True)
+        self._reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
         self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
 
     def solve(
@@ -203,7 +200,7 @@ class Sharing:
             average = floor = np.ones(len(cell))
         # In an instant one of equals comes first; over time they share alike.
         apart = 1.0 + TELL_APART * (np.arange(len(cell)) - np.repeat(start, stop - start))
-        takes_mean = is_averaged and self._reads_rates and self._name not in IGNORE_AVERAGE
+        takes_mean = is_averaged and self._reads_average
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)

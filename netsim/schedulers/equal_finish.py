@@ -30,6 +30,8 @@ class EqualFinish:
     Transfers without any rate (out of coverage) get nothing unless all are.
     """
 
+    reads_average = False
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give fractions that finish together."""
         num = len(view.client_id)

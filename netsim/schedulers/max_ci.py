@@ -10,6 +10,8 @@ from netsim.schedulers.view import CellView, split_ties
 class MaxCI:
     """Maximise the cell's throughput now; clients at the edge may starve."""
 
+    reads_average = False
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give each group to the argmax of its rate, ties shared equally."""
         best = view.group_rate_bps.max(axis=0, keepdims=True)

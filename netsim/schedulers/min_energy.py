@@ -19,6 +19,8 @@ class MinEnergy:
     :func:`netsim.allocation.upload_energy_j`. Transfers without any rate wait.
     """
 
+    reads_average = False
+
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the transfer that would end first alone; equal ones by request."""
         num = len(view.client_id)

@@ -51,7 +51,8 @@ class Scheduler(Protocol):
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
-    engines are faster for it.
+    engines are faster for it. One that looks at rates but not at ``average_rate_bps`` may say
+    ``reads_average = False``: its answer holds until something else changes, and is asked for once.
 
     Two more things a class may offer, for the engine that follows means over time instead of slots:
 

@@ -1,5 +1,7 @@
 """What every scheduler must do, whatever its aim; the table of schedulers drives the tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,3 +77,28 @@ def test_illegal_shares_are_named(shares, match):
     view = random_cell(np.random.default_rng(1), 2).view()
     with pytest.raises(ValueError, match=match):
         check_shares(shares, view, name="mine")
+
+
+@every_scheduler
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_who_says_so_reads_no_average_nor_rates(name, seed):
+    rng = np.random.default_rng(seed)
+    cell, scheduler = random_cell(rng, 6), load_scheduler(name)
+    view = cell.view()
+    shares = scheduler.shares(view)
+    other = replace(view, average_rate_bps=10 ** rng.uniform(4, 7, 6))
+    if not getattr(scheduler, "reads_average", getattr(scheduler, "reads_rates", True)):
+        np.testing.assert_array_equal(scheduler.shares(other), shares)
+    if not getattr(scheduler, "reads_rates", True):
+        other = replace(other, group_rate_bps=np.ones_like(view.group_rate_bps))
+        np.testing.assert_array_equal(scheduler.shares(other), shares)
+
+
+def test_what_is_silent_about_averages_reads_them():
+    silent = [
+        name
+        for name, law in SCHEDULERS.items()
+        if getattr(law, "reads_average", getattr(law, "reads_rates", True))
+    ]
+    assert silent == ["proportional_fair"]
