@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
+from netsim.ue_energy import one_state_at_a_time
 
 TINY = np.finfo(float).tiny
 
@@ -35,7 +36,7 @@ FIELDS = np.dtype(
         ("finish_at_s", np.float64),
         ("blocks", np.float64),
         ("sinr_db", np.float64),
-        ("airtime_fraction", np.float64),  # share of time spent sending or receiving
+        ("airtime_fraction", np.float64),  # share of time that the client sends, or receives, it
         ("airtime_w", np.float64),  # power drawn then
         ("retransmission_rate_hz", np.float64),
         # Integrals since the first block:
@@ -53,11 +54,20 @@ FIELDS = np.dtype(
 
 
 class ActiveTransfers:
-    """Records of active transfers in the order of admission."""
+    """Records of active transfers in the order of admission.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_full_duplex
+        Whether a client may send and receive at once. Its radio then is in one state, see
+        :func:`netsim.ue_energy.one_state_at_a_time`.
+    """
+
+    def __init__(self, *, is_full_duplex: bool) -> None:
         self.records = np.zeros(0, dtype=FIELDS)
         self.transfers: list[Transfer] = []
+        self._is_full_duplex = is_full_duplex
+        self._shares_radio = False
 
     def __len__(self) -> int:
         return len(self.transfers)
@@ -71,8 +81,9 @@ class ActiveTransfers:
         bearer_id: int,
         deadline_at_s: float,
         handovers: int,
+        has_company: bool,
     ) -> None:
-        """Add a transfer that has no blocks yet."""
+        """Add a transfer that has no blocks yet; ``has_company`` if its client has another."""
         record = np.zeros(1, dtype=FIELDS)
         record["transfer_id"] = transfer.transfer_id
         record["client_id"] = transfer.client_id
@@ -91,6 +102,7 @@ class ActiveTransfers:
         record["booked_until_s"] = now_s
         self.records = np.concatenate([self.records, record])
         self.transfers.append(transfer)
+        self._shares_radio |= has_company
 
     def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> list[tuple[Transfer, np.void]]:
         """Take transfers out; give each with its last record, in the order of admission."""
@@ -99,7 +111,16 @@ class ActiveTransfers:
         self.transfers = [
             transfer for transfer, left in zip(self.transfers, is_gone, strict=True) if not left
         ]
+        if self._shares_radio:
+            self._shares_radio = len(np.unique(self.records["slot"])) < len(self)
         return gone
+
+    def with_company(self, chosen: Bool[np.ndarray, " transfer"]) -> Int[np.ndarray, " some"]:
+        """Give the rows of some transfers and of all others that their clients have."""
+        if not self._shares_radio:
+            return np.flatnonzero(chosen)
+        slot = self.records["slot"]
+        return np.flatnonzero(np.isin(slot, slot[chosen]))
 
     def index(self, transfer: Transfer) -> int | None:
         """Give the position of a transfer, ``None`` when it is not on the air."""
@@ -131,7 +152,15 @@ class ActiveTransfers:
         record["block_s"] += record["blocks"] * elapsed_s
         record["sinr_db_s"] += np.where(has_blocks, record["sinr_db"] * elapsed_s, 0.0)
         record["retransmissions"] += record["retransmission_rate_hz"] * elapsed_s
-        on_air_s = record["airtime_fraction"] * elapsed_s
+        fraction = record["airtime_fraction"]
+        if self._is_full_duplex and self._shares_radio:
+            fraction = one_state_at_a_time(
+                record["slot"],
+                fraction,
+                record["airtime_w"],
+                is_uplink=record["direction"] == UPLINK,
+            )
+        on_air_s = fraction * elapsed_s
         record["airtime_s"] += on_air_s
         record["airtime_j"] += on_air_s * record["airtime_w"]
 

@@ -110,7 +110,9 @@ class Engine(ABC):
         ) and np.isinf(models.backhaul.next_edge_s(-1.0))
         num_cells = len(models.layout.cells)
         num_groups = models.air.num_groups
-        self.active = ActiveTransfers()
+        self.active = ActiveTransfers(
+            is_full_duplex=models.air.uplink_fraction + models.air.downlink_fraction > 1
+        )
         self.links = Links(num_cells=num_cells, num_groups=num_groups)
         self._association = Association(
             self.links,
@@ -169,6 +171,8 @@ class Engine(ABC):
         slot, is_new = self.links.acquire(transfer.client_id)
         if is_new:
             self._new_slots.append(slot)
+        else:
+            self._book(self.active.records["slot"] == slot)
         self.active.admit(
             transfer,
             slot=slot,
@@ -176,6 +180,7 @@ class Engine(ABC):
             bearer_id=bearer_id,
             deadline_at_s=deadline_at_s,
             handovers=int(self.links.handovers[slot]),
+            has_company=not is_new,
         )
         self._touch()
 
@@ -205,14 +210,7 @@ class Engine(ABC):
     def flush(self) -> None:
         """Advance and book everything up to now, so that the ledger is complete."""
         self._advance()
-        every = np.ones(len(self.active), dtype=bool)
-        book_clients(
-            self.active,
-            every,
-            ledger=self._ledger,
-            ue_power=self._ue_power,
-            now_s=self._now_s,
-        )
+        self._book(np.ones(len(self.active), dtype=bool))
         self._site_meter.flush(self._now_s)
 
     def channel_time_s(self, now_s: float) -> float:
@@ -258,6 +256,16 @@ class Engine(ABC):
             self._advance_sites(self._advanced_to_s, self._now_s)
             self._advanced_to_s = self._now_s
 
+    def _book(self, chosen: Bool[np.ndarray, " transfer"]) -> None:
+        """Book what the clients of some transfers have spent up to now."""
+        book_clients(
+            self.active,
+            chosen,
+            ledger=self._ledger,
+            ue_power=self._ue_power,
+            now_s=self._now_s,
+        )
+
     def _advance_sites(self, since_s: float, now_s: float) -> None:
         """Let sites radiate, and stop and start at every outage on the way."""
         while (edge_s := self._outages.next_edge_s(since_s)) <= now_s:
@@ -300,7 +308,7 @@ class Engine(ABC):
         if not chosen.any():
             return
         now_s = self._now_s
-        book_clients(self.active, chosen, ledger=self._ledger, ue_power=self._ue_power, now_s=now_s)
+        self._book(chosen)
         for transfer, record in self.active.remove(chosen):
             slot = int(record["slot"])
             status, finished_at_s, late_s = self._arrival(transfer, record, reason(slot))

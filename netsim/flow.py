@@ -196,6 +196,7 @@ class FlowEngine(Engine):
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
         on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
+        _, airtime_share = together(slots, at_once, activity)
         self._grant(
             rows,
             now_s,
@@ -203,7 +204,7 @@ class FlowEngine(Engine):
             fade=fade,
             at_once=at_once,
             activity=activity,
-            airtime_fraction=air.downlink_fraction * on_air,
+            airtime_fraction=air.downlink_fraction * on_air * airtime_share,
             airtime_w=np.full(len(rows), self._ue_power.receive_w),
             element_rate_hz=air.downlink_element_rate_hz,
         )

@@ -1,18 +1,18 @@
 """Books what transfers cost: joules of clients and of sites, from integrals to ledger entries.
 
-The ledger wants intervals of constant power. Between two bookings a client's sending (or receiving)
-time is put first and its waiting time after it, each at its mean power: sums are exact, the order
-within one booking is not.
+The ledger wants intervals of constant power. Between two bookings a client's sending time is put
+first, its receiving time after it, then the time in which it listens, each at its mean power: sums
+are exact, the order within one booking is not.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from netsim.active import UPLINK, ActiveTransfers
+from netsim.active import DOWNLINK, UPLINK, ActiveTransfers
 from netsim.ledger import Ledger
 from netsim.ue_energy import UePower
 
-AIRTIME_ACTIVITIES = ("tx", "rx")
+RADIO_TURNS = (("tx", UPLINK), ("rx", DOWNLINK))
 
 
 def book_clients(
@@ -23,41 +23,48 @@ def book_clients(
     ue_power: UePower,
     now_s: float,
 ) -> None:
-    """Book what some transfers have cost their clients since the last booking.
+    """Book what the clients of some transfers have spent since the last booking.
 
-    A client without blocks, or in the other direction's slots, listens to the control channel.
-    Two transfers of one client are booked apart, so its listening then counts twice.
+    All transfers of a client are booked together, as it has one radio: it sends, or receives, or
+    listens to the control channel, whatever the number of its transfers. A transfer bears what was
+    spent on sending or receiving it, and an equal part of the listening. Between two bookings the
+    transfers of a client must be the same.
     """
     record = active.records
-    for row in np.flatnonzero(chosen).tolist():
-        since_s = float(record["booked_until_s"][row])
-        airtime_s = min(float(record["airtime_s"][row]), now_s - since_s)
-        turn_s = since_s + airtime_s
-        client_id = int(record["client_id"][row])
-        spent_j = 0.0
-        if airtime_s > 0:
-            is_uplink = record["direction"][row] == UPLINK
-            spent_j = float(record["airtime_j"][row])
+    rows_of: dict[int, list[int]] = {}
+    for row in active.with_company(chosen).tolist():
+        rows_of.setdefault(int(record["slot"][row]), []).append(row)
+    for rows in rows_of.values():
+        since_s = turn_s = float(record["booked_until_s"][rows[0]])
+        if now_s <= since_s:
+            continue
+        client_id = int(record["client_id"][rows[0]])
+        for activity, direction in RADIO_TURNS:
+            turns = [row for row in rows if record["direction"][row] == direction]
+            spent_s = sum(float(record["airtime_s"][row]) for row in turns)
+            if spent_s == 0:
+                continue
+            spent_j = sum(float(record["airtime_j"][row]) for row in turns)
+            start_s, turn_s = turn_s, min(turn_s + spent_s, now_s)
             ledger.charge(
                 client_id,
-                AIRTIME_ACTIVITIES[0 if is_uplink else 1],
-                started_at_s=since_s,
+                activity,
+                started_at_s=start_s,
                 finished_at_s=turn_s,
-                power_w=spent_j / (turn_s - since_s) if turn_s > since_s else 0.0,
+                power_w=spent_j / (turn_s - start_s) if turn_s > start_s else 0.0,
             )
-        if now_s > turn_s:
-            ledger.charge(
-                client_id,
-                "idle",
-                started_at_s=turn_s,
-                finished_at_s=now_s,
-                power_w=ue_power.listen_w,
-            )
-            spent_j += ue_power.listen_w * (now_s - turn_s)
-        record["booked_j"][row] += spent_j
-    record["booked_until_s"][chosen] = now_s
-    record["airtime_s"][chosen] = 0.0
-    record["airtime_j"][chosen] = 0.0
+        ledger.charge(
+            client_id,
+            "idle",
+            started_at_s=turn_s,
+            finished_at_s=now_s,
+            power_w=ue_power.listen_w,
+        )
+        listened_j = ue_power.listen_w * (now_s - turn_s)
+        for row in rows:
+            record["booked_j"][row] += float(record["airtime_j"][row]) + listened_j / len(rows)
+            record["booked_until_s"][row] = now_s
+            record["airtime_s"][row] = record["airtime_j"][row] = 0.0
 
 
 class SiteMeter:

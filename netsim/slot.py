@@ -279,6 +279,7 @@ class SlotEngine(Engine):
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, lane.cell_id[lane.first], shares[lane.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
+        _, airtime_share = together(lane.client_id, blocks, np.ones(len(blocks)))
         self._exchange(
             lane,
             now_s,
@@ -287,7 +288,7 @@ class SlotEngine(Engine):
             sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
             known_sinr=air.site_block_w * known,
             airtime_w=np.full(len(lane.rows), self._ue_power.receive_w),
-            airtime_share=np.ones(len(lane.rows)),
+            airtime_share=airtime_share,
         )
 
     def _exchange(

@@ -44,7 +44,8 @@ class TransferRow:
     handovers: int
     """Changes of cell on the way, re-establishments after a link failure included."""
     energy_j: float
-    """What the client's radio spent from request to finish."""
+    """What the client's radio spent on it: sending or receiving, and listening in between.
+    Transfers of one client at one time bear equal parts of its listening."""
     status: str
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
+from jaxtyping import Bool, Float, Int
 
 from netsim.units import Scalar
 
@@ -143,3 +144,55 @@ class UePower:
     def tail_s(self, gap_s: Scalar) -> Scalar:
         """Part of a gap without data during which the radio is still connected [s]."""
         return np.minimum(gap_s, self.release_s)
+
+
+def one_state_at_a_time(
+    client: Int[np.ndarray, " transfer"],
+    fraction: Float[np.ndarray, " transfer"],
+    power_w: Float[np.ndarray, " transfer"],
+    *,
+    is_uplink: Bool[np.ndarray, " transfer"],
+) -> Float[np.ndarray, " transfer"]:
+    """Give the share of time that each transfer's client spends on it, in one state at a time.
+
+    A client that sends and receives at once is in the state that draws more (sending, if they draw
+    the same): the power of a state stands for the whole radio (our reading: the report's model is
+    one state a slot, for TDD). The turns of the two directions are independent, so the state that
+    gives way keeps the part of its time in which the other is off.
+
+    Parameters
+    ----------
+    client
+        Whose transfer; any numbers.
+    fraction
+        Share of time on air; those of one client and direction sum to at most 1.
+    power_w
+        Power drawn then [W].
+    is_uplink
+        Whether it is sent or received.
+
+    Returns
+    -------
+    Float[np.ndarray, " transfer"]
+        Shares, not above ``fraction``; those of a client sum to at most 1.
+
+    Examples
+    --------
+    >>> one_state_at_a_time(
+    ...     np.array([7, 7]),
+    ...     np.array([0.5, 0.8]),
+    ...     np.array([2.0, 1.0]),
+    ...     is_uplink=np.array([True, False]),
+    ... )
+    array([0.5, 0.4])
+    """
+    _, place = np.unique(client, return_inverse=True)
+    direction = is_uplink.astype(np.intp)
+    busy = np.zeros((2, len(client)))
+    np.add.at(busy, (direction, place), fraction)
+    drawn_w = np.zeros((2, len(client)))
+    np.maximum.at(drawn_w, (direction, place), np.where(fraction > 0, power_w, 0.0))
+    own_w, other_w = drawn_w[direction, place], drawn_w[1 - direction, place]
+    gives_way = np.where(is_uplink, own_w < other_w, own_w <= other_w)
+    other_busy = np.minimum(busy[1 - direction, place], 1.0)
+    return np.where(gives_way, fraction * (1.0 - other_busy), fraction)
