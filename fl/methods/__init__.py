@@ -26,27 +26,37 @@ class MethodEntry:
 
     config: type[Any]
     """Class of its settings."""
-    module: str
-    """Module whose ``install(config, module, *, generator)`` builds the method."""
-    summary: str
-    """One line: what it trains and what it sends."""
+    sends: str
+    """What crosses the link, in a few words."""
+    keeps: str
+    """What never leaves the client, in a few words; texts and optimiser state never do."""
+    source: str
+    """Where the method comes from; its card, the README of its folder, says what was read."""
+
+    @property
+    def module(self) -> str:
+        """Module whose ``install(config, module, *, generator)`` builds the method."""
+        package = self.config.__module__.rpartition(".")[0]
+        return f"{package}.method"
+
+    @property
+    def summary(self) -> str:
+        """One line: what is sent, what stays, source."""
+        return f"sends {self.sends}; keeps {self.keeps} ({self.source})"
 
 
 METHODS: dict[str, MethodEntry] = {
     "local": MethodEntry(
-        config=LocalConfig,
-        module="fl.methods.local.method",
-        summary="each client trains its own LoRA and head; nothing is exchanged",
+        config=LocalConfig, sends="nothing", keeps="LoRA, head", source="reference point"
     ),
     "fedit": MethodEntry(
-        config=FeditConfig,
-        module="fl.methods.fedit.method",
-        summary="one LoRA and one head, averaged over clients",
+        config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
     ),
     "pftt": MethodEntry(
         config=PfttConfig,
-        module="fl.methods.pftt.method",
-        summary="bottleneck adapters averaged over clients, LoRA kept by each client",
+        sends="bottleneck adapters",
+        keeps="LoRA of its own rank, head",
+        source="arXiv:2404.13238",
     ),
 }
 

@@ -1,15 +1,19 @@
 """Averaging of tensors, and the family of methods that differ only in what they share.
 
-A method of this family names its tensors *shared* (they travel and are averaged) or *personal*
-(they stay with the client). Federated averaging on LoRA shares all, local training shares none.
+A method of this family gives each of its tensors a role. *Shared* ones travel and are averaged,
+*personal* ones stay with the client, and the rest is *constant*: every client draws it from the
+same seed, so it neither travels nor is trained. Federated averaging on LoRA shares all, local
+training shares none.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from fl.methods.base import Contribution, ServerState, Start
+from fl.methods.base import Contribution, MethodDefaults, ServerState, Start
+from fl.methods.options import AveragingOptions
+from fl.methods.server_optimiser import server_step
 from fl.payload import Payload, Tensors
 
 
@@ -49,67 +53,142 @@ def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[
     return mean
 
 
+def by_client(contributions: Sequence[Contribution]) -> list[Contribution]:
+    """Sort received updates by client, so that sums have one order."""
+    return sorted(contributions, key=lambda item: item.client_id)
+
+
+def proximal_penalty(
+    weight: float, parameters: Tensors, start: Tensors, *, names: Collection[str]
+) -> torch.Tensor:
+    """Give ``weight / 2 |w - w_start|^2`` over the named trained tensors.
+
+    Li et al., Federated Optimization in Heterogeneous Networks (FedProx), arXiv:1812.06127,
+    equation 2 [recollected].
+    """
+    distances = [
+        (parameter - start[name]).square().sum()
+        for name, parameter in parameters.items()
+        if name in names
+    ]
+    return 0.5 * weight * torch.stack(distances).sum()
+
+
 @dataclass(frozen=True, kw_only=True)
-class AveragingMethod:
+class AveragingMethod(MethodDefaults):
     """A method whose shared tensors are averaged by sample count and whose others stay.
 
-    Implements :class:`fl.methods.base.Method`. Everything that is installed is trained in every
-    job.
+    Implements :class:`fl.methods.base.Method`. Without a schedule, all but the constants is trained
+    in every job.
     """
 
     kind: str
     initial: Tensors
     """Value of every installed tensor before any training."""
     shared: tuple[str, ...]
-    """Names of the tensors that travel, sorted; the rest is personal."""
-    neutral: Tensors | None
-    """Personal tensors that complete the server's model (the untrained ones, which change nothing);
-    ``None`` when the server has no whole model."""
-    same_download: bool = True
+    """Names of the tensors that travel, sorted."""
+    own: tuple[str, ...] = ()
+    """Names of the personal tensors, sorted."""
+    has_global_model: bool = True
+    """Whether the shared tensors, completed by untrained personal ones, are a whole model."""
+    options: AveragingOptions = field(default_factory=AveragingOptions)
+    schedule: Callable[[int], Collection[str]] | None = None
+    """Names of the shared tensors that a round trains, from its number (the first is 1). Only these
+    are sent up; down goes what a client lacks: what has changed since the version it holds."""
+    initial_own: Callable[[int], Tensors] | None = None
+    """First personal tensors of a client, from its id; those of ``initial`` when ``None``. They may
+    differ in shape from client to client."""
+
+    @property
+    def same_download(self) -> bool:
+        """Whether one broadcast serves all: not where each client lacks something else."""
+        return self.schedule is None
 
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
         return ServerState(version=0, tensors=self._pick(self.initial, self.shared))
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give the untrained personal tensors, one copy for all clients."""
-        return self.personal(self.initial)
+        """Give the untrained personal tensors."""
+        if self.initial_own is not None:
+            return self.initial_own(client_id)
+        return self._pick(self.initial, self.own)
 
     def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
-        """Give the shared tensors."""
-        return Payload(state.tensors) if self.shared else None
+        """Give the shared tensors that the client lacks."""
+        if self.schedule is None or client_id not in state.held:
+            return Payload(state.tensors) if self.shared else None
+        has = state.held[client_id]
+        lacking = [name for name in self.shared if state.changed_at.get(name, 0) > has]
+        return Payload(self._pick(state.tensors, lacking)) if lacking else None
 
     def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
-        """Begin at the downloaded shared tensors and the client's own; train all of them."""
+        """Begin at the downloaded shared tensors and the client's own; train what is due."""
         received = download.tensors if download is not None else {}
-        tensors = {**received, **personal}
-        return Start(tensors=tensors, trainable=tuple(sorted(tensors)))
+        tensors = {**self._constants, **personal, **received}
+        return Start(tensors=tensors, trainable=tuple(sorted({*self._due(round_id), *self.own})))
+
+    def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
+        """Hold the shared tensors near their start, if the proximal term is on."""
+        weight = self.options.proximal_weight
+        if weight is None:
+            return None
+        return proximal_penalty(weight, parameters, start.tensors, names=self._shared_set)
 
     def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
-        """Give the trained shared tensors."""
-        return Payload(self._pick(trained, self.shared)) if self.shared else None
+        """Give the shared tensors that this round trained."""
+        return Payload(self._pick(trained, self._due(round_id))) if self.shared else None
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give the trained tensors that stay."""
-        shared = frozenset(self.shared)
-        return {name: tensor for name, tensor in trained.items() if name not in shared}
+        """Give the tensors that stay; with a schedule also the shared ones, to be updated later."""
+        if self.schedule is None:
+            return self._pick(trained, self.own)
+        # Those that it trained are newer than what it began from; the server's mean of them is
+        # newer still, so the next download replaces them.
+        return self._pick(trained, [*self.own, *self.shared])
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
-        """Average the received tensors with the clients' sample counts as weights."""
-        ordered = sorted(contributions, key=lambda item: item.client_id)
+        """Average the received tensors with the clients' sample counts as weights, and step."""
+        ordered = by_client(contributions)
         mean = weighted_mean(
             [item.payload.tensors for item in ordered], [item.num_samples for item in ordered]
         )
-        return ServerState(version=state.version + 1, tensors=mean)
+        moved, memory = server_step(
+            self.options.server_optimiser, before=state.tensors, mean=mean, memory=state.memory
+        )
+        version = state.version + 1
+        held = {item.client_id: state.version - item.staleness for item in ordered}
+        is_tracked = self.schedule is not None
+        return replace(
+            state,
+            version=version,
+            tensors={**state.tensors, **moved},
+            memory=memory,
+            changed_at={**state.changed_at, **dict.fromkeys(moved, version)} if is_tracked else {},
+            held={**state.held, **held} if is_tracked else {},
+        )
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give the shared tensors completed by untrained personal ones."""
-        return None if self.neutral is None else {**state.tensors, **self.neutral}
+        """Give the shared tensors completed by constants and untrained personal ones."""
+        return {**self.initial, **state.tensors} if self.has_global_model else None
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the shared tensors completed by the client's own."""
-        return {**state.tensors, **personal}
+        """Give the server's shared tensors completed by the client's own."""
+        return {**self._constants, **personal, **state.tensors}
+
+    def _due(self, round_id: int) -> Sequence[str]:
+        """Name the shared tensors that a round trains and sends."""
+        return self.shared if self.schedule is None else sorted(self.schedule(round_id))
+
+    @property
+    def _shared_set(self) -> frozenset[str]:
+        return frozenset(self.shared)
+
+    @property
+    def _constants(self) -> dict[str, torch.Tensor]:
+        roles = {*self.shared, *self.own}
+        return {name: tensor for name, tensor in self.initial.items() if name not in roles}
 
     @staticmethod
-    def _pick(tensors: Tensors, names: Sequence[str]) -> Tensors:
+    def _pick(tensors: Mapping[str, torch.Tensor], names: Collection[str]) -> Tensors:
         return {name: tensors[name] for name in names}

@@ -6,11 +6,19 @@ the names of those tensors to values, and training loads a mapping, trains, and 
 back. Nothing here waits, draws from a global generator, or remembers.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Int
 
 from fl.payload import Payload, Tensors
+
+if TYPE_CHECKING:
+    from fl.training.job import TrainJob
+    from fl.training.worker import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +28,13 @@ class ServerState:
     version: int
     """Aggregations so far; what a client was given is stamped with it."""
     tensors: Tensors
-    """The shared tensors, and whatever else the method carries on (momentum, assignments)."""
+    """The shared tensors as they are now."""
+    memory: Tensors = field(default_factory=dict)
+    """What else the server carries on and never sends: moments of its optimiser, embeddings."""
+    changed_at: Mapping[str, int] = field(default_factory=dict)
+    """Version that last changed a shared tensor; 0 for those that are not named."""
+    held: Mapping[int, int] = field(default_factory=dict)
+    """By client, the version that its last delivered update began from, which it therefore has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +57,8 @@ class Start:
     """A value for every tensor that the method installed."""
     trainable: tuple[str, ...]
     """Those that this job trains, sorted; the others stay as they are."""
+    extras: Tensors = field(default_factory=dict)
+    """Names and shapes of what :meth:`Method.finish` will give; the values mean nothing."""
 
 
 class Method(Protocol):
@@ -72,15 +88,39 @@ class Method(Protocol):
     def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
         """Give where a client's job begins, from what it received and what it holds."""
 
+    def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
+        """Give what is added to the loss of a step, a scalar to be differentiated; ``None``: 0.
+
+        Parameters
+        ----------
+        parameters
+            The trained tensors as they are at this step, by name. The forward pass of the step has
+            run: layers may have kept what the penalty needs of it.
+        start
+            Where the job began.
+        """
+
+    def finish_batches(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Sequence[Int[np.ndarray, " text"]]:
+        """Give the texts that :meth:`finish` passes forward, batch by batch: its cost."""
+
+    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+        """Give what the client works out when its steps are done, named and shaped as announced.
+
+        A pure function of its arguments. The worker holds the trained values when this is called,
+        and may be loaded with others.
+        """
+
     def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
         """Give what a client sends after training; ``None``: nothing.
 
-        Names and shapes depend on the names and shapes of ``trained`` alone, never on values: the
-        size of an upload is known before its job has run.
+        Names and shapes depend on the names and shapes of ``trained`` (tensors and extras) alone,
+        never on values: the size of an upload is known before its job has run.
         """
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give what a client keeps after training."""
+        """Give what a client keeps after training, of tensors and extras."""
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Merge received updates, at least one, into the next state; their order is irrelevant."""
@@ -90,3 +130,21 @@ class Method(Protocol):
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
         """Give the model that a client uses, from the server's state and its own tensors."""
+
+
+class MethodDefaults:
+    """What most methods do not have: a penalty, and work after training."""
+
+    def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
+        """Add nothing to the loss."""
+        return None
+
+    def finish_batches(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Sequence[Int[np.ndarray, " text"]]:
+        """Pass no text forward after training."""
+        return ()
+
+    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+        """Work out nothing after training."""
+        return {}

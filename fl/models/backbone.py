@@ -18,12 +18,14 @@ import torch
 import transformers
 from jaxtyping import Float, Int
 from torch import nn
+from torch.nn import functional
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
 )
 from transformers.utils import logging
 
+from fl.models.batch import Batch
 from fl.models.config import ModelConfig
 from fl.models.registry import find_model
 from fl.problems import ModelError
@@ -68,6 +70,10 @@ class TextClassifier(nn.Module):
     ) -> Float[torch.Tensor, "text class"]:
         """Give the class scores (logits) of a batch of padded texts."""
         return self.head(self.features(input_ids, attention_mask))
+
+    def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
+        """Give the cross-entropy of the batch's classes [nat], mean over texts."""
+        return functional.cross_entropy(self(batch.input_ids, batch.attention_mask), batch.labels)
 
 
 def pool(

@@ -1,22 +1,69 @@
-"""Low-rank adaptation: a thin layer over peft that draws from an addressed generator.
+"""Low-rank adaptation whose values can be exchanged, rank included.
 
-``y = W x + (alpha / r) B A x`` with ``A`` uniform and ``B`` zero at the start (Hu et al., LoRA:
-Low-Rank Adaptation of Large Language Models, arXiv:2106.09685), so a fresh adaptation changes
-nothing.
+``y = W x + s B A x`` with ``A`` uniform and ``B`` zero at the start (Hu et al., LoRA: Low-Rank
+Adaptation of Large Language Models, arXiv:2106.09685), so a fresh adaptation changes nothing. peft
+computes the same; ours reads its rank from its weights, so that clients of different rank take
+turns in one model, and can carry a dense update that was merged into ``W``.
 """
 
 import math
 from collections.abc import Sequence
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
+from torch.nn import functional
 
 from fl.models.architecture import attention_targets
 
 
+class LoraLinear(nn.Module):
+    """A frozen linear layer with a low-rank update beside it.
+
+    Parameters
+    ----------
+    base_layer
+        ``nn.Linear`` or GPT-2's transposed ``Conv1D``.
+    rank
+        Rank of the first values.
+    alpha
+        Numerator of the scale.
+    scale_rank
+        Denominator of the scale; the rank of the values in place when ``None``. Methods that add
+        products of clients of different rank give one for all.
+    """
+
+    def __init__(
+        self, base_layer: nn.Module, *, rank: int, alpha: float, scale_rank: int | None = None
+    ) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        out_features, in_features = layer_shape(base_layer)
+        weight: torch.Tensor = base_layer.weight  # type: ignore[assignment]
+        self.lora_A = nn.Parameter(weight.new_empty((rank, in_features)))
+        self.lora_B = nn.Parameter(weight.new_empty((out_features, rank)))
+        self._alpha = alpha
+        self._scale_rank = scale_rank
+
+    @property
+    def scale(self) -> float:
+        """What the product is multiplied by."""
+        return self._alpha / (self._scale_rank or self.lora_A.shape[0])
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Apply the layer and add the scaled update."""
+        low = functional.linear(hidden, self.lora_A)
+        return self.base_layer(hidden) + self.scale * functional.linear(low, self.lora_B)
+
+
+def layer_shape(layer: nn.Module) -> tuple[int, int]:
+    """Give output and input features of a linear layer; GPT-2 stores its weights transposed."""
+    weight: torch.Tensor = layer.weight  # type: ignore[assignment]
+    first, second = weight.shape
+    return (first, second) if isinstance(layer, nn.Linear) else (second, first)
+
+
 def query_and_value(module: nn.Module) -> list[str]:
-    """Name the ends of the query and value projections of a classifier's encoder."""
+    """Name the ends of the query and value projections of a model's encoder."""
     targets = attention_targets(module.encoder)  # type: ignore[arg-type]
     return [targets.query, targets.value]
 
@@ -28,13 +75,14 @@ def add_lora(
     rank: int,
     alpha: float,
     generator: torch.Generator,
+    scale_rank: int | None = None,
 ) -> list[str]:
     """Put a low-rank update beside every target layer, in place.
 
     Parameters
     ----------
     module
-        Backbone; its other parameters keep their values.
+        Backbone; its other parameters keep their values (their names gain ``base_layer``).
     targets
         Ends of the names of the linear layers to adapt.
     rank
@@ -43,48 +91,61 @@ def add_lora(
         Scale; the update enters as ``alpha / rank``.
     generator
         Source of the initial ``A``, uniform within ``1 / sqrt(in features)`` as peft draws it.
+    scale_rank
+        Divides ``alpha`` in place of the rank that a client's values have.
 
     Returns
     -------
     list of str
-        Names of the added parameters, ``2`` a layer: ``A`` of shape ``(rank, in)`` and ``B`` of
-        shape ``(out, rank)``.
+        Names of the added parameters, ``2`` a layer: ``lora_A`` of shape ``(rank, in)`` and
+        ``lora_B`` of shape ``(out, rank)``.
 
     Raises
     ------
     ValueError
-        A rank above the smaller side of a target layer, where the update can have no such rank.
+        No layer of that name, or a rank above the smaller side of a target layer, where the update
+        can have no such rank.
     """
-    _check_rank(module, targets=targets, rank=rank)
-    before = {name.replace(".base_layer.", ".") for name, _ in module.named_parameters()}
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # divided by the rank, so any number does
-        target_modules=list(targets),
-        lora_dropout=0.0,
-        bias="none",
-    )
-    # peft draws its own start from the global generator: keep that out of the process's state.
-    with torch.random.fork_rng(devices=[]):
-        inject_adapter_in_model(config, module)
-    parameters = dict(module.named_parameters())
-    added = sorted(name for name in parameters if name.replace(".base_layer.", ".") not in before)
-    for name in added:
-        if ".lora_A." in name:
-            nn.init.kaiming_uniform_(parameters[name], a=math.sqrt(5), generator=generator)
-        else:
-            nn.init.zeros_(parameters[name])
-    return added
+    places = target_layers(module, targets)
+    _check_rank(module, places, rank=rank)
+    added = []
+    for name in places:
+        parent_name, _, leaf = name.rpartition(".")
+        parent = module.get_submodule(parent_name)
+        layer = LoraLinear(getattr(parent, leaf), rank=rank, alpha=alpha, scale_rank=scale_rank)
+        nn.init.kaiming_uniform_(layer.lora_A, a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(layer.lora_B)
+        setattr(parent, leaf, layer)
+        added += [f"{name}.lora_A", f"{name}.lora_B"]
+    return sorted(added)
 
 
-def _check_rank(module: nn.Module, *, targets: Sequence[str], rank: int) -> None:
-    """Refuse a rank that a target's weight, of shape (out, in) or (in, out), cannot have."""
+def target_layers(module: nn.Module, targets: Sequence[str]) -> list[str]:
+    """Name the layers whose names end in one of the targets, in the module's order.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
     ends = tuple(f".{target}" for target in targets)
-    sides = {
-        name: min(part.weight.shape) for name, part in module.named_modules() if name.endswith(ends)
-    }
-    too_narrow = [name for name, side in sides.items() if side < rank]
-    if too_narrow:
-        name = min(too_narrow, key=lambda name: sides[name])
+    names = [name for name, _ in module.named_modules() if f".{name}".endswith(ends)]
+    if not names:
+        msg = f"targets: no layer of a {type(module).__name__} ends in one of {', '.join(targets)}"
+        raise ValueError(msg)
+    return names
+
+
+def fresh_lora(initial: torch.Tensor, *, rank: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw the first ``A`` of another rank for the layer whose ``A`` is given."""
+    drawn = torch.empty((rank, initial.shape[1]), dtype=initial.dtype, device=initial.device)
+    return nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+
+
+def _check_rank(module: nn.Module, places: Sequence[str], *, rank: int) -> None:
+    """Refuse a rank that a target's weight cannot have."""
+    sides = {name: min(layer_shape(module.get_submodule(name))) for name in places}
+    name = min(sides, key=lambda place: sides[place])
+    if sides[name] < rank:
         msg = f"rank: must be <= {sides[name]}, the smaller side of the layer {name}, got {rank}"
         raise ValueError(msg)

@@ -85,7 +85,7 @@ def take_part(
     if not finished:
         return
     # The shapes of the upload are those of its start: its size is known without the result.
-    upload = method.upload(start.tensors, round_id=part.round)
+    upload = method.upload({**start.tensors, **start.extras}, round_id=part.round)
     if upload is not None:
         outcome = yield from _send_up(federation, part, upload, deadline_at_s=deadline_at_s)
         if not _arrived(part, outcome, deadline_at_s):
@@ -147,8 +147,11 @@ def _compute(
         local_epochs=settings.local_epochs,
         seed=seed,
     )
-    flop = federation.cost.job_flop(
-        start.trainable, batches=batches, lengths=federation.worker.train.tokens.lengths
+    lengths = federation.worker.train.tokens.lengths
+    finishing = federation.method.finish_batches(shard.train, batch_size=settings.batch_size)
+    flop = sum(
+        federation.cost.job_flop(trainable, batches=each, lengths=lengths, tensors=start.tensors)
+        for trainable, each in ((start.trainable, batches), ((), finishing))
     )
     part.handle = federation.executor.submit(
         TrainJob(

@@ -155,11 +155,13 @@ class Federation:
         method, state = self.method, self.method.initial_state()
         download = method.download(state, client_id=0, round_id=1)
         start = method.start(download, method.initial_personal(0), round_id=1)
-        upload = method.upload(start.tensors, round_id=1)
+        upload = method.upload({**start.tensors, **start.extras}, round_id=1)
         lengths = self.worker.train.tokens.lengths
         longest = int(max(lengths[shard.train].max() for shard in self.shards))
         largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
-        step = self.cost.count(start.trainable, batch_size=largest, num_tokens=longest)
+        step = self.cost.count(
+            start.trainable, batch_size=largest, num_tokens=longest, tensors=start.tensors
+        )
         return MethodFacts(
             num_backbone=sum(
                 parameter.numel()

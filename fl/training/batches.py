@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from fl.models.batch import Batch
 from fl.models.tokens import TokenTable
 
 
@@ -18,12 +19,14 @@ class Examples:
     labels: Int[np.ndarray, " text"]
     """Class of each text, int64."""
 
-    def batch(
-        self, indices: Int[np.ndarray, " text"]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give ids, mask and classes of some texts, padded to the longest of them."""
+    def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
+        """Give some texts, padded to the longest of them."""
         input_ids, attention_mask = self.tokens.pad_batch(indices)
-        return input_ids, attention_mask, torch.from_numpy(self.labels[indices])
+        return Batch(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            labels=torch.from_numpy(self.labels[indices]),
+        )
 
 
 def plan_batches(

@@ -10,6 +10,7 @@ below a few per cent in a transformer [our estimate].
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,14 @@ from jaxtyping import Int
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fl.payload import Tensors
+
 OPTIMISER_COPIES = 2
 """AdamW keeps two moments a trained number."""
+
+NO_TENSORS: Tensors = MappingProxyType({})
+
+_Kind = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,36 +52,56 @@ class CostModel:
     def __init__(self, module: nn.Module, *, max_tokens: int) -> None:
         self._module = module
         self._max_tokens = max_tokens
-        self._polynomials: dict[tuple[str, ...], Sequence[int] | None] = {}
-        self._steps: dict[tuple[tuple[str, ...], int, int], StepCost] = {}
+        self._polynomials: dict[_Kind, Sequence[int] | None] = {}
+        self._steps: dict[tuple[_Kind, int, int], StepCost] = {}
 
-    def count(self, trainable: Sequence[str], *, batch_size: int, num_tokens: int) -> StepCost:
+    def count(
+        self,
+        trainable: Sequence[str],
+        *,
+        batch_size: int,
+        num_tokens: int,
+        tensors: Tensors = NO_TENSORS,
+    ) -> StepCost:
         """Count one step by running it, once a shape.
 
         Parameters
         ----------
         trainable
-            Names of the trained parameters.
+            Names of the trained parameters; without any, the step is a forward pass alone.
         batch_size
             Texts in the batch.
         num_tokens
             Tokens a text, padding included.
+        tensors
+            Values of a client whose shapes matter (its ranks); those in place for others.
         """
-        key = (tuple(trainable), batch_size, num_tokens)
+        kind = _kind_of(trainable, tensors)
+        key = (kind, batch_size, num_tokens)
         if key not in self._steps:
-            self._steps[key] = _count_step(
-                self._module, trainable, batch_size=batch_size, num_tokens=num_tokens
-            )
+            with _in_place(self._module, tensors):
+                self._steps[key] = _count_step(
+                    self._module, trainable, batch_size=batch_size, num_tokens=num_tokens
+                )
         return self._steps[key]
 
-    def step_flop(self, trainable: Sequence[str], *, batch_size: int, num_tokens: int) -> int:
+    def step_flop(
+        self,
+        trainable: Sequence[str],
+        *,
+        batch_size: int,
+        num_tokens: int,
+        tensors: Tensors = NO_TENSORS,
+    ) -> int:
         """Give the operations of one step, forward and backward; arguments as :meth:`count`."""
-        key = tuple(trainable)
-        if key not in self._polynomials:
-            self._polynomials[key] = self._fit(key)
-        samples = self._polynomials[key]
+        kind = _kind_of(trainable, tensors)
+        if kind not in self._polynomials:
+            self._polynomials[kind] = self._fit(trainable, tensors)
+        samples = self._polynomials[kind]
         if samples is None:
-            return self.count(key, batch_size=batch_size, num_tokens=num_tokens).flop
+            return self.count(
+                trainable, batch_size=batch_size, num_tokens=num_tokens, tensors=tensors
+            ).flop
         return batch_size * _through_samples(samples, num_tokens)
 
     def job_flop(
@@ -83,31 +110,60 @@ class CostModel:
         *,
         batches: Sequence[Int[np.ndarray, " text"]],
         lengths: Int[np.ndarray, " text"],
+        tensors: Tensors = NO_TENSORS,
     ) -> int:
         """Sum the steps of a job, each padded to its longest text.
 
         Parameters
         ----------
         trainable
-            Names of the trained parameters.
+            Names of the trained parameters; without any, batches pass forward only.
         batches
             Texts of each step, indices into ``lengths``.
         lengths
             Tokens of each text of the table.
+        tensors
+            Values of the client, for their shapes.
         """
         return sum(
-            self.step_flop(trainable, batch_size=len(batch), num_tokens=int(lengths[batch].max()))
+            self.step_flop(
+                trainable,
+                batch_size=len(batch),
+                num_tokens=int(lengths[batch].max()),
+                tensors=tensors,
+            )
             for batch in batches
         )
 
-    def _fit(self, trainable: tuple[str, ...]) -> Sequence[int] | None:
+    def _fit(self, trainable: Sequence[str], tensors: Tensors) -> Sequence[int] | None:
         """Count at 1, 2 and 3 tokens; ``None`` if the longest pair of texts does not fit them."""
         samples = [
-            self.count(trainable, batch_size=1, num_tokens=num_tokens).flop
+            self.count(trainable, batch_size=1, num_tokens=num_tokens, tensors=tensors).flop
             for num_tokens in (1, 2, 3)
         ]
-        longest = self.count(trainable, batch_size=2, num_tokens=self._max_tokens).flop
+        longest = self.count(
+            trainable, batch_size=2, num_tokens=self._max_tokens, tensors=tensors
+        ).flop
         return samples if longest == 2 * _through_samples(samples, self._max_tokens) else None
+
+
+def _kind_of(trainable: Sequence[str], tensors: Tensors) -> "_Kind":
+    """Name everything but the batch that operations depend on."""
+    return tuple(trainable), tuple(tuple(tensors[name].shape) for name in sorted(tensors))
+
+
+@contextmanager
+def _in_place(module: nn.Module, tensors: Tensors) -> Iterator[None]:
+    """Let a client's values stand in the module, and put back what was there."""
+    parameters = dict(module.named_parameters())
+    before = {name: parameters[name].data for name in tensors}
+    for name, tensor in tensors.items():
+        parameters[name].data = tensor
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            parameters[name].data = value
 
 
 def _through_samples(samples: Sequence[int], num_tokens: int) -> int:
@@ -129,9 +185,14 @@ def _count_step(
     flags = _only_trainable(module, trained)
     with flags, _no_mask(module), FlopCounterMode(display=False) as counter:
         saved = _SavedActivations(module)
-        with torch.autograd.graph.saved_tensors_hooks(saved.keep, _same):
+        is_forward_only = not trained
+        with (
+            torch.set_grad_enabled(not is_forward_only),
+            torch.autograd.graph.saved_tensors_hooks(saved.keep, _same),
+        ):
             loss = module(input_ids, attention_mask).logsumexp(dim=-1).mean()
-        torch.autograd.grad(loss, trained, allow_unused=True)
+        if not is_forward_only:
+            torch.autograd.grad(loss, trained, allow_unused=True)
     weight_bytes = sum(parameter.nbytes for parameter in module.parameters())
     trained_bytes = sum(parameter.nbytes for parameter in trained)
     return StepCost(

@@ -33,9 +33,9 @@ def predict_right(
     with torch.inference_mode():
         for at in range(0, len(order), batch_size):
             rows = order[at : at + batch_size]
-            input_ids, attention_mask, labels = examples.batch(indices[rows])
-            scores = worker.module(input_ids, attention_mask)
-            is_right[rows] = (scores.argmax(dim=-1) == labels).numpy()
+            batch = examples.batch(indices[rows])
+            scores = worker.module(batch.input_ids, batch.attention_mask)
+            is_right[rows] = (scores.argmax(dim=-1) == batch.labels).numpy()
     return is_right
 
 

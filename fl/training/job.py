@@ -60,9 +60,11 @@ class TrainResult:
     """What a job produced."""
 
     tensors: Tensors
-    """Value of every installed tensor after training, trained or not."""
+    """Value of every installed tensor after training, trained or not (an untrained one is the very
+    object that the job began with), and of the extras that the method worked out."""
     mean_loss: float
-    """Cross-entropy [nat], mean over all texts of all steps, before each step."""
+    """Loss of the task [nat], mean over all texts of all steps, before each step, without the
+    method's penalty."""
     num_samples: int
     """Texts of the shard: the weight of the update."""
     num_steps: int

@@ -3,23 +3,25 @@
 import math
 
 import torch
-from torch.nn import functional
 
+from fl.payload import Tensors
 from fl.training.batches import plan_batches
 from fl.training.job import TrainJob, TrainResult
 from fl.training.worker import Worker
 
 
 def run_job(job: TrainJob, worker: Worker) -> TrainResult:
-    """Train a client's tensors on its shard: AdamW, fresh, on the cross-entropy of the classes.
+    """Train a client's tensors on its shard: AdamW, fresh, on the loss of the model's task.
 
+    A method may add a penalty to the loss of each step, and work something out after the last one.
     The result depends on the job alone (and on torch's thread count, part of its ``model_key``):
     not on the jobs before it, nor on the worker's state.
 
     Raises
     ------
     ValueError
-        If the job was made for another model.
+        If the job was made for another model, or the method's work after training does not have the
+        names and shapes that it announced.
     FloatingPointError
         If the loss is not finite; says which client, round and step.
     """
@@ -27,7 +29,9 @@ def run_job(job: TrainJob, worker: Worker) -> TrainResult:
         msg = f"model_key: job was made for {job.model_key}, worker holds {worker.model_key}"
         raise ValueError(msg)
     settings = job.settings
-    parameters = worker.load(job.start.tensors, trainable=job.start.trainable)
+    method, trainable = worker.method, job.start.trainable
+    parameters = worker.load(job.start.tensors, trainable=trainable)
+    named = dict(zip(trainable, parameters, strict=True))
     batches = plan_batches(
         job.samples,
         batch_size=settings.batch_size,
@@ -43,10 +47,11 @@ def run_job(job: TrainJob, worker: Worker) -> TrainResult:
     )
     loss_sum, num_texts = 0.0, 0
     for step, indices in enumerate(batches):
-        input_ids, attention_mask, labels = worker.train.batch(indices)
-        loss = functional.cross_entropy(worker.module(input_ids, attention_mask), labels)
+        loss = worker.module.loss(worker.train.batch(indices))
+        penalty = method.penalty(named, job.start)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        total = loss if penalty is None else loss + penalty
+        total.backward()  # type: ignore[no-untyped-call]
         if settings.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
         optimiser.step()
@@ -59,13 +64,24 @@ def run_job(job: TrainJob, worker: Worker) -> TrainResult:
             raise FloatingPointError(msg)
         loss_sum += value * len(indices)
         num_texts += len(indices)
-    tensors = worker.read()
     for parameter in parameters:
         parameter.requires_grad = False
         parameter.grad = None
+    tensors = {**job.start.tensors, **worker.read(trainable)}
+    extras = method.finish(tensors, job, worker)
+    _check_announced(extras, job)
     return TrainResult(
-        tensors=tensors,
+        tensors={**tensors, **extras},
         mean_loss=loss_sum / num_texts,
         num_samples=len(job.samples),
         num_steps=len(batches),
     )
+
+
+def _check_announced(extras: Tensors, job: TrainJob) -> None:
+    """Compare what a method worked out with what it announced, on which the bytes sent rest."""
+    found = {name: tuple(tensor.shape) for name, tensor in extras.items()}
+    announced = {name: tuple(tensor.shape) for name, tensor in job.start.extras.items()}
+    if found != announced:
+        msg = f"finish: must give tensors of the names and shapes {announced}, got {found}"
+        raise ValueError(msg)

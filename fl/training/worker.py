@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fl.methods.base import Method
+from fl.models.backbone import TextClassifier
 from fl.payload import Tensors
 from fl.training.batches import Examples
 
@@ -19,7 +20,7 @@ class Worker:
     of the installed ones, which costs no copy of the backbone.
     """
 
-    module: nn.Module
+    module: TextClassifier
     """Backbone with the method installed, frozen, in evaluation mode."""
     method: Method
     train: Examples
@@ -28,7 +29,9 @@ class Worker:
     """Names everything above; jobs made for another key are refused."""
 
     def load(self, tensors: Tensors, *, trainable: Sequence[str] = ()) -> list[nn.Parameter]:
-        """Put copies of these values into the model; give the parameters to train, same order.
+        """Put these values into the model; give the parameters to train, same order.
+
+        Those to be trained are copied, so that the values given stay as they are.
 
         A value may differ in shape from the one it replaces (a client's own rank): layers read
         their sizes from their weights.
@@ -43,15 +46,18 @@ class Worker:
             msg = f"tensors: must be those that {self.method.kind} installed, differs in {odd}"
             raise ValueError(msg)
         parameters = dict(self.module.named_parameters())
+        trained = frozenset(trainable)
         for name in sorted(tensors):
+            value = tensors[name].detach()
             parameters[name].requires_grad = False
             parameters[name].grad = None
-            parameters[name].data = tensors[name].detach().clone()
+            # What is not trained is only read: it needs no copy.
+            parameters[name].data = value.clone() if name in trained else value
         for name in trainable:
             parameters[name].requires_grad = True
         return [parameters[name] for name in trainable]
 
-    def read(self) -> dict[str, torch.Tensor]:
-        """Copy the installed tensors' values out of the model."""
+    def read(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Copy the values of some installed tensors out of the model."""
         parameters = dict(self.module.named_parameters())
-        return {name: parameters[name].detach().clone() for name in sorted(self.method.initial)}
+        return {name: parameters[name].detach().clone() for name in names}

@@ -5,25 +5,15 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt
 
+from fl.methods.options import AveragingOptions
+
 
 @dataclass(frozen=True, kw_only=True)
-class FeditConfig:
+class FeditConfig(AveragingOptions):
     """One low-rank adaptation and one head, both averaged over clients."""
 
     rank: Annotated[int, Gt(0)] = 8
     """Rank of the update of the query and value projections, the same at every client."""
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha / rank``."""
-    learning_rate: Annotated[float, Gt(0)] | None = None
-    """Step size of this method alone; that of ``training`` when empty."""
     kind: Literal["fedit"] = "fedit"
-
-    @property
-    def sends(self) -> bool:
-        """Whether anything crosses the link."""
-        return True
-
-    @property
-    def has_global_model(self) -> bool:
-        """Whether the server holds a whole model, head included."""
-        return True

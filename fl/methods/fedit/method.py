@@ -21,4 +21,4 @@ def install(config: FeditConfig, module: nn.Module, *, generator: torch.Generato
         generator=generator,
     )
     initial = snapshot(module, [*lora, *head_names(module)])
-    return AveragingMethod(kind=config.kind, initial=initial, shared=tuple(initial), neutral={})
+    return AveragingMethod(kind=config.kind, initial=initial, shared=tuple(initial), options=config)

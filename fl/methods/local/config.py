@@ -5,25 +5,25 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt
 
+from fl.methods.options import MethodOptions
+
 
 @dataclass(frozen=True, kw_only=True)
-class LocalConfig:
+class LocalConfig(MethodOptions):
     """Every client trains its own low-rank adaptation and head; nothing travels."""
 
     rank: Annotated[int, Gt(0)] = 8
     """Rank of the update of the query and value projections."""
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha / rank``."""
-    learning_rate: Annotated[float, Gt(0)] | None = None
-    """Step size of this method alone; that of ``training`` when empty."""
     kind: Literal["local"] = "local"
 
     @property
     def sends(self) -> bool:
-        """Whether anything crosses the link."""
+        """Nothing crosses the link."""
         return False
 
     @property
     def has_global_model(self) -> bool:
-        """Whether the server holds a whole model, head included."""
+        """The server holds no model."""
         return False

@@ -21,4 +21,6 @@ def install(config: LocalConfig, module: nn.Module, *, generator: torch.Generato
         generator=generator,
     )
     initial = snapshot(module, [*lora, *head_names(module)])
-    return AveragingMethod(kind=config.kind, initial=initial, shared=(), neutral=None)
+    return AveragingMethod(
+        kind=config.kind, initial=initial, shared=(), own=tuple(initial), has_global_model=False
+    )

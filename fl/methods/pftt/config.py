@@ -5,27 +5,27 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt
 
+from fl.methods.options import AveragingOptions
+from fl.methods.ranks import Ranks
+
 
 @dataclass(frozen=True, kw_only=True)
-class PfttConfig:
+class PfttConfig(AveragingOptions):
     """Bottleneck adapters that travel, low-rank adaptations that stay."""
 
     adapter_dim: Annotated[int, Gt(0)] = 8
     """Width of the bottleneck of each adapter; the payload grows in proportion."""
-    rank: Annotated[int, Gt(0)] = 8
-    """Rank of the personal update of the query and value projections."""
+    rank: Ranks = 8
+    """Rank of the personal update of the query and value projections; a list is dealt to clients in
+    turn."""
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the personal update: it enters as ``alpha / rank``."""
     head: Literal["personal", "shared"] = "personal"
     """Whether the classification head stays with the client or is averaged with the adapters."""
-    learning_rate: Annotated[float, Gt(0)] | None = None
-    """Step size of this method alone; that of ``training`` when empty."""
+    lora: Literal["personal", "shared"] = "personal"
+    """Whether LoRA stays with the client, as the method has it, or is averaged too: the rival in
+    which everything is shared."""
     kind: Literal["pftt"] = "pftt"
-
-    @property
-    def sends(self) -> bool:
-        """Whether anything crosses the link."""
-        return True
 
     @property
     def has_global_model(self) -> bool:

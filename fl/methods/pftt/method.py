@@ -6,9 +6,11 @@ from torch import nn
 from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.pftt.config import PfttConfig
+from fl.methods.ranks import distinct_ranks, rank_of
+from fl.payload import Tensors
 from fl.peft.bottleneck import add_bottleneck_adapters
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.lora import add_lora, fresh_lora, query_and_value
 
 
 def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
@@ -16,22 +18,56 @@ def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator
 
     With a shared head the server has a whole model: adapters and head, no LoRA. With personal
     heads it has none, and only the clients' models are evaluated.
+
+    Raises
+    ------
+    ValueError
+        Shared LoRA of several ranks: they cannot be averaged.
     """
+    ranks = distinct_ranks(config.rank)
+    if config.lora == "shared" and len(ranks) > 1:
+        msg = f"rank: must be one for all clients where lora is shared, got {list(ranks)}"
+        raise ValueError(msg)
     freeze(module)
     lora = add_lora(
         module,
         targets=query_and_value(module),
-        rank=config.rank,
+        rank=ranks[-1],
         alpha=config.alpha,
         generator=generator,
     )
     adapters = add_bottleneck_adapters(module, dim=config.adapter_dim, generator=generator)
     head = head_names(module)
     initial = snapshot(module, [*lora, *adapters, *head])
-    shares_head = config.head == "shared"
+    shared = [
+        *adapters,
+        *(head if config.head == "shared" else ()),
+        *(lora if config.lora == "shared" else ()),
+    ]
+    own = sorted(initial.keys() - set(shared))
+    by_rank = {
+        rank: _at_rank({name: initial[name] for name in own}, rank=rank, generator=generator)
+        for rank in ranks
+    }
     return AveragingMethod(
         kind=config.kind,
         initial=initial,
-        shared=tuple(sorted([*adapters, *head] if shares_head else adapters)),
-        neutral={name: initial[name] for name in lora} if shares_head else None,
+        shared=tuple(sorted(shared)),
+        own=tuple(own),
+        has_global_model=config.has_global_model,
+        options=config,
+        initial_own=lambda client_id: by_rank[rank_of(config.rank, client_id)],
     )
+
+
+def _at_rank(own: Tensors, *, rank: int, generator: torch.Generator) -> Tensors:
+    """Give a client's first tensors at its rank; those that fit already stay as they are."""
+    values = {}
+    for name, value in sorted(own.items()):
+        if name.endswith(".lora_A") and value.shape[0] != rank:
+            values[name] = fresh_lora(value, rank=rank, generator=generator)
+        elif name.endswith(".lora_B") and value.shape[1] != rank:
+            values[name] = value.new_zeros((value.shape[0], rank))
+        else:
+            values[name] = value
+    return values

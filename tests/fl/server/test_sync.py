@@ -311,8 +311,9 @@ def test_personal_rows_are_those_of_each_client_evaluated_alone():
         played.worker.load(played.method.personal_model(played.state, held))
         right = 0
         for index in shard.test:
-            input_ids, mask, label = played.worker.train.batch(np.array([index]))
-            right += int(played.worker.module(input_ids, mask).argmax() == label)
+            batch = played.worker.train.batch(np.array([index]))
+            scores = played.worker.module(batch.input_ids, batch.attention_mask)
+            right += int(scores.argmax() == batch.labels)
         accuracies.append(right / len(shard.test))
     last = rows.evaluations[-1]
     assert last.mean == pytest.approx(np.mean(accuracies), rel=1e-12)

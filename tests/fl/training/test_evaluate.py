@@ -25,8 +25,9 @@ def test_answers_are_those_of_one_text_at_a_time(batch_size):
     right = predict_right(model, worker, examples=table, indices=indices, batch_size=batch_size)
     expected = []
     for index in indices:
-        input_ids, mask, label = table.batch(np.array([index]))
-        expected.append(bool(module(input_ids, mask).argmax() == label))
+        batch = table.batch(np.array([index]))
+        scores = module(batch.input_ids, batch.attention_mask)
+        expected.append(bool(scores.argmax() == batch.labels))
     assert right.tolist() == expected
     assert len(set(expected)) == 2
 

@@ -117,7 +117,7 @@ def test_loss_falls_and_starts_near_uniform():
 def test_only_named_tensors_are_trained():
     worker = worker_of("fedit")
     job = job_of(worker)
-    half = tuple(name for name in job.start.trainable if ".lora_B." in name)
+    half = tuple(name for name in job.start.trainable if name.endswith(".lora_B"))
     result = run_job(replace(job, start=replace(job.start, trainable=half)), worker)
     for name, tensor in job.start.tensors.items():
         assert torch.equal(result.tensors[name], tensor) == (name not in half)
@@ -129,24 +129,26 @@ def test_a_job_for_another_model_is_refused():
         run_job(job_of(worker, model_key="other"), worker)
 
 
-def test_a_smaller_rank_than_installed_is_the_same_as_zero_rows():
+def test_a_smaller_rank_than_installed_is_zero_rows_at_its_own_scale():
     worker = worker_of("fedit")
     generator = torch.Generator().manual_seed(4)
     narrow, padded = {}, {}
     for name, value in worker.method.initial.items():
         drawn = torch.randn(value.shape, generator=generator)
         narrow[name] = padded[name] = drawn
-        if ".lora_A." in name:
+        if name.endswith(".lora_A"):
             narrow[name] = drawn[:2]
             padded[name] = torch.cat([drawn[:2], torch.zeros_like(drawn[2:])])
-        elif ".lora_B." in name:
+        elif name.endswith(".lora_B"):
             narrow[name] = drawn[:, :2]
-    batch = worker.train.batch(np.arange(6))[:2]
+            padded[name] = drawn * (8 / 2)  # alpha / r: rank 2 in place of 8
+    batch = worker.train.batch(np.arange(6))
     worker.load(narrow)
-    first = worker.module(*batch)
-    assert all(worker.read()[name].shape == value.shape for name, value in narrow.items())
+    first = worker.module(batch.input_ids, batch.attention_mask)
+    assert all(worker.read([name])[name].shape == value.shape for name, value in narrow.items())
     worker.load(padded)
-    torch.testing.assert_close(first, worker.module(*batch), rtol=1e-5, atol=1e-5)
+    second = worker.module(batch.input_ids, batch.attention_mask)
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
 
 
 def test_missing_tensors_are_refused():

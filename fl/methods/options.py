@@ -1,0 +1,77 @@
+"""Settings that methods have in common; no torch here."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Gt, Lt
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """Settings of any method."""
+
+    learning_rate: Annotated[float, Gt(0)] | None = None
+    """Step size of this method alone; that of ``training`` when empty."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything crosses the link."""
+        return True
+
+    @property
+    def has_global_model(self) -> bool:
+        """Whether the server holds a whole model, head included."""
+        return True
+
+    @property
+    def same_download(self) -> bool:
+        """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAvg:
+    """The mean of what clients sent becomes the server's model."""
+
+    kind: Literal["fedavg"] = "fedavg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAvgM:
+    """Momentum at the server: ``v <- momentum v + (mean - x)``, ``x <- x + learning_rate v``."""
+
+    learning_rate: Annotated[float, Gt(0)] = 1.0
+    """Length of the server's step; 1 without momentum is plain averaging."""
+    momentum: Annotated[float, Gt(0), Lt(1)] = 0.9
+    """Part of the last step that goes on."""
+    kind: Literal["fedavgm"] = "fedavgm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAdam:
+    """Adam at the server, with the mean change of the clients in place of a gradient."""
+
+    learning_rate: Annotated[float, Gt(0)] = 1e-2
+    """Length of the server's step."""
+    beta1: Annotated[float, Gt(0), Lt(1)] = 0.9
+    """Decay of the first moment."""
+    beta2: Annotated[float, Gt(0), Lt(1)] = 0.99
+    """Decay of the second moment."""
+    tau: Annotated[float, Gt(0)] = 1e-3
+    """Added to the root of the second moment: how far the server adapts."""
+    kind: Literal["fedadam"] = "fedadam"
+
+
+ServerOptimiserConfig = FedAvg | FedAvgM | FedAdam
+"""How the server moves its tensors towards the mean of the clients'; told apart by ``kind``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragingOptions(MethodOptions):
+    """Settings of a method whose server averages like-named tensors."""
+
+    proximal_weight: Annotated[float, Gt(0)] | None = None
+    """FedProx: ``mu`` of ``mu / 2 |w - w_start|^2`` over the shared tensors, added to the loss of
+    every step; none when empty."""
+    server_optimiser: ServerOptimiserConfig = field(default_factory=FedAvg)
+    """How the server moves towards the mean of the clients."""

@@ -1,0 +1,65 @@
+"""How the server moves its tensors towards the mean of what clients sent; pure functions.
+
+Plain averaging: McMahan et al., arXiv:1602.05629. Momentum (FedAvgM): Hsu et al.,
+arXiv:1909.06335. Adam (FedAdam): Reddi et al., Adaptive Federated Optimization, arXiv:2003.00295,
+algorithm 2, without bias correction [all three recollected].
+"""
+
+import torch
+
+from fl.methods.options import FedAdam, FedAvg, FedAvgM, ServerOptimiserConfig
+from fl.payload import Tensors
+
+FIRST, SECOND = "first:", "second:"
+"""Prefixes of the names of moments in the server's memory."""
+
+
+def server_step(
+    config: ServerOptimiserConfig, *, before: Tensors, mean: Tensors, memory: Tensors
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Give the server's tensors after one step, and what it remembers.
+
+    Arithmetic runs in float64 and is rounded to the type of the tensor once.
+
+    Parameters
+    ----------
+    config
+        Which rule.
+    before
+        Tensors before the step; at least those named in ``mean``.
+    mean
+        Weighted mean of the clients, of the tensors that took part in this round.
+    memory
+        Moments by prefixed name; those that are missing are 0.
+
+    Returns
+    -------
+    moved, memory
+        New values of the tensors in ``mean``; all moments, those of other tensors unchanged.
+    """
+    if isinstance(config, FedAvg):
+        return dict(mean), dict(memory)
+    moved, remembered = {}, dict(memory)
+    for name in sorted(mean):
+        start = before[name].to(torch.float64)
+        change = mean[name].to(torch.float64) - start
+        first = memory.get(FIRST + name, torch.zeros_like(change))
+        if isinstance(config, FedAvgM):
+            first = config.momentum * first + change
+            step = config.learning_rate * first
+        else:
+            step, first, second = _adam(
+                config, change, first=first, second=memory.get(SECOND + name, change.new_zeros(()))
+            )
+            remembered[SECOND + name] = second
+        remembered[FIRST + name] = first
+        moved[name] = (start + step).to(mean[name].dtype)
+    return moved, remembered
+
+
+def _adam(
+    config: FedAdam, change: torch.Tensor, *, first: torch.Tensor, second: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    first = config.beta1 * first + (1 - config.beta1) * change
+    second = config.beta2 * second + (1 - config.beta2) * change.square()
+    return config.learning_rate * first / (second.sqrt() + config.tau), first, second
