@@ -92,7 +92,7 @@ class LinkAngles:
     k_factor_linear: Float[np.ndarray, "*link"]
     """Power of the direct path over all rays; 0 where it is blocked."""
     cross_polar_linear: Float[np.ndarray, "*link"]
-    """Power of a ray in the other polarisation over its own: 1 / XPR."""
+    """Power of rays in the other polarisation over their own: the mean of 1 / XPR."""
 
 
 def link_angles(
@@ -130,7 +130,8 @@ def link_angles(
     -----
     Azimuths are normal with deviation ASD, zeniths Laplace with deviation ZSD around the direct
     path plus the zenith offset; lg ASD and lg ZSD are normal. Correlations between these
-    quantities and with shadowing are left out.
+    quantities and with shadowing are left out. The XPR of rays is log-normal; the power in the
+    other polarisation is the mean over it, which exceeds that at the median.
 
     References
     ----------
@@ -166,7 +167,7 @@ def link_angles(
         ray_zenith_rad=centre_rad[..., None]
         + np.radians(zsd_deg)[..., None] * draws.zenith_laplace,
         k_factor_linear=np.where(is_los & ~is_indoor, db_to_linear(k_db), 0.0),
-        cross_polar_linear=db_to_linear(-np.asarray(statistics.xpr_db, dtype=float)),
+        cross_polar_linear=_mean_of_inverse(statistics.xpr_db),
     )
 
 
@@ -178,7 +179,7 @@ def mean_gain(
 ) -> Float[np.ndarray, "*link sector"]:
     """Give the power gain of every sector of a site towards links, averaged over their rays.
 
-    ``0.5 [K G(direct) + (1 + 1/XPR) mean G(rays)] / (K + 1)`` with one +45 degree port.
+    ``0.5 [K G(direct) + (1 + E[1/XPR]) mean G(rays)] / (K + 1)`` with one +45 degree port.
 
     Parameters
     ----------
@@ -229,12 +230,18 @@ class _Statistics(NamedTuple):
     lg_zenith: Normal
     zenith_offset_deg: Array
     k_factor_db: Normal
-    xpr_db: Array
+    xpr_db: Normal
 
 
 def _spread_deg(lg_spread: Normal, normal: Array, *, limit_deg: float) -> Array:
     exponent = np.asarray(lg_spread.mean) + np.asarray(lg_spread.sigma) * normal
     return np.minimum(10.0**exponent, limit_deg)
+
+
+def _mean_of_inverse(ratio_db: Normal) -> Array:
+    """Mean of ``1 / x`` where ``10 log10 x`` is normal: ``10^(-mean/10) exp(s^2 / 2)``."""
+    neper = np.log(10) / 10 * np.asarray(ratio_db.sigma)
+    return np.asarray(db_to_linear(-np.asarray(ratio_db.mean, dtype=float)) * np.exp(neper**2 / 2))
 
 
 def _uma(place: _Place) -> _Statistics:
@@ -264,7 +271,7 @@ def _uma(place: _Place) -> _Statistics:
         ),
         zenith_offset_deg=np.where(place.is_los, 0.0, offset_deg),
         k_factor_db=Normal(9.0, 3.5),
-        xpr_db=place.by_state(8.0, 7.0, 9.0),
+        xpr_db=Normal(place.by_state(8.0, 7.0, 9.0), place.by_state(4.0, 3.0, 5.0)),
     )
 
 
@@ -283,7 +290,7 @@ def _umi(place: _Place) -> _Statistics:
         lg_zenith=Normal(np.where(place.is_los, los_mean, nlos_mean), 0.35),
         zenith_offset_deg=np.where(place.is_los, 0.0, offset_deg),
         k_factor_db=Normal(9.0, 5.0),
-        xpr_db=place.by_state(9.0, 8.0, 9.0),
+        xpr_db=Normal(place.by_state(9.0, 8.0, 9.0), place.by_state(3.0, 3.0, 5.0)),
     )
 
 
@@ -302,7 +309,7 @@ def _rma(place: _Place) -> _Statistics:
         lg_zenith=Normal(np.where(is_los, los_mean, nlos_mean), np.where(is_los, 0.34, 0.30)),
         zenith_offset_deg=np.where(is_los, 0.0, offset_deg),
         k_factor_db=Normal(7.0, 4.0),
-        xpr_db=place.by_state(12.0, 7.0, 7.0),
+        xpr_db=Normal(place.by_state(12.0, 7.0, 7.0), place.by_state(4.0, 3.0, 3.0)),
     )
 
 
@@ -316,7 +323,7 @@ def _inh(place: _Place) -> _Statistics:
         ),
         zenith_offset_deg=np.zeros(place.is_los.shape),
         k_factor_db=Normal(7.0, 4.0),
-        xpr_db=np.where(place.is_los, 11.0, 10.0),
+        xpr_db=Normal(np.where(place.is_los, 11.0, 10.0), 4.0),
     )
 
 

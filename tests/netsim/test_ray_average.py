@@ -33,12 +33,34 @@ def angles_of(
 
 
 def test_isotropic_antenna_gets_half_of_each_polarisation():
-    """With G = 1: 0.5 [K + 1 + 1/XPR] / (K + 1), by hand from the drawn K."""
+    """With G = 1: 0.5 [K + 1 + E[1/XPR]] / (K + 1), by hand from the drawn K."""
     angles = angles_of(50)
     gain = mean_gain(omni, angles, boresight_rad=BORESIGHT_RAD)
     k, cross = angles.k_factor_linear, angles.cross_polar_linear
     expected = 0.5 * (k + 1 + cross) / (k + 1)
     np.testing.assert_allclose(gain, expected[:, None].repeat(3, axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_los", "is_indoor", "xpr_db", "sigma_db"),
+    [
+        ("uma", True, False, 8.0, 4.0),
+        ("uma", False, False, 7.0, 3.0),
+        ("uma", True, True, 9.0, 5.0),
+        ("umi", False, False, 8.0, 3.0),
+        ("rma", True, False, 12.0, 4.0),
+        ("rma", True, True, 7.0, 3.0),
+        ("inh", True, False, 11.0, 4.0),
+    ],
+)
+def test_other_polarisation_gets_the_mean_over_rays(
+    environment, is_los, is_indoor, xpr_db, sigma_db
+):
+    """TR 38.901 clause 7.5 step 9: every ray draws its XPR; here by drawing many."""
+    drawn_db = xpr_db + sigma_db * np.random.default_rng(1).standard_normal(2_000_000)
+    angles = angles_of(3, environment=environment, is_los=is_los, is_indoor=is_indoor)
+    expected = np.mean(10 ** (-drawn_db / 10))
+    np.testing.assert_allclose(angles.cross_polar_linear, expected, rtol=0.01)
 
 
 @pytest.mark.parametrize(
