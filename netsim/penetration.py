@@ -11,12 +11,16 @@ from netsim.problems import Problem
 from netsim.units import db_to_linear, linear_to_db
 
 BuildingModel = Literal["low", "high", "legacy"]
-"""Low-loss walls, high-loss walls (coated glass), or the 20 dB model below 6 GHz."""
+"""Low-loss walls, high-loss walls (coated glass), or the same loss at all carriers below 6 GHz."""
 
 BUILDING_SPREAD_DB: dict[BuildingModel, float] = {"low": 4.4, "high": 6.5, "legacy": 0.0}
 """Standard deviation of the building loss [dB]."""
 
-LEGACY_WALL_LOSS_DB = 20.0
+LEGACY_WALL_LOSS_DB: dict[EnvironmentName, float] = {"uma": 20.0, "umi": 20.0, "rma": 10.0}
+"""UMa and UMi after TR 38.901 Table 7.4.3-3; RMa after channel model A of ITU-R M.2412, which was
+not read itself: a public simulator of the IMT-2020 evaluation has 10 dB, and the companies' rural
+results bear it out (docs/validation.md)."""
+
 LEGACY_HIGHEST_CARRIER_HZ = 6e9
 INDOOR_LOSS_DB_PER_M = 0.5
 
@@ -25,15 +29,22 @@ METALLISED_CAR_LOSS_MEAN_DB = 20.0
 CAR_LOSS_SPREAD_DB = 5.0
 
 
-def wall_loss_db(model: BuildingModel, *, carrier_hz: float) -> float:
+def wall_loss_db(model: BuildingModel, *, environment: EnvironmentName, carrier_hz: float) -> float:
     """Give the loss of the outer wall [dB].
 
     Parameters
     ----------
     model
         Which kind of building.
+    environment
+        Where it stands: legacy walls are thinner in RMa; the others are the same everywhere.
     carrier_hz
         Carrier [Hz]; the legacy model is the same at all.
+
+    Raises
+    ------
+    ValueError
+        If the environment has no legacy walls (InH).
 
     References
     ----------
@@ -41,11 +52,14 @@ def wall_loss_db(model: BuildingModel, *, carrier_hz: float) -> float:
 
     Examples
     --------
-    >>> round(wall_loss_db("low", carrier_hz=3.5e9), 3)
+    >>> round(wall_loss_db("low", environment="uma", carrier_hz=3.5e9), 3)
     12.698
     """
     if model == "legacy":
-        return LEGACY_WALL_LOSS_DB
+        if environment not in LEGACY_WALL_LOSS_DB:
+            msg = f"environment: must be uma, umi or rma for legacy walls, got {environment!r}"
+            raise ValueError(msg)
+        return LEGACY_WALL_LOSS_DB[environment]
     carrier_ghz = carrier_hz / 1e9
     concrete = db_to_linear(-(5 + 4 * carrier_ghz))
     if model == "low":
@@ -97,7 +111,7 @@ def draw_building_entry(
 
     References
     ----------
-    3GPP TR 38.901, clause 7.4.3.1.
+    3GPP TR 38.901, clause 7.4.3.1; legacy in RMa: see :data:`LEGACY_WALL_LOSS_DB`.
     """
     depth_m = 10.0 if environment == "rma" else 25.0
     one_m = rng.uniform(0.0, depth_m, shape)
@@ -105,7 +119,7 @@ def draw_building_entry(
     normal = rng.standard_normal(shape)
     distance_m = one_m if model == "legacy" else np.minimum(one_m, other_m)
     loss_db = (
-        wall_loss_db(model, carrier_hz=carrier_hz)
+        wall_loss_db(model, environment=environment, carrier_hz=carrier_hz)
         + INDOOR_LOSS_DB_PER_M * distance_m
         + BUILDING_SPREAD_DB[model] * normal
     )

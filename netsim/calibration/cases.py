@@ -46,9 +46,9 @@ class Target:
     percentile: float
     mean_db: float
     min_db: float | None
-    """Smallest company value; unknown for most cases."""
+    """Smallest company value; ``None`` where it was not read."""
     max_db: float | None
-    """Largest company value; unknown for most cases."""
+    """Largest company value; ``None`` where it was not read."""
     num_companies: int
 
 

@@ -17,7 +17,10 @@ NUM_BATCHES = 6
 """Groups of worlds whose scatter gives the standard error."""
 
 ENVELOPE_CASE = "uma_mmtc_700_isd500"
-"""The case whose company minima and maxima are known."""
+"""The case whose companies' smallest and largest values were read at seven percentiles."""
+
+MODEL_B_ENDING = "_b"
+"""How the names of cases end that have channel model B; drawn dashed."""
 
 LABELS: dict[Quantity, str] = {
     "coupling_gain": "coupling gain [dB]",
@@ -129,7 +132,7 @@ def draw_figure(results: Mapping[str, DropResult], path: Path) -> None:
         for row in (0, 1):
             axes[row, column].set(xlabel=LABELS[quantity], ylabel="share of UEs below", ylim=(0, 1))
             axes[row, column].grid(alpha=0.3)
-    figure.suptitle("Downlink calibration against 3GPP RP-180524 (channel model A)")
+    figure.suptitle("Downlink calibration against 3GPP RP-180524 (channel model A; dashed: B)")
     figure.savefig(path, dpi=110)
 
 
@@ -160,7 +163,8 @@ def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None
 def _draw_cases(axes: "Axes", results: Mapping[str, DropResult], quantity: Quantity) -> None:
     """Draw cases as lines and the companies' means as dots of the same colour."""
     for name, result in results.items():
-        (line,) = axes.plot(*_distribution(result, quantity), label=cases()[name].title)
+        style = "--" if name.endswith(MODEL_B_ENDING) else "-"
+        (line,) = axes.plot(*_distribution(result, quantity), style, label=cases()[name].title)
         known = [target for target in targets(name) if target.quantity == quantity]
         axes.plot(
             [target.mean_db for target in known],
@@ -169,7 +173,12 @@ def _draw_cases(axes: "Axes", results: Mapping[str, DropResult], quantity: Quant
             color=line.get_color(),
             markeredgecolor="black",
         )
-    axes.set_title("other cases; dots: mean of the companies")
+        for target in known:
+            if target.min_db is not None and target.max_db is not None:
+                axes.hlines(
+                    target.percentile / 100, target.min_db, target.max_db, color=line.get_color()
+                )
+    axes.set_title("dots: mean of the companies; bars: min to max, where read")
     axes.legend(loc="lower right", fontsize="x-small")
 
 

@@ -15,11 +15,6 @@ from netsim.calibration.report import compare, table_text
 NUM_DROPS = 60
 CASES = list(cases())
 
-# The companies' median for RMa at 4 GHz is only 14.4 dB below that at 700 MHz, less than free space
-# (15.1 dB) and lossier walls make it: something in their set-up is not in the configuration we
-# know. It shows most in the tail of UEs behind walls. Stated here rather than tuned away.
-KNOWN_GAPS_DB = {("rural_4000_isd1732", "coupling_gain", 5): -3.0}
-
 
 @pytest.fixture(scope="module")
 def rows():
@@ -29,8 +24,8 @@ def rows():
     return table
 
 
-def test_six_cases_have_targets_for_both_quantities():
-    assert len(CASES) == 6
+def test_eight_cases_have_targets_for_both_quantities():
+    assert len(CASES) == 8
     for name in CASES:
         known = {(target.quantity, target.percentile) for target in targets(name)}
         assert {(q, p) for q in ("coupling_gain", "geometry") for p in (5, 50, 95)} <= known
@@ -50,15 +45,27 @@ def test_coupling_gain_is_within_2_db_of_the_companies(rows, case):
     found = [row for row in rows if row.case == case and row.quantity == "coupling_gain"]
     assert {row.percentile for row in found} >= {5, 50, 95}
     for row in found:
-        expected_db = KNOWN_GAPS_DB.get((row.case, row.quantity, row.percentile), 0.0)
-        tolerance_db = 2.0 if expected_db == 0 else 0.7
-        assert abs(row.gap_db - expected_db) < tolerance_db, row
+        assert abs(row.gap_db) < 2.0, row
 
 
 def test_every_percentile_lies_within_the_companies_envelope(rows):
     known = [row for row in rows if row.is_within_companies is not None]
-    assert len(known) == 14
+    assert len(known) == 26
     assert all(row.is_within_companies for row in known), table_text(known)
+
+
+@pytest.mark.parametrize("case", ["rural_700_isd1732", "rural_4000_isd1732"])
+def test_walls_of_the_two_channel_models_are_not_confused(rows, case):
+    """Model B's walls under model A's name would miss its 5th percentile by 1.5 dB more at 4 GHz.
+
+    Between the models only the walls differ, so the step from A to B must be the companies'.
+    """
+    p5_a, p5_b = (
+        next(r for r in rows if (r.case, r.quantity, r.percentile) == (name, "coupling_gain", 5))
+        for name in (case, f"{case}_b")
+    )
+    step_db = p5_b.company_mean_db - p5_a.company_mean_db
+    assert p5_b.measured_db - p5_a.measured_db == pytest.approx(step_db, abs=0.6)
 
 
 def test_averaging_over_rays_is_what_removes_the_bias():
@@ -84,7 +91,7 @@ def test_command_prints_json_and_draws(tmp_path, capsys):
     assert main(["--drops", "6", "--json", "--figure", str(path)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["num_ues"] == 6 * 190
-    assert len(report["rows"]) == 44
+    assert len(report["rows"]) == 56
     assert {"case", "measured_db", "gap_db", "is_within_companies"} <= report["rows"][0].keys()
     assert path.read_bytes().startswith(b"\x89PNG")
 

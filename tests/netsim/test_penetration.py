@@ -22,8 +22,22 @@ NUM = 200_000
     ],
 )
 def test_wall_loss(model, expected_db):
-    found_db = [wall_loss_db(model, carrier_hz=ghz * 1e9) for ghz in (0.7, 2.0, 3.5, 6.0, 28.0)]
+    found_db = [
+        wall_loss_db(model, environment="uma", carrier_hz=ghz * 1e9)
+        for ghz in (0.7, 2.0, 3.5, 6.0, 28.0)
+    ]
     np.testing.assert_allclose(found_db, expected_db, rtol=0, atol=0.001)
+
+
+def test_rural_walls_are_as_thin_at_all_carriers():
+    """Channel model A of ITU-R M.2412: 10 dB and half a decibel a metre over up to 10 m."""
+    assert wall_loss_db("legacy", environment="rma", carrier_hz=0.7e9) == 10.0
+    entry = draw("legacy", "rma")
+    assert entry.loss_db.min() >= 10.0
+    assert entry.loss_db.max() <= 15.0
+    assert abs(entry.loss_db.mean() - 12.5) < 4 * 5 / np.sqrt(12 * NUM)
+    with pytest.raises(ValueError, match="environment: must be uma, umi or rma"):
+        wall_loss_db("legacy", environment="inh", carrier_hz=0.7e9)
 
 
 def draw(model, environment="uma"):
@@ -49,7 +63,7 @@ def test_indoor_distance(model, environment, mean_m, deviation_m):
 def test_spread_of_the_wall(model, spread_db):
     entry = draw(model)
     wall_db = entry.loss_db - 0.5 * entry.indoor_distance_m
-    expected_db = wall_loss_db(model, carrier_hz=3.5e9)
+    expected_db = wall_loss_db(model, environment="uma", carrier_hz=3.5e9)
     assert abs(wall_db.mean() - expected_db) <= 4 * spread_db / np.sqrt(NUM) + 1e-9
     # Standard error of a deviation: sigma / sqrt(2 n).
     assert abs(wall_db.std() - spread_db) <= 4 * spread_db / np.sqrt(2 * NUM) + 1e-9
