@@ -4,7 +4,7 @@ A link's channel is a sum of waves drawn once from the stream (seed, FADING, lin
 instant needs no history, so events may ask in any order and two variants see the same channel.
 """
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
 
 import numpy as np
 from jaxtyping import Complex, Float, Int
@@ -23,9 +23,22 @@ _CHUNK_ELEMENTS = 2_000_000
 """Waves evaluated at once: 16 MB of doubles."""
 
 
-@runtime_checkable
-class Fading(Protocol):
-    """Channel power of links, relative to their mean."""
+class Fading(ABC):
+    """Channel of links: a subclass gives its complex response, this class the power."""
+
+    @abstractmethod
+    def response(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Complex[np.ndarray, " link #group"]:
+        """Give the complex gain in every group, or in one that stands for all; mean power 1.
+
+        Parameters are those of :meth:`power_gain`.
+        """
 
     def power_gain(
         self,
@@ -50,7 +63,9 @@ class Fading(Protocol):
         offset_hz
             Centre frequency of each resource-block group relative to the carrier [Hz].
         """
-        ...
+        gain = self.response(link_id, doppler_hz=doppler_hz, at_s=at_s, offset_hz=offset_hz)
+        power = gain.real**2 + gain.imag**2
+        return np.array(np.broadcast_to(power, (len(link_id), len(offset_hz))))
 
 
 def block_start_s(at_s: ArrayLike, *, block_s: ArrayLike) -> Float[np.ndarray, "..."]:
@@ -166,23 +181,48 @@ class WaveBank:
         self._direct_rad = direct_rad
 
 
-class NoFading:
+class NoFading(Fading):
     """A channel that stays at its mean."""
 
-    def power_gain(
+    def response(
         self,
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
-    ) -> Float[np.ndarray, "link group"]:
+    ) -> Complex[np.ndarray, " link #group"]:
         """Give ones."""
-        return np.ones((len(link_id), len(offset_hz)))
+        return np.ones((len(link_id), 1), dtype=complex)
 
 
-class Rayleigh:
-    """Flat fading without a direct path: the same gain in every group.
+class FlatFading(Fading):
+    """Fading that is the same in every group: a subclass gives one complex gain a link."""
+
+    @abstractmethod
+    def complex_gain(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: ArrayLike,
+    ) -> Complex[np.ndarray, " link"]:
+        """Give the complex gain, mean power 1; parameters as in :meth:`Fading.power_gain`."""
+
+    def response(
+        self,
+        link_id: Int[np.ndarray, " link"],
+        *,
+        doppler_hz: Float[np.ndarray, " link"],
+        at_s: ArrayLike,
+        offset_hz: Float[np.ndarray, " group"],
+    ) -> Complex[np.ndarray, " link #group"]:
+        """Give the complex gain once for all groups."""
+        return self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, None]
+
+
+class Rayleigh(FlatFading):
+    """Flat fading without a direct path.
 
     Parameters
     ----------
@@ -205,20 +245,8 @@ class Rayleigh:
         """Give the complex gain, mean power 1."""
         return self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
 
-    def power_gain(
-        self,
-        link_id: Int[np.ndarray, " link"],
-        *,
-        doppler_hz: Float[np.ndarray, " link"],
-        at_s: ArrayLike,
-        offset_hz: Float[np.ndarray, " group"],
-    ) -> Float[np.ndarray, "link group"]:
-        """Give power gains with mean 1, see :meth:`Fading.power_gain`."""
-        gain = self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
-        return _flat(gain, len(offset_hz))
 
-
-class Rician:
+class Rician(FlatFading):
     """Flat fading with a direct path ``K`` times as strong as the scattered ones.
 
     Parameters
@@ -248,20 +276,3 @@ class Rician:
         waves = self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
         direct = self._bank.direct_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
         return self._direct * direct + self._scattered * waves
-
-    def power_gain(
-        self,
-        link_id: Int[np.ndarray, " link"],
-        *,
-        doppler_hz: Float[np.ndarray, " link"],
-        at_s: ArrayLike,
-        offset_hz: Float[np.ndarray, " group"],
-    ) -> Float[np.ndarray, "link group"]:
-        """Give power gains with mean 1, see :meth:`Fading.power_gain`."""
-        gain = self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
-        return _flat(gain, len(offset_hz))
-
-
-def _flat(gain: Complex[np.ndarray, " link"], num_groups: int) -> Float[np.ndarray, "link group"]:
-    power = gain.real**2 + gain.imag**2
-    return np.repeat(power[:, None], num_groups, axis=1)

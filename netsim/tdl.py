@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Int
 
 from netsim.array_like import ArrayLike
-from netsim.fading import WaveBank
+from netsim.fading import Fading, WaveBank
 from netsim.standard_table import read_standard_table
 from netsim.units import db_to_linear
 
@@ -58,7 +58,7 @@ def power_delay_profile(name: ProfileName) -> PowerDelayProfile:
     return profile
 
 
-class TappedDelayLine:
+class TappedDelayLine(Fading):
     """Fading that differs between resource-block groups and follows the Jakes spectrum in time.
 
     Parameters
@@ -107,15 +107,14 @@ class TappedDelayLine:
             gain[:, self._is_direct] = direct[:, None]
         return gain * self._amplitude
 
-    def power_gain(
+    def response(
         self,
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
-    ) -> Float[np.ndarray, "link group"]:
-        """Give ``|H(f)|^2`` at the group centres, mean 1; see :meth:`netsim.fading.Fading`."""
+    ) -> Complex[np.ndarray, " link #group"]:
+        """Give ``H(f)`` at the group centres."""
         taps = self.tap_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
-        response = taps @ np.exp(-2j * np.pi * self.delay_s[:, None] * offset_hz)
-        return response.real**2 + response.imag**2
+        return taps @ np.exp(-2j * np.pi * self.delay_s[:, None] * offset_hz)
