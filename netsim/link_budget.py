@@ -246,7 +246,7 @@ class LinkBudget:
                 walls.indoor_distance_m[row] = entry.indoor_distance_m
                 walls.loss_db[row] = entry.loss_db
             elif draw < world.indoor_fraction + world.car_fraction:
-                walls.loss_db[row] = draw_car_loss_db(rng, ())
+                walls.loss_db[row] = draw_car_loss_db(rng, (), windows=world.car_windows)
         return walls
 
     def _is_los(

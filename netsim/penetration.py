@@ -24,8 +24,9 @@ results bear it out (docs/validation.md)."""
 LEGACY_HIGHEST_CARRIER_HZ = 6e9
 INDOOR_LOSS_DB_PER_M = 0.5
 
-CAR_LOSS_MEAN_DB = 9.0
-METALLISED_CAR_LOSS_MEAN_DB = 20.0
+CarWindows = Literal["plain", "metallised"]
+
+CAR_LOSS_MEAN_DB: dict[CarWindows, float] = {"plain": 9.0, "metallised": 20.0}
 CAR_LOSS_SPREAD_DB = 5.0
 
 
@@ -127,9 +128,9 @@ def draw_building_entry(
 
 
 def draw_car_loss_db(
-    rng: np.random.Generator, shape: int | tuple[int, ...], *, is_metallised: bool = False
+    rng: np.random.Generator, shape: int | tuple[int, ...], *, windows: CarWindows = "plain"
 ) -> Float[np.ndarray, "..."]:
-    """Draw the loss into cars [dB]: normal with mean 9 (metallised windows 20), deviation 5.
+    """Draw the loss into cars [dB]: normal with mean 9 (metallised windows: 20), deviation 5.
 
     As in the standard the normal is not cut off: 3.6 % of plain cars have a loss below 0.
 
@@ -137,8 +138,7 @@ def draw_car_loss_db(
     ----------
     3GPP TR 38.901, clause 7.4.3.2.
     """
-    mean_db = METALLISED_CAR_LOSS_MEAN_DB if is_metallised else CAR_LOSS_MEAN_DB
-    return np.asarray(mean_db + CAR_LOSS_SPREAD_DB * rng.standard_normal(shape))
+    return np.asarray(CAR_LOSS_MEAN_DB[windows] + CAR_LOSS_SPREAD_DB * rng.standard_normal(shape))
 
 
 def find_problems(

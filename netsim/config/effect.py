@@ -29,6 +29,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         The sections as they stand in the scenario.
     """
     yield from _place_effects(world)
+    yield from _entry_effects(world)
     yield from _time_effects(world, radio)
     yield from _handover_effects(world, radio)
     yield from _failure_effects(world, radio)
@@ -58,6 +59,14 @@ def _place_effects(world: WorldConfig) -> Iterator[Problem]:
             "world.shadowing.site_correlation",
             "has no effect with a single site: nothing to correlate it with",
         )
+
+
+def _entry_effects(world: WorldConfig) -> Iterator[Problem]:
+    """Find walls and windows that nobody is behind."""
+    if world.indoor_fraction == 0 and world.penetration != WorldConfig.penetration:
+        yield _problem("world.penetration", "has no effect with indoor_fraction 0")
+    if world.car_fraction == 0 and world.car_windows != WorldConfig.car_windows:
+        yield _problem("world.car_windows", "has no effect with car_fraction 0")
 
 
 def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

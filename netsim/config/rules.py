@@ -182,8 +182,6 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
             carrier_hz=world.carrier_hz,
             path=("world", "penetration"),
         )
-    elif world.penetration != "low":
-        yield _problem("world.penetration", "has no effect with indoor_fraction 0")
 
 
 def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

@@ -212,6 +212,8 @@ class WorldConfig:
     indoor_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
     """Share of clients inside buildings."""
     car_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
-    """Share of clients in cars (9 dB mean loss, 5 dB deviation)."""
+    """Share of clients in cars."""
+    car_windows: Literal["plain", "metallised"] = "plain"
+    """Windows of cars, TR 38.901 clause 7.4.3.2: mean loss 9 dB, ``metallised`` 20 dB."""
     penetration: Literal["legacy", "low", "high"] = "low"
     """Entry loss of buildings, TR 38.901 clause 7.4.3: ``legacy`` (< 6 GHz), ``low``, ``high``."""

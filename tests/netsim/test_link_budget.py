@@ -100,3 +100,16 @@ def test_walls_cost_what_their_share_says():
     indoor = make(hexagonal(indoor_fraction=1.0)).gain(np.arange(400), at_s=0.0)
     lost_db = np.median(linear_to_db(outdoor).max(axis=1) - linear_to_db(indoor).max(axis=1))
     assert 12.7 < lost_db < 25.0
+
+
+def test_metallised_windows_cost_11_db_more_and_only_in_cars():
+    ids = np.arange(400)
+    plain, metallised = (
+        linear_to_db(make(hexagonal(car_fraction=0.5, car_windows=windows)).gain(ids, at_s=0.0))
+        for windows in ("plain", "metallised")
+    )
+    lost_db = plain - metallised
+    is_in_car = lost_db[:, 0] > 5.5
+    np.testing.assert_allclose(lost_db[is_in_car], 11.0, atol=1e-9)
+    np.testing.assert_allclose(lost_db[~is_in_car], 0.0, atol=1e-9)
+    assert abs(is_in_car.mean() - 0.5) < 4 * np.sqrt(0.25 / len(ids))

@@ -69,9 +69,9 @@ def test_spread_of_the_wall(model, spread_db):
     assert abs(wall_db.std() - spread_db) <= 4 * spread_db / np.sqrt(2 * NUM) + 1e-9
 
 
-@pytest.mark.parametrize(("is_metallised", "mean_db"), [(False, 9.0), (True, 20.0)])
-def test_car_loss(is_metallised, mean_db):
-    found_db = draw_car_loss_db(np.random.default_rng(5), NUM, is_metallised=is_metallised)
+@pytest.mark.parametrize(("windows", "mean_db"), [("plain", 9.0), ("metallised", 20.0)])
+def test_car_loss(windows, mean_db):
+    found_db = draw_car_loss_db(np.random.default_rng(5), NUM, windows=windows)
     assert abs(found_db.mean() - mean_db) < 4 * 5 / np.sqrt(NUM)
     assert abs(found_db.std() - 5) < 4 * 5 / np.sqrt(2 * NUM)
 

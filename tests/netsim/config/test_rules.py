@@ -79,6 +79,7 @@ def test_a_good_configuration_has_no_problem():
         ({"environment": "rma", "carrier_hz": 28e9}, {}, "world.carrier_hz", "must"),
         ({"indoor_fraction": 0.8, "car_fraction": 0.5}, {}, "world.car_fraction", "got 1.3"),
         ({"penetration": "high"}, {}, "world.penetration", "no effect"),
+        ({"car_windows": "metallised"}, {}, "world.car_windows", "no effect with car_fraction 0"),
         ({}, {"bandwidth_hz": 21e6}, "radio.bandwidth_hz", "20"),
         ({}, {"subcarrier_spacing_hz": 45e3}, "radio.subcarrier_spacing_hz", "30"),
         ({}, {"scheduler": "fastest"}, "radio.scheduler", "round_robin"),
