@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.air_interface import AirInterface
+from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.config.radio import A3Handover, Handover, LinkFailureConfig, SiteOutage
-from netsim.handover import NO_TARGET, A3Monitor, LinkMonitor
+from netsim.handover import NO_TARGET, A3Monitor
+from netsim.link_failure import FADE_MARGIN_DB, FadeMean, LinkMonitor
 from netsim.links import Links
 from netsim.transfers import NO_CELL
 from netsim.units import db_to_linear, linear_to_db, w_to_dbm
@@ -86,6 +87,8 @@ class Association:
         When sites are dead.
     air
         Power and noise of the band.
+    is_fading
+        Whether the links' fading follows the channel.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Association:
         link_failure: LinkFailureConfig,
         outages: Outages,
         air: AirInterface,
+        is_fading: bool,
     ) -> None:
         self._links = links
         # One cell has no neighbour to go to.
@@ -110,6 +114,8 @@ class Association:
         num_cells = len(self._is_alive)
         self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
         self._sync = LinkMonitor(link_failure)
+        self._fade = FadeMean() if is_fading else None
+        self._may_fail = np.zeros(0, dtype=bool)
         self._has_had_cell = np.zeros(0, dtype=bool)
         self._looks_s: list[float] = []
 
@@ -122,19 +128,22 @@ class Association:
         """Tell whether a measurement that repeats the last one cannot change anything.
 
         That is so in a single cell, without neighbours and interference, while everybody is served
-        and in sync.
+        and in sync, and too near for a fade to change that.
         """
         return (
             self._links.gain.shape[1] == 1
             and bool((self._links.cell_id[slots] != NO_CELL).all())
-            and not self._sync.is_out_of_sync(slots).any()
+            and not self._sync.may_run
+            and not self._may_fail[slots].any()
         )
 
     def connect(self, slots: Int[np.ndarray, " new"]) -> None:
         """Serve newly connected clients by their strongest cells, at no cost in time."""
         missing = int(slots.max(initial=-1)) + 1 - len(self._has_had_cell)
         if missing > 0:
-            self._has_had_cell = np.append(self._has_had_cell, np.zeros(missing, dtype=bool))
+            never = np.zeros(missing, dtype=bool)
+            self._has_had_cell = np.append(self._has_had_cell, never)
+            self._may_fail = np.append(self._may_fail, never)
         self._has_had_cell[slots] = False
         self._attach(slots)
 
@@ -145,7 +154,7 @@ class Association:
         at_s: float,
         radiated: Float[np.ndarray, "cell group"],
     ) -> Int[np.ndarray, " changed"]:
-        """Take a measurement of connected clients; give those whose cell has changed.
+        """Take a measurement of clients that may move; give those whose cell has changed.
 
         Parameters
         ----------
@@ -159,7 +168,41 @@ class Association:
         before = self._links.cell_id[slots].copy()
         self._recover(slots[before == NO_CELL], at_s=at_s)
         served = slots[self._links.is_served(slots, now_s=at_s)]
-        self._watch(served, at_s=at_s, radiated=radiated)
+        self._assess(served)
+        self._observe(served, at_s=at_s, radiated=radiated)
+        has_failed = self._sync.expire(served, at_s=at_s)
+        self._recover(served[has_failed], at_s=at_s)
+        self._hand_over(served[~has_failed], at_s=at_s)
+        return slots[self._links.cell_id[slots] != before]
+
+    def watch(self, *, at_s: float, radiated: Float[np.ndarray, "cell group"]) -> None:
+        """Start and stop link-failure timers of clients that stand still.
+
+        Their own gains repeat. What can change is the interference, and the fading. Who stays in
+        sync whatever others send is not looked at, so this costs nothing where nothing can change.
+
+        Parameters
+        ----------
+        at_s
+            Simulated time.
+        radiated
+            Share of its power that each cell radiates in each group, from now on.
+        """
+        if not self._may_fail.any():
+            return
+        slots = self._links.slots
+        slots = slots[self._may_fail[slots]]
+        served = slots[self._links.is_served(slots, now_s=at_s)]
+        self._observe(served, at_s=at_s, radiated=radiated)
+
+    def fail_due(self, *, at_s: float) -> Int[np.ndarray, " changed"]:
+        """Let links fail whose timers have expired; give those whose cell has changed."""
+        if not self._sync.may_run:
+            return np.zeros(0, dtype=np.intp)
+        slots = self._running()
+        slots = slots[self._sync.expire(slots, at_s=at_s)]
+        before = self._links.cell_id[slots]
+        self._recover(slots, at_s=at_s)
         return slots[self._links.cell_id[slots] != before]
 
     def refresh_sites(
@@ -215,15 +258,35 @@ class Association:
         looks_s = (look_s for look_s in self._looks_s if look_s > after_s)
         return min(self._outages.next_edge_s(after_s), next(looks_s, np.inf))
 
+    def next_change_s(self, after_s: float) -> float:
+        """Give when something happens unless a measurement changes it: an edge or a failure."""
+        edge_s = self.next_edge_s(after_s)
+        if not self._sync.may_run:
+            return edge_s
+        return min(edge_s, float(self._sync.expires_at_s(self._running()).min(initial=np.inf)))
+
+    def _running(self) -> Int[np.ndarray, " some"]:
+        """Give the connected clients whose link-failure timers run."""
+        slots = self._sync.running()
+        is_connected = self._links.client_id[slots] >= 0
+        self._sync.start(slots[~is_connected])
+        return slots[is_connected]
+
     def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
         cell_id = strongest_cell(
             self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
         )
-        self._links.serve(slots, cell_id)
         self._has_had_cell[slots] |= cell_id != NO_CELL
-        self._sync.start(slots)
+        self._serve(slots, cell_id)
         if self._a3 is not None:
             self._a3.start(slots)
+
+    def _serve(self, slots: Int[np.ndarray, " some"], cell_id: Int[np.ndarray, " some"]) -> None:
+        self._links.serve(slots, cell_id)
+        self._sync.start(slots)
+        if self._fade is not None:
+            self._fade.start(slots)
+        self._assess(slots)
 
     def _recover(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> None:
         """Join the strongest cell after a loss; who never had one to lose connects at no cost."""
@@ -236,23 +299,34 @@ class Association:
         self._links.resume_at_s[found] = at_s + self._link_failure.recovery_s
         self._links.handovers[found] += 1
 
-    def _watch(
+    def _assess(self, slots: Int[np.ndarray, " some"]) -> None:
+        """Find out whose link may fail: out of sync if all others send, in a deep fade."""
+        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        disturbed_w = self._air.ue_noise_w
+        if self._air.is_interfering:
+            disturbed_w += self._air.site_block_w * self._links.cross_gain[slots].sum(axis=1)
+        margin_db = FADE_MARGIN_DB if self._fade is not None else 0.0
+        least = db_to_linear(self._link_failure.out_of_sync_db + margin_db)
+        self._may_fail[slots] = signal_w < least * disturbed_w
+
+    def _observe(
         self,
         slots: Int[np.ndarray, " served"],
         *,
         at_s: float,
         radiated: Float[np.ndarray, "cell group"],
     ) -> None:
-        """Run link-failure timers, then event A3, of clients that are served."""
+        """Tell the link-failure timers the SINR of clients that are served."""
         if not len(slots):
             return
         signal_w = self._air.site_block_w * self._links.serving_gain(slots)
-        disturbed_w = self._air.ue_noise_w + self._air.downlink_interference_w(
-            self._links.cross_gain[slots], radiated
-        ).mean(axis=1)
-        has_failed = self._sync.step(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
-        self._recover(slots[has_failed], at_s=at_s)
-        self._hand_over(slots[~has_failed], at_s=at_s)
+        if self._fade is not None:
+            fade = mean_over_groups(self._links.fading[slots])
+            signal_w = signal_w * self._fade.step(slots, fade, at_s=at_s)
+        disturbed_w = self._air.ue_noise_w + mean_over_groups(
+            self._air.downlink_interference_w(self._links.cross_gain[slots], radiated)
+        )
+        self._sync.observe(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
 
     def _power_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
         usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
@@ -280,10 +354,9 @@ class Association:
             at_s=at_s,
         )
         moves = target != NO_TARGET
-        self._links.serve(slots[moves], target[moves])
+        self._serve(slots[moves], target[moves])
         self._links.resume_at_s[slots[moves]] = at_s + self._handover.interruption_s
         self._links.handovers[slots[moves]] += 1
-        self._sync.start(slots[moves])
 
 
 def edge_gain(link_failure: LinkFailureConfig, air: AirInterface) -> float:

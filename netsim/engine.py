@@ -120,6 +120,7 @@ class Engine(ABC):
             link_failure=models.link_failure,
             outages=models.outages,
             air=models.air,
+            is_fading=models.channel.is_fading,
         )
         self._uplink_interference_w = np.zeros((num_cells, num_groups))
         self._load = np.zeros((num_cells, num_groups))
@@ -233,6 +234,11 @@ class Engine(ABC):
         return self._wanted * is_alive[:, None]
 
     @property
+    def _heard(self) -> Float[np.ndarray, "cell group"]:
+        """What clients measure of it: what each cell radiates whenever it may send."""
+        return self.radiated
+
+    @property
     def _wanted(self) -> Float[np.ndarray, "cell group"]:
         """What each cell radiates as long as its site has power."""
         return np.minimum(self._load + self._air.background_fraction, 1.0)
@@ -293,6 +299,7 @@ class Engine(ABC):
             self._refresh_sites(now_s)
         if is_tick:
             self._on_tick()
+        self._fade(self._association.fail_due(at_s=now_s))
 
     def _refresh_sites(self, now_s: float) -> None:
         """Notice which sites have failed or come back, and which handovers that makes due."""
@@ -408,8 +415,15 @@ class Engine(ABC):
             self._measure(slots)
             repeats = np.array_equal(before, self.links.gain[slots])
             if not (repeats and self._association.is_settled(slots)):
-                self._association.step(slots, at_s=self._now_s, radiated=self.radiated)
+                self._association.step(slots, at_s=self._now_s, radiated=self._heard)
+        else:
+            self._association.watch(at_s=self._now_s, radiated=self._heard)
         self._fade_all(slots)
+
+    def _watch_interference(self) -> None:
+        """Let clients notice what others send from now on, where no tick lets them."""
+        if not self._channel.is_varying:
+            self._association.watch(at_s=self._now_s, radiated=self._heard)
 
     def _delay_wires(self, now_s: float) -> None:
         """Hold back transfers that came since the last solve by the latency of their wires.

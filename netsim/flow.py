@@ -66,7 +66,7 @@ class FlowEngine(Engine):
         record = self.active.records
         now_s = self._now_s
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
-        times.append(self._association.next_edge_s(now_s))
+        times.append(self._association.next_change_s(now_s))
         times.append(self._backhaul.next_edge_s(now_s))
         resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
@@ -94,6 +94,7 @@ class FlowEngine(Engine):
             self._meter_sites(order, now_s)
             # While somebody downloads, what is radiated changes from solve to solve.
             self._metered = b"downlink" if self._load.any() else cell_id.tobytes()
+        self._watch_interference()
         self._set_timer(self._next_event_s())
 
     def _horizon_s(self, now_s: float) -> float:

@@ -1,18 +1,17 @@
-"""When a client changes cell: event A3 on filtered power, and radio-link failure.
+"""When a client changes cell: event A3 on filtered power.
 
-Pure state machines over many clients at once. A *slot* is a row of the state, one client being
+A pure state machine over many clients at once. A *slot* is a row of the state, one client being
 tracked; the caller says which slots it steps and with what measurements.
 
 References
 ----------
-Event A3: 3GPP TS 38.331 clause 5.5.4.4. Layer-3 filter: clause 5.5.3.2. Radio-link failure: clause
-5.3.10 with N310 = N311 = 1 (TR 36.839 as recollected).
+Event A3: 3GPP TS 38.331 clause 5.5.4.4. Layer-3 filter: clause 5.5.3.2.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from netsim.config.radio import A3Handover, LinkFailureConfig
+from netsim.config.radio import A3Handover
 from netsim.units import Scalar
 
 FILTER_SAMPLE_S = 0.2
@@ -143,58 +142,3 @@ class A3Monitor:
         self._filtered_dbm[slots] = filtered_dbm
         self._measured_at_s[slots] = at_s
         return filtered_dbm
-
-
-class LinkMonitor:
-    """Radio-link failure for many clients: out of sync for as long as the timer runs.
-
-    A SINR below ``out_of_sync_db`` starts the timer (T310); one above ``in_sync_db`` stops it; in
-    between nothing changes. When it expires the link has failed.
-
-    Parameters
-    ----------
-    config
-        Both thresholds and the timer.
-    """
-
-    def __init__(self, config: LinkFailureConfig) -> None:
-        self._config = config
-        self._lost_at_s = np.empty(0)
-
-    def start(self, slots: Int[np.ndarray, " some"]) -> None:
-        """Stop the timers of these slots; slots that were never seen are made."""
-        missing = int(slots.max(initial=-1)) + 1 - len(self._lost_at_s)
-        if missing > 0:
-            self._lost_at_s = np.append(self._lost_at_s, np.full(missing, np.inf))
-        self._lost_at_s[slots] = np.inf
-
-    def is_out_of_sync(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
-        """Tell whose timer runs."""
-        return np.isfinite(self._lost_at_s[slots])
-
-    def step(
-        self, slots: Int[np.ndarray, " some"], sinr_db: Float[np.ndarray, " some"], *, at_s: float
-    ) -> Bool[np.ndarray, " some"]:
-        """Take a downlink SINR of each slot and tell whose link has failed just now.
-
-        Parameters
-        ----------
-        slots
-            Distinct rows, started before.
-        sinr_db
-            Wide-band downlink SINR of the serving cell [dB]; -inf when it is off.
-        at_s
-            Time of the measurement.
-
-        Returns
-        -------
-        Bool[np.ndarray, " some"]
-            True once for each failure; the timer is then stopped.
-        """
-        lost_at_s = self._lost_at_s[slots]
-        lost_at_s = np.where(sinr_db > self._config.in_sync_db, np.inf, lost_at_s)
-        is_out = sinr_db < self._config.out_of_sync_db
-        lost_at_s = np.where(is_out, np.minimum(lost_at_s, at_s), lost_at_s)
-        has_failed = at_s - lost_at_s >= self._config.timer_s - CLOCK_SLACK_S
-        self._lost_at_s[slots] = np.where(has_failed, np.inf, lost_at_s)
-        return has_failed

@@ -78,6 +78,12 @@ class SlotEngine(Engine):
         self._lanes: dict[int, _Lane] = {}
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
+        self._last_heard = self.radiated
+
+    @property
+    def _heard(self) -> Float[np.ndarray, "cell group"]:
+        """What each cell radiated in the last downlink slot."""
+        return self._last_heard
 
     def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
         """Put a transfer on the air, see :meth:`netsim.engine.Engine.admit`."""
@@ -141,6 +147,10 @@ class SlotEngine(Engine):
             self._load[:] = 0.0
         if DOWNLINK in self._lanes:
             self._meter_sites(self._served_rows, now_s)
+        if self._belongs_to(DOWNLINK):
+            self._last_heard = self.radiated
+            self._watch_interference()
+            self._channel_due_s = min(self._channel_due_s, self._association.next_change_s(now_s))
         self._slot += 1
         self._set_timer()
 
@@ -169,7 +179,7 @@ class SlotEngine(Engine):
         record = self.active.records
         ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         self._resume_at_s = ready_s[ready_s > now_s].min(initial=np.inf)
-        self._channel_due_s = self._association.next_edge_s(now_s)
+        self._channel_due_s = self._association.next_change_s(now_s)
         if self._channel.is_varying:
             next_tick_s = (self._tick + 1) * self._settings.tick_s
             self._channel_due_s = min(self._channel_due_s, next_tick_s)

@@ -71,8 +71,11 @@ def _entry_effects(world: WorldConfig) -> Iterator[Problem]:
 
 def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     fading = radio.fading
-    steady = isinstance(fading, NoFading) or fading.mode == "ergodic"
-    if _is_still(world) and steady and radio.channel_tick_s != RadioConfig.channel_tick_s:
+    if (
+        _is_still(world)
+        and _is_steady(radio)
+        and radio.channel_tick_s != RadioConfig.channel_tick_s
+    ):
         yield _problem(
             "radio.channel_tick_s", "has no effect: nothing in this scenario changes with time"
         )
@@ -97,15 +100,16 @@ def _handover_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Proble
 def _failure_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     """Find settings of a failure that never happens; ``out_of_sync_db`` is also coverage's edge.
 
-    Engines measure links again only when clients move or sites fail.
+    A link is measured again when its client moves, it fades, its site fails or others disturb it.
     """
-    if not _is_still(world) or radio.outages:
+    disturbs = radio.interference and not standard.has_single_cell(world)
+    if not _is_still(world) or not _is_steady(radio) or radio.outages or disturbs:
         return
     for name in ("in_sync_db", "timer_s", "recovery_s"):
         if getattr(radio.link_failure, name) != getattr(LinkFailureConfig, name):
             yield _problem(
                 f"radio.link_failure.{name}",
-                "has no effect: no client ever moves and no site fails",
+                "has no effect: no client ever moves, no site fails, nothing fades or disturbs",
             )
 
 
@@ -120,6 +124,10 @@ def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
             "has no effect with background_load.downlink_fraction > 0: no site is ever "
             "silent while it has power",
         )
+
+
+def _is_steady(radio: RadioConfig) -> bool:
+    return isinstance(radio.fading, NoFading) or radio.fading.mode == "ergodic"
 
 
 def _is_still(world: WorldConfig) -> bool:

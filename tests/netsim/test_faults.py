@@ -252,6 +252,7 @@ class TestReturnAfterAnOutage:
             link_failure=LinkFailureConfig(),
             outages=Outages((dead(0, 1.0, 2.0),), np.array([0, 1])),
             air=air,
+            is_fading=False,
         )
         association.connect(slots)
         at_s, path = 0.0, []

@@ -1,12 +1,12 @@
-"""Event A3 and radio-link failure (step 20 of the ladder)."""
+"""Event A3 (step 20 of the ladder)."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.config.radio import A3Handover, LinkFailureConfig
-from netsim.handover import NO_TARGET, A3Monitor, LinkMonitor, filter_weight
+from netsim.config.radio import A3Handover
+from netsim.handover import NO_TARGET, A3Monitor, filter_weight
 
 DISTANCE_M, SPEED_MPS, SAMPLE_S = 500.0, 20.0, 0.02
 SLOT = np.array([0])
@@ -171,31 +171,3 @@ def test_many_clients_at_once_are_the_same_as_one_by_one(seed, num):
             )
             assert single == target[row]
         cells = np.where(target == NO_TARGET, cells, target)
-
-
-class TestLinkFailure:
-    config = LinkFailureConfig(out_of_sync_db=-8.0, in_sync_db=-6.0, timer_s=1.0)
-
-    def failures(self, samples):
-        monitor = LinkMonitor(self.config)
-        monitor.start(SLOT)
-        return [
-            at_s
-            for at_s, sinr_db in samples
-            if monitor.step(SLOT, np.array([sinr_db]), at_s=at_s)[0]
-        ]
-
-    def test_fails_when_the_timer_has_run(self):
-        samples = [(0.1 * k, -10.0 if k >= 5 else 0.0) for k in range(40)]
-        assert self.failures(samples) == pytest.approx([1.5, 2.6, 3.7])
-
-    def test_between_the_thresholds_the_timer_goes_on(self):
-        samples = [(0.1 * k, -10.0 if k == 5 else -7.0) for k in range(16)]
-        assert self.failures(samples) == pytest.approx([1.5])
-
-    def test_above_the_upper_threshold_it_stops(self):
-        samples = [(0.1 * k, -5.9 if k == 14 else -10.0) for k in range(5, 24)]
-        assert self.failures(samples) == []
-
-    def test_never_out_of_sync_never_fails(self):
-        assert self.failures([(0.1 * k, -7.9) for k in range(100)]) == []
