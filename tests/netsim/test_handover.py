@@ -1,5 +1,7 @@
 """Event A3 (step 20 of the ladder)."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,13 +41,18 @@ def crossing_s(margin_db):
     return (DISTANCE_M * ratio / (1 + ratio) - 50.0) / SPEED_MPS
 
 
-@pytest.mark.parametrize(
-    ("time_to_trigger_s", "offset_db"),
-    [(0.48, 3.0), (0.16, 3.0), (0.16, 2.0), (0.08, 1.0), (0.04, -1.0), (0.256, 0.0)],
-)
+def on_grid_s(at_s):
+    """The first measurement not before an instant."""
+    return SAMPLE_S * math.ceil(at_s / SAMPLE_S - 1e-9)
+
+
+@pytest.mark.parametrize("time_to_trigger_s", [0.0, 0.04, 0.08, 0.16, 0.256, 0.48])
+@pytest.mark.parametrize("offset_db", [-1.0, 0.0, 1.0, 2.0, 3.0])
 def test_without_filter_it_triggers_at_the_crossing_plus_the_time_to_trigger(
     time_to_trigger_s, offset_db
 ):
+    """Only measurements tell the time: the crossing is seen at the next one, and the timer that
+    starts then expires at one, so it lasts whole samples (256 ms are 13 of 20 ms)."""
     config = A3Handover(
         offset_db=offset_db,
         hysteresis_db=3.0,
@@ -53,25 +60,28 @@ def test_without_filter_it_triggers_at_the_crossing_plus_the_time_to_trigger(
         filter_coefficient=0,
     )
     ((at_s, target),) = drive(config, until_s=22.0)
-    expected_s = crossing_s(offset_db + 3.0) + time_to_trigger_s
     assert target == 1
-    # The condition is first seen up to one sample late, and so is the end of the timer.
-    assert -1e-9 <= at_s - expected_s <= 2 * SAMPLE_S
+    crossed_s, timer_s = crossing_s(offset_db + 3.0), on_grid_s(time_to_trigger_s)
+    assert at_s == pytest.approx(on_grid_s(crossed_s) + timer_s, abs=1e-9)
+    assert 0 <= at_s - (crossed_s + timer_s) < SAMPLE_S
 
 
 @pytest.mark.parametrize("filter_coefficient", [2, 4, 8])
-def test_the_filter_delays_by_its_lag(filter_coefficient):
-    """On a ramp the filtered power is late by T (1 - a') / a'."""
+@pytest.mark.parametrize("time_to_trigger_s", [0.0, 0.16])
+def test_the_filter_delays_by_its_lag(filter_coefficient, time_to_trigger_s):
+    """On a ramp the filtered power is late by T (1 - a') / a', and is seen within one sample."""
     config = A3Handover(
         offset_db=0.0,
         hysteresis_db=3.0,
-        time_to_trigger_s=0.0,
+        time_to_trigger_s=time_to_trigger_s,
         filter_coefficient=filter_coefficient,
     )
     ((at_s, _),) = drive(config, until_s=22.0)
     weight = filter_weight(filter_coefficient, SAMPLE_S)
-    expected_s = crossing_s(3.0) + SAMPLE_S * (1 - weight) / weight
-    assert at_s - expected_s == pytest.approx(0.0, abs=2 * SAMPLE_S)
+    lag_s = SAMPLE_S * (1 - weight) / weight
+    assert lag_s > 2 * SAMPLE_S
+    expected_s = crossing_s(3.0) + lag_s + time_to_trigger_s
+    assert 0 <= at_s - expected_s < SAMPLE_S
 
 
 def test_filter_weight_of_the_standard():
