@@ -16,7 +16,13 @@ from jaxtyping import Float
 from netsim.adaptation import Adaptation, DelayedKnowledge, KnownChannel, MeanOverFading
 from netsim.channel import Channel
 from netsim.config import standard
-from netsim.config.radio import NoFading, RadioConfig, TddDuplex, UplinkPowerConfig
+from netsim.config.radio import (
+    NoFading,
+    OuterLoopAdaptation,
+    RadioConfig,
+    TddDuplex,
+    UplinkPowerConfig,
+)
 from netsim.config.world import WorldConfig
 from netsim.doppler import jakes_correlation
 from netsim.effective_sinr import effective_sinr_linear
@@ -301,7 +307,10 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     )
     block_hz = block_bandwidth_hz(spacing_hz)
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
-    rates = RateTable(mcs_table_number=radio.mcs_table)
+    rates = RateTable(
+        mcs_table_number=radio.mcs_table,
+        target_block_error=radio.link_adaptation.target_block_error,
+    )
     site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
     return AirInterface(
         carrier_hz=world.carrier_hz,
@@ -324,14 +333,16 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
 
 
 def _make_adaptation(radio: RadioConfig, rates: RateTable, channel: Channel) -> Adaptation:
+    has_outer_loop = isinstance(radio.link_adaptation, OuterLoopAdaptation)
     if isinstance(radio.fading, NoFading):
-        return KnownChannel(rates)
+        return KnownChannel(rates, has_outer_loop=has_outer_loop)
     delay_s = radio.knowledge_delay_slots * slot_duration_s(radio.subcarrier_spacing_hz)
     gains = channel.sample_gains()
     adaptation = DelayedKnowledge(
         rates,
         correlation=float(jakes_correlation(delay_s, doppler_hz=channel.doppler_hz)),
         fading_share=min(float(gains.mean(axis=1).var()), 1.0),
+        has_outer_loop=has_outer_loop,
     )
     if radio.fading.mode == "block":
         return adaptation

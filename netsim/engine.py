@@ -25,6 +25,7 @@ from netsim.layout import Layout
 from netsim.ledger import Ledger
 from netsim.links import Links
 from netsim.metering import SiteMeter, book_clients
+from netsim.outer_loop import OuterLoop
 from netsim.sharing import AVERAGE_S, Sharing
 from netsim.transfers import NO_CELL, Transfer, TransferRow
 from netsim.ue_energy import UePower
@@ -51,6 +52,8 @@ class EngineSettings:
     """Root seed of the run."""
     knowledge_delay_slots: int
     """Age of channel measurements."""
+    outer_loop: OuterLoop | None
+    """Correction of the measurements; ``None`` leaves them as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

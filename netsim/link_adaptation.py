@@ -35,9 +35,9 @@ class RateTable:
 
     Notes
     -----
-    This stands for link adaptation that has converged, with SINR known: no CQI delay, no
-    quantisation. "Highest MCS that meets the target" is not used: the efficiency of table 1 falls
-    from MCS 16 to 17. Goodput never falls with SINR, even so.
+    This stands for a choice with the SINR known: no delay of the measurement, no quantisation, no
+    outer loop (:mod:`netsim.adaptation` has those). "Highest MCS that meets the target" is not
+    used: the efficiency of table 1 falls from MCS 16 to 17. Goodput never falls with SINR, even so.
 
     References
     ----------
@@ -85,6 +85,8 @@ class RateTable:
         allowed = np.where(meets, promised, -1.0)
         allowed[0] = np.maximum(allowed[0], 0.0)  # the most robust MCS is always allowed
         self._best = allowed.argmax(axis=0)
+        self.mcs_in_use: Int[np.ndarray, " rung"] = np.unique(self._best)
+        """Every MCS that is ever chosen, the most robust first."""
         self._by_mcs = goodput
         self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
         self._transmissions = np.take_along_axis(

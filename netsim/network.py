@@ -16,12 +16,13 @@ from netsim.association import Outages, edge_gain, strongest_cell
 from netsim.backhaul import Backhaul, star
 from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig, find_problems, standard
-from netsim.config.radio import StarBackhaul
+from netsim.config.radio import LinkAdaptation, OuterLoopAdaptation, StarBackhaul
 from netsim.engine import Engine, EngineSettings, Models
 from netsim.flow import FlowEngine
 from netsim.layout import Layout, build_layout
 from netsim.ledger import EnergyTotal, Ledger
 from netsim.metering import SiteMeter
+from netsim.outer_loop import OuterLoop
 from netsim.resource_grid import slot_duration_s
 from netsim.sharing import Sharing
 from netsim.site_energy import site_power
@@ -201,6 +202,7 @@ class CellularNetwork:
             slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
             seed=seed,
             knowledge_delay_slots=radio.knowledge_delay_slots,
+            outer_loop=_make_outer_loop(radio.link_adaptation),
         )
         make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
         engine = make(self._env, models, settings=settings, on_end=self._finish)
@@ -437,6 +439,12 @@ class CellularNetwork:
     def _hand_over(self, transfer: Transfer, row: TransferRow) -> None:
         self._finished.append(row)
         transfer.event.succeed(row)
+
+
+def _make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
+    if not isinstance(settings, OuterLoopAdaptation):
+        return None
+    return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
 
 
 def make_backhaul(radio: RadioConfig, *, num_sites: int) -> Backhaul:

@@ -1,7 +1,7 @@
 """The slot engine: the reference that steps through every slot.
 
 In each slot the schedulers are asked, whole resource blocks handed out, one transport block a
-transfer sent with the MCS that delayed channel knowledge suggests, and received
+transfer sent with the MCS that delayed channel knowledge and the outer loop suggest, and received
 or not by a draw. Errors are repeated with chase combining. It shares channel, power control,
 interference, association and energy with :mod:`netsim.flow`, so a difference between the two is one
 of averaging. It is slow by design.
@@ -17,8 +17,9 @@ from netsim.active import DOWNLINK, UPLINK
 from netsim.air_interface import mean_over_groups
 from netsim.block_error_table import BlockErrorTable
 from netsim.engine import TICK_SLACK, Engine, EngineSettings, Models, OnEnd
-from netsim.harq_bank import HarqBank
+from netsim.harq_bank import Attempt, HarqBank
 from netsim.headroom import together
+from netsim.outer_loop import OuterLoopBank
 from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
 from netsim.transfers import Transfer
@@ -64,6 +65,7 @@ class SlotEngine(Engine):
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._bank = HarqBank(settings.seed)
+        self._loop = OuterLoopBank(settings.outer_loop) if settings.outer_loop else None
         self._errors = BlockErrorTable(self._air.rates)
         self._sizes = {
             UPLINK: self._transport_block_sizes(self._air.uplink_overhead_fraction),
@@ -89,6 +91,8 @@ class SlotEngine(Engine):
         """Put a transfer on the air, see :meth:`netsim.engine.Engine.admit`."""
         super().admit(transfer, bearer_id=bearer_id, deadline_at_s=deadline_at_s)
         self._bank.append(transfer.transfer_id, 8.0 * transfer.size_bytes)
+        if self._loop is not None:
+            self._loop.append()
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -126,6 +130,8 @@ class SlotEngine(Engine):
     def _end(self, chosen: Bool[np.ndarray, " transfer"], reason: Callable[[int], str]) -> None:
         if chosen.any():
             self._bank.remove(chosen)
+            if self._loop is not None:
+                self._loop.remove(chosen)
             self._is_stale = True
         super()._end(chosen, reason)
 
@@ -137,6 +143,8 @@ class SlotEngine(Engine):
         if self._is_stale or now_s >= self._resume_at_s:
             self._refresh(now_s)
         self.active.silence()
+        if self._loop is not None:
+            self._loop.listen(self._slot)
         if UPLINK in self._lanes and self._belongs_to(UPLINK):
             self._send_uplink(self._lanes[UPLINK], now_s)
         else:
@@ -318,9 +326,12 @@ class SlotEngine(Engine):
         granted = np.flatnonzero(blocks > 0)
         rows = lane.rows[granted]
         true = air.effective_sinr(sinr[granted], shares[granted])
-        believed = air.effective_sinr(known_sinr[granted], shares[granted])
+        own = air.effective_sinr(known_sinr[granted], shares[granted])
+        if self._loop is not None:
+            own = self._loop.corrected(rows, own)
+        believed = own
         if len(lane.first) < len(lane.rows):
-            believed = self._weakest(lane, granted, believed)
+            believed = self._weakest(lane, granted, own)
         mcs = air.rates.mcs_index(believed)
         size_bits = self._sizes[lane.direction][mcs, blocks[granted].astype(np.intp)]
         attempt = bank.attempt(
@@ -332,6 +343,10 @@ class SlotEngine(Engine):
         may_repeat = ~lane.is_broadcast[granted][place]
         error = self._errors.lookup(attempt.sinr, attempt.mcs)
         bits = bank.settle(attempt, slot=self._slot, error=error, may_repeat=may_repeat)
+        if self._loop is not None:
+            # A broadcast's MCS is that of its weakest member: only there is a lesson in it.
+            learns = ~attempt.is_repeat & (own == believed)[place]
+            self._learn(self._loop, attempt, bits > 0, learns)
         self.active.grant(
             attempt.rows,
             now_s=now_s,
@@ -341,6 +356,23 @@ class SlotEngine(Engine):
             airtime_fraction=airtime_share[granted][place],
             airtime_w=airtime_w[granted][place],
             retransmission_rate_hz=attempt.is_repeat / slot_s,
+        )
+
+    def _learn(
+        self,
+        loop: OuterLoopBank,
+        attempt: Attempt,
+        is_received: Bool[np.ndarray, " sender"],
+        learns: Bool[np.ndarray, " sender"],
+    ) -> None:
+        """Tell the outer loop of first transmissions."""
+        in_use = self._air.rates.mcs_in_use
+        mcs, is_received = attempt.mcs[learns], is_received[learns]
+        loop.report(
+            attempt.rows[learns],
+            is_received=is_received,
+            is_lowest=mcs == in_use[0],
+            is_highest=mcs == in_use[-1],
         )
 
     @staticmethod

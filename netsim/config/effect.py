@@ -9,6 +9,7 @@ from netsim.config.radio import (
     LinkFailureConfig,
     NoFading,
     NoHandover,
+    OuterLoopAdaptation,
     RadioConfig,
 )
 from netsim.config.world import (
@@ -34,6 +35,16 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     yield from _handover_effects(world, radio)
     yield from _failure_effects(world, radio)
     yield from _load_effects(world, radio)
+    loop = radio.link_adaptation
+    if (
+        isinstance(loop, OuterLoopAdaptation)
+        and loop.step_up_db != OuterLoopAdaptation.step_up_db
+        and radio.engine == "flow"
+    ):
+        yield _problem(
+            "radio.link_adaptation.step_up_db",
+            "has no effect in engine flow, which takes the loop as settled; use engine slot",
+        )
 
 
 def _problem(path: str, message: str) -> Problem:

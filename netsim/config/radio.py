@@ -75,6 +75,29 @@ Fading = NoFading | RayleighFading | RicianFading | TdlFading
 
 
 @dataclass(frozen=True, kw_only=True)
+class InnerLoopAdaptation:
+    """The modulation and coding follow the measurement alone."""
+
+    target_block_error: Annotated[float, Ge(0.001), Le(0.5)] = 0.1
+    """Largest error rate of a first transmission at the SINR measured."""
+    kind: Literal["inner_loop"] = "inner_loop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OuterLoopAdaptation:
+    """Acknowledgements correct the measurement until the target share of blocks fails."""
+
+    target_block_error: Annotated[float, Ge(0.001), Le(0.5)] = 0.1
+    """Share of first transmissions that fail once the loop has settled."""
+    step_up_db: Annotated[float, Ge(0.001), Le(3)] = 0.1
+    """Correction after a failure [dB]; engine flow takes the loop as settled."""
+    kind: Literal["outer_loop"] = "outer_loop"
+
+
+LinkAdaptation = InnerLoopAdaptation | OuterLoopAdaptation
+
+
+@dataclass(frozen=True, kw_only=True)
 class UplinkPowerConfig:
     """Open-loop power control of TS 38.213 clause 7.1.1, with the 2^mu term."""
 
@@ -221,6 +244,8 @@ class RadioConfig:
     """How uplink and downlink share the spectrum."""
     mcs_table: Literal[1, 2] = 1
     """TS 38.214 table: 1 ends at 64QAM, 2 at 256QAM."""
+    link_adaptation: LinkAdaptation = OuterLoopAdaptation()
+    """How modulation and coding are chosen."""
     knowledge_delay_slots: Annotated[int, Ge(0), Le(1000)] = 2
     """Age [slot] of the channel measurement by which blocks and MCS are chosen."""
     uplink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08

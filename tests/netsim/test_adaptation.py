@@ -5,8 +5,10 @@ import pytest
 
 from netsim.adaptation import DelayedKnowledge, KnownChannel, MeanOverFading
 from netsim.block_error_table import BlockErrorTable
-from netsim.ergodic import ErgodicRate
+from netsim.doppler import jakes_correlation
+from netsim.fading import Rayleigh
 from netsim.link_adaptation import RateTable
+from netsim.outer_loop import OuterLoop, OuterLoopBank
 from netsim.streams import Purpose, stream
 
 RATES = RateTable()
@@ -18,17 +20,82 @@ SINR = 10.0 ** (np.arange(-10.0, 30.0, 0.25) / 10)
     "settings",
     [{"correlation": 1.0, "fading_share": 1.0}, {"correlation": 0.5, "fading_share": 0.0}],
 )
-def test_nothing_changes_means_nothing_lost(settings):
-    aged = DelayedKnowledge(RATES, **settings)
+@pytest.mark.parametrize("has_outer_loop", [False, True])
+def test_nothing_changes_means_nothing_lost(settings, has_outer_loop):
+    aged = DelayedKnowledge(RATES, **settings, has_outer_loop=has_outer_loop)
     rate, transmissions = aged.outcome(SINR, np.ones(len(SINR)))
-    np.testing.assert_allclose(rate, RATES.spectral_efficiency(SINR), rtol=1e-6)
-    np.testing.assert_allclose(transmissions, RATES.mean_transmissions(SINR), rtol=1e-6)
+    known = KnownChannel(RATES, has_outer_loop=has_outer_loop).outcome(SINR, np.ones(len(SINR)))
+    np.testing.assert_allclose(rate, known[0], rtol=1e-6)
+    np.testing.assert_allclose(transmissions, known[1], rtol=1e-6)
+
+
+def test_without_outer_loop_a_known_channel_is_the_rate_table():
+    known = KnownChannel(RATES, has_outer_loop=False)
+    np.testing.assert_allclose(known.efficiency(SINR), RATES.spectral_efficiency(SINR), rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", [0.01, 0.1, 0.3])
+def test_outer_loop_on_a_known_channel_sends_each_block_so_much_more(target):
+    """A first transmission fails with the target probability, its second copy gets through."""
+    known = KnownChannel(RateTable(target_block_error=target), has_outer_loop=True)
+    sinr = 10.0 ** (np.arange(0.0, 18.0, 0.05) / 10)
+    rate, transmissions = known.outcome(sinr, np.ones(1))
+    np.testing.assert_allclose(transmissions, 1 + target, rtol=1e-3)
+    assert np.diff(rate).min() > -1e-12
+
+
+def test_outer_loop_between_two_mcs_uses_both():
+    """At 9 dB MCS 16 never fails and MCS 18 always: one in ten is of the latter."""
+    slower, faster = RATES.mcs.spectral_efficiency[[16, 18]]
+    known = KnownChannel(RATES, has_outer_loop=True)
+    found = known.efficiency(np.array([10**0.9]))[0]
+    assert found == pytest.approx((0.9 * slower + 0.1 * faster) / 1.1, rel=1e-4)
+
+
+def test_settled_loop_is_what_a_real_one_comes_to():
+    """Bits a transmission over Rayleigh fading at 3 km/h, 2 slots late, played out with steps."""
+    doppler_hz, mean = 9.73, 10.0 ** (12.0 / 10)
+    fading, links, slots = Rayleigh(3), np.arange(30), 4000
+    gain = fading.power_gain(
+        np.tile(links, slots),
+        doppler_hz=np.full(30 * slots, doppler_hz),
+        at_s=np.repeat(np.arange(slots) * 0.5e-3, 30),
+        offset_hz=np.zeros(1),
+    ).reshape(slots, 30)
+    bank, errors = OuterLoopBank(OuterLoop()), BlockErrorTable(RATES)
+    for _ in links:
+        bank.append()
+    uniform = stream(3, Purpose.BLOCK_ERROR, 1).random((slots, 30))
+    received = sent = 0.0
+    for slot in range(slots - 2):
+        bank.listen(slot)
+        met = mean * gain[slot + 2]
+        mcs = RATES.mcs_index(bank.corrected(links, mean * gain[slot]))
+        error = errors.lookup(met, mcs)
+        bank.report(
+            links, is_received=uniform[slot] >= error, is_lowest=mcs == 0, is_highest=mcs == 28
+        )
+        if slot >= 500:
+            still = np.ones(30)
+            copies = np.zeros(30)
+            for attempt in range(1, 5):
+                copies += still
+                still = still * errors.lookup(attempt * met, mcs)
+            received += (RATES.mcs.spectral_efficiency[mcs] * (1 - still) / copies).sum()
+            sent += 30
+    rho = jakes_correlation(1e-3, doppler_hz=doppler_hz)
+    aged = DelayedKnowledge(RATES, correlation=float(rho), fading_share=1.0, has_outer_loop=True)
+    told = gain[500 : slots - 2]
+    promised = aged.outcome(mean * told, told)[0].mean()
+    assert received / sent == pytest.approx(promised, rel=0.02)
 
 
 def test_age_costs_and_more_age_costs_more():
     fade = np.ones(len(SINR))
     rates = [
-        DelayedKnowledge(RATES, correlation=rho, fading_share=1.0).outcome(SINR, fade)[0].sum()
+        DelayedKnowledge(RATES, correlation=rho, fading_share=1.0, has_outer_loop=False)
+        .outcome(SINR, fade)[0]
+        .sum()
         for rho in (1.0, 0.998, 0.99, 0.9)
     ]
     assert rates == sorted(rates, reverse=True)
@@ -50,7 +117,7 @@ def test_table_equals_drawing():
         wrong = wrong * error.lookup(copies * sinr * met, mcs)
     bits = RATES.mcs.spectral_efficiency[mcs[0]] * (1 - wrong) / sent
     half = 4 * bits.std() / np.sqrt(len(bits))
-    aged = DelayedKnowledge(RATES, correlation=rho, fading_share=1.0)
+    aged = DelayedKnowledge(RATES, correlation=rho, fading_share=1.0, has_outer_loop=False)
     rate, _ = aged.outcome(np.array([sinr]), np.array([fade]))
     # 40 radial points meet a waterfall of 0.3 dB: 2 % beside the interval.
     assert abs(rate[0] - bits.mean()) < half + 0.02 * bits.mean()
@@ -67,10 +134,9 @@ def test_block_error_table_is_the_exact_rate_on_its_grid():
         )
 
 
-def test_mean_over_flat_fading_is_the_ergodic_rate():
-    gains = stream(5, Purpose.FADING, 2).exponential(size=2000)
-    gains /= gains.mean()
-    mean = MeanOverFading(KnownChannel(RATES), fades=gains)
+def test_mean_over_fading_is_the_integral_over_the_exponential_distribution():
+    gains = -np.log1p(-(np.arange(4000) + 0.5) / 4000)
+    mean = MeanOverFading(KnownChannel(RATES, has_outer_loop=False), fades=gains)
     sinr = 10.0 ** (np.arange(-5.0, 30.0, 5.0) / 10)
-    oracle = ErgodicRate(RATES, gains=gains[:, None]).spectral_efficiency(sinr)
-    np.testing.assert_allclose(mean.efficiency(sinr), oracle, rtol=1e-6)
+    expected = [RATES.spectral_efficiency(each * gains).mean() for each in sinr]
+    np.testing.assert_allclose(mean.efficiency(sinr), expected, rtol=1e-6)

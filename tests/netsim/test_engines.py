@@ -10,12 +10,15 @@ from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
     GraphBackhaul,
+    InnerLoopAdaptation,
     NoFading,
+    OuterLoopAdaptation,
     RayleighFading,
     SiteOutage,
     StarBackhaul,
     TddDuplex,
     TdlFading,
+    UplinkPowerConfig,
 )
 from netsim.config.world import (
     HexagonalLayout,
@@ -54,13 +57,21 @@ def test_engines_agree_when_nothing_fades(scheduler):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
 @pytest.mark.parametrize("fading", [RayleighFading(), TdlFading()], ids=["rayleigh", "tdl"])
-def test_engines_agree_under_fading(scheduler, fading):
+@pytest.mark.parametrize(
+    "adaptation", [OuterLoopAdaptation(), InnerLoopAdaptation()], ids=["outer", "inner"]
+)
+def test_engines_agree_under_fading(scheduler, fading, adaptation):
     """Mean transfer time over 5 seeds within 3 %."""
     times = np.array(
         [
             [
                 mean_time_s(
-                    engine, scheduler=scheduler, fading=fading, seed=seed, size_bytes=4_000_000
+                    engine,
+                    scheduler=scheduler,
+                    fading=fading,
+                    seed=seed,
+                    size_bytes=4_000_000,
+                    link_adaptation=adaptation,
                 )[0]
                 for engine in ("flow", "slot")
             ]
@@ -69,6 +80,36 @@ def test_engines_agree_under_fading(scheduler, fading):
     )
     flow_s, slot_s = times.mean(axis=0)
     assert slot_s == pytest.approx(flow_s, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "size_bytes"), [("round_robin", 300_000), ("proportional_fair", 1_500_000)]
+)
+def test_first_transmissions_fail_as_often_as_the_outer_loop_wants(scheduler, size_bytes):
+    """Counted in the slot engine, between the ends of the MCS table; mean SINR 5 to 15 dB."""
+    env, network = make_network(
+        still_world([(x_m, 0.0) for x_m in (60.0, 90.0, 120.0, 150.0, 180.0, 210.0)]),
+        plain_radio(
+            engine="slot",
+            fading=RayleighFading(),
+            scheduler=scheduler,
+            uplink_power=UplinkPowerConfig(p0_dbm=-95.0),
+        ),
+    )
+    bank = network._engine._bank
+    settle, is_error = bank.settle, []
+
+    def watch(attempt, **settings):
+        bits = settle(attempt, **settings)
+        counted = ~attempt.is_repeat & (attempt.mcs > 0) & (attempt.mcs < 28)
+        is_error.extend(bits[counted] == 0)
+        return bits
+
+    bank.settle = watch
+    run_all(env, [network.send(k, "uplink", size_bytes) for k in range(6)])
+    settled = is_error[len(is_error) // 10 :]
+    assert len(settled) > 4000
+    assert np.mean(settled) == pytest.approx(0.1, abs=0.01)
 
 
 def test_slot_engine_keeps_bytes_joules_and_reasons():

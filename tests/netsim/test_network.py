@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from netsim.config.radio import (
     A3Handover,
+    InnerLoopAdaptation,
     RayleighFading,
     SiteOutage,
     TddDuplex,
@@ -40,7 +41,8 @@ def hand_calculation(distance_m, *, blocks, total_blocks=51):
 
 @pytest.mark.parametrize("distance_m", [60.0, 100.0, 250.0])
 def test_one_upload_equals_the_hand_calculation(distance_m):
-    env, network = make_network(still_world([(distance_m, 0.0)]), plain_radio())
+    radio = plain_radio(link_adaptation=InnerLoopAdaptation())
+    env, network = make_network(still_world([(distance_m, 0.0)]), radio)
     (row,) = run_all(env, [network.send(0, "uplink", SIZE_BYTES)])
     rate_bps, drawn_w, sinr_db = hand_calculation(distance_m, blocks=51)
     expected_s = 8 * SIZE_BYTES / rate_bps
