@@ -22,6 +22,10 @@ _BERT = AttentionTargets(query="query", key="key", value="value", output="attent
 _LLAMA = AttentionTargets(query="q_proj", key="k_proj", value="v_proj", output="o_proj")
 _OPT = AttentionTargets(query="q_proj", key="k_proj", value="v_proj", output="out_proj")
 _DISTILBERT = AttentionTargets(query="q_lin", key="k_lin", value="v_lin", output="out_lin")
+_DEBERTA = AttentionTargets(
+    query="query_proj", key="key_proj", value="value_proj", output="attention.output.dense"
+)
+_GPT2 = AttentionTargets(query="c_attn", key="c_attn", value="c_attn", output="attn.c_proj")
 _MPNET = AttentionTargets(query="attn.q", key="attn.k", value="attn.v", output="attn.o")
 
 ATTENTION_TARGETS: dict[str, AttentionTargets] = {
@@ -39,8 +43,11 @@ ATTENTION_TARGETS: dict[str, AttentionTargets] = {
     "gemma": _LLAMA,
     "gemma2": _LLAMA,
     "opt": _OPT,
+    "deberta-v2": _DEBERTA,
+    "gpt2": _GPT2,
 }
-"""Model type, as in ``config.json``, to the names of its attention layers."""
+"""Model type, as in ``config.json``, to the names of its attention layers. GPT-2 has one layer for
+query, key and value; DeBERTa version 3 has the type ``deberta-v2``."""
 
 
 def attention_targets(encoder: transformers.PreTrainedModel) -> AttentionTargets:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import attention_targets
+from fl.peft.places import layer_shape
 
 
 class LoraLinear(nn.Module):
@@ -55,17 +56,13 @@ class LoraLinear(nn.Module):
         return self.base_layer(hidden) + self.scale * functional.linear(low, self.lora_B)
 
 
-def layer_shape(layer: nn.Module) -> tuple[int, int]:
-    """Give output and input features of a linear layer; GPT-2 stores its weights transposed."""
-    weight: torch.Tensor = layer.weight  # type: ignore[assignment]
-    first, second = weight.shape
-    return (first, second) if isinstance(layer, nn.Linear) else (second, first)
-
-
 def query_and_value(module: nn.Module) -> list[str]:
-    """Name the ends of the query and value projections of a model's encoder."""
+    """Name the ends of the query and value projections of a model's encoder, each once.
+
+    GPT-2 computes query, key and value in one layer, which is then the only one named.
+    """
     targets = attention_targets(module.encoder)  # type: ignore[arg-type]
-    return [targets.query, targets.value]
+    return sorted({targets.query, targets.value})
 
 
 def add_lora(
@@ -98,7 +95,7 @@ def add_lora(
     -------
     list of str
         Names of the added parameters, ``2`` a layer: ``lora_A`` of shape ``(rank, in)`` and
-        ``lora_B`` of shape ``(out, rank)``.
+        ``lora_B`` of shape ``(out, rank)``, whichever way round the layer keeps its own weight.
 
     Raises
     ------

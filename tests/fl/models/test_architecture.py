@@ -21,6 +21,7 @@ SMALL_CONFIGS = {
     "mpnet": {"hidden_size": 16, "intermediate_size": 32},
     "llama": {"hidden_size": 16, "intermediate_size": 32},
     "qwen2": {"hidden_size": 16, "intermediate_size": 32, "num_key_value_heads": 2},
+    "deberta-v2": {"hidden_size": 16, "intermediate_size": 32},
     "opt": {"hidden_size": 16, "ffn_dim": 32, "word_embed_proj_dim": 16},
 }
 
@@ -45,6 +46,17 @@ def test_targets_name_one_linear_layer_a_block(model_type):
             assert [type(part) for part in found] == [torch.nn.Linear]
 
 
+def test_gpt2_has_one_layer_for_query_key_and_value():
+    config = transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=50)
+    encoder = transformers.AutoModel.from_config(config)
+    targets = attention_targets(encoder)
+    assert targets.query == targets.key == targets.value
+    for block in transformer_blocks(encoder):
+        assert block.attn.c_attn is block.get_submodule(f"attn.{targets.query}")
+        assert block.attn.c_attn.nf == 3 * 16
+        assert block.attn.c_proj is block.get_submodule(targets.output)
+
+
 @pytest.mark.parametrize("kind", ["bert_folder", "llama_folder"])
 def test_peft_injects_where_the_targets_say(kind, request):
     config = ModelConfig(name=str(request.getfixturevalue(kind)), max_tokens=24)
@@ -62,10 +74,17 @@ def test_peft_injects_where_the_targets_say(kind, request):
 
 def test_unknown_architectures_are_refused():
     encoder = transformers.AutoModel.from_config(
-        transformers.AutoConfig.for_model("gpt2", n_embd=16, n_layer=1, n_head=2, vocab_size=50)
+        transformers.AutoConfig.for_model(
+            "gpt_neox",
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vocab_size=50,
+        )
     )
-    assert "gpt2" not in ATTENTION_TARGETS
-    with pytest.raises(ModelError, match=r"attention layers of 'gpt2' models .*; known: bert, "):
+    assert "gpt_neox" not in ATTENTION_TARGETS
+    with pytest.raises(ModelError, match=r"layers of 'gpt_neox' models .*; known: bert, "):
         attention_targets(encoder)
     with pytest.raises(ModelError, match="no list of layers found in a Linear"):
         transformer_blocks(torch.nn.Linear(2, 2))
