@@ -6,7 +6,7 @@ Progress is linear between two solves, so :meth:`ActiveTransfers.advance` is exa
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
+from netsim.transfers import DIRECTIONS, Transfer
 from netsim.ue_energy import one_state_at_a_time
 
 TINY = np.finfo(float).tiny
@@ -202,48 +202,3 @@ class ActiveTransfers:
         ):
             self.records[name] = 0.0
         self.records["finish_at_s"] = np.inf
-
-
-def make_row(
-    record: np.void,
-    *,
-    finished_at_s: float,
-    cell_id: int,
-    handovers: int,
-    energy_j: float,
-    status: str,
-    late_bits: float = 0.0,
-) -> TransferRow:
-    """Give the row of a transfer from its last record.
-
-    Bytes are whole: what is neither delivered nor a full byte counts as not delivered, and neither
-    do ``late_bits``, which have left the air but came after the end. What is not delivered lacks at
-    least a byte.
-    """
-    direction: Direction = DIRECTIONS[int(record["direction"])]
-    size_bytes = int(record["size_bytes"])
-    if status == "delivered":
-        delivered = size_bytes
-    else:
-        delivered = int((8.0 * size_bytes - float(record["remaining_bits"]) - late_bits) // 8.0)
-        delivered = min(max(delivered, 0), size_bytes - 1)
-    started = float(record["started_at_s"])
-    never = bool(np.isnan(started))
-    granted_s = float(record["granted_s"])
-    on_air_s = finished_at_s - started
-    return TransferRow(
-        client_id=int(record["client_id"]),
-        direction=direction,
-        size_bytes=size_bytes,
-        delivered_bytes=delivered,
-        requested_at_s=float(record["requested_at_s"]),
-        started_at_s=finished_at_s if never else started,
-        finished_at_s=finished_at_s,
-        cell_id=cell_id if cell_id >= 0 else NO_CELL,
-        mean_sinr_db=float(record["sinr_db_s"]) / granted_s if granted_s > 0 else None,
-        num_resource_blocks=float(record["block_s"]) / on_air_s if on_air_s > 0 else 0.0,
-        retransmissions=float(record["retransmissions"]),
-        handovers=handovers,
-        energy_j=energy_j,
-        status=status,
-    )

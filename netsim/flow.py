@@ -57,7 +57,7 @@ class FlowEngine(Engine):
         record = self.active.records
         self._end(record["finish_at_s"] <= due_s, lambda _: "delivered")
         self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
-        self._follow_channel(due_s)
+        self._tracker.follow(due_s)
         self._touch()
 
     def _next_event_s(self) -> float:
@@ -66,14 +66,12 @@ class FlowEngine(Engine):
         record = self.active.records
         now_s = self._now_s
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
-        times.append(self._association.next_change_s(now_s))
-        times.append(self._backhaul.next_edge_s(now_s))
+        times.append(self._tracker.next_change_s(now_s))
+        times.append(self._wires.next_edge_s(now_s))
         resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
         if len(later):
             times.append(float(later.min()))
-        if self._channel.is_varying:
-            times.append((self._tick + 1) * self._settings.tick_s)
         return min(times)
 
     # The solve ----------------------------------------------------------------------------------
@@ -81,9 +79,9 @@ class FlowEngine(Engine):
     def _solve(self) -> None:
         self._is_solve_pending = False
         self.num_solves += 1
-        self._connect_new()
+        self._tracker.connect_new()
         now_s = self._now_s
-        self._delay_wires(now_s)
+        self._wires.delay(self.active, self.links, at_s=now_s)
         self.active.silence()
         order = self._order(now_s)
         direction = self.active.records["direction"][order]
@@ -94,13 +92,11 @@ class FlowEngine(Engine):
             self._meter_sites(order, now_s)
             # While somebody downloads, what is radiated changes from solve to solve.
             self._metered = b"downlink" if self._load.any() else cell_id.tobytes()
-        self._watch_interference()
+        self._tracker.notice_interference(now_s)
         self._set_timer(self._next_event_s())
 
     def _horizon_s(self, now_s: float) -> float:
-        if not self._channel.is_varying:
-            return np.inf
-        return max((self._tick + 1) * self._settings.tick_s - now_s, 0.0)
+        return max(self._tracker.next_tick_s() - now_s, 0.0)
 
     def _demand(
         self,
@@ -240,7 +236,13 @@ class FlowEngine(Engine):
             sinr, at_once, fade=fade, element_rate_hz=element_rate_hz
         )
         over_air = activity * rate
-        rate = self._through_wires(rows, over_air, now_s)
+        record = self.active.records[rows]
+        rate = self._wires.carried_bps(
+            over_air,
+            cell_id=self.links.cell_id[record["slot"]],
+            bearer_id=record["bearer_id"],
+            at_s=now_s,
+        )
         blocks = activity * at_once
         if rate is not over_air:
             # Who is held up by the wires has that much less to send: no airtime without bits.

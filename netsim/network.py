@@ -5,100 +5,19 @@ energy), and the rows and positions that results and pictures need. It imports n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import simpy
 from jaxtyping import Float
 
-from netsim.air_interface import AirInterface, make_air_interface, mean_fade
-from netsim.association import Outages, edge_gain, strongest_cell
-from netsim.backhaul import Backhaul, star
+from netsim.air_interface import AirInterface
+from netsim.assembly import make_engine, make_models
 from netsim.channel import Channel
-from netsim.config import RadioConfig, WorldConfig, find_problems, standard
-from netsim.config.radio import LinkAdaptation, OuterLoopAdaptation, StarBackhaul
-from netsim.engine import Engine, EngineSettings, Models
-from netsim.flow import FlowEngine
+from netsim.config import RadioConfig, WorldConfig, find_problems
+from netsim.energy_meter import EnergyMeter
 from netsim.layout import Layout, build_layout
-from netsim.ledger import EnergyTotal, Ledger
-from netsim.metering import SiteMeter
-from netsim.outer_loop import OuterLoop
-from netsim.resource_grid import slot_duration_s
-from netsim.sharing import Sharing
-from netsim.site_energy import site_power
-from netsim.slot import SlotEngine
-from netsim.transfers import DIRECTIONS, NO_CELL, Direction, Transfer, TransferRow
-from netsim.ue_energy import UePower
-from netsim.units import linear_to_db
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
-    """A client's link as it is now."""
-
-    client_id: int
-    cell_id: int
-    """Serving cell, or the one that would serve; -1 out of coverage."""
-    snr_db: float
-    """Downlink signal over noise, fading included, no interference [dB]; -inf out of coverage."""
-    mean_snr_db: float
-    """The same without fading [dB]."""
-    uplink_rate_bps: float
-    """Rate with the whole band of its cell, under the interference of now; 0 out of coverage."""
-    downlink_rate_bps: float
-    """Likewise downlink."""
-
-
-class EnergyMeter:
-    """The ledger of a running network: complete up to now whenever it is read.
-
-    Parameters
-    ----------
-    ledger
-        Booked intervals.
-    engine
-        Books what is still open before an answer is given.
-    """
-
-    def __init__(self, ledger: Ledger, engine: Engine) -> None:
-        self._ledger = ledger
-        self._engine = engine
-
-    def charge(
-        self,
-        client_id: int,
-        activity: str,
-        *,
-        started_at_s: float,
-        finished_at_s: float,
-        power_w: float,
-    ) -> None:
-        """Book a power drawn by a client over an interval, see :class:`netsim.ledger.Ledger`."""
-        self._ledger.charge(
-            client_id,
-            activity,
-            started_at_s=started_at_s,
-            finished_at_s=finished_at_s,
-            power_w=power_w,
-        )
-
-    def client_energy_j(self, until_s: float) -> float:
-        """Sum of what all clients spent up to an instant, not later than now."""
-        return self.ledger.client_energy_j(until_s)
-
-    def site_energy_j(self, until_s: float) -> float:
-        """Sum of what all sites drew up to an instant, not later than now."""
-        return self.ledger.site_energy_j(until_s)
-
-    def totals(self, until_s: float) -> list[EnergyTotal]:
-        """Seconds and joules by owner and activity up to an instant, not later than now."""
-        return self.ledger.totals(until_s)
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger, booked up to now."""
-        self._engine.flush()
-        return self._ledger
+from netsim.link_states import LinkReporter, LinkState
+from netsim.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 
 
 class CellularNetwork:
@@ -152,61 +71,14 @@ class CellularNetwork:
         self._num_clients = num_clients
         self.layout: Layout = build_layout(world.layout)
         self._channel = Channel(world, radio, self.layout, seed=seed)
-        self._air = make_air_interface(world, radio, channel=self._channel)
-        self._outages = Outages(radio.outages, self.layout.cell_site_id)
-        self._min_gain = edge_gain(radio.link_failure, self._air)
-        self._engine, ledger = self._make_engine(world, radio, seed=seed)
-        self._energy = EnergyMeter(ledger, self._engine)
+        models = make_models(world, radio, layout=self.layout, channel=self._channel)
+        self._air = models.air
+        self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
+        self._energy = EnergyMeter(models.ledger, self._engine)
+        self._reporter = LinkReporter(models, self._engine)
         self._num_transfers = 0
         self._num_broadcasts = 0
         self._finished: list[TransferRow] = []
-
-    def _make_engine(
-        self, world: WorldConfig, radio: RadioConfig, *, seed: int
-    ) -> tuple[Engine, Ledger]:
-        energy = radio.energy
-        ue_power = UePower(
-            bandwidth_hz=radio.bandwidth_hz,
-            watt_per_pu=energy.watt_per_pu,
-            amplifier_efficiency=energy.amplifier_efficiency,
-            inactivity_s=energy.inactivity_s,
-            drx_cycle_s=energy.drx_cycle_s,
-            drx_on_s=energy.drx_on_s,
-            release_s=energy.release_s,
-        )
-        sites = [
-            site_power(
-                standard.site_class(world, radio),
-                num_cells=len(site.cell_ids),
-                sleep_after_s=energy.site_sleep_after_s,
-            )
-            for site in self.layout.sites
-        ]
-        ledger = Ledger(ue_power=ue_power, site_power=sites)
-        slope = np.array([site.radiation_w(np.array(1.0)) for site in sites], dtype=float)
-        models = Models(
-            channel=self._channel,
-            air=self._air,
-            sharing=Sharing(radio.scheduler),
-            outages=self._outages,
-            backhaul=make_backhaul(radio, num_sites=len(sites)),
-            layout=self.layout,
-            handover=radio.handover,
-            link_failure=radio.link_failure,
-            ledger=ledger,
-            ue_power=ue_power,
-            site_meter=SiteMeter(ledger, slope),
-        )
-        settings = EngineSettings(
-            tick_s=radio.channel_tick_s,
-            slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
-            seed=seed,
-            knowledge_delay_slots=radio.knowledge_delay_slots,
-            outer_loop=_make_outer_loop(radio.link_adaptation),
-        )
-        make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
-        engine = make(self._env, models, settings=settings, on_end=self._finish)
-        return engine, ledger
 
     @property
     def _now_s(self) -> float:
@@ -294,36 +166,7 @@ class CellularNetwork:
         ids = np.array(
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
-        if not len(ids):
-            return []
-        unique, place = np.unique(ids, return_inverse=True)
-        at_s = self._engine.channel_time_s(self._now_s)
-        gain = self._channel.gain(unique, at_s=at_s)
-        cell_id = self._serving_cells(unique, gain)
-        fading = self._channel.fading(unique, cell_id, at_s=at_s)
-        received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
-        snr = self._air.site_block_w * received / self._air.ue_noise_w
-        columns = zip(
-            unique.tolist(),
-            cell_id.tolist(),
-            linear_to_db(snr * fading.mean(axis=1)).tolist(),
-            linear_to_db(snr).tolist(),
-            self._uplink_rate_alone(received, cell_id, fading).tolist(),
-            self._downlink_rate_alone(gain, received, cell_id, fading).tolist(),
-            strict=True,
-        )
-        states = [
-            LinkState(
-                client_id=client_id,
-                cell_id=cell,
-                snr_db=snr_db,
-                mean_snr_db=mean_snr_db,
-                uplink_rate_bps=uplink_bps,
-                downlink_rate_bps=downlink_bps,
-            )
-            for client_id, cell, snr_db, mean_snr_db, uplink_bps, downlink_bps in columns
-        ]
-        return [states[k] for k in place.tolist()]
+        return self._reporter.states(ids, now_s=self._now_s)
 
     def transfers(self) -> list[TransferRow]:
         """Hand over the rows of transfers that ended since the last call, in order of their end."""
@@ -336,49 +179,6 @@ class CellularNetwork:
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
         return self._channel.population.positions_m(ids, at_s=self._now_s)
-
-    def _serving_cells(
-        self, client_ids: np.ndarray, gain: Float[np.ndarray, "client cell"]
-    ) -> np.ndarray:
-        """Give the cell that serves each client, or would."""
-        is_alive = self._outages.is_alive(self._now_s)
-        cell_id = strongest_cell(gain, is_alive=is_alive, min_gain=self._min_gain)
-        links = self._engine.links
-        for place, client_id in enumerate(client_ids.tolist()):
-            slot = links.slot_of(client_id)
-            if slot is not None and links.cell_id[slot] != NO_CELL:
-                cell_id[place] = links.cell_id[slot]
-        return cell_id
-
-    def _uplink_rate_alone(
-        self, received: np.ndarray, cell_id: np.ndarray, fading: np.ndarray
-    ) -> Float[np.ndarray, " client"]:
-        air = self._air
-        reached = cell_id >= 0
-        band = np.where(reached, float(air.num_blocks), 0.0)
-        density_w = air.density_w(np.where(reached, received, 1.0))
-        noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
-        sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
-        blocks = air.used_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
-        block_w = air.block_power_w(density_w, blocks)
-        sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
-        fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.uplink_element_rate_hz)
-        return rate
-
-    def _downlink_rate_alone(
-        self, gain: np.ndarray, received: np.ndarray, cell_id: np.ndarray, fading: np.ndarray
-    ) -> Float[np.ndarray, " client"]:
-        air = self._air
-        cross = gain.copy()
-        reached = np.flatnonzero(cell_id >= 0)
-        cross[reached, cell_id[reached]] = 0.0
-        noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
-        sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
-        blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
-        fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.downlink_element_rate_hz)
-        return rate
 
     def _checked_client(self, client_id: int) -> int:
         if not 0 <= client_id < self._num_clients:
@@ -439,19 +239,3 @@ class CellularNetwork:
     def _hand_over(self, transfer: Transfer, row: TransferRow) -> None:
         self._finished.append(row)
         transfer.event.succeed(row)
-
-
-def _make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
-    if not isinstance(settings, OuterLoopAdaptation):
-        return None
-    return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
-
-
-def make_backhaul(radio: RadioConfig, *, num_sites: int) -> Backhaul:
-    """Give the wires between sites and server."""
-    config = radio.backhaul
-    if isinstance(config, StarBackhaul):
-        links = star(num_sites, latency_s=config.latency_s, rate_bps=config.rate_bps)
-    else:
-        links = config.links
-    return Backhaul(links, num_sites=num_sites, cuts=config.cuts)

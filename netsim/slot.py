@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, Int
 from netsim.active import DOWNLINK, UPLINK
 from netsim.air_interface import mean_over_groups
 from netsim.block_error_table import BlockErrorTable
-from netsim.engine import TICK_SLACK, Engine, EngineSettings, Models, OnEnd
+from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import Attempt, HarqBank
 from netsim.headroom import together
+from netsim.link_tracker import TICK_SLACK
 from netsim.outer_loop import OuterLoopBank
 from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
@@ -123,7 +124,7 @@ class SlotEngine(Engine):
             self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
             return
         if now_s >= self._channel_due_s - TICK_SLACK * self._settings.slot_s:
-            self._follow_channel(now_s)
+            self._tracker.follow(now_s)
             self._is_stale = True
         self._call_last(self._transmit)
 
@@ -157,8 +158,8 @@ class SlotEngine(Engine):
             self._meter_sites(self._served_rows, now_s)
         if self._belongs_to(DOWNLINK):
             self._last_heard = self.radiated
-            self._watch_interference()
-            self._channel_due_s = min(self._channel_due_s, self._association.next_change_s(now_s))
+            self._tracker.notice_interference(now_s)
+            self._channel_due_s = min(self._channel_due_s, self._tracker.next_change_s(now_s))
         self._slot += 1
         self._set_timer()
 
@@ -173,8 +174,8 @@ class SlotEngine(Engine):
         return bool(is_uplink) == (direction == UPLINK)
 
     def _refresh(self, now_s: float) -> None:
-        self._connect_new()
-        self._delay_wires(now_s)
+        self._tracker.connect_new()
+        self._wires.delay(self.active, self.links, at_s=now_s)
         self._served_rows = self._order(now_s)
         direction = self.active.records["direction"][self._served_rows]
         self._lanes = {
@@ -187,10 +188,7 @@ class SlotEngine(Engine):
         record = self.active.records
         ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         self._resume_at_s = ready_s[ready_s > now_s].min(initial=np.inf)
-        self._channel_due_s = self._association.next_change_s(now_s)
-        if self._channel.is_varying:
-            next_tick_s = (self._tick + 1) * self._settings.tick_s
-            self._channel_due_s = min(self._channel_due_s, next_tick_s)
+        self._channel_due_s = self._tracker.next_change_s(now_s)
         self._meter_sites(self._served_rows, now_s)
 
     def _fading_now(
