@@ -42,8 +42,9 @@ class StepCost:
 class CostModel:
     """Counts steps on a module; the module's values stay as they are.
 
-    The operations of a transformer are a polynomial of the batch shape, ``B (a + b T + c T^2)``
-    for ``B`` texts of ``T`` tokens: three shapes are run and the rest is exact arithmetic. A fourth
+    The operations of a transformer are a polynomial of the batch shape, ``f + B (a + b T + c T^2)``
+    for ``B`` texts of ``T`` tokens (``f`` is what weights cost before they meet a text, such as the
+    products of a tensor train): four shapes are run and the rest is exact arithmetic. A fifth
     shape, the longest, checks that; a model that does not obey is counted shape by shape.
 
     The module may lie on the meta device: nothing is computed there, only counted.
@@ -102,7 +103,8 @@ class CostModel:
             return self.count(
                 trainable, batch_size=batch_size, num_tokens=num_tokens, tensors=tensors
             ).flop
-        return batch_size * _through_samples(samples, num_tokens)
+        fixed, *per_text = samples
+        return fixed + batch_size * _through_samples(per_text, num_tokens)
 
     def job_flop(
         self,
@@ -136,15 +138,21 @@ class CostModel:
         )
 
     def _fit(self, trainable: Sequence[str], tensors: Tensors) -> Sequence[int] | None:
-        """Count at 1, 2 and 3 tokens; ``None`` if the longest pair of texts does not fit them."""
-        samples = [
-            self.count(trainable, batch_size=1, num_tokens=num_tokens, tensors=tensors).flop
-            for num_tokens in (1, 2, 3)
-        ]
-        longest = self.count(
-            trainable, batch_size=2, num_tokens=self._max_tokens, tensors=tensors
-        ).flop
-        return samples if longest == 2 * _through_samples(samples, self._max_tokens) else None
+        """Give what a step costs without texts, then what a text costs of 1, 2 and 3 tokens.
+
+        ``None`` if the longest pair of texts does not fit them.
+        """
+
+        def count(batch_size: int, num_tokens: int) -> int:
+            return self.count(
+                trainable, batch_size=batch_size, num_tokens=num_tokens, tensors=tensors
+            ).flop
+
+        ones = [count(1, num_tokens) for num_tokens in (1, 2, 3)]
+        fixed = 2 * ones[0] - count(2, 1)
+        per_text = [one - fixed for one in ones]
+        expected = fixed + 2 * _through_samples(per_text, self._max_tokens)
+        return [fixed, *per_text] if count(2, self._max_tokens) == expected else None
 
 
 def _kind_of(trainable: Sequence[str], tensors: Tensors) -> "_Kind":
