@@ -15,7 +15,7 @@ from fl.data.corpus import Corpus, load_corpus
 from fl.data.partition import Shard, partition, split_shard
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
-from fl.models.tokens import TokenTable, tokenize
+from fl.models.tokens import TokenTable, tokenize_table
 from fl.network import Streams
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
@@ -48,7 +48,7 @@ def texts_of(scenario: Scenario) -> Texts:
 def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
     """Load a fresh backbone for one run: a method will put its tensors into it."""
     rng = stream(seed, Purpose.MODEL_INIT)
-    return load_backbone(scenario.model, num_classes=num_classes, rng=rng)
+    return load_backbone(scenario.model, num_classes=num_classes, rng=rng, task=scenario.data.task)
 
 
 def shards_of(scenario: Scenario, corpus: Corpus, streams: Streams) -> list[Shard]:
@@ -89,10 +89,13 @@ def _texts(data: DataConfig, model: ModelConfig) -> Texts:
     corpus = load_corpus(data)
     # the tokenizer comes with the model; the head drawn here is thrown away with it
     backbone = load_backbone(
-        model, num_classes=len(corpus.class_names), rng=stream(0, Purpose.MODEL_INIT)
+        model,
+        num_classes=len(corpus.class_names),
+        rng=stream(0, Purpose.MODEL_INIT),
+        task=data.task,
     )
     return Texts(
         corpus=corpus,
-        train=tokenize(corpus.train.texts, backbone),
-        test=tokenize(corpus.test.texts, backbone),
+        train=tokenize_table(corpus.train, backbone),
+        test=tokenize_table(corpus.test, backbone),
     )

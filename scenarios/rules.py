@@ -55,10 +55,25 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),
         *fl.server.config.find_problems(
-            scenario.server, num_clients=num_clients, methods=study_methods
+            scenario.server,
+            num_clients=num_clients,
+            methods=study_methods,
+            task=scenario.data.task,
         ),
+        *_methods(scenario),
     ]
     return found
+
+
+def _methods(scenario: Scenario) -> list[BrokenRule]:
+    """Ask each method what its settings need of clients and task."""
+    return [
+        _Rule(("methods", str(index), *path), message)
+        for index, method in enumerate(scenario.methods)
+        for path, message in method.find_problems(
+            num_clients=scenario.clients.num_clients, task=scenario.data.task
+        )
+    ]
 
 
 def _trace(scenario: Scenario) -> list[BrokenRule]:

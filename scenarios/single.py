@@ -55,7 +55,6 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         Told of every round.
     """
     host_started_s = time.perf_counter()
-    metric = next(iter(task.variant.scenario.server.targets), "accuracy")
 
     def tell(progress: Progress) -> None:
         emit(
@@ -66,8 +65,8 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
                 num_rounds=progress.num_rounds,
                 simulated_s=progress.at_s,
                 energy_j=progress.energy_j,
-                metric=metric,
-                value=progress.accuracy,
+                metric=progress.metric,
+                value=progress.value,
             )
         )
 

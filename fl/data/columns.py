@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from fl.data.config import FilesData, HubData
 from fl.data.corpus import TextTable
 from fl.problems import DataError
 
 MAX_CLASSES = 1_000
 """More distinct labels than this are taken for a wrong column."""
+ONLY_CLASS = "all"
+"""Class of every text where none is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +22,26 @@ class Columns:
     """Which column holds what, and where the table came from, for messages."""
 
     text: str
-    label: str
-    domain: str | None
+    text_pair: str | None = None
+    response: str | None = None
+    label: str | None = "label"
+    """``None``: all texts are of one class."""
+    domain: str | None = None
     place: str
     """File or split, as messages name it."""
+
+
+def columns_of(config: FilesData | HubData, *, place: str) -> Columns:
+    """Give the columns that the settings of a source name."""
+    is_class_needed = config.response is None
+    return Columns(
+        text=config.text,
+        text_pair=config.text_pair,
+        response=config.response,
+        label=config.label or ("label" if is_class_needed else None),
+        domain=config.domain,
+        place=place,
+    )
 
 
 def build_tables(
@@ -53,12 +72,24 @@ def build_tables(
     tables = ((train, train_columns), (test, test_columns))
     for table, columns in tables:
         _check_columns(table, columns)
-    texts = [_read_texts(table, columns) for table, columns in tables]
+    texts = [_read_texts(table, columns, key="text") for table, columns in tables]
+    pairs, responses = (
+        [
+            None
+            if getattr(columns, key) is None
+            else _read_texts(table, columns, key=key, may_be_empty=may_be_empty)
+            for table, columns in tables
+        ]
+        for key, may_be_empty in (
+            ("text_pair", train_columns.response is not None),
+            ("response", False),
+        )
+    )
     labels = [_read_labels(table, columns) for table, columns in tables]
     known: list[int | str] = (
         sorted(set(labels[0])) if class_names is None else list(range(len(class_names)))
     )
-    if len(set(labels[0])) < 2:
+    if len(set(labels[0])) < 2 and train_columns.label is not None:
         msg = (
             f"data.label: column {train_columns.label!r} of {train_columns.place} must hold "
             f"at least 2 classes, got only {labels[0][0]!r}"
@@ -77,15 +108,24 @@ def build_tables(
     ]
     names = tuple(class_names) if class_names is not None else tuple(str(name) for name in known)
     train_table, test_table = (
-        TextTable(texts=own, labels=code, domains=domain, domain_names=domain_names)
-        for own, code, domain in zip(texts, coded, domains, strict=True)
+        TextTable(
+            texts=own,
+            pairs=pair,
+            responses=response,
+            labels=code,
+            domains=domain,
+            domain_names=domain_names,
+        )
+        for own, pair, response, code, domain in zip(
+            texts, pairs, responses, coded, domains, strict=True
+        )
     )
     return names, train_table, test_table
 
 
 def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
-    wanted = {"text": columns.text, "label": columns.label, "domain": columns.domain}
-    for key, column in wanted.items():
+    for key in ("text", "text_pair", "response", "label", "domain"):
+        column = getattr(columns, key)
         if column is not None and column not in table.columns:
             present = ", ".join(str(name) for name in table.columns)
             msg = f"data.{key}: {columns.place} has no column {column!r}; its columns: {present}"
@@ -98,13 +138,22 @@ def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
         raise DataError(msg)
 
 
-def _read_texts(table: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
-    cells = table[columns.text].tolist()
-    bad = [row for row, cell in enumerate(cells) if not isinstance(cell, str) or not cell.strip()]
+def _read_texts(
+    table: pd.DataFrame, columns: Columns, *, key: str, may_be_empty: bool = False
+) -> tuple[str, ...]:
+    column = getattr(columns, key)
+    if may_be_empty:
+        cells = ["" if pd.isna(cell) else cell for cell in table[column]]
+        bad = [row for row, cell in enumerate(cells) if not isinstance(cell, str)]
+    else:
+        cells = table[column].tolist()
+        bad = [
+            row for row, text in enumerate(cells) if not isinstance(text, str) or not text.strip()
+        ]
     if bad:
         found = cells[bad[0]]
         msg = (
-            f"data.text: column {columns.text!r} of {columns.place} must hold text in every row, "
+            f"data.{key}: column {column!r} of {columns.place} must hold text in every row, "
             f"got {found!r} in row {bad[0]} ({len(bad)} such rows)"
         )
         raise DataError(msg)
@@ -113,6 +162,8 @@ def _read_texts(table: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
 
 def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]:
     """Give whole numbers where all cells are such, else names; anything else is an error."""
+    if columns.label is None:
+        return [ONLY_CLASS] * len(table)
     cells = table[columns.label].tolist()
     is_missing = table[columns.label].isna().to_numpy() | np.array(
         [isinstance(cell, str) and not cell.strip() for cell in cells], dtype=bool

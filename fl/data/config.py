@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from fl.metrics import Task
 from fl.problems import Problem
 
 
@@ -53,6 +54,8 @@ class DocstringsData:
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None
     """Most texts of the common test set; all when not given."""
+    task: Literal["classification", "generation"] = "classification"
+    """Name the library of a summary, or write the summary that belongs to a signature."""
     source: Literal["docstrings"] = "docstrings"
     """Name of this source."""
 
@@ -66,9 +69,15 @@ class FilesData:
     test: Annotated[str, MinLen(1)]
     """File with the common test set."""
     text: Annotated[str, MinLen(1)] = "text"
-    """Column that holds the text."""
-    label: Annotated[str, MinLen(1)] = "label"
-    """Column that holds the class: whole numbers, booleans or names."""
+    """Column that holds the text, or the prompt where there is a ``response``."""
+    text_pair: Annotated[str, MinLen(1)] | None = None
+    """Column with the second text of a sentence pair, or with more of the prompt."""
+    response: Annotated[str, MinLen(1)] | None = None
+    """Column with the answer to the prompt; where it is given, a causal model learns to write it
+    instead of naming a class."""
+    label: Annotated[str, MinLen(1)] | None = None
+    """Column that holds the class: whole numbers, booleans or names; ``label`` when empty. With a
+    ``response``, what the texts are shared among clients by; none when empty."""
     domain: Annotated[str, MinLen(1)] | None = None
     """Column that holds the natural domain; only for the ``domains`` partition."""
     name: Annotated[str, MinLen(1)] | None = None
@@ -83,6 +92,11 @@ class FilesData:
     """Most texts of the common test set; all when not given."""
     source: Literal["files"] = "files"
     """Name of this source."""
+
+    @property
+    def task(self) -> Task:
+        """What a model learns from these texts."""
+        return "classification" if self.response is None else "generation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +114,15 @@ class HubData:
     test_split: Annotated[str, MinLen(1)] = "test"
     """Split with the common test set."""
     text: Annotated[str, MinLen(1)] = "text"
-    """Column that holds the text."""
-    label: Annotated[str, MinLen(1)] = "label"
-    """Column that holds the class: whole numbers, booleans or names."""
+    """Column that holds the text, or the prompt where there is a ``response``."""
+    text_pair: Annotated[str, MinLen(1)] | None = None
+    """Column with the second text of a sentence pair, or with more of the prompt."""
+    response: Annotated[str, MinLen(1)] | None = None
+    """Column with the answer to the prompt; where it is given, a causal model learns to write it
+    instead of naming a class."""
+    label: Annotated[str, MinLen(1)] | None = None
+    """Column that holds the class: whole numbers, booleans or names; ``label`` when empty. With a
+    ``response``, what the texts are shared among clients by; none when empty."""
     domain: Annotated[str, MinLen(1)] | None = None
     """Column that holds the natural domain; only for the ``domains`` partition."""
     partition: PartitionConfig = field(default_factory=IidPartition)
@@ -115,6 +135,11 @@ class HubData:
     """Most texts of the common test set; all when not given."""
     source: Literal["hub"] = "hub"
     """Name of this source."""
+
+    @property
+    def task(self) -> Task:
+        """What a model learns from these texts."""
+        return "classification" if self.response is None else "generation"
 
 
 DataConfig = DocstringsData | FilesData | HubData
@@ -131,7 +156,11 @@ def find_problems(config: DataConfig, *, num_clients: int) -> list[Problem]:
     num_clients
         Clients of the scenario, at least 1.
     """
-    problems = [*_find_domain_problems(config), *_find_size_problems(config, num_clients)]
+    problems = [
+        *_find_domain_problems(config),
+        *_find_label_problems(config),
+        *_find_size_problems(config, num_clients),
+    ]
     if isinstance(config, FilesData) and config.train == config.test:
         message = f"must be another file than data.train, got {config.test!r} for both"
         problems.append(Problem(("data", "test"), message))
@@ -154,6 +183,22 @@ def _find_domain_problems(config: DataConfig) -> list[Problem]:
             "leave it out or set partition.kind to domains"
         )
         return [Problem(("data", "domain"), message)]
+    return []
+
+
+def _find_label_problems(config: DataConfig) -> list[Problem]:
+    if isinstance(config, DocstringsData) or config.response is None:
+        return []
+    is_by_label = isinstance(config.partition, DirichletPartition)
+    if is_by_label and config.label is None:
+        message = "must name the column that texts are shared by when partition.kind is dirichlet"
+        return [Problem(("data", "label"), message)]
+    if config.label is not None and not is_by_label:
+        message = (
+            f"has no effect on prompts and responses when partition.kind is "
+            f"{config.partition.kind}, got {config.label!r}; leave it out"
+        )
+        return [Problem(("data", "label"), message)]
     return []
 
 

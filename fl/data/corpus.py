@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,11 @@ class TextTable:
     """Texts with class and, where the source has them, natural domain."""
 
     texts: tuple[str, ...]
-    """Texts, none empty."""
+    """Texts, none empty: what is classified, or the prompts."""
+    pairs: tuple[str, ...] | None = None
+    """Second text of each pair, or the rest of each prompt; ``None`` where there is none."""
+    responses: tuple[str, ...] | None = None
+    """Answer to each prompt, none empty; ``None`` where texts are classified."""
     labels: Int[np.ndarray, " text"]
     """Class of each text: an index into the corpus's ``class_names``; int64."""
     domains: Int[np.ndarray, " text"] | None = None
@@ -31,6 +35,27 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def inputs(self) -> Sequence[tuple[str, str]]:
+        """Everything that a model reads of each text."""
+        return list(zip(self.texts, self.pairs or [""] * len(self), strict=True))
+
+    def take(self, rows: Int[np.ndarray, " row"]) -> "TextTable":
+        """Give some of the texts."""
+
+        def pick(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            return None if values is None else tuple(values[row] for row in rows)
+
+        return replace(
+            self,
+            texts=tuple(self.texts[row] for row in rows),
+            pairs=pick(self.pairs),
+            responses=pick(self.responses),
+            labels=self.labels[rows],
+            domains=None if self.domains is None else self.domains[rows],
+            may_test=None if self.may_test is None else self.may_test[rows],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
@@ -39,7 +64,7 @@ class Corpus:
     name: str
     """Name shown in manifest and figures."""
     class_names: tuple[str, ...]
-    """Name of each class, at least two."""
+    """Name of each class, at least two where texts are classified."""
     train: TextTable
     """Texts that clients share."""
     test: TextTable
@@ -69,7 +94,7 @@ def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
     if isinstance(config, DocstringsData):
         from fl.data.docstrings import load_docstrings  # noqa: PLC0415
 
-        parts = load_docstrings(cache_dir=cache_dir)
+        parts = load_docstrings(task=config.task, cache_dir=cache_dir)
     elif isinstance(config, FilesData):
         from fl.data.files import load_files  # noqa: PLC0415
 
@@ -99,12 +124,12 @@ def build_corpus(
             msg = f"data: {name} has no {split} text"
             raise DataError(msg)
     present = np.unique(train.labels)
-    if len(present) < 2:
+    if len(present) < 2 and train.responses is None:
         only = class_names[int(present[0])]
         msg = f"data: {name} needs at least 2 classes among its training texts, got only {only!r}"
         raise DataError(msg)
-    trained_on = frozenset(train.texts)
-    num_shared = sum(text in trained_on for text in test.texts)
+    trained_on = frozenset(train.inputs)
+    num_shared = sum(text in trained_on for text in test.inputs)
     if num_shared == len(test):
         msg = (
             f"data: {name} must have test texts that are not training texts, "
@@ -130,15 +155,9 @@ def _cap(table: TextTable, most: int | None) -> TextTable:
     """Keep the ``most`` texts of smallest hash: a sample that no seed and no order changes."""
     if most is None or most >= len(table):
         return table
-    hashes = np.array([text_hash(text) for text in table.texts], dtype=np.uint64)
+    hashes = np.array([text_hash("".join(each)) for each in table.inputs], dtype=np.uint64)
     rows = np.sort(np.argsort(hashes, kind="stable")[:most])
-    return TextTable(
-        texts=tuple(table.texts[row] for row in rows),
-        labels=table.labels[rows],
-        domains=None if table.domains is None else table.domains[rows],
-        domain_names=table.domain_names,
-        may_test=None if table.may_test is None else table.may_test[rows],
-    )
+    return table.take(rows)
 
 
 def _digest(class_names: Sequence[str], train: TextTable, test: TextTable) -> str:
@@ -148,7 +167,8 @@ def _digest(class_names: Sequence[str], train: TextTable, test: TextTable) -> st
         digest.update(np.asarray(table.labels, dtype="<i8").tobytes())
         if table.domains is not None:
             digest.update(np.asarray(table.domains, dtype="<i8").tobytes())
-        for text in table.texts:
-            digest.update(text.encode("utf-8", "surrogatepass"))
-            digest.update(b"\x1e")
+        for column in (table.texts, table.pairs, table.responses):
+            for text in column or ():
+                digest.update(text.encode("utf-8", "surrogatepass"))
+                digest.update(b"\x1e")
     return digest.hexdigest()

@@ -17,11 +17,13 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fl.data import harvest, prose
 from fl.data.corpus import TextTable, text_hash
+from fl.metrics import Task
 
 logger = logging.getLogger(__name__)
 
@@ -107,13 +109,26 @@ def _plain_hash(text: str) -> int:
     return text_hash(" ".join(text.casefold().split()))
 
 
+class Row(NamedTuple):
+    """One summary and where it stands."""
+
+    package: str
+    domain: str
+    text: str
+    signature: str
+    """That of the function it belongs to; empty for modules and classes."""
+
+
 def load_docstrings(
-    *, cache_dir: Path | None = None
+    *, task: Task = "classification", cache_dir: Path | None = None
 ) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
     """Give name, classes, training and test table; harvest once, then read the cache.
 
     Parameters
     ----------
+    task
+        Name the library of a summary; or write the summary, given the signature of its function
+        (summaries of modules and classes are left out then).
     cache_dir
         Folder for the harvest; :func:`default_cache_dir` when ``None``.
 
@@ -127,9 +142,13 @@ def load_docstrings(
     if rows is None:
         rows = harvest_rows()
         _write_cache(file, rows)
-    domain_names = tuple(sorted({domain for _, domain, _ in rows}))
+    if task == "generation":
+        rows = [row for row in rows if row.signature]
+    domain_names = tuple(sorted({row.domain for row in rows}))
     train, test = (
-        _build_table([row for row in rows if is_test_text(row[2]) == is_test], domain_names)
+        _build_table(
+            [row for row in rows if is_test_text(row.text) == is_test], domain_names, task=task
+        )
         for is_test in (False, True)
     )
     return NAME, CLASS_NAMES, train, test
@@ -153,39 +172,39 @@ def recipe_digest() -> str:
     return digest.hexdigest()
 
 
-def harvest_rows() -> list[tuple[str, str, str]]:
-    """Read the packages: rows of (class, domain, text), distinct texts, in order of text hash.
+def harvest_rows() -> list[Row]:
+    """Read the packages: distinct texts, in order of text hash.
 
     A text that occurs in two packages tells nothing and is left out.
     """
-    found: dict[str, tuple[str, str, str]] = {}
+    found: dict[str, Row] = {}
     ambiguous: set[str] = set()
     with harvest.without_cycle_collection():
         for package in CLASS_NAMES:
-            for domain, text in _summaries(package):
-                key = text.casefold()
-                if found.setdefault(key, (package, domain, text))[0] != package:
+            for row in _summaries(package):
+                key = row.text.casefold()
+                if found.setdefault(key, row).package != package:
                     ambiguous.add(key)
     rows = [row for key, row in found.items() if key not in ambiguous]
-    rows.sort(key=lambda row: (text_hash(row[2]), row[2]))
-    kept: list[tuple[str, str, str]] = []
+    rows.sort(key=lambda row: (text_hash(row.text), row.text))
+    kept: list[Row] = []
     num_of = dict.fromkeys(CLASS_NAMES, 0)
     for row in rows:
-        if num_of[row[0]] < MAX_TEXTS_PER_CLASS:
-            num_of[row[0]] += 1
+        if num_of[row.package] < MAX_TEXTS_PER_CLASS:
+            num_of[row.package] += 1
             kept.append(row)
     return _join_small_domains(kept)
 
 
-def _summaries(package: str) -> Iterator[tuple[str, str]]:
-    """Give (domain, cleaned summary) of every docstring of a package that has a usable one."""
+def _summaries(package: str) -> Iterator[Row]:
+    """Give the cleaned summary of every docstring of a package that has a usable one."""
     for source in harvest.read_docstrings(package, PLACES[package]):
         summary = next(filter(prose.is_prose, prose.paragraphs(source.docstring)[:2]), None)
         if summary is None:
             continue
         text = prose.clean(summary)
         if prose.is_readable(text, min_words=MIN_WORDS, max_words=MAX_WORDS):
-            yield _domain_of(source.module), text
+            yield Row(package, _domain_of(source.module), text, source.signature)
 
 
 def _domain_of(module: str) -> str:
@@ -193,40 +212,45 @@ def _domain_of(module: str) -> str:
     return ".".join(parts[: 3 if parts[1:2] and parts[1] in CONTAINER_PARTS else 2])
 
 
-def _join_small_domains(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _join_small_domains(rows: list[Row]) -> list[Row]:
     num_of: dict[str, int] = {}
-    for _, domain, _ in rows:
-        num_of[domain] = num_of.get(domain, 0) + 1
+    for row in rows:
+        num_of[row.domain] = num_of.get(row.domain, 0) + 1
     return [
-        (name, domain if num_of[domain] >= MIN_TEXTS_PER_DOMAIN else f"{name}.other", text)
-        for name, domain, text in rows
+        row
+        if num_of[row.domain] >= MIN_TEXTS_PER_DOMAIN
+        else row._replace(domain=f"{row.package}.other")
+        for row in rows
     ]
 
 
-def _build_table(rows: list[tuple[str, str, str]], domain_names: tuple[str, ...]) -> TextTable:
+def _build_table(rows: list[Row], domain_names: tuple[str, ...], *, task: Task) -> TextTable:
     label_of = {name: index for index, name in enumerate(CLASS_NAMES)}
     domain_of = {name: index for index, name in enumerate(domain_names)}
+    summaries = tuple(row.text for row in rows)
+    is_written = task == "generation"
     return TextTable(
-        texts=tuple(text for _, _, text in rows),
-        labels=np.array([label_of[name] for name, _, _ in rows], dtype=np.int64),
-        domains=np.array([domain_of[domain] for _, domain, _ in rows], dtype=np.int64),
+        texts=tuple(row.signature for row in rows) if is_written else summaries,
+        responses=summaries if is_written else None,
+        labels=np.array([label_of[row.package] for row in rows], dtype=np.int64),
+        domains=np.array([domain_of[row.domain] for row in rows], dtype=np.int64),
         domain_names=domain_names,
-        may_test=np.array([is_held_out_text(text) for _, _, text in rows], dtype=np.bool_),
+        may_test=np.array([is_held_out_text(text) for text in summaries], dtype=np.bool_),
     )
 
 
-def _read_cache(file: Path) -> list[tuple[str, str, str]] | None:
+def _read_cache(file: Path) -> list[Row] | None:
     if not file.is_file():
         return None
     try:
         with gzip.open(file, "rt", encoding="utf-8") as stream:
-            return [(name, domain, text) for name, domain, text in map(json.loads, stream)]
-    except (OSError, EOFError, ValueError) as error:
+            return [Row(*fields) for fields in map(json.loads, stream)]
+    except (OSError, EOFError, ValueError, TypeError) as error:
         logger.warning("%s cannot be read (%s); docstrings are harvested again", file, error)
         return None
 
 
-def _write_cache(file: Path, rows: list[tuple[str, str, str]]) -> None:
+def _write_cache(file: Path, rows: list[Row]) -> None:
     """Write beside the final name and rename, so that no reader sees half a file."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fl.data.columns import Columns, build_tables
+from fl.data.columns import build_tables, columns_of
 from fl.data.config import FilesData
 from fl.data.corpus import TextTable
 from fl.problems import DataError
@@ -27,8 +27,7 @@ def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, Text
     """
     frames = {key: read_frame(getattr(config, key), key=key) for key in ("train", "test")}
     train_columns, test_columns = (
-        Columns(text=config.text, label=config.label, domain=config.domain, place=place)
-        for place in (config.train, config.test)
+        columns_of(config, place=place) for place in (config.train, config.test)
     )
     classes, train, test = build_tables(
         frames["train"], frames["test"], train_columns=train_columns, test_columns=test_columns

@@ -24,6 +24,9 @@ class SourceDocstring:
     """Dotted module, for example ``scipy.stats._qmc``."""
     docstring: str
     """Text as ``inspect.cleandoc`` gives it: without common indentation."""
+    signature: str = ""
+    """Name and arguments of a function, ``def fit(self, x, *, weights)``, without annotations and
+    defaults; empty for modules and classes."""
 
 
 def package_version(distribution: str) -> str:
@@ -100,7 +103,7 @@ def _read_file(file: Path, *, module: str) -> Iterator[SourceDocstring]:
     for node in _documented(tree):
         docstring = ast.get_docstring(node)
         if docstring:
-            yield SourceDocstring(module=module, docstring=docstring)
+            yield SourceDocstring(module=module, docstring=docstring, signature=_signature(node))
 
 
 def _documented(node: _Documented) -> Iterator[_Documented]:
@@ -109,3 +112,18 @@ def _documented(node: _Documented) -> Iterator[_Documented]:
     for child in node.body:
         if isinstance(child, _Documented):
             yield from _documented(child)
+
+
+def _signature(node: _Documented) -> str:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return ""
+    given = node.args
+    names = [argument.arg for argument in (*given.posonlyargs, *given.args)]
+    if given.vararg is not None:
+        names.append(f"*{given.vararg.arg}")
+    elif given.kwonlyargs:
+        names.append("*")
+    names += [argument.arg for argument in given.kwonlyargs]
+    if given.kwarg is not None:
+        names.append(f"**{given.kwarg.arg}")
+    return f"def {node.name}({', '.join(names)})"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fl.data.columns import Columns, build_tables
+from fl.data.columns import build_tables, columns_of
 from fl.data.config import HubData
 from fl.data.corpus import TextTable
 from fl.problems import DataError
@@ -30,15 +30,10 @@ def load_hub(config: HubData) -> tuple[str, tuple[str, ...], TextTable, TextTabl
             raise DataError(msg)
     train, test = splits[config.train_split], splits[config.test_split]
     train_columns, test_columns = (
-        Columns(
-            text=config.text,
-            label=config.label,
-            domain=config.domain,
-            place=f"split {split!r} of {config.name}",
-        )
+        columns_of(config, place=f"split {split!r} of {config.name}")
         for split in (config.train_split, config.test_split)
     )
-    feature = train.features.get(config.label)
+    feature = train.features.get(train_columns.label)
     classes, train_table, test_table = build_tables(
         train.to_pandas(),
         test.to_pandas(),

@@ -1,9 +1,12 @@
 """Settings that methods have in common; no torch here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Lt
+
+from fl.metrics import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,25 @@ class MethodOptions:
     def has_global_model(self) -> bool:
         """Whether the server holds a whole model, head included."""
         return True
+
+    def find_problems(
+        self, *, num_clients: int, task: Task
+    ) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Find settings that do not go with the rest of a scenario.
+
+        Parameters
+        ----------
+        num_clients
+            Clients of the scenario.
+        task
+            What models learn.
+
+        Returns
+        -------
+        sequence of (path, message)
+            Path within the settings of the method; rule, value found, and what would be right.
+        """
+        return ()
 
     @property
     def same_download(self) -> bool:

@@ -1,4 +1,4 @@
-"""One pretrained encoder in memory, with a linear classification head.
+"""One pretrained model in memory, made ready for a task.
 
 Choices, the same for every architecture: float32; every dropout probability 0, so that a training
 job is a function of its inputs alone; attention in its plain ("eager") form, whose matrix products
@@ -11,82 +11,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from logging import ERROR as LOG_ERRORS_ONLY
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float, Int
 from torch import nn
-from torch.nn import functional
+from transformers import AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
 )
 from transformers.utils import logging
 
-from fl.models.batch import Batch
+from fl.metrics import Task
+from fl.models.classifier import TextClassifier, init_head
 from fl.models.config import ModelConfig
+from fl.models.language import LanguageModel
 from fl.models.registry import find_model
 from fl.problems import ModelError
 
-HEAD_INIT_STD = 0.02
-"""Standard deviation of the head's first weights, as BERT initialises its own layers."""
-
 HUB_TIMEOUT_S = 10.0
 """Longest wait for the hub to say that it knows a model."""
+NO_CAUSAL_MODEL = (
+    "model.name: {name!r} is a {kind} model, which writes no text; prompts with responses need a "
+    "causal model"
+)
 OFFSET_POSITION_TYPES = frozenset({"roberta", "xlm-roberta", "camembert"})
 """Model types that count positions from their padding token's id plus one."""
-
-
-class TextClassifier(nn.Module):
-    """Encoder, pooling over the text's tokens, linear head; no dropout anywhere."""
-
-    def __init__(
-        self,
-        encoder: transformers.PreTrainedModel,
-        *,
-        num_classes: int,
-        hidden_size: int,
-        pooling: str,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        # Left unset, so that building it draws nothing from the global generator.
-        self.head = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-            nn.Linear, hidden_size, num_classes
-        )
-        self.pooling = pooling
-
-    def features(
-        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
-    ) -> Float[torch.Tensor, "text hidden"]:
-        """Pool the encoder's last hidden states over the tokens whose mask is 1."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return pool(hidden, attention_mask, pooling=self.pooling)
-
-    def forward(
-        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
-    ) -> Float[torch.Tensor, "text class"]:
-        """Give the class scores (logits) of a batch of padded texts."""
-        return self.head(self.features(input_ids, attention_mask))
-
-    def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
-        """Give the cross-entropy of the batch's classes [nat], mean over texts."""
-        return functional.cross_entropy(self(batch.input_ids, batch.attention_mask), batch.labels)
-
-
-def pool(
-    hidden: Float[torch.Tensor, "text token hidden"],
-    attention_mask: Int[torch.Tensor, "text token"],
-    *,
-    pooling: str,
-) -> Float[torch.Tensor, "text hidden"]:
-    """Reduce token vectors to one vector a text; padding (mask 0) never counts."""
-    if pooling == "cls":
-        return hidden[:, 0]
-    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +48,9 @@ class Backbone:
 
     name: str
     """Name in the scenario."""
-    module: TextClassifier
-    """Network in float32 and evaluation mode; ``module.head`` is the classification head."""
+    module: TextClassifier | LanguageModel
+    """Network in float32 and evaluation mode: ``module.encoder``, and on it a classification head
+    or the output layer over the vocabulary."""
     tokenizer: transformers.PreTrainedTokenizerBase
     """Fast tokenizer of the same folder."""
     digest: str
@@ -109,17 +63,25 @@ class Backbone:
     """Token that fills short texts; its mask is 0, so its value never matters."""
 
 
-def load_backbone(config: ModelConfig, *, num_classes: int, rng: np.random.Generator) -> Backbone:
-    """Load a pretrained encoder and put a fresh head on it.
+def load_backbone(
+    config: ModelConfig,
+    *,
+    num_classes: int,
+    rng: np.random.Generator,
+    task: Task = "classification",
+) -> Backbone:
+    """Load a pretrained model: an encoder with a fresh head, or a causal model with its own.
 
     Parameters
     ----------
     config
         Which model, how it is pooled, how long texts may be.
     num_classes
-        Outputs of the head, at least 2.
+        Outputs of the head, at least 2; not read for generation.
     rng
         Addressed generator that the head's first weights are drawn from.
+    task
+        Name the class of a text, or write the answer to a prompt.
 
     Raises
     ------
@@ -127,39 +89,37 @@ def load_backbone(config: ModelConfig, *, num_classes: int, rng: np.random.Gener
         One line: neither a folder nor reachable, no safetensors, not a text encoder, or a
         setting that this architecture cannot follow.
     """
-    if num_classes < 2:
+    if task == "classification" and num_classes < 2:
         msg = f"num_classes: must be at least 2, got {num_classes}"
         raise ValueError(msg)
     place = find_model(config.name)
-    encoder, tokenizer = _load_pretrained(place, name=config.name)
-    _check_fit(config, encoder.config)
-    hidden_size = int(encoder.config.hidden_size)
-    module = TextClassifier(
-        encoder, num_classes=num_classes, hidden_size=hidden_size, pooling=config.pooling
-    )
-    init_head(module, rng)
+    loaded, tokenizer = _load_pretrained(place, name=config.name, task=task)
+    _check_fit(config, loaded.config, task=task)
+    hidden_size = int(loaded.config.hidden_size)
+    module: TextClassifier | LanguageModel
+    if task == "generation":
+        encoder: Any = loaded.base_model
+        output: Any = loaded.get_output_embeddings()  # type: ignore[no-untyped-call]
+        module = LanguageModel(encoder, lm_head=output)
+    else:
+        module = TextClassifier(
+            loaded, num_classes=num_classes, hidden_size=hidden_size, pooling=config.pooling
+        )
+        init_head(module, rng)
     module.eval()
     return Backbone(
         name=config.name,
         module=module,
         tokenizer=tokenizer,
-        digest=_digest(encoder, tokenizer),
+        digest=_digest(loaded, tokenizer),
         hidden_size=hidden_size,
         max_tokens=config.max_tokens,
         pad_token_id=_pad_token_id(tokenizer),
     )
 
 
-def init_head(module: TextClassifier, rng: np.random.Generator) -> None:
-    """Draw the head's weights anew: normal with standard deviation 0.02, bias 0."""
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63 - 1)))
-    with torch.no_grad():
-        module.head.weight.normal_(0.0, HEAD_INIT_STD, generator=generator)
-        module.head.bias.zero_()
-
-
 def _load_pretrained(
-    place: str, *, name: str
+    place: str, *, name: str, task: Task
 ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
     is_folder = Path(place).is_dir()
     if not is_folder:
@@ -169,7 +129,9 @@ def _load_pretrained(
         try:
             settings = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
             _switch_dropout_off(settings)
-            encoder, found = transformers.AutoModel.from_pretrained(
+            _check_task(settings, name=name, task=task)
+            auto: Any = transformers.AutoModel if task == "classification" else AutoModelForCausalLM
+            encoder, found = auto.from_pretrained(
                 place,
                 config=settings,
                 attn_implementation="eager",
@@ -179,6 +141,8 @@ def _load_pretrained(
                 output_loading_info=True,
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        except ModelError:
+            raise
         except Exception as error:  # a damaged folder fails in many ways, all of one meaning
             raise ModelError(_explain(name, error, is_folder=is_folder)) from None
     if not getattr(tokenizer, "is_fast", False):
@@ -224,7 +188,7 @@ def _switch_dropout_off(settings: transformers.PretrainedConfig) -> None:
             setattr(settings, key, 0.0)
 
 
-def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig) -> None:
+def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig, *, task: Task) -> None:
     """Refuse what this architecture cannot do."""
     if getattr(settings, "is_encoder_decoder", False) or not hasattr(settings, "hidden_size"):
         msg = (
@@ -232,8 +196,10 @@ def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig) -> 
             "an encoder or a decoder of text is needed, not a pair of both"
         )
         raise ModelError(msg)
-    is_causal = type(settings) in MODEL_FOR_CAUSAL_LM_MAPPING
-    if config.pooling == "cls" and is_causal and type(settings) not in MODEL_FOR_MASKED_LM_MAPPING:
+    if task == "generation" and getattr(settings, "final_logit_softcapping", None) is not None:
+        msg = f"model.name: {config.name!r} caps its scores, which is not supported; use another"
+        raise ModelError(msg)
+    if config.pooling == "cls" and _is_writing(settings) and task == "classification":
         msg = (
             f"model.pooling: cls reads the first token, which sees no other in a causal model "
             f"({settings.model_type}); use mean"
@@ -248,6 +214,17 @@ def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig) -> 
             f"got {config.max_tokens}"
         )
         raise ModelError(msg)
+
+
+def _is_writing(settings: transformers.PretrainedConfig) -> bool:
+    """Tell whether a model's tokens see only those before them; BERT may, but does not."""
+    kind = type(settings)
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING and kind not in MODEL_FOR_MASKED_LM_MAPPING
+
+
+def _check_task(settings: transformers.PretrainedConfig, *, name: str, task: Task) -> None:
+    if task == "generation" and not _is_writing(settings):
+        raise ModelError(NO_CAUSAL_MODEL.format(name=name, kind=settings.model_type))
 
 
 def _pad_token_id(tokenizer: transformers.PreTrainedTokenizerBase) -> int:

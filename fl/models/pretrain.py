@@ -25,7 +25,7 @@ import transformers
 from torch import nn
 from torch.nn import functional
 
-from fl.models.backbone import pool
+from fl.models.classifier import pool
 from fl.models.pretrain_text import collect_documents, is_reserved, train_tokenizer
 from fl.models.tokens import TokenTable, tokenize_with
 

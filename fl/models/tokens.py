@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from fl.data.corpus import TextTable
 from fl.models.backbone import Backbone
+from fl.models.batch import NO_LABEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,12 @@ class TokenTable:
     """Text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``; int64, one longer than the texts."""
     pad_token_id: int
     """Token that fills short texts of a batch."""
+    type_ids: Int[np.ndarray, " token"] | None = None
+    """0 for tokens of the first text of a pair, 1 for those of the second, int8; ``None`` where
+    texts are single or the model knows no types."""
+    answer_starts: Int[np.ndarray, " text"] | None = None
+    """Position in each text of the first token that the model is to write, int32; ``None`` where
+    texts are classified."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -40,26 +49,85 @@ class TokenTable:
         ValueError
             No text is asked for.
         """
+        mask = self._mask(indices)
+        ids = self._pad(self.ids, indices, mask, fill=self.pad_token_id)
+        return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
+
+    def pad_types(
+        self, indices: Sequence[int] | Int[np.ndarray, " text"]
+    ) -> Int[torch.Tensor, "text token"] | None:
+        """Give the token types of :meth:`pad_batch`, 0 for padding; ``None`` without types."""
+        if self.type_ids is None:
+            return None
+        return torch.from_numpy(self._pad(self.type_ids, indices, self._mask(indices), fill=0))
+
+    def pad_answers(
+        self, indices: Sequence[int] | Int[np.ndarray, " text"]
+    ) -> Int[torch.Tensor, "text token"]:
+        """Give the tokens of :meth:`pad_batch` that the model is to write, ``NO_LABEL`` elsewhere.
+
+        Raises
+        ------
+        ValueError
+            The texts have no answers.
+        """
+        if self.answer_starts is None:
+            msg = "indices: texts that are classified have no answer"
+            raise ValueError(msg)
+        mask = self._mask(indices)
+        ids = self._pad(self.ids, indices, mask, fill=NO_LABEL)
+        starts = self.answer_starts[np.asarray(indices)]
+        ids[np.arange(ids.shape[1]) < starts[:, None]] = NO_LABEL
+        return torch.from_numpy(ids)
+
+    def prompt_and_answer(self, index: int) -> tuple[list[int], list[int]]:
+        """Give the tokens that a model reads and those that it is to write.
+
+        Raises
+        ------
+        ValueError
+            The texts have no answers.
+        """
+        if self.answer_starts is None:
+            msg = "index: texts that are classified have no answer"
+            raise ValueError(msg)
+        tokens = self.ids[self.offsets[index] : self.offsets[index + 1]].tolist()
+        start = int(self.answer_starts[index])
+        return tokens[:start], tokens[start:]
+
+    def _mask(self, indices: Sequence[int] | Int[np.ndarray, " text"]) -> Bool[np.ndarray, "..."]:
         rows = np.asarray(indices, dtype=np.int64)
         if rows.size == 0:
             msg = "indices: must name at least 1 text, got none"
             raise ValueError(msg)
         lengths = self.lengths[rows]
-        ids = np.full((len(rows), lengths.max()), self.pad_token_id, dtype=np.int64)
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        ids[mask] = np.concatenate(
-            [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        return np.arange(lengths.max()) < lengths[:, None]
+
+    def _pad(
+        self,
+        values: Int[np.ndarray, " token"],
+        indices: Sequence[int] | Int[np.ndarray, " text"],
+        mask: Bool[np.ndarray, "text token"],
+        *,
+        fill: int,
+    ) -> Int[np.ndarray, "text token"]:
+        padded = np.full(mask.shape, fill, dtype=np.int64)
+        padded[mask] = np.concatenate(
+            [values[self.offsets[row] : self.offsets[row + 1]] for row in indices]
         )
-        return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
+        return padded
 
 
-def tokenize(texts: Sequence[str], backbone: Backbone) -> TokenTable:
-    """Turn texts into ids with the model's own tokenizer, cut at its ``max_tokens``."""
-    return tokenize_with(
+def tokenize_table(table: TextTable, backbone: Backbone) -> TokenTable:
+    """Turn a table into ids with the model's own tokenizer, cut at its ``max_tokens``."""
+    options = {"max_tokens": backbone.max_tokens, "pad_token_id": backbone.pad_token_id}
+    if table.responses is None:
+        return tokenize_with(backbone.tokenizer, table.texts, pairs=table.pairs, **options)
+    return tokenize_answers(
         backbone.tokenizer,
-        texts,
-        max_tokens=backbone.max_tokens,
-        pad_token_id=backbone.pad_token_id,
+        ["\n".join(filter(None, each)) for each in table.inputs],
+        table.responses,
+        **options,
     )
 
 
@@ -69,31 +137,89 @@ def tokenize_with(
     *,
     max_tokens: int,
     pad_token_id: int,
+    pairs: Sequence[str] | None = None,
 ) -> TokenTable:
-    """Turn texts into ids with any fast tokenizer of transformers.
+    """Turn texts, or pairs of texts, into ids with any fast tokenizer of transformers.
+
+    The longer text of a pair is cut first.
 
     Raises
     ------
     ValueError
         A text gives no token at all, so that no class score could be computed for it.
     """
-    encoded = (
-        tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=max_tokens,
-            padding=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )["input_ids"]
-        if len(texts)
-        else []
+    if not len(texts):
+        return _flat([], pad_token_id=pad_token_id)
+    encoded = tokenizer(
+        list(texts),
+        None if pairs is None else list(pairs),
+        truncation=True,
+        max_length=max_tokens,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=pairs is not None and "token_type_ids" in tokenizer.model_input_names,
     )
-    lengths = np.array([len(row) for row in encoded], dtype=np.int64)
-    if np.any(lengths == 0):
-        first = int(np.flatnonzero(lengths == 0)[0])
-        msg = f"texts: every text must give at least 1 token, got none for {texts[first]!r}"
+    rows = encoded["input_ids"]
+    if empty := [index for index, row in enumerate(rows) if not row]:
+        msg = f"texts: every text must give at least 1 token, got none for {texts[empty[0]]!r}"
         raise ValueError(msg)
+    return _flat(rows, types=encoded.get("token_type_ids"), pad_token_id=pad_token_id)
+
+
+def tokenize_answers(
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    *,
+    max_tokens: int,
+    pad_token_id: int,
+) -> TokenTable:
+    """Turn prompts and answers into ids: prompt, new line, answer, end of text.
+
+    A text that is too long loses the end of its prompt as long as the prompt has more than half of
+    the tokens, then the end of its answer [our choice].
+
+    Raises
+    ------
+    ValueError
+        A prompt or an answer gives no token.
+    """
+    heads = tokenizer([f"{prompt}\n" for prompt in prompts], add_special_tokens=False)["input_ids"]
+    tails = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    last = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    rows, starts = [], []
+    for prompt, head, tail in zip(prompts, heads, tails, strict=True):
+        if not head or not tail:
+            msg = (
+                f"texts: prompt and answer must each give at least 1 token, got none in {prompt!r}"
+            )
+            raise ValueError(msg)
+        written = [*tail, *last]
+        room = max(max_tokens // 2, max_tokens - len(written))
+        read = [*first, *head][:room]
+        starts.append(len(read))
+        rows.append([*read, *written][:max_tokens])
+    return _flat(rows, starts=starts, pad_token_id=pad_token_id)
+
+
+def _flat(
+    rows: Sequence[Sequence[int]],
+    *,
+    pad_token_id: int,
+    types: Sequence[Sequence[int]] | None = None,
+    starts: Sequence[int] | None = None,
+) -> TokenTable:
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    ids = np.fromiter((token for row in encoded for token in row), np.int32, int(offsets[-1]))
-    return TokenTable(ids=ids, offsets=offsets, pad_token_id=pad_token_id)
+
+    def join(values: Sequence[Sequence[int]], kind: type[np.signedinteger[Any]]) -> Any:  # noqa: ANN401
+        return np.fromiter((item for row in values for item in row), kind, int(offsets[-1]))
+
+    return TokenTable(
+        ids=join(rows, np.int32),
+        offsets=offsets,
+        pad_token_id=pad_token_id,
+        type_ids=None if types is None else join(types, np.int8),
+        answer_starts=None if starts is None else np.array(starts, dtype=np.int32),
+    )

@@ -15,7 +15,7 @@ from fl.methods import MethodConfig, install_method
 from fl.models.backbone import Backbone
 from fl.network import Network, Streams
 from fl.policies import build_policy
-from fl.server.config import ServerConfig
+from fl.server.config import ServerConfig, measured
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
@@ -56,7 +56,13 @@ def build_worker(
     method = install_method(config, backbone.module, generator=torch.Generator().manual_seed(seed))
     backbone.module.eval()
     key = _model_key(config, backbone=backbone, train=train, training=training)
-    return Worker(module=backbone.module, method=method, train=train, model_key=key)
+    return Worker(
+        module=backbone.module,
+        method=method,
+        train=train,
+        tokenizer=backbone.tokenizer,
+        model_key=key,
+    )
 
 
 def build_federation(
@@ -116,6 +122,7 @@ def build_federation(
     worker = build_worker(
         config, backbone=backbone, train=train, training=training, streams=streams
     )
+    is_classified = train.tokens.answer_starts is None
     rate = training.learning_rate if config.learning_rate is None else config.learning_rate
     return Federation(
         env=env,
@@ -139,6 +146,7 @@ def build_federation(
         shards=shards,
         devices=devices,
         test=test,
+        metrics=measured(server, "classification" if is_classified else "generation"),
         recorder=recorder,
         on_progress=on_progress,
     )
@@ -158,6 +166,8 @@ def _model_key(
         torch.__version__,
     ]
     digest.update(json.dumps(named, sort_keys=True).encode())
-    for array in (train.tokens.ids, train.tokens.offsets, train.labels):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    tokens = train.tokens
+    for array in (tokens.ids, tokens.offsets, train.labels, tokens.type_ids, tokens.answer_starts):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

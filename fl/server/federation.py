@@ -43,8 +43,10 @@ class Progress:
     """Simulated seconds."""
     energy_j: float
     """Joules that clients spent so far."""
-    accuracy: float | None
-    """Latest mean of the split that targets are read from; ``None`` before the first evaluation
+    metric: str
+    """The first metric that is measured."""
+    value: float | None
+    """Its latest mean on the split that targets are read from; ``None`` before the first evaluation
     and when the method has no such split."""
 
 
@@ -99,6 +101,8 @@ class Federation:
     """By client id."""
     test: Examples
     """Common test set."""
+    metrics: tuple[str, ...]
+    """What is measured, at least one."""
     recorder: Recorder
     on_progress: Callable[[Progress], None] = ignore_progress
     state: ServerState = field(init=False)

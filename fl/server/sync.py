@@ -1,13 +1,15 @@
 """The synchronous server: rounds that wait for every selected client."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import simpy
 
+from fl.metrics import METRICS
 from fl.policies.base import PolicyView
 from fl.rows import EvaluationRow, RoundRow
 from fl.server.client import Part, client_row, contribution, take_part
+from fl.server.config import ServerConfig
 from fl.server.evaluation import Evaluator
 from fl.server.federation import Federation, Progress
 
@@ -19,16 +21,16 @@ def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
     already, no round is run. Aggregation and evaluation take no simulated time.
     """
     server, evaluator = federation.server, Evaluator(federation)
-    accuracy: float | None = None
+    reached: Mapping[str, float] = {}
     for round_id in range(server.num_rounds + 1):
         if round_id > 0:
             yield from _round(federation, round_id)
         is_due = round_id % server.evaluate_every == 0 or round_id == server.num_rounds
         if is_due:
-            accuracy = _evaluate(federation, evaluator, round_id=round_id)
-        _tell(federation, round_id=round_id, accuracy=accuracy)
+            reached = _evaluate(federation, evaluator, round_id=round_id)
+        _tell(federation, round_id=round_id, reached=reached)
         # Never by an older evaluation: so the last round of a run is always evaluated.
-        if is_due and server.stop_at_targets and _is_reached(federation, accuracy):
+        if is_due and server.stop_at_targets and _is_reached(federation.server, reached):
             return
 
 
@@ -124,27 +126,34 @@ def _record(
     federation.recorder.round(row, rows)
 
 
-def _evaluate(federation: Federation, evaluator: Evaluator, *, round_id: int) -> float | None:
-    """Evaluate, record, and give the mean that targets are compared with."""
+def _evaluate(
+    federation: Federation, evaluator: Evaluator, *, round_id: int
+) -> Mapping[str, float]:
+    """Evaluate, record, and give the means that targets are compared with, by metric."""
     rows: list[EvaluationRow] = evaluator.evaluate(round_id)
     for row in rows:
         federation.recorder.evaluation(row)
-    return next((row.mean for row in rows if row.split == federation.server.target_split), None)
+    return {row.metric: row.mean for row in rows if row.split == federation.server.target_split}
 
 
-def _is_reached(federation: Federation, accuracy: float | None) -> bool:
-    """Tell whether every target is reached; accuracy is the metric there is."""
-    targets = federation.server.targets
-    return accuracy is not None and all(accuracy >= value for value in targets.values())
+def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:
+    """Tell whether every target is reached; none is where the method has no such split."""
+    return all(
+        name in means
+        and (means[name] <= value if METRICS[name].is_lower_better else means[name] >= value)
+        for name, value in server.targets.items()
+    )
 
 
-def _tell(federation: Federation, *, round_id: int, accuracy: float | None) -> None:
+def _tell(federation: Federation, *, round_id: int, reached: Mapping[str, float]) -> None:
+    metric = federation.metrics[0]
     federation.on_progress(
         Progress(
             round=round_id,
             num_rounds=federation.server.num_rounds,
             at_s=federation.now_s,
             energy_j=federation.energy_j(),
-            accuracy=accuracy,
+            metric=metric,
+            value=reached.get(metric),
         )
     )

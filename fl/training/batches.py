@@ -17,15 +17,21 @@ class Examples:
 
     tokens: TokenTable
     labels: Int[np.ndarray, " text"]
-    """Class of each text, int64."""
+    """Class of each text, int64; of no use where texts are prompts with answers."""
 
     def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
         """Give some texts, padded to the longest of them."""
         input_ids, attention_mask = self.tokens.pad_batch(indices)
+        is_classified = self.tokens.answer_starts is None
         return Batch(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            labels=torch.from_numpy(self.labels[indices]),
+            labels=(
+                torch.from_numpy(self.labels[indices])
+                if is_classified
+                else self.tokens.pad_answers(indices)
+            ),
+            token_type_ids=self.tokens.pad_types(indices),
         )
 
 

@@ -1,51 +1,107 @@
-"""Evaluation off the clock: which texts a model classifies right."""
+"""Evaluation off the clock: scores of texts, of which metrics are made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from fl.models.language import LanguageModel
+from fl.models.rouge import rouge_l
 from fl.payload import Tensors
 from fl.training.batches import Examples
 from fl.training.worker import Worker
 
-WORST_FRACTION = 0.1
-"""Part of the clients that ``worst10`` averages over."""
+Scores = Mapping[str, Float[np.ndarray, " text"]]
+"""What metrics are summed from, by name: one number a text."""
 
 
-def predict_right(
+def score_texts(
     tensors: Tensors,
     worker: Worker,
     *,
     examples: Examples,
     indices: Int[np.ndarray, " text"],
     batch_size: int,
-) -> Bool[np.ndarray, " text"]:
-    """Tell for each text, in the order asked for, whether the model gives its class.
+) -> Scores:
+    """Score each text, in the order asked for.
 
-    Texts are batched by length, so little is padded; the answer for a text does not depend on its
-    batch but for the last bits of its scores.
+    Texts are batched by length, so little is padded; the scores of a text do not depend on its
+    batch but for their last bits.
     """
     worker.load(tensors)
-    order = np.argsort(examples.tokens.lengths[indices], kind="stable")
-    is_right = np.empty(len(indices), dtype=bool)
+    scores: dict[str, Float[np.ndarray, " text"]] = {}
     with torch.inference_mode():
-        for at in range(0, len(order), batch_size):
-            rows = order[at : at + batch_size]
-            batch = examples.batch(indices[rows])
-            scores = worker.module(batch.input_ids, batch.attention_mask)
-            is_right[rows] = (scores.argmax(dim=-1) == batch.labels).numpy()
-    return is_right
+        for rows in _by_length(examples, indices, batch_size=batch_size):
+            for name, values in worker.module.score(examples.batch(indices[rows])).items():
+                scores.setdefault(name, np.empty(len(indices)))[rows] = values.numpy()
+    return scores
 
 
-def accuracy_over_clients(
-    accuracies: Sequence[float] | Float[np.ndarray, " client"],
-) -> tuple[float, float, float]:
-    """Give mean, standard deviation (population) and mean of the worst 10 % of clients.
+def score_writing(
+    tensors: Tensors,
+    worker: Worker,
+    *,
+    examples: Examples,
+    indices: Int[np.ndarray, " text"],
+    batch_size: int,
+    num_tokens: int,
+) -> Scores:
+    """Let the model write an answer to each prompt, and compare it with the true one.
 
-    At least one client counts as worst.
+    Parameters
+    ----------
+    num_tokens
+        Most tokens of an answer; a true answer is compared as a whole.
+
+    Returns
+    -------
+    Scores
+        ``rouge_l`` in [0, 1], and ``written``, which is 1.
+
+    Raises
+    ------
+    TypeError
+        If the model writes no text.
     """
-    values = np.sort(np.asarray(accuracies, dtype=np.float64))
-    num_worst = max(1, int(np.ceil(WORST_FRACTION * len(values) - 1e-9)))
-    return float(values.mean()), float(values.std()), float(values[:num_worst].mean())
+    module, tokenizer = worker.module, worker.tokenizer
+    if not isinstance(module, LanguageModel) or tokenizer is None:
+        msg = f"module: must be a language model with a tokenizer, got {type(module).__name__}"
+        raise TypeError(msg)
+    worker.load(tensors)
+    found, wanted = [""] * len(indices), [""] * len(indices)
+    with torch.inference_mode():
+        for rows in _by_length(examples, indices, batch_size=batch_size):
+            prompts, answers = zip(
+                *(examples.tokens.prompt_and_answer(int(index)) for index in indices[rows]),
+                strict=True,
+            )
+            written = module.write(
+                list(prompts),
+                num_tokens=num_tokens,
+                stop_id=tokenizer.eos_token_id,
+                pad_id=examples.tokens.pad_token_id,
+            )
+            for row, own, true in zip(rows, written, answers, strict=True):
+                found[row] = tokenizer.decode(own, skip_special_tokens=True)
+                wanted[row] = tokenizer.decode(true, skip_special_tokens=True)
+    values = [rouge_l(*pair) for pair in zip(found, wanted, strict=True)]
+    return {"rouge_l": np.array(values), "written": np.ones(len(indices))}
+
+
+def sum_scores(scores: Scores, parts: Sequence[int]) -> list[dict[str, float]]:
+    """Add up scores of texts that lie one part after the other, parts of the given sizes."""
+    ends = np.cumsum(parts)[:-1]
+    split = {name: np.split(values, ends) for name, values in scores.items()}
+    return [
+        {name: float(pieces[part].sum()) for name, pieces in split.items()}
+        for part in range(len(parts))
+    ]
+
+
+def _by_length(
+    examples: Examples, indices: Int[np.ndarray, " text"], *, batch_size: int
+) -> Iterator[Int[np.ndarray, " row"]]:
+    """Give rows of ``indices`` batch by batch, short texts first."""
+    order = np.argsort(examples.tokens.lengths[indices], kind="stable")
+    return (order[at : at + batch_size] for at in range(0, len(order), batch_size))

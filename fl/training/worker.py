@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import transformers
 from torch import nn
 
 from fl.methods.base import Method
-from fl.models.backbone import TextClassifier
+from fl.models.classifier import TextClassifier
+from fl.models.language import LanguageModel
 from fl.payload import Tensors
 from fl.training.batches import Examples
 
@@ -20,11 +22,13 @@ class Worker:
     of the installed ones, which costs no copy of the backbone.
     """
 
-    module: TextClassifier
+    module: TextClassifier | LanguageModel
     """Backbone with the method installed, frozen, in evaluation mode."""
     method: Method
     train: Examples
     """Table that shards index."""
+    tokenizer: transformers.PreTrainedTokenizerBase | None = None
+    """Turns what a language model writes into text; not needed otherwise."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
 

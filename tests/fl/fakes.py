@@ -5,14 +5,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import simpy
 import torch
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from fl.constant_network import ConstantRateNetwork
 from fl.data.partition import Shard
 from fl.devices import DEVICES, ClientsConfig, draw_devices
 from fl.methods import METHODS, install_method
-from fl.models.backbone import Backbone, TextClassifier, init_head
-from fl.models.tokens import TokenTable
+from fl.models.backbone import Backbone
+from fl.models.classifier import TextClassifier, init_head
+from fl.models.language import LanguageModel
+from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import build_federation
@@ -56,6 +65,23 @@ def classifier(*, layers=2, hidden=32, seed=0):
     return module.eval()
 
 
+def language_model(*, layers=2, hidden=32, seed=0):
+    config = LlamaConfig(
+        vocab_size=60,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=2 * MAX_TOKENS,
+        attn_implementation="eager",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        causal = LlamaForCausalLM(config)
+    return LanguageModel(causal.model, lm_head=causal.lm_head).eval()
+
+
 def roberta_base_on_meta():
     config = RobertaConfig(attn_implementation="eager")
     with torch.device("meta"):
@@ -64,10 +90,10 @@ def roberta_base_on_meta():
     return module.to("meta").eval()
 
 
-def backbone(**settings):
+def backbone(module=None):
     return Backbone(
         name="fake",
-        module=classifier(**settings),
+        module=classifier() if module is None else module,
         tokenizer=None,
         digest="fake",
         hidden_size=32,
@@ -91,6 +117,24 @@ def examples(num_texts, *, seed=0):
         pad_token_id=0,
     )
     return Examples(tokens=tokens, labels=labels.astype(np.int64))
+
+
+def answers(num_texts, *, seed=0):
+    """Prompts of 2 to 6 tokens whose answer, of 2 to 6 tokens, repeats the prompt's last one."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(2, 7, size=num_texts)
+    lengths = starts + rng.integers(2, 7, size=num_texts)
+    texts = []
+    for start, length in zip(starts, lengths, strict=True):
+        prompt = rng.integers(1, 55, size=start)
+        texts.append(np.concatenate([prompt, np.full(length - start, prompt[-1])]))
+    tokens = TokenTable(
+        ids=np.concatenate(texts).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        pad_token_id=0,
+        answer_starts=starts.astype(np.int32),
+    )
+    return Examples(tokens=tokens, labels=np.zeros(num_texts, dtype=np.int64))
 
 
 def shards(num_clients, num_texts, *, seed=1):
@@ -133,8 +177,10 @@ def federation(
     failing=None,
     devices=None,
     num_texts=160,
+    task="classification",
     **server,
 ):
+    is_classified = task == "classification"
     env = simpy.Environment()
     network = ConstantRateNetwork(
         env=env,
@@ -152,9 +198,9 @@ def federation(
         env=env,
         network=network,
         streams=streams(),
-        backbone=backbone(),
-        train=examples(num_texts),
-        test=examples(100, seed=9),
+        backbone=backbone() if is_classified else backbone(language_model()),
+        train=examples(num_texts) if is_classified else answers(num_texts),
+        test=examples(100, seed=9) if is_classified else answers(100, seed=9),
         shards=shards(num_clients, num_texts),
         devices=drawn if devices is None else [DEVICES[name] for name in devices],
         training=training or TrainingConfig(local_steps=3, batch_size=8, learning_rate=5e-3),
@@ -162,4 +208,13 @@ def federation(
             num_rounds=num_rounds, policy=RandomPolicyConfig(num_clients=cohort), **server
         ),
         recorder=Rows(),
+    )
+
+
+def tokenize(texts, backbone):
+    return tokenize_with(
+        backbone.tokenizer,
+        texts,
+        max_tokens=backbone.max_tokens,
+        pad_token_id=backbone.pad_token_id,
     )

@@ -1,12 +1,14 @@
 """Settings of shared adapters with personal LoRA."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import AveragingOptions
-from fl.methods.ranks import Ranks
+from fl.methods.ranks import Ranks, distinct_ranks
+from fl.metrics import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +33,20 @@ class PfttConfig(AveragingOptions):
     def has_global_model(self) -> bool:
         """Whether the server holds a whole model, head included."""
         return self.head == "shared"
+
+    def find_problems(
+        self, *, num_clients: int, task: Task
+    ) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Refuse a shared head where models have none, and shared LoRA of several ranks."""
+        problems = []
+        if task == "generation" and self.head == "shared":
+            rule = "has no effect: language models have no head of their own, got shared"
+            problems.append((("head",), rule))
+        ranks = distinct_ranks(self.rank)
+        if self.lora == "shared" and len(ranks) > 1:
+            rule = f"must be one for all clients where lora is shared, got {list(ranks)}"
+            problems.append((("rank",), rule))
+        if not isinstance(self.rank, int) and len(self.rank) > num_clients:
+            rule = f"must have at most clients.num_clients = {num_clients}, got {len(self.rank)}"
+            problems.append((("rank",), rule))
+        return problems

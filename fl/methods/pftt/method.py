@@ -18,16 +18,8 @@ def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator
 
     With a shared head the server has a whole model: adapters and head, no LoRA. With personal
     heads it has none, and only the clients' models are evaluated.
-
-    Raises
-    ------
-    ValueError
-        Shared LoRA of several ranks: they cannot be averaged.
     """
     ranks = distinct_ranks(config.rank)
-    if config.lora == "shared" and len(ranks) > 1:
-        msg = f"rank: must be one for all clients where lora is shared, got {list(ranks)}"
-        raise ValueError(msg)
     freeze(module)
     lora = add_lora(
         module,

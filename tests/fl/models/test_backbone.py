@@ -10,10 +10,11 @@ import transformers
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from fl.models.backbone import init_head, load_backbone, pool
+from fl.models.backbone import load_backbone
+from fl.models.classifier import init_head, pool
 from fl.models.config import ModelConfig
-from fl.models.tokens import tokenize
 from fl.problems import ModelError
+from tests.fl.fakes import tokenize
 from tests.fl.models.conftest import SMALL, TEXTS
 
 

@@ -8,10 +8,11 @@ from peft import LoraConfig, inject_adapter_in_model
 from fl.data.config import DocstringsData
 from fl.data.corpus import load_corpus
 from fl.models.architecture import attention_targets
-from fl.models.backbone import init_head, load_backbone
+from fl.models.backbone import load_backbone
+from fl.models.classifier import init_head
 from fl.models.config import ModelConfig
 from fl.models.pretrain import draw_weights
-from fl.models.tokens import tokenize
+from tests.fl.fakes import tokenize
 
 NUM_STEPS, BATCH_SIZE, LEARNING_RATE = 300, 32, 3e-3
 

@@ -4,7 +4,8 @@ import torch
 
 from fl.models.backbone import load_backbone
 from fl.models.config import ModelConfig
-from fl.models.tokens import TokenTable, tokenize
+from fl.models.tokens import TokenTable
+from tests.fl.fakes import tokenize
 from tests.fl.models.conftest import TEXTS
 
 

@@ -6,7 +6,7 @@ import torch
 import transformers
 from torch import nn
 
-from fl.models.backbone import TextClassifier, init_head
+from fl.models.classifier import TextClassifier, init_head
 from fl.peft.bottleneck import adapter_places, add_bottleneck_adapters
 from fl.peft.lora import add_lora, query_and_value
 from tests.fl.fakes import classifier, roberta_base_on_meta

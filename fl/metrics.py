@@ -1,0 +1,83 @@
+"""What is measured of a model, task by task; no torch here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+Task = Literal["classification", "generation"]
+"""Name the class of a text (or of a pair), or write the answer to a prompt."""
+
+WORST_FRACTION = 0.1
+"""Part of the clients that ``worst10`` averages over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number that is a function of sums over texts."""
+
+    task: Task
+    is_lower_better: bool
+    is_fraction: bool
+    """Whether it lies in [0, 1]."""
+    over: str
+    """Name of the score that is summed."""
+    per: str
+    """Name of the score that it is divided by."""
+    is_exponential: bool = False
+    """Whether the exponential of the ratio is meant."""
+
+    def value(self, sums: Mapping[str, float]) -> float:
+        """Give the metric for texts whose scores add up to ``sums``."""
+        ratio = sums[self.over] / sums[self.per]
+        return float(np.exp(ratio)) if self.is_exponential else ratio
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(
+        task="classification", is_lower_better=False, is_fraction=True, over="right", per="texts"
+    ),
+    "loss": Metric(
+        task="generation", is_lower_better=True, is_fraction=False, over="nats", per="tokens"
+    ),
+    "perplexity": Metric(
+        task="generation",
+        is_lower_better=True,
+        is_fraction=False,
+        over="nats",
+        per="tokens",
+        is_exponential=True,
+    ),
+    "rouge_l": Metric(
+        task="generation",
+        is_lower_better=False,
+        is_fraction=True,
+        over="rouge_l",
+        per="written",
+    ),
+}
+"""Metrics by name. ``loss`` [nat] and ``perplexity`` are those of a token of the answers;
+``rouge_l`` is the F measure of the longest common subsequence of words between what the model
+writes greedily and the answer, mean over texts."""
+
+DEFAULT_METRICS: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "generation": ("loss", "perplexity"),
+}
+"""What is measured when nobody asks for more."""
+
+
+def over_clients(
+    values: Float[np.ndarray, " client"], *, is_lower_better: bool
+) -> tuple[float, float, float]:
+    """Give mean, standard deviation (population) and mean of the worst 10 % of clients.
+
+    At least one client counts as worst.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if is_lower_better:
+        ordered = ordered[::-1]
+    num_worst = max(1, int(np.ceil(WORST_FRACTION * len(ordered) - 1e-9)))
+    return float(ordered.mean()), float(ordered.std()), float(ordered[:num_worst].mean())
