@@ -13,9 +13,8 @@ from netsim.config.radio import (
     SiteOutage,
     TddDuplex,
 )
-from netsim.config.world import SitesLayout
 from netsim.link_failure import EVALUATION_S, FadeMean, LinkMonitor
-from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
+from tests.netsim.worlds import TWO_SITES, make_network, plain_radio, run_all, still_world
 
 SLOT = np.array([0])
 
@@ -68,9 +67,6 @@ class TestFadeMean:
         assert mean.step(SLOT, np.array([0.2]), at_s=0.01)[0] == 0.2
 
 
-TWO_SITES = SitesLayout(
-    positions_m=((0.0, 0.0), (600.0, 0.0)), width_m=3000.0, height_m=3000.0, num_sectors=1
-)
 EDGE, FAR = (299.0, 0.0), (550.0, 0.0)
 TIMER_S, RECOVERY_S = 1.0, 0.2
 

@@ -4,9 +4,15 @@ import numpy as np
 import simpy
 
 from netsim.config import RadioConfig, WorldConfig
-from netsim.config.radio import NoFading, NoHandover
-from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
+from netsim.config.world import NoShadowing, SingleCellLayout, SitesLayout, StaticMobility
 from netsim.network import CellularNetwork
+
+TWO_SITES = SitesLayout(
+    positions_m=((0.0, 0.0), (600.0, 0.0)), width_m=3000.0, height_m=3000.0, num_sectors=1
+)
+NEAR_0, NEAR_1 = (100.0, 0.0), (500.0, 0.0)
+"""Places near the one and the other of these sites."""
 
 
 def still_world(positions_m, **changes) -> WorldConfig:
@@ -40,6 +46,18 @@ def make_network(world, radio, *, num_clients=None, seed=1):
     if num_clients is None:
         num_clients = len(world.mobility.positions_m)
     return env, CellularNetwork(env, world, radio, num_clients=num_clients, seed=seed)
+
+
+def two_sites(places=(NEAR_0,), *, engine="flow", outages=(), **changes):
+    """A static world of two cells; client 0 belongs to site 0."""
+    settings_ = {"handover": A3Handover(), "bandwidth_hz": 5e6, "engine": engine}
+    radio = plain_radio(outages=tuple(outages), **(settings_ | changes))
+    return make_network(still_world(places, layout=TWO_SITES, line_of_sight="never"), radio)
+
+
+def dead(site_id, started_at_s, finished_at_s):
+    """An outage in one line."""
+    return SiteOutage(site_id=site_id, started_at_s=started_at_s, finished_at_s=finished_at_s)
 
 
 def run_all(env, transfers):
