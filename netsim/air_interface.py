@@ -138,6 +138,12 @@ class AirInterface:
         least_w, most_w = self._power_limits_w
         return np.minimum(np.maximum(density_w * at_once, least_w), most_w) / at_once
 
+    def is_limited(
+        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
+    ) -> bool:
+        """Tell whether somebody with so many blocks is at the limit of power."""
+        return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
+
     @cached_property
     def _thrift(self) -> Thrift:
         return Thrift(self.adaptation.efficiency)
@@ -161,8 +167,8 @@ class AirInterface:
             SINR for each watt sent in one block.
         """
         most_w = self._power_limits_w[1]
-        if not (density_w * blocks > most_w).any():
-            return blocks  # nobody is at the limit: another block costs the others nothing
+        if not self.is_limited(density_w, blocks):
+            return blocks  # another block costs the others nothing
         sinr = self.block_power_w(density_w, blocks) * sinr_per_w
         reachable = np.minimum(density_w, most_w) * sinr_per_w
         wanted = np.minimum(self._thrift.wanted_sinr(sinr), reachable)

@@ -144,9 +144,10 @@ class FlowEngine(Engine):
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
         granted = air.num_blocks * grant.shares.mean(axis=1) / grant.activity
         total, airtime_share = together(slots, granted, grant.activity)
-        used = air.used_blocks(
-            total, density_w=demand.density_w, sinr_per_w=mean_over_groups(demand.sinr_per_w)
-        )
+        used = total
+        if not grant.is_used:
+            sinr_per_w = mean_over_groups(demand.sinr_per_w)
+            used = air.used_blocks(total, density_w=demand.density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(demand.density_w, used)
         at_once, shares = granted, grant.shares
         if used is not granted:  # somebody is at the power limit, or sends twice at once

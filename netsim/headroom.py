@@ -3,7 +3,7 @@
 A client that is limited in power spreads it thinner with every further block, down to SINRs at
 which nothing gets through. A site knows the power headroom of its clients (reports of TS 38.321
 clause 6.1.3.8, as recollected) and lets them use no more blocks than help; the others of the grant
-stay empty here (they are not handed on).
+go to others of the cell or stay empty, see :mod:`netsim.handing_on`.
 """
 
 from collections.abc import Callable

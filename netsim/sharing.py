@@ -1,16 +1,20 @@
 """Who gets which blocks: asks the scheduler of every cell.
 
 The flow engine needs the mean of the answers over the time until the next solve, see
-:mod:`netsim.averaging`; the slot engine the answer of the instant.
+:mod:`netsim.averaging`; the slot engine the answer of the instant. What clients limited in power
+leave goes to others where schedulers are blind to it, see :mod:`netsim.handing_on`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
+from netsim.handing_on import FULL_RTOL, hand_on
+from netsim.headroom import together
 from netsim.schedulers import CellView, load_scheduler
 
 __all__ = ["AVERAGE_S", "Demand", "Grant", "Sharing"]
@@ -145,6 +149,8 @@ class Grant:
     """
     average_rate_bps: Float[np.ndarray, " bearer"]
     """The averages that were decided on, those of newcomers filled in."""
+    is_used: bool
+    """Whether everybody uses all that it holds, however limited in power."""
 
 
 class Sharing:
@@ -160,6 +166,8 @@ class Sharing:
         self._name = scheduler
         law = load_scheduler(scheduler)
         self._reads_rates: bool = getattr(law, "reads_rates", True)
+        takes_turns: bool = getattr(law, "takes_turns", False)
+        self._hands_on = not (self._reads_rates or takes_turns)
         self._reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
         self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
 
@@ -206,6 +214,7 @@ class Sharing:
             alone = demand.weakest(every, whole, is_reached)
         shares = np.empty_like(group_rate)
         activity = np.ones(len(cell))
+        views = []
         for first, last in zip(start.tolist(), stop.tolist(), strict=True):
             part = slice(first, last)
             view = _view(
@@ -216,14 +225,60 @@ class Sharing:
                 is_reached=is_reached,
                 now_s=now_s,
             )
+            views.append(view)
             scheduler = self._scheduler(int(cell[first]), demand.direction)
             if takes_mean and last - first > 1:
                 shares[part], activity[part] = scheduler.over(
-                    view, horizon_s=horizon_s, floor_bps=floor[part], alone_bps=alone[part]
+                    view,
+                    horizon_s=horizon_s,
+                    floor_bps=floor[part],
+                    alone_bps=alone[part],
                 )
             else:
                 shares[part] = scheduler.now(view)
-        return Grant(shares=shares, activity=activity, average_rate_bps=average)
+        if demand.is_uplink and self._hands_on:
+            self._hand_on(demand, views, start, shares, is_whole=not is_averaged)
+        return Grant(
+            shares=shares,
+            activity=activity,
+            average_rate_bps=average,
+            is_used=self._hands_on,
+        )
+
+    def _hand_on(
+        self,
+        demand: Demand,
+        views: list[CellView],
+        start: Int[np.ndarray, " cell"],
+        shares: Float[np.ndarray, "bearer group"],
+        *,
+        is_whole: bool,
+    ) -> None:
+        """Hand on, in place, what clients at the limit of their power do not use."""
+        num_blocks = demand.air.num_blocks
+
+        def use(part: slice, held: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+            blocks = held * num_blocks
+            used = demand.used_blocks(part, blocks)
+            if used is blocks:
+                return held
+            if is_whole:
+                is_all = used >= blocks * (1 - FULL_RTOL)
+                used = np.where(is_all, blocks, np.maximum(np.floor(used), 1.0))
+            return np.minimum(used / num_blocks, held)
+
+        held, _ = together(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
+        used = use(slice(None), held)
+        if used is held:
+            return
+        is_over = np.logical_or.reduceat(used < held, start)
+        for place in np.flatnonzero(is_over).tolist():
+            view, first = views[place], int(start[place])
+            part = slice(first, first + len(view.client_id))
+            ask = self._scheduler(int(demand.cell_id[first]), demand.direction).now
+            shares[part] = hand_on(
+                ask, view, shares[part], use=partial(use, part), block=1.0 / num_blocks
+            )
 
     def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
         key = (cell_id, direction)

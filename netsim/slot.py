@@ -233,8 +233,10 @@ class SlotEngine(Engine):
 
     def _hand_out(
         self, lane: _Lane, demand: Demand, now_s: float
-    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
-        """Ask the schedulers and round to whole blocks; give shares and blocks of transfers.
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"], bool]:
+        """Ask the schedulers and round to whole blocks.
+
+        Give shares and blocks of transfers, and whether all of them can be used.
 
         The band of a cell is cut at the running sum of the shares plus an offset that wanders
         from slot to slot, so on average everybody gets exactly the share.
@@ -253,19 +255,21 @@ class SlotEngine(Engine):
         blocks = upper - lower
         scale = np.divide(blocks, wanted, out=np.zeros_like(wanted), where=wanted > 0)
         shares = np.minimum(grant.shares * scale[:, None], 1.0)
-        return shares[lane.bearer], blocks[lane.bearer]
+        return shares[lane.bearer], blocks[lane.bearer], grant.is_used
 
     def _send_uplink(self, lane: _Lane, now_s: float) -> None:
         air = self._air
         fading, known_fading = self._fading_now(lane, UPLINK)
         before_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
         known = lane.gain[:, None] * known_fading / before_w
-        shares, blocks = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
+        shares, blocks, is_used = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
         granted = blocks
         total, airtime_share = together(lane.client_id, granted, np.ones(len(granted)))
-        used = np.floor(
-            air.used_blocks(total, density_w=lane.density_w, sinr_per_w=mean_over_groups(known))
-        )
+        used = total
+        if not is_used:
+            sinr_per_w = mean_over_groups(known)
+            used = air.used_blocks(total, density_w=lane.density_w, sinr_per_w=sinr_per_w)
+            used = np.floor(used)
         used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
         blocks = np.floor(granted * used_share + 1e-9)
         shares = (
@@ -291,7 +295,7 @@ class SlotEngine(Engine):
         fading, known_fading = self._fading_now(lane, DOWNLINK)
         before_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
         known = lane.gain[:, None] * known_fading / before_w
-        shares, blocks = self._hand_out(lane, self._demand(lane, known, DOWNLINK), now_s)
+        shares, blocks, _ = self._hand_out(lane, self._demand(lane, known, DOWNLINK), now_s)
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, lane.cell_id[lane.first], shares[lane.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)

@@ -14,6 +14,7 @@ class EarliestDeadline:
     """
 
     reads_rates = False
+    takes_turns = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the earliest deadline."""

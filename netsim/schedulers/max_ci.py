@@ -11,6 +11,7 @@ class MaxCI:
     """Maximise the cell's throughput now; clients at the edge may starve."""
 
     reads_average = False
+    takes_turns = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give each group to the argmax of its rate, ties shared equally."""

@@ -20,6 +20,7 @@ class MinEnergy:
     """
 
     reads_average = False
+    takes_turns = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the transfer that would end first alone; equal ones by request."""

@@ -51,7 +51,9 @@ class Scheduler(Protocol):
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
-    engines are faster for it. One that looks at rates but not at ``average_rate_bps`` may say
+    engines are faster for it. Where a client, limited in power, cannot use what it was given, such
+    a class (unless it takes turns) is asked again at once about the others
+    (:mod:`netsim.handing_on`). One that looks at rates but not at ``average_rate_bps`` may say
     ``reads_average = False``: its answer holds until something else changes, and is asked for once.
 
     Two more things a class may offer, for the engine that follows means over time instead of slots:
@@ -100,20 +102,21 @@ def check_shares(
             f"(transfer, group), got {checked.shape}"
         )
         raise ValueError(msg)
+    sums = checked.sum(axis=0)
+    # Without negative ones, no share exceeds the sum of its column; NaN fails.
+    if checked.min(initial=0.0) >= 0 and sums.max(initial=0.0) <= 1 + SUM_TOLERANCE:
+        return checked
     if not np.all((checked >= 0) & (checked <= 1 + SUM_TOLERANCE)):
         msg = (
             f"scheduler {name}: shares must be in [0, 1], got {checked.min()} to {checked.max()} "
             f"at {view.now_s} s"
         )
         raise ValueError(msg)
-    sums = checked.sum(axis=0)
-    if np.any(sums > 1 + SUM_TOLERANCE):
-        msg = (
-            f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
-            f"in group {int(sums.argmax())} at {view.now_s} s"
-        )
-        raise ValueError(msg)
-    return checked
+    msg = (
+        f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
+        f"in group {int(sums.argmax())} at {view.now_s} s"
+    )
+    raise ValueError(msg)
 
 
 def check_activity(
