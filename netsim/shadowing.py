@@ -33,7 +33,10 @@ SHADOW_CORRELATION_M: dict[EnvironmentName, dict[LinkState, float]] = {
     "rma": {"los": 37.0, "nlos": 120.0, "indoor": 120.0},
     "inh": {"los": 10.0, "nlos": 6.0, "indoor": 6.0},
 }
-"""Correlation distance in the horizontal plane [m], TR 38.901 Table 7.5-6 (InH recollected)."""
+"""Correlation distance in the horizontal plane [m], TR 38.901 Table 7.5-6.
+
+InH is recollected, and the same in another simulator's transcription of version 16.
+"""
 
 COMMON_FIELD_KEY = 0
 """Second key of the field that all sites share; the field of site i has key i + 1."""

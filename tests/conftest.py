@@ -1,6 +1,49 @@
-"""Property tests draw the same examples every time: a pass stays a pass."""
+"""Property tests draw the same examples every time, and the command ``pytest --ladder``."""
 
+import pytest
 from hypothesis import settings
+
+from tests.ladder import NUM_STEPS, Ladder, steps, table
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def ladder(record_property):
+    """Checks of the ladder of evidence, see :mod:`tests.ladder`."""
+    return Ladder(record_property)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--ladder",
+        action="store_true",
+        help="run the ladder of evidence alone and print expected beside measured",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--ladder"):
+        config.option.markexpr = ""  # its slow steps too
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--ladder"):
+        chosen = [item for item in items if "ladder" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--ladder"):
+        return
+    stats = terminalreporter.stats
+    reports = [r for name in ("passed", "failed") for r in stats.get(name, ()) if r.when == "call"]
+    lines = table(reports)
+    terminalreporter.write_line("")
+    for line in lines:
+        terminalreporter.write_line(line)
+    missing = sorted(set(range(1, NUM_STEPS + 1)) - steps(lines))
+    if missing:
+        terminalreporter.write_line(f"steps without a check in this run: {missing}")

@@ -3,8 +3,9 @@
 References
 ----------
 W. Navidi and T. Camp, "Stationary distributions for the random waypoint mobility model", IEEE
-Trans. Mobile Computing 3(1), 2004 (as recollected): a path that starts at a uniform place with a
-uniform speed is slower and more central later on; it must start in the middle of a leg or pause.
+Trans. Mobile Computing 3(1), 2004 (abstract read, the rest as recollected): a path that starts at a
+uniform place with a uniform speed is slower and more central later on; it must start in the middle
+of a leg or pause.
 """
 
 import numpy as np

@@ -29,10 +29,18 @@ def three_clients():
     return np.full(3, 80e6), signal_hz, np.array([2.0, 4.0, 6.0])
 
 
-def test_equal_finish_of_three_power_limited_clients():
+def test_equal_finish_of_three_power_limited_clients(ladder):
     size_bits, signal_hz, ready_at_s = three_clients()
     finish_s, bandwidth_hz = equal_finish_time(size_bits, signal_hz, ready_at_s, bandwidth_hz=20e6)
-    assert finish_s == pytest.approx(10.913149, abs=1e-6)
+    ladder.near(
+        17,
+        "equal finish time of three power-limited uploads",
+        source="closed form, independent script",
+        measured=finish_s,
+        expected=10.913149,
+        tolerance=1e-6,
+        unit="s",
+    )
     np.testing.assert_allclose(bandwidth_hz, [822171, 1781878, 17395951], atol=1)
     alone_s = ready_at_s + size_bits / shannon_rate_bps(bandwidth_hz, signal_hz)
     np.testing.assert_allclose(alone_s, finish_s, rtol=1e-9)
@@ -44,12 +52,20 @@ def test_equal_bandwidths_finish_at_different_times():
     np.testing.assert_allclose(finish_s, [3.518, 6.590, 12.825], atol=5e-4)
 
 
-def test_equal_finish_at_fixed_efficiency():
+def test_equal_finish_at_fixed_efficiency(ladder):
     efficiency = np.array([4.0, 2.0, 1.0])
     finish_s, fraction = fixed_efficiency_finish_time(
         np.full(3, 80e6), efficiency, ready_at_s=3.0, bandwidth_hz=20e6
     )
-    assert finish_s == pytest.approx(10.0, rel=1e-12)
+    ladder.near(
+        17,
+        "equal finish time at fixed efficiencies",
+        source="by hand",
+        measured=finish_s,
+        expected=10.0,
+        tolerance=1e-6,
+        unit="s",
+    )
     np.testing.assert_allclose(fraction, [1 / 7, 2 / 7, 4 / 7], rtol=1e-12)
     assert (3.0 + 80e6 / (efficiency * 20e6 / 3)).max() == pytest.approx(15.0)
 
@@ -88,13 +104,21 @@ def test_upload_energy_at_the_anchors():
     np.testing.assert_allclose(energy_j, [3.210, 0.2578, 0.1279, 0.0933], atol=5e-4, rtol=5e-4)
 
 
-def test_upload_energy_falls_to_its_limit_when_there_is_no_circuit_power():
+def test_upload_energy_falls_to_its_limit_when_there_is_no_circuit_power(ladder):
     duration_s = np.geomspace(1, 1e6, 400)
     energy_j = upload_energy_j(duration_s, **UPLOAD)
     assert np.all(np.diff(energy_j) < 0)
     limit_j = 80e6 * LN2 * NOISE_W_PER_HZ / 1e-11
     assert limit_j == pytest.approx(0.06981, abs=5e-6)
-    assert energy_j[-1] == pytest.approx(limit_j, rel=1e-5)
+    ladder.near(
+        18,
+        "energy of an ever slower upload",
+        source="s ln 2 N0 / h",
+        measured=energy_j[-1],
+        expected=limit_j,
+        rel=1e-5,
+        unit="J",
+    )
 
 
 @pytest.mark.parametrize("circuit_w", [1e-3, 0.1, 0.75, 5.0])

@@ -14,9 +14,17 @@ group_sinr = st.lists(st.floats(0, 1e5), min_size=1, max_size=12).map(np.array)
 @pytest.mark.parametrize(
     ("beta", "groups_db", "expected_db"), [(4.27, [0, 10], 5.4034), (1.6, [-3, 3], 0.3335)]
 )
-def test_reference_values(beta, groups_db, expected_db):
+def test_reference_values(ladder, beta, groups_db, expected_db):
     found = effective_sinr_linear(db_to_linear(np.array(groups_db, dtype=float)), beta=beta)
-    assert linear_to_db(found) == pytest.approx(expected_db, abs=1e-3)
+    ladder.near(
+        13,
+        "effective SINR of two groups",
+        source="EESM by hand",
+        measured=linear_to_db(found),
+        expected=expected_db,
+        tolerance=1e-3,
+        unit="dB",
+    )
 
 
 @given(sinr=st.floats(0, 1e6), beta=st.floats(0.5, 200))

@@ -33,41 +33,63 @@ def rayleigh():
     return many_gains(Rayleigh(1, num_waves=128))
 
 
-def within_4_sigma(found, probability, *, num):
-    return abs(found - probability) < 4 * np.sqrt(probability * (1 - probability) / num)
+def four_sigma(probability, *, num):
+    return 4 * np.sqrt(probability * (1 - probability) / num)
 
 
 @pytest.mark.parametrize(
     ("threshold_db", "mean_db", "probability"),
     [(0, 10, 0.0951626), (5, 10, 0.2711066), (0, 20, 0.0099502)],
 )
-def test_rayleigh_outage(rayleigh, threshold_db, mean_db, probability):
+def test_rayleigh_outage(ladder, rayleigh, threshold_db, mean_db, probability):
     limit = 10 ** ((threshold_db - mean_db) / 10)
     assert probability == pytest.approx(1 - np.exp(-limit), abs=1e-7)
-    assert within_4_sigma(np.mean(rayleigh < limit), probability, num=rayleigh.size)
+    ladder.near(
+        7,
+        "Rayleigh outage 5, 10, 20 dB below the mean",
+        source="1 - exp(-threshold / mean); 4 sigma",
+        measured=np.mean(rayleigh < limit),
+        expected=probability,
+        tolerance=four_sigma(probability, num=rayleigh.size),
+    )
 
 
 @pytest.mark.parametrize(
     ("k_factor_db", "probability"),
     [(0, 0.0733464), (3, 0.0462070), (7, 0.0095820), (9, 0.0021015)],
 )
-def test_rician_outage(k_factor_db, probability):
+def test_rician_outage(ladder, k_factor_db, probability):
     k = 10 ** (k_factor_db / 10)
     # 1 - Q1(sqrt(2K), sqrt(2 (1+K) x)) is a non-central chi-square distribution function.
     assert ncx2.cdf(2 * (1 + k) * 0.1, 2, 2 * k) == pytest.approx(probability, abs=1e-6)
     gains = many_gains(Rician(1, k_factor_db=k_factor_db, num_waves=128))
     assert gains.mean() == pytest.approx(1.0, abs=0.01)
-    assert within_4_sigma(np.mean(gains < 0.1), probability, num=gains.size)
+    ladder.near(
+        8,
+        "Rician outage 10 dB below the mean, K = 0, 3, 7, 9 dB",
+        source="1 - Q1(sqrt(2K), sqrt(2 (1+K) x)); 4 sigma",
+        measured=np.mean(gains < 0.1),
+        expected=probability,
+        tolerance=four_sigma(probability, num=gains.size),
+    )
 
 
 @pytest.mark.parametrize(
     ("mean_db", "capacity"),
     [(0, 0.86035), (5, 1.71597), (10, 2.90651), (15, 4.33020), (20, 5.88405), (30, 9.14362)],
 )
-def test_ergodic_rayleigh_capacity(rayleigh, mean_db, capacity):
+def test_ergodic_rayleigh_capacity(ladder, rayleigh, mean_db, capacity):
     mean = 10 ** (mean_db / 10)
     assert np.exp(1 / mean) * exp1(1 / mean) / np.log(2) == pytest.approx(capacity, abs=1e-5)
-    assert np.mean(np.log2(1 + mean * rayleigh)) == pytest.approx(capacity, rel=0.005)
+    ladder.near(
+        9,
+        "ergodic Rayleigh capacity, 0 to 30 dB",
+        source="e^(1/g) E1(1/g) / ln 2",
+        measured=np.mean(np.log2(1 + mean * rayleigh)),
+        expected=capacity,
+        rel=0.005,
+        unit="b/s/Hz",
+    )
 
 
 def test_default_number_of_waves_is_close_to_rayleigh():
@@ -76,7 +98,7 @@ def test_default_number_of_waves_is_close_to_rayleigh():
     assert np.mean(gains**2) == pytest.approx(2 - 1 / 32, abs=0.04)
 
 
-def test_correlation_over_time_is_jakes():
+def test_correlation_over_time_is_jakes(ladder):
     cycles = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0])
     expected = [1, 0.975478, 0.903713, 0.642512, 0.290564, -0.304242, -0.265857, 0.220277]
     np.testing.assert_allclose(jakes_correlation(cycles, doppler_hz=1.0), expected, atol=1e-6)
@@ -91,7 +113,15 @@ def test_correlation_over_time_is_jakes():
         ]
     ).reshape(3, len(cycles), -1)
     found = np.mean(gain[:, :1].conj() * gain, axis=(0, 2))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=0.05)
+    np.testing.assert_allclose(found.imag, 0, atol=0.05)
+    ladder.near(
+        10,
+        "autocorrelation over 0 to 1 Doppler cycles",
+        source="J0(2 pi f_d t)",
+        measured=found.real,
+        expected=expected,
+        tolerance=0.05,
+    )
 
 
 def test_one_link_alone_shows_the_jakes_correlation():
@@ -126,12 +156,26 @@ def sampled_power():
     ("level_db", "crossings", "duration"),
     [(-10, 0.71723, 0.13268), (-5, 1.02743, 0.26387), (0, 0.92214, 0.68550)],
 )
-def test_level_crossings_and_fade_durations(sampled_power, level_db, crossings, duration):
+def test_level_crossings_and_fade_durations(ladder, sampled_power, level_db, crossings, duration):
     """Crossings over f_d and durations times f_d, at f_d = 10 Hz."""
     is_below = sampled_power < 10 ** (level_db / 10)
     num_down = np.sum(is_below[:, 1:] & ~is_below[:, :-1])
-    assert num_down / (CROSSING_LINKS * CROSSING_S * 10.0) == pytest.approx(crossings, rel=0.05)
-    assert is_below.sum() * SAMPLE_S / num_down * 10.0 == pytest.approx(duration, rel=0.05)
+    ladder.near(
+        10,
+        "level crossings at -10, -5, 0 dB over f_d",
+        source="Rice",
+        measured=num_down / (CROSSING_LINKS * CROSSING_S * 10.0),
+        expected=crossings,
+        rel=0.05,
+    )
+    ladder.near(
+        10,
+        "fade durations below -10, -5, 0 dB times f_d",
+        source="Rice",
+        measured=is_below.sum() * SAMPLE_S / num_down * 10.0,
+        expected=duration,
+        rel=0.05,
+    )
 
 
 @pytest.mark.parametrize("fading", [Rayleigh(5), Rician(5, k_factor_db=6.0), NoFading()])

@@ -49,7 +49,7 @@ def on_grid_s(at_s):
 @pytest.mark.parametrize("time_to_trigger_s", [0.0, 0.04, 0.08, 0.16, 0.256, 0.48])
 @pytest.mark.parametrize("offset_db", [-1.0, 0.0, 1.0, 2.0, 3.0])
 def test_without_filter_it_triggers_at_the_crossing_plus_the_time_to_trigger(
-    time_to_trigger_s, offset_db
+    ladder, time_to_trigger_s, offset_db
 ):
     """Only measurements tell the time: the crossing is seen at the next one, and the timer that
     starts then expires at one, so it lasts whole samples (256 ms are 13 of 20 ms)."""
@@ -63,7 +63,16 @@ def test_without_filter_it_triggers_at_the_crossing_plus_the_time_to_trigger(
     assert target == 1
     crossed_s, timer_s = crossing_s(offset_db + 3.0), on_grid_s(time_to_trigger_s)
     assert at_s == pytest.approx(on_grid_s(crossed_s) + timer_s, abs=1e-9)
-    assert 0 <= at_s - (crossed_s + timer_s) < SAMPLE_S
+    assert at_s >= crossed_s + timer_s
+    ladder.near(
+        20,
+        "instant of event A3 on a line, 30 settings",
+        source="crossing of offset + hysteresis, and the time to trigger; one sample",
+        measured=at_s,
+        expected=crossed_s + timer_s,
+        tolerance=SAMPLE_S,
+        unit="s",
+    )
 
 
 @pytest.mark.parametrize("filter_coefficient", [2, 4, 8])
@@ -91,7 +100,7 @@ def test_filter_weight_of_the_standard():
     assert twice == pytest.approx(0.5)
 
 
-def test_no_ping_pong_without_shadowing():
+def test_no_ping_pong_without_shadowing(ladder):
     """There and back again: one handover each way, none in between, at any hysteresis."""
 
     def there_and_back_m(at_s):
@@ -101,6 +110,14 @@ def test_no_ping_pong_without_shadowing():
         config = A3Handover(hysteresis_db=hysteresis_db, time_to_trigger_s=0.16)
         changes = drive(config, until_s=40.0, position_m=there_and_back_m)
         assert [target for _, target in changes] == [1, 0]
+        ladder.near(
+            20,
+            "handovers on the way there and back, no shadowing",
+            source="one each way",
+            measured=len(changes),
+            expected=2,
+            tolerance=0,
+        )
 
 
 def test_hysteresis_suppresses_ping_pong_under_shadowing():

@@ -150,15 +150,30 @@ def ring_geometries_db(*, wraparound):
     return sinr_db[home == 0], sinr_db[home >= 7]
 
 
-def test_with_wraparound_the_outer_ring_is_like_the_centre():
+def test_with_wraparound_the_outer_ring_is_like_the_centre(ladder):
     centre_db, outer_db = ring_geometries_db(wraparound=True)
     assert len(centre_db) > 1000
-    assert ks_2samp(centre_db, outer_db).pvalue > 0.01
+    ladder.above(
+        21,
+        "wrap-around: centre and outer ring alike, KS p-value",
+        source="symmetry",
+        measured=ks_2samp(centre_db, outer_db).pvalue,
+        limit=0.01,
+        expected="one law",
+    )
 
 
-def test_without_wraparound_the_outer_ring_is_better():
+def test_without_wraparound_the_outer_ring_is_better(ladder):
     centre_db, outer_db = ring_geometries_db(wraparound=False)
-    assert np.mean(outer_db) - np.mean(centre_db) > 1.0
+    ladder.above(
+        21,
+        "without it: outer ring over centre",
+        source="fewer interferers",
+        measured=np.mean(outer_db) - np.mean(centre_db),
+        limit=1.0,
+        expected="better",
+        unit="dB",
+    )
     assert ks_2samp(centre_db, outer_db).pvalue < 1e-6
 
 

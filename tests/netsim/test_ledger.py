@@ -85,12 +85,21 @@ def test_a_client_that_never_takes_part_costs_nothing():
     assert [total.owner for total in ledger.totals(1e6)] == ["site", "site"]
 
 
-def test_hand_calculation_of_one_upload_and_its_tail():
+def test_hand_calculation_of_one_upload_and_its_tail(ladder):
+    evidence = ladder
     ledger = make_ledger()
     ledger.charge(7, "tx", started_at_s=1.0, finished_at_s=3.0, power_w=2.1)
     ledger.charge(7, "compute", started_at_s=3.0, finished_at_s=5.0, power_w=4.0)
     tail_j = 0.1 * UE.listen_w + 3.9 * UE.drx_w
-    assert ledger.client_energy_j(7.0) == pytest.approx(4.2 + 8.0 + tail_j, rel=1e-12)
+    evidence.near(
+        18,
+        "ledger: one upload, its computation and its tail",
+        source="sum of power x time by hand",
+        measured=ledger.client_energy_j(7.0),
+        expected=4.2 + 8.0 + tail_j,
+        tolerance=1e-9,
+        unit="J",
+    )
     assert ledger.client_energy_j(2.0) == pytest.approx(2.1, rel=1e-12)
     idle = next(t for t in ledger.totals(7.0) if t.activity == "idle")
     assert (idle.owner_id, idle.seconds) == (7, pytest.approx(4.0))

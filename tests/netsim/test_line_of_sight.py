@@ -24,10 +24,17 @@ SPOTS = {
 
 
 @pytest.mark.parametrize(("environment", "ue_height_m", "office"), SPOTS)
-def test_spot_values(environment, ue_height_m, office):
+def test_spot_values(ladder, environment, ue_height_m, office):
     spots = SPOTS[environment, ue_height_m, office]
     found = los_probability(environment, list(spots), ue_height_m=ue_height_m, office=office)
-    np.testing.assert_allclose(found, list(spots.values()), rtol=0, atol=1e-5)
+    ladder.near(
+        3,
+        "probability of line of sight",
+        source="TR 38.901 Table 7.4.2-1, independent script",
+        measured=found,
+        expected=list(spots.values()),
+        tolerance=1e-5,
+    )
 
 
 @given(
@@ -42,7 +49,7 @@ def test_probability_is_one(environment, office, distance_m, height_m):
 
 
 @pytest.mark.parametrize("environment", ["uma", "umi", "rma"])
-def test_share_of_states_over_seeds_matches_the_probability(environment):
+def test_share_of_states_over_seeds_matches_the_probability(ladder, environment):
     # 250 worlds x 50 sites x 8 places 2 km apart give 1e5 independent draws of a state at 100 m.
     num_worlds, num_sites = 250, 50
     position_m = np.stack([np.arange(8) * 2000.0, np.full(8, -45.0)], axis=1)
@@ -55,7 +62,14 @@ def test_share_of_states_over_seeds_matches_the_probability(environment):
     ]
     p = float(los_probability(environment, 100.0, ue_height_m=1.5))
     sigma = np.sqrt(p * (1 - p) / 1e5)
-    assert abs(np.mean(states) - p) < 4 * sigma
+    ladder.near(
+        3,
+        "share of 100,000 links in line of sight",
+        source="the probability; 4 sigma",
+        measured=np.mean(states),
+        expected=p,
+        tolerance=4 * sigma,
+    )
 
 
 def test_state_is_a_function_of_position_alone():

@@ -207,6 +207,10 @@ def test_cancel_keeps_what_was_delivered():
 )
 def test_bytes_and_joules_are_conserved(seed, scheduler, fades, moves):
     """Any mix of arrivals, cancellations, deadlines and outages: every transfer ends with a row."""
+    check_conservation(seed, scheduler, fades, moves=moves)
+
+
+def check_conservation(seed, scheduler, fades, *, moves):
     rng = np.random.default_rng(seed)
     changes = {
         "scheduler": scheduler,
@@ -261,6 +265,33 @@ def test_bytes_and_joules_are_conserved(seed, scheduler, fades, moves):
     assert network.energy.client_energy_j(env.now) == pytest.approx(clients_j, rel=1e-9)
     assert network.energy.site_energy_j(env.now) == pytest.approx(sites_j, rel=1e-9)
     assert clients_j >= sum(row.energy_j for row in rows) * (1 - 1e-9)
+    return network, rows
+
+
+@pytest.mark.parametrize("fades", ["none", "flat", "tdl"])
+@pytest.mark.parametrize("moves", [False, True])
+def test_conservation_in_numbers(ladder, fades, moves):
+    network, rows = check_conservation(7, "proportional_fair", fades, moves=moves)
+    done = [row for row in rows if row.status == "delivered"]
+    assert 0 < len(done) < len(rows)
+    ladder.near(
+        23,
+        "bytes of delivered transfers, any mix of events",
+        source="bytes offered in them",
+        measured=sum(row.delivered_bytes for row in done),
+        expected=sum(row.size_bytes for row in done),
+        tolerance=0,
+        unit="B",
+    )
+    ladder.near(
+        23,
+        "joules of all transfers, any mix of events",
+        source="sum of power x time in the ledger",
+        measured=sum(row.energy_j for row in rows),
+        expected=network.energy.ledger.client_entries().energy_j.sum(),
+        rel=1e-9,
+        unit="J",
+    )
 
 
 def run_trace(seed):

@@ -14,9 +14,17 @@ from netsim.units import linear_to_db, w_to_dbm
     ("spacing_hz", "expected_dbm"),
     [(15e3, -121.447), (30e3, -118.437), (60e3, -115.427), (120e3, -112.416)],
 )
-def test_noise_of_one_resource_block(spacing_hz, expected_dbm):
+def test_noise_of_one_resource_block(ladder, spacing_hz, expected_dbm):
     found_dbm = w_to_dbm(noise_power_w(block_bandwidth_hz(spacing_hz), noise_figure_db=0.0))
-    assert found_dbm == pytest.approx(expected_dbm, abs=0.001)
+    ladder.near(
+        6,
+        "noise of a resource block, 15 to 120 kHz",
+        source="-174 dBm/Hz over 12 subcarriers",
+        measured=found_dbm,
+        expected=expected_dbm,
+        tolerance=0.001,
+        unit="dBm",
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +43,7 @@ def test_noise_of_whole_carriers(num_blocks, spacing_hz, figure_db, expected_dbm
     assert found_dbm == pytest.approx(expected_dbm, abs=0.006)
 
 
-def test_uplink_budget_anchors():
+def test_uplink_budget_anchors(ladder):
     """23 dBm at 250 m, UMa NLOS, 3.5 GHz, figure 5 dB: SNR falls as blocks share the power."""
     loss_db = path_loss_db(
         "uma", 250.0, is_los=False, carrier_hz=3.5e9, bs_height_m=25.0, ue_height_m=1.5
@@ -47,7 +55,15 @@ def test_uplink_budget_anchors():
     )
     noise_w = noise_power_w(num_blocks * block_bandwidth_hz(30e3), noise_figure_db=5.0)
     snr_linear = power_w * 10 ** (-loss_db / 10) / noise_w
-    np.testing.assert_allclose(linear_to_db(snr_linear), [8.23, 1.15, -6.13], rtol=0, atol=0.01)
+    ladder.near(
+        6,
+        "SNR of three uplink budgets (10, 51, 273 blocks)",
+        source="by hand: UMa NLOS 250 m, 23 dBm, 3.5 GHz, figure 5 dB",
+        measured=linear_to_db(snr_linear),
+        expected=[8.23, 1.15, -6.13],
+        tolerance=0.01,
+        unit="dB",
+    )
     capacity_bps = num_blocks * block_bandwidth_hz(30e3) * np.log2(1 + snr_linear)
     np.testing.assert_allclose(capacity_bps / 1e6, [10.57, 22.11, 30.92], rtol=0, atol=0.01)
     np.testing.assert_allclose(80e6 / capacity_bps, [7.57, 3.62, 2.59], rtol=0, atol=0.01)

@@ -70,15 +70,29 @@ def loss_db(environment, distance_m, *, is_los, carrier_hz=3.5e9, ue_height_m=1.
 
 
 @pytest.mark.parametrize(("environment", "is_los", "distance_m", "expected_db"), NS3_VECTORS)
-def test_reproduces_ns3_vectors(environment, is_los, distance_m, expected_db):
-    found_db = loss_db(environment, distance_m, is_los=is_los, carrier_hz=5e9)
-    np.testing.assert_allclose(found_db, expected_db, rtol=0, atol=1e-3)
+def test_reproduces_ns3_vectors(ladder, environment, is_los, distance_m, expected_db):
+    ladder.near(
+        1,
+        "path loss, 5 GHz, four environments",
+        source="test vectors of ns-3",
+        measured=loss_db(environment, distance_m, is_los=is_los, carrier_hz=5e9),
+        expected=expected_db,
+        tolerance=1e-3,
+        unit="dB",
+    )
 
 
 @pytest.mark.parametrize(("environment", "is_los"), TABLE_3500_DB)
-def test_reproduces_table_at_3500_mhz(environment, is_los):
-    found_db = loss_db(environment, DISTANCES_3500_M, is_los=is_los)
-    np.testing.assert_allclose(found_db, TABLE_3500_DB[environment, is_los], rtol=0, atol=1e-3)
+def test_reproduces_table_at_3500_mhz(ladder, environment, is_los):
+    ladder.near(
+        1,
+        "path loss, 0.7 to 28 GHz",
+        source="TR 38.901 clause 7.4.1, independent script",
+        measured=loss_db(environment, DISTANCES_3500_M, is_los=is_los),
+        expected=TABLE_3500_DB[environment, is_los],
+        tolerance=1e-3,
+        unit="dB",
+    )
 
 
 def test_reproduces_indoor_table_at_3500_mhz():
@@ -93,9 +107,16 @@ def test_reproduces_indoor_table_at_3500_mhz():
 @pytest.mark.parametrize(
     ("environment", "is_los", "carrier_ghz", "distance_m", "expected_db"), SPOT_VECTORS
 )
-def test_reproduces_spot_vectors(environment, is_los, carrier_ghz, distance_m, expected_db):
-    found_db = loss_db(environment, distance_m, is_los=is_los, carrier_hz=carrier_ghz * 1e9)
-    assert found_db == pytest.approx(expected_db, abs=1e-3)
+def test_reproduces_spot_vectors(ladder, environment, is_los, carrier_ghz, distance_m, expected_db):  # noqa: PLR0917
+    ladder.near(
+        1,
+        "path loss, 0.7 to 28 GHz",
+        source="TR 38.901 clause 7.4.1, independent script",
+        measured=loss_db(environment, distance_m, is_los=is_los, carrier_hz=carrier_ghz * 1e9),
+        expected=expected_db,
+        tolerance=1e-3,
+        unit="dB",
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,29 +135,62 @@ def test_reproduces_spot_vectors(environment, is_los, carrier_ghz, distance_m, e
         ("rma", 3.5, 3848.45),
     ],
 )
-def test_breakpoint_distances(environment, carrier_ghz, expected_m):
+def test_breakpoint_distances(ladder, environment, carrier_ghz, expected_m):
     found_m = breakpoint_distance_m(
         environment,
         carrier_hz=carrier_ghz * 1e9,
         bs_height_m=BS_HEIGHT_M[environment],
         ue_height_m=1.5,
     )
-    assert found_m == pytest.approx(expected_m, abs=0.005)
+    ladder.near(
+        2,
+        "breakpoints of UMa, UMi and RMa",
+        source="TR 38.901 Table 7.4.1-1 notes 1, 5",
+        measured=found_m,
+        expected=expected_m,
+        tolerance=0.005,
+        unit="m",
+    )
 
 
 @pytest.mark.parametrize(
     ("environment", "largest_step_db"), [("uma", 1e-6), ("umi", 1e-6), ("rma", 0.008)]
 )
-def test_loss_is_continuous_at_the_breakpoint_except_for_the_rma_step(environment, largest_step_db):
+def test_loss_is_continuous_at_the_breakpoint_except_for_the_rma_step(
+    ladder, environment, largest_step_db
+):
     at_m = breakpoint_distance_m(
         environment, carrier_hz=0.7e9, bs_height_m=BS_HEIGHT_M[environment], ue_height_m=1.5
     )
     near_db, far_db = loss_db(
         environment, [at_m - 1e-9, at_m + 1e-9], is_los=True, carrier_hz=0.7e9
     )
-    assert abs(far_db - near_db) < largest_step_db
+    ladder.below(
+        2,
+        f"step at the breakpoint of {environment}",
+        source="the same; the standard's RMa has 0.007 dB",
+        measured=abs(far_db - near_db),
+        limit=largest_step_db,
+        expected="0.007 dB" if environment == "rma" else "none",
+        unit="dB",
+    )
     if environment == "rma":  # the standard's own step must not be smoothed away
         assert abs(far_db - near_db) > 0.005
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_nlos_is_never_below_los_on_a_grid(ladder, environment):
+    distance_m = np.geomspace(1, 5000, 2000)
+    los_db, nlos_db = (loss_db(environment, distance_m, is_los=state) for state in (True, False))
+    ladder.near(
+        2,
+        "LOS loss above NLOS loss, 1 m to 5 km",
+        source="max(PL_LOS, PL') of the same table",
+        measured=max(0.0, float(np.max(los_db - nlos_db))),
+        expected=0.0,
+        tolerance=0,
+        unit="dB",
+    )
 
 
 @given(

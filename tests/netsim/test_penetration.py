@@ -21,12 +21,20 @@ NUM = 200_000
         ("legacy", [20.0, 20.0, 20.0, 20.0, 20.0]),
     ],
 )
-def test_wall_loss(model, expected_db):
+def test_wall_loss(ladder, model, expected_db):
     found_db = [
         wall_loss_db(model, environment="uma", carrier_hz=ghz * 1e9)
         for ghz in (0.7, 2.0, 3.5, 6.0, 28.0)
     ]
-    np.testing.assert_allclose(found_db, expected_db, rtol=0, atol=0.001)
+    ladder.near(
+        4,
+        "wall loss, 0.7 to 28 GHz",
+        source="TR 38.901 clause 7.4.3",
+        measured=found_db,
+        expected=expected_db,
+        tolerance=0.001,
+        unit="dB",
+    )
 
 
 def test_rural_walls_are_as_thin_at_all_carriers():
@@ -53,9 +61,17 @@ def draw(model, environment="uma"):
         ("legacy", "uma", 25 / 2, 25 / 12**0.5),
     ],
 )
-def test_indoor_distance(model, environment, mean_m, deviation_m):
+def test_indoor_distance(ladder, model, environment, mean_m, deviation_m):
     found_m = draw(model, environment).indoor_distance_m
-    assert abs(found_m.mean() - mean_m) < 4 * deviation_m / np.sqrt(NUM)
+    ladder.near(
+        4,
+        "mean way indoors, UMa and RMa",
+        source="the same; smaller of two uniforms, legacy one; 4 sigma",
+        measured=found_m.mean(),
+        expected=mean_m,
+        tolerance=4 * deviation_m / np.sqrt(NUM),
+        unit="m",
+    )
     assert found_m.std() == pytest.approx(deviation_m, rel=0.02)
 
 

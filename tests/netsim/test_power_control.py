@@ -14,17 +14,33 @@ def power_dbm(loss_db, num_blocks, **changes):
     return w_to_dbm(pusch_power_w(loss_db, num_blocks, **(settings | changes)))
 
 
-def test_table_of_the_standard_formula():
+def test_table_of_the_standard_formula(ladder):
     found_dbm = power_dbm([80.0, 100.0, 110.0, 120.0], 10)
-    np.testing.assert_allclose(found_dbm, [-2.99, 13.01, 21.01, 23.0], rtol=0, atol=0.01)
+    ladder.near(
+        15,
+        "uplink power at 80 to 120 dB path loss, clipped at 23 dBm",
+        source="TS 38.213 clause 7.1.1",
+        measured=found_dbm,
+        expected=[-2.99, 13.01, 21.01, 23.0],
+        tolerance=0.01,
+        unit="dBm",
+    )
 
 
-def test_every_doubling_of_the_spacing_adds_3_db():
+def test_every_doubling_of_the_spacing_adds_3_db(ladder):
     found_dbm = [
         float(power_dbm(90.0, 4, subcarrier_spacing_hz=spacing_hz))
         for spacing_hz in (15e3, 30e3, 60e3, 120e3)
     ]
-    np.testing.assert_allclose(np.diff(found_dbm), 3.0103, rtol=0, atol=1e-4)
+    ladder.near(
+        15,
+        "a doubling of the subcarrier spacing, 2^mu",
+        source="the same",
+        measured=np.diff(found_dbm),
+        expected=3.0103,
+        tolerance=1e-4,
+        unit="dB",
+    )
 
 
 def test_power_never_falls_below_40_dbm_under():

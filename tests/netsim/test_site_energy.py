@@ -14,10 +14,18 @@ ANCHORS = [
 
 
 @pytest.mark.parametrize(("site_class", "num_cells", "full_load_w"), ANCHORS)
-def test_full_load(site_class, num_cells, full_load_w):
+def test_full_load(ladder, site_class, num_cells, full_load_w):
     power = site_power(site_class, num_cells=num_cells)
     drawn_w = power.awake_w + power.radiation_w(power.max_radiated_w)
-    assert drawn_w == pytest.approx(full_load_w, rel=1e-12)
+    ladder.near(
+        18,
+        "power of a site at full load, five classes",
+        source="EARTH: Auer et al. 2011, Table II",
+        measured=drawn_w,
+        expected=full_load_w,
+        tolerance=1e-9,
+        unit="W",
+    )
 
 
 def test_sleep_after_a_quiet_time():

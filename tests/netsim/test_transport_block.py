@@ -24,11 +24,19 @@ from netsim.transport_block import (
         (273, 120, 2, 8448),
     ],
 )
-def test_sizes_of_the_standard(num_blocks, code_rate_x1024, modulation_order, size_bits):
+def test_sizes_of_the_standard(ladder, num_blocks, code_rate_x1024, modulation_order, size_bits):
     found = transport_block_size_bits(
         num_blocks, code_rate_x1024=code_rate_x1024, modulation_order=modulation_order
     )
-    assert found == size_bits
+    ladder.near(
+        12,
+        "transport blocks of 1 to 273 resource blocks",
+        source="TS 38.214 clause 5.1.3.2",
+        measured=found,
+        expected=size_bits,
+        tolerance=0,
+        unit="bit",
+    )
 
 
 def test_table_of_small_sizes_is_complete():
@@ -66,15 +74,31 @@ def test_more_blocks_never_carry_less(num_blocks, mcs):
     assert sizes[0] <= sizes[1]
 
 
-def test_peak_rates():
+def test_peak_rates(ladder):
     uplink = peak_rate_bps(
         273, subcarrier_spacing_hz=30e3, modulation_order=6, num_layers=1, overhead_fraction=0.08
     )
-    assert uplink / 1e6 == pytest.approx(468.76, abs=0.005)
+    ladder.near(
+        12,
+        "peak rate of one layer, 64QAM, 273 blocks uplink",
+        source="TS 38.306 clause 4.1.2",
+        measured=uplink / 1e6,
+        expected=468.76,
+        tolerance=0.005,
+        unit="Mb/s",
+    )
     downlink = peak_rate_bps(
         273, subcarrier_spacing_hz=30e3, modulation_order=8, num_layers=4, overhead_fraction=0.14
     )
-    assert downlink / 1e6 == pytest.approx(2337.0, abs=0.05)
+    ladder.near(
+        12,
+        "peak rate of four layers, 256QAM, 273 blocks downlink",
+        source="TS 38.306 clause 4.1.2",
+        measured=downlink / 1e6,
+        expected=2337.0,
+        tolerance=0.05,
+        unit="Mb/s",
+    )
 
 
 def test_code_blocks_of_a_transport_block():

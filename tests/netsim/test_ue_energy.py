@@ -11,10 +11,15 @@ from netsim.units import dbm_to_w
 ONE_WATT_PER_UNIT = UePower(bandwidth_hz=100e6, watt_per_pu=1.0)
 
 
-def test_transmit_power_interpolates_linearly_in_milliwatts():
-    radiated_w = dbm_to_w(np.array([0.0, 10.0, 15.0, 20.0, 23.0]))
-    np.testing.assert_allclose(
-        ONE_WATT_PER_UNIT.transmit_w(radiated_w), [250, 270.4, 319.4, 474.4, 700], atol=0.05
+def test_transmit_power_interpolates_linearly_in_milliwatts(ladder):
+    ladder.near(
+        18,
+        "transmit power of a UE at 0 to 23 dBm",
+        source="TR 38.840, linear in milliwatts between 250 and 700 units",
+        measured=ONE_WATT_PER_UNIT.transmit_w(dbm_to_w(np.array([0.0, 10.0, 15.0, 20.0, 23.0]))),
+        expected=[250, 270.4, 319.4, 474.4, 700],
+        tolerance=0.05,
+        unit="units",
     )
 
 

@@ -32,15 +32,30 @@ class TestRandomWaypoint:
     config = RandomWaypointMobility(min_speed_mps=1.0, max_speed_mps=20.0, pause_s=30.0)
 
     @pytest.mark.parametrize("at_s", [0.0, 150.0])
-    def test_speed_and_pauses_are_stationary(self, at_s):
+    def test_speed_and_pauses_are_stationary(self, ladder, at_s):
         """Mean (20 - 1) / ln 20 while moving, P(pause) 0.26736; now and later."""
         num = 30_000
         speed_mps = np.array([path.speed_mps(at_s) for path in paths(self.config, SQUARE, num)])
         moving = speed_mps > 0
         expected_mps = 19 / np.log(20)
         assert expected_mps == pytest.approx(6.3424, abs=5e-5)
-        assert speed_mps[moving].mean() == pytest.approx(expected_mps, rel=0.02)
-        assert 1 - moving.mean() == pytest.approx(0.26736, rel=0.02)
+        ladder.near(
+            19,
+            "random waypoint: mean speed of who moves, at 0 and 150 s",
+            source="(b - a) / ln(b / a), steady state",
+            measured=speed_mps[moving].mean(),
+            expected=6.3424,
+            rel=0.02,
+            unit="m/s",
+        )
+        ladder.near(
+            19,
+            "random waypoint: share that rests, at 0 and 150 s",
+            source="mean pause over mean pause and leg",
+            measured=1 - moving.mean(),
+            expected=0.26736,
+            rel=0.02,
+        )
         # The whole law: density 1 / (v ln 20).
         assert kstest(speed_mps[moving], lambda v: np.log(v) / np.log(20)).pvalue > 0.001
 
@@ -81,11 +96,18 @@ class TestRandomWaypoint:
     ],
     ids=lambda config: config.kind,
 )
-def test_reflecting_models_stay_uniform(config):
+def test_reflecting_models_stay_uniform(ladder, config):
     area = Rectangle(200.0, 100.0)
     place_m = np.array([path.position_m(120.0) for path in paths(config, area, 4000)])
     counts = np.histogram2d(*place_m.T, bins=(8, 4), range=((-100, 100), (-50, 50)))[0]
-    assert chisquare(counts.ravel()).pvalue > 0.001
+    ladder.above(
+        19,
+        f"{config.kind} stays uniform, chi-square p-value",
+        source="reflection keeps the uniform law",
+        measured=chisquare(counts.ravel()).pvalue,
+        limit=0.001,
+        expected="uniform",
+    )
 
 
 def test_gauss_markov_velocity_is_stationary_and_forgets():

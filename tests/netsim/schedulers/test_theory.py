@@ -54,20 +54,43 @@ def proportional_fair_run(num, mean_snr_linear, *, num_slots=1500, groups=50, se
 
 @pytest.mark.parametrize("num", [1, 2, 8, 32])
 @pytest.mark.parametrize(("snr_linear", "expected"), [(1.0, E_LOG2_0_DB), (10.0, E_LOG2_10_DB)])
-def test_proportional_fair_reaps_multiuser_diversity(num, snr_linear, expected):
+def test_proportional_fair_reaps_multiuser_diversity(ladder, num, snr_linear, expected):
     efficiency, gain, _ = proportional_fair_run(num, snr_linear)
-    assert efficiency == pytest.approx(expected[num], rel=0.02)
-    assert gain == pytest.approx(HARMONIC[num], rel=0.02)
+    ladder.near(
+        16,
+        "proportional fair over Rayleigh, 1 to 32 users: efficiency",
+        source="E log2(1 + g max)",
+        measured=efficiency,
+        expected=expected[num],
+        rel=0.02,
+        unit="b/s/Hz",
+    )
+    ladder.near(
+        16,
+        "the same: multiuser gain",
+        source="harmonic number H_K",
+        measured=gain,
+        expected=HARMONIC[num],
+        rel=0.02,
+    )
 
 
 @pytest.mark.parametrize("num", [2, 8, 32])
-def test_proportional_fair_gives_equal_time_to_equal_channels(num):
+def test_proportional_fair_gives_equal_time_to_equal_channels(ladder, num):
     """Wins are at most as spread as independent draws: four of their standard errors are < 2 %."""
     num_slots, groups = 3200, 400
     _, _, time = proportional_fair_run(num, 1.0, num_slots=num_slots, groups=groups)
     standard_error = ((num - 1) / (num_slots * groups)) ** 0.5
     assert 4 * standard_error < 0.02
     assert np.abs(num * time - 1).max() < 4 * standard_error
+    ladder.near(
+        16,
+        "time shares among equal channels, over 1 / K",
+        source="symmetry",
+        measured=num * time,
+        expected=1.0,
+        rel=0.02,
+    )
 
 
 def test_proportional_fair_gives_equal_time_to_unequal_channels():
@@ -111,7 +134,7 @@ def test_without_deadlines_the_first_come_is_first_served():
 
 
 @pytest.mark.parametrize("draw", ["deterministic", "exponential", "hyperexponential"])
-def test_round_robin_is_processor_sharing(draw):
+def test_round_robin_is_processor_sharing(ladder, draw):
     """M/G/1-PS: mean time in system E[S] / (1 - rho), whatever the distribution of sizes."""
     rng = np.random.default_rng(11)
     num, load = 96_000, 0.5
@@ -127,7 +150,14 @@ def test_round_robin_is_processor_sharing(draw):
     half_s = student.ppf(0.999, 23) * batches.std(ddof=1) / 24**0.5
     assert half_s < 0.1
     assert abs(batches.mean() - 1 / (1 - load)) < half_s
-    assert batches.mean() == pytest.approx(2.0, rel=0.02)
+    ladder.near(
+        16,
+        "round robin at half load: mean time over mean size",
+        source="M/G/1 processor sharing, 1 / (1 - rho)",
+        measured=batches.mean(),
+        expected=2.0,
+        rel=0.02,
+    )
 
 
 def processor_sharing(scheduler, arrival_s, size_s):
