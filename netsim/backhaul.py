@@ -112,6 +112,7 @@ class Backhaul:
         self._cuts = tuple(cuts)
         self._num_sites = num_sites
         self._routes: dict[frozenset[int], tuple[Route | None, ...]] = {}
+        self._crossing: dict[frozenset[int], tuple[np.ndarray, dict[int, np.ndarray]]] = {}
 
     @cached_property
     def graph(self) -> "nx.Graph[str]":
@@ -154,19 +155,26 @@ class Backhaul:
             At most what is wanted; 0 without a route. On every link the sum is at most its rate,
             and who gets less than wanted shares a full link on which nobody gets more.
         """
-        routes = self.routes(at_s)
-        lacks_route = np.array([route is None for route in routes])
-        given_bps = np.where(lacks_route[site_id], 0.0, wanted_bps)
-        limited = {
-            link_id: float(link.rate_bps)
-            for link_id, link in enumerate(self.links)
-            if link.rate_bps is not None
-        }
-        users = {
-            link_id: np.array([r is not None and link_id in r.link_ids for r in routes])[site_id]
-            for link_id in limited
-        }
+        has_route, crossing = self._crossings(at_s)
+        given_bps = np.where(has_route[site_id], wanted_bps, 0.0)
+        limited = {link_id: float(self.links[link_id].rate_bps or np.inf) for link_id in crossing}
+        users = {link_id: by_site[site_id] for link_id, by_site in crossing.items()}
         return _max_min(given_bps, limited, users)
+
+    def _crossings(self, at_s: float) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Give which sites have a route, and which of them cross each link of limited rate."""
+        broken = self._broken(at_s)
+        if broken not in self._crossing:
+            routes = self.routes(at_s)
+            crossing = {
+                link_id: np.array([r is not None and link_id in r.link_ids for r in routes])
+                for link_id, link in enumerate(self.links)
+                if link.rate_bps is not None
+            }
+            has_route = np.array([route is not None for route in routes])
+            used = {link_id: users for link_id, users in crossing.items() if users.any()}
+            self._crossing[broken] = has_route, used
+        return self._crossing[broken]
 
     def _broken(self, at_s: float) -> frozenset[int]:
         cut = {

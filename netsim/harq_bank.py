@@ -23,12 +23,14 @@ _DRAWS = 512
 class Attempt(NamedTuple):
     """What some transfers send in one slot."""
 
+    place: Int[np.ndarray, " sender"]
+    """Where each sender stands among those granted."""
     rows: Int[np.ndarray, " sender"]
     process: Int[np.ndarray, " sender"]
     is_repeat: Bool[np.ndarray, " sender"]
     mcs: Int[np.ndarray, " sender"]
-    sinr: Float[np.ndarray, " sender"]
-    """SINR with all copies so far combined."""
+    bits: Float[np.ndarray, " sender"]
+    """Size of the block [bit]."""
 
 
 class HarqBank:
@@ -100,7 +102,7 @@ class HarqBank:
         blocks: Float[np.ndarray, " granted"],
         mcs: Int[np.ndarray, " granted"],
         size_bits: Float[np.ndarray, " granted"],
-        sinr: Float[np.ndarray, " granted"],
+        allowed_bits: Float[np.ndarray, " granted"] | None = None,
     ) -> Attempt:
         """Decide what each granted transfer sends: a repetition that is due, else new bits.
 
@@ -112,8 +114,8 @@ class HarqBank:
             Number of the slot.
         blocks, mcs, size_bits
             Holding, MCS and transport-block size for new bits.
-        sinr
-            Effective SINR that this slot's transmission meets.
+        allowed_bits
+            New bits that each may send, 0 for none; ``None`` is no limit.
         """
         due = self._due[rows]
         repeat = due.argmin(axis=1)
@@ -121,6 +123,9 @@ class HarqBank:
         is_free = self._count[rows] == 0
         free = is_free.argmax(axis=1)
         can_start = is_free.any(axis=1) & (self.unsent_bits[rows] > 0) & ~is_repeat
+        if allowed_bits is not None:
+            can_start &= allowed_bits > 0
+            size_bits = np.minimum(size_bits, allowed_bits)
         sends = np.flatnonzero(is_repeat | can_start)
         rows, is_repeat = rows[sends], is_repeat[sends]
         process = np.where(is_repeat, repeat[sends], free[sends])
@@ -132,17 +137,38 @@ class HarqBank:
         self._mcs[started, started_at] = mcs[sends][new]
         self._blocks[started, started_at] = blocks[sends][new]
         self._sinr[started, started_at] = 0.0
-        # A repetition on fewer blocks carries that much less of the block's energy.
-        copy = sinr[sends] * blocks[sends] / self._blocks[rows, process]
-        self._sinr[rows, process] += copy
         self._count[rows, process] += 1
         return Attempt(
+            place=sends,
             rows=rows,
             process=process,
             is_repeat=is_repeat,
             mcs=self._mcs[rows, process],
-            sinr=self._sinr[rows, process],
+            bits=self._bits[rows, process],
         )
+
+    def combine(
+        self,
+        attempt: Attempt,
+        *,
+        blocks: Float[np.ndarray, " sender"],
+        sinr: Float[np.ndarray, " sender"],
+    ) -> Float[np.ndarray, " sender"]:
+        """Add what is received now to earlier copies; give the SINR of all together.
+
+        Parameters
+        ----------
+        attempt
+            What was sent.
+        blocks
+            Holding in this slot.
+        sinr
+            Effective SINR that the transmission has met.
+        """
+        rows, process = attempt.rows, attempt.process
+        # A repetition on fewer blocks carries that much less of the block's energy.
+        self._sinr[rows, process] += sinr * blocks / self._blocks[rows, process]
+        return self._sinr[rows, process]
 
     def settle(
         self,
@@ -167,14 +193,13 @@ class HarqBank:
         """
         rows, process = attempt.rows, attempt.process
         is_received = self._uniform(rows) >= error
-        bits = self._bits[rows, process]
         gives_up = ~is_received & ((self._count[rows, process] >= MAX_TRANSMISSIONS) | ~may_repeat)
         self._due[rows, process] = slot + ROUND_TRIP_SLOTS
         ends = is_received | gives_up
         self._count[rows[ends], process[ends]] = 0
         self._due[rows[ends], process[ends]] = NEVER
-        self.unsent_bits[rows[gives_up]] += bits[gives_up]
-        return np.where(is_received, bits, 0.0)
+        self.unsent_bits[rows[gives_up]] += attempt.bits[gives_up]
+        return np.where(is_received, attempt.bits, 0.0)
 
     def _uniform(self, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
         empty = rows[self._cursor[rows] == _DRAWS]

@@ -23,6 +23,7 @@ from netsim.link_tracker import TICK_SLACK
 from netsim.outer_loop import OuterLoopBank
 from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
+from netsim.site_buffers import SiteBuffers
 from netsim.transfers import Transfer
 from netsim.transport_block import transport_block_size_bits
 
@@ -56,6 +57,8 @@ class _Lane:
         cell_of_bearer = self.cell_id[self.first]
         self.cell_start = np.flatnonzero(np.diff(cell_of_bearer, prepend=-1))
         self.cell_of = np.cumsum(np.diff(cell_of_bearer, prepend=-1) != 0) - 1
+        self.has_groups = len(self.first) < len(rows)
+        self.most_bits = np.full(len(rows), np.inf)
 
 
 class SlotEngine(Engine):
@@ -67,6 +70,10 @@ class SlotEngine(Engine):
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._bank = HarqBank(settings.seed)
         self._loop = OuterLoopBank(settings.outer_loop) if settings.outer_loop else None
+        self._buffers: SiteBuffers | None = None
+        self._site_of_cell = models.layout.cell_site_id
+        if self._wires.holds_back:
+            self._buffers = SiteBuffers(models.backhaul)
         self._errors = BlockErrorTable(self._air.rates)
         self._sizes = {
             UPLINK: self._transport_block_sizes(self._air.uplink_overhead_fraction),
@@ -94,6 +101,8 @@ class SlotEngine(Engine):
         self._bank.append(transfer.transfer_id, 8.0 * transfer.size_bytes)
         if self._loop is not None:
             self._loop.append()
+        if self._buffers is not None:
+            self._buffers.append()
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -133,6 +142,8 @@ class SlotEngine(Engine):
             self._bank.remove(chosen)
             if self._loop is not None:
                 self._loop.remove(chosen)
+            if self._buffers is not None:
+                self._buffers.remove(chosen)
             self._is_stale = True
         super()._end(chosen, reason)
 
@@ -146,6 +157,9 @@ class SlotEngine(Engine):
         self.active.silence()
         if self._loop is not None:
             self._loop.listen(self._slot)
+        if self._buffers is not None:
+            for lane in self._lanes.values():
+                self._fill(lane, self._buffers, now_s)
         if UPLINK in self._lanes and self._belongs_to(UPLINK):
             self._send_uplink(self._lanes[UPLINK], now_s)
         else:
@@ -176,7 +190,7 @@ class SlotEngine(Engine):
     def _refresh(self, now_s: float) -> None:
         self._tracker.connect_new()
         self._wires.delay(self.active, self.links, at_s=now_s)
-        self._served_rows = self._order(now_s)
+        self._served_rows = self._reached(self._order(now_s), now_s)
         direction = self.active.records["direction"][self._served_rows]
         self._lanes = {
             code: _Lane(self, self._served_rows[direction == code], direction=code)
@@ -187,9 +201,29 @@ class SlotEngine(Engine):
         self._is_stale = False
         record = self.active.records
         ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
-        self._resume_at_s = ready_s[ready_s > now_s].min(initial=np.inf)
+        self._resume_at_s = ready_s[ready_s > now_s].min(initial=self._wires.next_edge_s(now_s))
         self._channel_due_s = self._tracker.next_change_s(now_s)
         self._meter_sites(self._served_rows, now_s)
+
+    def _reached(
+        self, rows: Int[np.ndarray, " served"], now_s: float
+    ) -> Int[np.ndarray, " reached"]:
+        """Leave out transfers whose sites are cut off from the server."""
+        if self._buffers is None:
+            return rows
+        cell_id = self.links.cell_id[self.active.records["slot"][rows]]
+        return rows[self._buffers.has_route(self._site_of_cell[cell_id], at_s=now_s)]
+
+    def _fill(self, lane: _Lane, buffers: SiteBuffers, now_s: float) -> None:
+        lane.most_bits = buffers.fill(
+            lane.rows,
+            bearer=lane.bearer,
+            first=lane.first,
+            site_id=self._site_of_cell[lane.cell_id[lane.first]],
+            unsent_bits=self._bank.unsent_bits[lane.rows],
+            at_s=now_s,
+            elapsed_s=self._settings.slot_s,
+        )
 
     def _fading_now(
         self, lane: _Lane, direction: int
@@ -214,7 +248,6 @@ class SlotEngine(Engine):
         self, lane: _Lane, sinr_per_w: Float[np.ndarray, "transfer group"], direction: int
     ) -> Demand:
         backlog = np.maximum(self._bank.unsent_bits[lane.rows], 1.0)
-        many = len(lane.first) < len(lane.rows)
         return Demand(
             air=self._air,
             direction=direction,
@@ -225,7 +258,7 @@ class SlotEngine(Engine):
             first=lane.first,
             bearer=lane.bearer,
             client_id=lane.client_id[lane.first],
-            remaining_bits=np.maximum.reduceat(backlog, lane.first) if many else backlog,
+            remaining_bits=np.maximum.reduceat(backlog, lane.first) if lane.has_groups else backlog,
             requested_at_s=lane.record["requested_at_s"][lane.first],
             deadline_at_s=lane.record["deadline_at_s"][lane.first],
             average_rate_bps=self.active.records["average_rate_bps"][lane.rows[lane.first]],
@@ -284,8 +317,8 @@ class SlotEngine(Engine):
             now_s,
             shares=shares,
             blocks=blocks,
-            sinr=block_w[:, None] * lane.gain[:, None] * fading / noise_w,
             known_sinr=block_w[:, None] * known,
+            sinr=block_w[:, None] * lane.gain[:, None] * fading / noise_w,
             airtime_w=self._ue_power.transmit_w(block_w * used),
             airtime_share=airtime_share,
         )
@@ -305,8 +338,8 @@ class SlotEngine(Engine):
             now_s,
             shares=shares,
             blocks=blocks,
-            sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
             known_sinr=air.site_block_w * known,
+            sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
             airtime_w=np.full(len(lane.rows), self._ue_power.receive_w),
             airtime_share=airtime_share,
         )
@@ -318,8 +351,8 @@ class SlotEngine(Engine):
         *,
         shares: Float[np.ndarray, "transfer group"],
         blocks: Float[np.ndarray, " transfer"],
-        sinr: Float[np.ndarray, "transfer group"],
         known_sinr: Float[np.ndarray, "transfer group"],
+        sinr: Float[np.ndarray, "transfer group"],
         airtime_w: Float[np.ndarray, " transfer"],
         airtime_share: Float[np.ndarray, " transfer"],
     ) -> None:
@@ -327,38 +360,62 @@ class SlotEngine(Engine):
         air, bank, slot_s = self._air, self._bank, self._settings.slot_s
         granted = np.flatnonzero(blocks > 0)
         rows = lane.rows[granted]
-        true = air.effective_sinr(sinr[granted], shares[granted])
         own = air.effective_sinr(known_sinr[granted], shares[granted])
         if self._loop is not None:
             own = self._loop.corrected(rows, own)
-        believed = own
-        if len(lane.first) < len(lane.rows):
-            believed = self._weakest(lane, granted, own)
+        believed = self._weakest(lane, granted, own) if lane.has_groups else own
         mcs = air.rates.mcs_index(believed)
-        size_bits = self._sizes[lane.direction][mcs, blocks[granted].astype(np.intp)]
-        attempt = bank.attempt(
-            rows, slot=self._slot, blocks=blocks[granted], mcs=mcs, size_bits=size_bits, sinr=true
-        )
-        place = (
-            np.searchsorted(rows, attempt.rows) if _is_sorted(rows) else _find(rows, attempt.rows)
-        )
-        may_repeat = ~lane.is_broadcast[granted][place]
-        error = self._errors.lookup(attempt.sinr, attempt.mcs)
+        attempt = self._attempt(lane, granted, mcs, blocks[granted])
+        sender = granted[attempt.place]
+        true = air.effective_sinr(sinr[sender], shares[sender])
+        combined = bank.combine(attempt, blocks=blocks[sender], sinr=true)
+        error = self._errors.lookup(combined, attempt.mcs)
+        may_repeat = ~lane.is_broadcast[sender]
         bits = bank.settle(attempt, slot=self._slot, error=error, may_repeat=may_repeat)
         if self._loop is not None:
             # A broadcast's MCS is that of its weakest member: only there is a lesson in it.
-            learns = ~attempt.is_repeat & (own == believed)[place]
+            learns = ~attempt.is_repeat & (own == believed)[attempt.place]
             self._learn(self._loop, attempt, bits > 0, learns)
         self.active.grant(
             attempt.rows,
             now_s=now_s,
             rate_bps=bits / slot_s,
-            blocks=blocks[granted][place],
-            sinr=true[place],
-            airtime_fraction=airtime_share[granted][place],
-            airtime_w=airtime_w[granted][place],
+            blocks=blocks[sender],
+            sinr=true,
+            airtime_fraction=airtime_share[sender],
+            airtime_w=airtime_w[sender],
             retransmission_rate_hz=attempt.is_repeat / slot_s,
         )
+
+    def _attempt(
+        self,
+        lane: _Lane,
+        granted: Int[np.ndarray, " granted"],
+        mcs: Int[np.ndarray, " granted"],
+        blocks: Float[np.ndarray, " granted"],
+    ) -> Attempt:
+        """Decide what goes out: repetitions that are due, and what the wires leave to be sent."""
+        rows = lane.rows[granted]
+        size_bits = self._sizes[lane.direction][mcs, blocks.astype(np.intp)]
+        if self._buffers is None:
+            return self._bank.attempt(
+                rows, slot=self._slot, blocks=blocks, mcs=mcs, size_bits=size_bits
+            )
+        # A block is worth its airtime when it is full, or as full as it can get.
+        allowed_bits = self._buffers.allowance_bits[rows]
+        needed_bits = np.minimum(size_bits, lane.most_bits[granted])
+        allowed_bits[allowed_bits < needed_bits * (1 - 1e-9)] = 0.0
+        attempt = self._bank.attempt(
+            rows,
+            slot=self._slot,
+            blocks=blocks,
+            mcs=mcs,
+            size_bits=size_bits,
+            allowed_bits=allowed_bits,
+        )
+        is_new = ~attempt.is_repeat
+        self._buffers.take(attempt.rows[is_new], attempt.bits[is_new])
+        return attempt
 
     def _learn(
         self,
@@ -402,15 +459,3 @@ class SlotEngine(Engine):
                     dmrs_elements_per_block=overhead,
                 )
         return sizes
-
-
-def _is_sorted(rows: Int[np.ndarray, " some"]) -> bool:
-    return bool(np.all(rows[1:] > rows[:-1]))
-
-
-def _find(
-    rows: Int[np.ndarray, " some"], wanted: Int[np.ndarray, " wanted"]
-) -> Int[np.ndarray, " wanted"]:
-    """Give the places of ``wanted`` in ``rows``."""
-    order = np.argsort(rows)
-    return order[np.searchsorted(rows[order], wanted)]

@@ -24,7 +24,8 @@ class Wires:
         self._backhaul = backhaul
         self._cell_site_id = cell_site_id
         has_limit = any(link.rate_bps is not None for link in backhaul.links)
-        self._holds_back = has_limit or np.isfinite(backhaul.next_edge_s(-1.0))
+        self.holds_back = bool(has_limit or np.isfinite(backhaul.next_edge_s(-1.0)))
+        """Whether some wire has a limited rate or is ever cut."""
 
     def next_edge_s(self, after_s: float) -> float:
         """Give when a link is cut or whole again next, inf when none is."""
@@ -85,7 +86,7 @@ class Wires:
         Float[np.ndarray, " transfer"]
             Rates; the argument itself where no wire ever limits anything.
         """
-        if not self._holds_back:
+        if not self.holds_back:
             return wanted_bps
         changes = np.diff(cell_id, prepend=-1) != 0
         changes |= np.diff(bearer_id, prepend=-1) != 0

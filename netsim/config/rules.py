@@ -262,12 +262,6 @@ def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
 
 def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     wires = radio.backhaul
-    if radio.engine == "slot" and (
-        wires.cuts or isinstance(wires, GraphBackhaul) or wires.rate_bps is not None
-    ):
-        yield _problem(
-            "radio.backhaul", "engine slot knows wires with a latency only; use engine flow"
-        )
     count = standard.num_sites(world)
     links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
     yield from backhaul.find_problems(

@@ -16,13 +16,14 @@ def send(bank, slot, *, error, size_bits=100.0, sinr=1.0):
         blocks=np.full(len(rows), 4.0),
         mcs=np.full(len(rows), 5),
         size_bits=np.full(len(rows), size_bits),
-        sinr=np.full(len(rows), sinr),
     )
+    ones = np.ones(len(attempt.rows))
+    combined = bank.combine(attempt, blocks=4.0 * ones, sinr=sinr * ones)
     wrong = np.full(len(attempt.rows), error)
     bits = bank.settle(
         attempt, slot=slot, error=wrong, may_repeat=np.ones(len(attempt.rows), dtype=bool)
     )
-    return attempt, bits
+    return attempt, bits, combined
 
 
 @settings(max_examples=10, deadline=None)
@@ -33,7 +34,7 @@ def test_every_bit_arrives_once(seed, error):
         bank.append(transfer_id, 1234.0 + transfer_id)
     arrived = np.zeros(3)
     for slot in range(800):
-        attempt, bits = send(bank, slot, error=error)
+        attempt, bits, _ = send(bank, slot, error=error)
         arrived[attempt.rows] += bits
         np.testing.assert_allclose(arrived + bank.backlog_bits(), [1234.0, 1235.0, 1236.0])
     np.testing.assert_allclose(arrived, [1234.0, 1235.0, 1236.0])
@@ -44,9 +45,9 @@ def test_copies_add_up_and_wait_for_the_round_trip():
     bank.append(0, 100.0)
     seen = []
     for slot in range(MAX_TRANSMISSIONS * ROUND_TRIP_SLOTS + 1):
-        attempt, bits = send(bank, slot, error=1.0, sinr=2.0)
+        _, bits, combined = send(bank, slot, error=1.0, sinr=2.0)
         assert bits.sum() == 0
-        seen += [(slot, float(sinr)) for sinr in attempt.sinr]
+        seen += [(slot, float(sinr)) for sinr in combined]
     expected = [(k * ROUND_TRIP_SLOTS, 2.0 * (k + 1)) for k in range(MAX_TRANSMISSIONS)]
     assert seen[:MAX_TRANSMISSIONS] == expected
     # Given up after the last copy: the bits are sent anew, from one copy.
