@@ -19,3 +19,7 @@ class DataError(ValueError):
 
 class ModelError(ValueError):
     """The model that a scenario names cannot be used; the message is one line that says why."""
+
+
+class MethodError(ValueError):
+    """A method of a user's own does not work; one line that says why."""

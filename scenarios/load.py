@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
+from fl.methods.own import OwnConfig
 from scenarios.document import Document, Path, assign, override, read_document
 from scenarios.errors import ScenarioError
 from scenarios.messages import nearest
@@ -238,6 +239,11 @@ def _place(document: Document, path: Path, setting: dict[str, Any]) -> str:
     return document.place(path)
 
 
+def _short(value: object) -> object:
+    """Write a setting in a name; one of several kinds by its kind."""
+    return getattr(value, "kind", value)
+
+
 def _method_names(scenario: Scenario) -> list[str]:
     """Name methods by kind; those of one kind also by the fields in which they differ.
 
@@ -254,8 +260,9 @@ def _method_names(scenario: Scenario) -> list[str]:
             for item in dataclasses.fields(method)
             if len({repr(getattr(rival, item.name)) for rival in rivals}) > 1
         ]
-        parts = [method.kind, *(f"{name}{getattr(method, name)}" for name in differing)]
-        name = "-".join(parts)
+        kind = method.name if isinstance(method, OwnConfig) else method.kind
+        parts = [kind, *(f"{name}{_short(getattr(method, name))}" for name in differing)]
+        name = method.label or "-".join(parts)
         if name in names:
             where = names.index(name)
             raise ScenarioError(

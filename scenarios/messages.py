@@ -9,7 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from pydantic_core import ErrorDetails
 
 from scenarios.document import Document, Path
-from scenarios.unions import bare_type, child_type, is_container, tagged_union
+from scenarios.unions import bare_type, child_type, is_container, member_of, tagged_union
 
 _UNIT_SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "m": 1e-3}
 _QUANTITY = re.compile(
@@ -165,10 +165,10 @@ def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
         if not isinstance(tag, str):
             yield (*path, key), f"must be text, one of {', '.join(members)}; got {_show(tag)}"
             return
-        if tag not in members:
+        here = member_of(members, tag)
+        if here is None:
             yield (*path, key), f"unknown {key} {tag!r}; {nearest(str(tag), list(members))}"
             return
-        here = members[tag]
     if isinstance(data, Mapping):
         for key, value in data.items():
             yield from _wrong_tags(value, child_type(here, key), (*path, key))
@@ -190,8 +190,8 @@ def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path
         if union is not None:
             key, members = union
             tag = data.get(key) if isinstance(data, Mapping) else None
-            chosen = members.get(tag) if isinstance(tag, str) else None
-            if chosen is not None and chosen.__name__ != step:
+            chosen = member_of(members, tag)
+            if chosen is None or chosen.__name__ != step:
                 return None
             here = chosen
             continue

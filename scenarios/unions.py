@@ -9,6 +9,8 @@ import types
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from fl.methods.own import OWN_KIND, names_a_class
+
 TAGS = ("kind", "source", "mode")
 """Fields that tell the members of a union apart, in design order."""
 
@@ -38,7 +40,7 @@ def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) 
     for step in above:
         union = tagged_union(here)
         if union is not None and isinstance(data, dict):
-            here = _member(union, data)
+            here = member_of(union[1], data.get(union[0]))
         here = child_type(here, step)
         if isinstance(data, dict):
             data = data.get(step)
@@ -50,16 +52,18 @@ def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) 
     if union is None or union[0] != last or not isinstance(data, dict):
         return []
     members = union[1]
-    if not isinstance(tag, str) or tag not in members or data.get(last) == tag:
+    member = member_of(members, tag)
+    if member is None or data.get(last) == tag:
         return []
-    known = {item.name for item in dataclasses.fields(members[tag])}
+    known = {item.name for item in dataclasses.fields(member)}
     return [key for key in data if key not in known]
 
 
-def _member(union: tuple[str, dict[Any, type]], data: dict[str, Any]) -> type | None:
-    key, members = union
-    tag = data.get(key)
-    return members.get(tag) if isinstance(tag, str) else None
+def member_of(members: dict[Any, type], tag: object) -> type | None:
+    """Give the member of a union that a tag chooses, or None; ``path.py:Class`` is a tag, too."""
+    if not isinstance(tag, str) or tag == OWN_KIND:
+        return None
+    return members.get(OWN_KIND if names_a_class(tag) else tag)
 
 
 def is_container(here: Any) -> bool:
@@ -107,6 +111,8 @@ def tagged_union(here: Any) -> tuple[str, dict[Any, type]] | None:
             for tag in get_args(get_type_hints(member).get(key))
             if get_origin(get_type_hints(member)[key]) is Literal
         }
+        # A member whose tag is any text is that of a user's own class in a file.
+        own = [member for member in members if get_type_hints(member).get(key) is str]
         if tagged:
-            return key, tagged
+            return key, tagged | dict.fromkeys([OWN_KIND] if own else [], *own)
     return None

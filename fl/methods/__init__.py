@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
+from fl.methods.own import OwnConfig, install_own
 from fl.methods.pftt.config import PfttConfig
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from fl.methods.base import Method
 
-MethodConfig = LocalConfig | FeditConfig | PfttConfig
+MethodConfig = LocalConfig | FeditConfig | PfttConfig | OwnConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,8 @@ def install_method(
     ValueError
         If no method has this kind, or the backbone has no place for its tensors.
     """
+    if isinstance(config, OwnConfig):
+        return install_own(config, module, generator=generator)
     entry: MethodEntry | None = METHODS.get(config.kind)
     if entry is None:
         msg = f"kind: must be one of {', '.join(sorted(METHODS))}, got {config.kind!r}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Lt, MaxLen, MinLen
 
 from fl.metrics import Task
 
@@ -15,6 +15,8 @@ class MethodOptions:
 
     learning_rate: Annotated[float, Gt(0)] | None = None
     """Step size of this method alone; that of ``training`` when empty."""
+    label: Annotated[str, MinLen(1), MaxLen(60)] | None = None
+    """Name in tables, figures and folders; made of kind and differing settings when empty."""
 
     @property
     def sends(self) -> bool:

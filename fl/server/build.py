@@ -12,6 +12,7 @@ import torch
 from fl.data.partition import Shard
 from fl.devices import DeviceClass
 from fl.methods import MethodConfig, install_method
+from fl.methods.own import OwnConfig, file_digest
 from fl.models.backbone import Backbone
 from fl.network import Network, Streams
 from fl.policies import build_policy
@@ -161,7 +162,8 @@ def _model_key(
         backbone.digest,
         getattr(backbone.module, "pooling", None),
         config.kind,
-        asdict(config),
+        {key: value for key, value in asdict(config).items() if key != "label"},
+        file_digest(config) if isinstance(config, OwnConfig) else None,
         training.threads,
         torch.__version__,
     ]

@@ -1,0 +1,90 @@
+"""A method in a user's file: the printed example runs; whatever is wrong is one line."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+
+from fl.methods import install_method
+from fl.methods.base import Contribution, Method
+from fl.methods.own import PARTS, OwnConfig
+from fl.problems import MethodError
+from fl.server.sync import run_rounds
+from tests.fl.fakes import classifier, federation
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_method.py"
+
+
+def install(kind, **settings):
+    config = OwnConfig(kind=kind, settings=settings)
+    return install_method(config, classifier(), generator=torch.Generator().manual_seed(1))
+
+
+def test_the_printed_example_runs_and_has_forty_lines_at_most():
+    assert len(EXAMPLE.read_text().splitlines()) <= 40
+    played = federation(OwnConfig(kind=f"{EXAMPLE}:MedianHead"), num_rounds=4, cohort=3)
+    played.env.run(until=played.env.process(run_rounds(played)))
+    assert [row.round for row in played.recorder.evaluations[::2]] == [0, 1, 2, 3, 4]
+    assert played.state.version == 4
+    for name, value in played.method.initial.items():
+        assert not torch.equal(played.state.tensors[name], value)
+    head = sum(value.numel() for value in played.method.initial.values())
+    up, down = played.facts().upload_bytes, played.facts().download_bytes
+    assert down - up == pytest.approx(2 * head, abs=16)  # two bytes a number less, and its header
+
+
+def test_the_median_is_that_of_numpy():
+    method = install(f"{EXAMPLE}:MedianHead")
+    state = method.initial_state()
+    made = []
+    for client_id in range(3):
+        trained = {k: torch.full_like(v, float(client_id**2)) for k, v in method.initial.items()}
+        payload = method.upload(trained, round_id=1)
+        made.append(Contribution(client_id=client_id, payload=payload, num_samples=1, staleness=0))
+    after = method.aggregate(state, made)
+    assert all(bool((value == 1).all()) for value in after.tensors.values())
+
+
+def test_every_part_of_the_protocol_is_asked_for():
+    parts = {name for name in vars(Method) if not name.startswith("_")}
+    assert set(PARTS) == parts
+    assert all(inspect.getdoc(getattr(Method, name)) for name in parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("x = 1", "Mine", "has no class 'Mine'"),
+        ("def (", "Mine", "does not run: SyntaxError"),
+        ("raise SystemExit(3)", "Mine", "does not run: SystemExit: 3"),
+        ("class Mine: pass", "Mine", "needs install(self, module, *, generator)"),
+        (
+            "class Mine:\n    def __init__(self, rank): pass\n    def install(self): pass",
+            "Mine",
+            "cannot be made with its settings: TypeError",
+        ),
+        (
+            "class Mine:\n    def install(self, module, *, generator): return 1",
+            "Mine",
+            "int has no kind, same_download",
+        ),
+        (
+            "class Mine:\n    def install(self, module, *, generator): 1 / 0",
+            "Mine",
+            "fails: ZeroDivisionError",
+        ),
+    ],
+)
+def test_whatever_is_wrong_is_one_line(tmp_path, text, name, said):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(MethodError) as caught:
+        install(f"{file}:{name}")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(MethodError, match=r"no file 'nowhere\.py'"):
+        install("nowhere.py:Mine")
