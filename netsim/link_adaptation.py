@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.block_error import MAX_CODE_BLOCK_BITS, code_block_error, transport_block_error
-from netsim.effective_sinr import effective_sinr_linear
 from netsim.harq import MAX_TRANSMISSIONS, chase_combining
 from netsim.mcs import McsTableNumber, mcs_table
 
@@ -80,14 +79,11 @@ class RateTable:
         first_error = self.block_error(grid, np.arange(len(self.mcs))[:, None])
         promised = self.mcs.spectral_efficiency[:, None] * (1 - first_error)
         meets = first_error <= target_block_error
-        self.threshold_linear = np.where(meets.any(axis=1), grid[meets.argmax(axis=1)], np.inf)
-        """Smallest SINR of the grid at which each MCS meets the target; infinite if none."""
         allowed = np.where(meets, promised, -1.0)
         allowed[0] = np.maximum(allowed[0], 0.0)  # the most robust MCS is always allowed
         self._best = allowed.argmax(axis=0)
         self.mcs_in_use: Int[np.ndarray, " rung"] = np.unique(self._best)
         """Every MCS that is ever chosen, the most robust first."""
-        self._by_mcs = goodput
         self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
         self._transmissions = np.take_along_axis(
             outcome.mean_transmissions, self._best[None], axis=0
@@ -124,33 +120,6 @@ class RateTable:
         """Give the index of the MCS in use, that of the grid point at or below the SINR."""
         place = np.clip(self._place(sinr_linear), 0, len(self.grid_db) - 1)
         return self._best[place.astype(np.intp)]
-
-    def selective_spectral_efficiency(
-        self,
-        sinr_linear: Float[np.ndarray, "*link group"],
-        *,
-        weight: Float[np.ndarray, "... group"] | None = None,
-    ) -> Float[np.ndarray, "*link"]:
-        """Give goodput in bits per resource element over groups of unequal SINR.
-
-        Each MCS sees the effective SINR of its own EESM parameter; the one that promises most at
-        the target error rate is used.
-
-        Parameters
-        ----------
-        sinr_linear
-            SINR of every resource-block group.
-        weight
-            Share of the block in each group, see
-            :func:`netsim.effective_sinr.effective_sinr_linear`.
-        """
-        best = np.zeros(sinr_linear.shape[:-1])
-        for index, beta in enumerate(self.mcs.eesm_beta):
-            flat = effective_sinr_linear(sinr_linear, beta=beta, weight=weight)
-            delivered = self._read(self._by_mcs[index], flat, below=0.0)
-            is_allowed = flat >= self.threshold_linear[index]
-            best = np.maximum(best, delivered if index == 0 else np.where(is_allowed, delivered, 0))
-        return best
 
     def _place(self, sinr_linear: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
         """Position on the grid in steps; far below it for a SINR of 0."""

@@ -3,8 +3,6 @@
 from functools import cache
 from typing import Literal
 
-import numpy as np
-
 from netsim.problems import Problem
 from netsim.standard_table import read_standard_table
 
@@ -166,22 +164,3 @@ def resource_element_rate_hz(
     """Give data-carrying resource elements per second: spectral efficiency times this is bit/s."""
     per_slot = resource_elements_per_slot(num_blocks, overhead_fraction=overhead_fraction)
     return per_slot / slot_duration_s(subcarrier_spacing_hz)
-
-
-def block_centre_offsets_hz(
-    num_blocks: int, subcarrier_spacing_hz: float, *, blocks_per_group: int
-) -> np.ndarray:
-    """Give the centre of every resource-block group relative to the carrier [Hz], ascending.
-
-    Parameters
-    ----------
-    num_blocks
-        Resource blocks of the carrier, >= 1.
-    subcarrier_spacing_hz
-        Subcarrier spacing [Hz].
-    blocks_per_group
-        Blocks of a group, >= 1; the last group may be smaller.
-    """
-    first = np.arange(0, num_blocks, blocks_per_group)
-    last = np.minimum(first + blocks_per_group, num_blocks)
-    return ((first + last) / 2 - num_blocks / 2) * block_bandwidth_hz(subcarrier_spacing_hz)

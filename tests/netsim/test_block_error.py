@@ -53,7 +53,8 @@ def test_thresholds_match_published_link_curves(ladder):
         unit="dB",
     )
     assert abs(gap_db.mean()) < 0.15
-    assert gap_db.std() < 0.35
+    # Refitting the gaps to these 26 points alone would leave 0.308 dB.
+    assert gap_db.std() < 0.32
 
 
 @given(

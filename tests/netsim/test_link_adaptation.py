@@ -76,33 +76,6 @@ def test_no_signal_gives_no_rate():
     assert TABLES[1, 0.1].spectral_efficiency(np.array([0.0, 1e-9])).tolist() == [0.0, 0.0]
 
 
-@given(sinr_db=st.floats(-15, 40))
-def test_equal_groups_give_the_flat_rate(sinr_db):
-    table = TABLES[1, 0.1]
-    sinr = np.full((1, 6), 10 ** (sinr_db / 10))
-    selective = table.selective_spectral_efficiency(sinr)[0]
-    flat = table.spectral_efficiency(sinr[:, 0])[0]
-    # The choice between neighbouring MCS may differ within one grid step.
-    near = table.spectral_efficiency(10 ** ((sinr_db + np.array([-0.05, 0.05])) / 10))
-    assert near[0] - 1e-9 <= selective <= near[1] + 1e-9
-    assert near[0] <= flat <= near[1]
-
-
-@given(sinr_db=st.lists(st.floats(-10, 30), min_size=3, max_size=3))
-def test_uneven_groups_are_worse_than_their_mean(sinr_db):
-    table = TABLES[1, 0.1]
-    sinr = 10 ** (np.array([sinr_db]) / 10)
-    uneven = table.selective_spectral_efficiency(sinr)[0]
-    assert uneven <= table.spectral_efficiency(sinr.mean(axis=1) * 10**0.005)[0] + 1e-9
-
-
-def test_groups_without_weight_do_not_count():
-    table = TABLES[1, 0.1]
-    sinr = np.array([[0.0, 10.0, 10.0]])
-    found = table.selective_spectral_efficiency(sinr, weight=np.array([[0.0, 1.0, 1.0]]))
-    np.testing.assert_allclose(found, table.selective_spectral_efficiency(sinr[:, 1:]), rtol=1e-12)
-
-
 def test_impossible_target_is_refused():
     with pytest.raises(ValueError, match="target_block_error: must be > 0 and < 1"):
         RateTable(target_block_error=0.0)

@@ -1,10 +1,8 @@
 """The OFDM grid: legal pairs, slots, resource elements."""
 
-import numpy as np
 import pytest
 
 from netsim.resource_grid import (
-    block_centre_offsets_hz,
     find_problems,
     frequency_range,
     legal_pairs,
@@ -74,17 +72,6 @@ def test_rate_of_resource_elements():
     assert found_hz == pytest.approx(51 * 12 * 28_000 * 0.86, rel=1e-12)
     with pytest.raises(ValueError, match="overhead_fraction: must be >= 0 and < 1"):
         resource_element_rate_hz(51, 30e3, overhead_fraction=1.0)
-
-
-def test_group_centres_are_symmetric_and_spaced():
-    offsets_hz = block_centre_offsets_hz(48, 30e3, blocks_per_group=4)
-    np.testing.assert_allclose(offsets_hz, -offsets_hz[::-1], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(np.diff(offsets_hz), 4 * 360e3, rtol=1e-12)
-
-
-def test_last_group_may_be_smaller():
-    offsets_hz = block_centre_offsets_hz(10, 15e3, blocks_per_group=4)
-    np.testing.assert_allclose(offsets_hz, np.array([-3.0, 1.0, 4.0]) * 180e3, rtol=1e-12)
 
 
 def test_frequency_ranges():
