@@ -51,6 +51,8 @@ class Outages:
 
     def next_edge_s(self, after_s: float) -> float:
         """Give when the next failure or repair happens, inf when none does."""
+        if not self.intervals:
+            return np.inf
         place = self._row(after_s)
         return float(self._edges_s[place]) if place < len(self._edges_s) else np.inf
 

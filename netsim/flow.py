@@ -13,10 +13,49 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
-from netsim.air_interface import mean_fade, mean_over_groups
+from netsim.air_interface import AirInterface, mean_fade, mean_over_groups
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
 from netsim.sharing import Demand
+
+
+class _Lane:
+    """The transfers of one direction that are served now, and what stays while they are.
+
+    Parameters
+    ----------
+    record
+        Theirs, sorted by cell, then by bearer.
+    cell_id
+        Of their clients.
+    """
+
+    def __init__(
+        self, record: np.ndarray, cell_id: Int[np.ndarray, " transfer"], *, key: bytes
+    ) -> None:
+        self.key = key
+        self.slots = record["slot"]
+        self.cell_id = cell_id
+        self.bearer_id = record["bearer_id"]
+        changes = np.ones(len(cell_id), dtype=bool)
+        changes[1:] = cell_id[1:] != cell_id[:-1]
+        changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
+        self.first = np.flatnonzero(changes)
+        self.bearer = np.cumsum(changes) - 1
+        self.has_groups = len(self.first) < len(cell_id)
+        self.client_id = record["client_id"][self.first]
+        self.requested_at_s = record["requested_at_s"][self.first]
+        self.deadline_at_s = record["deadline_at_s"][self.first]
+        self._gain = np.zeros(0)
+        self._density_w = np.zeros(0)
+
+    def density_w(
+        self, air: AirInterface, gain: Float[np.ndarray, " transfer"]
+    ) -> Float[np.ndarray, " transfer"]:
+        """Give :meth:`AirInterface.density_w`; gains change more seldom than the fading."""
+        if not np.array_equal(gain, self._gain):
+            self._gain, self._density_w = gain, air.density_w(gain)
+        return self._density_w
 
 
 class FlowEngine(Engine):
@@ -30,6 +69,8 @@ class FlowEngine(Engine):
         self._metered = b"never"
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
+        self._lanes: dict[int, _Lane] = {}
+        self._is_disturbed = models.air.is_interfering and len(models.layout.cells) > 1
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -98,36 +139,42 @@ class FlowEngine(Engine):
     def _horizon_s(self, now_s: float) -> float:
         return max(self._tracker.next_tick_s() - now_s, 0.0)
 
+    def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> _Lane:
+        record = self.active.records
+        cell_id = self.links.cell_id[record["slot"][rows]]
+        key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
+        lane = self._lanes.get(direction)
+        if lane is None or lane.key != key:
+            lane = self._lanes[direction] = _Lane(record[rows], cell_id, key=key)
+        return lane
+
     def _demand(
         self,
+        lane: _Lane,
         rows: Int[np.ndarray, " transfer"],
+        gain: Float[np.ndarray, " transfer"],
         sinr_per_w: Float[np.ndarray, "transfer group"],
         *,
         direction: int,
     ) -> Demand:
-        record = self.active.records[rows]
-        slots = record["slot"]
-        cell_id = self.links.cell_id[slots]
-        bearer_id = record["bearer_id"]
-        changes = np.ones(len(rows), dtype=bool)
-        changes[1:] = (cell_id[1:] != cell_id[:-1]) | (bearer_id[1:] != bearer_id[:-1])
-        first = np.flatnonzero(changes)
-        remaining = record["remaining_bits"]
-        many = len(first) < len(rows)
+        record = self.active.records
+        remaining = record["remaining_bits"][rows]
         return Demand(
             air=self._air,
             direction=direction,
             is_uplink=direction == UPLINK,
-            cell_id=cell_id,
-            density_w=self._air.density_w(self.links.serving_gain(slots)),
+            cell_id=lane.cell_id,
+            density_w=lane.density_w(self._air, gain),
             sinr_per_w=sinr_per_w,
-            first=first,
-            bearer=np.cumsum(changes) - 1,
-            client_id=record["client_id"][first],
-            remaining_bits=np.maximum.reduceat(remaining, first) if many else remaining,
-            requested_at_s=record["requested_at_s"][first],
-            deadline_at_s=record["deadline_at_s"][first],
-            average_rate_bps=record["average_rate_bps"][first],
+            first=lane.first,
+            bearer=lane.bearer,
+            client_id=lane.client_id,
+            remaining_bits=(
+                np.maximum.reduceat(remaining, lane.first) if lane.has_groups else remaining
+            ),
+            requested_at_s=lane.requested_at_s,
+            deadline_at_s=lane.deadline_at_s,
+            average_rate_bps=record["average_rate_bps"][rows[lane.first]],
         )
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -135,14 +182,17 @@ class FlowEngine(Engine):
         if not len(rows):
             self._uplink_interference_w = np.zeros_like(self._uplink_interference_w)
             return
-        slots = self.active.records["slot"][rows]
-        cell_id = self.links.cell_id[slots]
-        received = self.links.serving_gain(slots)[:, None] * self.links.fading[slots]
-        before_w = air.site_noise_w + self._uplink_interference_w[cell_id]
-        demand = self._demand(rows, received / before_w, direction=UPLINK)
+        lane = self._lane(rows, direction=UPLINK)
+        slots, cell_id = lane.slots, lane.cell_id
+        gain, fading = self.links.serving_gain(slots), self.links.fading[slots]
+        received = gain[:, None] * fading
+        noise_w: float | np.ndarray = air.site_noise_w
+        if self._is_disturbed:
+            noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
+        demand = self._demand(lane, rows, gain, received / noise_w, direction=UPLINK)
         grant = self._sharing.solve(demand, now_s=now_s, horizon_s=self._horizon_s(now_s))
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
-        granted = air.num_blocks * grant.shares.mean(axis=1) / grant.activity
+        granted = air.num_blocks * mean_over_groups(grant.shares) / grant.activity
         total, airtime_share = together(slots, granted, grant.activity)
         used = total
         if not grant.is_used:
@@ -153,17 +203,19 @@ class FlowEngine(Engine):
         if used is not granted:  # somebody is at the power limit, or sends twice at once
             used_share = used / np.maximum(total, np.finfo(float).tiny)
             at_once, shares = granted * used_share, shares * used_share[:, None]
-        self._uplink_interference_w = air.uplink_interference_w(
-            self.links.cross_gain[slots], block_w, shares
-        )
-        noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
+        if self._is_disturbed:
+            self._uplink_interference_w = air.uplink_interference_w(
+                self.links.cross_gain[slots], block_w, shares
+            )
+            noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
         sinr = air.effective_sinr(block_w[:, None] * received / noise_w, shares)
         on_air = np.where(at_once > 0, grant.activity * np.minimum(at_once, 1.0), 0.0)
         self._grant(
+            lane,
             rows,
             now_s,
             sinr=sinr,
-            fade=mean_fade(self.links.fading[slots], shares),
+            fade=mean_fade(fading, shares),
             at_once=at_once,
             activity=grant.activity,
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
@@ -176,11 +228,13 @@ class FlowEngine(Engine):
         if not len(rows):
             self._load = np.zeros_like(self._load)
             return
-        slots = self.active.records["slot"][rows]
-        received = self.links.serving_gain(slots)[:, None] * self.links.fading[slots]
+        lane = self._lane(rows, direction=DOWNLINK)
+        slots = lane.slots
+        gain, fading = self.links.serving_gain(slots), self.links.fading[slots]
+        received = gain[:, None] * fading
         cross_gain = self.links.cross_gain[slots]
         before_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
-        demand = self._demand(rows, received / before_w, direction=DOWNLINK)
+        demand = self._demand(lane, rows, gain, received / before_w, direction=DOWNLINK)
         grant = self._sharing.solve(demand, now_s=now_s, horizon_s=self._horizon_s(now_s))
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, demand.cell_id[demand.first], grant.shares)
@@ -190,12 +244,13 @@ class FlowEngine(Engine):
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
         at_once = air.num_blocks * shares.mean(axis=1) / activity
         sinr = air.effective_sinr(air.site_block_w * received / noise_w, shares)
-        fade = mean_fade(self.links.fading[slots], shares)
+        fade = mean_fade(fading, shares)
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
         on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
         _, airtime_share = together(slots, at_once, activity)
         self._grant(
+            lane,
             rows,
             now_s,
             sinr=sinr,
@@ -222,6 +277,7 @@ class FlowEngine(Engine):
 
     def _grant(
         self,
+        lane: _Lane,
         rows: Int[np.ndarray, " transfer"],
         now_s: float,
         *,
@@ -237,12 +293,8 @@ class FlowEngine(Engine):
             sinr, at_once, fade=fade, element_rate_hz=element_rate_hz
         )
         over_air = activity * rate
-        record = self.active.records[rows]
         rate = self._wires.carried_bps(
-            over_air,
-            cell_id=self.links.cell_id[record["slot"]],
-            bearer_id=record["bearer_id"],
-            at_s=now_s,
+            over_air, cell_id=lane.cell_id, bearer_id=lane.bearer_id, at_s=now_s
         )
         blocks = activity * at_once
         if rate is not over_air:

@@ -58,8 +58,7 @@ def together(
     A client's transfers are on air together unless they take turns (activities sum to at most 1).
     One transmitter sends them all: they share its power and its time on air.
     """
-    in_order = np.sort(client)
-    if not (in_order[1:] == in_order[:-1]).any():
+    if len(set(client.tolist())) == len(client):
         return blocks, np.ones(len(blocks))
     _, place = np.unique(client, return_inverse=True)
     is_on = blocks > 0

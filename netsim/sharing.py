@@ -78,13 +78,32 @@ class Demand:
         self, transfers: slice, blocks: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, " some"]:
         """Give how many of the blocks that some transfers hold they use."""
-        if not self.is_uplink:
+        if not (self.is_uplink and self.air.is_limited(self.density_w[transfers], blocks)):
             return blocks
         return self.air.used_blocks(
             blocks,
             density_w=self.density_w[transfers],
             sinr_per_w=mean_over_groups(self.sinr_per_w[transfers]),
         )
+
+    def used_fraction(
+        self,
+        bearers: slice,
+        is_whole: bool,  # noqa: FBT001 (bound by position)
+        held: Float[np.ndarray, " some"],
+    ) -> Float[np.ndarray, " some"]:
+        """Give the part of the band that uplink bearers use of what they hold.
+
+        ``is_whole`` cuts who uses less down to whole blocks, as a slot has them.
+        """
+        blocks = held * self.air.num_blocks
+        used = self.used_blocks(bearers, blocks)
+        if used is blocks:
+            return held
+        if is_whole:
+            is_all = used >= blocks * (1 - FULL_RTOL)
+            used = np.where(is_all, blocks, np.maximum(np.floor(used), 1.0))
+        return np.minimum(used / self.air.num_blocks, held)
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
@@ -194,21 +213,24 @@ class Sharing:
         """
         is_reached = demand.is_reached()
         cell = demand.cell_id[demand.first]
-        start = np.flatnonzero(np.diff(cell, prepend=-1))
+        start = np.concatenate(([0], np.flatnonzero(cell[1:] != cell[:-1]) + 1))
         stop = np.append(start[1:], len(cell))
         every = slice(0, len(cell))
+        takes_mean = is_averaged and self._reads_average
         if self._reads_rates:
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
             equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
             average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
             floor = np.maximum(MIN_AVERAGE_FRACTION * equal, np.finfo(float).tiny)
             average = np.maximum(average, floor)
+            # In an instant one of equals comes first; over time they share alike.
+            seen = average
+            if not takes_mean:
+                place = np.arange(len(cell)) - np.repeat(start, stop - start)
+                seen = average * (1.0 + TELL_APART * place)
         else:  # nobody asked for them: only their shape is looked at
             group_rate = np.ones((len(cell), demand.sinr_per_w.shape[1]))
-            average = floor = np.ones(len(cell))
-        # In an instant one of equals comes first; over time they share alike.
-        apart = 1.0 + TELL_APART * (np.arange(len(cell)) - np.repeat(start, stop - start))
-        takes_mean = is_averaged and self._reads_average
+            average = seen = floor = np.ones(len(cell))
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)
@@ -221,7 +243,7 @@ class Sharing:
                 demand,
                 part,
                 group_rate_bps=group_rate[part],
-                average_rate_bps=average[part] if takes_mean else average[part] * apart[part],
+                average_rate_bps=seen[part],
                 is_reached=is_reached,
                 now_s=now_s,
             )
@@ -255,29 +277,20 @@ class Sharing:
         is_whole: bool,
     ) -> None:
         """Hand on, in place, what clients at the limit of their power do not use."""
-        num_blocks = demand.air.num_blocks
-
-        def use(part: slice, held: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
-            blocks = held * num_blocks
-            used = demand.used_blocks(part, blocks)
-            if used is blocks:
-                return held
-            if is_whole:
-                is_all = used >= blocks * (1 - FULL_RTOL)
-                used = np.where(is_all, blocks, np.maximum(np.floor(used), 1.0))
-            return np.minimum(used / num_blocks, held)
-
         held, _ = together(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
-        used = use(slice(None), held)
+        used = demand.used_fraction(slice(None), is_whole, held)
         if used is held:
             return
         is_over = np.logical_or.reduceat(used < held, start)
         for place in np.flatnonzero(is_over).tolist():
             view, first = views[place], int(start[place])
             part = slice(first, first + len(view.client_id))
-            ask = self._scheduler(int(demand.cell_id[first]), demand.direction).now
             shares[part] = hand_on(
-                ask, view, shares[part], use=partial(use, part), block=1.0 / num_blocks
+                self._scheduler(int(demand.cell_id[first]), demand.direction).now,
+                view,
+                shares[part],
+                use=partial(demand.used_fraction, part, is_whole),
+                block=1.0 / demand.air.num_blocks,
             )
 
     def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
