@@ -246,11 +246,11 @@ class AirInterface:
 
     def rate_bps(
         self,
-        effective_sinr: Float[np.ndarray, "*transfer"],
-        blocks: Float[np.ndarray, "*transfer"],
+        effective_sinr: Float[np.ndarray, "*#transfer"],
+        blocks: Float[np.ndarray, "*#transfer"],
         *,
         element_rate_hz: float,
-    ) -> Float[np.ndarray, "*transfer"]:
+    ) -> Float[np.ndarray, "*#transfer"]:
         """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
         Parameters

@@ -301,7 +301,8 @@ class Ledger:
             start_s = np.concatenate([start_s, cut_start_s])
             finish_s = np.concatenate([finish_s, np.minimum(cut_finish_s, until_s)])
         powered_id, stretch_s = gaps_s(owner_id, start_s, finish_s, until_s)
-        powered_s = np.bincount(powered_id, weights=stretch_s, minlength=num_sites)
+        # Of nothing, bincount makes integers.
+        powered_s = np.bincount(powered_id, weights=stretch_s, minlength=num_sites).astype(float)
         quiet_id, gap_s = gaps_s(
             np.concatenate([owner_id, entries.owner_id]),
             np.concatenate([start_s, entries.started_at_s]),

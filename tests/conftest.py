@@ -1,12 +1,22 @@
-"""Property tests draw the same examples every time, and the command ``pytest --ladder``."""
+"""Property tests draw the same examples every time, and the command ``pytest --ladder``.
+
+``AIRTUNE_CHECK_ARRAYS`` names modules or packages, parted by commas, whose every call is checked
+against its annotations: a test fails where an array of another rank, size or type is passed.
+"""
+
+import os
 
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
 
 from tests.ladder import NUM_STEPS, Ladder, steps, table
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+if checked := os.environ.get("AIRTUNE_CHECK_ARRAYS"):
+    install_import_hook(checked.split(","), "beartype.beartype")
 
 
 @pytest.fixture
