@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.fedtt.config import FedttConfig
+from fl.methods.fedtt_plus.config import FedttPlusConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.own import OwnConfig, install_own
 from fl.methods.pftt.config import PfttConfig
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from fl.methods.base import Method
 
-MethodConfig = LocalConfig | FeditConfig | PfttConfig | OwnConfig
+MethodConfig = LocalConfig | FeditConfig | FedttConfig | FedttPlusConfig | PfttConfig | OwnConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,18 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "fedit": MethodEntry(
         config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
+    ),
+    "fedtt": MethodEntry(
+        config=FedttConfig,
+        sends="tensor-train adapters and classifier, head",
+        keeps="nothing",
+        source="arXiv:2410.13097",
+    ),
+    "fedtt_plus": MethodEntry(
+        config=FedttPlusConfig,
+        sends="some factors of each tensor train in turn, biases, head",
+        keeps="nothing",
+        source="arXiv:2410.13097",
     ),
     "pftt": MethodEntry(
         config=PfttConfig,

@@ -1,0 +1,31 @@
+"""Settings of federated tensor-train adapters."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+from fl.methods.options import AveragingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorTrainOptions(AveragingOptions):
+    """Which tensor trains are put into the model."""
+
+    rank: Annotated[int, Gt(0)] = 5
+    """Inner rank of every train; its numbers grow with the square."""
+    adapter_dim: Annotated[int, Gt(0)] | None = None
+    """Width of the adapters' bottleneck; when empty 64, or half the width of the model where that
+    is less."""
+    after: Literal["both", "attention", "mlp"] = "both"
+    """Behind which projections of a block adapters go."""
+    classifier: Literal["tensor_train", "linear"] | None = None
+    """``tensor_train``: a square train and tanh before the linear head; ``linear``: the linear head
+    alone. When empty ``tensor_train``; a model without a head takes neither."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedttConfig(TensorTrainOptions):
+    """Tensor-train adapters and head, every factor averaged over clients."""
+
+    kind: Literal["fedtt"] = "fedtt"

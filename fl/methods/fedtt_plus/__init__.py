@@ -1,0 +1,1 @@
+"""Federated averaging of tensor-train adapters, most factors frozen in each round."""

@@ -1,0 +1,23 @@
+"""Settings of federated tensor-train adapters of which most factors are frozen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fl.methods.fedtt.config import TensorTrainOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedttPlusConfig(TensorTrainOptions):
+    """Tensor-train adapters and head; each round trains and sends some factors of every train."""
+
+    factors: Literal["ends_and_one", "single"] = "ends_and_one"
+    """Factors of a train of ``J`` that round ``t`` trains, counted from 1: ``1``, ``J`` and
+    ``2 + (t mod (J - 2))``; or ``1 + (t mod J)`` alone, which makes averaging exact."""
+    freeze_biases: bool = False
+    """Whether the biases of the trains stay at their first values, and are never sent."""
+    kind: Literal["fedtt_plus"] = "fedtt_plus"
+
+    @property
+    def same_download(self) -> bool:
+        """Whether all clients of a round get the same bytes: each gets what it lacks."""
+        return False
