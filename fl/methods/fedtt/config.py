@@ -1,11 +1,13 @@
 """Settings of federated tensor-train adapters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import AveragingOptions
+from fl.metrics import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,14 @@ class TensorTrainOptions(AveragingOptions):
     classifier: Literal["tensor_train", "linear"] | None = None
     """``tensor_train``: a square train and tanh before the linear head; ``linear``: the linear head
     alone. When empty ``tensor_train``; a model without a head takes neither."""
+
+    def find_problems(
+        self, *, num_clients: int, task: Task
+    ) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Find a kind of classifier where nothing is classified."""
+        if self.classifier is None or task == "classification":
+            return ()
+        return [(("classifier",), f"must be empty where texts are written, got {self.classifier}")]
 
 
 @dataclass(frozen=True, kw_only=True)
