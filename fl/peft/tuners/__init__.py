@@ -1,0 +1,1 @@
+"""Our tuners in peft's form: settings, layers, models."""
