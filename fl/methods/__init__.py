@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedtt.config import FedttConfig
 from fl.methods.fedtt_plus.config import FedttPlusConfig
+from fl.methods.flexlora.config import FlexloraConfig
+from fl.methods.flora.config import FloraConfig
+from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.own import OwnConfig, install_own
 from fl.methods.pftt.config import PfttConfig
@@ -20,7 +24,18 @@ if TYPE_CHECKING:
 
     from fl.methods.base import Method
 
-MethodConfig = LocalConfig | FeditConfig | FedttConfig | FedttPlusConfig | PfttConfig | OwnConfig
+MethodConfig = (
+    LocalConfig
+    | FeditConfig
+    | FloraConfig
+    | HetloraConfig
+    | FlexloraConfig
+    | FdloraConfig
+    | FedttConfig
+    | FedttPlusConfig
+    | PfttConfig
+    | OwnConfig
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +69,30 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "fedit": MethodEntry(
         config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
+    ),
+    "flora": MethodEntry(
+        config=FloraConfig,
+        sends="LoRA A and B up, their stack down, head",
+        keeps="nothing",
+        source="arXiv:2409.05976",
+    ),
+    "hetlora": MethodEntry(
+        config=HetloraConfig,
+        sends="LoRA A and B of its own rank, the rank, head",
+        keeps="nothing",
+        source="arXiv:2401.06432",
+    ),
+    "flexlora": MethodEntry(
+        config=FlexloraConfig,
+        sends="LoRA A and B of its own rank, head",
+        keeps="nothing",
+        source="reference point",
+    ),
+    "fdlora": MethodEntry(
+        config=FdloraConfig,
+        sends="shared LoRA A and B, head",
+        keeps="a second LoRA, fusion weights",
+        source="arXiv:2406.07925",
     ),
     "fedtt": MethodEntry(
         config=FedttConfig,

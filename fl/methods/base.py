@@ -58,7 +58,8 @@ class Start:
     trainable: tuple[str, ...]
     """Those that this job trains, sorted; the others stay as they are."""
     extras: Tensors = field(default_factory=dict)
-    """Names and shapes of what :meth:`Method.finish` will give; the values mean nothing."""
+    """Names and shapes of what :meth:`Method.finish` will give. The values are those of before, if
+    there are any: what a client holds that is in no layer reaches its work after training here."""
 
 
 class Method(Protocol):

@@ -15,6 +15,14 @@ def rank_of(ranks: Ranks, client_id: int) -> int:
     return ranks if isinstance(ranks, int) else ranks[client_id % len(ranks)]
 
 
+def find_rank_problems(ranks: Ranks, *, num_clients: int) -> Sequence[tuple[tuple[str, ...], str]]:
+    """Refuse a list of ranks that is longer than there are clients: its end has no effect."""
+    if isinstance(ranks, int) or len(ranks) <= num_clients:
+        return []
+    rule = f"must have at most clients.num_clients = {num_clients}, got {len(ranks)}"
+    return [(("rank",), rule)]
+
+
 def distinct_ranks(ranks: Ranks) -> Sequence[int]:
     """Give every rank that occurs, ascending."""
     return [ranks] if isinstance(ranks, int) else sorted(set(ranks))

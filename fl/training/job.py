@@ -48,10 +48,11 @@ class TrainJob:
         inputs.append(list(self.start.trainable))
         digest.update(json.dumps(inputs, sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.samples, dtype="<i8").tobytes())
-        for name in sorted(self.start.tensors):
-            tensor = self.start.tensors[name].contiguous()
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.view(torch.uint8).numpy().tobytes())
+        for tensors in (self.start.tensors, self.start.extras):
+            for name in sorted(tensors):
+                tensor = tensors[name].contiguous()
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 

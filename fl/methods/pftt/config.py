@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Gt
 
 from fl.methods.options import AveragingOptions
-from fl.methods.ranks import Ranks, distinct_ranks
+from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
 from fl.metrics import Task
 
 
@@ -46,7 +46,4 @@ class PfttConfig(AveragingOptions):
         if self.lora == "shared" and len(ranks) > 1:
             rule = f"must be one for all clients where lora is shared, got {list(ranks)}"
             problems.append((("rank",), rule))
-        if not isinstance(self.rank, int) and len(self.rank) > num_clients:
-            rule = f"must have at most clients.num_clients = {num_clients}, got {len(self.rank)}"
-            problems.append((("rank",), rule))
-        return problems
+        return [*problems, *find_rank_problems(self.rank, num_clients=num_clients)]

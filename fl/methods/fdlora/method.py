@@ -1,0 +1,192 @@
+"""A shared LoRA with Nesterov momentum at the server, a personal one, and their fusion."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import nn
+
+from fl.methods.averaging import by_client, weighted_mean
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.fdlora.config import FdloraConfig
+from fl.methods.fdlora.fusion import Pair, compass_search, fused
+from fl.payload import Payload, Tensors
+from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora import add_lora, query_and_value
+
+if TYPE_CHECKING:
+    from fl.training.job import TrainJob
+    from fl.training.worker import Worker
+
+OWN = "own:"
+"""Before the name of a shared factor, in the name of the personal one of the same place."""
+FUSION = "fusion"
+"""Name of the two fusion weights, float64."""
+REFRESHED = "refreshed_in_round"
+"""Name of the round whose training the personal LoRA comes from; 0: there is none yet."""
+VELOCITY = "velocity:"
+"""Before the name of a shared tensor, in the name of its momentum."""
+
+
+def outer_step(
+    config: FdloraConfig, *, before: Tensors, mean: Tensors, memory: Tensors
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Give the server's tensors after a step of SGD with Nesterov momentum, and the momenta.
+
+    With ``d = before - mean``: ``v <- m v + d``, ``x <- x - eta (d + m v)``, in float64, rounded
+    once.
+    """
+    moved, velocities = {}, {}
+    for name in sorted(mean):
+        start = before[name].to(torch.float64)
+        gradient = start - mean[name].to(torch.float64)
+        velocity = memory.get(VELOCITY + name, torch.zeros_like(gradient))
+        velocity = config.outer_momentum * velocity + gradient
+        step = config.outer_learning_rate * (gradient + config.outer_momentum * velocity)
+        velocities[VELOCITY + name] = velocity
+        moved[name] = (start - step).to(mean[name].dtype)
+    return moved, velocities
+
+
+@dataclass(frozen=True, kw_only=True)
+class FdloraMethod(MethodDefaults):
+    """Implements :class:`fl.methods.base.Method`; see the card for the stages."""
+
+    kind: str
+    initial: Tensors
+    """Value of every installed tensor before any training; all travel."""
+    lora: tuple[str, ...]
+    """Names of the factors, sorted; each has a personal counterpart."""
+    config: FdloraConfig
+    same_download: bool = True
+
+    def initial_state(self) -> ServerState:
+        """Give the server's state before the first round."""
+        return ServerState(version=0, tensors=self.initial)
+
+    def initial_personal(self, client_id: int) -> Tensors:
+        """Give a personal LoRA that adds nothing, and fusion weights for the shared one alone."""
+        return {
+            **{OWN + name: self.initial[name] for name in self.lora},
+            FUSION: torch.tensor([1.0, 0.0], dtype=torch.float64),
+            REFRESHED: torch.tensor(0),
+        }
+
+    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+        """Give the shared LoRA and head."""
+        return Payload(state.tensors)
+
+    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+        """Begin at the shared LoRA; what the client holds of its own is for after the steps."""
+        if download is None:
+            msg = f"download: {self.kind} starts from what the server sends, got nothing"
+            raise ValueError(msg)
+        tensors = download.tensors
+        return Start(tensors=tensors, trainable=tuple(sorted(tensors)), extras=personal)
+
+    def finish_batches(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Sequence[Int[np.ndarray, " text"]]:
+        """Give the batches of the search, once for each pair that it tries."""
+        return self._search_batches(samples, batch_size=batch_size) * self.config.fusion_evaluations
+
+    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+        """Refresh the personal LoRA where that is due, and search the fusion weights.
+
+        The search fuses the shared LoRA *as received* with the personal one: the trained one knows
+        the very texts that the search looks at.
+        """
+        held = job.start.extras
+        refreshed_in_round = int(held[REFRESHED])
+        age = job.round - refreshed_in_round
+        is_due = refreshed_in_round == 0 or age >= self.config.sync_every
+        own = {name: trained[name] if is_due else held[OWN + name] for name in self.lora}
+        batches = self._search_batches(job.samples, batch_size=job.settings.batch_size)
+        received = job.start.tensors
+
+        def objective(weights: Pair) -> float:
+            worker.load(fused(received, own, weights=weights))
+            with torch.inference_mode():
+                losses = [
+                    float(worker.module.loss(worker.train.batch(batch))) * len(batch)
+                    for batch in batches
+                ]
+            mean_loss = sum(losses) / sum(len(batch) for batch in batches)
+            return mean_loss + self.config.fusion_penalty * (abs(weights[0]) + abs(weights[1])) / 2
+
+        first, second = held[FUSION].tolist()
+        best = compass_search(
+            objective, start=(first, second), num_evaluations=self.config.fusion_evaluations
+        )
+        return {
+            **{OWN + name: value for name, value in own.items()},
+            FUSION: torch.tensor(best, dtype=torch.float64),
+            REFRESHED: torch.tensor(job.round) if is_due else held[REFRESHED],
+        }
+
+    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+        """Give the trained shared LoRA and head."""
+        return Payload(_pick(trained, self.initial.keys()))
+
+    def personal(self, trained: Tensors) -> Tensors:
+        """Give the personal LoRA, when it was refreshed, and the fusion weights."""
+        return _pick(trained, self.initial_personal(0).keys())
+
+    def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
+        """Average by sample count; from the second aggregation on, step towards the mean."""
+        ordered = by_client(contributions)
+        mean = weighted_mean(
+            [item.payload.tensors for item in ordered], [item.num_samples for item in ordered]
+        )
+        if state.version == 0:
+            return replace(state, version=1, tensors=mean)
+        moved, velocities = outer_step(
+            self.config, before=state.tensors, mean=mean, memory=state.memory
+        )
+        return replace(state, version=state.version + 1, tensors=moved, memory=velocities)
+
+    def global_model(self, state: ServerState) -> Tensors | None:
+        """Give the shared LoRA and head."""
+        return state.tensors
+
+    def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
+        """Fuse the server's LoRA with the client's own by the weights that it found."""
+        if int(personal[REFRESHED]) == 0:
+            return state.tensors
+        own = {name: personal[OWN + name] for name in self.lora}
+        first, second = personal[FUSION].tolist()
+        return fused(state.tensors, own, weights=(first, second))
+
+    def _search_batches(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> list[Int[np.ndarray, " text"]]:
+        """Take texts at even distances from the shard, so many batches or fewer."""
+        count = min(len(samples), batch_size * self.config.fusion_batches)
+        picked = samples[np.arange(count) * len(samples) // count]
+        return [picked[at : at + batch_size] for at in range(0, count, batch_size)]
+
+
+def install(config: FdloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
+    """Put LoRA on query and value projections; it and the head travel, its twin never does."""
+    freeze(module)
+    lora = add_lora(
+        module,
+        targets=query_and_value(module),
+        rank=config.rank,
+        alpha=config.alpha,
+        generator=generator,
+        scale_rank=config.rank,
+    )
+    return FdloraMethod(
+        kind=config.kind,
+        initial=snapshot(module, [*lora, *head_names(module)]),
+        lora=tuple(sorted(lora)),
+        config=config,
+    )
+
+
+def _pick(tensors: Mapping[str, torch.Tensor], names: Collection[str]) -> Tensors:
+    return {name: tensors[name] for name in names}

@@ -1,0 +1,1 @@
+"""Low-rank adaptations of any rank, averaged as products and decomposed anew."""

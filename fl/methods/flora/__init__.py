@@ -1,0 +1,1 @@
+"""Stacked low-rank adaptations of any rank, merged into the weights every round."""

@@ -1,0 +1,214 @@
+"""Stacked low-rank adaptation: the exact mean of the clients' products, merged every round."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from fl.methods.averaging import by_client, weighted_mean
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.flora.config import FloraConfig
+from fl.methods.low_rank import A, B, add_product, at_rank, lora_layers, stack_factors
+from fl.methods.ranks import Ranks, distinct_ranks, rank_of
+from fl.payload import Payload, Tensors
+from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora import fresh_lora, query_and_value
+from fl.peft.merged_lora import MERGED, add_merged_lora
+
+RANK = "rank"
+"""Name of the number, among a client's own tensors, that says its rank."""
+STACK_A, STACK_B = ".stack_A.", ".stack_B."
+"""Between a layer's name and the version that a stack led to, in the names of its two factors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloraMethod(MethodDefaults):
+    """Clients train a fresh LoRA each round; the server stacks and merges, and so do they.
+
+    Implements :class:`fl.methods.base.Method`. The shared tensors are the head, the merged dense
+    update of each layer, and the latest stacks, as many as are together no larger than the dense
+    update: a client that lacks more is sent that instead.
+    """
+
+    kind: str
+    initial: Tensors
+    """Value of every installed tensor before any training; ``A`` is that of round 1."""
+    head: tuple[str, ...]
+    """Names of the averaged tensors, sorted."""
+    rank: Ranks
+    scale: float
+    """What every product is multiplied by."""
+    seed: int
+    """Addresses, with the round, the draw of ``A``."""
+    same_download: bool = False
+
+    def initial_state(self) -> ServerState:
+        """Give the server's state before the first round: nothing merged, no stack."""
+        return ServerState(version=0, tensors=_pick(self.initial, [*self.head, *self._merged]))
+
+    def initial_personal(self, client_id: int) -> Tensors:
+        """Give a client's rank and a merged update of zeros."""
+        rank = torch.tensor(rank_of(self.rank, client_id))
+        return {**_pick(self.initial, self._merged), RANK: rank}
+
+    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+        """Give the head, and the stacks that the client lacks or the dense update they made."""
+        lacking = range(state.held.get(client_id, 0) + 1, state.version + 1)
+        kept = _stacks(state.tensors)
+        if all(version in kept for version in lacking):
+            names = [name for version in lacking for name in kept[version]]
+        else:
+            names = list(self._merged)
+        tensors = _pick(state.tensors, [*self.head, *names])
+        return Payload(tensors) if tensors else None
+
+    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+        """Begin at what is merged so far, with an ``A`` drawn for this round and ``B`` zero."""
+        received = download.tensors if download is not None else {}
+        tensors = {
+            **_pick(received, self.head),
+            **self._merge(personal, received),
+            **self.fresh(round_id, rank=int(personal[RANK])),
+        }
+        return Start(tensors=tensors, trainable=tuple(sorted([*self.head, *self._factors])))
+
+    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+        """Give the trained factors and head."""
+        return Payload(_pick(trained, [*self._factors, *self.head]))
+
+    def personal(self, trained: Tensors) -> Tensors:
+        """Give what is merged so far, and the client's rank; its own LoRA lives on in the stack."""
+        rank = trained[self._layers[0] + A].shape[0]
+        return {**_pick(trained, self._merged), RANK: torch.tensor(rank)}
+
+    def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
+        """Stack factors, merge the stack, average heads; weights are sample counts."""
+        ordered = by_client(contributions)
+        updates = [item.payload.tensors for item in ordered]
+        weights = [item.num_samples for item in ordered]
+        version = state.version + 1
+        stack = {}
+        for layer in self._layers:
+            rows, columns = stack_factors(updates, weights, layer=layer)
+            dtype = updates[0][layer + A].dtype
+            stack[f"{layer}{STACK_A}{version}"] = rows.to(dtype)
+            stack[f"{layer}{STACK_B}{version}"] = columns.to(dtype)
+        heads = [_pick(update, self.head) for update in updates]
+        head = weighted_mean(heads, weights) if self.head else {}
+        held = {item.client_id: state.version - item.staleness for item in ordered}
+        return replace(
+            state,
+            version=version,
+            tensors={
+                **head,
+                **self._merge(state.tensors, stack),
+                **self._latest({**state.tensors, **stack}),
+            },
+            held={**state.held, **held},
+        )
+
+    def global_model(self, state: ServerState) -> Tensors | None:
+        """Give what is merged so far and the head, beside a LoRA that adds nothing."""
+        return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
+
+    def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
+        """Give the server's model: clients keep nothing of their own in it."""
+        return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
+
+    def fresh(self, round_id: int, *, rank: int) -> dict[str, torch.Tensor]:
+        """Draw the LoRA that a round starts from, addressed by seed and round.
+
+        The same for every client: one of a smaller rank gets the first ranks of the largest.
+        """
+        address = np.random.SeedSequence(self.seed, spawn_key=(round_id,))
+        generator = torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0] >> 1))
+        largest = distinct_ranks(self.rank)[-1]
+        drawn = {
+            name: fresh_lora(self.initial[name], rank=largest, generator=generator)
+            if name.endswith(A)
+            else torch.zeros_like(self.initial[name])
+            for name in self._factors
+        }
+        return at_rank(drawn, rank=rank)
+
+    def _merge(self, before: Tensors, received: Tensors) -> dict[str, torch.Tensor]:
+        """Give the merged update of each layer, from what stood before and what came.
+
+        Server and clients both merge here, stack by stack in order of version, so they agree to the
+        bit.
+        """
+        versions = sorted(_stacks(received))
+        merged = {}
+        for layer in self._layers:
+            value = received.get(layer + MERGED, before[layer + MERGED])
+            for version in versions:
+                value = add_product(
+                    value,
+                    rows=received[f"{layer}{STACK_A}{version}"],
+                    columns=received[f"{layer}{STACK_B}{version}"],
+                    scale=self.scale,
+                )
+            merged[layer + MERGED] = value
+        return merged
+
+    def _latest(self, tensors: Tensors) -> Tensors:
+        """Give the latest stacks that are together no larger than the dense update."""
+        stacks = _stacks(tensors)
+        left = sum(self.initial[name].numel() for name in self._merged)
+        names: list[str] = []
+        for version in sorted(stacks, reverse=True):
+            left -= sum(tensors[name].numel() for name in stacks[version])
+            if left < 0:
+                break
+            names += stacks[version]
+        return _pick(tensors, sorted(names))
+
+    @property
+    def _layers(self) -> tuple[str, ...]:
+        return lora_layers(self.initial)
+
+    @property
+    def _factors(self) -> list[str]:
+        return sorted(layer + end for layer in self._layers for end in (A, B))
+
+    @property
+    def _merged(self) -> list[str]:
+        return [layer + MERGED for layer in self._layers]
+
+
+def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
+    """Put LoRA and a dense update on query and value projections; factors and head travel."""
+    freeze(module)
+    largest = distinct_ranks(config.rank)[-1]
+    added = add_merged_lora(
+        module,
+        targets=query_and_value(module),
+        rank=largest,
+        alpha=config.alpha,
+        generator=generator,
+    )
+    head = sorted(head_names(module))
+    method = FloraMethod(
+        kind=config.kind,
+        initial=snapshot(module, [*added, *head]),
+        head=tuple(head),
+        rank=config.rank,
+        scale=config.alpha / largest,
+        seed=int(torch.randint(2**63 - 1, (), generator=generator)),
+    )
+    return replace(method, initial={**method.initial, **method.fresh(1, rank=largest)})
+
+
+def _stacks(tensors: Tensors) -> dict[int, list[str]]:
+    """Name the factors of every stack among some tensors, by the version that it led to."""
+    found: dict[int, list[str]] = {}
+    for name in sorted(tensors):
+        if STACK_A in name or STACK_B in name:
+            found.setdefault(int(name.rpartition(".")[2]), []).append(name)
+    return found
+
+
+def _pick(tensors: Mapping[str, torch.Tensor], names: Collection[str]) -> Tensors:
+    return {name: tensors[name] for name in names}

@@ -1,0 +1,1 @@
+"""Low-rank adaptations whose ranks differ and shrink, padded with zeros and averaged."""

@@ -1,0 +1,45 @@
+"""Settings of low-rank adaptation with ranks that prune themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
+
+from fl.methods.options import MethodOptions
+from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
+from fl.metrics import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class HetloraConfig(MethodOptions):
+    """Low-rank adaptations of each client's own rank, which shrinks with the norm of its tail."""
+
+    rank: Ranks = 8
+    """First rank of a client's update of the query and value projections; a list is dealt to
+    clients in turn."""
+    min_rank: Annotated[int, Gt(0)] = 1
+    """No rank is pruned below this."""
+    alpha: Annotated[float, Gt(0)] = 16.0
+    """Scale of the update: it enters as ``alpha`` by the largest rank, at every client."""
+    gamma: Annotated[float, Gt(0), Lt(1)] = 0.9
+    """The tail of a rank ``r`` lies beyond ``gamma r``, rounded down; pruning cuts it off."""
+    penalty_weight: Annotated[float, Ge(0)] = 1e-3
+    """Weight of the norm of the tails in the loss of every step; 0 leaves them to the task."""
+    kind: Literal["hetlora"] = "hetlora"
+
+    @property
+    def same_download(self) -> bool:
+        """Never for certain: a client whose rank was pruned gets less than the others."""
+        return False
+
+    def find_problems(
+        self, *, num_clients: int, task: Task
+    ) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Refuse more ranks than clients, and a least rank above a client's first."""
+        problems = [*find_rank_problems(self.rank, num_clients=num_clients)]
+        smallest = distinct_ranks(self.rank)[0]
+        if self.min_rank > smallest:
+            rule = f"must be <= {smallest}, the smallest rank, got {self.min_rank}"
+            problems.append((("min_rank",), rule))
+        return problems

@@ -1,0 +1,68 @@
+"""Parts that clients play by hand, and dense products, for methods that merge products."""
+
+import torch
+
+from fl.methods import install_method
+from fl.methods.base import Contribution
+from fl.methods.low_rank import lora_layers
+from fl.server.sync import run_rounds
+from tests.fl.fakes import classifier
+
+
+def installed(config, *, seed=3, module=None):
+    generator = torch.Generator().manual_seed(seed)
+    return install_method(config, module or classifier(), generator=generator)
+
+
+def random_part(method, state, client_id, *, num_samples=1, personal=None, round_id=1, extras=None):
+    """Contribution and personal tensors after a part whose trained tensors are random."""
+    download = method.download(state, client_id=client_id, round_id=round_id)
+    held = method.initial_personal(client_id) if personal is None else personal
+    start = method.start(download, held, round_id=round_id)
+    generator = torch.Generator().manual_seed(100 * round_id + client_id)
+    random = {
+        name: torch.randn(start.tensors[name].shape, generator=generator)
+        for name in start.trainable
+    }
+    trained = {**start.tensors, **random, **start.extras, **(extras or {})}
+    upload = Contribution(
+        client_id=client_id,
+        payload=method.upload(trained, round_id=round_id),
+        num_samples=num_samples,
+        staleness=0,
+    )
+    return upload, method.personal(trained)
+
+
+def products(tensors):
+    """``B A`` of every adapted layer, in float64."""
+    return {
+        layer: tensors[f"{layer}.lora_B"].double() @ tensors[f"{layer}.lora_A"].double()
+        for layer in lora_layers(tensors)
+    }
+
+
+def mean_products(contributions):
+    """Sample-weighted mean of the clients' products, layer by layer."""
+    total = sum(item.num_samples for item in contributions)
+    each = [products(item.payload.tensors) for item in contributions]
+    return {
+        layer: sum(
+            item.num_samples / total * product[layer]
+            for item, product in zip(contributions, each, strict=True)
+        )
+        for layer in each[0]
+    }
+
+
+def play(federation):
+    """Run all rounds; give the federation, with the jobs that were submitted and the states."""
+    jobs, submit = [], federation.executor.submit
+
+    def watch(job):
+        jobs.append((job, federation.state))
+        return submit(job)
+
+    federation.executor.submit = watch
+    federation.env.run(until=federation.env.process(run_rounds(federation)))
+    return jobs

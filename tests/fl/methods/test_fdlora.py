@@ -1,0 +1,228 @@
+"""FDLoRA: outer step, refresh, fusion, and what never leaves."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fl.methods.fdlora.config import FdloraConfig
+from fl.methods.fdlora.fusion import compass_search, fused
+from fl.methods.fdlora.method import FUSION, OWN, REFRESHED, outer_step
+from fl.methods.fedit.config import FeditConfig
+from fl.training.config import TrainingConfig
+from fl.training.loop import run_job
+from tests.fl.fakes import federation, roberta_base_on_meta
+from tests.fl.methods.products import installed, play, products, random_part
+
+
+def payload_numbers(shape, round_id):
+    d, rank = shape.hidden, 8
+    numbers = 2 * shape.layers * rank * 2 * d + d * shape.num_classes + shape.num_classes
+    return numbers, numbers
+
+
+def own_of(tensors):
+    return {
+        name.removeprefix(OWN): tensor for name, tensor in tensors.items() if name.startswith(OWN)
+    }
+
+
+def test_without_momentum_the_shared_part_is_fedit():
+    plain = federation(FeditConfig(), num_rounds=4)
+    config = FdloraConfig(outer_learning_rate=1.0, outer_momentum=0.0)
+    fused_ = federation(config, num_rounds=4)
+    play(plain)
+    play(fused_)
+    assert fused_.state.version == 4
+    for name, tensor in plain.state.tensors.items():
+        assert torch.equal(fused_.state.tensors[name], tensor)
+
+
+def test_outer_step_is_torch_s_nesterov():
+    generator = torch.Generator().manual_seed(2)
+    config = FdloraConfig(outer_learning_rate=0.7, outer_momentum=0.5)
+    parameter = torch.nn.Parameter(torch.randn(5, generator=generator, dtype=torch.float64))
+    optimiser = torch.optim.SGD([parameter], lr=0.7, momentum=0.5, nesterov=True)
+    tensors, memory = {"x": parameter.detach().clone()}, {}
+    for _ in range(4):
+        mean = torch.randn(5, generator=generator, dtype=torch.float64)
+        parameter.grad = parameter.detach() - mean
+        optimiser.step()
+        tensors, memory = outer_step(config, before=tensors, mean={"x": mean}, memory=memory)
+        torch.testing.assert_close(tensors["x"], parameter.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_first_aggregation_is_the_mean_and_momentum_begins_with_the_second():
+    method = installed(FdloraConfig())
+    state = method.initial_state()
+    for version in (1, 2):
+        made = [random_part(method, state, each, round_id=version)[0] for each in (0, 1)]
+        before, state = state, method.aggregate(state, made)
+        name = "head.bias"
+        mean = sum(item.payload.tensors[name] for item in made) / 2
+        change = mean - before.tensors[name]
+        expected = mean if version == 1 else before.tensors[name] + 1.5 * change
+        torch.testing.assert_close(state.tensors[name], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_fused_factors_are_the_weighted_sum_of_both_products():
+    method = installed(FdloraConfig(rank=3))
+    parts = [
+        random_part(method, method.initial_state(), each)[0].payload.tensors for each in (0, 1)
+    ]
+    own = {name: tensor for name, tensor in parts[1].items() if "lora_" in name}
+    both = fused(parts[0], own, weights=(0.5, -1.25))
+    first, second = products(parts[0]), products(own)
+    assert first
+    for layer, product in products(both).items():
+        expected = 0.5 * first[layer] - 1.25 * second[layer]
+        torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-5)
+        assert both[f"{layer}.lora_A"].shape[0] == 6
+    assert both["head.bias"] is parts[0]["head.bias"]
+
+
+@pytest.mark.parametrize("num_evaluations", [1, 3, 5, 40])
+def test_search_spends_its_evaluations_within_the_bounds(num_evaluations):
+    tried = []
+
+    def objective(pair):
+        tried.append(pair)
+        return (pair[0] - 0.7) ** 2 + (pair[1] - 2.0) ** 2
+
+    best = compass_search(objective, start=(1.0, 0.0), num_evaluations=num_evaluations)
+    assert len(tried) == num_evaluations
+    assert tried[0] == (1.0, 0.0)
+    assert np.abs(tried).max() <= 1.5
+    assert objective(best) == min(objective(pair) for pair in list(tried))
+    if num_evaluations == 5:
+        assert best == (1.0, 0.5)
+    if num_evaluations == 40:
+        assert best == pytest.approx((0.7, 1.5), abs=0.07)
+
+
+def test_first_job_gives_the_personal_lora_and_every_fifth_later_refreshes_it():
+    played = federation(FdloraConfig(), num_clients=2, cohort=2, num_rounds=7)
+    jobs = play(played)
+    for job, _ in jobs:
+        result = run_job(job, played.worker)
+        own, held = own_of(result.tensors), own_of(job.start.extras)
+        is_new = job.round in (1, 6)
+        assert own.keys() == held.keys() == set(played.method.lora)
+        for name in own:
+            assert torch.equal(own[name], result.tensors[name] if is_new else held[name])
+        assert result.tensors[REFRESHED].item() == (1 if job.round < 6 else 6)
+
+
+def test_a_client_that_was_away_refreshes_when_it_is_back():
+    played = federation(
+        FdloraConfig(sync_every=2), num_clients=6, cohort=2, num_rounds=9, num_texts=240
+    )
+    jobs = play(played)
+    last = {}
+    for job, _ in jobs:
+        held = last.get(job.client_id, 0)
+        assert job.start.extras[REFRESHED].item() == held
+        if held == 0 or job.round - held >= 2:
+            last[job.client_id] = job.round
+    assert len(last) > 3
+
+
+def test_weights_found_are_no_worse_than_those_before_on_the_client_s_own_texts():
+    config = FdloraConfig(fusion_penalty=0.0)
+    played = federation(config, num_clients=2, cohort=2, num_rounds=3)
+    jobs = play(played)
+    method, worker, moved = played.method, played.worker, 0
+    for job, _ in jobs:
+        result = run_job(job, worker)
+        batches = method.finish_batches(job.samples, batch_size=job.settings.batch_size)
+        texts = np.concatenate(batches[: config.fusion_batches])
+        assert len(batches) == config.fusion_evaluations * config.fusion_batches
+        assert set(texts) <= set(job.samples)
+        losses = []
+        for pair in (job.start.extras[FUSION], result.tensors[FUSION]):
+            worker.load(fused(job.start.tensors, own_of(result.tensors), weights=pair.tolist()))
+            with torch.inference_mode():
+                losses.append(worker.module.loss(worker.train.batch(texts)).item())
+        assert losses[1] <= losses[0] + 1e-6
+        moved += not torch.equal(job.start.extras[FUSION], result.tensors[FUSION])
+    assert moved
+
+
+def test_the_search_costs_its_forward_passes():
+    seconds = []
+    for evaluations in (1, 9):
+        config = FdloraConfig(fusion_evaluations=evaluations)
+        played = federation(config, num_clients=1, cohort=1, num_rounds=1, devices=["laptop"])
+        play(played)
+        seconds.append(played.recorder.clients[0].compute_s)
+        lengths = played.worker.train.tokens.lengths
+        texts = played.shards[0].train
+        batches = played.method.finish_batches(texts, batch_size=8)[:2]
+        pass_flop = played.cost.job_flop(
+            (), batches=batches, lengths=lengths, tensors=played.method.initial
+        )
+    assert seconds[1] - seconds[0] == pytest.approx(
+        8 * pass_flop / played.devices[0].sustained_flop_per_s, rel=1e-9
+    )
+
+
+def test_what_is_personal_is_in_no_payload():
+    played = federation(FdloraConfig(), num_clients=2, cohort=2, num_rounds=3)
+    jobs = play(played)
+    private = {data_of(t) for held in played.personal.values() for t in held.values()}
+    for job, state in jobs:
+        result = run_job(job, played.worker)
+        up = played.method.upload(result.tensors, round_id=job.round)
+        down = played.method.download(state, client_id=job.client_id, round_id=job.round)
+        for payload in (up, down):
+            assert set(payload.tensors) == set(played.method.initial)
+            if job.round > 1:  # in round 1 the personal LoRA is the one that is sent
+                assert not private & {data_of(t) for t in payload.tensors.values()}
+    assert not any(name.startswith((OWN, FUSION)) for name in played.state.memory)
+
+
+def data_of(tensor):
+    return tensor.numpy().tobytes()
+
+
+def test_an_untrained_client_uses_the_server_s_model_and_a_trained_one_its_fusion():
+    played = federation(FdloraConfig(), num_clients=6, cohort=2, num_rounds=2, num_texts=240)
+    play(played)
+    away = next(each for each in played.client_ids if each not in played.personal)
+    model = played.method.personal_model(played.state, played.personal_of(away))
+    assert model is played.state.tensors
+    held = next(iter(played.personal.values()))
+    model = played.method.personal_model(played.state, held)
+    first, second = held[FUSION].tolist()
+    shared, own = products(played.state.tensors), products(own_of(held))
+    for layer, product in products(model).items():
+        expected = first * shared[layer] + second * own[layer]
+        torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_job_s_digest_depends_on_what_is_held_beside_the_model():
+    played = federation(FdloraConfig(), num_clients=1, cohort=1, num_rounds=1)
+    ((job, _),) = play(played)
+    other = {**job.start.extras, FUSION: torch.tensor([0.5, 0.5], dtype=torch.float64)}
+    changed = dataclasses.replace(job, start=dataclasses.replace(job.start, extras=other))
+    assert changed.digest() != job.digest()
+
+
+def test_no_learning_rate_gives_no_update():
+    still = TrainingConfig(local_steps=2, learning_rate=0.0)
+    played = federation(FdloraConfig(), training=still)
+    play(played)
+    assert played.state.version == 3
+    for name, tensor in played.method.initial.items():
+        assert torch.equal(played.state.tensors[name], tensor)
+
+
+def test_numbers_on_roberta_base_are_those_of_lora():
+    method = installed(FdloraConfig(rank=8), module=roberta_base_on_meta())
+    down = method.download(method.initial_state(), client_id=0, round_id=1)
+    start = method.start(down, method.initial_personal(0), round_id=1)
+    up = method.upload({**start.tensors, **start.extras}, round_id=1)
+    for payload in (down, up):
+        numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
+        assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912
