@@ -71,28 +71,29 @@ class OuterLoopBank:
         self._loop = loop
         self.margin_db = np.empty(0)
         """Margin of each transfer [dB]."""
-        self._underway_db = np.empty((0, ROUND_TRIP_SLOTS))
+        self._underway_db = np.empty((ROUND_TRIP_SLOTS, 0))
         self._slot = 0
 
     def append(self) -> None:
         """Add a row for a new transfer."""
         self.margin_db = np.append(self.margin_db, 0.0)
-        self._underway_db = np.concatenate([self._underway_db, np.zeros((1, ROUND_TRIP_SLOTS))])
+        self._underway_db = np.pad(self._underway_db, ((0, 0), (0, 1)))
 
     def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> None:
         """Drop rows."""
         self.margin_db = self.margin_db[~is_gone]
-        self._underway_db = self._underway_db[~is_gone]
+        self._underway_db = self._underway_db[:, ~is_gone]
 
     def listen(self, slot: int) -> None:
         """Take in the acknowledgements that have arrived by a slot; slots never go back."""
-        elapsed = slot - self._slot
-        self._slot = slot
-        places = np.arange(slot - min(elapsed, ROUND_TRIP_SLOTS) + 1, slot + 1) % ROUND_TRIP_SLOTS
         limit_db = self._loop.limit_db
-        moved_db = self._underway_db[:, places].sum(axis=1)
-        self.margin_db = np.minimum(np.maximum(self.margin_db + moved_db, -limit_db), limit_db)
-        self._underway_db[:, places] = 0.0
+        for arrived in range(max(self._slot, slot - ROUND_TRIP_SLOTS) + 1, slot + 1):
+            moved_db = self._underway_db[arrived % ROUND_TRIP_SLOTS]
+            self.margin_db += moved_db
+            moved_db[:] = 0.0
+        np.minimum(self.margin_db, limit_db, out=self.margin_db)
+        np.maximum(self.margin_db, -limit_db, out=self.margin_db)
+        self._slot = slot
 
     def corrected(
         self, rows: Int[np.ndarray, " some"], sinr_linear: Float[np.ndarray, " some"]
@@ -117,6 +118,6 @@ class OuterLoopBank:
         is_received, is_lowest, is_highest
             As in :meth:`OuterLoop.step_db`.
         """
-        self._underway_db[rows, self._slot % ROUND_TRIP_SLOTS] = self._loop.step_db(
+        self._underway_db[self._slot % ROUND_TRIP_SLOTS, rows] = self._loop.step_db(
             is_received=is_received, is_lowest=is_lowest, is_highest=is_highest
         )
