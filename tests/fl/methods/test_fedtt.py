@@ -139,6 +139,16 @@ def test_a_classifier_needs_a_head():
     assert not any(name.startswith("head.") for name in method.initial)
 
 
+def test_a_classifier_for_a_language_model_is_a_problem():
+    for settings, task, found in (
+        ({}, "generation", []),
+        ({"classifier": "linear"}, "classification", []),
+        ({"classifier": "linear"}, "generation", [("classifier",)]),
+    ):
+        problems = FedttConfig(**settings).find_problems(num_clients=3, task=task)
+        assert [path for path, _ in problems] == found
+
+
 def test_averaging_is_exact_where_one_factor_differs():
     method, module = installed(FedttConfig())
     one = {name for name in method.initial if name.endswith("cores.1")}

@@ -23,6 +23,15 @@ ARCHITECTURES = {
         transformers.DebertaV2Model,
         transformers.DebertaV2Config(**RELATIVE, **BERT_LIKE),
     ),
+    "distilbert": (
+        transformers.DistilBertModel,
+        transformers.DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=4, **SMALL),
+    ),
+    "mpnet": (transformers.MPNetModel, transformers.MPNetConfig(**BERT_LIKE)),
+    "opt": (
+        transformers.OPTModel,
+        transformers.OPTConfig(word_embed_proj_dim=32, ffn_dim=64, **BERT_LIKE),
+    ),
     "gpt2": (
         transformers.GPT2Model,
         transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, **NO_SPECIAL, **SMALL),

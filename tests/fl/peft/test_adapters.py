@@ -1,15 +1,14 @@
 """LoRA and bottleneck adapters: where they go, how many numbers, that they start neutral."""
 
-import numpy as np
 import pytest
 import torch
-import transformers
 from torch import nn
 
-from fl.models.classifier import TextClassifier, init_head
-from fl.peft.bottleneck import adapter_places, add_bottleneck_adapters
+from fl.peft.bottleneck import add_bottleneck_adapters
 from fl.peft.lora import add_lora, query_and_value
+from fl.peft.places import adapter_places
 from tests.fl.fakes import classifier, roberta_base_on_meta
+from tests.fl.peft.architectures import tiny
 
 
 def generator(seed=1):
@@ -106,69 +105,6 @@ def test_places_are_two_a_block_in_order():
     ]
 
 
-TINY = {"vocab_size": 60, "attn_implementation": "eager"}
-ARCHITECTURES = {
-    "distilbert": (
-        transformers.DistilBertModel,
-        transformers.DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=4, **TINY),
-    ),
-    "mpnet": (
-        transformers.MPNetModel,
-        transformers.MPNetConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            **TINY,
-        ),
-    ),
-    "llama": (
-        transformers.LlamaModel,
-        transformers.LlamaConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            **TINY,
-        ),
-    ),
-    "opt": (
-        transformers.OPTModel,
-        transformers.OPTConfig(
-            hidden_size=32,
-            word_embed_proj_dim=32,
-            ffn_dim=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            **TINY,
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
-def test_other_architectures_take_both(name):
-    build, config = ARCHITECTURES[name]
-    with torch.random.fork_rng(devices=[]):
-        encoder = build(config)
-        module = TextClassifier(encoder, num_classes=3, hidden_size=32, pooling="mean").eval()
-    init_head(module, np.random.default_rng(0))
-    before = logits(module)
-    lora = add_lora(module, targets=query_and_value(module), rank=4, alpha=8, generator=generator())
-    adapters = add_bottleneck_adapters(module, dim=5, generator=generator())
-    assert sizes(module, adapters) == 2 * 2 * (2 * 32 * 5 + 32 + 5)
-    assert len(lora) == 2 * 2 * 2
-    assert torch.equal(logits(module), before)
-    parameters = dict(module.named_parameters())
-    for names in (lora, adapters):
-        for added in names:
-            parameters[added].data.normal_(generator=generator(2))
-        after = logits(module)
-        assert not torch.allclose(after, before)
-        before = after
-
-
 def test_unknown_architecture_is_refused():
     with pytest.raises(ValueError, match=r"model\.name: adapters go after"):
         adapter_places(nn.Sequential(nn.Linear(3, 3)))
@@ -183,10 +119,7 @@ def test_rank_above_the_width_of_a_layer_is_refused():
 
 
 def test_rank_is_bounded_by_the_narrowest_layer():
-    _, config = ARCHITECTURES["llama"]  # values are half as wide as queries
-    with torch.random.fork_rng(devices=[]):
-        encoder = transformers.LlamaModel(config)
-    module = TextClassifier(encoder, num_classes=3, hidden_size=32, pooling="mean")
+    module = tiny("llama")  # values are half as wide as queries
     with pytest.raises(ValueError, match=r"rank: must be <= 16, .*v_proj, got 17"):
         add_lora(module, targets=query_and_value(module), rank=17, alpha=8, generator=generator())
 
