@@ -6,8 +6,10 @@ from jaxtyping import Bool, Float, Int
 from netsim.backhaul import Backhaul
 
 WINDOW_S = 0.02
-"""Time for which a buffer at a site lasts at the full rate of the wires [s]: our choice, of the
-order of a round trip over the internet."""
+"""Time for which a buffer at a site lasts at the full rate of the wires [s].
+
+Our choice: of 5, 20 and 50 ms the one with which both engines agreed best, see docs/validation.md.
+"""
 
 
 class SiteBuffers:

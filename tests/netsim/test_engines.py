@@ -91,7 +91,7 @@ def test_engines_agree_under_fading(ladder, scheduler, fading, adaptation):
     ("scheduler", "size_bytes"), [("round_robin", 300_000), ("proportional_fair", 1_500_000)]
 )
 def test_first_transmissions_fail_as_often_as_the_outer_loop_wants(ladder, scheduler, size_bytes):
-    """Counted in the slot engine, between the ends of the MCS table; mean SINR 5 to 15 dB."""
+    """Counted in the slot engine, between the ends of the MCS table; mean SINR 0 to 4 dB."""
     env, network = make_network(
         still_world([(x_m, 0.0) for x_m in (60.0, 90.0, 120.0, 150.0, 180.0, 210.0)]),
         plain_radio(
