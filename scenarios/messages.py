@@ -191,7 +191,8 @@ def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path
             key, members = union
             tag = data.get(key) if isinstance(data, Mapping) else None
             chosen = member_of(members, tag)
-            if chosen is None or chosen.__name__ != step:
+            # What is no mapping at all has no tag, and is told as such.
+            if isinstance(data, Mapping) and (chosen is None or chosen.__name__ != step):
                 return None
             here = chosen
             continue

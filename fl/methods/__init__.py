@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fdlora.config import FdloraConfig
+from fl.methods.fedadapter.config import FedAdapterConfig
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.fedsa_lora.config import FedsaLoraConfig
 from fl.methods.fedtt.config import FedttConfig
 from fl.methods.fedtt_plus.config import FedttPlusConfig
+from fl.methods.ffa_lora.config import FfaLoraConfig
 from fl.methods.flexlora.config import FlexloraConfig
 from fl.methods.flora.config import FloraConfig
+from fl.methods.full.config import FullConfig
 from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.own import OwnConfig, install_own
 from fl.methods.pftt.config import PfttConfig
+from fl.methods.prefix_tuning.config import PrefixTuningConfig
+from fl.methods.prompt_tuning.config import PromptTuningConfig
+from fl.methods.rolora.config import RoLoraConfig
 
 if TYPE_CHECKING:
     import torch
@@ -26,10 +34,18 @@ if TYPE_CHECKING:
 
 MethodConfig = (
     LocalConfig
+    | FullConfig
     | FeditConfig
+    | FfaLoraConfig
+    | RoLoraConfig
+    | FedsaLoraConfig
     | FloraConfig
     | HetloraConfig
     | FlexloraConfig
+    | FedAdapterConfig
+    | BitfitConfig
+    | PromptTuningConfig
+    | PrefixTuningConfig
     | FdloraConfig
     | FedttConfig
     | FedttPlusConfig
@@ -67,8 +83,23 @@ METHODS: dict[str, MethodEntry] = {
     "local": MethodEntry(
         config=LocalConfig, sends="nothing", keeps="LoRA, head", source="reference point"
     ),
+    "full": MethodEntry(
+        config=FullConfig, sends="all weights", keeps="nothing", source="arXiv:1602.05629"
+    ),
     "fedit": MethodEntry(
         config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
+    ),
+    "ffa_lora": MethodEntry(
+        config=FfaLoraConfig, sends="LoRA B, head", keeps="nothing", source="arXiv:2403.12313"
+    ),
+    "rolora": MethodEntry(
+        config=RoLoraConfig,
+        sends="LoRA B or A in turn, head",
+        keeps="nothing",
+        source="arXiv:2502.01755",
+    ),
+    "fedsa_lora": MethodEntry(
+        config=FedsaLoraConfig, sends="LoRA A", keeps="LoRA B, head", source="arXiv:2410.01463"
     ),
     "flora": MethodEntry(
         config=FloraConfig,
@@ -87,6 +118,30 @@ METHODS: dict[str, MethodEntry] = {
         sends="LoRA A and B of its own rank, head",
         keeps="nothing",
         source="reference point",
+    ),
+    "fedadapter": MethodEntry(
+        config=FedAdapterConfig,
+        sends="bottleneck adapters, norms, head",
+        keeps="nothing",
+        source="FedAP of SMILELab-FL/FedPETuning",
+    ),
+    "bitfit": MethodEntry(
+        config=BitfitConfig,
+        sends="biases, head",
+        keeps="nothing",
+        source="FedBF of SMILELab-FL/FedPETuning",
+    ),
+    "prompt_tuning": MethodEntry(
+        config=PromptTuningConfig,
+        sends="virtual tokens, head",
+        keeps="nothing",
+        source="arXiv:2208.12268",
+    ),
+    "prefix_tuning": MethodEntry(
+        config=PrefixTuningConfig,
+        sends="key and value prefixes, head",
+        keeps="nothing",
+        source="FedPF of SMILELab-FL/FedPETuning",
     ),
     "fdlora": MethodEntry(
         config=FdloraConfig,

@@ -52,6 +52,11 @@ class MethodOptions:
         """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
         return True
 
+    @property
+    def extra_positions(self) -> int:
+        """Positions of the model that the method takes away from texts."""
+        return 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FedAvg:

@@ -205,9 +205,7 @@ def _check_fit(config: ModelConfig, settings: transformers.PretrainedConfig, *, 
             f"({settings.model_type}); use mean"
         )
         raise ModelError(msg)
-    longest = getattr(settings, "max_position_embeddings", None)
-    if longest is not None and settings.model_type in OFFSET_POSITION_TYPES:
-        longest -= settings.pad_token_id + 1
+    longest = num_positions(settings)
     if longest is not None and config.max_tokens > longest:
         msg = (
             f"model.max_tokens: must be at most {longest}, the positions of {config.name!r}, "
@@ -225,6 +223,14 @@ def _is_writing(settings: transformers.PretrainedConfig) -> bool:
 def _check_task(settings: transformers.PretrainedConfig, *, name: str, task: Task) -> None:
     if task == "generation" and not _is_writing(settings):
         raise ModelError(NO_CAUSAL_MODEL.format(name=name, kind=settings.model_type))
+
+
+def num_positions(settings: transformers.PretrainedConfig) -> int | None:
+    """Give the tokens that a model has positions for; ``None`` if it names no limit."""
+    longest = getattr(settings, "max_position_embeddings", None)
+    if longest is not None and settings.model_type in OFFSET_POSITION_TYPES:
+        longest -= settings.pad_token_id + 1
+    return longest
 
 
 def _pad_token_id(tokenizer: transformers.PreTrainedTokenizerBase) -> int:

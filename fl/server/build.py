@@ -13,7 +13,7 @@ from fl.data.partition import Shard
 from fl.devices import DeviceClass
 from fl.methods import MethodConfig, install_method
 from fl.methods.own import OwnConfig, file_digest
-from fl.models.backbone import Backbone
+from fl.models.backbone import Backbone, num_positions
 from fl.network import Network, Streams
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
@@ -51,8 +51,14 @@ def build_worker(
         Settings of local training.
     streams
         Addressed randomness; the method's first values come from ``method_init``.
+
+    Raises
+    ------
+    ValueError
+        A setting that does not suit the backbone.
     """
     torch.set_num_threads(training.threads)
+    _check_positions(config, backbone)
     seed = int(streams("method_init").integers(2**63 - 1))
     method = install_method(config, backbone.module, generator=torch.Generator().manual_seed(seed))
     backbone.module.eval()
@@ -151,6 +157,18 @@ def build_federation(
         recorder=recorder,
         on_progress=on_progress,
     )
+
+
+def _check_positions(config: MethodConfig, backbone: Backbone) -> None:
+    """Refuse texts that have no room beside what the method puts before them."""
+    positions = num_positions(backbone.module.encoder.config) if config.extra_positions else None
+    if positions is not None and backbone.max_tokens + config.extra_positions > positions:
+        msg = (
+            f"model.max_tokens: must be at most {positions - config.extra_positions} with the "
+            f"{config.extra_positions} virtual tokens of {config.kind}, as {backbone.name!r} has "
+            f"{positions} positions, got {backbone.max_tokens}"
+        )
+        raise ValueError(msg)
 
 
 def _model_key(

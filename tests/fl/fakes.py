@@ -31,6 +31,8 @@ from fl.training.config import TrainingConfig
 
 NUM_CLASSES = 3
 MAX_TOKENS = 12
+NUM_POSITIONS = MAX_TOKENS + 20  # room for virtual tokens
+VOCABULARY_SIZE = 60
 PURPOSES = ("cohort", "training", "method_init", "model_init", "device_class")
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
@@ -45,12 +47,12 @@ def streams(seed=7):
 
 def classifier(*, layers=2, hidden=32, seed=0):
     config = BertConfig(
-        vocab_size=60,
+        vocab_size=VOCABULARY_SIZE,
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=4,
         intermediate_size=2 * hidden,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=NUM_POSITIONS,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         attn_implementation="eager",
@@ -83,7 +85,9 @@ def language_model(*, layers=2, hidden=32, seed=0):
 
 
 def roberta_base_on_meta():
-    config = RobertaConfig(attn_implementation="eager")
+    config = RobertaConfig(
+        max_position_embeddings=514, type_vocab_size=1, attn_implementation="eager"
+    )
     with torch.device("meta"):
         encoder = RobertaModel(config, add_pooling_layer=False)
     module = TextClassifier(encoder, num_classes=4, hidden_size=768, pooling="mean")

@@ -1,0 +1,1 @@
+"""Federated averaging of prefixes of every attention layer."""

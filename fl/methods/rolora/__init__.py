@@ -1,0 +1,1 @@
+"""Federated averaging of LoRA, one factor a round in turn."""

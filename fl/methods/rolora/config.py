@@ -1,0 +1,24 @@
+"""Settings of RoLoRA."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+from fl.methods.options import AveragingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoLoraConfig(AveragingOptions):
+    """Low-rank adaptation of which odd rounds train and send ``B``, even rounds ``A``."""
+
+    rank: Annotated[int, Gt(0)] = 8
+    """Rank of the update of the query and value projections, the same at every client."""
+    alpha: Annotated[float, Gt(0)] = 16.0
+    """Scale of the update: it enters as ``alpha / rank``."""
+    kind: Literal["rolora"] = "rolora"
+
+    @property
+    def same_download(self) -> bool:
+        """Each client gets what has changed since it last took part."""
+        return False

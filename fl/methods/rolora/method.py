@@ -1,0 +1,38 @@
+"""RoLoRA: the factors of LoRA take turns."""
+
+import torch
+from torch import nn
+
+from fl.methods.averaging import AveragingMethod
+from fl.methods.base import Method
+from fl.methods.rolora.config import RoLoraConfig
+from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora import add_lora, query_and_value
+
+
+def install(config: RoLoraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
+    """Put LoRA on query and value; ``B`` is due in odd rounds, ``A`` in even ones, the head always.
+
+    ``B`` goes first: it starts at 0, and as long as it is 0 the loss does not depend on ``A``.
+    """
+    freeze(module)
+    lora = add_lora(
+        module,
+        targets=query_and_value(module),
+        rank=config.rank,
+        alpha=config.alpha,
+        generator=generator,
+    )
+    head = head_names(module)
+    initial = snapshot(module, [*lora, *head])
+    in_turn = [
+        (*head, *(name for name in lora if name.endswith(factor)))
+        for factor in (".lora_A", ".lora_B")
+    ]
+    return AveragingMethod(
+        kind=config.kind,
+        initial=initial,
+        shared=tuple(initial),
+        options=config,
+        schedule=lambda round_id: in_turn[round_id % 2],
+    )

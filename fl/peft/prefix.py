@@ -1,0 +1,195 @@
+"""Learned keys and values before those of the text, in every attention layer.
+
+Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, arXiv:2101.00190
+[recollected]. The prefixes are made by peft's ``PrefixEncoder``, which reads them from a table or,
+reparameterised, through a two-layer network shared by all layers. They enter where an attention
+layer of transformers would take keys and values from its cache, after the projections and, where
+there are rotary positions, after the rotation. The text keeps its positions, and a prefix has none:
+it takes none of the positions that a model has [our choice; peft moves the text behind it].
+"""
+
+import inspect
+from typing import Any
+
+import torch
+import transformers
+from peft import PrefixEncoder, PrefixTuningConfig
+from torch import nn
+from torch.nn import functional
+
+from fl.models.architecture import transformer_blocks
+
+PREFIX_INIT_STD = 0.02
+"""Standard deviation of the first values of the table [our choice: that of BERT's embeddings]."""
+
+ATTENTION_ENDS = ("attention.self", "self_attn", "attn")
+"""Ends of the names of self-attention layers: BERT, LLaMA and OPT, GPT-2."""
+
+
+class PrefixCache:
+    """Keys and values that an attention layer finds before those of the text."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        self.keys, self.values = keys, values
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give keys and values, shape ``(text, head, token, channel)``, with the prefix first."""
+        del layer_idx
+        texts = len(keys)
+        return (
+            torch.cat([self.keys.expand(texts, -1, -1, -1), keys], dim=2),
+            torch.cat([self.values.expand(texts, -1, -1, -1), values], dim=2),
+        )
+
+
+class PrefixedAttention(nn.Module):
+    """A self-attention layer of transformers that sees a prefix, whatever hides the text."""
+
+    def __init__(self, base_layer: nn.Module) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.cache: PrefixCache | None = None
+        """Set for the length of a forward pass."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- those of any attention
+        """Attend to the prefix and to what the additive mask leaves of the text."""
+        mask, cache = kwargs.get("attention_mask"), self.cache
+        if mask is not None and cache is not None:
+            # An eager mask is added to the scores: 0 hides nothing.
+            kwargs["attention_mask"] = functional.pad(mask, (cache.keys.shape[-2], 0))
+        return self.base_layer(*args, **{**kwargs, "past_key_values": cache})
+
+
+class PrefixedEncoder(nn.Module):
+    """An encoder whose attention layers have prefixes, computed once a pass.
+
+    Parameters
+    ----------
+    base_layer
+        Encoder whose attention layers are :class:`PrefixedAttention`.
+    prefix
+        Gives the rows of the virtual tokens, ``2 L`` keys and values of ``heads x channels``.
+    """
+
+    def __init__(self, base_layer: transformers.PreTrainedModel, prefix: PrefixEncoder) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.prefix = prefix
+
+    @property
+    def config(self) -> transformers.PretrainedConfig:
+        """Settings of the encoder."""
+        return self.base_layer.config
+
+    def forward(self, **kwargs: Any) -> Any:  # noqa: ANN401 -- those of any encoder
+        """Encode a batch; arguments and result are those of the encoder."""
+        attentions = [each for each in self.modules() if isinstance(each, PrefixedAttention)]
+        table: torch.Tensor = self.prefix.embedding.weight
+        rows = self.prefix(torch.arange(len(table), device=table.device))
+        heads, channels = _key_shape(self.config)
+        # As peft lays it out: of each virtual token, key and value of the first layer, and so on.
+        states = rows.view(len(table), 2 * len(attentions), heads, channels).permute(1, 2, 0, 3)
+        for index, attention in enumerate(attentions):
+            attention.cache = PrefixCache(states[2 * index], states[2 * index + 1])
+        try:
+            return self.base_layer(**kwargs)
+        finally:
+            for attention in attentions:
+                attention.cache = None
+
+
+def add_prefix(
+    module: nn.Module,
+    *,
+    num_tokens: int,
+    projection_dim: int | None,
+    generator: torch.Generator,
+) -> list[str]:
+    """Put learned keys and values into every attention layer of a module's ``encoder``, in place.
+
+    Parameters
+    ----------
+    module
+        Model with an ``encoder`` whose attention runs eagerly; its parameters keep their values
+        (their names gain ``base_layer``).
+    num_tokens
+        Virtual tokens, at least 1.
+    projection_dim
+        Hidden width of the network that makes the prefixes; ``None``: they are trained themselves.
+    generator
+        Source of the first values: the table normal, the network's weights uniform within
+        ``1 / sqrt(in features)``, its biases 0.
+
+    Returns
+    -------
+    list of str
+        Names of the added parameters. With ``k`` the width of all keys of a token: ``2 L n k``
+        numbers, or, reparameterised with hidden width ``h``, ``n k + (k h + h) + (h + 1) 2 L k``.
+
+    Raises
+    ------
+    ValueError
+        If the attention layers of this architecture take no cache, or do not run eagerly.
+    """
+    encoder: transformers.PreTrainedModel = module.encoder  # type: ignore[assignment]
+    if encoder.config._attn_implementation != "eager":
+        msg = f"module: attention must be eager, got {encoder.config._attn_implementation}"
+        raise ValueError(msg)
+    places = attention_places(encoder)
+    heads, channels = _key_shape(encoder.config)
+    settings = PrefixTuningConfig(
+        num_virtual_tokens=num_tokens,
+        token_dim=heads * channels,
+        num_layers=len(places),
+        encoder_hidden_size=projection_dim or 0,
+        prefix_projection=projection_dim is not None,
+    )
+    # No start is drawn from the process's generator: all values are set right below.
+    with torch.random.fork_rng(devices=[]), next(encoder.parameters()).device:
+        prefix = PrefixEncoder(settings)  # type: ignore[no-untyped-call]
+    for name, parameter in prefix.named_parameters():
+        if name == "embedding.weight":
+            nn.init.normal_(parameter, std=PREFIX_INIT_STD, generator=generator)
+        elif name.endswith("weight"):
+            nn.init.kaiming_uniform_(parameter, a=5**0.5, generator=generator)
+        else:
+            nn.init.zeros_(parameter)
+    for name in places:
+        parent_name, _, leaf = name.rpartition(".")
+        parent = encoder.get_submodule(parent_name)
+        setattr(parent, leaf, PrefixedAttention(getattr(parent, leaf)))
+    module.encoder = PrefixedEncoder(encoder, prefix)
+    return sorted(f"encoder.prefix.{name}" for name, _ in prefix.named_parameters())
+
+
+def attention_places(encoder: nn.Module) -> list[str]:
+    """Name the self-attention layers that can take keys and values from a cache, in order.
+
+    Raises
+    ------
+    ValueError
+        If there is not one in every block.
+    """
+    names = [
+        name
+        for name, layer in encoder.named_modules()
+        if name.endswith(tuple(f".{end}" for end in ATTENTION_ENDS))
+        and "past_key_values" in inspect.signature(layer.forward).parameters
+    ]
+    if len(names) != len(transformer_blocks(encoder)):
+        known = ", ".join(ATTENTION_ENDS)
+        msg = (
+            f"model.name: prefixes need attention layers named {known} that take a cache, one a "
+            f"block; {type(encoder).__name__} has not"
+        )
+        raise ValueError(msg)
+    return names
+
+
+def _key_shape(config: transformers.PretrainedConfig) -> tuple[int, int]:
+    """Give heads and channels a head of an attention layer's keys."""
+    heads = config.num_attention_heads
+    channels = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return getattr(config, "num_key_value_heads", None) or heads, channels
