@@ -50,6 +50,9 @@ class DocstringsData:
     test_fraction: Annotated[float, Gt(0), Le(0.25)] = 0.2
     """Part of a client's own texts kept for testing its personal model, in (0, 0.25]; a client gets
     fewer where it holds fewer of the quarter of texts that ``tiny-encoder`` has not read."""
+    fold: Literal["final", "tuning"] = "final"
+    """``tuning`` trains and tests within training texts that no ``final`` run is ever tested on:
+    there, learning rates and other settings are chosen."""
     max_train_texts: Annotated[int, Ge(1)] | None = None
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None
@@ -86,6 +89,9 @@ class FilesData:
     """How clients share the training texts."""
     test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
     """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    fold: Literal["final", "tuning"] = "final"
+    """``tuning`` trains and tests within training texts that no ``final`` run is ever tested on:
+    there, learning rates and other settings are chosen."""
     max_train_texts: Annotated[int, Ge(1)] | None = None
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None
@@ -129,6 +135,9 @@ class HubData:
     """How clients share the training texts."""
     test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
     """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
+    fold: Literal["final", "tuning"] = "final"
+    """``tuning`` trains and tests within training texts that no ``final`` run is ever tested on:
+    there, learning rates and other settings are chosen."""
     max_train_texts: Annotated[int, Ge(1)] | None = None
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt64
 
 from fl.data.config import DataConfig, DocstringsData, FilesData
 from fl.problems import DataError
+
+TUNING_PARTS = 5
+"""One training text in this many is for choosing settings, where the source does not say which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class TextTable:
     """Names of the natural domains; empty where there are none."""
     may_test: Bool[np.ndarray, " text"] | None = None
     """Whether each text may be tested on by the client that holds it; every one when ``None``. No
-    text that the model of this project was pretrained on may be."""
+    text that the model of this project was pretrained on may be, nor one for choosing settings."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -81,7 +84,7 @@ def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
     Parameters
     ----------
     config
-        Source and caps. ``partition`` and ``test_fraction`` are not read here.
+        Source, fold and caps. ``partition`` and ``test_fraction`` are not read here.
     cache_dir
         Folder for harvested texts; the user's cache folder when ``None``.
 
@@ -104,6 +107,10 @@ def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
 
         parts = load_hub(config)
     name, class_names, train, test = parts
+    if train.may_test is None:
+        train = replace(train, may_test=~_is_for_tuning(train))
+    if config.fold == "tuning":
+        train, test = _tuning_tables(train)
     train = _cap(train, config.max_train_texts)
     test = _cap(test, config.max_test_texts)
     return build_corpus(name=name, class_names=class_names, train=train, test=test)
@@ -146,6 +153,28 @@ def build_corpus(
     )
 
 
+def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:
+    """Give training and test table of the texts that no final run is tested on.
+
+    A fifth of them is the common test set; every other one may be tested on by the client that
+    holds it.
+    """
+    pool = table.take(np.flatnonzero(~table.may_test)) if table.may_test is not None else table
+    is_test = _hashes(pool) // TUNING_PARTS % TUNING_PARTS == 0
+    train, test = (pool.take(np.flatnonzero(side)) for side in (~is_test, is_test))
+    return replace(train, may_test=None), replace(test, may_test=None)
+
+
+def _is_for_tuning(table: TextTable) -> Bool[np.ndarray, " text"]:
+    """Tell which texts settings are chosen on: a function of each text alone."""
+    is_chosen: Bool[np.ndarray, " text"] = _hashes(table) % TUNING_PARTS == 0
+    return is_chosen
+
+
+def _hashes(table: TextTable) -> UInt64[np.ndarray, " text"]:
+    return np.array([text_hash("".join(each)) for each in table.inputs], dtype=np.uint64)
+
+
 def text_hash(text: str) -> int:
     """Give 64 bits that depend on the text alone: the same on every machine and in every order."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
@@ -155,8 +184,7 @@ def _cap(table: TextTable, most: int | None) -> TextTable:
     """Keep the ``most`` texts of smallest hash: a sample that no seed and no order changes."""
     if most is None or most >= len(table):
         return table
-    hashes = np.array([text_hash("".join(each)) for each in table.inputs], dtype=np.uint64)
-    rows = np.sort(np.argsort(hashes, kind="stable")[:most])
+    rows = np.sort(np.argsort(_hashes(table), kind="stable")[:most])
     return table.take(rows)
 
 

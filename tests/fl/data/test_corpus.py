@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from fl.data.corpus import TextTable, build_corpus, text_hash
+from fl.data.config import DocstringsData, FilesData
+from fl.data.corpus import TextTable, build_corpus, load_corpus, text_hash
 from fl.problems import DataError
 
 
@@ -46,3 +50,44 @@ def test_test_texts_that_occur_in_training_are_counted_and_all_of_them_refused()
         build_corpus(
             name="letters", class_names=("x", "y"), train=train, test=table_of("cb", [0, 1])
         )
+
+
+def table_file(folder, name, texts):
+    file = folder / name
+    labels = [len(text) % 2 for text in texts]
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(file, index=False)
+    return str(file)
+
+
+def corpora(config):
+    return {fold: load_corpus(replace(config, fold=fold)) for fold in ("final", "tuning")}
+
+
+@pytest.fixture
+def files(tmp_path):
+    words = [f"text {'x' * (index % 3)}{index}" for index in range(400)]
+    return FilesData(
+        train=table_file(tmp_path, "train.csv", words),
+        test=table_file(tmp_path, "test.csv", ["one", "four"]),
+    )
+
+
+@pytest.mark.parametrize("source", ["files", "docstrings"])
+def test_settings_are_chosen_on_texts_that_no_final_run_is_tested_on(source, files):
+    both = corpora(files if source == "files" else DocstringsData())
+    final, tuning = both["final"], both["tuning"]
+    tested = set(final.test.texts)
+    tested |= {
+        text
+        for text, may_test in zip(final.train.texts, final.train.may_test, strict=True)
+        if may_test
+    }
+    assert tested
+    chosen_on = {*tuning.train.texts, *tuning.test.texts}
+    assert chosen_on
+    assert not tested & chosen_on
+    assert not set(tuning.train.texts) & set(tuning.test.texts)
+    assert chosen_on <= set(final.train.texts)
+    assert tuning.train.may_test is None
+    assert 0.1 < len(tuning.test) / len(chosen_on) < 0.3
+    assert tuning.digest != final.digest
