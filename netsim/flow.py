@@ -6,7 +6,16 @@ constant rates and the whole network is solved once more: shares from the cells'
 from power control, interference from who holds which blocks now, SINR, rate. Events of one instant
 share one solve. There is one pending timer; without active transfers there is none. The channel is
 constant between ticks.
+
+Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
+somebody is new, the solve is made twice, as nobody knew yet what the newcomers meet and do; the
+averages of proportional fair start from there. Otherwise once is enough: against four solves each
+time, mean transfer times of 300 uploads of 1 MB in 57 cells (block fading, proportional fair, five
+seeds) are 0.8 % longer, with a standard error of 0.2 %; of downloads 0.1 % (one seed). Round
+robin, which looks at no rates, moves by 0.02 %.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import simpy
@@ -126,8 +135,8 @@ class FlowEngine(Engine):
         self.active.silence()
         order = self._order(now_s)
         direction = self.active.records["direction"][order]
-        self._solve_uplink(order[direction == UPLINK], now_s)
-        self._solve_downlink(order[direction == DOWNLINK], now_s)
+        self._solve_twice_if_new(self._solve_uplink, order[direction == UPLINK], now_s)
+        self._solve_twice_if_new(self._solve_downlink, order[direction == DOWNLINK], now_s)
         cell_id = self.links.cell_id[self.active.records["slot"][order]]
         if self._load.any() or cell_id.tobytes() != self._metered:
             self._meter_sites(order, now_s)
@@ -135,6 +144,20 @@ class FlowEngine(Engine):
             self._metered = b"downlink" if self._load.any() else cell_id.tobytes()
         self._tracker.notice_interference(now_s)
         self._set_timer(self._next_event_s())
+
+    def _solve_twice_if_new(
+        self,
+        solve: Callable[[Int[np.ndarray, " transfer"], float], None],
+        rows: Int[np.ndarray, " transfer"],
+        now_s: float,
+    ) -> None:
+        """Solve one direction, again where somebody is new: see the text of this module."""
+        averages_bps = self.active.records["average_rate_bps"]
+        before_bps = averages_bps[rows]
+        solve(rows, now_s)
+        if self._is_disturbed and np.isnan(before_bps).any():
+            averages_bps[rows] = before_bps
+            solve(rows, now_s)
 
     def _horizon_s(self, now_s: float) -> float:
         return max(self._tracker.next_tick_s() - now_s, 0.0)
