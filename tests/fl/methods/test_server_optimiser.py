@@ -1,0 +1,84 @@
+"""The server's step, over two rounds, against the equations written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.options import FedAdam, FedAvg, FedAvgM
+from fl.methods.rolora.config import RoLoraConfig
+from fl.methods.server_optimiser import server_step
+from tests.fl.methods.updates import contribution, installed
+
+START = np.array([1.0, -2.0, 0.5])
+MEANS = (np.array([1.5, -2.0, 0.0]), np.array([0.5, -1.0, 0.25]))
+
+
+def two_steps(config):
+    tensors, memory = {"w": torch.tensor(START)}, {}
+    seen = []
+    for mean in MEANS:
+        tensors, memory = server_step(
+            config, before=tensors, mean={"w": torch.tensor(mean)}, memory=memory
+        )
+        seen.append(tensors["w"].numpy())
+    return seen, memory
+
+
+def test_plain_averaging_is_the_mean():
+    seen, memory = two_steps(FedAvg())
+    assert all(np.array_equal(found, mean) for found, mean in zip(seen, MEANS, strict=True))
+    assert memory == {}
+
+
+def test_momentum_over_two_rounds():
+    rate, momentum = 0.5, 0.8
+    seen, _ = two_steps(FedAvgM(learning_rate=rate, momentum=momentum))
+    velocity = MEANS[0] - START
+    first = START + rate * velocity
+    velocity = momentum * velocity + (MEANS[1] - first)
+    np.testing.assert_allclose(seen[0], first, rtol=1e-12)
+    np.testing.assert_allclose(seen[1], first + rate * velocity, rtol=1e-12)
+
+
+def test_adam_over_two_rounds():
+    rate, beta1, beta2, tau = 0.1, 0.9, 0.99, 1e-3
+    seen, _ = two_steps(FedAdam(learning_rate=rate, beta1=beta1, beta2=beta2, tau=tau))
+    change = MEANS[0] - START
+    m, v = (1 - beta1) * change, (1 - beta2) * change**2
+    first = START + rate * m / (np.sqrt(v) + tau)
+    change = MEANS[1] - first
+    m, v = beta1 * m + (1 - beta1) * change, beta2 * v + (1 - beta2) * change**2
+    np.testing.assert_allclose(seen[0], first, rtol=1e-12)
+    np.testing.assert_allclose(seen[1], first + rate * m / (np.sqrt(v) + tau), rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimiser", [FedAvgM(), FedAdam()], ids=lambda each: each.kind)
+def test_a_method_steps_by_its_option_and_sends_no_moment(optimiser):
+    method, _ = installed(FeditConfig(server_optimiser=optimiser))
+    state = method.initial_state()
+    made = [contribution(method, state, client_id=0, num_samples=2, seed=1)]
+    after = method.aggregate(state, made)
+    moved, memory = server_step(
+        optimiser, before=state.tensors, mean=made[0].payload.tensors, memory={}
+    )
+    assert after.memory.keys() == memory.keys()
+    for name, tensor in moved.items():
+        assert torch.equal(after.tensors[name], tensor)
+    download = method.download(after, client_id=0, round_id=2)
+    assert download.tensors.keys() == state.tensors.keys()
+
+
+def test_moments_of_a_factor_that_rests_stay():
+    method, _ = installed(RoLoraConfig(server_optimiser=FedAvgM()))
+    state = method.initial_state()
+    for round_id in (1, 2, 3):
+        made = contribution(
+            method, state, client_id=0, num_samples=1, seed=round_id, round_id=round_id
+        )
+        after = method.aggregate(state, [made])
+        due = set(made.payload.tensors)
+        for name in state.tensors.keys() - due:
+            assert after.tensors[name] is state.tensors[name]
+            assert after.memory.get(f"first:{name}") is state.memory.get(f"first:{name}")
+        state = after
