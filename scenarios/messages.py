@@ -56,8 +56,14 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
     found = list(_wrong_tags(document.data, root, ()))
     bad_tags = [path[:-1] for path, _ in found]
     misspelt = set(_misspelt(errors, document, root))
-    for error in errors:
-        place = _locate(error["loc"], document.data, root)
+    places = [_locate(error["loc"], document.data, root) for error in errors]
+    # where one value or a list may stand, the form that the file does not give is not spoken of
+    in_form = {
+        place[0]
+        for place, error in zip(places, errors, strict=True)
+        if place is not None and not _is_other_form(error)
+    }
+    for place, error in zip(places, errors, strict=True):
         if place is None or any(place[0][: len(path)] == path for path in bad_tags):
             continue
         path, owner = place
@@ -65,6 +71,7 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
         is_echo = path in misspelt or (
             error["type"] == "too_short" and any(known[: len(path)] == path for known, _ in found)
         )
+        is_echo = is_echo or (path in in_form and _is_other_form(error))
         if not is_echo:
             found.append((path, _sentence(error, path, owner)))
     lines = [
@@ -75,6 +82,12 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
         for path, text in found
     ]
     return list(dict.fromkeys(line for _, line in sorted(lines, key=lambda item: item[0])))
+
+
+def _is_other_form(error: ErrorDetails) -> bool:
+    """Tell whether a list is missed where one value stands, or one value where a list stands."""
+    wants_list = error["type"] in ("tuple_type", "list_type")
+    return error["type"] in _WANTED and wants_list != isinstance(error.get("input"), list | tuple)
 
 
 def _misspelt(errors: Sequence[ErrorDetails], document: Document, root: type) -> Iterator[Path]:
