@@ -1,57 +1,69 @@
 """What holds for every method in the table."""
 
+import importlib
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl.methods import METHODS, install_method
-from fl.methods.base import Contribution
-from fl.payload import Payload, decode
-from tests.fl.fakes import SMALLEST, classifier, install, roberta_base_on_meta
+from fl.payload import decode
+from fl.server import sync
+from fl.server.evaluation import Evaluator
+from fl.training.config import TrainingConfig
+from tests.fl.fakes import NUM_CLASSES, SMALLEST, classifier, examples, federation, install
+from tests.fl.methods.recorded import recorded
+from tests.fl.methods.shapes import Shape
 
 KINDS = sorted(METHODS)
 SENDING = sorted(kind for kind in METHODS if SMALLEST[kind].sends)
-AVERAGING = sorted(set(SENDING) - {"flora", "flexlora", "hetlora"})
-"""Those whose server averages like-named tensors; their own tests say what the others merge."""
+NOT_NEUTRAL = {"fedtt", "fedtt_plus", "prefix_tuning", "prompt_tuning"}
+"""Methods whose card says that what they put in changes the model from the start."""
+
+run_once = cache(recorded)
 
 
-def random_like(tensors, seed):
-    generator = torch.Generator().manual_seed(seed)
-    return {name: torch.randn(value.shape, generator=generator) for name, value in tensors.items()}
+def logits(worker, tensors):
+    worker.load(tensors)
+    batch = examples(12).batch(range(12))
+    with torch.inference_mode():
+        return worker.module(batch.input_ids, batch.attention_mask)
 
 
-def start_of(method, state, client_id=0):
-    download = method.download(state, client_id=client_id, round_id=1)
-    return method.start(download, method.initial_personal(client_id), round_id=1)
-
-
-def contributions(method, num_samples, seeds):
-    state = method.initial_state()
-    made = []
-    for client_id, (count, seed) in enumerate(zip(num_samples, seeds, strict=True)):
-        start = start_of(method, state, client_id)
-        trained = random_like(start.tensors, seed)
-        payload = method.upload({**trained, **start.extras}, round_id=1)
-        made.append(
-            Contribution(client_id=client_id, payload=payload, num_samples=count, staleness=0)
-        )
-    return made
+def numel(payload):
+    return 0 if payload is None else sum(value.numel() for value in payload.tensors.values())
 
 
 def test_table_and_folders_agree():
-    assert KINDS
+    assert len(KINDS) >= 3
     assert SENDING
     root = Path(install_method.__code__.co_filename).parent
     folders = {path.parent.name for path in root.glob("*/method.py")}
     assert folders == set(METHODS)
-    for kind, entry in METHODS.items():
+    for kind in METHODS:
         assert SMALLEST[kind].kind == kind
-        assert entry.summary
         assert (root / kind / "README.md").is_file()
+        assert (Path(__file__).parent / f"test_{kind}.py").is_file()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_says_in_a_line_what_is_sent_what_stays_and_whence(kind):
+    entry = METHODS[kind]
+    assert all((entry.sends, entry.keeps, entry.source))
+    assert "\n" not in entry.summary
+    assert len(entry.summary) <= 160
+    assert (entry.sends == "nothing") == (not SMALLEST[kind].sends)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_is_told(kind):
+    card = (Path(install_method.__code__.co_filename).parent / kind / "README.md").read_text()
+    for heading in ("**Implemented", "**Cost"):
+        assert heading in card, f"the card of {kind} has no paragraph {heading}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -66,128 +78,189 @@ def test_installing_freezes_and_keeps_the_backbone(kind):
     assert kept.keys() == before.keys(), "backbone weights must stay the same objects"
     assert all(torch.equal(kept[key], before[key]) for key in before)
     backbone = parameters.keys() - method.initial.keys()
-    assert bool(backbone) == (kind != "full")
+    assert backbone or kind == "full"
     assert not any(parameters[name].requires_grad for name in backbone)
-    assert not any(".head." in f".{name}" for name in backbone)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_start_names_every_installed_tensor(kind):
+def test_installing_leaves_the_global_generator_alone(kind):
+    before = torch.random.get_rng_state()
+    install(kind)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_say_what_the_method_is(kind):
     method, _ = install(kind)
-    start = start_of(method, method.initial_state())
+    config, state = SMALLEST[kind], method.initial_state()
+    model = method.global_model(state)
+    assert (model is not None) == config.has_global_model
+    assert model is None or model.keys() == method.initial.keys()
+    assert method.same_download == config.same_download
+    assert (method.download(state, client_id=0, round_id=1) is not None) == config.sends
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_have_a_value_for_every_installed_tensor(kind):
+    played, _ = run_once(kind)
+    method, names = played.method.method, played.method.initial.keys()
+    for client_id in played.client_ids:
+        for state in (method.initial_state(), played.state):
+            model = method.personal_model(state, played.personal_of(client_id))
+            assert model.keys() == names
+            assert all(torch.isfinite(value).all() for value in model.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_start_is_the_pretrained_model_where_the_card_says_so(kind):
+    played = federation(SMALLEST[kind])
+    method, state = played.method, played.state
+    bare = classifier()
+    batch = examples(12).batch(range(12))
+    with torch.inference_mode():
+        expected = bare(batch.input_ids, batch.attention_mask)
+    download = method.download(state, client_id=0, round_id=1)
+    start = method.start(download, method.initial_personal(0), round_id=1)
     assert start.tensors.keys() == method.initial.keys()
     assert start.trainable
     assert set(start.trainable) <= set(start.tensors)
-    for name, tensor in method.initial.items():
-        assert torch.equal(start.tensors[name], tensor)
+    found = logits(played.worker, start.tensors)
+    assert torch.allclose(found, expected, atol=1e-6) == (kind not in NOT_NEUTRAL)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shared_and_personal_tensors_do_not_overlap(kind):
-    method, _ = install(kind)
-    start = start_of(method, method.initial_state())
-    given = {**start.tensors, **start.extras}
-    upload = method.upload(given, round_id=1)
-    assert (upload is not None) == SMALLEST[kind].sends
-    sent = set() if upload is None else set(upload.tensors)
-    # With a schedule a client also holds shared tensors, for the rounds that do not train them.
-    own = set(method.personal(given)) - set(method.initial_state().tensors)
-    assert not sent & own
-    assert sent <= {*start.trainable, *start.extras}
-    # Beside what it trained, a client may hold numbers of its own from the start.
-    assert own <= {*start.trainable, *start.extras, *method.initial_personal(0)}
-    assert set(start.trainable) <= sent | own
-    assert set(method.personal_model(method.initial_state(), method.initial_personal(0))) == set(
-        method.initial
-    )
+def test_without_learning_nothing_moves(kind):
+    still = TrainingConfig(local_steps=2, batch_size=8, learning_rate=0.0)
+    played, method = recorded(kind, training=still, num_rounds=2)
+    first = method.initial_state()
+    for client_id in played.client_ids:
+        before = method.personal_model(first, method.initial_personal(client_id))
+        after = method.personal_model(played.state, played.personal_of(client_id))
+        torch.testing.assert_close(
+            logits(played.worker, after), logits(played.worker, before), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_global_model_is_whole_or_none(kind):
-    method, _ = install(kind)
-    model = method.global_model(method.initial_state())
-    assert (model is not None) == SMALLEST[kind].has_global_model
-    assert model is None or model.keys() == method.initial.keys()
+def test_learning_moves_the_models(kind):
+    played, method = run_once(kind)
+    before = method.personal_model(method.initial_state(), method.initial_personal(0))
+    after = method.personal_model(played.state, played.personal_of(0))
+    assert not torch.allclose(logits(played.worker, after), logits(played.worker, before))
 
 
-@pytest.mark.parametrize("kind", AVERAGING)
-@settings(deadline=None, max_examples=20)
-@given(num_samples=st.lists(st.integers(1, 50), min_size=1, max_size=6))
-def test_equal_updates_aggregate_to_themselves(kind, num_samples):
-    method = METHOD[kind]
-    made = contributions(method, num_samples, [5] * len(num_samples))
-    after = method.aggregate(method.initial_state(), made)
-    assert after.version == 1
-    assert after.tensors
-    for name, tensor in made[0].payload.tensors.items():
-        torch.testing.assert_close(after.tensors[name], tensor, rtol=1e-6, atol=1e-7)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_crosses_the_link_is_what_the_card_says(kind):
+    """Every round, both directions, every client: numbers by the formula, bytes by the encoding."""
+    module = importlib.import_module(f"tests.fl.methods.test_{kind}")
+    played, method = run_once(kind)
+    num_clients = len(played.client_ids)
+    sent = {(t.client_id, t.direction, t.requested_at_s): t for t in played.network.transfers}
+    assert len(sent) == (2 * num_clients * 3 if SMALLEST[kind].sends else 0)
+    for round_id in (1, 2, 3):
+        row = played.recorder.rounds[round_id - 1]
+        of_round = [
+            t
+            for t in played.network.transfers
+            if row.started_at_s <= t.requested_at_s < row.finished_at_s
+        ]
+        uploads = method.contributions[round_id - 1] if method.contributions else []
+        by_client = {item.client_id: item.payload for item in uploads}
+        for client_id in played.client_ids:
+            shape = Shape(
+                layers=2,
+                hidden=32,
+                feed_forward=64,
+                num_classes=NUM_CLASSES,
+                client_id=client_id,
+                num_clients=num_clients,
+            )
+            up, down = module.payload_numbers(shape, round_id)
+            payloads = {
+                "uplink": by_client.get(client_id),
+                "downlink": method.downloads[round_id].get(client_id),
+            }
+            assert {"uplink": up, "downlink": down} == {
+                direction: numel(payload) for direction, payload in payloads.items()
+            }
+            for direction, payload in payloads.items():
+                sizes = [
+                    t.size_bytes
+                    for t in of_round
+                    if (t.client_id, t.direction) == (client_id, direction)
+                ]
+                assert sizes == ([] if payload is None else [len(payload.encode())])
 
 
 @pytest.mark.parametrize("kind", SENDING)
-@settings(deadline=None, max_examples=20)
-@given(order=st.permutations(range(5)))
+def test_private_tensors_never_travel(kind):
+    """What a client trains or works out and does not send is in no download, to it or to others."""
+    played, method = run_once(kind)
+    names_up = {name for items in method.contributions for name in items[0].payload.tensors}
+    names_down = {
+        name
+        for by_client in method.downloads.values()
+        for payload in by_client.values()
+        if payload is not None
+        for name in payload.tensors
+    }
+    own = set()
+    for round_id, by_client in method.downloads.items():
+        personal = method.initial_personal(0)
+        start = method.start(by_client[0], personal, round_id=round_id)
+        own |= {*start.trainable, *start.extras} - names_up
+    assert not own & names_down
+    assert not own & set(played.state.tensors)
+    assert not own & set(played.state.memory)
+
+
+@pytest.mark.parametrize("kind", SENDING)
+@settings(deadline=None, max_examples=5)
+@given(order=st.permutations(range(4)))
 def test_order_of_arrival_does_not_change_a_bit(kind, order):
-    method = METHOD[kind]
-    made = contributions(method, [3, 1, 4, 1, 5], range(5))
-    first = method.aggregate(method.initial_state(), made)
-    second = method.aggregate(method.initial_state(), [made[index] for index in order])
-    for name, tensor in first.tensors.items():
-        assert torch.equal(second.tensors[name], tensor)
+    _, method = run_once(kind)
+    state, made = method.states[-1], method.contributions[-1]
+    first = method.method.aggregate(state, made)
+    second = method.method.aggregate(state, [made[index] for index in order])
+    for one, other in ((first.tensors, second.tensors), (first.memory, second.memory)):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("kind", SENDING)
-def test_payload_travels_as_bytes(kind):
-    method, _ = install(kind)
-    payload = method.download(method.initial_state(), client_id=0, round_id=1)
-    back = decode(payload.encode())
-    start = method.start(back, method.initial_personal(0), round_id=1)
-    for name, tensor in method.initial.items():
-        assert torch.equal(start.tensors[name], tensor)
+def test_payloads_come_out_of_their_bytes_as_they_went_in(kind):
+    _, method = run_once(kind)
+    payloads = [item.payload for items in method.contributions for item in items]
+    payloads += [each for of_round in method.downloads.values() for each in of_round.values()]
+    for payload in filter(None, payloads):
+        back = decode(payload.encode())
+        assert back.tensors.keys() == payload.tensors.keys()
+        assert all(torch.equal(back.tensors[name], payload.tensors[name]) for name in back.tensors)
 
 
-METHOD = {kind: install(kind)[0] for kind in SENDING}
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_federation_goes_on_from_saved_tensors_as_if_never_stopped(kind, tmp_path):
+    def through_a_file(tensors, name):
+        file = tmp_path / name
+        safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, file)
+        return safetensors.torch.load_file(file)
 
+    def rows_of(*, is_saved):
+        played = federation(SMALLEST[kind], num_clients=4, cohort=2)
+        played.env.run(until=played.env.process(sync._round(played, 1)))
+        if is_saved:
+            played.state = type(played.state)(
+                version=played.state.version,
+                tensors=through_a_file(played.state.tensors, "server"),
+                memory=through_a_file(played.state.memory, "memory"),
+                changed_at=dict(played.state.changed_at),
+                held=dict(played.state.held),
+            )
+            played.personal = {
+                client_id: through_a_file(held, f"client{client_id}")
+                for client_id, held in played.personal.items()
+            }
+        played.env.run(until=played.env.process(sync._round(played, 2)))
+        return played.recorder.clients, Evaluator(played).evaluate(2)
 
-def bytes_on_roberta_base(kind, **settings):
-    config = type(SMALLEST[kind])(**settings)
-    method = install_method(config, roberta_base_on_meta(), generator=torch.Generator())
-    state = method.initial_state()
-    down = method.download(state, client_id=0, round_id=1)
-    up = method.upload(start_of(method, state).tensors, round_id=1)
-    return [0 if payload is None else payload.tensor_bytes for payload in (down, up)]
-
-
-def test_payload_bytes_are_those_of_the_fact_sheet():
-    head = 4 * 768 + 4
-    assert bytes_on_roberta_base("fedit", rank=8) == [4 * (294_912 + head)] * 2
-    assert bytes_on_roberta_base("pftt", adapter_dim=64) == [4 * 2_379_264] * 2
-    assert bytes_on_roberta_base("pftt", adapter_dim=8) == [4 * 313_536] * 2
-    shared = bytes_on_roberta_base("pftt", adapter_dim=64, head="shared")
-    assert shared == [4 * (2_379_264 + head)] * 2
-    assert bytes_on_roberta_base("local") == [0, 0]
-
-
-def test_average_is_weighted_by_samples():
-    method, _ = install("fedit")
-    made = contributions(method, [1, 3], [1, 2])
-    after = method.aggregate(method.initial_state(), made)
-    for name, tensor in after.tensors.items():
-        expected = 0.25 * made[0].payload.tensors[name] + 0.75 * made[1].payload.tensors[name]
-        np.testing.assert_allclose(tensor, expected, rtol=1e-6, atol=1e-7)
-
-
-@pytest.mark.parametrize("head", ["personal", "shared"])
-def test_pftt_lora_is_in_no_payload(head):
-    config = type(SMALLEST["pftt"])(head=head)
-    method = install_method(config, classifier(), generator=torch.Generator().manual_seed(1))
-    start = start_of(method, method.initial_state())
-    payloads = [
-        method.download(method.initial_state(), client_id=0, round_id=1),
-        method.upload(start.tensors, round_id=1),
-    ]
-    for payload in payloads:
-        assert isinstance(payload, Payload)
-        assert not any("lora" in name for name in payload.tensors)
-        assert any(name.startswith("head.") for name in payload.tensors) == (head == "shared")
-    assert any("lora" in name for name in method.personal(start.tensors))
-    assert (method.global_model(method.initial_state()) is not None) == (head == "shared")
+    assert rows_of(is_saved=True) == rows_of(is_saved=False)

@@ -1,0 +1,46 @@
+"""A federation whose payloads are kept as they cross the link."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from fl.methods.base import Contribution
+from fl.server.sync import run_rounds
+from tests.fl.fakes import SMALLEST, federation
+
+
+@dataclass
+class Recording:
+    """Stands in for a method: asks it, and keeps what is sent, by round and client."""
+
+    method: object
+    downloads: dict = field(default_factory=lambda: defaultdict(dict))
+    announced: dict = field(default_factory=lambda: defaultdict(dict))
+    contributions: list[list[Contribution]] = field(default_factory=list)
+    states: list = field(default_factory=list)
+
+    def __getattr__(self, name):
+        return getattr(self.method, name)
+
+    def download(self, state, *, client_id, round_id):
+        payload = self.method.download(state, client_id=client_id, round_id=round_id)
+        self.downloads[round_id][client_id] = payload
+        return payload
+
+    def aggregate(self, state, contributions):
+        self.contributions.append(sorted(contributions, key=lambda item: item.client_id))
+        self.states.append(state)
+        return self.method.aggregate(state, contributions)
+
+
+def recorded(kind, *, num_rounds=3, cohort=4, num_clients=4, config=None, **options):
+    """Give a federation that has run, and what it sent."""
+    played = federation(
+        SMALLEST[kind] if config is None else config,
+        num_clients=num_clients,
+        cohort=cohort,
+        num_rounds=num_rounds,
+        **options,
+    )
+    played.method = Recording(played.method)
+    played.env.run(until=played.env.process(run_rounds(played)))
+    return played, played.method
