@@ -84,13 +84,6 @@ def part_of(view: CellView, chosen: Bool[np.ndarray, " bearer"]) -> CellView:
     """Give the view of some of the bearers; the others are taken to hold nothing."""
     if chosen.all():
         return view
-    num = len(chosen)
-
-    def spread(fraction: Float[np.ndarray, " some"]) -> Float[np.ndarray, " bearer"]:
-        whole = np.zeros(num)
-        whole[chosen] = fraction
-        return whole
-
     return CellView(
         now_s=view.now_s,
         client_id=view.client_id[chosen],
@@ -99,6 +92,14 @@ def part_of(view: CellView, chosen: Bool[np.ndarray, " bearer"]) -> CellView:
         deadline_at_s=view.deadline_at_s[chosen],
         group_rate_bps=view.group_rate_bps[chosen],
         average_rate_bps=view.average_rate_bps[chosen],
-        rate_bps=lambda fraction: view.rate_bps(spread(fraction))[chosen],
-        power_w=lambda fraction: view.power_w(spread(fraction))[chosen],
+        rate_bps=lambda fraction: view.rate_bps(_spread(fraction, chosen))[chosen],
+        power_w=lambda fraction: view.power_w(_spread(fraction, chosen))[chosen],
     )
+
+
+def _spread(
+    fraction: Float[np.ndarray, " some"], chosen: Bool[np.ndarray, " bearer"]
+) -> Float[np.ndarray, " bearer"]:
+    whole = np.zeros(len(chosen))
+    whole[chosen] = fraction
+    return whole

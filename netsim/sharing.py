@@ -281,16 +281,24 @@ class Sharing:
         used = demand.used_fraction(slice(None), is_whole, held)
         if used is held:
             return
-        is_over = np.logical_or.reduceat(used < held, start)
-        for place in np.flatnonzero(is_over).tolist():
+        is_over = used < held * (1 - FULL_RTOL)
+        cut = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]
+        block = 1.0 / demand.air.num_blocks
+        rest = 1.0 - np.add.reduceat(mean_over_groups(cut), start)
+        hands_on = np.logical_or.reduceat(is_over, start)
+        hands_on &= ~np.logical_and.reduceat(is_over, start)
+        hands_on &= rest >= block * (1 - FULL_RTOL)
+        before = shares.copy()
+        shares[:] = cut  # where nobody takes what is left, that is all
+        for place in np.flatnonzero(hands_on).tolist():
             view, first = views[place], int(start[place])
             part = slice(first, first + len(view.client_id))
             shares[part] = hand_on(
                 self._scheduler(int(demand.cell_id[first]), demand.direction).now,
                 view,
-                shares[part],
+                before[part],
                 use=partial(demand.used_fraction, part, is_whole),
-                block=1.0 / demand.air.num_blocks,
+                block=block,
             )
 
     def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
