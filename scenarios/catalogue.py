@@ -8,8 +8,18 @@ Entry = dict[str, str]
 
 def _methods() -> list[Entry]:
     from fl.methods import METHODS  # noqa: PLC0415 -- each list loads only what it lists
+    from fl.methods.own import OWN_KIND  # noqa: PLC0415
 
-    return [{"name": name, "summary": entry.summary} for name, entry in METHODS.items()]
+    return [
+        {
+            "name": name,
+            "summary": entry.summary,
+            "sends": entry.sends,
+            "keeps": entry.keeps,
+            "source": entry.source,
+        }
+        for name, entry in METHODS.items()
+    ] + [{"name": OWN_KIND, "summary": "a class in a file of yours, see docs/examples"}]
 
 
 def _policies() -> list[Entry]:

@@ -117,7 +117,7 @@ METHODS: dict[str, MethodEntry] = {
         config=FlexloraConfig,
         sends="LoRA A and B of its own rank, head",
         keeps="nothing",
-        source="reference point",
+        source="arXiv:2402.11505",
     ),
     "fedadapter": MethodEntry(
         config=FedAdapterConfig,
