@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fedadapter.config import FedAdapterConfig
+from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
 from fl.methods.fedtt.config import FedttConfig
@@ -50,6 +51,7 @@ MethodConfig = (
     | FedttConfig
     | FedttPlusConfig
     | PfttConfig
+    | FedamoleConfig
     | OwnConfig
 )
 
@@ -66,6 +68,8 @@ class MethodEntry:
     """What never leaves the client, in a few words; texts and optimiser state never do."""
     source: str
     """Where the method comes from; its card, the README of its folder, says what was read."""
+    counts_clients: bool = False
+    """Whether ``install`` is told ``num_clients`` too: what the server holds depends on it."""
 
     @property
     def module(self) -> str:
@@ -167,11 +171,22 @@ METHODS: dict[str, MethodEntry] = {
         keeps="LoRA of its own rank, head",
         source="arXiv:2404.13238",
     ),
+    "fedamole": MethodEntry(
+        config=FedamoleConfig,
+        sends="the LoRA experts dealt to a client, their router, head",
+        keeps="nothing",
+        source="arXiv:2411.19128",
+        counts_clients=True,
+    ),
 }
 
 
 def install_method(
-    config: MethodConfig, module: "torch.nn.Module", *, generator: "torch.Generator"
+    config: MethodConfig,
+    module: "torch.nn.Module",
+    *,
+    generator: "torch.Generator",
+    num_clients: int | None = None,
 ) -> "Method":
     """Put a method's trainable tensors into a backbone, in place, and give the method.
 
@@ -183,11 +198,14 @@ def install_method(
         Backbone with a linear ``head``; its weights become frozen and stay where they are.
     generator
         Source of the initial values, the same for every client.
+    num_clients
+        Clients of the federation, for methods whose server deals something out to them.
 
     Raises
     ------
     ValueError
-        If no method has this kind, or the backbone has no place for its tensors.
+        If no method has this kind, the backbone has no place for its tensors, or the number of
+        clients is needed and not given.
     """
     if isinstance(config, OwnConfig):
         return install_own(config, module, generator=generator)
@@ -195,4 +213,10 @@ def install_method(
     if entry is None:
         msg = f"kind: must be one of {', '.join(sorted(METHODS))}, got {config.kind!r}"
         raise ValueError(msg)
-    return import_module(entry.module).install(config, module, generator=generator)
+    told = {}
+    if entry.counts_clients:
+        if num_clients is None:
+            msg = f"num_clients: {config.kind} needs the number of clients"
+            raise ValueError(msg)
+        told["num_clients"] = num_clients
+    return import_module(entry.module).install(config, module, generator=generator, **told)

@@ -104,7 +104,7 @@ def add_lora(
         can have no such rank.
     """
     places = target_layers(module, targets)
-    _check_rank(module, places, rank=rank)
+    check_rank(module, places, rank=rank)
     added = []
     for name in places:
         parent_name, _, leaf = name.rpartition(".")
@@ -139,7 +139,7 @@ def fresh_lora(initial: torch.Tensor, *, rank: int, generator: torch.Generator) 
     return nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
 
 
-def _check_rank(module: nn.Module, places: Sequence[str], *, rank: int) -> None:
+def check_rank(module: nn.Module, places: Sequence[str], *, rank: int) -> None:
     """Refuse a rank that a target's weight cannot have."""
     sides = {name: min(layer_shape(module.get_submodule(name))) for name in places}
     name = min(sides, key=lambda place: sides[place])

@@ -33,6 +33,7 @@ def build_worker(
     train: Examples,
     training: TrainingConfig,
     streams: Streams,
+    num_clients: int,
 ) -> Worker:
     """Install a method in a backbone, in place, and give what runs its jobs.
 
@@ -51,6 +52,8 @@ def build_worker(
         Settings of local training.
     streams
         Addressed randomness; the method's first values come from ``method_init``.
+    num_clients
+        Clients of the federation.
 
     Raises
     ------
@@ -60,7 +63,12 @@ def build_worker(
     torch.set_num_threads(training.threads)
     _check_positions(config, backbone)
     seed = int(streams("method_init").integers(2**63 - 1))
-    method = install_method(config, backbone.module, generator=torch.Generator().manual_seed(seed))
+    method = install_method(
+        config,
+        backbone.module,
+        generator=torch.Generator().manual_seed(seed),
+        num_clients=num_clients,
+    )
     backbone.module.eval()
     key = _model_key(config, backbone=backbone, train=train, training=training)
     return Worker(
@@ -127,7 +135,12 @@ def build_federation(
         A setting that does not suit the method or the backbone.
     """
     worker = build_worker(
-        config, backbone=backbone, train=train, training=training, streams=streams
+        config,
+        backbone=backbone,
+        train=train,
+        training=training,
+        streams=streams,
+        num_clients=len(shards),
     )
     is_classified = train.tokens.answer_starts is None
     rate = training.learning_rate if config.learning_rate is None else config.learning_rate

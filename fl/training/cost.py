@@ -242,6 +242,9 @@ class _SavedActivations:
         }
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        # With its history, a result that its own operation saves would keep the graph alive where
+        # backward does not reach it.
+        tensor = tensor.detach()
         key = _storage_key(tensor)
         if key not in self._seen:
             self._seen[key] = tensor

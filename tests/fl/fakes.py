@@ -30,6 +30,7 @@ from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
 
 NUM_CLASSES = 3
+NUM_CLIENTS = 10
 MAX_TOKENS = 12
 NUM_POSITIONS = MAX_TOKENS + 20  # room for virtual tokens
 VOCABULARY_SIZE = 60
@@ -152,7 +153,8 @@ def shards(num_clients, num_texts, *, seed=1):
 def install(kind, module=None, *, seed=3):
     module = classifier() if module is None else module
     generator = torch.Generator().manual_seed(seed)
-    return install_method(SMALLEST[kind], module, generator=generator), module
+    method = install_method(SMALLEST[kind], module, generator=generator, num_clients=NUM_CLIENTS)
+    return method, module
 
 
 @dataclass

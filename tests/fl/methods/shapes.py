@@ -13,3 +13,5 @@ class Shape:
     num_classes: int
     client_id: int
     num_clients: int
+    held: tuple[int, ...] = ()
+    """Domain experts that the server dealt to the client, layer by layer; for ``fedamole``."""

@@ -166,6 +166,7 @@ def test_what_crosses_the_link_is_what_the_card_says(kind):
         ]
         uploads = method.contributions[round_id - 1] if method.contributions else []
         by_client = {item.client_id: item.payload for item in uploads}
+        dealt = method.states[round_id - 1].memory.get("assignment") if method.states else None
         for client_id in played.client_ids:
             shape = Shape(
                 layers=2,
@@ -174,6 +175,7 @@ def test_what_crosses_the_link_is_what_the_card_says(kind):
                 num_classes=NUM_CLASSES,
                 client_id=client_id,
                 num_clients=num_clients,
+                held=() if dealt is None else tuple(dealt[:, :, client_id].sum(dim=1).tolist()),
             )
             up, down = module.payload_numbers(shape, round_id)
             payloads = {

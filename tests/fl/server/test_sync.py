@@ -334,7 +334,12 @@ def test_one_backbone_serves_all_clients(kind):
         for tensor in tensors.values()
     }
     assert len(played.personal) <= 15
-    assert sum(held.values()) <= (1 + len(played.personal)) * installed_bytes
+    # A server that deals out experts holds more of them than a client, and one client more than
+    # another.
+    first = played.method.initial_state().tensors.values()
+    server_bytes = max(installed_bytes, sum(tensor.nbytes for tensor in first))
+    most = 2 if kind == "fedamole" else 1
+    assert sum(held.values()) <= server_bytes + most * len(played.personal) * installed_bytes
 
 
 def test_facts_are_those_of_the_tensors():

@@ -54,7 +54,12 @@ def test_roberta_base_on_the_meta_device_equals_the_closed_form():
 @pytest.mark.parametrize("kind", sorted(METHODS))
 def test_interpolated_operations_are_the_counted_ones(kind):
     method, module = install(kind)
-    cost, trainable = CostModel(module, max_tokens=MAX_TOKENS), tuple(sorted(method.initial))
+    start = method.start(
+        method.download(method.initial_state(), client_id=0, round_id=1),
+        method.initial_personal(0),
+        round_id=1,
+    )
+    cost, trainable = CostModel(module, max_tokens=MAX_TOKENS), start.trainable
     for batch_size, num_tokens in [(1, 2), (5, 9), (8, 12)]:
         shape = {"batch_size": batch_size, "num_tokens": num_tokens}
         assert cost.step_flop(trainable, **shape) == cost.count(trainable, **shape).flop

@@ -1,0 +1,102 @@
+"""Settings of mixtures of LoRA experts that choose their clients."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from fl.methods.options import MethodOptions
+from fl.metrics import Task
+
+EXPERTS_PER_CLIENT = 6
+"""Domain experts a client holds on average by default, those of the authors: 30 experts that pick 2
+of 10 clients, or 4 of 20."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedamoleConfig(MethodOptions):
+    """A shared expert for all, and domain experts that the server deals to clients."""
+
+    num_domain_experts: Annotated[int, Ge(0)] | None = None
+    """Domain experts of each adapted layer, of which a client holds some; as many as make 6 a
+    client on average when empty. With 0 the shared expert is left alone."""
+    clients_per_expert: Annotated[int, Gt(0)] = 2
+    """Clients that hold each domain expert."""
+    max_experts: Annotated[int, Gt(0)] = 8
+    """Domain experts that a client holds at most; at least it holds ``top_k``."""
+    top_k: Annotated[int, Gt(0)] = 2
+    """Domain experts that a token goes through."""
+    rank: Annotated[int, Gt(0)] = 8
+    """Rank of every expert."""
+    alpha: Annotated[float, Gt(0)] = 16.0
+    """Scale of what experts add: it enters as ``alpha / rank``."""
+    balance_weight: Annotated[float, Gt(0)] | None = 1e-3
+    """Weight of the loss that spreads tokens over experts, summed over layers; none when empty."""
+    assignment: Literal["embeddings", "random", "static", "homogeneous"] = "embeddings"
+    """How experts are dealt after the first round: by embeddings; at random every round; never
+    again; by embeddings and to every client as many."""
+    mask_padding: bool = True
+    """Whether padding is left out of embeddings and of the balance loss."""
+    head: Literal["shared", "personal"] = "shared"
+    """Whether the classification head is averaged with the shared experts or stays."""
+    evaluation: Literal["tuned", "dispatched"] = "tuned"
+    """Which model of a client is measured: the one it last trained, as the authors do, or the one
+    it would now be sent."""
+    kind: Literal["fedamole"] = "fedamole"
+
+    @property
+    def has_global_model(self) -> bool:
+        """Whether the server holds a whole model: no, it holds experts."""
+        return False
+
+    @property
+    def same_download(self) -> bool:
+        """Whether all clients of a round get the same bytes."""
+        return self.num_domain_experts == 0
+
+    def num_experts(self, num_clients: int) -> int:
+        """Give the domain experts of each layer in a federation of this many clients."""
+        if self.num_domain_experts is not None:
+            return self.num_domain_experts
+        return -(-EXPERTS_PER_CLIENT * num_clients // self.clients_per_expert)
+
+    def find_problems(
+        self, *, num_clients: int, task: Task
+    ) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Refuse what cannot be dealt, and settings of experts where there are none."""
+        found = self._without_effect() if self.num_domain_experts == 0 else self._deal(num_clients)
+        problems = [((name,), rule) for name, rule in found]
+        if task == "generation" and self.head == "personal":
+            rule = "has no effect: language models have no head of their own, got personal"
+            problems.append((("head",), rule))
+        return problems
+
+    def _without_effect(self) -> Iterator[tuple[str, str]]:
+        asked = ("clients_per_expert", "max_experts", "top_k", "balance_weight", "assignment")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in (*asked, "mask_padding") and value != field.default:
+                yield field.name, f"has no effect without domain experts, got {value}"
+
+    def _deal(self, num_clients: int) -> Iterator[tuple[str, str]]:
+        """Check ``top_k N <= E c <= max_experts N``."""
+        c, low, high = self.clients_per_expert, self.top_k, self.max_experts
+        if c > num_clients:
+            yield (
+                "clients_per_expert",
+                f"must be <= clients.num_clients = {num_clients}, got {c}",
+            )
+        if high < low:
+            yield "max_experts", f"must be >= top_k = {low}, got {high}"
+            return
+        least, most = -(-low * num_clients // c), high * num_clients // c
+        count = self.num_experts(num_clients)
+        if least <= count <= most:
+            return
+        if self.num_domain_experts is None:
+            rule = f"must be given: its usual {count} for {num_clients} clients is not in"
+        else:
+            rule = "must be in"
+        limits = f"{least}..{most}, so that each of {num_clients} clients holds {low} to {high}"
+        yield "num_domain_experts", f"{rule} {limits}, got {self.num_domain_experts}"

@@ -1,0 +1,429 @@
+"""Mixtures of LoRA experts: clients train what they hold, the server deals experts anew.
+
+After arXiv:2411.19128 as its authors' code has it (``zyc140345/FedAMoLE``); the card says what is
+theirs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.special import softmax
+from torch import nn
+
+from fl.methods.averaging import by_client, weighted_mean
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.fedamole.config import FedamoleConfig
+from fl.methods.fedamole.rsea import assign, preferences
+from fl.payload import Payload, Tensors
+from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora import query_and_value
+from fl.peft.lora_experts import DOMAIN, LoraExpertsLinear, add_lora_experts
+from fl.training.job import TrainJob
+from fl.training.worker import Worker
+
+EMBEDDING_SHARE, MAX_EMBEDDING_TEXTS = 0.05, 200
+"""Part of a client's training texts that its embeddings are made of, and most of them [code]."""
+
+IDS = "expert_ids"
+STACKED = (*(f"experts.{part}" for part in DOMAIN), IDS)
+"""Tensors of a layer whose rows are domain experts."""
+OF_EXPERTS, OF_CLIENT = "expert_embeddings", "client_embedding"
+"""What a client works out for each layer when it has trained."""
+CLIENT_ID = "client_id"
+ASSIGNMENT, EXPERTS, CLIENTS, KNOWN = "assignment", "experts", "clients", "is_known"
+"""The server's memory: who holds what, ``(layer, expert, client)``; last embeddings of experts,
+``(layer, expert, rank)``, and of clients, ``(layer, client, rank)``; clients that have any."""
+
+
+def install(
+    config: FedamoleConfig, module: nn.Module, *, generator: torch.Generator, num_clients: int
+) -> Method:
+    """Put experts on query and value projections, as the first client begins with them.
+
+    Raises
+    ------
+    ValueError
+        If experts cannot be dealt to this many clients.
+    """
+    freeze(module)
+    num_experts = config.num_experts(num_clients)
+    layers = add_lora_experts(
+        module,
+        targets=query_and_value(module),
+        num_experts=num_experts,
+        rank=config.rank,
+        alpha=config.alpha,
+        top_k=config.top_k,
+        generator=generator,
+    )
+    head = head_names(module)
+    parts = [f"{name}.{part}" for name, layer in layers.items() for part in _own_names(layer)]
+    server = snapshot(module, [*parts, *head])
+    seed = int(torch.randint(2**31, (), generator=generator))
+    own_head = {name: server.pop(name) for name in head if config.head == "personal"}
+    memory = {}
+    if num_experts > 0:
+        shape = (len(layers), num_experts, num_clients)
+        memory = {
+            ASSIGNMENT: _deal(_random_wishes(shape, seed=seed, version=0), config=config),
+            EXPERTS: torch.zeros((len(layers), num_experts, config.rank)),
+            CLIENTS: torch.zeros((len(layers), num_clients, config.rank)),
+            KNOWN: torch.zeros(num_clients, dtype=torch.bool),
+        }
+        _watch_passes(module, layers, mask_padding=config.mask_padding)
+    method = FedamoleMethod(
+        config=config,
+        layers=layers,
+        own_head=own_head,
+        seed=seed,
+        first=ServerState(version=0, tensors=server, memory=memory),
+    )
+    parameters = dict(module.named_parameters())
+    for name, value in method.initial.items():
+        parameters[name].data = value
+    return method
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FedamoleMethod(MethodDefaults):
+    """Experts that travel to the clients that the server chose for them.
+
+    Implements :class:`fl.methods.base.Method`.
+    """
+
+    config: FedamoleConfig
+    layers: Mapping[str, LoraExpertsLinear]
+    """The adapted layers by name, in the module's order: that of the server's memory."""
+    own_head: Tensors
+    """First values of the head, where it is personal."""
+    seed: int
+    """Of assignments that are random, together with the server's version."""
+    first: ServerState
+    """The server's state before the first round: all experts, dealt at random."""
+
+    @property
+    def kind(self) -> str:
+        """Name in the scenario."""
+        return self.config.kind
+
+    @property
+    def same_download(self) -> bool:
+        """Whether one broadcast serves all: only without domain experts."""
+        return not self._has_domain
+
+    @cached_property
+    def initial(self) -> Tensors:
+        """Value of every installed tensor: what the first client begins with."""
+        return self._dispatched(self.first, client_id=0, own_head=self.own_head)
+
+    def initial_state(self) -> ServerState:
+        """Give the server's state before the first round."""
+        return self.first
+
+    def initial_personal(self, client_id: int) -> Tensors:
+        """Give a client its number, and its head if that is its own."""
+        return {CLIENT_ID: _number(client_id), **self.own_head}
+
+    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+        """Give shared experts, token projections, and the domain experts that chose the client."""
+        return Payload(self._dispatched(state, client_id=client_id, own_head={}))
+
+    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+        """Begin at what was received, head apart; train all of it."""
+        received = download.tensors if download is not None else {}
+        tensors = {**{name: personal[name] for name in self.own_head}, **received}
+        extras = {CLIENT_ID: _number(0)}
+        for name in self.layers if self._embeds else ():
+            held = tensors[f"{name}.{IDS}"].shape[0]
+            extras[f"{name}.{OF_EXPERTS}"] = torch.zeros((held, self.config.rank))
+            extras[f"{name}.{OF_CLIENT}"] = torch.zeros(self.config.rank)
+        trainable = sorted(name for name in tensors if not name.endswith(f".{IDS}"))
+        return Start(tensors=tensors, trainable=tuple(trainable), extras=extras)
+
+    def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
+        """Spread tokens over experts: the weighted sum of the layers' balance losses."""
+        if self.config.balance_weight is None or not self._has_domain:
+            return None
+        losses = []
+        for layer in self.layers.values():
+            if layer.experts.balance is None:
+                msg = "penalty: a forward pass that records gradients must have run"
+                raise RuntimeError(msg)
+            losses.append(layer.experts.balance)
+            # Read once, and nothing of the step stays in the model.
+            layer.experts.balance = None
+        return self.config.balance_weight * torch.stack(losses).sum()
+
+    def finish_batches(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Sequence[Int[np.ndarray, " text"]]:
+        """Give the embedding set: evenly spread over the client's training texts."""
+        if not self._embeds:
+            return ()
+        wanted = round(EMBEDDING_SHARE * len(samples))
+        count = min(max(wanted, 1), MAX_EMBEDDING_TEXTS)
+        chosen = samples[np.arange(count) * len(samples) // count]
+        return [chosen[at : at + batch_size] for at in range(0, count, batch_size)]
+
+    def finish(self, trained: Tensors, job: TrainJob, worker: Worker) -> Tensors:
+        """Embed client and experts: means of ``T x`` and ``A_e x`` over the embedding set's tokens.
+
+        Both are linear, so they are taken of the mean ``x``.
+        """
+        batches = self.finish_batches(job.samples, batch_size=job.settings.batch_size)
+        extras: dict[str, torch.Tensor] = {CLIENT_ID: _number(job.client_id)}
+        if not batches:
+            return extras
+        with _mean_inputs(self.layers) as means, torch.no_grad():
+            for indices in batches:
+                worker.module.score(worker.train.batch(indices))
+        for name in self.layers:
+            mean = means[name].value
+            for part, factor in ((OF_EXPERTS, DOMAIN[0]), (OF_CLIENT, "projection")):
+                value = trained[f"{name}.experts.{factor}"].to(mean.dtype) @ mean
+                extras[f"{name}.{part}"] = value.to(torch.float32)
+        return extras
+
+    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+        """Give all that was received, trained, and the embeddings."""
+        kept = {*self.own_head, CLIENT_ID}
+        return Payload({name: value for name, value in trained.items() if name not in kept})
+
+    def personal(self, trained: Tensors) -> Tensors:
+        """Keep the client's number and its own head, and, to be measured, the model it trained."""
+        if self.config.evaluation == "tuned":
+            kept = {*self.initial, CLIENT_ID}
+        else:
+            kept = {*self.own_head, CLIENT_ID}
+        return {name: value for name, value in trained.items() if name in kept}
+
+    def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
+        """Average each tensor over those who hold it, all alike, and deal the experts anew."""
+        received = [item.payload.tensors for item in by_client(contributions)]
+        common = [name for name in state.tensors if not name.endswith(STACKED)]
+        mean = weighted_mean(
+            [{name: tensors[name] for name in common} for tensors in received],
+            [1.0] * len(received),
+        )
+        tensors = {**state.tensors, **mean}
+        for layer in self.layers if self._has_domain else ():
+            rows = [each[f"{layer}.{IDS}"] for each in received]
+            for part in DOMAIN:
+                name = f"{layer}.experts.{part}"
+                tensors[name] = mean_of_holders(
+                    state.tensors[name], rows, [each[name] for each in received]
+                )
+        version = state.version + 1
+        memory = self._dealt(self._remember(state.memory, contributions), version=version)
+        return replace(state, version=version, tensors=tensors, memory=memory)
+
+    def global_model(self, state: ServerState) -> Tensors | None:
+        """Give none: the server holds experts, not a model."""
+        return None
+
+    def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
+        """Give the model that a client last trained, or else the one it would now be sent."""
+        if self.config.evaluation == "tuned" and self.initial.keys() <= personal.keys():
+            return {name: personal[name] for name in self.initial}
+        own_head = {name: personal[name] for name in self.own_head}
+        client_id = int(personal[CLIENT_ID])
+        return self._dispatched(state, client_id=client_id, own_head=own_head)
+
+    @property
+    def _has_domain(self) -> bool:
+        return bool(self.first.memory)
+
+    @property
+    def _embeds(self) -> bool:
+        return self._has_domain and self.config.assignment in ("embeddings", "homogeneous")
+
+    def _dispatched(
+        self, state: ServerState, *, client_id: int, own_head: Tensors
+    ) -> dict[str, torch.Tensor]:
+        """Give a client's part of the server's tensors, and its own head."""
+        rows = {}
+        if self._has_domain:
+            for layer, held in zip(
+                self.layers, state.memory[ASSIGNMENT][:, :, client_id], strict=True
+            ):
+                rows[layer] = held.nonzero()[:, 0]
+        tensors = {**own_head, **state.tensors}
+        for layer, chosen in rows.items():
+            for part in STACKED:
+                name = f"{layer}.{part}"
+                tensors[name] = tensors[name][chosen]
+        return tensors
+
+    def _remember(self, memory: Tensors, contributions: Sequence[Contribution]) -> Tensors:
+        """Put the received embeddings in place of older ones, those of experts as means."""
+        if not self._embeds:
+            return memory
+        received = by_client(contributions)
+        ids = [item.client_id for item in received]
+        experts, clients, known = (memory[each].clone() for each in (EXPERTS, CLIENTS, KNOWN))
+        known[ids] = True
+        payloads = [item.payload.tensors for item in received]
+        for index, layer in enumerate(self.layers):
+            clients[index, ids] = torch.stack([each[f"{layer}.{OF_CLIENT}"] for each in payloads])
+            experts[index] = mean_of_holders(
+                experts[index],
+                [each[f"{layer}.{IDS}"] for each in payloads],
+                [each[f"{layer}.{OF_EXPERTS}"] for each in payloads],
+            )
+        return {**memory, EXPERTS: experts, CLIENTS: clients, KNOWN: known}
+
+    def _dealt(self, memory: Tensors, *, version: int) -> Tensors:
+        """Deal the experts anew, as the setting has it."""
+        if not self._has_domain or self.config.assignment == "static":
+            return memory
+        if self.config.assignment == "random":
+            shape = tuple(memory[ASSIGNMENT].shape)
+            wishes = _random_wishes(shape, seed=self.seed, version=version)
+        else:
+            wishes = _wishes(memory)
+        return {**memory, ASSIGNMENT: _deal(wishes, config=self.config)}
+
+
+def mean_of_holders(
+    before: torch.Tensor, rows: Sequence[torch.Tensor], values: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Average each row over the clients that sent it, all alike; rows nobody sent stay.
+
+    Parameters
+    ----------
+    before
+        Shape ``(expert, ...)``.
+    rows, values
+        One of each a client: the rows that it sent, no row twice, and their values in that order.
+    """
+    total = torch.zeros(before.shape, dtype=torch.float64)
+    count = torch.zeros(len(before), dtype=torch.float64)
+    for ids, value in zip(rows, values, strict=True):
+        total.index_add_(0, ids.to(torch.int64), value.to(torch.float64))
+        count.index_add_(0, ids.to(torch.int64), torch.ones(len(ids), dtype=torch.float64))
+    after = before.clone()
+    is_held = count > 0
+    mean = total[is_held] / count[is_held].view(-1, *[1] * (before.ndim - 1))
+    after[is_held] = mean.to(before.dtype)
+    return after
+
+
+def _own_names(layer: LoraExpertsLinear) -> list[str]:
+    """Name the parameters of a layer that are not its backbone's."""
+    return [name for name, _ in layer.named_parameters() if not name.startswith("base_layer.")]
+
+
+def _number(client_id: int) -> torch.Tensor:
+    return torch.tensor([client_id], dtype=torch.int32)
+
+
+def _deal(
+    wishes: Float[np.ndarray, "layer expert client"], *, config: FedamoleConfig
+) -> torch.Tensor:
+    """Assign the experts of every layer on its own; bool, ``(layer, expert, client)``."""
+    _, num_experts, num_clients = wishes.shape
+    low, high = config.top_k, config.max_experts
+    if config.assignment == "homogeneous":
+        slots = num_experts * config.clients_per_expert
+        low, high = slots // num_clients, -(-slots // num_clients)
+    return torch.from_numpy(
+        np.stack(
+            [
+                assign(
+                    of_layer,
+                    clients_per_expert=config.clients_per_expert,
+                    min_experts=low,
+                    max_experts=high,
+                )
+                for of_layer in wishes
+            ]
+        )
+    )
+
+
+def _random_wishes(
+    shape: tuple[int, ...], *, seed: int, version: int
+) -> Float[np.ndarray, "layer expert client"]:
+    """Give the softmax over clients of random scores, a function of the arguments [code]."""
+    return softmax(np.random.default_rng([seed, version]).standard_normal(shape), axis=-1)
+
+
+def _wishes(memory: Tensors) -> Float[np.ndarray, "layer expert client"]:
+    """Score pairs by the last embeddings there are.
+
+    A client that has never delivered counts as the average of those that have; an expert that
+    nobody has delivered has embedding 0 and wants all clients alike [our choice].
+    """
+    clients = memory[CLIENTS].to(torch.float64).numpy().copy()
+    is_known = memory[KNOWN].numpy()
+    clients[:, ~is_known] = clients[:, is_known].mean(axis=1, keepdims=True)
+    experts = memory[EXPERTS].to(torch.float64).numpy()
+    return np.stack([preferences(*pair) for pair in zip(experts, clients, strict=True)])
+
+
+def _watch_passes(
+    module: nn.Module, layers: Mapping[str, LoraExpertsLinear], *, mask_padding: bool
+) -> None:
+    """Let the experts see, during each pass of the encoder, which tokens are text.
+
+    A pass first drops what the last one left for the penalty: while any of its graph is alive,
+    torch takes no parameter of another shape.
+    """
+
+    def begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for layer in layers.values():
+            layer.experts.balance = None
+            layer.experts.mask = kwargs["attention_mask"] if mask_padding else None
+
+    def end(_: nn.Module, args: tuple[Any, ...], result: Any) -> None:  # noqa: ANN401
+        for layer in layers.values():
+            layer.experts.mask = None
+
+    encoder = module.get_submodule("encoder")
+    encoder.register_forward_pre_hook(begin, with_kwargs=True)
+    encoder.register_forward_hook(end, always_call=True)
+
+
+class _Mean:
+    """A mean of vectors that grows."""
+
+    def __init__(self) -> None:
+        self._total: torch.Tensor | float = 0.0
+        self._count = 0.0
+
+    def add(self, vectors: torch.Tensor, mask: torch.Tensor | None) -> None:
+        """Take vectors, those of mask 0 left out; the last dimension is theirs."""
+        weights = torch.ones(vectors.shape[:-1]) if mask is None else mask
+        weights = weights.to(torch.float64).flatten()
+        self._total = self._total + weights @ vectors.to(torch.float64).flatten(0, -2)
+        self._count += float(weights.sum())
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The mean, float64."""
+        return torch.as_tensor(self._total) / self._count
+
+
+@contextmanager
+def _mean_inputs(layers: Mapping[str, LoraExpertsLinear]) -> Iterator[Mapping[str, _Mean]]:
+    """Average what comes into each layer over all tokens, for as long as the context lasts."""
+    means = {name: _Mean() for name in layers}
+
+    def hook(name: str) -> Any:  # noqa: ANN401 -- a hook of torch
+        def note(layer: LoraExpertsLinear, args: tuple[torch.Tensor, ...]) -> None:
+            means[name].add(args[0], layer.experts.mask)
+
+        return note
+
+    handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        yield means
+    finally:
+        for handle in handles:
+            handle.remove()
