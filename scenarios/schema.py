@@ -72,9 +72,13 @@ def validate(document: Document) -> Scenario:
         With one line for every problem: where, which rule, which value, what would be right.
     """
     try:
-        return _ADAPTER.validate_json(json.dumps(document.data))
+        scenario = _ADAPTER.validate_json(json.dumps(document.data))
     except ValidationError as error:
         raise ScenarioError(explain(error.errors(), document, Scenario)) from None
+    # A kind that is left out would be taken from the first class whose keys fit: not what is meant.
+    if unclear := explain((), document, Scenario):
+        raise ScenarioError(unclear)
+    return scenario
 
 
 def to_data(scenario: Scenario) -> dict[str, Any]:
