@@ -38,7 +38,10 @@ def _models() -> list[Entry]:
     from fl.models.registry import BUILT_IN  # noqa: PLC0415
 
     built_in = [{"name": name, "summary": entry[0]} for name, entry in BUILT_IN.items()]
-    return [*built_in, {"name": "<folder or hub id>", "summary": "any encoder with safetensors"}]
+    return [
+        *built_in,
+        {"name": "<folder or hub id>", "summary": "any encoder or decoder with safetensors"},
+    ]
 
 
 def _datasets() -> list[Entry]:

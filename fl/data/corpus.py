@@ -135,8 +135,8 @@ def build_corpus(
         only = class_names[int(present[0])]
         msg = f"data: {name} needs at least 2 classes among its training texts, got only {only!r}"
         raise DataError(msg)
-    trained_on = frozenset(train.inputs)
-    num_shared = sum(text in trained_on for text in test.inputs)
+    trained_on = frozenset(_whole(train))
+    num_shared = sum(text in trained_on for text in _whole(test))
     if num_shared == len(test):
         msg = (
             f"data: {name} must have test texts that are not training texts, "
@@ -151,6 +151,12 @@ def build_corpus(
         digest=_digest(class_names, train, test),
         num_test_texts_in_train=num_shared,
     )
+
+
+def _whole(table: TextTable) -> Sequence[tuple[str, ...]]:
+    """Give everything that is text of each row: the same prompt with another answer is another."""
+    columns = (table.texts, table.pairs, table.responses)
+    return list(zip(*(column for column in columns if column is not None), strict=True))
 
 
 def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:

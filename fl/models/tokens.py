@@ -39,6 +39,11 @@ class TokenTable:
         """Tokens of each text."""
         return np.diff(self.offsets)
 
+    @property
+    def answer_lengths(self) -> Int[np.ndarray, " text"] | None:
+        """Tokens of each text that the model is to write; ``None`` where texts are classified."""
+        return None if self.answer_starts is None else self.lengths - self.answer_starts
+
     def pad_batch(
         self, indices: Sequence[int] | Int[np.ndarray, " text"]
     ) -> tuple[Int[torch.Tensor, "text token"], Int[torch.Tensor, "text token"]]:

@@ -147,10 +147,16 @@ def _compute(
         local_epochs=settings.local_epochs,
         seed=seed,
     )
-    lengths = federation.worker.train.tokens.lengths
+    tokens = federation.worker.train.tokens
     finishing = federation.method.finish_batches(shard.train, batch_size=settings.batch_size)
     flop = sum(
-        federation.cost.job_flop(trainable, batches=each, lengths=lengths, tensors=start.tensors)
+        federation.cost.job_flop(
+            trainable,
+            batches=each,
+            lengths=tokens.lengths,
+            answer_lengths=tokens.answer_lengths,
+            tensors=start.tensors,
+        )
         for trainable, each in ((start.trainable, batches), ((), finishing))
     )
     part.handle = federation.executor.submit(

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import simpy
+from jaxtyping import Int
 
 from fl.data.partition import Shard
 from fl.devices import DeviceClass, check_memory
@@ -67,7 +69,7 @@ class MethodFacts:
     longest_text: int
     """Tokens of the longest training text of any client."""
     largest_step_flop: int
-    """Operations of a step on the largest batch of longest texts."""
+    """Operations of a step on the largest batch of longest texts, with the longest answers."""
     peak_memory_bytes: int
     """Memory of that step, weights included."""
 
@@ -160,11 +162,16 @@ class Federation:
         download = method.download(state, client_id=0, round_id=1)
         start = method.start(download, method.initial_personal(0), round_id=1)
         upload = method.upload({**start.tensors, **start.extras}, round_id=1)
-        lengths = self.worker.train.tokens.lengths
-        longest = int(max(lengths[shard.train].max() for shard in self.shards))
+        tokens = self.worker.train.tokens
+        longest = self._longest(tokens.lengths)
         largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
+        answers = tokens.answer_lengths
         step = self.cost.count(
-            start.trainable, batch_size=largest, num_tokens=longest, tensors=start.tensors
+            start.trainable,
+            batch_size=largest,
+            num_tokens=longest,
+            num_asked=None if answers is None else largest * self._longest(answers),
+            tensors=start.tensors,
         )
         return MethodFacts(
             num_backbone=sum(
@@ -180,6 +187,10 @@ class Federation:
             largest_step_flop=step.flop,
             peak_memory_bytes=step.peak_memory_bytes,
         )
+
+    def _longest(self, lengths: Int[np.ndarray, " text"]) -> int:
+        """Give the largest of these lengths over the texts that clients train on."""
+        return int(max(lengths[shard.train].max() for shard in self.shards))
 
     def _check_devices(self) -> None:
         """Refuse devices too small for the largest batch that a job may hold."""

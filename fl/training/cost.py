@@ -3,8 +3,9 @@
 Counted are the matrix products of forward and backward pass (two operations a multiply-add), by
 running one batch of each shape through the very module with the method's own trainable part: a
 frozen weight gets no weight gradient, and below the lowest trained layer nothing is propagated
-back. Not counted are element-wise operations, norms, and the optimiser's arithmetic, which are
-below a few per cent in a transformer [our estimate].
+back. A language model scores as many tokens as the answers of the batch have, as its loss does.
+Not counted are element-wise operations, norms, and the optimiser's arithmetic, which are below a
+few per cent in a transformer [our estimate].
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,10 +43,11 @@ class StepCost:
 class CostModel:
     """Counts steps on a module; the module's values stay as they are.
 
-    The operations of a transformer are a polynomial of the batch shape, ``f + B (a + b T + c T^2)``
-    for ``B`` texts of ``T`` tokens (``f`` is what weights cost before they meet a text, such as the
-    products of a tensor train): four shapes are run and the rest is exact arithmetic. A fifth
-    shape, the longest, checks that; a model that does not obey is counted shape by shape.
+    The operations of a transformer are a polynomial of the batch shape, ``f + B (a + b T + c T^2) +
+    h A`` for ``B`` texts of ``T`` tokens (``f`` is what weights cost before they meet a text, such
+    as the products of a tensor train), of which a language model scores ``A``: four shapes are run,
+    a fifth for ``h``, and the rest is exact arithmetic. One more shape, the longest, checks that; a
+    model that does not obey is counted shape by shape.
 
     The module may lie on the meta device: nothing is computed there, only counted.
     """
@@ -53,8 +55,8 @@ class CostModel:
     def __init__(self, module: nn.Module, *, max_tokens: int) -> None:
         self._module = module
         self._max_tokens = max_tokens
-        self._polynomials: dict[_Kind, Sequence[int] | None] = {}
-        self._steps: dict[tuple[_Kind, int, int], StepCost] = {}
+        self._polynomials: dict[tuple[_Kind, bool], _Polynomial | None] = {}
+        self._steps: dict[tuple[_Kind, int, int, int | None], StepCost] = {}
 
     def count(
         self,
@@ -62,6 +64,7 @@ class CostModel:
         *,
         batch_size: int,
         num_tokens: int,
+        num_asked: int | None = None,
         tensors: Tensors = NO_TENSORS,
     ) -> StepCost:
         """Count one step by running it, once a shape.
@@ -74,15 +77,22 @@ class CostModel:
             Texts in the batch.
         num_tokens
             Tokens a text, padding included.
+        num_asked
+            Tokens of answers in the batch, which a language model scores; ``None`` for a model that
+            classifies.
         tensors
             Values of a client whose shapes matter (its ranks); those in place for others.
         """
         kind = _kind_of(trainable, tensors)
-        key = (kind, batch_size, num_tokens)
+        key = (kind, batch_size, num_tokens, num_asked)
         if key not in self._steps:
             with _in_place(self._module, tensors):
                 self._steps[key] = _count_step(
-                    self._module, trainable, batch_size=batch_size, num_tokens=num_tokens
+                    self._module,
+                    trainable,
+                    batch_size=batch_size,
+                    num_tokens=num_tokens,
+                    num_asked=num_asked,
                 )
         return self._steps[key]
 
@@ -92,19 +102,24 @@ class CostModel:
         *,
         batch_size: int,
         num_tokens: int,
+        num_asked: int | None = None,
         tensors: Tensors = NO_TENSORS,
     ) -> int:
         """Give the operations of one step, forward and backward; arguments as :meth:`count`."""
-        kind = _kind_of(trainable, tensors)
-        if kind not in self._polynomials:
-            self._polynomials[kind] = self._fit(trainable, tensors)
-        samples = self._polynomials[kind]
-        if samples is None:
+        is_writing = num_asked is not None
+        key = (_kind_of(trainable, tensors), is_writing)
+        if key not in self._polynomials:
+            self._polynomials[key] = self._fit(trainable, tensors, is_writing=is_writing)
+        polynomial = self._polynomials[key]
+        if polynomial is None:
             return self.count(
-                trainable, batch_size=batch_size, num_tokens=num_tokens, tensors=tensors
+                trainable,
+                batch_size=batch_size,
+                num_tokens=num_tokens,
+                num_asked=num_asked,
+                tensors=tensors,
             ).flop
-        fixed, *per_text = samples
-        return fixed + batch_size * _through_samples(per_text, num_tokens)
+        return polynomial.value(batch_size, num_tokens, num_asked or 0)
 
     def job_flop(
         self,
@@ -112,6 +127,7 @@ class CostModel:
         *,
         batches: Sequence[Int[np.ndarray, " text"]],
         lengths: Int[np.ndarray, " text"],
+        answer_lengths: Int[np.ndarray, " text"] | None = None,
         tensors: Tensors = NO_TENSORS,
     ) -> int:
         """Sum the steps of a job, each padded to its longest text.
@@ -124,6 +140,8 @@ class CostModel:
             Texts of each step, indices into ``lengths``.
         lengths
             Tokens of each text of the table.
+        answer_lengths
+            Tokens of each answer; ``None`` where texts are classified.
         tensors
             Values of the client, for their shapes.
         """
@@ -132,27 +150,52 @@ class CostModel:
                 trainable,
                 batch_size=len(batch),
                 num_tokens=int(lengths[batch].max()),
+                num_asked=None if answer_lengths is None else int(answer_lengths[batch].sum()),
                 tensors=tensors,
             )
             for batch in batches
         )
 
-    def _fit(self, trainable: Sequence[str], tensors: Tensors) -> Sequence[int] | None:
-        """Give what a step costs without texts, then what a text costs of 1, 2 and 3 tokens.
+    def _fit(
+        self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
+    ) -> "_Polynomial | None":
+        """Give the polynomial through a few shapes; ``None`` if the longest pair does not fit."""
 
-        ``None`` if the longest pair of texts does not fit them.
-        """
-
-        def count(batch_size: int, num_tokens: int) -> int:
+        def count(batch_size: int, num_tokens: int, num_asked: int = 1) -> int:
             return self.count(
-                trainable, batch_size=batch_size, num_tokens=num_tokens, tensors=tensors
+                trainable,
+                batch_size=batch_size,
+                num_tokens=num_tokens,
+                num_asked=num_asked if is_writing else None,
+                tensors=tensors,
             ).flop
 
         ones = [count(1, num_tokens) for num_tokens in (1, 2, 3)]
-        fixed = 2 * ones[0] - count(2, 1)
-        per_text = [one - fixed for one in ones]
-        expected = fixed + 2 * _through_samples(per_text, self._max_tokens)
-        return [fixed, *per_text] if count(2, self._max_tokens) == expected else None
+        per_asked = count(1, 3, 2) - ones[2] if is_writing else 0
+        with_asked = 2 * ones[0] - count(2, 1)
+        found = _Polynomial(
+            fixed=with_asked - per_asked,
+            per_text=(ones[0] - with_asked, ones[1] - with_asked, ones[2] - with_asked),
+            per_asked=per_asked,
+        )
+        longest = (2, self._max_tokens, self._max_tokens)
+        return found if count(*longest) == found.value(*longest) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Polynomial:
+    """Operations of a step as a function of its shape."""
+
+    fixed: int
+    """Without any text."""
+    per_text: tuple[int, int, int]
+    """Of a text of 1, 2 and 3 tokens, no token of it scored."""
+    per_asked: int
+    """Of scoring one token."""
+
+    def value(self, batch_size: int, num_tokens: int, num_asked: int) -> int:
+        per_text = _through_samples(self.per_text, num_tokens)
+        return self.fixed + batch_size * per_text + num_asked * self.per_asked
 
 
 def _kind_of(trainable: Sequence[str], tensors: Tensors) -> "_Kind":
@@ -183,13 +226,21 @@ def _through_samples(samples: Sequence[int], num_tokens: int) -> int:
 
 
 def _count_step(
-    module: nn.Module, trainable: Sequence[str], *, batch_size: int, num_tokens: int
+    module: nn.Module,
+    trainable: Sequence[str],
+    *,
+    batch_size: int,
+    num_tokens: int,
+    num_asked: int | None,
 ) -> StepCost:
     parameters = dict(module.named_parameters())
     trained = [parameters[name] for name in trainable]
     device = next(module.parameters()).device
     input_ids = torch.zeros((batch_size, num_tokens), dtype=torch.int64, device=device)
     attention_mask = torch.ones_like(input_ids)
+    # Which tokens are scored does not matter, only how many.
+    asked = torch.arange(num_asked or 0, device=device)
+    places = () if num_asked is None else ((asked % batch_size, asked // batch_size),)
     flags = _only_trainable(module, trained)
     with flags, _no_mask(module), FlopCounterMode(display=False) as counter:
         saved = _SavedActivations(module)
@@ -198,7 +249,7 @@ def _count_step(
             torch.set_grad_enabled(not is_forward_only),
             torch.autograd.graph.saved_tensors_hooks(saved.keep, _same),
         ):
-            loss = module(input_ids, attention_mask).logsumexp(dim=-1).mean()
+            loss = module(input_ids, attention_mask, *places).logsumexp(dim=-1).mean()
         if not is_forward_only:
             torch.autograd.grad(loss, trained, allow_unused=True)
     weight_bytes = sum(parameter.nbytes for parameter in module.parameters())

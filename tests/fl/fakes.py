@@ -8,6 +8,8 @@ import torch
 from transformers import (
     BertConfig,
     BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     RobertaConfig,
@@ -68,21 +70,42 @@ def classifier(*, layers=2, hidden=32, seed=0):
     return module.eval()
 
 
-def language_model(*, layers=2, hidden=32, seed=0):
-    config = LlamaConfig(
-        vocab_size=60,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=2 * hidden,
-        max_position_embeddings=2 * MAX_TOKENS,
-        attn_implementation="eager",
-    )
+def language_model(architecture="llama", *, layers=2, hidden=32, seed=0):
+    if architecture == "llama":
+        kind, config = (
+            LlamaForCausalLM,
+            LlamaConfig(
+                vocab_size=VOCABULARY_SIZE,
+                hidden_size=hidden,
+                num_hidden_layers=layers,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                intermediate_size=2 * hidden,
+                max_position_embeddings=NUM_POSITIONS,
+                attn_implementation="eager",
+            ),
+        )
+    else:
+        kind, config = (
+            GPT2LMHeadModel,
+            GPT2Config(
+                vocab_size=VOCABULARY_SIZE,
+                n_embd=hidden,
+                n_layer=layers,
+                n_head=4,
+                n_positions=NUM_POSITIONS,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                bos_token_id=0,
+                eos_token_id=0,
+                attn_implementation="eager",
+            ),
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        causal = LlamaForCausalLM(config)
-    return LanguageModel(causal.model, lm_head=causal.lm_head).eval()
+        causal = kind(config)
+    return LanguageModel(causal.base_model, lm_head=causal.lm_head).eval()
 
 
 def roberta_base_on_meta():
@@ -184,6 +207,7 @@ def federation(
     devices=None,
     num_texts=160,
     task="classification",
+    module=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -204,7 +228,7 @@ def federation(
         env=env,
         network=network,
         streams=streams(),
-        backbone=backbone() if is_classified else backbone(language_model()),
+        backbone=backbone(module or (classifier() if is_classified else language_model())),
         train=examples(num_texts) if is_classified else answers(num_texts),
         test=examples(100, seed=9) if is_classified else answers(100, seed=9),
         shards=shards(num_clients, num_texts),

@@ -1,7 +1,8 @@
 import pytest
 import transformers
 
-from fl.models.pretrain import Recipe, build_encoder
+from fl.models import pretrain_decoder
+from fl.models.pretrain_encoder import Recipe, build_encoder
 from fl.models.pretrain_text import train_tokenizer
 
 TEXTS = [
@@ -11,6 +12,9 @@ TEXTS = [
 ]
 SMALL = Recipe(
     vocabulary_size=160, hidden_size=16, num_layers=2, num_heads=2, ffn_size=32, max_tokens=24
+)
+SMALL_DECODER = pretrain_decoder.Recipe(
+    vocabulary_size=300, hidden_size=16, num_layers=2, num_heads=2, ffn_size=32, max_tokens=24
 )
 
 

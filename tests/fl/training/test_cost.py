@@ -3,12 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fl.methods import METHODS, install_method
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.pftt.config import PfttConfig
 from fl.training.cost import CostModel
-from tests.fl.fakes import MAX_TOKENS, NUM_CLASSES, classifier, install, roberta_base_on_meta
+from tests.fl.fakes import (
+    MAX_TOKENS,
+    NUM_CLASSES,
+    SMALLEST,
+    VOCABULARY_SIZE,
+    answers,
+    classifier,
+    install,
+    language_model,
+    roberta_base_on_meta,
+)
 from tests.fl.training.closed_form import lora_step_flop
 
 
@@ -156,3 +167,45 @@ def test_a_job_is_the_sum_of_its_padded_steps():
     assert cost.job_flop(trainable, batches=batches, lengths=lengths) == sum(
         cost.count(trainable, batch_size=size, num_tokens=tokens).flop for size, tokens in shapes
     )
+
+
+WRITING = sorted(
+    kind
+    for kind, config in SMALLEST.items()
+    if not config.find_problems(num_clients=4, task="generation")
+)
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_a_job_that_learns_to_write_costs_what_its_loss_does(kind):
+    """Counted once by shape, and once by running the very batches, padding and answers included."""
+    method, module = install(kind, language_model("gpt2"))
+    table, batches = answers(30), [np.arange(0, 8), np.arange(8, 13), np.array([20])]
+    state = method.initial_state()
+    download = method.download(state, client_id=0, round_id=1)
+    start = method.start(download, method.initial_personal(0), round_id=1)
+    parameters = dict(module.named_parameters())
+    for name in start.trainable:
+        parameters[name].requires_grad = True
+    with FlopCounterMode(display=False) as counter:
+        for rows in batches:
+            loss = module.loss(table.batch(rows))
+            torch.autograd.grad(loss, [parameters[name] for name in start.trainable])
+    module.requires_grad_(False)
+    counted = CostModel(module, max_tokens=MAX_TOKENS).job_flop(
+        start.trainable,
+        batches=batches,
+        lengths=table.tokens.lengths,
+        answer_lengths=table.tokens.answer_lengths,
+    )
+    assert counted == counter.get_total_flops()
+
+
+def test_each_token_that_is_asked_for_costs_one_row_of_the_output_layer():
+    cost, trainable = cost_of(FeditConfig(rank=4), language_model())
+    shape = {"batch_size": 4, "num_tokens": 9}
+    ten, eleven = (cost.count(trainable, **shape, num_asked=asked) for asked in (10, 11))
+    # Forward, and backward to the hidden state; the output layer itself is frozen.
+    assert eleven.flop - ten.flop == 2 * 2 * 32 * VOCABULARY_SIZE
+    assert eleven.peak_memory_bytes > ten.peak_memory_bytes
+    assert cost.step_flop(trainable, **shape, num_asked=11) == eleven.flop

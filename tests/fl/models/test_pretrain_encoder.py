@@ -1,24 +1,20 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
-from fl.data import docstrings, harvest
-from fl.data.docstrings import is_held_out_text, is_test_text
-from fl.models import pretrain, pretrain_text
-from fl.models.pretrain import (
+from fl.models import pretrain_encoder, pretrain_text
+from fl.models.pretrain_encoder import (
     MaskedModel,
     Recipe,
     build_encoder,
     contrast_loss,
     draw_batches,
-    draw_weights,
-    learning_rate_at,
     mask_tokens,
     pair_texts,
     train,
 )
+from fl.models.pretrain_steps import draw_weights
 from fl.models.tokens import tokenize_with
 from tests.fl.models.conftest import SMALL, TEXTS
 
@@ -27,66 +23,8 @@ DOCUMENTS = [
 ]
 
 
-@pytest.fixture
-def small_sources(monkeypatch):
-    sources = [
-        harvest.SourceDocstring(module="numpy.x", docstring=f"{text}\n\nMore words on {n}, here.")
-        for n, text in enumerate(f"Return thing number {n} of the list." for n in range(60))
-    ]
-    monkeypatch.setattr(pretrain_text, "CLASS_NAMES", ("numpy",))
-    monkeypatch.setattr(harvest, "read_docstrings", lambda _: iter(sources))
-    return sources
-
-
-def test_documents_reserved_for_tests_are_left_out(small_sources):
-    documents = pretrain_text.collect_documents()
-    summaries = [source.docstring.partition("\n")[0] for source in small_sources]
-    kept = [text for text in summaries if not is_test_text(text) and not is_held_out_text(text)]
-    assert 0 < len(kept) < len([text for text in summaries if not is_test_text(text)])
-    assert [document[0] for document in documents] == kept
-    assert not any(
-        is_test_text(text) or is_held_out_text(text) for document in documents for text in document
-    )
-
-
-@pytest.mark.slow
-def test_no_text_that_anything_is_tested_on_is_read_in_pretraining():
-    """The real harvests, compared text by text, without the rule that keeps them apart."""
-
-    def plain(text):
-        return " ".join(text.casefold().split())
-
-    read, _ = pair_texts(pretrain_text.collect_documents())
-    assert len(read) > 40_000
-    rows = docstrings.harvest_rows()
-    tested = {plain(text) for *_, text in rows if is_test_text(text) or is_held_out_text(text)}
-    others = {plain(text) for *_, text in rows} - tested
-    assert len(tested) > 0.35 * len(rows)
-    paragraphs = {plain(text) for text in read}
-    assert tested.isdisjoint(paragraphs)
-    # The comparison can find what it looks for: nearly every other text of the corpus was read.
-    assert len(others & paragraphs) > 0.5 * len(others)
-
-
-def test_a_paragraph_occurs_once(small_sources):
-    twice = [*small_sources, *small_sources]
-    assert pretrain_text.collect_documents() == pretrain_text.collect_documents()
-    with pytest.MonkeyPatch.context() as patch:
-        once = pretrain_text.collect_documents()
-        patch.setattr(harvest, "read_docstrings", lambda _: iter(twice))
-        assert pretrain_text.collect_documents() == once
-
-
-def test_tokenizer_is_the_same_every_time():
-    first, second = (
-        pretrain_text.train_tokenizer(TEXTS, vocabulary_size=160).backend_tokenizer.to_str()
-        for _ in range(2)
-    )
-    assert first == second
-
-
 def test_lone_long_paragraphs_are_cut_in_halves(monkeypatch):
-    monkeypatch.setattr(pretrain, "is_reserved", lambda _: False)
+    monkeypatch.setattr(pretrain_encoder, "is_reserved", lambda _: False)
     long = " ".join(f"w{n}" for n in range(13))
     texts, members = pair_texts([("one", "two", "three"), (long,), ("short one",)])
     assert members == [(0, 1, 2), (3, 4), (5,)]
@@ -161,15 +99,6 @@ def test_contrast_loss_has_its_closed_form():
     expected = np.log(1 + (size - 1) * np.exp(-1 / temperature))
     loss = contrast_loss(vectors, 2 * vectors, temperature=temperature)
     np.testing.assert_allclose(loss.item(), expected, rtol=1e-6)
-
-
-def test_learning_rate_rises_then_falls_to_zero():
-    recipe = Recipe(steps=100, learning_rate=2.0, warmup_fraction=0.1)
-    rates = [learning_rate_at(step, recipe) for step in range(100)]
-    assert rates[0] == pytest.approx(0.2)
-    assert max(rates) == rates[9] == rates[10] == pytest.approx(2.0)
-    assert rates[99] == pytest.approx(2.0 / 90)
-    assert np.all(np.diff(rates[10:]) < 0)
 
 
 def run_small(seed):
