@@ -13,7 +13,7 @@ GRID_STEP_DB = 0.05
 
 
 class RateTable:
-    """Goodput, MCS and transmissions as functions of SINR, tabulated once at 0.05 dB.
+    """Goodput and MCS as functions of SINR, tabulated once at 0.05 dB.
 
     At every SINR the MCS is, among those whose first transmission meets the target error rate, the
     one with the largest ``SE (1 - BLER)``; below the reach of all, MCS 0. Its goodput counts chase
@@ -85,9 +85,6 @@ class RateTable:
         self.mcs_in_use: Int[np.ndarray, " rung"] = np.unique(self._best)
         """Every MCS that is ever chosen, the most robust first."""
         self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
-        self._transmissions = np.take_along_axis(
-            outcome.mean_transmissions, self._best[None], axis=0
-        )[0]
 
     def block_error(
         self, sinr_linear: Float[np.ndarray, "..."], mcs_index: Int[np.ndarray, "..."]
@@ -108,13 +105,11 @@ class RateTable:
 
         Between grid points it is linear in dB; below the grid 0, above it its last value.
         """
-        return self._read(self._goodput, sinr_linear, below=0.0)
-
-    def mean_transmissions(
-        self, sinr_linear: Float[np.ndarray, "*link"]
-    ) -> Float[np.ndarray, "*link"]:
-        """Give the expected number of transmissions of a block."""
-        return self._read(self._transmissions, sinr_linear, below=float(self._transmissions[0]))
+        place = self._place(sinr_linear)
+        inside = np.clip(place, 0, len(self._goodput) - 1)
+        low = np.minimum(inside.astype(np.intp), len(self._goodput) - 2)
+        rise = self._goodput[low + 1] - self._goodput[low]
+        return np.where(place < 0, 0.0, self._goodput[low] + (inside - low) * rise)
 
     def mcs_index(self, sinr_linear: Float[np.ndarray, "*link"]) -> Int[np.ndarray, "*link"]:
         """Give the index of the MCS in use, that of the grid point at or below the SINR."""
@@ -125,16 +120,3 @@ class RateTable:
         """Position on the grid in steps; far below it for a SINR of 0."""
         sinr_db = 10.0 * np.log10(np.maximum(sinr_linear, np.finfo(float).tiny))
         return np.asarray((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)
-
-    def _read(
-        self,
-        column: Float[np.ndarray, " grid"],
-        sinr_linear: Float[np.ndarray, "*link"],
-        *,
-        below: float,
-    ) -> Float[np.ndarray, "*link"]:
-        place = self._place(sinr_linear)
-        inside = np.clip(place, 0, len(column) - 1)
-        low = np.minimum(inside.astype(np.intp), len(column) - 2)
-        value = column[low] + (inside - low) * (column[low + 1] - column[low])
-        return np.where(place < 0, below, value)
