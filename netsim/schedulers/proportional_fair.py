@@ -27,11 +27,14 @@ class ProportionalFair:
     def mean_shares(
         self, view: CellView
     ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]] | None:
-        """Give equal turns with the whole band where no group is better for some than for others.
+        """Give turns with the whole band where no group is better for some than for others.
 
-        With ``t_k`` the part of the time in which transfer k has the band, the sum of
-        ``log(t_k * rate_k)`` is largest at ``t_k = 1/K`` whatever the rates. Transfers without any
-        rate take no turn, unless all are without. ``None`` where groups differ between transfers.
+        With ``t_k`` the part of the time in which transfer k has the band, its average is ``t_k``
+        times its rate with the whole band, and the law holds all ratios of ``group_rate`` to it
+        equal: ``t_k`` is in proportion to the rate compared over the rate had. Equal turns, unless
+        senders at the limit of power have less of the whole band than is compared. Transfers
+        without any rate take no turn, unless all are without. ``None`` where groups differ between
+        transfers.
         """
         rate = view.group_rate_bps
         total = rate.sum(axis=1)
@@ -39,6 +42,12 @@ class ProportionalFair:
             profile = rate.sum(axis=0) / max(total.sum(), np.finfo(float).tiny)
             if not np.allclose(rate, total[:, np.newaxis] * profile, rtol=TIE_RTOL, atol=0.0):
                 return None
-        takes_part = total > 0 if total.any() else np.ones(len(total), dtype=bool)
-        turn = takes_part / takes_part.sum()
+        alone = view.rate_bps(np.ones(len(total)))
+        takes_part = (total > 0) & (alone > 0)
+        if not takes_part.any():
+            takes_part[:] = True
+            turn = np.full(len(total), 1.0 / len(total))
+        else:
+            turn = np.divide(total, alone, out=np.zeros_like(total), where=takes_part)
+            turn /= turn.sum()
         return same_in_every_group(turn, view), np.where(takes_part, turn, 1.0)

@@ -51,6 +51,20 @@ def test_engines_agree_when_nothing_fades(scheduler):
         assert slot == pytest.approx(flow, rel=0.03)
 
 
+def test_engines_agree_on_turns_of_near_clients_and_power_limited_ones():
+    """Rates are compared at an equal split; the far ones have less than that of the whole band."""
+    finish_s = {}
+    for engine in ("flow", "slot"):
+        env, network = make_network(
+            still_world([(60.0, 0.0), (200.0, 0.0)] * 3, line_of_sight="never"),
+            plain_radio(engine=engine, scheduler="proportional_fair"),
+        )
+        rows = run_all(env, [network.send(k, "uplink", 500_000) for k in range(6)])
+        finish_s[engine] = [row.finished_at_s for row in rows]
+    assert finish_s["slot"][0] < 0.8 * finish_s["slot"][1]
+    assert finish_s["slot"] == pytest.approx(finish_s["flow"], rel=0.03)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
 @pytest.mark.parametrize("fading", [RayleighFading(), TdlFading()], ids=["rayleigh", "tdl"])
