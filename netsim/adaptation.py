@@ -20,7 +20,7 @@ walking speed).
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
@@ -34,16 +34,28 @@ FADE_STEP_DB = 1.5
 RADIAL_NODES, TURNING_NODES = 40, 4
 """Equally likely values of the difference along the gain and across it; the first decides."""
 
-MEAN_LOWEST_DB = -30.0
-MEAN_HIGHEST_DB = 60.0
-MEAN_STEP_DB = 0.5
+
+class Contest(NamedTuple):
+    """Among whom a scheduler of winners chooses; arrays broadcast with SINRs."""
+
+    contenders: Int[np.ndarray, "..."]
+    """Bearers of the cell and direction, this one included, >= 1."""
+    limited: Float[np.ndarray, "..."]
+    """How far the winner's power is spread thinner over the whole band than over an equal split, at
+    which rates are compared: 0 not at all, 1 in full (:class:`netsim.served_fades.ServedFades`)."""
 
 
 @runtime_checkable
 class Adaptation(Protocol):
-    """Mean outcome of link adaptation; arguments broadcast."""
+    """Mean outcome of link adaptation; arguments broadcast.
 
-    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    ``contest`` tells among whom the scheduler chooses. It matters only where the outcome is a mean
+    over fading (:class:`netsim.ergodic.MeanOverFading`); ``None`` is a transfer alone.
+    """
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+    ) -> Float[np.ndarray, "..."]:
         """Give goodput in bits per resource element when the fade is neither good nor bad.
 
         Repetitions and losses are counted. ``sinr`` is the linear effective SINR.
@@ -51,7 +63,10 @@ class Adaptation(Protocol):
         ...
 
     def outcome(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+        self,
+        sinr: Float[np.ndarray, "..."],
+        fade: Float[np.ndarray, "..."],
+        contest: Contest | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput in bits per resource element, and transmissions for each block sent.
 
@@ -61,6 +76,8 @@ class Adaptation(Protocol):
             Linear effective SINR.
         fade
             Linear power gain that fading contributes to it, mean 1.
+        contest
+            See above.
         """
         ...
 
@@ -81,15 +98,21 @@ class KnownChannel:
         outcome = _choose(rates, _outcomes(rates), rates.grid_db, has_outer_loop=has_outer_loop)
         self._efficiency, self._transmissions = outcome
 
-    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+    ) -> Float[np.ndarray, "..."]:
         """Give goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
+        del contest
         return np.interp(_db(sinr), self._sinr_db, self._efficiency, left=0.0)
 
     def outcome(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+        self,
+        sinr: Float[np.ndarray, "..."],
+        fade: Float[np.ndarray, "..."],
+        contest: Contest | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions, see :class:`Adaptation`."""
-        del fade
+        del fade, contest
         return self.efficiency(sinr), np.interp(_db(sinr), self._sinr_db, self._transmissions)
 
 
@@ -133,17 +156,24 @@ class DelayedKnowledge:
         self._tables = np.moveaxis(np.array(tables), 0, -1)
         self._plain = self._tables[0][:, int(np.abs(self._fade_db).argmin())]
 
-    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+    ) -> Float[np.ndarray, "..."]:
         """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
+        del contest
         return np.interp(_db(sinr), self._sinr_db, self._plain, left=0.0)
 
     def outcome(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
+        self,
+        sinr: Float[np.ndarray, "..."],
+        fade: Float[np.ndarray, "..."],
+        contest: Contest | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Interpolate both tables linearly in both dB values; hold the edges.
 
         Goodput is 0 below the table's SINRs.
         """
+        del contest
         sinr_db = _db(sinr)
         row, down = _place(sinr_db, GRID_LOWEST_DB, SINR_STEP_DB, len(self._sinr_db))
         column, right = _place(_db(fade), FADE_LOWEST_DB, FADE_STEP_DB, len(self._fade_db))
@@ -152,40 +182,6 @@ class DelayedKnowledge:
         far = both[:, row + 1, column] * (1 - right) + both[:, row + 1, column + 1] * right
         efficiency, transmissions = near * (1 - down) + far * down
         return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), transmissions
-
-
-class MeanOverFading:
-    """The mean of another adaptation over all fades: for transfers that outlive many of them.
-
-    The rate is a function of the mean SINR alone. Exact in the limit of transfers much longer than
-    the coherence time, and of schedulers that do not wait for good fades.
-
-    Parameters
-    ----------
-    adaptation
-        Outcome at a given fade.
-    fades
-        Effective power gains: mean 1 for flat fading, less where groups differ.
-    """
-
-    def __init__(self, adaptation: Adaptation, *, fades: Float[np.ndarray, " draw"]) -> None:
-        self._mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
-        mean = 10.0 ** (self._mean_db[:, None] / 10)
-        efficiency, transmissions = adaptation.outcome(mean * fades, fades + 0 * mean)
-        self._efficiency = efficiency.mean(axis=1)
-        self._transmissions = transmissions.mean(axis=1)
-
-    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """Give goodput averaged over the fading, by mean SINR."""
-        return np.interp(_db(sinr), self._mean_db, self._efficiency, left=0.0)
-
-    def outcome(
-        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
-    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
-        del fade
-        transmissions = np.interp(_db(sinr), self._mean_db, self._transmissions)
-        return self.efficiency(sinr), transmissions
 
 
 class _ByMcs(NamedTuple):

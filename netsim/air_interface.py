@@ -8,15 +8,18 @@ with that share of its power density.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float
 
-from netsim.adaptation import Adaptation, DelayedKnowledge, KnownChannel, MeanOverFading
-from netsim.channel import Channel
+from netsim.adaptation import Adaptation, Contest, DelayedKnowledge, KnownChannel
+from netsim.averaging import AVERAGE_S
+from netsim.channel import Channel, make_fading
 from netsim.config import standard
 from netsim.config.radio import (
+    Fading,
+    LinkAdaptation,
     NoFading,
     OuterLoopAdaptation,
     RadioConfig,
@@ -26,8 +29,10 @@ from netsim.config.radio import (
 from netsim.config.world import WorldConfig
 from netsim.doppler import jakes_correlation
 from netsim.effective_sinr import effective_sinr_linear
+from netsim.ergodic import MeanOverFading, sample_gains, sample_series
 from netsim.headroom import Thrift
 from netsim.link_adaptation import RateTable
+from netsim.mcs import McsTableNumber
 from netsim.noise import noise_power_w
 from netsim.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.resource_grid import (
@@ -37,10 +42,16 @@ from netsim.resource_grid import (
     resource_element_rate_hz,
     slot_duration_s,
 )
+from netsim.served_fades import (
+    num_series_steps,
+    series_step_s,
+    served_by_all,
+    served_by_proportional_fair,
+)
 from netsim.units import db_to_linear, dbm_to_w
 
-TYPICAL_SINR = 10.0
-"""Linear SINR at which the gains of unequal groups are averaged into one for ergodic rates."""
+FLAT_SERIES, SELECTIVE_SERIES = 72, 24
+"""Links on whose series proportional fair is played out; groups that fade apart are fades too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,18 +242,7 @@ class AirInterface:
         weight
             Shares held; ``None``, or all zero for a transfer, weighs all groups alike.
         """
-        if sinr.shape[1] == 1:
-            return sinr[:, 0]
-        if weight is not None:
-            weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
-            capacity = (weight * np.log2(1 + sinr)).sum(axis=1) / weight.sum(axis=1)
-        else:
-            capacity = np.log2(1 + sinr).mean(axis=1)
-        flat = np.exp2(capacity) - 1
-        for _ in range(2):
-            beta = self.rates.mcs.eesm_beta[self.rates.mcs_index(flat)]
-            flat = effective_sinr_linear(sinr, beta=beta, weight=weight)
-        return flat
+        return _effective_sinr(self.rates, sinr, weight)
 
     def rate_bps(
         self,
@@ -250,6 +250,7 @@ class AirInterface:
         blocks: Float[np.ndarray, "*#transfer"],
         *,
         element_rate_hz: float,
+        contest: Contest | None = None,
     ) -> Float[np.ndarray, "*#transfer"]:
         """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
@@ -261,8 +262,10 @@ class AirInterface:
             Blocks held, >= 0.
         element_rate_hz
             That of the direction: ``uplink_element_rate_hz`` or ``downlink_element_rate_hz``.
+        contest
+            See :class:`netsim.adaptation.Adaptation`.
         """
-        return self.adaptation.efficiency(effective_sinr) * blocks * element_rate_hz
+        return self.adaptation.efficiency(effective_sinr, contest) * blocks * element_rate_hz
 
     def outcome(
         self,
@@ -271,18 +274,38 @@ class AirInterface:
         *,
         fade: Float[np.ndarray, "*transfer"],
         element_rate_hz: float,
+        contest: Contest | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
 
         Parameters
         ----------
-        effective_sinr, blocks, element_rate_hz
+        effective_sinr, blocks, element_rate_hz, contest
             As for :meth:`rate_bps`.
         fade
             Power gain that fading contributes to the SINR.
         """
-        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
+        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest)
         return efficiency * blocks * element_rate_hz, transmissions
+
+
+def _effective_sinr(
+    rates: RateTable,
+    sinr: Float[np.ndarray, "transfer group"],
+    weight: Float[np.ndarray, "transfer group"] | None,
+) -> Float[np.ndarray, " transfer"]:
+    if sinr.shape[1] == 1:
+        return sinr[:, 0]
+    if weight is not None:
+        weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
+        capacity = (weight * np.log2(1 + sinr)).sum(axis=1) / weight.sum(axis=1)
+    else:
+        capacity = np.log2(1 + sinr).mean(axis=1)
+    flat = np.exp2(capacity) - 1
+    for _ in range(2):
+        beta = rates.mcs.eesm_beta[rates.mcs_index(flat)]
+        flat = effective_sinr_linear(sinr, beta=beta, weight=weight)
+    return flat
 
 
 def mean_over_groups(
@@ -313,10 +336,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     )
     block_hz = block_bandwidth_hz(spacing_hz)
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
-    rates = RateTable(
-        mcs_table_number=radio.mcs_table,
-        target_block_error=radio.link_adaptation.target_block_error,
-    )
+    rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
     site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
     return AirInterface(
         carrier_hz=world.carrier_hz,
@@ -334,24 +354,71 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         background_fraction=radio.background_load.downlink_fraction,
         is_interfering=radio.interference,
         rates=rates,
-        adaptation=_make_adaptation(radio, rates, channel),
+        adaptation=_make_adaptation(
+            radio.fading,
+            radio.link_adaptation,
+            mcs_table=radio.mcs_table,
+            delay_s=radio.knowledge_delay_slots * slot_duration_s(spacing_hz),
+            doppler_hz=channel.doppler_hz,
+            offsets_hz=channel.all_offsets_hz,
+            slot_s=slot_duration_s(spacing_hz),
+            serves_peaks=radio.scheduler == "proportional_fair",
+        ),
     )
 
 
-def _make_adaptation(radio: RadioConfig, rates: RateTable, channel: Channel) -> Adaptation:
-    has_outer_loop = isinstance(radio.link_adaptation, OuterLoopAdaptation)
-    if isinstance(radio.fading, NoFading):
+@lru_cache(maxsize=8)
+def _rate_table(mcs_table: McsTableNumber, target_block_error: float) -> RateTable:
+    return RateTable(mcs_table_number=mcs_table, target_block_error=target_block_error)
+
+
+@lru_cache(maxsize=8)
+def _make_adaptation(
+    fading: Fading,
+    link_adaptation: LinkAdaptation,
+    *,
+    mcs_table: McsTableNumber,
+    delay_s: float,
+    doppler_hz: float,
+    offsets_hz: tuple[float, ...],
+    slot_s: float,
+    serves_peaks: bool,
+) -> Adaptation:
+    """Tabulate what comes of a SINR; runs that differ in their worlds and seeds only share it.
+
+    Samples of the fading come from seed 0: they describe the process, not a world.
+    """
+    rates = _rate_table(mcs_table, link_adaptation.target_block_error)
+    has_outer_loop = isinstance(link_adaptation, OuterLoopAdaptation)
+    if isinstance(fading, NoFading):
         return KnownChannel(rates, has_outer_loop=has_outer_loop)
-    delay_s = radio.knowledge_delay_slots * slot_duration_s(radio.subcarrier_spacing_hz)
-    gains = channel.sample_gains()
+    process, offset_hz = make_fading(fading, seed=0), np.array(offsets_hz)
+    gains = sample_gains(process, offset_hz=offset_hz)
     adaptation = DelayedKnowledge(
         rates,
-        correlation=float(jakes_correlation(delay_s, doppler_hz=channel.doppler_hz)),
+        correlation=float(jakes_correlation(delay_s, doppler_hz=doppler_hz)),
         fading_share=min(float(gains.mean(axis=1).var()), 1.0),
         has_outer_loop=has_outer_loop,
     )
-    if radio.fading.mode == "block":
+    if fading.mode == "block":
         return adaptation
-    # Capacity-mean gain of each sample at the mean of usual SINRs: groups that differ cost little.
-    flat = np.exp2(np.log2(1 + TYPICAL_SINR * gains).mean(axis=1)) - 1
-    return MeanOverFading(adaptation, fades=flat / TYPICAL_SINR)
+    flatten = partial(_effective_sinr, rates)
+    if serves_peaks:
+        step_s = series_step_s(doppler_hz=doppler_hz, average_s=AVERAGE_S, slot_s=slot_s)
+        series = sample_series(
+            process,
+            doppler_hz=doppler_hz,
+            offset_hz=offset_hz,
+            step_s=step_s,
+            num_steps=num_series_steps(step_s=step_s, average_s=AVERAGE_S),
+            num_links=FLAT_SERIES if len(offsets_hz) == 1 else SELECTIVE_SERIES,
+        )
+        served = served_by_proportional_fair(
+            series,
+            step_s=step_s,
+            average_s=AVERAGE_S,
+            efficiency=adaptation.efficiency,
+            flatten=flatten,
+        )
+        return MeanOverFading(adaptation, served=served)
+    return MeanOverFading(adaptation, served=served_by_all(gains, flatten=flatten))

@@ -26,7 +26,6 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.doppler import doppler_hz
-from netsim.ergodic import sample_gains
 from netsim.fading import Fading as FadingModel
 from netsim.fading import NoFading as NoFadingModel
 from netsim.fading import Rayleigh, Rician
@@ -168,20 +167,13 @@ class Channel:
         """Whether gains follow the fading; in ergodic mode they stay at their mean."""
         all_groups = num_groups(radio.fading, num_blocks)
         self.num_groups = all_groups if self.is_fading else 1
-        self._settings = radio.fading
         self._fading = make_fading(radio.fading, seed=seed)
         speed_mps = typical_speed_mps(world.mobility)
         self.doppler_hz = float(doppler_hz(speed_mps, carrier_hz=world.carrier_hz))
         width_hz = num_blocks * block_bandwidth_hz(radio.subcarrier_spacing_hz)
         self._offset_hz = _group_centres_hz(self.num_groups, width_hz)
-        self._all_offsets_hz = _group_centres_hz(all_groups, width_hz)
-
-    def sample_gains(self) -> Float[np.ndarray, "draw group"]:
-        """Sample the fading process itself, whatever the mode: gains of many links and times.
-
-        The samples do not depend on the run's seed: they describe the model, not a world.
-        """
-        return sample_gains(make_fading(self._settings, seed=0), offset_hz=self._all_offsets_hz)
+        self.all_offsets_hz = tuple(_group_centres_hz(all_groups, width_hz).tolist())
+        """Centres of the groups that fade apart, relative to the carrier, whatever the mode."""
 
     @property
     def is_varying(self) -> bool:

@@ -1,16 +1,22 @@
-"""Samples of a fading process, for transfers that outlive many fades."""
+"""Rates averaged over a fading process, for transfers that outlive many fades."""
 
 import numpy as np
 from jaxtyping import Float
 
+from netsim.adaptation import Adaptation, Contest
 from netsim.fading import Fading
+from netsim.served_fades import ServedFades
 
 _SAMPLE_SPACING_CYCLES = 7.3
 """Doppler cycles between samples of one link: far apart, and not in step with its waves."""
 
+MEAN_LOWEST_DB = -30.0
+MEAN_HIGHEST_DB = 60.0
+MEAN_STEP_DB = 0.5
+
 
 def sample_gains(
-    fading: Fading, *, offset_hz: Float[np.ndarray, " group"], num_draws: int = 1024
+    fading: Fading, *, offset_hz: Float[np.ndarray, " group"], num_draws: int = 16384
 ) -> Float[np.ndarray, "draw group"]:
     """Sample power gains of a fading process over links and instants.
 
@@ -32,3 +38,117 @@ def sample_gains(
         for k in range(-(-num_draws // num_links))
     ]
     return np.concatenate(parts)[:num_draws]
+
+
+def sample_series(
+    fading: Fading,
+    *,
+    doppler_hz: float,
+    offset_hz: Float[np.ndarray, " group"],
+    step_s: float,
+    num_steps: int,
+    num_links: int,
+) -> Float[np.ndarray, "time group link"]:
+    """Sample power gains of links at instants ``step_s`` apart; parameters as above."""
+    gain = fading.power_gain(
+        np.repeat(np.arange(num_links), num_steps),
+        doppler_hz=np.full(num_links * num_steps, doppler_hz),
+        at_s=np.tile(np.arange(num_steps) * step_s, num_links),
+        offset_hz=offset_hz,
+    )
+    return np.moveaxis(gain.reshape(num_links, num_steps, len(offset_hz)), 0, 2)
+
+
+class MeanOverFading:
+    """The mean of another adaptation over the fades served: for transfers that outlive many.
+
+    The rate is a function of the mean SINR and of the :class:`netsim.adaptation.Contest`. Exact in
+    the limit of transfers much longer than the coherence time, and as far as the fades served are.
+
+    Parameters
+    ----------
+    adaptation
+        Outcome at a given fade.
+    served
+        Effective power gains that were served: mean 1 for a law blind to them and flat fading,
+        less where groups differ, more for one that serves peaks. Linear between its SINRs and
+        numbers of contenders, held beyond.
+    """
+
+    def __init__(self, adaptation: Adaptation, *, served: ServedFades) -> None:
+        mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
+        mean = 10.0 ** (mean_db[:, None] / 10)
+        efficiency, transmissions = adaptation.outcome(
+            mean * served.fade, np.broadcast_to(served.fade, (len(mean), len(served.fade)))
+        )
+        near = _hats(mean_db, served.sinr_db)
+        weight = np.einsum("ms,escl->ecml", near, served.weight)
+        by_count = np.stack(
+            [
+                (weight * efficiency).sum(axis=3),
+                (weight * transmissions).sum(axis=3),
+                np.einsum("ms,esc->ecm", near, served.overlap),
+            ]
+        )
+        every = _hats(np.arange(1.0, served.num_contenders[-1] + 1), served.num_contenders)
+        tables = np.einsum("kc,tecm->etkm", every, by_count)
+        self._tables, self._change = tables[0], tables[-1] - tables[0]
+        self.is_of_winners = len(served.num_contenders) > 1
+        """Whether it matters among whom the scheduler chooses."""
+        self.has_overlap = bool(served.overlap.max() > 1)
+        """Whether contenders are ever on the air together."""
+
+    def efficiency(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+    ) -> Float[np.ndarray, "..."]:
+        """Give goodput averaged over the fading, by mean SINR; 0 below the table."""
+        return self._goodput(sinr, self._read(sinr, contest)[0])
+
+    def outcome(
+        self,
+        sinr: Float[np.ndarray, "..."],
+        fade: Float[np.ndarray, "..."],
+        contest: Contest | None = None,
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
+        del fade
+        efficiency, transmissions, _ = self._read(sinr, contest)
+        return self._goodput(sinr, efficiency), transmissions
+
+    def overlap(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None
+    ) -> Float[np.ndarray, "..."]:
+        """Give how many of the contenders are on the air at once, >= 1."""
+        return self._read(sinr, contest)[2]
+
+    def _read(
+        self, sinr: Float[np.ndarray, "..."], contest: Contest | None
+    ) -> Float[np.ndarray, "3 ..."]:
+        _, num_rows, num_points = self._tables.shape
+        row = np.intp(0) if contest is None else np.minimum(contest.contenders, num_rows) - 1
+        place = np.clip((_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, 0.0, num_points - 1.0)
+        low = np.minimum(place.astype(np.intp), num_points - 2)
+        near, far = self._tables[:, row, low], self._tables[:, row, low + 1]
+        value = near + (far - near) * (place - low)
+        if contest is not None and contest.limited.any():
+            near, far = self._change[:, row, low], self._change[:, row, low + 1]
+            value = value + contest.limited * (near + (far - near) * (place - low))
+        return value
+
+    @staticmethod
+    def _goodput(
+        sinr: Float[np.ndarray, "..."], efficiency: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        return np.where(_db(sinr) < MEAN_LOWEST_DB, 0.0, efficiency)
+
+
+def _hats(
+    at: Float[np.ndarray, " point"], knots: Float[np.ndarray, " knot"]
+) -> Float[np.ndarray, "point knot"]:
+    """Give the weights of linear interpolation between knots, held beyond the ends."""
+    unit = np.eye(len(knots))
+    return np.stack([np.interp(at, knots, column) for column in unit], axis=1)
+
+
+def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    return 10.0 * np.log10(np.maximum(ratio, np.finfo(float).tiny))

@@ -22,6 +22,7 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
+from netsim.adaptation import Contest
 from netsim.air_interface import AirInterface, mean_fade, mean_over_groups
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
@@ -51,6 +52,7 @@ class _Lane:
         changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
         self.first = np.flatnonzero(changes)
         self.bearer = np.cumsum(changes) - 1
+        self.contenders = np.bincount(cell_id[self.first])[cell_id]
         self.has_groups = len(self.first) < len(cell_id)
         self.client_id = record["client_id"][self.first]
         self.requested_at_s = record["requested_at_s"][self.first]
@@ -191,6 +193,7 @@ class FlowEngine(Engine):
             sinr_per_w=sinr_per_w,
             first=lane.first,
             bearer=lane.bearer,
+            contenders=lane.contenders,
             client_id=lane.client_id,
             remaining_bits=(
                 np.maximum.reduceat(remaining, lane.first) if lane.has_groups else remaining
@@ -244,6 +247,7 @@ class FlowEngine(Engine):
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
             airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
             element_rate_hz=air.uplink_element_rate_hz,
+            contest=demand.contest(slice(None)),
         )
 
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -283,6 +287,7 @@ class FlowEngine(Engine):
             airtime_fraction=air.downlink_fraction * on_air * airtime_share,
             airtime_w=np.full(len(rows), self._ue_power.receive_w),
             element_rate_hz=air.downlink_element_rate_hz,
+            contest=demand.contest(slice(None)),
         )
 
     @staticmethod
@@ -311,9 +316,14 @@ class FlowEngine(Engine):
         airtime_fraction: Float[np.ndarray, " transfer"],
         airtime_w: Float[np.ndarray, " transfer"],
         element_rate_hz: float,
+        contest: Contest | None,
     ) -> None:
         rate, transmissions = self._air.outcome(
-            sinr, at_once, fade=fade, element_rate_hz=element_rate_hz
+            sinr,
+            at_once,
+            fade=fade,
+            element_rate_hz=element_rate_hz,
+            contest=contest,
         )
         over_air = activity * rate
         rate = self._wires.carried_bps(

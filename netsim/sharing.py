@@ -11,8 +11,10 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.adaptation import Contest
 from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
+from netsim.ergodic import MeanOverFading
 from netsim.handing_on import FULL_RTOL, hand_on
 from netsim.headroom import together
 from netsim.schedulers import CellView, load_scheduler
@@ -48,6 +50,8 @@ class Demand:
     """Index of the first transfer of each bearer."""
     bearer: Int[np.ndarray, " transfer"]
     """Bearer of each transfer."""
+    contenders: Int[np.ndarray, " transfer"]
+    """Bearers in the cell of each transfer."""
     client_id: Int[np.ndarray, " bearer"]
     remaining_bits: Float[np.ndarray, " bearer"]
     requested_at_s: Float[np.ndarray, " bearer"]
@@ -112,7 +116,43 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
-        return self.air.rate_bps(sinr, blocks, element_rate_hz=self.element_rate_hz)
+        return self.air.rate_bps(
+            sinr,
+            blocks,
+            element_rate_hz=self.element_rate_hz,
+            contest=self.contest(transfers),
+        )
+
+    def contest(self, transfers: slice, *, is_column: bool = False) -> Contest | None:
+        """Describe among whom the scheduler chooses, where that decides which fades are served."""
+        adaptation = self.air.adaptation
+        if not (isinstance(adaptation, MeanOverFading) and adaptation.is_of_winners):
+            return None
+        contenders = self.contenders[transfers]
+        whole = np.full(len(contenders), float(self.air.num_blocks))
+        split_w, whole_w = (
+            self.block_power_w(transfers, self.used_blocks(transfers, blocks))
+            for blocks in (whole / contenders, whole)
+        )
+        crowd = np.log(np.maximum(contenders, 2))
+        limited = np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
+        shape = (-1, 1) if is_column else (-1,)
+        return Contest(contenders.reshape(shape), limited.reshape(shape))
+
+    def on_the_air(self, turn: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+        """Give the part of the time in which bearers hold anything, from that of their turns alone.
+
+        More where the rate is a mean over fades that differ between groups: several winners then
+        hold a part of the band each. It is read at the SINR that the whole band would have.
+        """
+        adaptation = self.air.adaptation
+        if not (isinstance(adaptation, MeanOverFading) and adaptation.has_overlap):
+            return turn
+        whole = np.full(len(self.bearer), float(self.air.num_blocks))
+        power_w = self.block_power_w(slice(None), whole)
+        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w)
+        overlap = adaptation.overlap(sinr, self.contest(slice(None)))[self.first]
+        return np.minimum(turn * overlap, 1.0)
 
     def weakest(
         self,
@@ -141,9 +181,7 @@ class Demand:
 
     def group_rate_bps(self) -> Float[np.ndarray, "transfer group"]:
         """Give the rate of each transfer alone in each group, at the power of an equal split."""
-        cell = self.cell_id[self.first]
-        num_bearers = np.bincount(cell)[cell]
-        split = (self.air.num_blocks / num_bearers)[self.bearer]
+        split = self.air.num_blocks / self.contenders
         used = self.used_blocks(slice(None), split)
         power_w = self.block_power_w(slice(None), used)
         sinr = power_w[:, None] * self.sinr_per_w
@@ -151,6 +189,7 @@ class Demand:
             sinr,
             self.air.blocks_per_group * (used / split)[:, None],
             element_rate_hz=self.element_rate_hz,
+            contest=self.contest(slice(None), is_column=True),
         )
 
 
@@ -258,6 +297,8 @@ class Sharing:
                 )
             else:
                 shares[part] = scheduler.now(view)
+        if takes_mean:
+            activity = demand.on_the_air(activity)
         if demand.is_uplink and self._hands_on:
             self._hand_on(demand, views, start, shares, is_whole=not is_averaged)
         return Grant(

@@ -52,6 +52,7 @@ class _Lane:
         starts = self.changes | (np.diff(record["bearer_id"], prepend=-1) != 0)
         self.first = np.flatnonzero(starts)
         self.bearer = np.cumsum(starts) - 1
+        self.contenders = np.bincount(self.cell_id[self.first])[self.cell_id]
         self.is_broadcast = record["bearer_id"] < 0
         self.record = record
         cell_of_bearer = self.cell_id[self.first]
@@ -257,6 +258,7 @@ class SlotEngine(Engine):
             sinr_per_w=sinr_per_w,
             first=lane.first,
             bearer=lane.bearer,
+            contenders=lane.contenders,
             client_id=lane.client_id[lane.first],
             remaining_bits=np.maximum.reduceat(backlog, lane.first) if lane.has_groups else backlog,
             requested_at_s=lane.record["requested_at_s"][lane.first],

@@ -43,7 +43,8 @@ class RayleighFading:
     """Rayleigh fading of the serving link, Doppler spectrum of Clarke."""
 
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
+    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
     kind: Literal["rayleigh"] = "rayleigh"
 
 
@@ -54,7 +55,8 @@ class RicianFading:
     k_db: Annotated[float, Ge(-40), Le(40)] = 9.0
     """Power of the fixed path over that of the scatter [dB]."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
+    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
     kind: Literal["rician"] = "rician"
 
 
@@ -67,7 +69,8 @@ class TdlFading:
     delay_spread_s: Annotated[float, Gt(0)] = 100e-9
     """RMS delay spread [s]; 100 ns is the standard's nominal value."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes its mean rate."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
+    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
     kind: Literal["tdl"] = "tdl"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netsim.adaptation import DelayedKnowledge, KnownChannel, MeanOverFading
+from netsim.adaptation import DelayedKnowledge, KnownChannel
 from netsim.block_error_table import BlockErrorTable
 from netsim.doppler import jakes_correlation
 from netsim.fading import Rayleigh
@@ -132,11 +132,3 @@ def test_block_error_table_is_the_exact_rate_on_its_grid():
             RATES.block_error(sinr, index),
             atol=1e-9,
         )
-
-
-def test_mean_over_fading_is_the_integral_over_the_exponential_distribution():
-    gains = -np.log1p(-(np.arange(4000) + 0.5) / 4000)
-    mean = MeanOverFading(KnownChannel(RATES, has_outer_loop=False), fades=gains)
-    sinr = 10.0 ** (np.arange(-5.0, 30.0, 5.0) / 10)
-    expected = [RATES.spectral_efficiency(each * gains).mean() for each in sinr]
-    np.testing.assert_allclose(mean.efficiency(sinr), expected, rtol=1e-6)

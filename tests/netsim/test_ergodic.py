@@ -5,16 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.adaptation import KnownChannel, MeanOverFading
-from netsim.ergodic import sample_gains
+from netsim.adaptation import KnownChannel
+from netsim.ergodic import MeanOverFading, sample_gains
 from netsim.fading import Rayleigh
 from netsim.link_adaptation import RateTable
+from netsim.served_fades import served_by_all
 from netsim.tdl import TappedDelayLine
 
 TABLE = RateTable()
 OFFSETS_HZ = np.arange(12) * 1.44e6
 GAINS = sample_gains(Rayleigh(1, num_waves=64), offset_hz=np.zeros(1), num_draws=8192)[:, 0]
-RATE = MeanOverFading(KnownChannel(TABLE, has_outer_loop=False), fades=GAINS / GAINS.mean())
+RATE = MeanOverFading(
+    KnownChannel(TABLE, has_outer_loop=False),
+    served=served_by_all(GAINS[:, None], flatten=lambda sinr, _: sinr[:, 0]),
+)
 
 
 @pytest.mark.parametrize("mean_db", [0.0, 10.0, 20.0])
