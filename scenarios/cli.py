@@ -111,10 +111,13 @@ def _report(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from analysis.compare import compare  # noqa: PLC0415
+    from analysis.differences import final_differences  # noqa: PLC0415
     from analysis.load import ResultError, load_results  # noqa: PLC0415
     from analysis.tables import rich_table  # noqa: PLC0415
 
-    metric, _, value = options.target.partition("=")
+    if options.target is None and options.baseline is None:
+        raise ScenarioError(["compare: give --target METRIC=VALUE, --baseline METHOD, or both"])
+    metric, _, value = (options.target or "=0").partition("=")
     try:
         target = float(value)
     except ValueError:
@@ -122,7 +125,12 @@ def _compare(options: argparse.Namespace) -> int:
             [f"--target {options.target}: must have the form METRIC=NUMBER"]
         ) from None
     try:
-        table = compare(load_results(options.folder), metric=metric, target=target)
+        results = load_results(options.folder)
+        table = (
+            final_differences(results, baseline=options.baseline)
+            if options.target is None
+            else compare(results, metric=metric, target=target, baseline=options.baseline)
+        )
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
     except OSError as error:
@@ -292,8 +300,11 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "compare", _compare, "compare variants at a target, paired by seed")
     verb.add_argument("folder", metavar="DIR")
+    verb.add_argument("--target", metavar="METRIC=VALUE", help="costs to it: accuracy=0.8")
     verb.add_argument(
-        "--target", required=True, metavar="METRIC=VALUE", help="for example accuracy=0.8"
+        "--baseline",
+        metavar="NAME",
+        help="final metrics minus those of this method; with --target: compare with this variant",
     )
 
     verb = _verb(verbs, "new", _new, "write a scenario file with every key explained")

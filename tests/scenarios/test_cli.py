@@ -166,6 +166,14 @@ def test_a_manifest_with_bad_runs_is_bad_input(tmp_path, capsys, verb):
     assert said.count("\n") == 1
 
 
+def test_compare_needs_something_to_compare_by(tmp_path, capsys):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    assert main(["compare", str(folder)]) == 2
+    assert "give --target METRIC=VALUE, --baseline METHOD, or both" in capsys.readouterr().err
+    assert main(["compare", str(folder), "--baseline", METHODS[1].name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["baseline"] == METHODS[1].name
+
+
 @pytest.fixture
 def bad_map(tmp_path, capsys, monkeypatch):
     """Ask for a map that must be refused, in an empty folder; give what was said."""
