@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from netsim.adaptation import Adaptation, Contest, DelayedKnowledge, KnownChannel
 from netsim.averaging import AVERAGE_S
+from netsim.block_sizes import BlockSizes
 from netsim.channel import Channel, make_fading
 from netsim.config import standard
 from netsim.config.radio import (
@@ -30,7 +31,7 @@ from netsim.config.world import WorldConfig
 from netsim.doppler import jakes_correlation
 from netsim.effective_sinr import effective_sinr_linear
 from netsim.ergodic import MeanOverFading, sample_gains, sample_series
-from netsim.headroom import Thrift
+from netsim.headroom import FULL_RTOL, Thrift
 from netsim.link_adaptation import RateTable
 from netsim.mcs import McsTableNumber
 from netsim.noise import noise_power_w
@@ -92,6 +93,23 @@ class AirInterface:
     def downlink_element_rate_hz(self) -> float:
         """Data-carrying resource elements of one block per second, downlink."""
         return self.downlink_fraction * self._element_rate_hz(self.downlink_overhead_fraction)
+
+    @cached_property
+    def uplink_sizes(self) -> BlockSizes:
+        """Transport blocks of the uplink."""
+        return self._sizes(self.uplink_overhead_fraction)
+
+    @cached_property
+    def downlink_sizes(self) -> BlockSizes:
+        """Transport blocks of the downlink."""
+        return self._sizes(self.downlink_overhead_fraction)
+
+    def _sizes(self, overhead_fraction: float) -> BlockSizes:
+        return BlockSizes(
+            mcs_table_number=self.rates.mcs_table_number,
+            num_blocks=self.num_blocks,
+            overhead_fraction=overhead_fraction,
+        )
 
     def _element_rate_hz(self, overhead_fraction: float) -> float:
         return resource_element_rate_hz(
@@ -186,6 +204,31 @@ class AirInterface:
         share = np.divide(sinr, wanted, out=np.ones_like(sinr), where=wanted > sinr)
         return np.maximum(blocks * share, np.minimum(blocks, 1.0))
 
+    def used_whole_blocks(
+        self,
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        density_w: Float[np.ndarray, "*transfer"],
+        sinr_per_w: Float[np.ndarray, "*transfer"],
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give the better whole number of blocks for those who use less than they are granted.
+
+        Parameters are those of :meth:`used_blocks`. The best fraction is often the last at which an
+        MCS works, so the two whole numbers around it in turn would not have the mean of its rate.
+        """
+        used = self.used_blocks(blocks, density_w=density_w, sinr_per_w=sinr_per_w)
+        if used is blocks:
+            return blocks
+        fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
+
+        def rate(number: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
+            sinr = self.block_power_w(density_w, number) * sinr_per_w
+            return number * self.adaptation.efficiency(sinr)
+
+        has_more = (fewer + 1.0 <= blocks) & (rate(fewer + 1.0) > rate(fewer))
+        whole = np.minimum(fewer + has_more, blocks)
+        return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
+
     def uplink_interference_w(
         self,
         cross_gain: Float[np.ndarray, "transfer cell"],
@@ -273,20 +316,30 @@ class AirInterface:
         blocks: Float[np.ndarray, "*transfer"],
         *,
         fade: Float[np.ndarray, "*transfer"],
-        element_rate_hz: float,
+        is_uplink: bool,
         contest: Contest | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
 
         Parameters
         ----------
-        effective_sinr, blocks, element_rate_hz, contest
+        effective_sinr, blocks, contest
             As for :meth:`rate_bps`.
         fade
             Power gain that fading contributes to the SINR.
+        is_uplink
+            The direction.
+
+        Notes
+        -----
+        Rates include the rounding of transport block sizes, which schedulers leave out.
         """
         efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest)
-        return efficiency * blocks * element_rate_hz, transmissions
+        sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
+        rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
+        # Each transmission holds that much; what is never received is neglected.
+        ratio = sizes.ratio(efficiency * transmissions, blocks)
+        return efficiency * ratio * blocks * rate_hz, transmissions
 
 
 def _effective_sinr(

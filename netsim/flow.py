@@ -223,7 +223,7 @@ class FlowEngine(Engine):
         used = total
         if not grant.is_used:
             sinr_per_w = mean_over_groups(demand.sinr_per_w)
-            used = air.used_blocks(total, density_w=demand.density_w, sinr_per_w=sinr_per_w)
+            used = air.used_whole_blocks(total, density_w=demand.density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(demand.density_w, used)
         at_once, shares = granted, grant.shares
         if used is not granted:  # somebody is at the power limit, or sends twice at once
@@ -246,7 +246,7 @@ class FlowEngine(Engine):
             activity=grant.activity,
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
             airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
-            element_rate_hz=air.uplink_element_rate_hz,
+            is_uplink=True,
             contest=demand.contest(slice(None)),
         )
 
@@ -286,7 +286,7 @@ class FlowEngine(Engine):
             activity=activity,
             airtime_fraction=air.downlink_fraction * on_air * airtime_share,
             airtime_w=np.full(len(rows), self._ue_power.receive_w),
-            element_rate_hz=air.downlink_element_rate_hz,
+            is_uplink=False,
             contest=demand.contest(slice(None)),
         )
 
@@ -315,15 +315,11 @@ class FlowEngine(Engine):
         activity: Float[np.ndarray, " transfer"],
         airtime_fraction: Float[np.ndarray, " transfer"],
         airtime_w: Float[np.ndarray, " transfer"],
-        element_rate_hz: float,
+        is_uplink: bool,
         contest: Contest | None,
     ) -> None:
         rate, transmissions = self._air.outcome(
-            sinr,
-            at_once,
-            fade=fade,
-            element_rate_hz=element_rate_hz,
-            contest=contest,
+            sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest
         )
         over_air = activity * rate
         rate = self._wires.carried_bps(

@@ -25,10 +25,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float
 
+from netsim.headroom import FULL_RTOL
 from netsim.schedulers.view import CellView
-
-FULL_RTOL = 1e-9
-"""Parts of the band this close count as equal."""
 
 Ask = Callable[[CellView], Float[np.ndarray, "bearer group"]]
 Use = Callable[[Float[np.ndarray, " bearer"]], Float[np.ndarray, " bearer"]]
@@ -68,7 +66,7 @@ def hand_on(
     while True:
         held = is_same @ shares.mean(axis=1)
         used = use(held)
-        # Who has been cut to whole blocks is not to be cut once more.
+        # Who has been cut is not to be cut once more.
         is_over = is_open & (used < held * (1 - FULL_RTOL))
         if is_over.any():
             shares = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]

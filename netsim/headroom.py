@@ -11,6 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
+FULL_RTOL = 1e-9
+"""Numbers of blocks this close count as equal."""
+
 LOWEST_DB, HIGHEST_DB, STEP_DB = -25.0, 60.0, 0.05
 
 

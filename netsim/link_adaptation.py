@@ -61,6 +61,7 @@ class RateTable:
         if not 0 < target_block_error < 1:
             msg = f"target_block_error: must be > 0 and < 1, got {target_block_error}"
             raise ValueError(msg)
+        self.mcs_table_number = mcs_table_number
         self.mcs = mcs_table(mcs_table_number)
         self.target_block_error = target_block_error
         self.code_block_bits = code_block_bits

@@ -109,11 +109,11 @@ class LinkReporter:
         density_w = air.density_w(np.where(reached, received, 1.0))
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
-        blocks = air.used_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
+        blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
         fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.uplink_element_rate_hz)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)
         return rate
 
     def _downlink_rate_alone(
@@ -131,5 +131,5 @@ class LinkReporter:
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
         fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, element_rate_hz=air.downlink_element_rate_hz)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=False)
         return rate

@@ -15,8 +15,8 @@ from netsim.adaptation import Contest
 from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
 from netsim.ergodic import MeanOverFading
-from netsim.handing_on import FULL_RTOL, hand_on
-from netsim.headroom import together
+from netsim.handing_on import hand_on
+from netsim.headroom import FULL_RTOL, together
 from netsim.schedulers import CellView, load_scheduler
 
 __all__ = ["AVERAGE_S", "Demand", "Grant", "Sharing"]
@@ -93,21 +93,21 @@ class Demand:
     def used_fraction(
         self,
         bearers: slice,
-        is_whole: bool,  # noqa: FBT001 (bound by position)
         held: Float[np.ndarray, " some"],
     ) -> Float[np.ndarray, " some"]:
         """Give the part of the band that uplink bearers use of what they hold.
 
-        ``is_whole`` cuts who uses less down to whole blocks, as a slot has them.
+        Who uses less uses whole blocks.
         """
         blocks = held * self.air.num_blocks
-        used = self.used_blocks(bearers, blocks)
-        if used is blocks:
+        if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
             return held
-        if is_whole:
-            is_all = used >= blocks * (1 - FULL_RTOL)
-            used = np.where(is_all, blocks, np.maximum(np.floor(used), 1.0))
-        return np.minimum(used / self.air.num_blocks, held)
+        used = self.air.used_whole_blocks(
+            blocks,
+            density_w=self.density_w[bearers],
+            sinr_per_w=mean_over_groups(self.sinr_per_w[bearers]),
+        )
+        return np.where(used < blocks, used / self.air.num_blocks, held)
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
@@ -300,7 +300,7 @@ class Sharing:
         if takes_mean:
             activity = demand.on_the_air(activity)
         if demand.is_uplink and self._hands_on:
-            self._hand_on(demand, views, start, shares, is_whole=not is_averaged)
+            self._hand_on(demand, views, start, shares)
         return Grant(
             shares=shares,
             activity=activity,
@@ -314,12 +314,10 @@ class Sharing:
         views: list[CellView],
         start: Int[np.ndarray, " cell"],
         shares: Float[np.ndarray, "bearer group"],
-        *,
-        is_whole: bool,
     ) -> None:
         """Hand on, in place, what clients at the limit of their power do not use."""
         held, _ = together(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
-        used = demand.used_fraction(slice(None), is_whole, held)
+        used = demand.used_fraction(slice(None), held)
         if used is held:
             return
         is_over = used < held * (1 - FULL_RTOL)
@@ -338,7 +336,7 @@ class Sharing:
                 self._scheduler(int(demand.cell_id[first]), demand.direction).now,
                 view,
                 before[part],
-                use=partial(demand.used_fraction, part, is_whole),
+                use=partial(demand.used_fraction, part),
                 block=block,
             )
 

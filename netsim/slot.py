@@ -21,11 +21,9 @@ from netsim.harq_bank import Attempt, HarqBank
 from netsim.headroom import together
 from netsim.link_tracker import TICK_SLACK
 from netsim.outer_loop import OuterLoopBank
-from netsim.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from netsim.sharing import Demand
 from netsim.site_buffers import SiteBuffers
 from netsim.transfers import Transfer
-from netsim.transport_block import transport_block_size_bits
 
 FADING_CHUNK_SLOTS = 64
 """Slots whose fading is computed at once."""
@@ -77,8 +75,8 @@ class SlotEngine(Engine):
             self._buffers = SiteBuffers(models.backhaul)
         self._errors = BlockErrorTable(self._air.rates)
         self._sizes = {
-            UPLINK: self._transport_block_sizes(self._air.uplink_overhead_fraction),
-            DOWNLINK: self._transport_block_sizes(self._air.downlink_overhead_fraction),
+            UPLINK: self._air.uplink_sizes.bits,
+            DOWNLINK: self._air.downlink_sizes.bits,
         }
         self._slot = 0
         self._is_running = False
@@ -303,8 +301,7 @@ class SlotEngine(Engine):
         used = total
         if not is_used:
             sinr_per_w = mean_over_groups(known)
-            used = air.used_blocks(total, density_w=lane.density_w, sinr_per_w=sinr_per_w)
-            used = np.floor(used)
+            used = air.used_whole_blocks(total, density_w=lane.density_w, sinr_per_w=sinr_per_w)
         used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
         blocks = np.floor(granted * used_share + 1e-9)
         shares = (
@@ -444,20 +441,3 @@ class SlotEngine(Engine):
         least = np.full(len(lane.first), np.inf)
         np.minimum.at(least, lane.bearer[granted], believed)
         return least[lane.bearer[granted]]
-
-    def _transport_block_sizes(self, overhead_fraction: float) -> Float[np.ndarray, "mcs blocks"]:
-        """Tabulate transport-block sizes [bit] by MCS and number of blocks."""
-        mcs = self._air.rates.mcs
-        elements = SUBCARRIERS_PER_BLOCK * SYMBOLS_PER_SLOT
-        overhead = round(elements * overhead_fraction)
-        sizes = np.zeros((len(mcs), self._air.num_blocks + 1))
-        for index in range(len(mcs)):
-            for blocks in range(1, self._air.num_blocks + 1):
-                sizes[index, blocks] = transport_block_size_bits(
-                    blocks,
-                    code_rate_x1024=round(float(mcs.code_rate[index]) * 2048) / 2,
-                    modulation_order=int(mcs.modulation_order[index]),
-                    num_symbols=SYMBOLS_PER_SLOT,
-                    dmrs_elements_per_block=overhead,
-                )
-        return sizes

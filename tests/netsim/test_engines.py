@@ -65,6 +65,30 @@ def test_engines_agree_on_turns_of_near_clients_and_power_limited_ones():
     assert finish_s["slot"] == pytest.approx(finish_s["flow"], rel=0.03)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_engines_agree_at_the_limit_of_power(ladder, seed):
+    """Six clients at 300 to 700 m without line of sight: MCS 0 to 10 on a few blocks each."""
+    rng = np.random.default_rng(seed)
+    places = [(float(rng.uniform(300, 700)), 0.0) for _ in range(6)]
+    finish_s = {}
+    for engine in ("flow", "slot"):
+        env, network = make_network(
+            still_world(places, line_of_sight="never"), plain_radio(engine=engine), seed=seed
+        )
+        rows = run_all(env, [network.send(k, "uplink", 150_000) for k in range(6)])
+        finish_s[engine] = np.array([row.finished_at_s for row in rows])
+    np.testing.assert_allclose(finish_s["slot"], finish_s["flow"], rtol=0.03)
+    ladder.near(
+        24,
+        "mean transfer time, slot engine, at the limit of power, no fading",
+        source="flow engine",
+        measured=finish_s["slot"].mean(),
+        expected=finish_s["flow"].mean(),
+        rel=0.01,
+        unit="s",
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
 @pytest.mark.parametrize("fading", [RayleighFading(), TdlFading()], ids=["rayleigh", "tdl"])

@@ -3,6 +3,7 @@
 import numpy as np
 import simpy
 
+from netsim.block_sizes import BlockSizes
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
 from netsim.config.world import NoShadowing, SingleCellLayout, SitesLayout, StaticMobility
@@ -70,3 +71,10 @@ def ring(count, *, radius_m):
     """Places on a circle."""
     angle = 2 * np.pi * np.arange(count) / count
     return [(float(radius_m * np.cos(a)), float(radius_m * np.sin(a))) for a in angle]
+
+
+def ignore_block_sizes(monkeypatch):
+    """Let blocks carry what their elements would, so that laws hold without rounding to bytes."""
+    monkeypatch.setattr(
+        BlockSizes, "ratio", lambda _self, _efficiency, blocks: np.ones(len(blocks))
+    )
