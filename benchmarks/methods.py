@@ -69,7 +69,14 @@ def measure_method(kind: str, *, train: Examples, model: ModelConfig, seed: Stre
     backbone = load_backbone(model, num_classes=int(train.labels.max()) + 1, rng=seed("model_init"))
     training = TrainingConfig(local_steps=NUM_STEPS, batch_size=16, learning_rate=1e-3)
     config = METHODS[kind].config()
-    worker = build_worker(config, backbone=backbone, train=train, training=training, streams=seed)
+    worker = build_worker(
+        config,
+        backbone=backbone,
+        train=train,
+        training=training,
+        streams=seed,
+        num_clients=NUM_CLIENTS,
+    )
     job = _job(worker, training)
     plain: list[float] = []
     whole: list[float] = []

@@ -77,6 +77,13 @@ class Method(Protocol):
     def initial(self) -> Tensors:
         """Value of every installed tensor before any training."""
 
+    @property
+    def stacks(self) -> Sequence[Sequence[str]]:
+        """Groups of installed tensors of one first dimension, which differs between clients.
+
+        What a model computes grows by as much with every row of a group, for every token.
+        """
+
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
 
@@ -134,7 +141,12 @@ class Method(Protocol):
 
 
 class MethodDefaults:
-    """What most methods do not have: a penalty, and work after training."""
+    """What most methods do not have: stacks, a penalty, and work after training."""
+
+    @property
+    def stacks(self) -> Sequence[Sequence[str]]:
+        """Name no stacks."""
+        return ()
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Add nothing to the loss."""

@@ -116,6 +116,7 @@ PARTS = (
     "kind",
     "same_download",
     "initial",
+    "stacks",
     "initial_state",
     "initial_personal",
     "download",

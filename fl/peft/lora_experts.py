@@ -177,9 +177,10 @@ def balance_loss(
     if mask is None:
         mean_share, counts = shares.mean(dim=0), chosen.sum(dim=0)
     else:
-        weights = mask.to(logits.dtype).flatten()
-        mean_share, counts = weights @ shares / weights.sum(), weights @ chosen
-    return num_experts * (counts / counts.sum()).detach() @ mean_share
+        weights = mask.to(logits.dtype).reshape(-1, 1)
+        mean_share = (weights * shares).sum(dim=0) / weights.sum()
+        counts = (weights * chosen).sum(dim=0)
+    return num_experts * ((counts / counts.sum()).detach() * mean_share).sum()
 
 
 def add_lora_experts(

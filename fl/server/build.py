@@ -151,7 +151,9 @@ def build_federation(
         method=worker.method,
         worker=worker,
         executor=make_executor(worker),
-        cost=CostModel(backbone.module, max_tokens=backbone.max_tokens),
+        cost=CostModel(
+            backbone.module, max_tokens=backbone.max_tokens, stacks=worker.method.stacks
+        ),
         policy=build_policy(server.policy),
         server=server,
         job_settings=JobSettings(

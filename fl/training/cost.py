@@ -10,7 +10,7 @@ few per cent in a transformer [our estimate].
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -49,12 +49,30 @@ class CostModel:
     a fifth for ``h``, and the rest is exact arithmetic. One more shape, the longest, checks that; a
     model that does not obey is counted shape by shape.
 
+    Clients whose tensors differ in length alone (how many experts they hold) are counted by the
+    row: each row costs the same for each token, which one client's tensors check.
+
     The module may lie on the meta device: nothing is computed there, only counted.
     """
 
-    def __init__(self, module: nn.Module, *, max_tokens: int) -> None:
+    def __init__(
+        self, module: nn.Module, *, max_tokens: int, stacks: Sequence[Sequence[str]] = ()
+    ) -> None:
+        """Count on a module.
+
+        Parameters
+        ----------
+        module
+            Model with a method installed.
+        max_tokens
+            Tokens of the longest text.
+        stacks
+            Groups of tensors whose first dimensions are equal and differ from client to client.
+        """
         self._module = module
         self._max_tokens = max_tokens
+        self._stacks = tuple(tuple(stack) for stack in stacks)
+        self._rows: dict[tuple[_Kind, bool], _Rows | None] = {}
         self._polynomials: dict[tuple[_Kind, bool], _Polynomial | None] = {}
         self._steps: dict[tuple[_Kind, int, int, int | None], StepCost] = {}
 
@@ -107,10 +125,7 @@ class CostModel:
     ) -> int:
         """Give the operations of one step, forward and backward; arguments as :meth:`count`."""
         is_writing = num_asked is not None
-        key = (_kind_of(trainable, tensors), is_writing)
-        if key not in self._polynomials:
-            self._polynomials[key] = self._fit(trainable, tensors, is_writing=is_writing)
-        polynomial = self._polynomials[key]
+        polynomial = self._polynomial(trainable, tensors, is_writing=is_writing)
         if polynomial is None:
             return self.count(
                 trainable,
@@ -156,6 +171,49 @@ class CostModel:
             for batch in batches
         )
 
+    def _polynomial(
+        self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
+    ) -> "_Polynomial | None":
+        """Give what :meth:`_fit` would, by the row where clients differ in rows alone."""
+        if any(stack[0] in tensors for stack in self._stacks):
+            single = _with_rows(tensors, self._stacks, 1)
+            key = (_kind_of(trainable, single), is_writing)
+            if key not in self._rows:
+                self._rows[key] = self._fit_rows(
+                    trainable, tensors, single=single, is_writing=is_writing
+                )
+            rows = self._rows[key]
+            if rows is not None:
+                return rows.polynomial(self._lengths(tensors))
+        key = (_kind_of(trainable, tensors), is_writing)
+        if key not in self._polynomials:
+            self._polynomials[key] = self._fit(trainable, tensors, is_writing=is_writing)
+        return self._polynomials[key]
+
+    def _lengths(self, tensors: Tensors) -> Sequence[int]:
+        """Give the rows of each stack."""
+        return [tensors[stack[0]].shape[0] for stack in self._stacks]
+
+    def _fit_rows(
+        self, trainable: Sequence[str], tensors: Tensors, *, single: Tensors, is_writing: bool
+    ) -> "_Rows | None":
+        """Count a row of each stack; ``None`` if that does not explain the tensors given."""
+        base = self._fit(trainable, single, is_writing=is_writing)
+        if base is None:
+            return None
+
+        def count(values: Tensors) -> int:
+            num_asked = 1 if is_writing else None
+            return self.count(
+                trainable, batch_size=1, num_tokens=1, num_asked=num_asked, tensors=values
+            ).flop
+
+        one = count(single)
+        per_row = [count(_with_rows(single, [stack], 2)) - one for stack in self._stacks]
+        rows = _Rows(base=base, per_row=tuple(per_row))
+        found = self._fit(trainable, tensors, is_writing=is_writing)
+        return rows if found == rows.polynomial(self._lengths(tensors)) else None
+
     def _fit(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
     ) -> "_Polynomial | None":
@@ -196,6 +254,30 @@ class _Polynomial:
     def value(self, batch_size: int, num_tokens: int, num_asked: int) -> int:
         per_text = _through_samples(self.per_text, num_tokens)
         return self.fixed + batch_size * per_text + num_asked * self.per_asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Operations of a step as a function of its shape and of the rows of stacks."""
+
+    base: _Polynomial
+    """With one row in each stack."""
+    per_row: tuple[int, ...]
+    """What a row more adds for each token, by stack."""
+
+    def polynomial(self, lengths: Sequence[int]) -> _Polynomial:
+        """Give the operations with this many rows in each stack."""
+        more = sum((length - 1) * flop for length, flop in zip(lengths, self.per_row, strict=True))
+        first, second, third = self.base.per_text
+        return replace(self.base, per_text=(first + more, second + 2 * more, third + 3 * more))
+
+
+def _with_rows(
+    tensors: Tensors, stacks: Sequence[Sequence[str]], count: int
+) -> dict[str, torch.Tensor]:
+    """Let some stacks have this many copies of their first row; only shapes matter."""
+    named = [name for stack in stacks for name in stack]
+    return {**tensors, **{name: torch.cat([tensors[name][:1]] * count) for name in named}}
 
 
 def _kind_of(trainable: Sequence[str], tensors: Tensors) -> "_Kind":

@@ -122,6 +122,12 @@ class FedamoleMethod(MethodDefaults):
         """Value of every installed tensor: what the first client begins with."""
         return self._dispatched(self.first, client_id=0, own_head=self.own_head)
 
+    @property
+    def stacks(self) -> Sequence[Sequence[str]]:
+        """Name the tensors whose rows are domain experts, layer by layer."""
+        layers = self.layers if self._has_domain else ()
+        return [[f"{layer}.{part}" for part in STACKED] for layer in layers]
+
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
         return self.first

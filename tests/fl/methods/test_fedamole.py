@@ -16,11 +16,13 @@ from fl.methods.fedit.config import FeditConfig
 from fl.models.language import LanguageModel
 from fl.server.federation import Federation
 from fl.training.config import TrainingConfig
+from fl.training.cost import CostModel
 from fl.training.job import JobSettings, TrainJob
 from fl.training.loop import run_job
 from fl.training.worker import Worker
 from tests.fl.fakes import classifier, examples, federation
 from tests.fl.methods.recorded import recorded
+from tests.fl.training.closed_form import lora_step_flop
 
 RANK, LAYERS = 8, 4  # query and value of two blocks
 FEW = {"num_clients": 6, "cohort": 6, "num_texts": 240}
@@ -317,6 +319,47 @@ def test_embeddings_are_a_cost_of_the_client():
     assert without.method.finish_batches(samples, batch_size=8) == ()
     start = start_of(without.method, without.state, 0)
     assert start.extras.keys() == {"client_id"}
+
+
+def step_flop(lengths, *, batch_size, num_tokens):
+    """By hand, as :func:`lora_step_flop`: experts and projection are LoRA of more rows.
+
+    Of n experts at a layer, (n + 2) r rows from d and (n + 1) r to d; forward 2, backward 4 a
+    multiply-add, less what the first layer's input does not need.
+    """
+    plain = lora_step_flop(
+        batch_size=batch_size,
+        num_tokens=num_tokens,
+        hidden=32,
+        feed_forward=64,
+        layers=2,
+        rank=8,
+        num_classes=3,
+    )
+    unit = 2 * batch_size * num_tokens * 32 * 8
+    lora = 2 * (3 * 2 * 2 * unit) - 2 * unit
+    first, second = lengths[:2], lengths[2:]
+    experts = sum(3 * (n + 2 + n + 1) for n in (*first, *second)) - sum(n + 2 for n in first)
+    return plain - lora + unit * experts
+
+
+def test_operations_are_counted_by_the_expert():
+    module = classifier()
+    method = installed(FedamoleConfig(), module=module)
+    by_row = CostModel(module, max_tokens=12, stacks=method.stacks)
+    by_shape = CostModel(module, max_tokens=12)
+    for client_id in range(10):
+        start = start_of(method, method.initial_state(), client_id)
+        lengths = [start.tensors[stack[0]].shape[0] for stack in method.stacks]
+        for trainable in (start.trainable, ()):
+            shape = {"batch_size": 5, "num_tokens": 9, "tensors": start.tensors}
+            found = by_row.step_flop(trainable, **shape)
+            if client_id < 2:
+                assert found == by_shape.step_flop(trainable, **shape)
+            if trainable:
+                assert found == step_flop(lengths, batch_size=5, num_tokens=9)
+    # A polynomial of one client and of a single row, and a row more at each of four layers.
+    assert len(by_row._steps) == 2 * (5 + 5 + 4)
 
 
 @pytest.mark.parametrize("num_clients", [2, 3, 4, 5, 7, 10, 12, 20, 33])
