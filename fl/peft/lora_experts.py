@@ -81,6 +81,11 @@ class LoraExperts(nn.Module):
         self.balance: torch.Tensor | None = None
         """Balance loss of the last forward pass, if it recorded gradients."""
 
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw all first values."""
+        self.reset_shared(generator)
+        self.reset_domain(generator)
+
     def reset_shared(self, generator: torch.Generator | None) -> None:
         """Draw the shared ``A`` uniform within ``1 / sqrt(in_features)``; set ``B`` to zero."""
         _draw(self.shared_A, generator)

@@ -23,6 +23,7 @@ from peft.mapping import (
 from peft.tuners.tuners_utils import BaseTuner
 
 from fl.peft.tuners.config import BottleneckConfig, TensorTrainConfig, TunerType
+from fl.peft.tuners.lora_experts import LoraExpertsConfig, LoraExpertsModel
 from fl.peft.tuners.model import BottleneckModel, TensorTrainModel
 
 
@@ -59,6 +60,7 @@ def register() -> None:
     """Make all our tuners known to peft."""
     register_tuner(TunerType.BOTTLENECK, config=BottleneckConfig, model=BottleneckModel)
     register_tuner(TunerType.TENSOR_TRAIN, config=TensorTrainConfig, model=TensorTrainModel)
+    register_tuner(TunerType.LORA_EXPERTS, config=LoraExpertsConfig, model=LoraExpertsModel)
 
 
 register()

@@ -14,6 +14,7 @@ class TunerType(StrEnum):
 
     BOTTLENECK = "BOTTLENECK"
     TENSOR_TRAIN = "TENSOR_TRAIN"
+    LORA_EXPERTS = "LORA_EXPERTS"
 
 
 @dataclass
@@ -37,7 +38,7 @@ class SerialConfig(PeftConfig):
         if self.after is not None and self.after not in get_args(After):
             msg = f"after: must be one of {', '.join(get_args(After))}, got {self.after!r}"
             raise ValueError(msg)
-        _check_positive("adapter_dim", self.adapter_dim)
+        check_positive("adapter_dim", self.adapter_dim)
 
 
 @dataclass
@@ -63,7 +64,7 @@ class TensorTrainConfig(SerialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = TunerType.TENSOR_TRAIN
-        _check_positive("rank", self.rank)
+        check_positive("rank", self.rank)
         if self.classifier is not None and self.task_type == "SEQ_CLS":
             msg = (
                 "classifier: must be empty with task_type SEQ_CLS, for which peft trains the whole "
@@ -72,7 +73,8 @@ class TensorTrainConfig(SerialConfig):
             raise ValueError(msg)
 
 
-def _check_positive(field: str, value: int) -> None:
+def check_positive(field: str, value: int) -> None:
+    """Refuse a setting below 1."""
     if value < 1:
         msg = f"{field}: must be >= 1, got {value}"
         raise ValueError(msg)

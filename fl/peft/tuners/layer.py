@@ -45,7 +45,7 @@ class SerialLayer(TunerLayer):
         """Apply the base layer, then the adapters."""
         hidden = self.base_layer(hidden, *args, **kwargs)
         for adapter in self.active():
-            hidden = _in_own_type(adapter, hidden)
+            hidden = in_own_type(adapter, hidden)
         return hidden
 
 
@@ -83,7 +83,7 @@ class TensorTrainInstead(TunerLayer):
             raise ValueError(msg)
         if not active:
             return self.base_layer(hidden, *args, **kwargs)
-        return _in_own_type(active[0], hidden)
+        return in_own_type(active[0], hidden)
 
 
 def out_features(layer: nn.Module) -> int:
@@ -117,7 +117,7 @@ def train_instead_of(layer: nn.Module, *, rank: int) -> TensorTrainLinear:
     )
 
 
-def _in_own_type(module: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+def in_own_type(module: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
     """Apply a module in the number type of its parameters."""
     own = next(module.parameters()).dtype
     return module(hidden.to(own)).to(hidden.dtype)
