@@ -19,6 +19,7 @@ from analysis.plots import (
     draw_stack,
     draw_target_costs,
 )
+from analysis.ranking import MANY_VARIANTS, draw_ranking, ranking_frame
 from analysis.series import (
     absent_variants,
     cdf_frame,
@@ -40,7 +41,7 @@ from analysis.style import (
     as_text,
     variant_styles,
 )
-from analysis.tables import metrics_of, splits_of, target_name
+from analysis.tables import interval_note, metrics_of, splits_of, target_name
 from analysis.units import axis_label, words_of
 
 _LEGEND_ROW_IN = 0.15
@@ -77,8 +78,11 @@ class SavedFigure:
 def all_pictures(results: Results) -> Iterator[Picture]:
     """Draw every figure that the rows support, one at a time; call within ``figure_style()``."""
     styles = variant_styles(results.labels)
+    is_large = len(results.variants) > MANY_VARIANTS
     for metric in metrics_of(results):
-        for split in splits_of(results, metric):
+        if is_large:
+            yield ranking_picture(results, metric=metric)
+        for split in [] if is_large else splits_of(results, metric):
             yield overview_picture(results, metric=metric, split=split, styles=styles)
             for cost in COSTS.values():
                 yield curve_picture(results, metric=metric, split=split, cost=cost, styles=styles)
@@ -159,6 +163,22 @@ def overview_picture(
         caption=_curve_caption(results, metric, split, frames, list(COSTS.values())),
         figure=figure,
         data=pd.concat(data, ignore_index=True),
+    )
+
+
+def ranking_picture(results: Results, *, metric: str) -> Picture:
+    """Draw where every method ends and what it spent, one page wide."""
+    frame = ranking_frame(results, metric=metric)
+    note = interval_note(int(frame["n"].min()))
+    return Picture(
+        name=f"{metric}_ranking",
+        title=f"Final {metric} of every method, and what it cost",
+        caption=(
+            "One row a method, one dot a setting; best own models on top. Costs are those of the "
+            f"whole run, bytes on a logarithmic scale above 1 MB. {note}"
+        ),
+        figure=draw_ranking(frame, metric=metric),
+        data=frame,
     )
 
 

@@ -1,0 +1,112 @@
+"""Where each method of a large study ends, at what cost: one row a method, one dot a setting."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.load import Results, Variant
+from analysis.stats import final_values, is_better_low, mean_ci
+from analysis.style import INK, PAGE_WIDTH_IN, PALETTE
+from analysis.tables import splits_of
+from analysis.units import axis_label, display_unit
+
+MANY_VARIANTS = 12
+"""More curves than this in one picture cannot be told apart: dots take their place."""
+
+WIDE = 4.0
+"""Costs further apart than this factor stand on a logarithmic scale."""
+
+_ROW_IN, _FRAME_IN = 0.19, 1.0
+_COSTS = ("uplink_mb", "at_s", "energy_j")
+_MARKERS = ("o", "s", "^", "D", "v")
+
+
+def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
+    """Give the final metric on each split, and total costs, of every variant.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``variant``, ``method``, ``setting`` (its knobs in words, may be empty),
+        ``quantity`` (a split, or the column of a cost), ``mean``, ``half_width``, ``n``. Methods
+        come in order of their mean on the last split, best first.
+    """
+    final = final_values(results.used(results.evaluations))
+    final = final[final["metric"] == metric].assign(uplink_mb=final["uplink_bytes"] / 1e6)
+    splits = splits_of(results, metric)
+    parts = [
+        mean_ci(final[final["split"] == split], by="variant", value="mean").assign(quantity=split)
+        for split in splits
+    ]
+    ends = final.drop_duplicates(["variant", "seed"], keep="last")
+    parts += [mean_ci(ends, by="variant", value=cost).assign(quantity=cost) for cost in _COSTS]
+    frame = pd.concat([part.reset_index() for part in parts], ignore_index=True)
+    known = {variant.name: variant for variant in results.variants}
+    frame["method"] = [_method(known[str(name)]) for name in frame["variant"]]
+    frame["setting"] = [_setting(known[str(name)]) for name in frame["variant"]]
+    ranked = frame[frame["quantity"] == splits[-1]].groupby("method")["mean"].mean()
+    order = list(ranked.sort_values(ascending=is_better_low(metric)).index)
+    frame["method"] = pd.Categorical(frame["method"], categories=order, ordered=True)
+    columns = ["variant", "method", "setting", "quantity", "mean", "half_width", "n"]
+    return frame.sort_values(["quantity", "method", "setting"])[columns].reset_index(drop=True)
+
+
+def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
+    """Draw one panel a quantity, one row a method, one dot with its interval a setting."""
+    methods = list(frame["method"].cat.categories)
+    settings = list(dict.fromkeys(frame["setting"]))
+    splits = [name for name in dict.fromkeys(frame["quantity"]) if name not in _COSTS]
+    panels = [*splits, *_COSTS]
+    figure = Figure(figsize=(PAGE_WIDTH_IN, _FRAME_IN + _ROW_IN * len(methods)))
+    axes = figure.subplots(1, len(panels), sharey=True)
+    row_of = {method: row for row, method in enumerate(reversed(methods))}
+    apart = np.linspace(0.18, -0.18, len(settings)) if len(settings) > 1 else np.zeros(1)
+    for ax, quantity in zip(axes, panels, strict=True):
+        rows = frame[frame["quantity"] == quantity]
+        unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
+        scale = unit.scale if unit is not None else 1.0
+        for place, setting in enumerate(settings):
+            own = rows[rows["setting"] == setting]
+            ax.errorbar(
+                own["mean"] / scale,
+                [row_of[method] + apart[place] for method in own["method"]],
+                xerr=(own["half_width"] / scale).fillna(0.0),
+                fmt=_MARKERS[place % len(_MARKERS)],
+                color=PALETTE[place % len(PALETTE)],
+                ms=3.2,
+                elinewidth=0.8,
+                label=setting or "all",
+            )
+        if quantity == "uplink_mb":
+            ax.set_xscale("symlog", linthresh=1.0)
+        elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
+            ax.set_xscale("log")
+        elif quantity in _COSTS:
+            ax.set_xlim(left=0.0)
+        else:
+            spread = rows["mean"]
+            margin = 0.12 * float(spread.max() - spread.min() or 1.0)
+            ax.set_xlim(float(spread.min()) - margin, float(spread.max()) + margin)
+        label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
+        ax.set_xlabel(label if unit is not None else f"{metric},\n{label}")
+        ax.grid(axis="y", visible=True)
+    axes[0].set_yticks(list(row_of.values()), list(row_of), color=INK)
+    axes[0].set_ylim(-0.6, len(methods) - 0.4)
+    if len(settings) > 1:
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=len(settings))
+    return figure
+
+
+def _words(split: str) -> str:
+    return "server's model" if split == "global" else "own models"
+
+
+def _method(variant: Variant) -> str:
+    return variant.label.partition(" (")[0]
+
+
+def _setting(variant: Variant) -> str:
+    return ", ".join(
+        f"{knob.rpartition('.')[2]} = {value}" for knob, value in sorted(variant.knobs.items())
+    )
