@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from analysis.load import Results, Variant
 from analysis.stats import final_values, is_better_low, mean_ci
@@ -81,6 +82,9 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
             ax.set_xscale("symlog", linthresh=1.0)
         elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.xaxis.set_minor_formatter(NullFormatter())
         elif quantity in _COSTS:
             ax.set_xlim(left=0.0)
         else:
