@@ -7,6 +7,7 @@ from typing import Protocol
 
 import fl.data.config
 import fl.devices
+import fl.models.config
 import fl.server.config
 import fl.training.config
 import netsim.config
@@ -53,6 +54,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *_places(scenario),
         *fl.devices.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
+        *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),
         *fl.server.config.find_problems(
             scenario.server,

@@ -19,6 +19,10 @@ FILES = {"train": "a.csv", "test": "b.csv"}
         DocstringsData(partition=DomainsPartition()),
         FilesData(**FILES),
         FilesData(**FILES, domain="who", partition=DomainsPartition()),
+        FilesData(**FILES, text_pair="second"),
+        FilesData(**FILES, response="answer"),
+        FilesData(**FILES, response="answer", label="kind", partition=DirichletPartition()),
+        DocstringsData(task="generation", partition=DirichletPartition()),
         HubData(name="ag_news", max_train_texts=100, partition=DirichletPartition(min_texts=10)),
     ],
 )
@@ -42,6 +46,16 @@ def test_sound_settings_have_no_problem(config):
             "must name the",
         ),
         (
+            FilesData(**FILES, response="answer", partition=DirichletPartition()),
+            ("data", "label"),
+            "must name the column that texts are shared by",
+        ),
+        (
+            FilesData(**FILES, response="answer", label="kind"),
+            ("data", "label"),
+            "has no effect on prompts and responses when partition.kind is iid, got 'kind'",
+        ),
+        (
             DocstringsData(max_train_texts=19),
             ("data", "max_train_texts"),
             "10 clients = 20",
@@ -57,3 +71,9 @@ def test_each_broken_rule_is_named_with_its_place(config, path, message):
 def test_all_problems_are_named_at_once():
     config = FilesData(train="a", test="a", domain="who", max_train_texts=1)
     assert len(find_problems(config, num_clients=10)) == 3
+
+
+def test_a_response_makes_the_task():
+    assert FilesData(**FILES).task == HubData(name="x").task == "classification"
+    assert FilesData(**FILES, response="a").task == HubData(name="x", response="a").task
+    assert FilesData(**FILES, response="a").task == "generation"

@@ -91,3 +91,32 @@ def test_settings_are_chosen_on_texts_that_no_final_run_is_tested_on(source, fil
     assert tuning.train.may_test is None
     assert 0.1 < len(tuning.test) / len(chosen_on) < 0.3
     assert tuning.digest != final.digest
+
+
+def test_the_same_prompt_with_another_answer_is_another_text():
+    def table(texts, responses):
+        return TextTable(
+            texts=tuple(texts), responses=tuple(responses), labels=np.zeros(len(texts), np.int64)
+        )
+
+    corpus = build_corpus(
+        name="x", class_names=("all",), train=table("aab", "xyz"), test=table("aab", "xqq")
+    )
+    assert corpus.num_test_texts_in_train == 1
+
+
+def test_digest_follows_pairs_and_answers():
+    def digest(**columns):
+        train = replace(table_of("ab", [0, 1]), **columns)
+        return build_corpus(
+            name="x", class_names=("x", "y"), train=train, test=table_of("cd", [0, 1])
+        ).digest
+
+    columns = [
+        {},
+        {"pairs": ("p", "q")},
+        {"pairs": ("q", "p")},
+        {"responses": ("p", "r")},
+        {"pairs": ("p", "q"), "responses": ("p", "r")},
+    ]
+    assert len({digest(**each) for each in columns}) == len(columns)

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import inspect
 import logging
 import re
@@ -156,3 +157,49 @@ def test_domains_belong_to_one_class_each(full_corpus):
     for domain, name in enumerate(table.domain_names):
         labels = np.unique(table.labels[table.domains == domain])
         assert [full_corpus.class_names[label] for label in labels] == [name.split(".")[0]]
+
+
+def test_digest_of_classification_is_over_names_labels_domains_and_texts_alone(full_corpus):
+    """The formula from before there were pairs and answers: old manifests still compare."""
+    digest = hashlib.sha256("\x1f".join(full_corpus.class_names).encode())
+    for table in (full_corpus.train, full_corpus.test):
+        digest.update("\x1f".join(table.domain_names).encode())
+        digest.update(table.labels.astype("<i8").tobytes())
+        digest.update(table.domains.astype("<i8").tobytes())
+        digest.update("".join(f"{text}\x1e" for text in table.texts).encode())
+    assert full_corpus.digest == digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def written(cache_dir, full_corpus):
+    del full_corpus  # which has harvested
+    return load_corpus(DocstringsData(task="generation"), cache_dir=cache_dir)
+
+
+def test_answers_are_the_summaries_of_signatures(written, full_corpus):
+    for table, whole in ((written.train, full_corpus.train), (written.test, full_corpus.test)):
+        assert 0.5 * len(whole) < len(table) < len(whole)
+        assert set(table.responses) < set(whole.texts)
+        assert all(re.fullmatch(r"def \w+\(.*\)", text) for text in table.texts)
+        np.testing.assert_array_equal(np.unique(table.labels), np.arange(8))
+        label_of = dict(zip(whole.texts, whole.labels, strict=True))
+        assert [label_of[text] for text in table.responses] == table.labels.tolist()
+
+
+def test_folds_of_answers_are_those_of_the_summaries(written):
+    assert not any(docstrings.is_test_text(text) for text in written.train.responses)
+    assert all(docstrings.is_test_text(text) for text in written.test.responses)
+    assert set(written.train.responses).isdisjoint(written.test.responses)
+    assert written.num_test_texts_in_train == 0
+    expected = [docstrings.is_held_out_text(text) for text in written.train.responses]
+    np.testing.assert_array_equal(written.train.may_test, expected)
+
+
+def test_signatures_have_names_alone():
+    found = {
+        item.docstring.partition("\n")[0]: item.signature
+        for item in harvest.read_docstrings("networkx", ["utils/misc.py"])
+    }
+    signature = found[inspect.getdoc(misc.flatten).partition("\n")[0]]
+    assert signature == f"def flatten({', '.join(inspect.signature(misc.flatten).parameters)})"
+    assert "" in found.values(), "modules and classes have none"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fl.data.config import FilesData
+from fl.data.config import DirichletPartition, FilesData
 from fl.data.corpus import load_corpus
 from fl.problems import DataError
 
@@ -143,6 +143,54 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
         with pytest.raises(DataError, match=message) as caught:
             load_corpus(FilesData(train=str(tmp_path / name), test=good.test))
         assert "\n" not in str(caught.value)
+
+
+PAIRS = TRAIN.assign(second=["w", "x", "y", "z"])
+TEST_PAIRS = TEST.assign(second=["v", "u"])
+
+
+def test_pairs_are_read_cell_by_cell(tmp_path):
+    corpus = load_corpus(settings(tmp_path, PAIRS, TEST_PAIRS, text_pair="second"))
+    assert corpus.train.pairs == tuple(PAIRS["second"])
+    assert corpus.test.pairs == tuple(TEST_PAIRS["second"])
+    assert corpus.train.responses is None
+    assert corpus.train.take(np.array([2, 0])).pairs == ("y", "w")
+    assert load_corpus(settings(tmp_path, PAIRS, TEST_PAIRS)).digest != corpus.digest
+
+
+def test_answers_need_no_label_and_rests_of_prompts_may_be_empty(tmp_path):
+    train = PAIRS.drop(columns="label").assign(more=["a", None, "", "b"])
+    test = TEST_PAIRS.drop(columns="label").assign(more=["c", "d"])
+    corpus = load_corpus(settings(tmp_path, train, test, response="second", text_pair="more"))
+    assert corpus.train.responses == tuple(train["second"])
+    assert corpus.train.pairs == ("a", "", "", "b")
+    assert corpus.class_names == ("all",)
+    assert not corpus.train.labels.any()
+    by_name = settings(
+        tmp_path, train, test, response="second", label="name", partition=DirichletPartition()
+    )
+    np.testing.assert_array_equal(load_corpus(by_name).train.labels, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "message"),
+    [
+        ({}, {"text_pair": "third"}, r"data.text_pair: .* has no column 'third'"),
+        ({}, {"response": "third"}, r"data.response: .* has no column 'third'"),
+        ({"second": ["a", " ", "c", "d"]}, {"text_pair": "second"}, r"data.text_pair: .* row 1 "),
+        ({"second": ["a", "b", "", "d"]}, {"response": "second"}, r"data.response: .* row 2 "),
+        (
+            {"who": ["u", 1, 2, "v"]},
+            {"response": "second", "text_pair": "who"},
+            r"data.text_pair: .* must hold text in every row, got 1 in row 1",
+        ),
+    ],
+)
+def test_bad_pairs_and_answers_are_refused_in_one_line(tmp_path, change, keys, message):
+    config = settings(tmp_path, PAIRS.assign(**change), TEST_PAIRS, ending="jsonl", **keys)
+    with pytest.raises(DataError, match=message) as caught:
+        load_corpus(config)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture

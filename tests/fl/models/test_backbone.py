@@ -11,16 +11,19 @@ from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from fl.models.backbone import load_backbone
+from fl.models.batch import Batch
 from fl.models.classifier import init_head, pool
 from fl.models.config import ModelConfig
+from fl.models.tokens import tokenize_answers
 from fl.problems import ModelError
 from tests.fl.fakes import tokenize
 from tests.fl.models.conftest import SMALL, TEXTS
 
 
-def load(folder, *, seed=0, num_classes=3, **keys):
+def load(folder, *, seed=0, num_classes=3, task="classification", **keys):
     config = ModelConfig(name=str(folder), **{"max_tokens": 24, **keys})
-    return load_backbone(config, num_classes=num_classes, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return load_backbone(config, num_classes=num_classes, rng=rng, task=task)
 
 
 def test_mean_pooling_is_the_mean_over_tokens_that_count():
@@ -207,3 +210,82 @@ def test_stories260k_serves_as_an_encoder():
         together = backbone.module(*table.pad_batch([0, 1, 2]))
         alone = torch.cat([backbone.module(*table.pad_batch([row])) for row in range(3)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def gpt2_folder(tmp_path_factory, llama_folder):
+    folder = tmp_path_factory.mktemp("gpt2")
+    settings = transformers.GPT2Config(
+        vocab_size=SMALL.vocabulary_size, n_embd=16, n_layer=2, n_head=2, n_positions=24
+    )
+    transformers.GPT2LMHeadModel(settings).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(llama_folder / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["llama_folder", "gpt2_folder"])
+def test_language_model_gives_what_transformers_alone_gives(kind, request):
+    folder = request.getfixturevalue(kind)
+    backbone = load(folder, task="generation")
+    plain = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    tied = backbone.module.lm_head.weight is next(backbone.module.encoder.parameters())
+    assert tied == plain.config.tie_word_embeddings
+    table = tokenize_answers(
+        backbone.tokenizer, ["Return", "Plot the"], TEXTS[:2], max_tokens=24, pad_token_id=0
+    )
+    ids, mask = table.pad_batch([0, 1])
+    labels = table.pad_answers([0, 1])
+    with torch.no_grad():
+        found = plain(input_ids=ids, attention_mask=mask, labels=labels)
+        scores = backbone.module(ids, mask)
+        torch.testing.assert_close(scores[mask == 1], found.logits[mask == 1], rtol=1e-4, atol=1e-6)
+        loss = backbone.module.loss(Batch(input_ids=ids, attention_mask=mask, labels=labels))
+        torch.testing.assert_close(loss, found.loss, rtol=1e-5, atol=1e-6)
+        wrote = backbone.module.write([[5, 6, 7]], num_tokens=6, stop_id=None, pad_id=0)
+        greedy = plain.generate(
+            torch.tensor([[5, 6, 7]]),
+            attention_mask=torch.ones(1, 3, dtype=torch.int64),
+            max_new_tokens=6,
+            min_new_tokens=6,
+            do_sample=False,
+            pad_token_id=0,
+            eos_token_id=None,
+        )
+    assert wrote[0] == greedy[0, 3:].tolist()
+
+
+@pytest.mark.parametrize("kind", ["llama_folder", "gpt2_folder"])
+def test_causal_models_classify_too(kind, request):
+    module = load(request.getfixturevalue(kind)).module
+    assert module.head.out_features == 3
+    assert not hasattr(module, "lm_head")
+
+
+def test_an_encoder_writes_nothing(bert_folder):
+    message = r"^model.name: .* is a bert model, which writes no text; .* need a causal model$"
+    with pytest.raises(ModelError, match=message):
+        load(bert_folder, task="generation")
+
+
+@pytest.mark.data
+def test_stories260k_writes_english():
+    beside = Path(__file__).parents[4] / "shared" / "data"
+    folder = Path(os.environ.get("AIRTUNE_DATA") or beside).parent / "models" / "stories260k"
+    if not folder.is_dir():
+        pytest.skip(f"no model at {folder}; AIRTUNE_DATA names the data folder beside models/")
+    backbone = load(folder, max_tokens=64, task="generation")
+    table = tokenize_answers(
+        backbone.tokenizer,
+        ["Once upon a time"] * 2,
+        ["there was a little girl named Lily.", "named was a there Lily girl little."],
+        max_tokens=64,
+        pad_token_id=backbone.pad_token_id,
+    )
+    ids, mask = table.pad_batch([0, 1])
+    batch = Batch(input_ids=ids, attention_mask=mask, labels=table.pad_answers([0, 1]))
+    with torch.no_grad():
+        scores = backbone.module.score(batch)
+    real, shuffled = scores["nats"] / scores["tokens"]
+    # A uniform guess over its 512 tokens has ln 512 = 6.2 nats a token.
+    assert real < 3 < shuffled
