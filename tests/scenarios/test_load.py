@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import pytest
 
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
-from scenarios.load import LIBRARY, library, load, variants
+from scenarios.load import library, load, variants
 from scenarios.schema import to_data, validate
 
-QUICKSTART = (LIBRARY / "quickstart.yaml").read_text(encoding="utf-8")
+STUDY = Path(__file__).with_name("study.yaml")
+QUICKSTART = STUDY.read_text(encoding="utf-8")
 
 
 def problems_of(tmp_path, text, overrides=()):
@@ -87,7 +90,7 @@ def test_an_override_is_named_as_the_place(tmp_path):
 
 
 def test_matrix_makes_every_combination_and_names_it():
-    scenario = load("quickstart", [
+    scenario = load(str(STUDY), [
         "matrix={radio.scheduler: [round_robin, proportional_fair], training.local_steps: [2, 4]}",
     ])  # fmt: skip
     cells = variants(scenario)
@@ -106,7 +109,7 @@ def test_a_wrong_knob_is_named_once(tmp_path):
 
 
 def test_methods_of_one_kind_are_told_apart_by_what_differs():
-    names = [cell.name for cell in variants(load("quickstart", [
+    names = [cell.name for cell in variants(load(str(STUDY), [
         "methods=[{kind: fedit, rank: 4}, {kind: fedit, rank: 8}, {kind: local, rank: 8}]",
     ]))]  # fmt: skip
     assert names == ["fedit-rank4", "fedit-rank8", "local"]
@@ -191,7 +194,7 @@ def test_a_folder_name_beyond_200_bytes_is_refused(tmp_path):
     ],
 )  # fmt: skip
 def test_a_changed_tag_drops_what_its_new_member_has_not(overrides, kinds):
-    scenario = load("quickstart", ["methods=[{kind: local}]", *overrides])
+    scenario = load(str(STUDY), ["methods=[{kind: local}]", *overrides])
     cells = variants(scenario)
     has_fading = any("fading" in override for override in overrides)
     found = [
@@ -239,6 +242,6 @@ def test_a_tag_that_is_no_text_is_one_clear_line(tmp_path, old, path, tag):
 
 
 def test_seeds_are_whole_numbers_that_tables_hold(tmp_path):
-    assert load("quickstart", [f"seeds=[{2**63 - 1}]"]).seeds == (2**63 - 1,)
+    assert load(str(STUDY), [f"seeds=[{2**63 - 1}]"]).seeds == (2**63 - 1,)
     (line,) = problems_of(tmp_path, QUICKSTART, [f"seeds=[{2**63}]"])
     assert "seeds.0: must be <= 9223372036854775807, got 9223372036854775808" in line
