@@ -1,6 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from scenarios.load import load
+
+STUDY = str(Path(__file__).with_name("study.yaml"))
+"""A study of three methods that the library may change without."""
 
 SMALL = (
     "name=small",
@@ -13,9 +18,9 @@ SMALL = (
     "server.num_rounds=2",
     "server.policy.num_clients=2",
 )
-"""The quickstart scenario, cut to seconds; every layer is the real one."""
+"""The study, cut to seconds; every layer is the real one."""
 
 
 @pytest.fixture(scope="session")
 def small():
-    return load("quickstart", list(SMALL))
+    return load(STUDY, list(SMALL))

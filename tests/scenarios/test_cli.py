@@ -8,7 +8,7 @@ import pytest
 from scenarios.cli import main
 from scenarios.load import LIBRARY
 from tests.analysis.synthetic import METHODS, write_results
-from tests.scenarios.conftest import SMALL
+from tests.scenarios.conftest import SMALL, STUDY
 
 OVERRIDES = [part for assignment in SMALL for part in ("--set", assignment)]
 
@@ -19,7 +19,7 @@ def bad(tmp_path, capsys):
 
     def refuse(*arguments):
         out = tmp_path / "out"
-        code = main(["run", "quickstart", *OVERRIDES, "--out", str(out), *arguments])
+        code = main(["run", STUDY, *OVERRIDES, "--out", str(out), *arguments])
         said = capsys.readouterr()
         assert code == 2
         assert not out.exists()
@@ -110,17 +110,17 @@ def test_files_that_cannot_be_used_are_one_clear_line(bad, tmp_path):
 
 
 def test_json_answers_can_be_parsed(capsys, tmp_path):
-    assert main(["validate", "quickstart", *OVERRIDES, "--json"]) == 0
+    assert main(["validate", STUDY, *OVERRIDES, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["variants"] == ["local", "fedit", "pftt"]
-    assert main(["validate", "quickstart", "--set", "seeds=x", "--json"]) == 2
+    assert main(["validate", STUDY, "--set", "seeds=x", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["errors"]
     arguments = ["--set", "methods=[{kind: fedit, rank: 2}]", "--out", str(tmp_path), "--json"]
-    assert main(["run", "quickstart", *OVERRIDES, "--seeds", "1,2", *arguments]) == 0
+    assert main(["run", STUDY, *OVERRIDES, "--seeds", "1,2", *arguments]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["tables"]["summary"]
     assert main(["report", answer["folder"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["report"] == answer["report"]
-    assert main(["run", "quickstart", *OVERRIDES, *arguments]) == 2
+    assert main(["run", STUDY, *OVERRIDES, *arguments]) == 2
     assert "--overwrite" in capsys.readouterr().err
 
 

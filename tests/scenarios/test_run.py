@@ -13,7 +13,7 @@ from scenarios import run
 from scenarios.errors import ScenarioError
 from scenarios.load import variants
 from scenarios.single import ROW_TYPES, assemble
-from tests.scenarios.conftest import SMALL
+from tests.scenarios.conftest import SMALL, STUDY
 
 
 def rows(path):
@@ -124,7 +124,7 @@ def test_manifest_tells_what_made_the_rows(result, small):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
-    command = [sys.executable, "-m", "scenarios.cli", "run", "quickstart", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
     command += ["--jobs", str(jobs)]
     for assignment in (*SMALL, "server.num_rounds=5000"):
         command += ["--set", assignment]
