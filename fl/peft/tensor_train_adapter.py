@@ -2,8 +2,8 @@
 
 ``h <- h + TT_up(relu(TT_down(h)))`` with both matrices as tensor trains, biases in both: the
 bottleneck adapter of LoRETTA (arXiv:2402.11417, text and code), which FedTT (arXiv:2410.13097)
-follows in shape and rank. Factors start as small noise, so unlike other adapters a fresh one is not
-the identity.
+follows in shape and rank. There factors start as small noise, so that unlike other adapters a fresh
+one is not the identity; a start at the identity is our option.
 """
 
 import torch
@@ -29,10 +29,14 @@ class TensorTrainAdapter(nn.Module):
             in_features=dim, out_features=features, rank=rank, device=device
         )
 
-    def reset(self, generator: torch.Generator) -> None:
-        """Draw new values."""
+    def reset(self, generator: torch.Generator, *, is_identity: bool = False) -> None:
+        """Draw new values; those of an identity add nothing, by a last factor and bias of 0."""
         self.down.reset(generator)
         self.up.reset(generator)
+        if is_identity:
+            with torch.no_grad():
+                self.up.cores[-1].zero_()
+                self.up.bias.zero_()
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Give ``hidden`` plus the bottleneck's answer; the last axis has ``features`` entries."""
@@ -63,7 +67,13 @@ class TensorTrainHead(nn.Module):
 
 
 def add_tensor_train_adapters(
-    module: nn.Module, *, dim: int, rank: int, generator: torch.Generator, after: After = "both"
+    module: nn.Module,
+    *,
+    dim: int,
+    rank: int,
+    generator: torch.Generator,
+    after: After = "both",
+    is_identity: bool = False,
 ) -> list[str]:
     """Put a tensor-train adapter behind projections of every block, in place.
 
@@ -79,6 +89,8 @@ def add_tensor_train_adapters(
         Source of the first values.
     after
         Behind which projections of a block.
+    is_identity
+        Whether fresh adapters change nothing.
 
     Returns
     -------
@@ -101,7 +113,7 @@ def add_tensor_train_adapters(
         adapter = TensorTrainAdapter(
             features=layer_shape(base)[0], dim=dim, rank=rank, device=weight.device
         )
-        adapter.reset(generator)
+        adapter.reset(generator, is_identity=is_identity)
         added += put_behind(module, name, adapter)
     return sorted(added)
 

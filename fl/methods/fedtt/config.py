@@ -25,6 +25,12 @@ class TensorTrainOptions(AveragingOptions):
     """``tensor_train``: a square train and tanh before the linear head; ``linear``: the linear head
     alone. When empty ``tensor_train``; a model without a head takes neither."""
 
+    start: Literal["noise", "identity"] = "noise"
+    """First values of the adapters: small noise, as published; or the last factor of ``TT_up`` and
+    its bias 0, so that a fresh adapter changes nothing."""
+    freeze_biases: bool = False
+    """Whether the biases of the trains stay at their first values, and are never sent."""
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

@@ -1,6 +1,6 @@
 """Federated averaging of tensor-train adapters, factor by factor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,14 +27,19 @@ class Installed:
     """First value of every installed tensor, that of the head included."""
     factors: Mapping[str, Sequence[str]]
     """By tensor train, the names of its factors, first to last."""
-    biases: Sequence[str]
-    """Biases of the trains."""
+    frozen: Collection[str]
+    """What is never trained nor sent: the biases of the trains, if asked."""
 
 
 def install(config: FedttConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
-    """Put tensor-train adapters and head into a backbone; all of it travels and is averaged."""
-    initial = install_trains(config, module, generator=generator).initial
-    return AveragingMethod(kind=config.kind, initial=initial, shared=tuple(initial), options=config)
+    """Put tensor-train adapters and head into a backbone; what is trained travels, averaged."""
+    installed = install_trains(config, module, generator=generator)
+    return AveragingMethod(
+        kind=config.kind,
+        initial=installed.initial,
+        shared=tuple(name for name in installed.initial if name not in installed.frozen),
+        options=config,
+    )
 
 
 def install_trains(
@@ -55,6 +60,7 @@ def install_trains(
         rank=config.rank,
         generator=generator,
         after=config.after,
+        is_identity=config.start == "identity",
     )
     has_head = bool(head_names(module))
     if config.classifier is not None and not has_head:
@@ -73,7 +79,7 @@ def install_trains(
             name: [f"{name}.cores.{index}" for index in range(len(layer.cores))]
             for name, layer in trains.items()
         },
-        biases=[f"{name}.bias" for name in trains],
+        frozen=frozenset(f"{name}.bias" for name in trains if config.freeze_biases),
     )
 
 

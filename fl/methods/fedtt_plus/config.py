@@ -13,8 +13,6 @@ class FedttPlusConfig(TensorTrainOptions):
     factors: Literal["ends_and_one", "single"] = "ends_and_one"
     """Factors of a train of ``J`` that round ``t`` trains, counted from 1: ``1``, ``J`` and
     ``2 + (t mod (J - 2))``; or ``1 + (t mod J)`` alone, which makes averaging exact."""
-    freeze_biases: bool = False
-    """Whether the biases of the trains stay at their first values, and are never sent."""
     kind: Literal["fedtt_plus"] = "fedtt_plus"
 
     @property

@@ -55,7 +55,7 @@ def install(config: FedttPlusConfig, module: nn.Module, *, generator: torch.Gene
             f"{max(lengths)} factors, as narrow models have: use single, or fedtt"
         )
         raise ValueError(msg)
-    frozen = {*installed.biases} if config.freeze_biases else set()
+    frozen = installed.frozen
     in_turn = {name for names in installed.factors.values() for name in names}
     always = [name for name in installed.initial if name not in in_turn | frozen]
     # All trains are back at the same factors after this many rounds.

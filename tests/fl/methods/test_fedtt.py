@@ -7,9 +7,10 @@ from fl.methods import install_method
 from fl.methods.averaging import weighted_mean
 from fl.methods.base import Contribution
 from fl.methods.fedtt.config import FedttConfig
+from fl.methods.fedtt_plus.config import FedttPlusConfig
 from fl.payload import Payload
 from fl.peft.tensor_train import TensorTrainLinear
-from tests.fl.fakes import classifier, roberta_base_on_meta
+from tests.fl.fakes import classifier, examples, roberta_base_on_meta
 from tests.fl.peft.architectures import generator
 
 MODES = {
@@ -165,6 +166,44 @@ def test_averaging_is_inexact_where_two_factors_drift():
     assert min(relative_distance(mean, ours).values()) > 1e-2
     mean, ours = mean_of_matrices_and_matrix_of_mean(method, module, updates[:1], [1])
     assert max(relative_distance(mean, ours).values()) < 1e-6, "one client alone is exact"
+
+
+def test_a_start_at_the_identity_changes_nothing_and_can_be_left():
+    for settings, is_neutral in (({}, False), ({"start": "identity"}, True)):
+        bare, module = classifier(), classifier()
+        method, _ = installed(FedttConfig(classifier="linear", **settings), module)
+        batch = examples(12).batch(range(12))
+        with torch.inference_mode():
+            scores = [
+                model.features(batch.input_ids, batch.attention_mask) for model in (bare, module)
+            ]
+        assert torch.equal(*scores) == is_neutral
+        for parameter in module.parameters():
+            parameter.requires_grad = False
+        parameters = dict(module.named_parameters())
+        ends = [name for name in method.initial if name.endswith("adapter.up.cores.3")]
+        assert ends
+        for name in ends:
+            parameters[name].requires_grad = True
+        module.loss(batch).backward()
+        assert all(parameters[name].grad.abs().max() > 0 for name in ends)
+
+
+@pytest.mark.parametrize("kind", [FedttConfig, FedttPlusConfig])
+def test_frozen_biases_stay_and_are_not_sent(kind):
+    free, _ = installed(kind())
+    method, _ = installed(kind(freeze_biases=True))
+    gone = sent(free).tensors.keys() - sent(method).tensors.keys()
+    assert gone == {
+        name
+        for name in free.initial
+        if name.endswith(".bias") and (".adapter." in name or ".dense.bias" in name)
+    }
+    start = method.start(
+        method.download(method.initial_state(), client_id=0, round_id=1), {}, round_id=1
+    )
+    assert not gone & set(start.trainable)
+    assert start.tensors.keys() == method.initial.keys()
 
 
 def test_everything_travels():
