@@ -20,6 +20,7 @@ from fl.methods.ffa_lora.config import FfaLoraConfig
 from fl.methods.flexlora.config import FlexloraConfig
 from fl.methods.flora.config import FloraConfig
 from fl.methods.full.config import FullConfig
+from fl.methods.head.config import HeadConfig
 from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.own import OwnConfig, install_own
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MethodConfig = (
     LocalConfig
     | FullConfig
+    | HeadConfig
     | FeditConfig
     | FfaLoraConfig
     | RoLoraConfig
@@ -90,6 +92,7 @@ METHODS: dict[str, MethodEntry] = {
     "full": MethodEntry(
         config=FullConfig, sends="all weights", keeps="nothing", source="arXiv:1602.05629"
     ),
+    "head": MethodEntry(config=HeadConfig, sends="head", keeps="nothing", source="reference point"),
     "fedit": MethodEntry(
         config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
     ),
