@@ -245,16 +245,18 @@ def _short(value: object) -> object:
 
 
 def _method_names(scenario: Scenario) -> list[str]:
-    """Name methods by kind; those of one kind also by the fields in which they differ.
+    """Name methods by label, or kind; unlabelled ones of one kind also by what differs among them.
 
     Raises
     ------
     ScenarioError
-        If two methods are the same in every field.
+        If two methods have one label, or no label and no difference.
     """
     names: list[str] = []
     for index, method in enumerate(scenario.methods):
-        rivals = [other for other in scenario.methods if other.kind == method.kind]
+        rivals = [
+            other for other in scenario.methods if other.kind == method.kind and other.label is None
+        ]
         differing = [
             item.name
             for item in dataclasses.fields(method)
@@ -264,9 +266,14 @@ def _method_names(scenario: Scenario) -> list[str]:
         parts = [kind, *(f"{name}{_short(getattr(method, name))}" for name in differing)]
         name = method.label or "-".join(parts)
         if name in names:
-            where = names.index(name)
-            raise ScenarioError(
-                [f"{scenario.name}: methods.{index}: is the same as methods.{where}, leave one out"]
+            where = f"{scenario.name}: methods.{index}"
+            rival = f"methods.{names.index(name)}"
+            is_labelled = method.label or scenario.methods[names.index(name)].label
+            problem = (
+                f"{where}.label: {name!r} is the name of {rival} already, choose another"
+                if is_labelled
+                else f"{where}: is the same as {rival}, leave one out"
             )
+            raise ScenarioError([problem])
         names.append(name)
     return names

@@ -115,6 +115,19 @@ def test_methods_of_one_kind_are_told_apart_by_what_differs():
     assert names == ["fedit-rank4", "fedit-rank8", "local"]
 
 
+def test_a_label_is_the_name_and_does_not_rename_others():
+    methods = "methods=[{kind: fedit}, {kind: fedit, rank: 4, label: small}, {kind: local}]"
+    assert [cell.name for cell in variants(load(str(STUDY), [methods]))] == [
+        "fedit",
+        "small",
+        "local",
+    ]
+    for label in ("small", "local"):
+        twice = methods.replace("{kind: fedit}", f"{{kind: fedit, label: {label}}}")
+        with pytest.raises(ScenarioError, match=rf"methods\.\d\.label: '{label}' is the name of"):
+            load(str(STUDY), [twice])
+
+
 def test_an_unknown_scenario_name_suggests_one():
     with pytest.raises(ScenarioError, match="did you mean 'quickstart'"):
         load("quikstart")

@@ -1,6 +1,6 @@
 """Federated averaging of tensor-train adapters, factor by factor."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +27,7 @@ class Installed:
     """First value of every installed tensor, that of the head included."""
     factors: Mapping[str, Sequence[str]]
     """By tensor train, the names of its factors, first to last."""
-    frozen: Collection[str]
+    frozen: frozenset[str]
     """What is never trained nor sent: the biases of the trains, if asked."""
 
 
