@@ -1,7 +1,8 @@
 """The one model in memory: a backbone, a method's tensors in it, and the texts it trains on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import transformers
@@ -14,7 +15,7 @@ from fl.payload import Tensors
 from fl.training.batches import Examples
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Worker:
     """What runs jobs and evaluations; it carries nothing from one to the next.
 
@@ -31,6 +32,11 @@ class Worker:
     """Turns what a language model writes into text; not needed otherwise."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
+
+    @cached_property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """All parameters by name: the same objects from job to job, only their values change."""
+        return dict(self.module.named_parameters())
 
     def load(self, tensors: Tensors, *, trainable: Sequence[str] = ()) -> list[nn.Parameter]:
         """Put these values into the model; give the parameters to train, same order.
@@ -49,7 +55,7 @@ class Worker:
             odd = sorted(tensors.keys() ^ self.method.initial.keys())
             msg = f"tensors: must be those that {self.method.kind} installed, differs in {odd}"
             raise ValueError(msg)
-        parameters = dict(self.module.named_parameters())
+        parameters = self.parameters
         trained = frozenset(trainable)
         for name in sorted(tensors):
             value = tensors[name].detach()
@@ -63,5 +69,4 @@ class Worker:
 
     def read(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
         """Copy the values of some installed tensors out of the model."""
-        parameters = dict(self.module.named_parameters())
-        return {name: parameters[name].detach().clone() for name in names}
+        return {name: self.parameters[name].detach().clone() for name in names}
