@@ -45,6 +45,19 @@ class Contest(NamedTuple):
     which rates are compared: 0 not at all, 1 in full (:class:`netsim.served_fades.ServedFades`)."""
 
 
+class Reserve(NamedTuple):
+    """How much thinner than it must a sender spreads its power; arrays broadcast with SINRs.
+
+    SINR with the fewest blocks that power control allows (one, or as many as the limit of power
+    leaves at full density) over that with ..., both >= 1.
+    """
+
+    now: Float[np.ndarray, "..."]
+    """... the blocks used."""
+    most: Float[np.ndarray, "..."]
+    """... all blocks granted; at least the other."""
+
+
 @runtime_checkable
 class Adaptation(Protocol):
     """Mean outcome of link adaptation; arguments broadcast.
@@ -67,6 +80,7 @@ class Adaptation(Protocol):
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
         contest: Contest | None = None,
+        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput in bits per resource element, and transmissions for each block sent.
 
@@ -78,6 +92,9 @@ class Adaptation(Protocol):
             Linear power gain that fading contributes to it, mean 1.
         contest
             See above.
+        reserve
+            Matters where blocks in flight meet other fades (:mod:`netsim.moving_fades`); ``None``
+            is a sender that uses all its blocks in every fade.
         """
         ...
 
@@ -110,9 +127,10 @@ class KnownChannel:
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
         contest: Contest | None = None,
+        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions, see :class:`Adaptation`."""
-        del fade, contest
+        del fade, contest, reserve
         return self.efficiency(sinr), np.interp(_db(sinr), self._sinr_db, self._transmissions)
 
 
@@ -168,12 +186,13 @@ class DelayedKnowledge:
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
         contest: Contest | None = None,
+        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Interpolate both tables linearly in both dB values; hold the edges.
 
         Goodput is 0 below the table's SINRs.
         """
-        del contest
+        del contest, reserve
         sinr_db = _db(sinr)
         row, down = _place(sinr_db, GRID_LOWEST_DB, SINR_STEP_DB, len(self._sinr_db))
         column, right = _place(_db(fade), FADE_LOWEST_DB, FADE_STEP_DB, len(self._fade_db))

@@ -8,51 +8,20 @@ with that share of its power density.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
-from netsim.adaptation import Adaptation, Contest, DelayedKnowledge, KnownChannel
-from netsim.averaging import AVERAGE_S
+from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.block_sizes import BlockSizes
-from netsim.channel import Channel, make_fading
-from netsim.config import standard
-from netsim.config.radio import (
-    Fading,
-    LinkAdaptation,
-    NoFading,
-    OuterLoopAdaptation,
-    RadioConfig,
-    TddDuplex,
-    UplinkPowerConfig,
-)
-from netsim.config.world import WorldConfig
-from netsim.doppler import jakes_correlation
+from netsim.config.radio import UplinkPowerConfig
 from netsim.effective_sinr import effective_sinr_linear
-from netsim.ergodic import MeanOverFading, sample_gains, sample_series
 from netsim.headroom import FULL_RTOL, Thrift
 from netsim.link_adaptation import RateTable
-from netsim.mcs import McsTableNumber
-from netsim.noise import noise_power_w
 from netsim.power_control import MIN_POWER_DBM, pusch_power_w
-from netsim.resource_grid import (
-    block_bandwidth_hz,
-    frequency_range,
-    num_resource_blocks,
-    resource_element_rate_hz,
-    slot_duration_s,
-)
-from netsim.served_fades import (
-    num_series_steps,
-    series_step_s,
-    served_by_all,
-    served_by_proportional_fair,
-)
-from netsim.units import db_to_linear, dbm_to_w
-
-FLAT_SERIES, SELECTIVE_SERIES = 72, 24
-"""Links on whose series proportional fair is played out; groups that fade apart are fades too."""
+from netsim.resource_grid import resource_element_rate_hz
+from netsim.units import dbm_to_w
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +198,28 @@ class AirInterface:
         whole = np.minimum(fewer + has_more, blocks)
         return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
 
+    def reserve(
+        self,
+        density_w: Float[np.ndarray, "*transfer"],
+        *,
+        used: Float[np.ndarray, "*transfer"],
+        granted: Float[np.ndarray, "*transfer"],
+    ) -> Reserve | None:
+        """Give how far clients can gather their power; ``None`` where nobody is at its limit.
+
+        Parameters
+        ----------
+        density_w
+            From :meth:`density_w`.
+        used, granted
+            Blocks in use, and those that could be.
+        """
+        if not self.is_limited(density_w, granted):
+            return None
+        gathered_w = self.block_power_w(density_w, np.ones_like(granted))
+        now, most = (gathered_w / self.block_power_w(density_w, held) for held in (used, granted))
+        return Reserve(now, np.maximum(now, most))
+
     def uplink_interference_w(
         self,
         cross_gain: Float[np.ndarray, "transfer cell"],
@@ -285,7 +276,7 @@ class AirInterface:
         weight
             Shares held; ``None``, or all zero for a transfer, weighs all groups alike.
         """
-        return _effective_sinr(self.rates, sinr, weight)
+        return flat_sinr(self.rates, sinr, weight)
 
     def rate_bps(
         self,
@@ -318,6 +309,7 @@ class AirInterface:
         fade: Float[np.ndarray, "*transfer"],
         is_uplink: bool,
         contest: Contest | None = None,
+        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
 
@@ -329,12 +321,14 @@ class AirInterface:
             Power gain that fading contributes to the SINR.
         is_uplink
             The direction.
+        reserve
+            From :meth:`reserve`; ``None`` where nobody is limited in power.
 
         Notes
         -----
         Rates include the rounding of transport block sizes, which schedulers leave out.
         """
-        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest)
+        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest, reserve)
         sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Each transmission holds that much; what is never received is neglected.
@@ -342,11 +336,12 @@ class AirInterface:
         return efficiency * ratio * blocks * rate_hz, transmissions
 
 
-def _effective_sinr(
+def flat_sinr(
     rates: RateTable,
     sinr: Float[np.ndarray, "transfer group"],
     weight: Float[np.ndarray, "transfer group"] | None,
 ) -> Float[np.ndarray, " transfer"]:
+    """Give :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
     if sinr.shape[1] == 1:
         return sinr[:, 0]
     if weight is not None:
@@ -379,99 +374,3 @@ def mean_fade(
         return fading.mean(axis=1)
     weight = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, 1.0)
     return (weight * fading).sum(axis=1) / weight.sum(axis=1)
-
-
-def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Channel) -> AirInterface:
-    """Give the band of a scenario, divided into the channel's resource-block groups."""
-    spacing_hz = radio.subcarrier_spacing_hz
-    blocks = num_resource_blocks(
-        radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
-    )
-    block_hz = block_bandwidth_hz(spacing_hz)
-    uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
-    rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
-    site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
-    return AirInterface(
-        carrier_hz=world.carrier_hz,
-        num_blocks=blocks,
-        num_groups=channel.num_groups,
-        subcarrier_spacing_hz=spacing_hz,
-        uplink_overhead_fraction=radio.uplink_overhead_fraction,
-        downlink_overhead_fraction=radio.downlink_overhead_fraction,
-        uplink_fraction=uplink,
-        downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
-        uplink_power=radio.uplink_power,
-        site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
-        ue_noise_w=float(noise_power_w(block_hz, noise_figure_db=radio.ue_noise_figure_db)),
-        site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
-        background_fraction=radio.background_load.downlink_fraction,
-        is_interfering=radio.interference,
-        rates=rates,
-        adaptation=_make_adaptation(
-            radio.fading,
-            radio.link_adaptation,
-            mcs_table=radio.mcs_table,
-            delay_s=radio.knowledge_delay_slots * slot_duration_s(spacing_hz),
-            doppler_hz=channel.doppler_hz,
-            offsets_hz=channel.all_offsets_hz,
-            slot_s=slot_duration_s(spacing_hz),
-            serves_peaks=radio.scheduler == "proportional_fair",
-        ),
-    )
-
-
-@lru_cache(maxsize=8)
-def _rate_table(mcs_table: McsTableNumber, target_block_error: float) -> RateTable:
-    return RateTable(mcs_table_number=mcs_table, target_block_error=target_block_error)
-
-
-@lru_cache(maxsize=8)
-def _make_adaptation(
-    fading: Fading,
-    link_adaptation: LinkAdaptation,
-    *,
-    mcs_table: McsTableNumber,
-    delay_s: float,
-    doppler_hz: float,
-    offsets_hz: tuple[float, ...],
-    slot_s: float,
-    serves_peaks: bool,
-) -> Adaptation:
-    """Tabulate what comes of a SINR; runs that differ in their worlds and seeds only share it.
-
-    Samples of the fading come from seed 0: they describe the process, not a world.
-    """
-    rates = _rate_table(mcs_table, link_adaptation.target_block_error)
-    has_outer_loop = isinstance(link_adaptation, OuterLoopAdaptation)
-    if isinstance(fading, NoFading):
-        return KnownChannel(rates, has_outer_loop=has_outer_loop)
-    process, offset_hz = make_fading(fading, seed=0), np.array(offsets_hz)
-    gains = sample_gains(process, offset_hz=offset_hz)
-    adaptation = DelayedKnowledge(
-        rates,
-        correlation=float(jakes_correlation(delay_s, doppler_hz=doppler_hz)),
-        fading_share=min(float(gains.mean(axis=1).var()), 1.0),
-        has_outer_loop=has_outer_loop,
-    )
-    if fading.mode == "block":
-        return adaptation
-    flatten = partial(_effective_sinr, rates)
-    if serves_peaks:
-        step_s = series_step_s(doppler_hz=doppler_hz, average_s=AVERAGE_S, slot_s=slot_s)
-        series = sample_series(
-            process,
-            doppler_hz=doppler_hz,
-            offset_hz=offset_hz,
-            step_s=step_s,
-            num_steps=num_series_steps(step_s=step_s, average_s=AVERAGE_S),
-            num_links=FLAT_SERIES if len(offsets_hz) == 1 else SELECTIVE_SERIES,
-        )
-        served = served_by_proportional_fair(
-            series,
-            step_s=step_s,
-            average_s=AVERAGE_S,
-            efficiency=adaptation.efficiency,
-            flatten=flatten,
-        )
-        return MeanOverFading(adaptation, served=served)
-    return MeanOverFading(adaptation, served=served_by_all(gains, flatten=flatten))

@@ -3,17 +3,16 @@
 import numpy as np
 import simpy
 
-from netsim.air_interface import make_air_interface
+from netsim.air_setup import make_air_interface, make_outer_loop
 from netsim.association import Outages
 from netsim.backhaul import Backhaul, star
 from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig, standard
-from netsim.config.radio import LinkAdaptation, OuterLoopAdaptation, StarBackhaul
+from netsim.config.radio import StarBackhaul
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.flow import FlowEngine
 from netsim.layout import Layout
 from netsim.ledger import Ledger
-from netsim.outer_loop import OuterLoop
 from netsim.resource_grid import slot_duration_s
 from netsim.sharing import Sharing
 from netsim.site_energy import SitePower, site_power
@@ -76,16 +75,10 @@ def make_engine(
         slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
         seed=seed,
         knowledge_delay_slots=radio.knowledge_delay_slots,
-        outer_loop=_make_outer_loop(radio.link_adaptation),
+        outer_loop=make_outer_loop(radio.link_adaptation),
     )
     make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
     return make(env, models, settings=settings, on_end=on_end)
-
-
-def _make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
-    if not isinstance(settings, OuterLoopAdaptation):
-        return None
-    return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
 
 
 def _make_ue_power(radio: RadioConfig) -> UePower:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from netsim.adaptation import Adaptation, Contest
+from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.fading import Fading
 from netsim.served_fades import ServedFades
 
@@ -109,9 +109,10 @@ class MeanOverFading:
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
         contest: Contest | None = None,
+        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
-        del fade
+        del fade, reserve
         efficiency, transmissions, _ = self._read(sinr, contest)
         return self._goodput(sinr, efficiency), transmissions
 

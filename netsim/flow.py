@@ -22,7 +22,7 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
-from netsim.adaptation import Contest
+from netsim.adaptation import Contest, Reserve
 from netsim.air_interface import AirInterface, mean_fade, mean_over_groups
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
@@ -67,6 +67,17 @@ class _Lane:
         if not np.array_equal(gain, self._gain):
             self._gain, self._density_w = gain, air.density_w(gain)
         return self._density_w
+
+    def level(
+        self, total: Float[np.ndarray, " transfer"], num_blocks: int
+    ) -> Float[np.ndarray, " transfer"]:
+        """Give the blocks that transfers could hold where what some do not use is handed on.
+
+        As many as the others do, an equal split at least: who is cut now is cut by its fade.
+        """
+        starts = np.flatnonzero(np.diff(self.cell_id, prepend=-1))
+        most = np.repeat(np.maximum.reduceat(total, starts), np.diff(starts, append=len(total)))
+        return np.maximum(most, num_blocks / self.contenders)
 
 
 class FlowEngine(Engine):
@@ -248,6 +259,11 @@ class FlowEngine(Engine):
             airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
             is_uplink=True,
             contest=demand.contest(slice(None)),
+            reserve=air.reserve(
+                demand.density_w,
+                used=used,
+                granted=lane.level(total, air.num_blocks) if grant.is_used else total,
+            ),
         )
 
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -288,6 +304,7 @@ class FlowEngine(Engine):
             airtime_w=np.full(len(rows), self._ue_power.receive_w),
             is_uplink=False,
             contest=demand.contest(slice(None)),
+            reserve=None,
         )
 
     @staticmethod
@@ -317,9 +334,10 @@ class FlowEngine(Engine):
         airtime_w: Float[np.ndarray, " transfer"],
         is_uplink: bool,
         contest: Contest | None,
+        reserve: Reserve | None,
     ) -> None:
         rate, transmissions = self._air.outcome(
-            sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest
+            sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest, reserve=reserve
         )
         over_air = activity * rate
         rate = self._wires.carried_bps(

@@ -113,7 +113,8 @@ class LinkReporter:
         block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
         fade = mean_fade(fading)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)
+        reserve = air.reserve(density_w, used=blocks, granted=band)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True, reserve=reserve)
         return rate
 
     def _downlink_rate_alone(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float
 
-from netsim.air_interface import AirInterface, make_air_interface
+from netsim.air_interface import AirInterface
+from netsim.air_setup import make_air_interface
 from netsim.channel import Channel
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import NoFading
