@@ -25,7 +25,9 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from netsim.harq import chase_combining
+from netsim.interpolation import RegularTable
 from netsim.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
+from netsim.units import floored_db
 
 SINR_STEP_DB = 0.25
 FADE_LOWEST_DB = -36.0
@@ -120,7 +122,7 @@ class KnownChannel:
     ) -> Float[np.ndarray, "..."]:
         """Give goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
         del contest
-        return np.interp(_db(sinr), self._sinr_db, self._efficiency, left=0.0)
+        return np.interp(floored_db(sinr), self._sinr_db, self._efficiency, left=0.0)
 
     def outcome(
         self,
@@ -131,7 +133,9 @@ class KnownChannel:
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions, see :class:`Adaptation`."""
         del fade, contest, reserve
-        return self.efficiency(sinr), np.interp(_db(sinr), self._sinr_db, self._transmissions)
+        return self.efficiency(sinr), np.interp(
+            floored_db(sinr), self._sinr_db, self._transmissions
+        )
 
 
 class DelayedKnowledge:
@@ -168,18 +172,21 @@ class DelayedKnowledge:
         scatter = np.sqrt(changed / 2) * (x + 1j * y).ravel()
         amplitude = 10.0 ** (self._fade_db / 20)
         tables = []
-        for met_db in _db(np.abs(np.sqrt(1 - changed) + scatter / amplitude[:, None]) ** 2):
+        for met_db in floored_db(np.abs(np.sqrt(1 - changed) + scatter / amplitude[:, None]) ** 2):
             mean = _mean_over(known, met_db, self._sinr_db)
             tables.append(_choose(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
-        self._tables = np.moveaxis(np.array(tables), 0, -1)
-        self._plain = self._tables[0][:, int(np.abs(self._fade_db).argmin())]
+        values = np.moveaxis(np.array(tables), 0, -1)
+        self._outcome = RegularTable(
+            values, lowest=(GRID_LOWEST_DB, FADE_LOWEST_DB), step=(SINR_STEP_DB, FADE_STEP_DB)
+        )
+        self._plain = values[0][:, int(np.abs(self._fade_db).argmin())]
 
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
         del contest
-        return np.interp(_db(sinr), self._sinr_db, self._plain, left=0.0)
+        return np.interp(floored_db(sinr), self._sinr_db, self._plain, left=0.0)
 
     def outcome(
         self,
@@ -193,13 +200,8 @@ class DelayedKnowledge:
         Goodput is 0 below the table's SINRs.
         """
         del contest, reserve
-        sinr_db = _db(sinr)
-        row, down = _place(sinr_db, GRID_LOWEST_DB, SINR_STEP_DB, len(self._sinr_db))
-        column, right = _place(_db(fade), FADE_LOWEST_DB, FADE_STEP_DB, len(self._fade_db))
-        both = self._tables
-        near = both[:, row, column] * (1 - right) + both[:, row, column + 1] * right
-        far = both[:, row + 1, column] * (1 - right) + both[:, row + 1, column + 1] * right
-        efficiency, transmissions = near * (1 - down) + far * down
+        sinr_db = floored_db(sinr)
+        efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
         return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), transmissions
 
 
@@ -281,16 +283,3 @@ def _choose(
 def _normal_nodes(count: int) -> list[float]:
     """Give the medians of equally likely parts of the standard normal distribution."""
     return list(ndtri((np.arange(count) + 0.5) / count))
-
-
-def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return 10.0 * np.log10(np.maximum(ratio, np.finfo(float).tiny))
-
-
-def _place(
-    value_db: Float[np.ndarray, "..."], lowest_db: float, step_db: float, count: int
-) -> tuple[np.ndarray, Float[np.ndarray, "..."]]:
-    """Give the cell of a table that a value falls into, and how far it is into it."""
-    place = np.clip((value_db - lowest_db) / step_db, 0.0, count - 1.0)
-    low = np.minimum(place.astype(np.intp), count - 2)
-    return low, place - low

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
+from netsim.units import floored_db
 
 
 class BlockErrorTable:
@@ -24,7 +25,7 @@ class BlockErrorTable:
         self, sinr_linear: Float[np.ndarray, " block"], mcs_index: Int[np.ndarray, " block"]
     ) -> Float[np.ndarray, " block"]:
         """Give the error rate of blocks sent once at an effective SINR; 1 below the grid."""
-        sinr_db = 10.0 * np.log10(np.maximum(sinr_linear, np.finfo(float).tiny))
+        sinr_db = floored_db(sinr_linear)
         place = np.clip((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB, 0.0, self._error.shape[1] - 1.0)
         low = np.minimum(place.astype(np.intp), self._error.shape[1] - 2)
         left = self._error[mcs_index, low]

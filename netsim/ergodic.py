@@ -6,6 +6,7 @@ from jaxtyping import Float
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.fading import Fading
 from netsim.served_fades import ServedFades
+from netsim.units import floored_db
 
 _SAMPLE_SPACING_CYCLES = 7.3
 """Doppler cycles between samples of one link: far apart, and not in step with its waves."""
@@ -127,7 +128,7 @@ class MeanOverFading:
     ) -> Float[np.ndarray, "3 ..."]:
         _, num_rows, num_points = self._tables.shape
         row = np.intp(0) if contest is None else np.minimum(contest.contenders, num_rows) - 1
-        place = np.clip((_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, 0.0, num_points - 1.0)
+        place = np.clip((floored_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, 0.0, num_points - 1.0)
         low = np.minimum(place.astype(np.intp), num_points - 2)
         near, far = self._tables[:, row, low], self._tables[:, row, low + 1]
         value = near + (far - near) * (place - low)
@@ -140,7 +141,7 @@ class MeanOverFading:
     def _goodput(
         sinr: Float[np.ndarray, "..."], efficiency: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        return np.where(_db(sinr) < MEAN_LOWEST_DB, 0.0, efficiency)
+        return np.where(floored_db(sinr) < MEAN_LOWEST_DB, 0.0, efficiency)
 
 
 def _hats(
@@ -149,7 +150,3 @@ def _hats(
     """Give the weights of linear interpolation between knots, held beyond the ends."""
     unit = np.eye(len(knots))
     return np.stack([np.interp(at, knots, column) for column in unit], axis=1)
-
-
-def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return 10.0 * np.log10(np.maximum(ratio, np.finfo(float).tiny))

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from netsim.block_error import MAX_CODE_BLOCK_BITS, code_block_error, transport_block_error
 from netsim.harq import MAX_TRANSMISSIONS, chase_combining
 from netsim.mcs import McsTableNumber, mcs_table
+from netsim.units import floored_db
 
 GRID_LOWEST_DB = -20.0
 GRID_HIGHEST_DB = 45.0
@@ -119,5 +120,5 @@ class RateTable:
 
     def _place(self, sinr_linear: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
         """Position on the grid in steps; far below it for a SINR of 0."""
-        sinr_db = 10.0 * np.log10(np.maximum(sinr_linear, np.finfo(float).tiny))
+        sinr_db = floored_db(sinr_linear)
         return np.asarray((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)

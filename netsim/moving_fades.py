@@ -19,13 +19,15 @@ the share from one copy to the next.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.harq import MAX_TRANSMISSIONS
 from netsim.harq_series import play_out
+from netsim.interpolation import RegularTable, find_cell
 from netsim.link_adaptation import RateTable
 from netsim.outer_loop import OuterLoop
+from netsim.units import floored_db
 
 MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -44.0, 44.0, 2.0
 FADE_LOWEST_DB, FADE_HIGHEST_DB, FADE_STEP_DB = -24.0, 9.0, 1.5
@@ -98,15 +100,20 @@ class MovingFades:
         blocks = case_mean[:, None] * case_room[:, None] * fade[:, None] / played.sinr[counted]
         gained = blocks * (played.bits[counted] - efficiency)
         fresher = played.first_share[counted] - 1.0 / transmissions
-        weight = _hats(_db(fade).ravel(), self._fade_db)  # (sample, fade)
+        weight = _hats(floored_db(fade).ravel(), self._fade_db)  # (sample, fade)
         total = weight.sum(axis=0) + FEWEST
-        self._tables = np.empty((2, len(self._mean_db), len(room), len(self._fade_db)))
-        for table, found in zip(self._tables, (gained, fresher), strict=True):
+        tables = np.empty((2, len(self._mean_db), len(room), len(self._fade_db)))
+        for table, found in zip(tables, (gained, fresher), strict=True):
             by_case = np.moveaxis(found, 1, 0).reshape(len(case_mean), -1) @ weight / total
             table[gathers] = by_case[mean[is_played] <= GATHERS_UP_TO_DB].reshape(
                 table[gathers].shape
             )
             table[~gathers] = by_case[mean[is_played] > GATHERS_UP_TO_DB][:, None]
+        self._difference = RegularTable(
+            tables,
+            lowest=(MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB),
+            step=(MEAN_STEP_DB, 1.0, FADE_STEP_DB),
+        )
 
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
@@ -123,26 +130,14 @@ class MovingFades:
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions, see :class:`netsim.adaptation.Adaptation`."""
         efficiency, transmissions = self._still.outcome(sinr, fade, contest)
-        fade_db = _db(fade)
-        mean_db = _db(sinr) - fade_db
+        fade_db = floored_db(fade)
+        mean_db = floored_db(sinr) - fade_db
         room = np.zeros(())
         if reserve is not None:
-            mean_db = mean_db + _db(reserve.now / reserve.most)
+            mean_db = mean_db + floored_db(reserve.now / reserve.most)
             room = np.log(reserve.most) / np.log(ROOM_STEP)
-        _, num_means, num_rooms, num_fades = self._tables.shape
-        row, down = _place((mean_db - MEAN_LOWEST_DB) / MEAN_STEP_DB, num_means)
-        layer, deep = _place(room, num_rooms)
-        column, right = _place((fade_db - FADE_LOWEST_DB) / FADE_STEP_DB, num_fades)
-        gained, fresher = np.zeros(()), np.zeros(())
-        for next_row, row_part in ((0, 1 - down), (1, down)):
-            for next_layer, layer_part in ((0, 1 - deep), (1, deep)):
-                for next_column, column_part in ((0, 1 - right), (1, right)):
-                    found = self._tables[
-                        :, row + next_row, layer + next_layer, column + next_column
-                    ]
-                    part = row_part * layer_part * column_part
-                    gained, fresher = gained + part * found[0], fresher + part * found[1]
-        first = np.clip(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS, 1.0)
+        gained, fresher = self._difference(mean_db, room, fade_db)
+        first = np.minimum(np.maximum(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS), 1.0)
         if reserve is not None:
             gained = gained / reserve.now
         return np.maximum(efficiency + gained, 0.0), 1.0 / first
@@ -156,22 +151,9 @@ def _hats(
     Means taken with them keep the mean over all samples when they are interpolated again.
     """
     place = (at - knots[0]) / (knots[1] - knots[0])
-    low, part = _place(place, len(knots))
+    low, part = find_cell(place, len(knots))
     weight = np.zeros((len(at), len(knots)))
     sample = np.arange(len(at))
     weight[sample, low] = 1.0 - part
     weight[sample, low + 1] = part
     return weight
-
-
-def _db(ratio: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return 10.0 * np.log10(np.maximum(ratio, np.finfo(float).tiny))
-
-
-def _place(
-    place: Float[np.ndarray, "..."], count: int
-) -> tuple[Int[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Give the lower of two knots around each place, and how far beyond it; hold the ends."""
-    inside = np.clip(place, 0.0, count - 1.0)
-    low = np.minimum(inside.astype(np.intp), count - 2)
-    return low, inside - low

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.units import floored_db
+
 NUM_CONTENDERS = (1, 2, 3, 4, 6, 8, 12, 24)
 """Numbers of contenders for which the law is run."""
 
@@ -198,7 +200,7 @@ def _spread(
     fade: Float[np.ndarray, " draw"], weight: Float[np.ndarray, " draw"]
 ) -> Float[np.ndarray, " level"]:
     """Give the part of the weight at each level, the one nearest in dB."""
-    fade_db = 10 * np.log10(np.maximum(fade, np.finfo(float).tiny))
+    fade_db = floored_db(fade)
     step_db = FADE_DB[1] - FADE_DB[0]
     level = np.clip(np.rint((fade_db - FADE_DB[0]) / step_db), 0, len(FADE_DB) - 1)
     total = np.bincount(level.astype(np.intp), weight, len(FADE_DB))

@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+_SMALLEST = np.finfo(float).tiny
+
 Scalar = TypeVar("Scalar", float, npt.NDArray[np.float64])
 
 
@@ -30,6 +32,14 @@ def linear_to_db(ratio_linear: Scalar) -> Scalar:
     with np.errstate(divide="ignore"):
         value_db = 10.0 * np.log10(ratio_linear)
     return cast("Scalar", float(value_db) if np.ndim(ratio_linear) == 0 else value_db)
+
+
+def floored_db(ratio_linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Give power ratios in dB, finite for 0: that of the smallest positive number, -3077 dB.
+
+    For look-ups in tables whose edge holds, where -inf would be no place. Nothing is checked.
+    """
+    return np.asarray(10.0 * np.log10(np.maximum(ratio_linear, _SMALLEST)))
 
 
 def dbm_to_w(power_dbm: Scalar) -> Scalar:

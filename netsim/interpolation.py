@@ -1,0 +1,79 @@
+"""Functions tabulated at regular knots, looked up by multilinear interpolation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+
+def find_cell(
+    place: Float[np.ndarray, "..."], num_knots: int
+) -> tuple[Int[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Give the lower of two knots around each place, and how far it is to the next; edges hold.
+
+    Parameters
+    ----------
+    place
+        In steps from the first knot.
+    num_knots
+        At least 2.
+
+    Examples
+    --------
+    >>> low, part = find_cell(np.array([-1.0, 0.25, 2.0]), 3)
+    >>> low.tolist(), part.tolist()
+    ([0, 0, 1], [0.0, 0.25, 1.0])
+    """
+    # not np.clip, which takes several times as long for a few values
+    inside = np.minimum(np.maximum(place, 0.0), num_knots - 1.0)
+    low = np.minimum(inside.astype(np.intp), num_knots - 2)
+    return low, inside - low
+
+
+class RegularTable:
+    """Several functions of the same arguments at the same knots.
+
+    Parameters
+    ----------
+    values
+        One value a function and knot; axes after the first are those of the arguments.
+    lowest, step
+        First knot and distance of knots of each argument.
+
+    Examples
+    --------
+    >>> table = RegularTable(np.array([[[0.0, 1.0], [10.0, 11.0]]]), lowest=(0.0, 0.0), step=(1, 2))
+    >>> table(np.array([0.5, 9.0]), np.array([1.0, 1.0])).tolist()
+    [[5.5, 10.5]]
+    """
+
+    def __init__(
+        self,
+        values: Shaped[np.ndarray, "any ..."],
+        *,
+        lowest: Sequence[float],
+        step: Sequence[float],
+    ) -> None:
+        self._flat = np.ascontiguousarray(values, dtype=float).reshape(len(values), -1)
+        shape = values.shape[1:]
+        strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+        self._axes = list(zip(lowest, step, shape, strides, strict=True))
+        corners = np.zeros(1, dtype=np.intp)
+        for stride in strides:  # the first argument's near and far halves, each halved by the next
+            corners = np.concatenate([corners, corners + stride]).reshape(2, -1).T.ravel()
+        self._corners = corners
+
+    def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
+        """Give the functions at points whose arguments broadcast; beyond the knots edges hold."""
+        first, parts = np.intp(0), []
+        for value, (lowest, step, num_knots, stride) in zip(at, self._axes, strict=True):
+            low, part = find_cell((value - lowest) / step, num_knots)
+            first = first + low * stride
+            parts.append(part)
+        corners = self._corners.reshape(-1, *(1,) * np.ndim(first))
+        found = self._flat[:, corners + first]
+        for part in parts:
+            half = found.shape[1] // 2
+            near = found[:, :half]
+            found = near + part * (found[:, half:] - near)
+        return found[:, 0]
