@@ -31,8 +31,10 @@ FIELDS = np.dtype(
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
+        ("allowance_bits", np.float64),  # what the wires let it send at once; flow engine only
         # Constant between two solves:
         ("rate_bps", np.float64),
+        ("filling_bps", np.float64),  # growth of the allowance
         ("finish_at_s", np.float64),
         ("blocks", np.float64),
         ("sinr_db", np.float64),
@@ -143,6 +145,9 @@ class ActiveTransfers:
         record["remaining_bits"] = np.maximum(
             record["remaining_bits"] - record["rate_bps"] * elapsed_s, 0.0
         )
+        record["allowance_bits"] = np.maximum(
+            record["allowance_bits"] + record["filling_bps"] * elapsed_s, 0.0
+        )
         keep = np.exp(-elapsed_s / average_s)
         record["average_rate_bps"] = record["rate_bps"] + keep * (
             record["average_rate_bps"] - record["rate_bps"]
@@ -195,6 +200,7 @@ class ActiveTransfers:
         """Take all blocks away; the solve that follows hands them out again."""
         for name in (
             "rate_bps",
+            "filling_bps",
             "blocks",
             "airtime_fraction",
             "airtime_w",
