@@ -31,7 +31,9 @@ FIELDS = np.dtype(
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
-        ("allowance_bits", np.float64),  # what the wires let it send at once; flow engine only
+        # What the wires let it send at once, and the rate they hold it down to; flow engine only:
+        ("allowance_bits", np.float64),
+        ("held_down_to_bps", np.float64),  # inf when they do not
         # Constant between two solves:
         ("rate_bps", np.float64),
         ("filling_bps", np.float64),  # growth of the allowance
@@ -100,6 +102,7 @@ class ActiveTransfers:
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers
         record["average_rate_bps"] = np.nan
+        record["held_down_to_bps"] = np.inf
         record["finish_at_s"] = np.inf
         record["booked_until_s"] = now_s
         self.records = np.concatenate([self.records, record])

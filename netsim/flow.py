@@ -215,6 +215,7 @@ class FlowEngine(Engine):
             requested_at_s=lane.requested_at_s,
             deadline_at_s=lane.deadline_at_s,
             average_rate_bps=record["average_rate_bps"][rows[lane.first]],
+            most_bps=record["held_down_to_bps"][rows[lane.first]],
         )
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -381,5 +382,6 @@ class FlowEngine(Engine):
         )
         record["allowance_bits"][rows] = carried.allowance_bits
         record["filling_bps"][rows] = carried.filling_bps
+        record["held_down_to_bps"][rows] = carried.held_down_to_bps
         self._buffers_due_s = min(self._buffers_due_s, now_s + carried.lasts_s)
         return carried.rate_bps

@@ -23,6 +23,8 @@ class Carried(NamedTuple):
     """What each may send beyond what the wires carry meanwhile."""
     filling_bps: Float[np.ndarray, " transfer"]
     """How fast that grows, or shrinks."""
+    held_down_to_bps: Float[np.ndarray, " transfer"]
+    """What its wires carry of one with nothing in its buffer, inf for the others."""
     lasts_s: float
     """Until a buffer is full or empty; inf when that is not to come."""
 
@@ -129,9 +131,16 @@ class Wires:
             until_s = np.where(changes, to_go_bits / filling_bps, np.inf)
             # A buffer that holds all that is left fills no more.
             through_s = np.where(given_bps > 0, (unsent_bits - held_bits) / given_bps, np.inf)
-        through_s = np.where(is_free | is_through, np.inf, through_s)
+        is_empty = is_held_up & (filling_bps <= 0)
+        through_s = np.where(is_free | is_through | is_empty, np.inf, through_s)
         lasts_s = min(until_s.min(initial=np.inf), through_s.min(initial=np.inf))
-        return Carried(rate_bps, held_bits, filling_bps, float(lasts_s))
+        return Carried(
+            rate_bps=rate_bps,
+            allowance_bits=held_bits,
+            filling_bps=filling_bps,
+            held_down_to_bps=np.where(is_held_up, given_bps, np.inf),
+            lasts_s=float(lasts_s),
+        )
 
     def _given_bps(
         self,
