@@ -31,8 +31,12 @@ FIELDS = np.dtype(
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
+        # What the wires let it send at once, and the rate they hold it down to; flow engine only:
+        ("allowance_bits", np.float64),
+        ("held_down_to_bps", np.float64),  # inf when they do not
         # Constant between two solves:
         ("rate_bps", np.float64),
+        ("filling_bps", np.float64),  # growth of the allowance
         ("finish_at_s", np.float64),
         ("blocks", np.float64),
         ("sinr_db", np.float64),
@@ -98,6 +102,7 @@ class ActiveTransfers:
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers
         record["average_rate_bps"] = np.nan
+        record["held_down_to_bps"] = np.inf
         record["finish_at_s"] = np.inf
         record["booked_until_s"] = now_s
         self.records = np.concatenate([self.records, record])
@@ -142,6 +147,9 @@ class ActiveTransfers:
         record = self.records
         record["remaining_bits"] = np.maximum(
             record["remaining_bits"] - record["rate_bps"] * elapsed_s, 0.0
+        )
+        record["allowance_bits"] = np.maximum(
+            record["allowance_bits"] + record["filling_bps"] * elapsed_s, 0.0
         )
         keep = np.exp(-elapsed_s / average_s)
         record["average_rate_bps"] = record["rate_bps"] + keep * (
@@ -195,6 +203,7 @@ class ActiveTransfers:
         """Take all blocks away; the solve that follows hands them out again."""
         for name in (
             "rate_bps",
+            "filling_bps",
             "blocks",
             "airtime_fraction",
             "airtime_w",

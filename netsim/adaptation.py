@@ -7,10 +7,9 @@ difference is taken once, in a table. :mod:`netsim.slot` plays the same process 
 
 The loop is taken to be settled at every SINR and fade: it uses the two neighbouring MCS between
 which the error rate passes the target, each as often as it takes to meet the target exactly. That
-is exact for a channel that stands still and the limit of a loop that is fast against fading. A
-loop slow against it has one margin for all fades, which wastes less on the steps between MCS: 3 to
-4 % more over Rayleigh fading of 10 or 15 dB. At walking speed, with steps of 0.1 dB and the round
-trip of acknowledgements, the loop played out is within 1 % of the fast limit there.
+is exact for a channel that stands still and the limit of a loop that is fast against fading. A real
+one has one margin for all fades: :mod:`netsim.moving_fades` corrects for that, and for the fades
+that later copies of a block meet. Schedulers and power headroom go by what is said here.
 
 One thing is left out: a scheduler of winners tends to serve rising fades, which are better than
 measured, so what is lost by age is overrated for it (by 4 % of the rate at 4 slots of 0.5 ms and
@@ -145,9 +144,9 @@ class DelayedKnowledge:
     ``sqrt(1 - q) g + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
     the correlation over the delay, v the share of power that fades (1 for Rayleigh). The fade that
     engines follow is the measured one, as that is what schedulers choose by. Repetitions are taken
-    to meet the same SINR as the first copy. The difference, mostly the slope of the fade, lasts
-    longer than the round trip of a repetition, so goodput is the mean over the difference of bits
-    received per transmission, not the ratio of the two means.
+    to meet the same SINR as the first copy (what they really meet is a correction made elsewhere),
+    so goodput is the mean over the difference of bits received per transmission, not the ratio of
+    the two means.
 
     Parameters
     ----------

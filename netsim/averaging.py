@@ -81,6 +81,7 @@ class MeanAnswer:
         horizon_s: float,
         floor_bps: Float[np.ndarray, " bearer"],
         alone_bps: Float[np.ndarray, " bearer"],
+        most_bps: Float[np.ndarray, " bearer"] | float = np.inf,
     ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
         """Give the mean answer over an interval in which only the averages change.
 
@@ -94,6 +95,9 @@ class MeanAnswer:
             No average falls below this.
         alone_bps
             Rate of each with the whole band.
+        most_bps
+            What is really served of each at most, whatever its share: wires may hold it up. Only
+            looked at within a finite interval; in an endless one averages settle without it.
 
         Returns
         -------
@@ -115,7 +119,9 @@ class MeanAnswer:
         rate_of = _ServedRate(view.group_rate_bps, alone_bps)
         if endless:
             return self._settle(view, rate_of, floor_bps)
-        return self._within_tick(view, rate_of, horizon_s=horizon_s, floor_bps=floor_bps)
+        return self._within_tick(
+            view, rate_of, horizon_s=horizon_s, floor_bps=floor_bps, most_bps=most_bps
+        )
 
     def _if_constant(
         self, view: CellView, *, horizon_s: float, floor_bps: Float[np.ndarray, " bearer"]
@@ -134,6 +140,7 @@ class MeanAnswer:
         *,
         horizon_s: float,
         floor_bps: Float[np.ndarray, " bearer"],
+        most_bps: Float[np.ndarray, " bearer"] | float,
     ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
         """Follow the averages through a finite interval."""
         total = np.zeros_like(view.group_rate_bps)
@@ -145,6 +152,7 @@ class MeanAnswer:
             answer, turn, served = self._step(view, average, rate_of)
             total += answer
             active += turn
+            served = np.minimum(served, most_bps)
             average = np.maximum(served + keep * (average - served), floor_bps)
         return total / steps, np.where(active > 0, active / steps, 1.0)
 

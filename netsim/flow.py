@@ -1,11 +1,11 @@
 """The flow engine: transfers as fluids, rates solved anew at every event and never in between.
 
-Events are arrivals, departures, cancellations, deadlines, ends of interruptions, site failures and,
-while something moves or fades, channel ticks. At each one all active transfers advance by their
-constant rates and the whole network is solved once more: shares from the cells' schedulers, powers
-from power control, interference from who holds which blocks now, SINR, rate. Events of one instant
-share one solve. There is one pending timer; without active transfers there is none. The channel is
-constant between ticks.
+Events are arrivals, departures, cancellations, deadlines, ends of interruptions, site failures,
+buffers of the wires that run full or empty and, while something moves or fades, channel ticks. At
+each one all active transfers advance by their constant rates and the whole network is solved once
+more: shares from the cells' schedulers, powers from power control, interference from who holds
+which blocks now, SINR, rate. Events of one instant share one solve. There is one pending timer;
+without active transfers there is none. The channel is constant between ticks.
 
 Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
 somebody is new, the solve is made twice, as nobody knew yet what the newcomers meet and do; the
@@ -91,6 +91,7 @@ class FlowEngine(Engine):
         self._metered = b"never"
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
+        self._buffers_due_s = np.inf
         self._lanes: dict[int, _Lane] = {}
         self._is_disturbed = models.air.is_interfering and len(models.layout.cells) > 1
 
@@ -131,6 +132,7 @@ class FlowEngine(Engine):
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
         times.append(self._tracker.next_change_s(now_s))
         times.append(self._wires.next_edge_s(now_s))
+        times.append(self._buffers_due_s)
         resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
         if len(later):
@@ -144,6 +146,7 @@ class FlowEngine(Engine):
         self.num_solves += 1
         self._tracker.connect_new()
         now_s = self._now_s
+        self._buffers_due_s = np.inf
         self._wires.delay(self.active, self.links, at_s=now_s)
         self.active.silence()
         order = self._order(now_s)
@@ -212,6 +215,7 @@ class FlowEngine(Engine):
             requested_at_s=lane.requested_at_s,
             deadline_at_s=lane.deadline_at_s,
             average_rate_bps=record["average_rate_bps"][rows[lane.first]],
+            most_bps=record["held_down_to_bps"][rows[lane.first]],
         )
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -340,11 +344,10 @@ class FlowEngine(Engine):
             sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest, reserve=reserve
         )
         over_air = activity * rate
-        rate = self._wires.carried_bps(
-            over_air, cell_id=lane.cell_id, bearer_id=lane.bearer_id, at_s=now_s
-        )
+        rate = over_air
         blocks = activity * at_once
-        if rate is not over_air:
+        if self._wires.holds_back:
+            rate = self._carry(lane, rows, over_air, now_s)
             # Who is held up by the wires has that much less to send: no airtime without bits.
             carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
             airtime_fraction, blocks = airtime_fraction * carried, blocks * carried
@@ -359,3 +362,26 @@ class FlowEngine(Engine):
             airtime_w=airtime_w,
             retransmission_rate_hz=repeated * airtime_fraction / self._settings.slot_s,
         )
+
+    def _carry(
+        self,
+        lane: _Lane,
+        rows: Int[np.ndarray, " transfer"],
+        over_air_bps: Float[np.ndarray, " transfer"],
+        now_s: float,
+    ) -> Float[np.ndarray, " transfer"]:
+        """Give what the wires leave of rates over the air; take note of when that changes."""
+        record = self.active.records
+        carried = self._wires.carry(
+            over_air_bps,
+            allowance_bits=record["allowance_bits"][rows],
+            unsent_bits=record["remaining_bits"][rows],
+            cell_id=lane.cell_id,
+            bearer_id=lane.bearer_id,
+            at_s=now_s,
+        )
+        record["allowance_bits"][rows] = carried.allowance_bits
+        record["filling_bps"][rows] = carried.filling_bps
+        record["held_down_to_bps"][rows] = carried.held_down_to_bps
+        self._buffers_due_s = min(self._buffers_due_s, now_s + carried.lasts_s)
+        return carried.rate_bps

@@ -65,10 +65,11 @@ class RegularTable:
 
     def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
         """Give the functions at points whose arguments broadcast; beyond the knots edges hold."""
-        first, parts = np.intp(0), []
+        first: Int[np.ndarray, "..."] = np.zeros((), dtype=np.intp)
+        parts = []
         for value, (lowest, step, num_knots, stride) in zip(at, self._axes, strict=True):
             low, part = find_cell((value - lowest) / step, num_knots)
-            first = first + low * stride
+            first = np.asarray(first + low * stride)
             parts.append(part)
         corners = self._corners.reshape(-1, *(1,) * np.ndim(first))
         found = self._flat[:, corners + first]

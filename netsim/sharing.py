@@ -58,6 +58,8 @@ class Demand:
     deadline_at_s: Float[np.ndarray, " bearer"]
     average_rate_bps: Float[np.ndarray, " bearer"]
     """NaN for a bearer that was never scheduled."""
+    most_bps: Float[np.ndarray, " bearer"] | None = None
+    """What wires let through, inf where they do not hold up: averages grow no further."""
 
     @property
     def element_rate_hz(self) -> float:
@@ -91,9 +93,7 @@ class Demand:
         )
 
     def used_fraction(
-        self,
-        bearers: slice,
-        held: Float[np.ndarray, " some"],
+        self, bearers: slice, held: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, " some"]:
         """Give the part of the band that uplink bearers use of what they hold.
 
@@ -116,11 +116,9 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
+        contest = self.contest(transfers)
         return self.air.rate_bps(
-            sinr,
-            blocks,
-            element_rate_hz=self.element_rate_hz,
-            contest=self.contest(transfers),
+            sinr, blocks, element_rate_hz=self.element_rate_hz, contest=contest
         )
 
     def contest(self, transfers: slice, *, is_column: bool = False) -> Contest | None:
@@ -294,6 +292,7 @@ class Sharing:
                     horizon_s=horizon_s,
                     floor_bps=floor[part],
                     alone_bps=alone[part],
+                    most_bps=np.inf if demand.most_bps is None else demand.most_bps[part],
                 )
             else:
                 shares[part] = scheduler.now(view)

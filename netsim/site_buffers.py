@@ -6,9 +6,10 @@ from jaxtyping import Bool, Float, Int
 from netsim.backhaul import Backhaul
 
 WINDOW_S = 0.02
-"""Time for which a buffer at a site lasts at the full rate of the wires [s].
+"""Time for which a buffer at a site lasts at the full rate of the wires [s], in both engines.
 
-Our choice: of 5, 20 and 50 ms the one with which both engines agreed best, see docs/validation.md.
+Our choice: no source was found. It decides how long a transfer that fades keeps its claim on the
+wires, not whether the engines agree: they do with 5, 20 and 50 ms, see docs/validation.md.
 """
 
 
@@ -20,6 +21,7 @@ class SiteBuffers:
     the wires and never holds more than they carry in ``WINDOW_S`` (our choice): who is slow over
     the air fills it and leaves the rest of the wires to others. Schedulers and interference know
     nothing of it, in either engine: blocks stay granted to a transfer that waits for its wires.
+    :class:`netsim.wires.Wires` has the same buffers as fluids, for the flow engine.
 
     Parameters
     ----------

@@ -40,10 +40,11 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         isinstance(loop, OuterLoopAdaptation)
         and loop.step_up_db != OuterLoopAdaptation.step_up_db
         and radio.engine == "flow"
+        and isinstance(radio.fading, NoFading)
     ):
         yield _problem(
             "radio.link_adaptation.step_up_db",
-            "has no effect in engine flow, which takes the loop as settled; use engine slot",
+            "has no effect in engine flow without fading, where the loop settles; use engine slot",
         )
 
 

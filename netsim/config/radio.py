@@ -93,7 +93,7 @@ class OuterLoopAdaptation:
     target_block_error: Annotated[float, Ge(0.001), Le(0.5)] = 0.1
     """Share of first transmissions that fail once the loop has settled."""
     step_up_db: Annotated[float, Ge(0.001), Le(3)] = 0.1
-    """Correction after a failure [dB]; engine flow takes the loop as settled."""
+    """Correction after a failure [dB]; engine flow takes the loop as settled if nothing fades."""
     kind: Literal["outer_loop"] = "outer_loop"
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from netsim import site_buffers, wires
 from netsim.backhaul import BackhaulLink, LinkCut
 from netsim.config.radio import (
     GraphBackhaul,
@@ -60,32 +61,68 @@ def test_wires_of_limited_rate_are_shared_alike(direction, duplex):
     assert max(row.finished_at_s for row in rows) == pytest.approx(1.9 + 0.01, rel=0.02)
 
 
+def mean_finish_s(engine, *, scheduler, rate_bps, size_bytes):
+    """Mean over clients and 5 seeds, three uploads in a fading cell; the air carries 70 Mb/s."""
+    found = []
+    for seed in range(1, 6):
+        env, network = make_network(
+            still_world(ring(3, radius_m=200.0)),
+            plain_radio(
+                engine=engine,
+                scheduler=scheduler,
+                fading=RayleighFading(),
+                backhaul=StarBackhaul(rate_bps=rate_bps),
+            ),
+            seed=seed,
+        )
+        rows = run_all(env, [network.send(k, "uplink", size_bytes) for k in range(3)])
+        found += [row.finished_at_s for row in rows]
+    return np.mean(found)
+
+
+@pytest.mark.parametrize(
+    "buffer_s",
+    [pytest.param(0.005, marks=pytest.mark.slow), 0.02, pytest.param(0.05, marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("rate_bps", [25e6, 40e6])
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
-def test_wires_limit_a_fading_cell_alike(scheduler):
-    """Mean over seeds and clients, fading; the wires carry 25 Mb/s, the air 70 Mb/s on average."""
-    times_s = {"flow": [], "slot": []}
-    for seed in (1, 2):
-        for engine, found in times_s.items():
-            env, network = make_network(
-                still_world(ring(3, radius_m=200.0)),
-                plain_radio(
-                    engine=engine,
-                    scheduler=scheduler,
-                    fading=RayleighFading(),
-                    backhaul=StarBackhaul(rate_bps=25e6),
-                ),
-                seed=seed,
-            )
-            rows = run_all(env, [network.send(k, "uplink", 1_000_000) for k in range(3)])
-            found += [row.finished_at_s for row in rows]
-    assert np.mean(times_s["slot"]) == pytest.approx(np.mean(times_s["flow"]), rel=0.03)
+def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bps, buffer_s):
+    """Whatever the length of the buffers: it decides who ends first, in both engines alike."""
+    for module in (site_buffers, wires):
+        monkeypatch.setattr(module, "WINDOW_S", buffer_s)
+    flow_s, slot_s = (
+        mean_finish_s(
+            engine, scheduler=scheduler, rate_bps=rate_bps, size_bytes=round(0.04 * rate_bps)
+        )
+        for engine in ("flow", "slot")
+    )
+    ladder.near(
+        24,
+        "mean transfer time, slot engine, wires of 25 and 40 Mb/s, buffers of 5, 20, 50 ms",
+        source="flow engine, same seeds, round robin and proportional fair",
+        measured=slot_s,
+        expected=flow_s,
+        rel=0.03,
+        unit="s",
+    )
+
+
+def test_who_fades_keeps_its_claim_on_the_wires():
+    """All end together while wires of 40 Mb/s are full: no share of them is lost in a fade."""
+    env, network = make_network(
+        still_world(ring(3, radius_m=200.0)),
+        plain_radio(fading=RayleighFading(), backhaul=StarBackhaul(rate_bps=40e6)),
+    )
+    rows = run_all(env, [network.send(k, "uplink", 1_500_000) for k in range(3)])
+    for row in rows:
+        assert row.finished_at_s == pytest.approx(3 * 8 * 1_500_000 / 40e6, rel=0.01)
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_a_cut_reroutes_alike(direction):
-    wires = GraphBackhaul(links=(DIRECT, *DETOUR), cuts=(CUT,))
+    cut = GraphBackhaul(links=(DIRECT, *DETOUR), cuts=(CUT,))
     whole = GraphBackhaul(links=(DIRECT, *DETOUR))
-    rows = assert_alike(wires, direction=direction)
+    rows = assert_alike(cut, direction=direction)
     before = rows_of("flow", whole, direction=direction)
     # A second at 3 instead of 8 Mb/s.
     last_s, last_before_s = (max(row.finished_at_s for row in each) for each in (rows, before))

@@ -111,7 +111,7 @@ def test_a_good_configuration_has_no_problem():
               "background_load": BackgroundLoadConfig(downlink_fraction=0.2)},
          "radio.energy.site_sleep_after_s", "no site is ever silent"),
         ({"layout": SingleCellLayout()}, {"interference": False}, "radio.interference", "no effect"),
-        ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5)},
+        ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5), "fading": NoFading()},
          "radio.link_adaptation.step_up_db", "no effect in engine flow"),
     ],
 )  # fmt: skip
@@ -136,7 +136,9 @@ ALONE = {"mobility": StaticMobility(), "layout": SingleCellLayout()}
         # The edge of coverage.
         (ALONE, {"link_failure": LinkFailureConfig(out_of_sync_db=-7.0)}),
         ({"shadowing": CorrelatedShadowing(site_correlation=0.5)}, {}),
-        ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5), "engine": "slot"}),
+        ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5), "engine": "slot",
+              "fading": NoFading()}),
+        ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5), "fading": RayleighFading()}),
         ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
               "background_load": BackgroundLoadConfig(uplink_rise_db=3.0)}),
     ],
