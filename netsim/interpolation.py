@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
 
@@ -65,7 +66,7 @@ class RegularTable:
 
     def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
         """Give the functions at points whose arguments broadcast; beyond the knots edges hold."""
-        first: Int[np.ndarray, "..."] = np.zeros((), dtype=np.intp)
+        first: npt.NDArray[np.intp] = np.zeros((), dtype=np.intp)
         parts = []
         for value, (lowest, step, num_knots, stride) in zip(at, self._axes, strict=True):
             low, part = find_cell((value - lowest) / step, num_knots)
