@@ -142,15 +142,19 @@ class MovingFades:
         row, down = _place((mean_db - MEAN_LOWEST_DB) / MEAN_STEP_DB, num_means)
         layer, deep = _place(room, num_rooms)
         column, right = _place((fade_db - FADE_LOWEST_DB) / FADE_STEP_DB, num_fades)
-        gained, fresher = np.zeros(()), np.zeros(())
-        for next_row, row_part in ((0, 1 - down), (1, down)):
-            for next_layer, layer_part in ((0, 1 - deep), (1, deep)):
-                for next_column, column_part in ((0, 1 - right), (1, right)):
-                    found = self._tables[
-                        :, row + next_row, layer + next_layer, column + next_column
-                    ]
-                    part = row_part * layer_part * column_part
-                    gained, fresher = gained + part * found[0], fresher + part * found[1]
+        line = self._tables.reshape(2, -1)
+        next_row, next_layer = num_rooms * num_fades, num_fades
+        corner = row * next_row + layer * next_layer + column
+        found = np.zeros(())
+        for beyond, part in (
+            (0, (1 - down) * (1 - deep)),
+            (next_row, down * (1 - deep)),
+            (next_layer, (1 - down) * deep),
+            (next_row + next_layer, down * deep),
+        ):
+            low, high = line[:, corner + beyond], line[:, corner + beyond + 1]
+            found = found + part * (low + right * (high - low))
+        gained, fresher = found
         first = np.clip(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS, 1.0)
         gained = gained * _slot_scale(spread, most) / now
         return np.maximum(efficiency + gained, 0.0), 1.0 / first
