@@ -39,17 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from scenarios.load import load, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
     from scenarios.run import run  # noqa: PLC0415
 
-    overrides = list(options.set)
-    if options.seeds is not None:
-        overrides.append(f"seeds=[{options.seeds}]")
-    scenario = load(options.file, overrides)
+    scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     settings: dict[str, Any] = {
         "out": options.out,
         "jobs": options.jobs,
         "overwrite": options.overwrite,
+        "places": places,
     }
     if options.json:
         result = run(scenario, reporter=Silent(), **settings)
@@ -69,10 +67,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.load import load, variants  # noqa: PLC0415
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415
 
-    scenario = load(options.file, options.set)
-    check(scenario)
+    scenario, places = load_with_places(options.file, options.set)
+    check(scenario, places)
     names = [variant.name for variant in variants(scenario)]
     if options.json:
         _say(

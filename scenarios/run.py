@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, variants
 from scenarios.progress import Reporter, RunProgress, Silent
@@ -35,6 +36,7 @@ def run(
     jobs: int = 1,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    places: Document | None = None,
 ) -> StudyResult:
     """Run a study and write its rows and manifest to ``<out>/<name>/``.
 
@@ -52,6 +54,9 @@ def run(
         Replace the result folder of an earlier run.
     reporter
         Told of every round; nothing is shown when it is None.
+    places
+        Where the keys of the scenario stand, for messages: from
+        :func:`scenarios.load.load_with_places`.
 
     Raises
     ------
@@ -69,7 +74,7 @@ def run(
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
     reporter = reporter or Silent()
     all_variants = variants(scenario)
-    data_facts = check(scenario)
+    data_facts = check(scenario, places)
     folder = Path(out) / scenario.name
     make_result_folder(folder, overwrite=overwrite)
     write_scenario(folder / "scenario.yaml", to_data(scenario))
