@@ -10,7 +10,7 @@ from typing import Any
 
 from scenarios.document import Document, Path, assign, override, read_document
 from scenarios.errors import ScenarioError
-from scenarios.messages import nearest
+from scenarios.messages import PRESET, nearest
 from scenarios.names import find_method_faults, find_variant_fault, folder_name, method_names
 from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
@@ -25,6 +25,7 @@ NOT_KNOBS = (
     "matrix",
     "server.targets",
     "server.target_split",
+    PRESET,
 )
 """Keys that a study has once; neither they nor what holds them or is in them can vary."""
 
