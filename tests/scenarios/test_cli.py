@@ -213,6 +213,32 @@ def test_compare_needs_something_to_compare_by(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["baseline"] == METHODS[1].name
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("accuracy=nan", "accuracy: must be a finite number, got nan"),
+        ("accuracy=inf", "accuracy: must be a finite number, got inf"),
+        ("accuracy=5", "accuracy: must be <= 1, got 5"),
+        ("accuracy=0", "accuracy: must be > 0, got 0"),
+        ("loss=-1", "loss: must be > 0, got -1"),
+        ("accuracy", "must have the form METRIC=NUMBER"),
+    ],
+)
+def test_a_target_that_no_scenario_may_have_is_refused(tmp_path, capsys, target, words):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    before = sorted(folder.rglob("*"))
+    assert main(["compare", str(folder), "--target", target]) == 2
+    assert capsys.readouterr().err == f"airtune: --target {target}: {words}\n"
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_target_of_a_perplexity_may_exceed_one(tmp_path, capsys):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    assert main(["compare", str(folder), "--target", "perplexity=30"]) == 2
+    assert "no metric 'perplexity'" in capsys.readouterr().err
+    assert main(["compare", str(folder), "--target", "accuracy=1"]) == 0
+
+
 @pytest.fixture
 def bad_map(tmp_path, capsys, monkeypatch):
     """Ask for a map that must be refused, in an empty folder; give what was said."""
