@@ -144,8 +144,8 @@ class _Study:
             return
         if message.kind == "failure":
             entry.update(status="failed", error=message.content)
-            last = message.content.strip().splitlines()[-1]
-            self.failures.append(f"{task.variant.name} seed {task.seed}: failed: {last}")
+            where = f"{task.variant.name} seed {task.seed}"
+            self.failures.append(f"{where}: failed: {message.summary}")
         else:
             entry.update(status="done", **message.content)
         self._reporter.finish(

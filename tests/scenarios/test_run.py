@@ -146,6 +146,27 @@ def test_manifest_holds_digests_of_files_of_ones_own(tmp_path, result):
     }
 
 
+def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
+    """What a user's own code raises may have many lines; the manifest has the whole traceback."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from netsim.schedulers import RoundRobin\n"
+        "class Mine(RoundRobin):\n"
+        "  def shares(self, view):\n"
+        "    raise ValueError('boom\\nline2')\n"
+    )
+    overrides = [*SMALL, "seeds=[1]", "methods=[{kind: fedit}]", f"radio.scheduler={file}:Mine"]
+    failed = run(load(STUDY, overrides), out=tmp_path / "out")
+    assert failed.status == "failed"
+    (line,) = failed.failures
+    begin, end = "fedit seed 1: failed: ValueError: boom line2 at ", " s of simulated time"
+    assert line.startswith(begin)
+    assert line.endswith(end)
+    assert float(line.removeprefix(begin).removesuffix(end)) >= 0
+    (entry,) = json.loads((failed.folder / "manifest.json").read_text())["runs"]
+    assert "mine.py" in entry["error"]
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
