@@ -1,15 +1,23 @@
 """The last look before a result folder is made: data, model, devices and a user's own code load."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from fl.devices import draw_devices
+from scenarios.document import Document, Path
 from scenarios.errors import ScenarioError
-from scenarios.load import Variant, variants
+from scenarios.load import Variant, placed, variants
 from scenarios.prepare import facts_of, shards_of, streams_of, texts_of
 from scenarios.schema import Scenario
 from scenarios.single import assemble
+
+_COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
+"""How what is put together complains: ``key.key: rule``."""
+_SECTIONS = ("world", "radio", "clients", "data", "model", "training", "server")
+_PLACES: dict[str, Path] = {"scheduler": ("radio", "scheduler"), "texts": ("data",)}
+"""Where the keys stand that some call by a short name."""
 
 
 class _NoRows:
@@ -22,11 +30,18 @@ class _NoRows:
         """Keep nothing."""
 
 
-def check(scenario: Scenario) -> dict[str, Any]:
+def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     """Load everything that the runs of a scenario need; give name and digest of its data.
 
     Every variant is put together under the first seed (model, method, scheduler). Data are shared
     and devices are drawn under every seed, and each of those must hold its largest step.
+
+    Parameters
+    ----------
+    scenario
+        From :func:`scenarios.load.load`, or built in Python.
+    places
+        Where its keys stand, for messages; they name the scenario when ``None``.
 
     Raises
     ------
@@ -34,15 +49,39 @@ def check(scenario: Scenario) -> dict[str, Any]:
         With one line for every problem.
     """
     problems: list[str] = []
+    places = places or Document(data={}, source=scenario.name)
     all_variants = variants(scenario)
     for variant in all_variants:
         try:
             _check_variant(variant, scenario.seeds)
         except ValueError as error:
-            problems.append(f"{scenario.name}: {error}")
+            index = scenario.methods.index(variant.scenario.methods[0])
+            path, message = _locate(str(error), variant, index)
+            problems.append(placed(places, path, message, variant.knobs))
     if problems:
         raise ScenarioError(list(dict.fromkeys(problems)))
     return facts_of(all_variants[0].scenario)
+
+
+def _locate(complaint: str, variant: Variant, index: int) -> tuple[Path, str]:
+    """Tell the key of the scenario that a complaint is about from what it says of it.
+
+    What names no key of the scenario comes from the method, which is put together last: it speaks
+    of its own settings and of the layers that it looks for.
+    """
+    found = _COMPLAINT.fullmatch(complaint)
+    first, *rest = found[1].split(".") if found else [""]
+    message = found[2] if found else complaint
+    method = variant.scenario.methods[0]
+    if first in _PLACES:
+        return (*_PLACES[first], *rest), message
+    if first in _SECTIONS:
+        return (first, *rest), message
+    if first == "methods":
+        return ("methods", index, *rest), message
+    if first in {item.name for item in dataclasses.fields(method)}:
+        return ("methods", index, first, *rest), message
+    return ("methods", index), complaint
 
 
 def _check_variant(variant: Variant, seeds: Sequence[int]) -> None:

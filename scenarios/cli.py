@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 import argparse
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,17 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from scenarios.load import load, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
     from scenarios.run import run  # noqa: PLC0415
 
-    overrides = list(options.set)
-    if options.seeds is not None:
-        overrides.append(f"seeds=[{options.seeds}]")
-    scenario = load(options.file, overrides)
+    scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     settings: dict[str, Any] = {
         "out": options.out,
         "jobs": options.jobs,
         "overwrite": options.overwrite,
+        "places": places,
     }
     if options.json:
         result = run(scenario, reporter=Silent(), **settings)
@@ -69,10 +68,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.load import load, variants  # noqa: PLC0415
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415
 
-    scenario = load(options.file, options.set)
-    check(scenario)
+    scenario, places = load_with_places(options.file, options.set)
+    check(scenario, places)
     names = [variant.name for variant in variants(scenario)]
     if options.json:
         _say(
@@ -117,20 +116,14 @@ def _compare(options: argparse.Namespace) -> int:
 
     if options.target is None and options.baseline is None:
         raise ScenarioError(["compare: give --target METRIC=VALUE, --baseline METHOD, or both"])
-    metric, _, value = (options.target or "=0").partition("=")
-    try:
-        target = float(value)
-    except ValueError:
-        raise ScenarioError(
-            [f"--target {options.target}: must have the form METRIC=NUMBER"]
-        ) from None
+    target = None if options.target is None else _parse_target(options.target)
     try:
         results = load_results(options.folder)
-        table = (
-            final_differences(results, baseline=options.baseline)
-            if options.target is None
-            else compare(results, metric=metric, target=target, baseline=options.baseline)
-        )
+        if target is None:
+            table = final_differences(results, baseline=options.baseline)
+        else:
+            metric, value = target
+            table = compare(results, metric=metric, target=value, baseline=options.baseline)
     except ResultError as error:
         raise ScenarioError([str(error)]) from None
     except OSError as error:
@@ -141,6 +134,27 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         _say(rich_table(table))
     return DONE
+
+
+def _parse_target(text: str) -> tuple[str, float]:
+    """Read ``METRIC=NUMBER``; what ``server.targets`` of a scenario refuses is refused here."""
+    from fl.metrics import METRICS  # noqa: PLC0415
+
+    metric, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ScenarioError([f"--target {text}: must have the form METRIC=NUMBER"]) from None
+    is_fraction = metric in METRICS and METRICS[metric].is_fraction
+    if not math.isfinite(value):
+        rule = "must be a finite number"
+    elif value <= 0:
+        rule = "must be > 0"
+    elif is_fraction and value > 1:
+        rule = "must be <= 1"
+    else:
+        return metric, value
+    raise ScenarioError([f"--target {text}: {metric}: {rule}, got {value:g}"])
 
 
 def _new(options: argparse.Namespace) -> int:

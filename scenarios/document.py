@@ -34,7 +34,8 @@ class Document:
     """File name for messages."""
     lines: dict[Path, int] = field(default_factory=dict)
     overrides: dict[Path, str] = field(default_factory=dict)
-    """Values that came from ``--set``, with the text of the option."""
+    """Values that came from an option, with its text; neither these nor ``lines`` hold a place at
+    or below a later one."""
 
     def place(self, path: Path) -> str:
         """Name the place of a key: the option that set it, or file and line."""
@@ -51,6 +52,15 @@ class Document:
             self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines
         )
         return next(known, 0)
+
+    def assigned(self, path: Path, data: dict[str, Any], option: str) -> "Document":
+        """Give the document with other data, in which an option has set the value at a path."""
+        return Document(
+            data=data,
+            source=self.source,
+            lines=_without(self.lines, path),
+            overrides={**_without(self.overrides, path), path: option},
+        )
 
 
 def read_document(path: FilePath) -> Document:
@@ -79,7 +89,11 @@ def parse_document(text: str, *, source: str) -> Document:
 
 
 def override(
-    document: Document, assignments: list[str], *, prepare: Prepare | None = None
+    document: Document,
+    assignments: list[str],
+    *,
+    prepare: Prepare | None = None,
+    option: str | None = None,
 ) -> Document:
     """Apply ``a.b=c`` assignments; a value is read as YAML, a number in a path indexes a list.
 
@@ -92,6 +106,8 @@ def override(
     prepare
         Called before each with the data, the path, the value and the paths already assigned; it
         may alter the data.
+    option
+        What messages call an assignment; ``--set`` and its text when ``None``.
 
     Raises
     ------
@@ -99,26 +115,26 @@ def override(
         If an assignment has no ``=`` or walks through something that is not a mapping or list.
     """
     data = copy.deepcopy(document.data)
-    overrides = dict(document.overrides)
     problems = []
     for assignment in assignments:
-        label = f"--set {_shorten(assignment)}"
+        label = f"--set {_shorten(assignment)}" if option is None else _shorten(option)
         dotted, separator, value_text = assignment.partition("=")
         if not separator or not dotted.strip():
             problems.append(f"{label}: must have the form KEY.KEY=VALUE")
             continue
         try:
             value, _ = _parse(value_text, label, name_line=False)
-            path = assign(data, dotted.strip(), value, prepare=prepare, fixed=list(overrides))
+            fixed = list(document.overrides)
+            path = assign(data, dotted.strip(), value, prepare=prepare, fixed=fixed)
         except ScenarioError as error:
             problems.extend(error.problems)
         except ValueError as error:
             problems.append(f"{label}: {error}")
         else:
-            overrides[path] = label
+            document = document.assigned(path, data, label)
     if problems:
         raise ScenarioError(problems)
-    return Document(data=data, source=document.source, lines=document.lines, overrides=overrides)
+    return document
 
 
 def assign(
@@ -165,6 +181,11 @@ def assign(
         else:
             target = target[step]
     return tuple(path)
+
+
+def _without(places: dict[Path, Any], path: Path) -> dict[Path, Any]:
+    """Leave out the places at and below a path."""
+    return {place: told for place, told in places.items() if place[: len(path)] != path}
 
 
 def _shorten(text: str) -> str:

@@ -3,15 +3,15 @@
 import copy
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from fl.methods.own import OwnConfig
 from scenarios.document import Document, Path, assign, override, read_document
 from scenarios.errors import ScenarioError
-from scenarios.messages import nearest
+from scenarios.messages import PRESET, nearest
+from scenarios.names import find_method_faults, find_variant_fault, folder_name, method_names
 from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
@@ -25,10 +25,9 @@ NOT_KNOBS = (
     "matrix",
     "server.targets",
     "server.target_split",
+    PRESET,
 )
 """Keys that a study has once; neither they nor what holds them or is in them can vary."""
-MAX_NAME_BYTES = 200
-"""Longest name of a variant's folder; file systems take 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,19 @@ def load(source: str | FilePath, overrides: Sequence[str] = ()) -> Scenario:
     ScenarioError
         With one line for every problem.
     """
+    return load_with_places(source, overrides)[0]
+
+
+def load_with_places(
+    source: str | FilePath, overrides: Sequence[str] = (), *, seeds: str | None = None
+) -> tuple[Scenario, Document]:
+    """Load a scenario, and keep where its keys stand for what is found later; see :func:`load`.
+
+    ``seeds`` is the text of the option ``--seeds``: numbers with commas between them.
+    """
     document = override(read_document(find(source)), list(overrides), prepare=_switch)
+    if seeds is not None:
+        document = override(document, [f"seeds=[{seeds}]"], option=f"--seeds {seeds}".strip())
     document = apply_preset(document)
     scenario = validate(document)
     # expanded from the resolved values, as a run and a written scenario.yaml are
@@ -72,7 +83,7 @@ def load(source: str | FilePath, overrides: Sequence[str] = ()) -> Scenario:
         pass
     if problems:
         raise ScenarioError(list(dict.fromkeys(problems)))
-    return scenario
+    return scenario, document
 
 
 def find(source: str | FilePath) -> FilePath:
@@ -113,15 +124,16 @@ def variants(scenario: Scenario) -> list[Variant]:
 def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iterator[Variant]:
     """Yield every variant that is right; collect what is wrong with the others."""
     problems.extend(_find_knob_faults(scenario, document))
+    problems.extend(find_method_faults(scenario.methods, document))
     if problems:
         return
     knobs = list(scenario.matrix)
     known: dict[str, dict[str, Any]] = {}
-    for index, method_name in enumerate(_method_names(scenario)):
+    for index, method_name in enumerate(method_names(scenario.methods)):
         for values in itertools.product(*(scenario.matrix[knob] for knob in knobs)):
             setting = dict(zip(knobs, values, strict=True))
-            name = _variant_name(method_name, setting)
-            fault = _find_name_fault(name, setting, known.get(name))
+            name = folder_name(method_name, setting)
+            fault = find_variant_fault(name, setting, known.get(name))
             known.setdefault(name, setting)
             if fault:
                 problems.append(f"{document.place(('matrix', *knobs[:1]))}: {fault}")
@@ -134,8 +146,7 @@ def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iter
             broken = find_problems(single, study_methods=scenario.methods)
             for problem in broken:
                 path = _original(problem.path, index)
-                dotted = ".".join(map(str, path))
-                problems.append(f"{_place(document, path, setting)}: {dotted}: {problem.message}")
+                problems.append(placed(document, path, problem.message, setting))
             if broken:
                 continue
             shown = ", ".join(
@@ -170,46 +181,20 @@ def _is_same(one: object, other: object) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
-def _variant_name(method_name: str, setting: dict[str, Any]) -> str:
-    suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
-    return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
-
-
-def _find_name_fault(
-    name: str, setting: dict[str, Any], rival: dict[str, Any] | None
-) -> str | None:
-    """Say why a variant cannot have its name: too long, or taken by one of these other knobs."""
-    if rival is not None:
-        clashes = " and ".join(
-            f"{knob} = {value!r} as with {rival[knob]!r}"
-            for knob, value in setting.items()
-            if value != rival[knob]
-        )
-        return f"matrix: the folder of a variant is named {name} with {clashes}; change one value"
-    num_bytes = len(name.encode("utf-8", "surrogatepass"))
-    if num_bytes > MAX_NAME_BYTES:
-        return (
-            f"matrix: the folder name of a variant must be at most {MAX_NAME_BYTES} bytes, "
-            f"got {num_bytes} for {name[:60]}...; use shorter values or fewer knobs"
-        )
-    return None
-
-
 def _single(document: Document, index: int, setting: dict[str, Any]) -> Document:
     """Reduce a document to one method with the knobs set."""
     data = {key: value for key, value in document.data.items() if key != "matrix"}
     data["methods"] = [document.data["methods"][index]]
     data = copy.deepcopy(data)
-    overrides = dict(document.overrides)
     for knob, value in setting.items():
+        place = document.place(("matrix", knob))
         try:
             fixed = [tuple(other.split(".")) for other in setting]
             path = assign(data, knob, value, prepare=_switch, fixed=fixed)
         except ValueError as error:
-            place = document.place(("matrix", knob))
             raise ScenarioError([f"{place}: matrix.{knob}: {error}"]) from None
-        overrides[path] = document.place(("matrix", knob))
-    return dataclasses.replace(document, data=data, overrides=overrides)
+        document = document.assigned(path, data, place)
+    return dataclasses.replace(document, data=data)
 
 
 def _switch(data: dict[str, Any], path: Path, value: object, fixed: Sequence[Path]) -> None:
@@ -227,53 +212,16 @@ def _switch(data: dict[str, Any], path: Path, value: object, fixed: Sequence[Pat
             del target[key]
 
 
-def _original(path: tuple[str | int, ...], index: int) -> Path:
-    """Translate the path of a variant's only method to its place in the file."""
-    return ("methods", index, *path[2:]) if path[:1] == ("methods",) else path
+def placed(document: Document, path: Path, message: str, setting: Mapping[str, Any]) -> str:
+    """Say in one line what is wrong at a path of a variant: at the knob that set it, if one did."""
+    steps = tuple(map(str, path))
+    knobs = (knob for knob in setting if steps[: knob.count(".") + 1] == tuple(knob.split(".")))
+    knob = next(knobs, None)
+    place = document.place(path if knob is None else ("matrix", knob))
+    return f"{place}: {'.'.join(steps)}: {message}"
 
 
-def _place(document: Document, path: Path, setting: dict[str, Any]) -> str:
-    for knob in setting:
-        if tuple(map(str, path))[: knob.count(".") + 1] == tuple(knob.split(".")):
-            return document.place(("matrix", knob))
-    return document.place(path)
-
-
-def _short(value: object) -> object:
-    """Write a setting in a name; one of several kinds by its kind."""
-    return getattr(value, "kind", value)
-
-
-def _method_names(scenario: Scenario) -> list[str]:
-    """Name methods by label, or kind; unlabelled ones of one kind also by what differs among them.
-
-    Raises
-    ------
-    ScenarioError
-        If two methods have one label, or no label and no difference.
-    """
-    names: list[str] = []
-    for index, method in enumerate(scenario.methods):
-        rivals = [
-            other for other in scenario.methods if other.kind == method.kind and other.label is None
-        ]
-        differing = [
-            item.name
-            for item in dataclasses.fields(method)
-            if len({repr(getattr(rival, item.name)) for rival in rivals}) > 1
-        ]
-        kind = method.name if isinstance(method, OwnConfig) else method.kind
-        parts = [kind, *(f"{name}{_short(getattr(method, name))}" for name in differing)]
-        name = method.label or "-".join(parts)
-        if name in names:
-            where = f"{scenario.name}: methods.{index}"
-            rival = f"methods.{names.index(name)}"
-            is_labelled = method.label or scenario.methods[names.index(name)].label
-            problem = (
-                f"{where}.label: {name!r} is the name of {rival} already, choose another"
-                if is_labelled
-                else f"{where}: is the same as {rival}, leave one out"
-            )
-            raise ScenarioError([problem])
-        names.append(name)
-    return names
+def _original(path: tuple[str, ...], index: int) -> Path:
+    """Translate the path of a variant's only method to its place in the file; lists by number."""
+    steps = tuple(int(step) if step.isdecimal() else step for step in path)
+    return ("methods", index, *steps[2:]) if steps[:1] == ("methods",) else steps

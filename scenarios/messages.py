@@ -15,6 +15,8 @@ _UNIT_SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "m": 1e-3}
 _QUANTITY = re.compile(
     r"^\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*([kMGm]?)(Hz|m|s|W|J|bps|B|dBm|dB)?\s*$"
 )
+PRESET = "preset"
+"""Key at the top of a file that its values have replaced before the file is checked."""
 NAME_RULE = "must be 1 to 100 letters, digits, '_', '.' or '-', and begin with a letter or digit"
 _COMPARISONS = {
     "greater_than": (">", "gt"),
@@ -115,8 +117,7 @@ def _closest(word: str, known: Sequence[str]) -> list[str]:
 def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0911 -- one rule a line
     kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = [item.name for item in dataclasses.fields(owner)]
-        return f"unknown key; {nearest(str(path[-1]), known)}"
+        return f"unknown key; {_nearest_key(path, owner)}"
     if kind == "missing":
         return f"missing; it is required ({_wanted(owner, str(path[-1]))})"
     if kind in _COMPARISONS:
@@ -133,6 +134,15 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
     if kind == "too_short":
         return f"must have at least {context['min_length']} item, got {context['actual_length']}"
     return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_show(value)}"
+
+
+def _nearest_key(path: Path, owner: Any) -> str:
+    """Say which key is meant by an unknown one."""
+    *above, key = path
+    if key == PRESET:
+        return f"{PRESET} stands at the top of the file, see airtune list presets"
+    known = [item.name for item in dataclasses.fields(owner)]
+    return nearest(str(key), known if above else [*known, PRESET])
 
 
 def _wanted(owner: Any, name: str) -> str:

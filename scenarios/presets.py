@@ -11,10 +11,9 @@ from netsim.calibration.cases import Case, cases
 from netsim.calibration.drop import world_of
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
-from scenarios.messages import nearest
+from scenarios.messages import PRESET, nearest
 from scenarios.unions import TAGS
 
-KEY = "preset"
 CHANNEL_BANDWIDTH_HZ, SUBCARRIER_SPACING_HZ = 10e6, 15e3
 """Grid of the cases: 10 MHz; NR has no 9 MHz of 50 blocks, so 52 blocks of 15 kHz stand for it."""
 
@@ -27,15 +26,15 @@ def apply_preset(document: Document) -> Document:
     ScenarioError
         If there is no preset of this name.
     """
-    if KEY not in document.data:
+    if PRESET not in document.data:
         return document
-    name = document.data[KEY]
+    name = document.data[PRESET]
     if not isinstance(name, str) or name not in cases():
-        place = document.place((KEY,))
+        place = document.place((PRESET,))
         raise ScenarioError(
-            [f"{place}: {KEY}: unknown {name!r}; {nearest(str(name), list(cases()))}"]
+            [f"{place}: {PRESET}: unknown {name!r}; {nearest(str(name), list(cases()))}"]
         )
-    own = {key: value for key, value in document.data.items() if key != KEY}
+    own = {key: value for key, value in document.data.items() if key != PRESET}
     return dataclasses.replace(document, data=_merge(preset_data(cases()[name]), own))
 
 

@@ -30,6 +30,10 @@ class BrokenRule(Protocol):
         """Rule, value found, and what would be right."""
 
 
+MAX_THREADS = 256
+"""Most threads of torch in a process: beyond any machine's use, and the same bound on every one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     path: tuple[str, ...]
@@ -56,6 +60,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),
+        *_threads(scenario.training.threads),
         *fl.server.config.find_problems(
             scenario.server,
             num_clients=num_clients,
@@ -101,6 +106,13 @@ def _places(scenario: Scenario) -> list[BrokenRule]:
         return []
     rule = f"must have a place for each of clients.num_clients = {num_clients}, got {num_places}"
     return [_Rule(("world", "mobility", "positions_m"), rule)]
+
+
+def _threads(threads: int) -> list[BrokenRule]:
+    """Refuse more threads than any machine starts in good time."""
+    if threads <= MAX_THREADS:
+        return []
+    return [_Rule(("training", "threads"), f"must be <= {MAX_THREADS}, got {threads}")]
 
 
 def _seeds(seeds: Sequence[int]) -> list[BrokenRule]:

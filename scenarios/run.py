@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, variants
+from scenarios.own_files import own_file_digests
 from scenarios.progress import Reporter, RunProgress, Silent
 from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
 from scenarios.schema import Scenario, to_data
@@ -35,6 +37,7 @@ def run(
     jobs: int = 1,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    places: Document | None = None,
 ) -> StudyResult:
     """Run a study and write its rows and manifest to ``<out>/<name>/``.
 
@@ -52,6 +55,9 @@ def run(
         Replace the result folder of an earlier run.
     reporter
         Told of every round; nothing is shown when it is None.
+    places
+        Where the keys of the scenario stand, for messages: from
+        :func:`scenarios.load.load_with_places`.
 
     Raises
     ------
@@ -69,11 +75,11 @@ def run(
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
     reporter = reporter or Silent()
     all_variants = variants(scenario)
-    data_facts = check(scenario)
+    inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
     folder = Path(out) / scenario.name
     make_result_folder(folder, overwrite=overwrite)
     write_scenario(folder / "scenario.yaml", to_data(scenario))
-    study = _Study(folder, scenario, all_variants, data_facts, reporter)
+    study = _Study(folder, scenario, all_variants, inputs, reporter)
     study.save("running")
     try:
         run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
@@ -93,7 +99,7 @@ class _Study:
         folder: Path,
         scenario: Scenario,
         all_variants: list[Variant],
-        data_facts: dict[str, Any],
+        inputs: dict[str, Any],
         reporter: Reporter,
     ) -> None:
         self.folder = folder
@@ -125,7 +131,7 @@ class _Study:
             "target_split": scenario.server.target_split,
             "model": scenario.model.name,
             "cost_label": None,
-            "data": data_facts,
+            **inputs,
             **provenance(),
         }
 
@@ -138,8 +144,8 @@ class _Study:
             return
         if message.kind == "failure":
             entry.update(status="failed", error=message.content)
-            last = message.content.strip().splitlines()[-1]
-            self.failures.append(f"{task.variant.name} seed {task.seed}: failed: {last}")
+            where = f"{task.variant.name} seed {task.seed}"
+            self.failures.append(f"{where}: failed: {message.summary}")
         else:
             entry.update(status="done", **message.content)
         self._reporter.finish(

@@ -78,6 +78,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         recorder.drain_transfers = network.transfers
         try:
             env.run(until=env.process(run_rounds(federation)))
+        except (Exception, SystemExit) as error:
+            error.add_note(f"at {env.now:g} s of simulated time")
+            raise
         finally:
             # an interrupted run keeps the energy of its finished part, too
             folder.write("transfers", network.transfers())

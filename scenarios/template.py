@@ -8,14 +8,19 @@ from typing import Any
 
 from scenarios.errors import ScenarioError
 from scenarios.load import load
-from scenarios.messages import NAME_RULE
+from scenarios.messages import NAME_RULE, PRESET
 from scenarios.schema import NAME_PATTERN, json_schema, to_data
 from scenarios.unions import TAGS
 
 WIDTH = 100
-HEAD = """\
+EXAMPLE_PRESET = "uma_mmtc_700_isd500"
+HEAD = f"""\
 # A study: every key with its value and meaning. Keys that are commented out are not set; most
 # others may be left out, their value here is then the default. Check it: airtune validate FILE
+
+# World and radio of a calibration case of 3GPP by its name (airtune list presets). It gives what
+# they leave out: delete below what it shall give.
+# {PRESET}: {EXAMPLE_PRESET}
 """
 
 

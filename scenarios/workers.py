@@ -28,6 +28,8 @@ class Message:
     kind: str
     """``event`` while it goes on; ``result`` or ``failure`` (text of the traceback) at its end."""
     content: Any
+    summary: str = ""
+    """Of a ``failure``: the error and what it says, on one line."""
 
 
 Emit = Callable[[object], None]
@@ -58,8 +60,9 @@ def run_tasks(
 def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
     try:
         result = task(argument, lambda event: say(Message(index, "event", event)))
-    except (Exception, SystemExit):  # a user's own code may call sys.exit
-        say(Message(index, "failure", traceback.format_exc()))
+    except (Exception, SystemExit) as error:  # a user's own code may call sys.exit
+        summary = " ".join("".join(traceback.format_exception_only(error)).split())
+        say(Message(index, "failure", traceback.format_exc(), summary))
     else:
         say(Message(index, "result", result))
 

@@ -16,7 +16,8 @@ class MethodOptions:
     learning_rate: Annotated[float, Gt(0)] | None = None
     """Step size of this method alone; that of ``training`` when empty."""
     label: Annotated[str, MinLen(1), MaxLen(60)] | None = None
-    """Name in tables, figures and folders; made of kind and differing settings when empty."""
+    """Name in tables, figures and folders; made of kind and differing settings when empty. In the
+    name of the folder ``/`` becomes ``_`` and spaces go; no two methods may share one."""
 
     @property
     def sends(self) -> bool:

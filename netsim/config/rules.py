@@ -29,7 +29,7 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.problems import Problem
-from netsim.units import dbm_to_w
+from netsim.units import dbm_to_w, w_to_dbm
 
 SCHEDULERS = (
     "round_robin",
@@ -158,13 +158,15 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
-    yield from environment.find_problems(
+    for problem in environment.find_problems(
         world.environment,
         carrier_hz=world.carrier_hz,
         bs_height_m=standard.site_height_m(world),
         ue_height_m=standard.ue_height_m(world),
-        path=("world",),
-    )
+    ):
+        (key,) = problem.path
+        name = "site_height_m" if key == "bs_height_m" else key  # the standard's word for a site
+        yield _problem(f"world.{name}", problem.message)
     if world.indoor_fraction + world.car_fraction > 1:
         yield _problem(
             "world.car_fraction",
@@ -192,11 +194,7 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         band=band,
         path=("radio",),
     )
-    yield from site_energy.find_problems(
-        standard.site_class(world, radio),
-        cell_power_w=dbm_to_w(standard.site_power_dbm(world, radio)),
-        path=("radio", "energy", "site_class"),
-    )
+    yield from _site_power_problems(world, radio)
     legal_hz = {spacing_hz for _, spacing_hz in resource_grid.legal_pairs(band=band)}
     if radio.subcarrier_spacing_hz in legal_hz:
         slot_s = resource_grid.slot_duration_s(radio.subcarrier_spacing_hz)
@@ -215,6 +213,24 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         yield _problem(
             "radio.energy.release_s",
             f"must be >= inactivity_s {energy.inactivity_s:g}, got {energy.release_s:g}",
+        )
+
+
+def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find a power that the sites' hardware cannot radiate, where the scenario says it."""
+    site_class = standard.site_class(world, radio)
+    power_dbm = standard.site_power_dbm(world, radio)
+    problems = site_energy.find_problems(
+        site_class, cell_power_w=dbm_to_w(power_dbm), path=("radio", "energy", "site_class")
+    )
+    if radio.site_power_dbm is None:
+        yield from problems
+    elif problems:
+        limit_dbm = w_to_dbm(site_energy.site_power(site_class, num_cells=1).max_radiated_w)
+        yield _problem(
+            "radio.site_power_dbm",
+            f"must be <= {limit_dbm:.4g} dBm, the most that a cell of energy.site_class "
+            f"{site_class} radiates, got {power_dbm:g}",
         )
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,9 +76,47 @@ def test_bad_input_is_one_clear_line(bad, assignment, words):
     assert words in line
 
 
-def test_seeds_that_are_none_are_refused(bad):
-    (line,) = bad("--seeds", "")
-    assert "seeds: must have at least 1 item" in line
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ("", "--seeds: seeds: must have at least 1 item"),
+        ("1,a", "--seeds 1,a: seeds.1: must be a whole number, got 'a'"),
+        ("1,1", "--seeds 1,1: seeds: must differ, got 1 more than once"),
+        ("1]", "--seeds 1]: not valid YAML"),
+    ],
+)
+def test_seeds_that_are_none_are_refused(bad, seeds, words):
+    (line,) = bad("--seeds", seeds)
+    assert line.startswith(f"airtune: {words}")
+
+
+def test_what_shows_only_when_parts_are_loaded_has_its_place(bad):
+    """Each of these is found by putting a variant together, not by reading the file."""
+    methods = "methods=[{kind: local}, {kind: fedadapter}, {kind: fedit, rank: 1000}]"
+    (line,) = bad("--set", methods)
+    assert line.startswith(f"airtune: --set {methods}: methods.2.rank: must be <= 128")
+    (line,) = bad("--set", "methods.1.rank=1000")
+    assert line.startswith("airtune: --set methods.1.rank=1000: methods.1.rank: must be <= 128")
+    (line,) = bad("--set", "methods=[{kind: local}, {kind: no.py:Mine}]")
+    assert "}]: methods.1: no file 'no.py'" in line
+    (line,) = bad("--set", "model.name=no/model")
+    assert line.startswith("airtune: --set model.name=no/model: model.name: 'no/model' is neither")
+
+
+def test_a_knob_is_the_place_of_what_its_value_breaks(bad, tmp_path):
+    (tmp_path / "mine.py").write_text("class Other: pass\n")
+    matrix = f"matrix={{radio.scheduler: [{tmp_path}/mine.py:Mine]}}"
+    (line,) = bad("--set", matrix, "--set", "methods=[{kind: local}]")
+    assert line.startswith("airtune: --set matrix={radio.scheduler: ")
+    assert line.endswith(f": radio.scheduler: {tmp_path}/mine.py has no class 'Mine'")
+
+
+def test_a_line_of_the_file_is_the_place_of_what_a_part_complains_of(tmp_path, capsys):
+    text = Path(STUDY).read_text(encoding="utf-8")
+    path = tmp_path / "s.yaml"
+    path.write_text(text.replace("{kind: fedit, rank: 8}", "{kind: fedit, rank: 999}"))
+    assert main(["validate", str(path), *OVERRIDES]) == 2
+    assert capsys.readouterr().err.startswith(f"airtune: {path}:24: methods.1.rank: must be <= 128")
 
 
 def test_a_scheduler_file_that_ends_the_program_is_one_clear_line(bad, tmp_path):
@@ -172,6 +211,32 @@ def test_compare_needs_something_to_compare_by(tmp_path, capsys):
     assert "give --target METRIC=VALUE, --baseline METHOD, or both" in capsys.readouterr().err
     assert main(["compare", str(folder), "--baseline", METHODS[1].name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["baseline"] == METHODS[1].name
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("accuracy=nan", "accuracy: must be a finite number, got nan"),
+        ("accuracy=inf", "accuracy: must be a finite number, got inf"),
+        ("accuracy=5", "accuracy: must be <= 1, got 5"),
+        ("accuracy=0", "accuracy: must be > 0, got 0"),
+        ("loss=-1", "loss: must be > 0, got -1"),
+        ("accuracy", "must have the form METRIC=NUMBER"),
+    ],
+)
+def test_a_target_that_no_scenario_may_have_is_refused(tmp_path, capsys, target, words):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    before = sorted(folder.rglob("*"))
+    assert main(["compare", str(folder), "--target", target]) == 2
+    assert capsys.readouterr().err == f"airtune: --target {target}: {words}\n"
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_target_of_a_perplexity_may_exceed_one(tmp_path, capsys):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    assert main(["compare", str(folder), "--target", "perplexity=30"]) == 2
+    assert "no metric 'perplexity'" in capsys.readouterr().err
+    assert main(["compare", str(folder), "--target", "accuracy=1"]) == 0
 
 
 @pytest.fixture

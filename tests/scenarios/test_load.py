@@ -89,6 +89,37 @@ def test_an_override_is_named_as_the_place(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["world.layout={kind: hexagonal, num_sites: 1, isd_m: 5}"],
+         "--set world.layout={kind: hexagonal, num_sites: 1, isd_m: 5}: world.layout.isd_m: must"),
+        (["methods=[{kind: fedit, rank: 0}]"],
+         "--set methods=[{kind: fedit, rank: 0}]: methods.0.rank: must be > 0, got 0"),
+        (["methods.1={kind: fedit, rank: 0}"], "--set methods.1={kind: fedit, rank: 0}: methods.1"),
+        (["methods.1.rank=0"], "--set methods.1.rank=0: methods.1.rank: must be > 0, got 0"),
+        (["training.batch_size=0", "training={local_steps: 1, batch_size: -1}"],
+         "--set training={local_steps: 1, batch_size: -1}: training.batch_size: must be > 0, got -1"),
+        (["training={local_steps: 1}", "training.batch_size=0"],
+         "--set training.batch_size=0: training.batch_size: must be > 0, got 0"),
+        (["methods=[{kind: local}]",
+          "matrix={world.layout: [{kind: hexagonal, num_sites: 1, isd_m: 5}]}"],
+         "--set matrix={world.layout: [{kind: hexagonal, num_sites: 1, isd_m: 5}]}: world.layout.isd"),
+    ],
+)  # fmt: skip
+def test_a_line_that_an_option_replaced_is_not_blamed(tmp_path, overrides, expected):
+    (line,) = problems_of(tmp_path, QUICKSTART, overrides)
+    assert line.startswith(expected)
+
+
+def test_an_item_of_a_list_is_named_with_its_line(tmp_path):
+    outages = "outages:\n    - {site_id: 0, started_at_s: 0, finished_at_s: 1}\n"
+    outages += "    - {site_id: 7, started_at_s: 0, finished_at_s: 1}\n"
+    text = QUICKSTART.replace("  fading:", f"  {outages}  fading:")
+    lines = problems_of(tmp_path, text, ["methods=[{kind: local}]"])
+    assert any(line.startswith("s.yaml:14: radio.outages.1.site_id: must") for line in lines), lines
+
+
 def test_matrix_makes_every_combination_and_names_it():
     scenario = load(str(STUDY), [
         "matrix={radio.scheduler: [round_robin, proportional_fair], training.local_steps: [2, 4]}",
@@ -126,6 +157,46 @@ def test_a_label_is_the_name_and_does_not_rename_others():
         twice = methods.replace("{kind: fedit}", f"{{kind: fedit, label: {label}}}")
         with pytest.raises(ScenarioError, match=rf"methods\.\d\.label: '{label}' is the name of"):
             load(str(STUDY), [twice])
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        *((name, "must be none of manifest.json, scenario.yaml, report.html, figures, tables")
+          for name in ("manifest.json", "scenario.yaml", "report.html", "figures", "Tables")),
+        *((name, "must be a name that shows") for name in ("..", ".", ". .", " ", "a\\n", ".x")),
+        ("\U0001f600" * 60, "must name a folder of at most 200 bytes, not of 240"),
+    ],
+)  # fmt: skip
+def test_a_label_that_cannot_be_a_folder_is_refused(tmp_path, label, words):
+    text = QUICKSTART.replace("{kind: fedit, rank: 8}", f'{{kind: fedit, label: "{label}"}}')
+    (line,) = problems_of(tmp_path, text)
+    assert line.startswith(f"s.yaml:24: methods.1.label: {words}")
+
+
+def test_a_class_of_ones_own_has_a_name_that_can_be_a_folder(tmp_path):
+    (line,) = problems_of(tmp_path, QUICKSTART, ["methods=[{kind: mine.py:figures}]"])
+    assert "methods.0.label: must be none of manifest.json" in line
+    own = "methods=[{kind: a.py:Mine}, {kind: b.py:Mine}]"
+    (line,) = problems_of(tmp_path, QUICKSTART, [own])
+    assert "methods.1.label: 'Mine' is the name of methods.0 already, choose another" in line
+
+
+@pytest.mark.parametrize(("one", "other"), [("a/b", "a_b"), ("x y", "xy")])
+def test_labels_that_give_one_folder_are_refused(tmp_path, one, other):
+    methods = f"methods=[{{kind: local, label: {one}}}, {{kind: fedit, label: {other}}}]"
+    (line,) = problems_of(tmp_path, QUICKSTART, [methods])
+    expected = f"methods.1.label: {other!r} gives the folder of {one!r}, methods.0, choose another"
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    "label", ["noise start, biases frozen", "all-shared", "fedtt_plus-neutral", "v1.2 (a)", "Größe"]
+)
+def test_ordinary_labels_stay_legal(label):
+    methods = f'methods=[{{kind: local}}, {{kind: fedit, label: "{label}"}}]'
+    found = variants(load(str(STUDY), [methods]))
+    assert [cell.label for cell in found] == ["local", label]
 
 
 def test_an_unknown_scenario_name_suggests_one():

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pytest
 
 from netsim.calibration.cases import cases
 from netsim.calibration.drop import world_of
 from scenarios.errors import ScenarioError
 from scenarios.load import LIBRARY, load
+from scenarios.template import EXAMPLE_PRESET, annotated_template
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = (LIBRARY / "quickstart.yaml").read_text(encoding="utf-8")
 WITHOUT_WORLD = (
     QUICKSTART[: QUICKSTART.index("world:")] + QUICKSTART[QUICKSTART.index("clients:") :]
@@ -44,3 +48,29 @@ def test_own_keys_win_over_the_preset(tmp_path):
 def test_an_unknown_preset_is_named_with_its_line(tmp_path):
     with pytest.raises(ScenarioError, match=r"s\.yaml:1: preset: unknown 'rural_70'; did you mean"):
         load(write(tmp_path, "preset: rural_70"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["presets=uma"], "presets: unknown key; did you mean 'preset'?"),
+        (["zzz=1"], "valid here: name, seeds, world, radio, clients, data, model, training, server,"
+         " methods, matrix, preset"),
+        (["world.preset=uma_mmtc_700_isd500"],
+         "world.preset: unknown key; preset stands at the top of the file, see airtune list"),
+        (["matrix={preset: [uma_mmtc_700_isd500]}"], "matrix.preset: must not be one of name"),
+    ],
+)  # fmt: skip
+def test_messages_know_the_key(overrides, words):
+    with pytest.raises(ScenarioError) as caught:
+        load("quickstart", overrides)
+    (line,) = caught.value.problems
+    assert words in line
+
+
+def test_the_example_of_a_new_file_and_of_the_readme_is_a_preset():
+    assert EXAMPLE_PRESET in cases()
+    assert f"\n# preset: {EXAMPLE_PRESET}\n" in annotated_template("mine")
+    assert f"`preset: {EXAMPLE_PRESET}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+    scenario = load("quickstart", ["world={}", "radio={}", f"preset={EXAMPLE_PRESET}"])
+    assert scenario.world == world_of(cases()[EXAMPLE_PRESET])

@@ -24,11 +24,18 @@ def problems_of(*overrides):
         ("radio.knowledge_delay_slots=1000000000", "knowledge_delay_slots: must be <= 1000, got"),
         ("radio.link_failure={in_sync_db: 1e3}", "in_sync_db: must be <= 40, got"),
         ("radio.channel_tick_s=1e-9", "channel_tick_s: must be >= one slot, 0.0005 s, got 1e-09"),
+        ("radio.site_power_dbm=60",
+         ": radio.site_power_dbm: must be <= 46.02 dBm, the most that a cell of energy.site_class"
+         " macro radiates, got 60"),
+        ("radio.energy={site_class: femto}", "radio.energy.site_class: femto radiates at most"),
+        ("world.site_height_m=1", ": world.site_height_m: must be within 15 and 50 in environment"),
+        ("world.ue_height_m=100", ": world.ue_height_m: must be within 1.5 and 22.5 in environ"),
+        ("training.threads=257", ": training.threads: must be <= 256, got 257"),
         ("world.layout.isd_m=1e6", "isd_m: must be within 20 and 8660.25 in environment uma"),
         ("world.layout.isd_m=1", "isd_m: must be within 20 and"),
         ("world.layout={kind: single_cell, radius_m: 1}", "radius_m: must be within 20 and 5000"),
     ],
-)
+)  # fmt: skip
 def test_a_value_beyond_its_bounds_is_one_line(override, words):
     (line,) = problems_of(override)
     assert words in line
@@ -41,6 +48,7 @@ def test_a_value_beyond_its_bounds_is_one_line(override, words):
         "radio.knowledge_delay_slots=1000",
         "radio.channel_tick_s=0.0005",
         "world.layout.isd_m=20",
+        "training.threads=256",
         "world.layout.isd_m=8660",
         "world.layout={kind: single_cell, radius_m: 5e3}",
     ],

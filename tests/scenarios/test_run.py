@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -6,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from scenarios import run
 from scenarios.errors import ScenarioError
-from scenarios.load import variants
+from scenarios.load import load, variants
 from scenarios.single import ROW_TYPES, assemble
 from tests.scenarios.conftest import SMALL, STUDY
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def rows(path):
@@ -120,6 +124,47 @@ def test_manifest_tells_what_made_the_rows(result, small):
         assert entry["data"] == manifest["data"]
         assert entry["num_jobs_computed"] == entry["num_jobs_submitted"]
         assert entry["simulated_s"] > 0
+
+
+def test_manifest_holds_digests_of_files_of_ones_own(tmp_path, result):
+    """A scheduler, a method and a trace decide rows as the data do; other files do not count."""
+    assert json.loads((result.folder / "manifest.json").read_text())["own_files"] == {}
+    scheduler, trace, method = (tmp_path / name for name in ("mine.py", "walk.csv", "method.py"))
+    scheduler.write_text("from netsim.schedulers import RoundRobin\nclass Mine(RoundRobin): pass\n")
+    rows = (f"{client},{at_s},{20 + client},0\n" for client in range(4) for at_s in (0, 1e6))
+    trace.write_text("client_id,at_s,x_m,y_m\n" + "".join(rows))
+    method.write_bytes((ROOT / "docs/examples/own_method.py").read_bytes())
+    overrides = [
+        *SMALL, "seeds=[1]", f"methods=[{{kind: local}}, {{kind: {method}:MedianHead}}]",
+        "server.num_rounds=1", f"world.mobility={{kind: trace, path: {trace}}}",
+        f"matrix={{radio.scheduler: [round_robin, {scheduler}:Mine]}}",
+    ]  # fmt: skip
+    folder = run(load(STUDY, overrides), out=tmp_path / "out").folder
+    assert json.loads((folder / "manifest.json").read_text())["own_files"] == {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (scheduler, trace, method)
+    }
+
+
+def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
+    """What a user's own code raises may have many lines; the manifest has the whole traceback."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from netsim.schedulers import RoundRobin\n"
+        "class Mine(RoundRobin):\n"
+        "  def shares(self, view):\n"
+        "    raise ValueError('boom\\nline2')\n"
+    )
+    overrides = [*SMALL, "seeds=[1]", "methods=[{kind: fedit}]", f"radio.scheduler={file}:Mine"]
+    failed = run(load(STUDY, overrides), out=tmp_path / "out")
+    assert failed.status == "failed"
+    (line,) = failed.failures
+    begin, end = "fedit seed 1: failed: ValueError: boom line2 at ", " s of simulated time"
+    assert line.startswith(begin)
+    assert line.endswith(end)
+    assert float(line.removeprefix(begin).removesuffix(end)) >= 0
+    (entry,) = json.loads((failed.folder / "manifest.json").read_text())["runs"]
+    assert "mine.py" in entry["error"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -1,0 +1,115 @@
+"""What methods and variants are called, and the folders that their names give."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fl.methods import MethodConfig
+from fl.methods.own import OwnConfig
+from scenarios.document import Document
+from scenarios.results import MANIFEST, SCENARIO
+
+RESERVED = (MANIFEST, SCENARIO, "report.html", "figures", "tables")
+"""What else stands in a result folder, beside the folders of its variants."""
+MAX_NAME_BYTES = 200
+"""Longest name of a variant's folder; file systems take 255."""
+
+
+def method_names(methods: Sequence[MethodConfig]) -> list[str]:
+    """Name methods by label, or kind; unlabelled ones of a kind also by what differs among them."""
+    return [_method_name(method, methods) for method in methods]
+
+
+def folder_name(method_name: str, setting: Mapping[str, Any]) -> str:
+    """Give the folder of a method under one setting of every knob."""
+    suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
+    return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
+
+
+def find_method_faults(methods: Sequence[MethodConfig], document: Document) -> Iterator[str]:
+    """Find methods whose names cannot be folders, or are those of earlier methods."""
+    names = method_names(methods)
+    folders = [folder_name(name, {}) for name in names]
+    for index, (name, folder) in enumerate(zip(names, folders, strict=True)):
+        rule = _broken_folder_rule(folder)
+        if rule is not None:
+            place = document.place(("methods", index, "label"))
+            yield f"{place}: methods.{index}.label: {rule}, got {name[:60]!r}"
+        elif folder in folders[:index]:
+            yield _clash(methods, names, document, first=folders.index(folder), second=index)
+
+
+def find_variant_fault(
+    name: str, setting: Mapping[str, Any], rival: Mapping[str, Any] | None
+) -> str | None:
+    """Say why a variant cannot have its folder: too long, or taken by one of these other knobs."""
+    if rival is not None:
+        clashes = " and ".join(
+            f"{knob} = {value!r} as with {rival[knob]!r}"
+            for knob, value in setting.items()
+            if value != rival[knob]
+        )
+        return f"matrix: the folder of a variant is named {name} with {clashes}; change one value"
+    num_bytes = _num_bytes(name)
+    if num_bytes > MAX_NAME_BYTES:
+        return (
+            f"matrix: the folder name of a variant must be at most {MAX_NAME_BYTES} bytes, "
+            f"got {num_bytes} for {name[:60]}...; use shorter values or fewer knobs"
+        )
+    return None
+
+
+def _method_name(method: MethodConfig, methods: Sequence[MethodConfig]) -> str:
+    if method.label is not None:
+        return method.label
+    rivals = [other for other in methods if other.kind == method.kind and other.label is None]
+    differing = [
+        item.name
+        for item in dataclasses.fields(method)
+        if len({repr(getattr(rival, item.name)) for rival in rivals}) > 1
+    ]
+    kind = method.name if isinstance(method, OwnConfig) else method.kind
+    return "-".join([kind, *(f"{name}{_short(getattr(method, name))}" for name in differing)])
+
+
+def _short(value: object) -> object:
+    """Write a setting in a name; one of several kinds by its kind."""
+    return getattr(value, "kind", value)
+
+
+def _broken_folder_rule(folder: str) -> str | None:
+    """Say which rule the folder of a method breaks; None when it breaks none."""
+    if not folder or folder.startswith(".") or not folder.isprintable():
+        return "must be a name that shows, of printable characters and not with '.' in front"
+    if folder.casefold() in RESERVED:
+        return f"must be none of {', '.join(RESERVED)}, which the result folder holds"
+    if _num_bytes(folder) > MAX_NAME_BYTES:
+        return f"must name a folder of at most {MAX_NAME_BYTES} bytes, not of {_num_bytes(folder)}"
+    return None
+
+
+def _num_bytes(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))
+
+
+def _clash(
+    methods: Sequence[MethodConfig],
+    names: Sequence[str],
+    document: Document,
+    *,
+    first: int,
+    second: int,
+) -> str:
+    """Say that two methods have one folder: that of the one whose label can be changed."""
+    if methods[first] == methods[second]:
+        place = document.place(("methods", second))
+        return f"{place}: methods.{second}: is the same as methods.{first}, leave one out"
+    has_only_first = methods[second].label is None and methods[first].label is not None
+    index, rival = (first, second) if has_only_first else (second, first)
+    taken = (
+        f"is the name of methods.{rival} already"
+        if names[index] == names[rival]
+        else f"gives the folder of {names[rival]!r}, methods.{rival}"
+    )
+    place = document.place(("methods", index, "label"))
+    return f"{place}: methods.{index}.label: {names[index]!r} {taken}, choose another"

@@ -1,0 +1,29 @@
+"""The files of a user's own on which rows depend: scheduler, method, trace; for the manifest."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fl.methods.own import OwnConfig
+from netsim.config.world import TraceMobility
+from scenarios.load import Variant
+from scenarios.schema import Scenario
+
+
+def own_file_digests(variants: Sequence[Variant]) -> dict[str, str]:
+    """Give the SHA-256 of every such file that a variant names, by its path as it is named."""
+    names = sorted({name for variant in variants for name in _file_names(variant.scenario)})
+    return {
+        name: hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest() for name in names
+    }
+
+
+def _file_names(scenario: Scenario) -> Iterator[str]:
+    path, separator, _ = scenario.radio.scheduler.rpartition(":")
+    if separator:
+        yield path
+    if isinstance(scenario.world.mobility, TraceMobility):
+        yield scenario.world.mobility.path
+    for method in scenario.methods:
+        if isinstance(method, OwnConfig):
+            yield method.kind.rpartition(":")[0]
