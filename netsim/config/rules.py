@@ -20,6 +20,7 @@ from netsim.config.radio import (
 from netsim.config.world import (
     HexagonalLayout,
     IndoorOfficeLayout,
+    ManhattanMobility,
     OmniAntenna,
     RandomWaypointMobility,
     SectorAntenna,
@@ -48,6 +49,11 @@ TIME_TO_TRIGGER_S = tuple(
 """The values that TS 38.331 can signal."""
 
 
+MAX_SPEED_RATIO = 10_000
+"""Most that a random waypoint's highest speed may be of its lowest (our choice): the steady state
+is sampled by rejection, which takes some 3000 draws there, and more in proportion beyond."""
+
+
 def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
     """Give every broken rule of the two sections; an empty list means that they can run.
 
@@ -57,12 +63,16 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         The sections as they stand in the scenario; single-field bounds are checked elsewhere,
         except that values which are not finite are found here too.
     """
-    return [
+    space = [
         *_not_finite(world, ("world",)),
-        *_not_finite(radio, ("radio",)),
         *_layout_problems(world),
         *extent.find_problems(world),
         *_mobility_problems(world),
+    ]
+    return [
+        *space,
+        *([] if space else _street_problems(world)),
+        *_not_finite(radio, ("radio",)),
         *_propagation_problems(world),
         *_grid_problems(world, radio),
         *_radio_problems(radio),
@@ -144,6 +154,13 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
                 f"must be <= max_speed_mps {mobility.max_speed_mps:g}, "
                 f"got {mobility.min_speed_mps:g}",
             )
+        least_mps = mobility.max_speed_mps / MAX_SPEED_RATIO
+        if 0 < mobility.min_speed_mps < least_mps:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                f"must be >= max_speed_mps / {MAX_SPEED_RATIO} = {least_mps:g}, "
+                f"got {mobility.min_speed_mps:g}",
+            )
     if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
         yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
     if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
@@ -155,6 +172,19 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
                     f"must lie within {limit_m:g} m of the origin, where the path-loss model "
                     f"holds, got ({x_m:g}, {y_m:g})",
                 )
+
+
+def _street_problems(world: WorldConfig) -> Iterator[Problem]:
+    """Lay the streets out; only in an area that breaks no rule itself."""
+    if not isinstance(world.mobility, ManhattanMobility):
+        return
+    # Both need the settings themselves.
+    from netsim.layout import build_layout  # noqa: PLC0415
+    from netsim.mobility.manhattan import find_street_fault  # noqa: PLC0415
+
+    fault = find_street_fault(build_layout(world.layout).area, block_m=world.mobility.block_m)
+    if fault is not None:
+        yield _problem("world.mobility.block_m", fault)
 
 
 def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
