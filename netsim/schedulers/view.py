@@ -47,7 +47,8 @@ class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
-    present only. State of its own is allowed but must not depend on anything drawn at random.
+    present only. State of its own is allowed, made of the views that it was asked about (there is
+    one instance for each cell and direction); nothing in it may be drawn at random.
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
