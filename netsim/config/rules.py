@@ -49,6 +49,12 @@ TIME_TO_TRIGGER_S = tuple(
 """The values that TS 38.331 can signal."""
 
 
+UPLINK_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The values that TS 38.331 can signal for alpha of TS 38.213 clause 7.1.1 (as recollected)."""
+
+CARRIERS_HZ = ((410e6, 7.125e9), (24.25e9, 71e9))
+"""FR1 and FR2, TS 38.104 Table 5.1-1 (as recollected; 52.6 to 71 GHz is FR2-2)."""
+
 MAX_SPEED_RATIO = 10_000
 """Most that a random waypoint's highest speed may be of its lowest (our choice): the steady state
 is sampled by rejection, which takes some 3000 draws there, and more in proportion beyond."""
@@ -188,13 +194,21 @@ def _street_problems(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
-    yield from environment.find_problems(
+    beyond = environment.find_problems(
         world.environment,
         carrier_hz=world.carrier_hz,
         bs_height_m=standard.site_height_m(world),
         ue_height_m=standard.ue_height_m(world),
         path=("world",),
     )
+    yield from beyond
+    is_legal = any(low_hz <= world.carrier_hz <= high_hz for low_hz, high_hz in CARRIERS_HZ)
+    if not is_legal and all(problem.path != ("world", "carrier_hz") for problem in beyond):
+        ranges = " or ".join(f"{low / 1e9:g}e9 to {high / 1e9:g}e9" for low, high in CARRIERS_HZ)
+        yield _problem(
+            "world.carrier_hz",
+            f"must be within {ranges} (FR1 or FR2 of TS 38.104), got {world.carrier_hz:g}",
+        )
     if world.indoor_fraction + world.car_fraction > 1:
         yield _problem(
             "world.car_fraction",
@@ -259,6 +273,12 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
         yield _problem(
             "radio.scheduler",
             f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got {radio.scheduler!r}",
+        )
+    alpha = radio.uplink_power.alpha
+    if alpha not in UPLINK_ALPHAS:
+        legal = ", ".join(f"{value:g}" for value in UPLINK_ALPHAS)
+        yield _problem(
+            "radio.uplink_power.alpha", f"must be one of {legal} (TS 38.213), got {alpha:g}"
         )
     handover = radio.handover
     if isinstance(handover, A3Handover) and handover.time_to_trigger_s not in TIME_TO_TRIGGER_S:

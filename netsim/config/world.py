@@ -209,7 +209,8 @@ class WorldConfig:
     layout: Layout
     """Where the sites stand."""
     carrier_hz: Annotated[float, Gt(0)]
-    """Carrier frequency [Hz]."""
+    """Carrier frequency [Hz], in frequency range 1 (410 MHz to 7.125 GHz) or 2 (24.25 to 71 GHz) of
+    TS 38.104, and within the range of the path-loss model."""
     mobility: Mobility = StaticMobility()
     """How clients move."""
     line_of_sight: Literal["probability", "always", "never"] = "probability"
