@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from netsim.schedulers import CellView, Scheduler, check_activity, check_shares
+from netsim.schedulers import CellView, Scheduler, ask, check_activity, check_shares
 
 AVERAGE_S = 0.15
 """Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
@@ -72,7 +72,8 @@ class MeanAnswer:
 
     def now(self, view: CellView) -> Float[np.ndarray, "bearer group"]:
         """Give the checked answer of this instant."""
-        return check_shares(self._scheduler.shares(view), view, name=self._name)
+        shares = ask(self._scheduler.shares, view, name=self._name)
+        return check_shares(shares, view, name=self._name)
 
     def over(
         self,
@@ -108,7 +109,7 @@ class MeanAnswer:
         """
         endless = not np.isfinite(horizon_s)
         if endless and self._closed_form is not None:
-            answer = self._closed_form(view)
+            answer = ask(self._closed_form, view, name=self._name)
             if answer is not None:
                 shares = check_shares(answer[0], view, name=self._name)
                 return shares, check_activity(answer[1], shares, name=self._name)

@@ -60,10 +60,6 @@ class Route:
     rate_bps: float
     """Least of the links' rates; inf when none has a limit."""
 
-    def transfer_s(self, size_bits: float) -> float:
-        """Time for a payload that has the route to itself: latency plus size over least rate."""
-        return self.latency_s + size_bits / self.rate_bps
-
 
 def site_name(site_id: int) -> str:
     """Give the name of a site's node."""

@@ -1,4 +1,4 @@
-"""Motion seen by the channel: Doppler frequency, coherence time, Jakes correlation."""
+"""Motion seen by the channel: Doppler frequency, Jakes correlation."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,9 +6,6 @@ from scipy.constants import speed_of_light
 from scipy.special import j0
 
 from netsim.array_like import ArrayLike
-
-RELAXED_COHERENCE = 0.423
-STRICT_COHERENCE = 9 / (16 * np.pi)
 
 
 def doppler_hz(speed_mps: ArrayLike, *, carrier_hz: float) -> Float[np.ndarray, "..."]:
@@ -22,19 +19,6 @@ def doppler_hz(speed_mps: ArrayLike, *, carrier_hz: float) -> Float[np.ndarray, 
     return np.asarray(np.abs(np.asarray(speed_mps, dtype=float)) * carrier_hz / speed_of_light)
 
 
-def coherence_time_s(doppler_hz: ArrayLike) -> Float[np.ndarray, "..."]:
-    """Give the usual coherence time [s], 0.423 / f_d; infinite without motion.
-
-    The geometric mean of 1 / f_d and the 50 % rule of :func:`strict_coherence_time_s`.
-    """
-    return _ratio_s(RELAXED_COHERENCE, doppler_hz)
-
-
-def strict_coherence_time_s(doppler_hz: ArrayLike) -> Float[np.ndarray, "..."]:
-    """Give the time [s] over which the correlation stays above about 0.5: 9 / (16 pi f_d)."""
-    return _ratio_s(STRICT_COHERENCE, doppler_hz)
-
-
 def jakes_correlation(lag_s: ArrayLike, *, doppler_hz: ArrayLike) -> Float[np.ndarray, "..."]:
     """Give the correlation of the complex gain over a lag [s]: J0(2 pi f_d lag).
 
@@ -43,8 +27,3 @@ def jakes_correlation(lag_s: ArrayLike, *, doppler_hz: ArrayLike) -> Float[np.nd
     Clarke's isotropic scattering model; Jakes, "Microwave mobile communications", 1974.
     """
     return np.asarray(j0(2 * np.pi * np.asarray(doppler_hz) * np.asarray(lag_s)))
-
-
-def _ratio_s(cycles: float, doppler_hz: ArrayLike) -> Float[np.ndarray, "..."]:
-    doppler = np.asarray(doppler_hz, dtype=float)
-    return np.divide(cycles, doppler, out=np.full(doppler.shape, np.inf), where=doppler > 0)

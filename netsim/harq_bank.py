@@ -90,10 +90,6 @@ class HarqBank:
         ):
             setattr(self, name, getattr(self, name)[kept])
 
-    def backlog_bits(self) -> Float[np.ndarray, " transfer"]:
-        """Bits that could be sent now or later: unsent or waiting for a repetition."""
-        return self.unsent_bits + np.where(self._count > 0, self._bits, 0.0).sum(axis=1)
-
     def attempt(
         self,
         rows: Int[np.ndarray, " granted"],

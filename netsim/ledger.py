@@ -224,18 +224,12 @@ class Ledger:
 
     def client_energy_j(self, until_s: float) -> float:
         """Sum of what all clients spent up to an instant, radio (with tails) and compute."""
-        entries = self._clients.entries().until(until_s)
-        return float(entries.energy_j.sum() + self._tails(entries, until_s)[1].sum())
-
-    def energy_of_client_j(self, client_id: int, until_s: float) -> float:
-        """Sum what one client spent up to an instant."""
-        entries = self._clients.entries().until(until_s)
-        entries = entries.of(entries.owner_id == client_id)
+        entries = self.client_entries().until(until_s)
         return float(entries.energy_j.sum() + self._tails(entries, until_s)[1].sum())
 
     def site_energy_j(self, until_s: float) -> float:
         """Sum of what all sites drew up to an instant: base load and radiation."""
-        entries = self._sites.entries().until(until_s)
+        entries = self.site_entries().until(until_s)
         return float(entries.energy_j.sum() + self._base_loads(entries, until_s)[0].sum())
 
     def totals(self, until_s: float) -> list[EnergyTotal]:
@@ -247,7 +241,7 @@ class Ledger:
         return [*self._client_totals(until_s), *self._site_totals(until_s)]
 
     def _client_totals(self, until_s: float) -> list[EnergyTotal]:
-        entries = self._clients.entries().until(until_s)
+        entries = self.client_entries().until(until_s)
         owner_id, tail_j, tail_s = self._tails(entries, until_s)
         tail_code = np.full(len(owner_id), CLIENT_ACTIVITIES.index("idle"))
         return _sum_by(
@@ -260,7 +254,7 @@ class Ledger:
         )
 
     def _site_totals(self, until_s: float) -> list[EnergyTotal]:
-        entries = self._sites.entries().until(until_s)
+        entries = self.site_entries().until(until_s)
         num_sites = len(self._site_power)
         base_code = np.full(num_sites, SITE_ACTIVITIES.index("base"))
         base_j, powered_s = self._base_loads(entries, until_s)

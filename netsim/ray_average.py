@@ -62,8 +62,11 @@ def draw_rays(
     Parameters
     ----------
     rng
-        Address it by (seed, ANGULAR_SPREAD, ue) and ask for one link a site: a UE keeps its rays
-        while it moves within the correlation distance, and other UEs do not disturb them.
+        Address it by (seed, ANGULAR_SPREAD, ue) and ask for one link a site: so a UE keeps its
+        random numbers for ever, however far it goes, and other UEs do not disturb them. Spreads
+        and offsets follow distance and state, the rays turn with the direct path. Our choice, where
+        TR 38.901 has them change with place: a gain that is a function of client and place needs no
+        memory of the way there. The price: a wide or narrow link of a client stays so for a run.
     shape
         Shape of the links.
     num_rays

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import attention_targets
+from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.places import layer_shape
 
 
@@ -115,6 +116,38 @@ def add_lora(
         setattr(parent, leaf, layer)
         added += [f"{name}.lora_A", f"{name}.lora_B"]
     return sorted(added)
+
+
+def install_lora(
+    module: nn.Module,
+    *,
+    rank: int,
+    alpha: float,
+    generator: torch.Generator,
+    scale_rank: int | None = None,
+) -> dict[str, torch.Tensor]:
+    """Freeze a model and put low-rank updates on its query and value projections, in place.
+
+    Parameters
+    ----------
+    module, rank, alpha, generator, scale_rank
+        As :func:`add_lora` takes them.
+
+    Returns
+    -------
+    dict
+        First values of what is to be trained, the factors and the head, sorted by name.
+    """
+    freeze(module)
+    lora = add_lora(
+        module,
+        targets=query_and_value(module),
+        rank=rank,
+        alpha=alpha,
+        generator=generator,
+        scale_rank=scale_rank,
+    )
+    return snapshot(module, [*lora, *head_names(module)])
 
 
 def target_layers(module: nn.Module, targets: Sequence[str]) -> list[str]:

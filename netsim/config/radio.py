@@ -107,7 +107,7 @@ class UplinkPowerConfig:
     p0_dbm: Annotated[float, Ge(-202), Le(24)] = -80.0
     """Target received power [dBm] per resource block of 15 kHz spacing."""
     alpha: Annotated[float, Ge(0), Le(1)] = 0.8
-    """Share of the coupling loss that is made up for."""
+    """Share of the coupling loss that is made up for: 0, 0.4, 0.5, ..., 0.9 or 1 (TS 38.213)."""
     max_dbm: Annotated[float, Ge(-40), Le(33)] = 23.0
     """Largest radiated power [dBm]; 23 is power class 3."""
 
@@ -228,9 +228,9 @@ class SiteOutage:
 class RadioConfig:
     """Everything between a client's antenna and the server."""
 
-    bandwidth_hz: Annotated[float, Gt(0)]
+    bandwidth_hz: float
     """Channel bandwidth [Hz]; with the spacing it must be a pair of TS 38.101-1 Table 5.3.2-1."""
-    subcarrier_spacing_hz: Annotated[float, Gt(0)]
+    subcarrier_spacing_hz: float
     """Subcarrier spacing [Hz]: 15e3, 30e3, 60e3 (120e3 above 24 GHz)."""
     fading: Fading = RayleighFading()
     """Fast fading of serving links; interfering links keep their mean gain."""

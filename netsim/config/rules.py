@@ -6,7 +6,7 @@ stands here; sizes are looked at in :mod:`netsim.config.extent`, settings withou
 """
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from math import hypot, isfinite
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from netsim.config.radio import (
 from netsim.config.world import (
     HexagonalLayout,
     IndoorOfficeLayout,
+    ManhattanMobility,
     OmniAntenna,
     RandomWaypointMobility,
     SectorAntenna,
@@ -30,6 +31,9 @@ from netsim.config.world import (
 )
 from netsim.problems import Problem
 from netsim.units import dbm_to_w, w_to_dbm
+
+_OWN_WORD = {"bs_height_m": "site_height_m"}
+"""Keys of ``world:`` by the standard's word for them."""
 
 SCHEDULERS = (
     "round_robin",
@@ -48,6 +52,17 @@ TIME_TO_TRIGGER_S = tuple(
 """The values that TS 38.331 can signal."""
 
 
+UPLINK_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The values that TS 38.331 can signal for alpha of TS 38.213 clause 7.1.1 (as recollected)."""
+
+CARRIERS_HZ = ((410e6, 7.125e9), (24.25e9, 71e9))
+"""FR1 and FR2, TS 38.104 Table 5.1-1 (as recollected; 52.6 to 71 GHz is FR2-2)."""
+
+MAX_SPEED_RATIO = 10_000
+"""Most that a random waypoint's highest speed may be of its lowest (our choice): the steady state
+is sampled by rejection, which takes some 3000 draws there, and more in proportion beyond."""
+
+
 def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
     """Give every broken rule of the two sections; an empty list means that they can run.
 
@@ -57,12 +72,16 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         The sections as they stand in the scenario; single-field bounds are checked elsewhere,
         except that values which are not finite are found here too.
     """
-    return [
+    space = [
         *_not_finite(world, ("world",)),
-        *_not_finite(radio, ("radio",)),
         *_layout_problems(world),
         *extent.find_problems(world),
         *_mobility_problems(world),
+    ]
+    return [
+        *space,
+        *([] if space else _street_problems(world)),
+        *_not_finite(radio, ("radio",)),
         *_propagation_problems(world),
         *_grid_problems(world, radio),
         *_radio_problems(radio),
@@ -144,6 +163,13 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
                 f"must be <= max_speed_mps {mobility.max_speed_mps:g}, "
                 f"got {mobility.min_speed_mps:g}",
             )
+        least_mps = mobility.max_speed_mps / MAX_SPEED_RATIO
+        if 0 < mobility.min_speed_mps < least_mps:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                f"must be >= max_speed_mps / {MAX_SPEED_RATIO} = {least_mps:g}, "
+                f"got {mobility.min_speed_mps:g}",
+            )
     if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
         yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
     if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
@@ -157,16 +183,37 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
                 )
 
 
+def _street_problems(world: WorldConfig) -> Iterator[Problem]:
+    """Lay the streets out; only in an area that breaks no rule itself."""
+    if not isinstance(world.mobility, ManhattanMobility):
+        return
+    # Both need the settings themselves.
+    from netsim.layout import build_layout  # noqa: PLC0415
+    from netsim.mobility.manhattan import find_street_fault  # noqa: PLC0415
+
+    fault = find_street_fault(build_layout(world.layout).area, block_m=world.mobility.block_m)
+    if fault is not None:
+        yield _problem("world.mobility.block_m", fault)
+
+
 def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
-    for problem in environment.find_problems(
-        world.environment,
-        carrier_hz=world.carrier_hz,
-        bs_height_m=standard.site_height_m(world),
-        ue_height_m=standard.ue_height_m(world),
-    ):
-        (key,) = problem.path
-        name = "site_height_m" if key == "bs_height_m" else key  # the standard's word for a site
-        yield _problem(f"world.{name}", problem.message)
+    beyond = [
+        replace(problem, path=("world", _OWN_WORD.get(problem.path[-1], problem.path[-1])))
+        for problem in environment.find_problems(
+            world.environment,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=standard.site_height_m(world),
+            ue_height_m=standard.ue_height_m(world),
+        )
+    ]
+    yield from beyond
+    is_legal = any(low_hz <= world.carrier_hz <= high_hz for low_hz, high_hz in CARRIERS_HZ)
+    if not is_legal and all(problem.path != ("world", "carrier_hz") for problem in beyond):
+        ranges = " or ".join(f"{low / 1e9:g}e9 to {high / 1e9:g}e9" for low, high in CARRIERS_HZ)
+        yield _problem(
+            "world.carrier_hz",
+            f"must be within {ranges} (FR1 or FR2 of TS 38.104), got {world.carrier_hz:g}",
+        )
     if world.indoor_fraction + world.car_fraction > 1:
         yield _problem(
             "world.car_fraction",
@@ -245,6 +292,12 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
         yield _problem(
             "radio.scheduler",
             f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got {radio.scheduler!r}",
+        )
+    alpha = radio.uplink_power.alpha
+    if alpha not in UPLINK_ALPHAS:
+        legal = ", ".join(f"{value:g}" for value in UPLINK_ALPHAS)
+        yield _problem(
+            "radio.uplink_power.alpha", f"must be one of {legal} (TS 38.213), got {alpha:g}"
         )
     handover = radio.handover
     if isinstance(handover, A3Handover) and handover.time_to_trigger_s not in TIME_TO_TRIGGER_S:

@@ -13,6 +13,17 @@ from netsim.environment import EnvironmentName
 
 Point = tuple[float, float]
 
+MAX_SPEED_MPS = 150.0
+"""Fastest movement taken (our choice): 3GPP evaluations end at 500 km/h (139 m/s), the train of
+TR 38.913; more is a wrong unit, and every leg of a path is kept."""
+MIN_STEP_S = 0.1
+"""Shortest time between velocity changes taken (our choice): nobody walks or drives to a finer
+rule, and each is a leg that is kept, 36 000 for each client and hour."""
+MIN_BLOCK_M = 10.0
+"""Shortest block taken (our choice): a street's width; each crossing is the start of a leg."""
+
+Speed = Annotated[float, Gt(0), Le(MAX_SPEED_MPS)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SingleCellLayout:
@@ -82,8 +93,9 @@ class RandomWaypointMobility:
     """Straight legs between uniform points, each at a uniform speed; started in steady state."""
 
     min_speed_mps: Annotated[float, Ge(0)] = 0.5
-    """Lowest speed [m/s]; 0 has no steady state and is refused."""
-    max_speed_mps: Annotated[float, Gt(0)] = 1.5
+    """Lowest speed [m/s]; 0 has no steady state and is refused, as is less than 1 / 10 000 of the
+    highest: clients would be stuck in their slowest legs."""
+    max_speed_mps: Speed = 1.5
     """Highest speed [m/s]."""
     pause_s: Annotated[float, Ge(0)] = 0.0
     """Rest [s] at every waypoint."""
@@ -94,7 +106,7 @@ class RandomWaypointMobility:
 class RandomDirectionMobility:
     """Constant speed in a uniform direction, reflected at the border; stays uniform in space."""
 
-    speed_mps: Annotated[float, Gt(0)] = 0.83
+    speed_mps: Speed = 0.83
     """Speed [m/s]; 3 km/h by default, the pedestrian of 3GPP evaluations."""
     kind: Literal["random_direction"] = "random_direction"
 
@@ -103,13 +115,13 @@ class RandomDirectionMobility:
 class GaussMarkovMobility:
     """Velocity that forgets its past exponentially; reflected at the border."""
 
-    mean_speed_mps: Annotated[float, Gt(0)] = 1.0
+    mean_speed_mps: Speed = 1.0
     """Mean speed [m/s]."""
-    speed_std_mps: Annotated[float, Ge(0)] = 0.3
+    speed_std_mps: Annotated[float, Ge(0), Le(MAX_SPEED_MPS)] = 0.3
     """Standard deviation [m/s] of each velocity component around its mean."""
     memory: Annotated[float, Ge(0), Lt(1)] = 0.8
     """Correlation of velocity from one step to the next."""
-    step_s: Annotated[float, Gt(0)] = 1.0
+    step_s: Annotated[float, Ge(MIN_STEP_S)] = 1.0
     """Time [s] between velocity changes."""
     kind: Literal["gauss_markov"] = "gauss_markov"
 
@@ -118,9 +130,10 @@ class GaussMarkovMobility:
 class ManhattanMobility:
     """Streets on a square grid; straight 0.5, left 0.25, right 0.25 at every crossing."""
 
-    block_m: Annotated[float, Gt(0)] = 100.0
-    """Distance [m] between parallel streets."""
-    speed_mps: Annotated[float, Gt(0)] = 0.83
+    block_m: Annotated[float, Ge(MIN_BLOCK_M)] = 100.0
+    """Distance [m] between parallel streets; the service area must hold at least one street and at
+    most 100 000 crossings."""
+    speed_mps: Speed = 0.83
     """Mean speed [m/s]."""
     kind: Literal["manhattan"] = "manhattan"
 
@@ -196,7 +209,8 @@ class WorldConfig:
     layout: Layout
     """Where the sites stand."""
     carrier_hz: Annotated[float, Gt(0)]
-    """Carrier frequency [Hz]."""
+    """Carrier frequency [Hz], in frequency range 1 (410 MHz to 7.125 GHz) or 2 (24.25 to 71 GHz) of
+    TS 38.104, and within the range of the path-loss model."""
     mobility: Mobility = StaticMobility()
     """How clients move."""
     line_of_sight: Literal["probability", "always", "never"] = "probability"

@@ -24,6 +24,10 @@ SPEED_STD_FRACTION = 0.1
 SPEED_SPREAD_FRACTION = 0.5
 """Speeds are cut off this far from the mean (five deviations)."""
 
+MAX_CROSSINGS = 100_000
+"""Most crossings of a grid that are looked at, a city of 30 km with blocks of 100 m (our choice):
+the list of streets then takes a second and 50 MB."""
+
 Crossing = tuple[int, int]
 Street = tuple[Crossing, Crossing]
 STEPS: tuple[Crossing, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -39,22 +43,45 @@ def streets(area: Area, block_m: float) -> tuple[tuple[Street, ...], frozenset[S
     Raises
     ------
     ValueError
-        If there is none: the blocks are too large for the area.
+        If there is none (the blocks are too large for the area), or there are more than
+        :data:`MAX_CROSSINGS` crossings (they are too small).
     """
     x0, y0, x1, y1 = area.bounds_m
-    found: list[Street] = []
+    columns = np.arange(np.floor(x0 / block_m), np.ceil(x1 / block_m) + 1)
+    rows = np.arange(np.floor(y0 / block_m), np.ceil(y1 / block_m) + 1)
+    if len(columns) * len(rows) > MAX_CROSSINGS:
+        least_m = np.sqrt((x1 - x0) * (y1 - y0) / MAX_CROSSINGS)
+        msg = (
+            f"block_m: must leave at most {MAX_CROSSINGS} crossings in the area, about "
+            f"{least_m:.3g} m or more, got {block_m:g} with {len(columns) * len(rows)}"
+        )
+        raise ValueError(msg)
     along = np.linspace(0.0, 1.0, 9)[:, np.newaxis]
-    for i in range(int(np.floor(x0 / block_m)), int(np.ceil(x1 / block_m)) + 1):
-        for j in range(int(np.floor(y0 / block_m)), int(np.ceil(y1 / block_m)) + 1):
-            for step in STEPS[:2]:
-                start = np.array([i, j], dtype=np.float64)
-                if area.contains(block_m * (start + along * np.array(step))).all():
-                    far = (i + step[0], j + step[1])
-                    found += [((i, j), far), (far, (i, j))]
+    found: list[Street] = []
+    for i in columns.astype(int).tolist():
+        crossing = np.stack([np.full(len(rows), float(i)), rows], axis=1)
+        for step in STEPS[:2]:
+            point_m = block_m * (crossing[:, np.newaxis] + along * np.array(step))
+            is_inside = area.contains(point_m.reshape(-1, 2)).reshape(len(rows), -1).all(axis=1)
+            for j in rows[is_inside].astype(int).tolist():
+                far = (i + step[0], j + step[1])
+                found += [((i, j), far), (far, (i, j))]
     if not found:
-        msg = f"block_m: no street of this length fits into the area, got {block_m}"
+        msg = (
+            f"block_m: must leave room for a street between two crossings in the area of "
+            f"{x1 - x0:g} m x {y1 - y0:g} m, got {block_m:g}"
+        )
         raise ValueError(msg)
     return tuple(sorted(found)), frozenset(found)
+
+
+def find_street_fault(area: Area, *, block_m: float) -> str | None:
+    """Say what keeps a grid of streets from being used in an area: none fits, or too many do."""
+    try:
+        streets(area, block_m)
+    except ValueError as error:
+        return str(error).removeprefix("block_m: ")
+    return None
 
 
 class Manhattan(Legs):

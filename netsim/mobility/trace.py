@@ -17,9 +17,8 @@ Points = tuple[
 """Instants, x and y of one client."""
 
 
-@lru_cache(maxsize=4)
 def read_trace(path: str) -> dict[int, Points]:
-    """Read a csv or parquet file of positions.
+    """Read a csv or parquet file of positions; one that has not changed is read once.
 
     Parameters
     ----------
@@ -36,8 +35,20 @@ def read_trace(path: str) -> dict[int, Points]:
     ------
     ValueError
         If the file is missing, of another kind, lacks a column, holds a value that is not a finite
-        number, has no rows, or a client's time does not increase; the message names the row.
+        number or a client id that is not a whole number >= 0, has no rows, or a client's time does
+        not increase; the message names the row.
     """
+    if not Path(path).is_file():
+        msg = f"trace {path}: no such file"
+        raise ValueError(msg)
+    about = Path(path).stat()
+    return _read_version(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> dict[int, Points]:
+    """Read the file as it is now: size and time of the last change tell versions apart."""
+    del size_bytes, modified_at_ns
     table = _read_columns(path)
     bad_rows = np.flatnonzero(~np.isfinite(table).all(axis=1))
     if len(bad_rows):
@@ -45,6 +56,13 @@ def read_trace(path: str) -> dict[int, Points]:
         raise ValueError(msg)
     if len(table) == 0:
         msg = f"trace {path}: must hold at least one row"
+        raise ValueError(msg)
+    odd_rows = np.flatnonzero((table[:, 0] < 0) | (table[:, 0] % 1 != 0))
+    if len(odd_rows):
+        msg = (
+            f"trace {path}: client_id must be a whole number >= 0, got {table[odd_rows[0], 0]:g} "
+            f"in data row {odd_rows[0] + 1}"
+        )
         raise ValueError(msg)
     points: dict[int, Points] = {}
     for client_id in np.unique(table[:, 0]):
@@ -68,9 +86,6 @@ def _read_columns(path: str) -> Float[np.ndarray, "row 4"]:
     suffix = Path(path).suffix
     if suffix not in {".csv", ".parquet"}:
         msg = f"trace {path}: must be a .csv or .parquet file"
-        raise ValueError(msg)
-    if not Path(path).is_file():
-        msg = f"trace {path}: no such file"
         raise ValueError(msg)
     try:
         frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)

@@ -11,12 +11,13 @@ from netsim.schedulers.max_ci import MaxCI
 from netsim.schedulers.min_energy import MinEnergy
 from netsim.schedulers.proportional_fair import ProportionalFair
 from netsim.schedulers.round_robin import RoundRobin
-from netsim.schedulers.view import CellView, Scheduler, check_activity, check_shares
+from netsim.schedulers.view import CellView, Scheduler, ask, check_activity, check_shares
 
 __all__ = [
     "SCHEDULERS",
     "CellView",
     "Scheduler",
+    "ask",
     "check_activity",
     "check_shares",
     "load_scheduler",

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from netsim.schedulers.view import Scheduler
+from netsim.schedulers.view import Scheduler, in_one_line
 
 
 def load_from_file(name: str) -> Scheduler:
@@ -36,7 +36,7 @@ def load_from_file(name: str) -> Scheduler:
         made = cls()
     except (Exception, SystemExit) as error:
         rule = f"class {class_name} of {path_text} must take no arguments and raise nothing"
-        msg = f"scheduler: {rule}: {_in_one_line(error)}"
+        msg = f"scheduler: {rule}: {in_one_line(error)}"
         raise ValueError(msg) from error
     return cast("Scheduler", made)
 
@@ -56,11 +56,6 @@ def _load_module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        msg = f"scheduler: {path} does not run: {_in_one_line(error)}"
+        msg = f"scheduler: {path} does not run: {in_one_line(error)}"
         raise ValueError(msg) from error
     return module
-
-
-def _in_one_line(error: BaseException) -> str:
-    """Name an error of foreign code, which may speak in many lines or in none."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
+
+Answer = TypeVar("Answer")
 
 SUM_TOLERANCE = 1e-9
 """How far a column of shares may exceed 1 (rounding of a sum of a thousand terms)."""
@@ -47,7 +49,8 @@ class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
-    present only. State of its own is allowed but must not depend on anything drawn at random.
+    present only. State of its own is allowed, made of the views that it was asked about (there is
+    one instance for each cell and direction); nothing in it may be drawn at random.
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
@@ -75,6 +78,35 @@ class Scheduler(Protocol):
         """Give the share of each group that each transfer gets, in [0, 1], columns sum to <= 1."""
 
 
+def ask(law: Callable[[CellView], Answer], view: CellView, *, name: str) -> Answer:
+    """Ask a scheduler; whatever its code raises carries its name and the simulated time.
+
+    Parameters
+    ----------
+    law
+        A method of the scheduler that takes a view.
+    view
+        What it is asked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    RuntimeError
+        If it raises anything, the end of the program (``SystemExit``) included; one line.
+    """
+    try:
+        return law(view)
+    except (Exception, SystemExit) as error:
+        msg = f"scheduler {name}: raised {in_one_line(error)} at {view.now_s} s"
+        raise RuntimeError(msg) from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """Name an error of foreign code, which may speak in many lines or in none."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
 def check_shares(
     shares: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
 ) -> Float[np.ndarray, "transfer group"]:
@@ -92,14 +124,14 @@ def check_shares(
     Raises
     ------
     ValueError
-        If the shape is not that of ``view.group_rate_bps``, a share is not in [0, 1] (NaN
-        included), or a column sums to more than 1.
+        If they are no numbers, the shape is not that of ``view.group_rate_bps``, a share is not in
+        [0, 1] (NaN included), or a column sums to more than 1.
     """
-    checked = np.asarray(shares, dtype=np.float64)
+    checked = _numbers(shares, view, name=name)
     if checked.shape != view.group_rate_bps.shape:
         msg = (
             f"scheduler {name}: shares must have shape {view.group_rate_bps.shape} "
-            f"(transfer, group), got {checked.shape}"
+            f"(transfer, group), got {checked.shape} at {view.now_s} s"
         )
         raise ValueError(msg)
     sums = checked.sum(axis=0)
@@ -117,6 +149,19 @@ def check_shares(
         f"in group {int(sums.argmax())} at {view.now_s} s"
     )
     raise ValueError(msg)
+
+
+def _numbers(
+    answer: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
+) -> Float[np.ndarray, "..."]:
+    try:
+        return np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):  # lists of unequal length, words, objects
+        msg = (
+            f"scheduler {name}: shares must be an array of numbers, "
+            f"got {type(answer).__name__} at {view.now_s} s"
+        )
+        raise ValueError(msg) from None
 
 
 def check_activity(

@@ -5,12 +5,7 @@ import pytest
 from scipy.special import exp1, j0
 from scipy.stats import ncx2
 
-from netsim.doppler import (
-    coherence_time_s,
-    doppler_hz,
-    jakes_correlation,
-    strict_coherence_time_s,
-)
+from netsim.doppler import doppler_hz, jakes_correlation
 from netsim.fading import NoFading, Rayleigh, Rician, block_start_s
 
 CARRIER = np.zeros(1)
@@ -214,18 +209,14 @@ def test_dropped_coefficients_are_drawn_again_alike(monkeypatch):
         np.testing.assert_array_equal(found, gains)
 
 
-def test_doppler_and_coherence_times():
-    rows = [
-        (0.7e9, 3, 1.946, 217.4, 92.0),
-        (3.5e9, 30, 97.29, 4.35, 1.84),
-        (28e9, 3, 77.83, 5.43, 2.3),
-    ]
-    for carrier_hz, speed_kmh, expected_hz, relaxed_ms, strict_ms in rows:
+def test_doppler_frequencies():
+    for carrier_hz, speed_kmh, expected_hz in [
+        (0.7e9, 3, 1.946),
+        (3.5e9, 30, 97.29),
+        (28e9, 3, 77.83),
+    ]:
         found_hz = doppler_hz(speed_kmh / 3.6, carrier_hz=carrier_hz)
         assert found_hz == pytest.approx(expected_hz, rel=1e-3)
-        assert coherence_time_s(found_hz) * 1e3 == pytest.approx(relaxed_ms, rel=2e-3)
-        assert strict_coherence_time_s(found_hz) * 1e3 == pytest.approx(strict_ms, rel=3e-3)
-    assert coherence_time_s(0.0) == np.inf
 
 
 def test_blocks_start_at_multiples_of_their_length():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.harq import MAX_TRANSMISSIONS
-from netsim.harq_bank import ROUND_TRIP_SLOTS, HarqBank
+from netsim.harq_bank import NUM_PROCESSES, ROUND_TRIP_SLOTS, HarqBank
 
 
 def send(bank, slot, *, error, size_bits=100.0, sinr=1.0):
@@ -33,10 +33,17 @@ def test_every_bit_arrives_once(seed, error):
     for transfer_id in range(3):
         bank.append(transfer_id, 1234.0 + transfer_id)
     arrived = np.zeros(3)
+    # Bits of blocks that wait for a repetition, and copies sent so far.
+    waiting, copies = np.zeros((3, NUM_PROCESSES)), np.zeros((3, NUM_PROCESSES), dtype=int)
     for slot in range(800):
         attempt, bits, _ = send(bank, slot, error=error)
         arrived[attempt.rows] += bits
-        np.testing.assert_allclose(arrived + bank.backlog_bits(), [1234.0, 1235.0, 1236.0])
+        at = attempt.rows, attempt.process
+        copies[at] = np.where(attempt.is_repeat, copies[at] + 1, 1)
+        is_over = (bits > 0) | (copies[at] == MAX_TRANSMISSIONS)
+        waiting[at] = np.where(is_over, 0.0, attempt.bits)
+        everything = arrived + bank.unsent_bits + waiting.sum(axis=1)
+        np.testing.assert_allclose(everything, [1234.0, 1235.0, 1236.0])
     np.testing.assert_allclose(arrived, [1234.0, 1235.0, 1236.0])
 
 

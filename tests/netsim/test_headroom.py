@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import NoFading, StarBackhaul, UplinkPowerConfig
+from netsim.config.rules import UPLINK_ALPHAS
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.headroom import Thrift, together
 from netsim.link_adaptation import RateTable
@@ -77,7 +78,7 @@ def test_the_best_number_of_blocks_is_that_of_trying_them_all():
     gain_db=st.floats(-160, -40),
     blocks=st.floats(1, 273),
     p0_dbm=st.floats(-120, -50),
-    alpha=st.floats(0, 1),
+    alpha=st.sampled_from(UPLINK_ALPHAS),
     max_dbm=st.floats(0, 26),
 )
 def test_power_is_that_of_the_standard(gain_db, blocks, p0_dbm, alpha, max_dbm):

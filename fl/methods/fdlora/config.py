@@ -22,8 +22,9 @@ class FdloraConfig(MethodOptions):
     """Length of the server's step."""
     outer_momentum: Annotated[float, Ge(0), Lt(1)] = 0.5
     """Nesterov momentum of the server's step; 0 and a length of 1 are plain averaging."""
-    fusion_evaluations: Annotated[int, Gt(0)] = 5
-    """Pairs of fusion weights that a client tries after each training."""
+    fusion_evaluations: Annotated[int, Ge(4)] = 5
+    """Pairs of fusion weights that a client tries after each training; the first is the last one
+    found, the fourth the first to weigh the personal update otherwise: with fewer it has no use."""
     fusion_batches: Annotated[int, Gt(0)] = 2
     """Batches of its training texts that a client tries each pair on."""
     fusion_penalty: Annotated[float, Ge(0)] = 0.05

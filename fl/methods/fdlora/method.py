@@ -13,9 +13,9 @@ from fl.methods.averaging import by_client, weighted_mean
 from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fdlora.fusion import Pair, compass_search, fused
+from fl.methods.low_rank import A, B
 from fl.payload import Payload, Tensors
-from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.lora import install_lora
 
 if TYPE_CHECKING:
     from fl.training.job import TrainJob
@@ -171,19 +171,13 @@ class FdloraMethod(MethodDefaults):
 
 def install(config: FdloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
     """Put LoRA on query and value projections; it and the head travel, its twin never does."""
-    freeze(module)
-    lora = add_lora(
-        module,
-        targets=query_and_value(module),
-        rank=config.rank,
-        alpha=config.alpha,
-        generator=generator,
-        scale_rank=config.rank,
+    initial = install_lora(
+        module, rank=config.rank, alpha=config.alpha, generator=generator, scale_rank=config.rank
     )
     return FdloraMethod(
         kind=config.kind,
-        initial=snapshot(module, [*lora, *head_names(module)]),
-        lora=tuple(sorted(lora)),
+        initial=initial,
+        lora=tuple(name for name in initial if name.endswith((A, B))),
         config=config,
     )
 

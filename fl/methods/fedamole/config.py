@@ -24,7 +24,8 @@ class FedamoleConfig(MethodOptions):
     clients_per_expert: Annotated[int, Gt(0)] = 2
     """Clients that hold each domain expert."""
     max_experts: Annotated[int, Gt(0)] = 8
-    """Domain experts that a client holds at most; at least it holds ``top_k``."""
+    """Domain experts that a client holds at most, unless ``assignment`` is ``homogeneous``; at
+    least it holds ``top_k``."""
     top_k: Annotated[int, Gt(0)] = 2
     """Domain experts that a token goes through."""
     rank: Annotated[int, Gt(0)] = 8
@@ -64,39 +65,74 @@ class FedamoleConfig(MethodOptions):
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:
-        """Refuse what cannot be dealt, and settings of experts where there are none."""
-        found = self._without_effect() if self.num_domain_experts == 0 else self._deal(num_clients)
+        """Refuse what cannot be dealt, and settings without effect beside the others."""
+        if self.num_domain_experts == 0:
+            found = [*self._without_experts()]
+        else:
+            found = [*self._deal(num_clients), *self._without_effect(num_clients)]
         problems = [((name,), rule) for name, rule in found]
         if task == "generation" and self.head == "personal":
             rule = "has no effect: language models have no head of their own, got personal"
             problems.append((("head",), rule))
         return problems
 
-    def _without_effect(self) -> Iterator[tuple[str, str]]:
+    def _without_experts(self) -> Iterator[tuple[str, str]]:
         asked = ("clients_per_expert", "max_experts", "top_k", "balance_weight", "assignment")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in (*asked, "mask_padding") and value != field.default:
                 yield field.name, f"has no effect without domain experts, got {value}"
 
+    def _without_effect(self, num_clients: int) -> Iterator[tuple[str, str]]:
+        """Find settings of what nobody computes, limits or chooses between."""
+        default = FedamoleConfig
+        if self.assignment == "homogeneous" and self.max_experts != default.max_experts:
+            yield (
+                "max_experts",
+                "has no effect with assignment homogeneous, which gives every client as many, "
+                f"got {self.max_experts}",
+            )
+        count = self.num_experts(num_clients)
+        is_constant = count * self.clients_per_expert == self.top_k * num_clients
+        weight = "null" if self.balance_weight is None else f"{self.balance_weight:g}"
+        if is_constant and self.balance_weight not in {None, default.balance_weight}:
+            yield (
+                "balance_weight",
+                f"has no effect with num_domain_experts {count}: each client holds top_k = "
+                f"{self.top_k}, all of which every token goes through, got {weight}",
+            )
+        embeds = self.assignment in {"embeddings", "homogeneous"}
+        if not self.mask_padding and not embeds and (self.balance_weight is None or is_constant):
+            yield (
+                "mask_padding",
+                f"has no effect with assignment {self.assignment} and balance_weight {weight}: "
+                "there is no embedding and no balance loss to leave padding out of, got false",
+            )
+
     def _deal(self, num_clients: int) -> Iterator[tuple[str, str]]:
-        """Check ``top_k N <= E c <= max_experts N``."""
+        """Check ``top_k N <= E c <= max_experts N``; the latter not where all hold as many."""
         c, low, high = self.clients_per_expert, self.top_k, self.max_experts
+        is_even = self.assignment == "homogeneous"
         if c > num_clients:
             yield (
                 "clients_per_expert",
                 f"must be <= clients.num_clients = {num_clients}, got {c}",
             )
-        if high < low:
+        if high < low and not is_even:
             yield "max_experts", f"must be >= top_k = {low}, got {high}"
             return
         least, most = -(-low * num_clients // c), high * num_clients // c
         count = self.num_experts(num_clients)
-        if least <= count <= most:
+        if least <= count and (is_even or count <= most):
             return
         if self.num_domain_experts is None:
             rule = f"must be given: its usual {count} for {num_clients} clients is not in"
         else:
             rule = "must be in"
-        limits = f"{least}..{most}, so that each of {num_clients} clients holds {low} to {high}"
-        yield "num_domain_experts", f"{rule} {limits}, got {self.num_domain_experts}"
+        limits = f"{least}.." if is_even else f"{least}..{most}"
+        wanted = f"{low} or more" if is_even else f"{low} to {high}"
+        yield (
+            "num_domain_experts",
+            f"{rule} {limits}, so that each of {num_clients} clients holds {wanted}, "
+            f"got {self.num_domain_experts}",
+        )

@@ -6,21 +6,12 @@ from torch import nn
 from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
-from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.lora import install_lora
 
 
 def install(config: FedsaLoraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
     """Put LoRA on query and value; ``A`` travels and is averaged, ``B`` and the head stay."""
-    freeze(module)
-    lora = add_lora(
-        module,
-        targets=query_and_value(module),
-        rank=config.rank,
-        alpha=config.alpha,
-        generator=generator,
-    )
-    initial = snapshot(module, [*lora, *head_names(module)])
+    initial = install_lora(module, rank=config.rank, alpha=config.alpha, generator=generator)
     shared = [name for name in initial if name.endswith(".lora_A")]
     return AveragingMethod(
         kind=config.kind,

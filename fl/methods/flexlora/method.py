@@ -12,8 +12,8 @@ from fl.methods.flexlora.config import FlexloraConfig
 from fl.methods.low_rank import A, B, best_factors, lora_layers, stack_factors
 from fl.methods.ranks import distinct_ranks
 from fl.methods.truncated import TruncatedMethod
-from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.install import head_names
+from fl.peft.lora import install_lora
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +37,14 @@ class FlexloraMethod(TruncatedMethod):
 
 def install(config: FlexloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
     """Put LoRA of the largest rank on query and value projections; it and the head travel."""
-    freeze(module)
     largest = distinct_ranks(config.rank)[-1]
-    lora = add_lora(
-        module,
-        targets=query_and_value(module),
-        rank=largest,
-        alpha=config.alpha,
-        generator=generator,
-        scale_rank=largest,
+    initial = install_lora(
+        module, rank=largest, alpha=config.alpha, generator=generator, scale_rank=largest
     )
-    head = sorted(head_names(module))
     return FlexloraMethod(
         kind=config.kind,
-        initial=snapshot(module, [*lora, *head]),
-        head=tuple(head),
+        initial=initial,
+        head=tuple(sorted(head_names(module))),
         rank=config.rank,
         same_download=config.same_download,
     )

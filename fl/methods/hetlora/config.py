@@ -1,6 +1,6 @@
 """Settings of low-rank adaptation with ranks that prune themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -36,10 +36,22 @@ class HetloraConfig(MethodOptions):
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:
-        """Refuse more ranks than clients, and a least rank above a client's first."""
+        """Refuse more ranks than clients, a least rank above a client's first, tails unfelt."""
         problems = [*find_rank_problems(self.rank, num_clients=num_clients)]
-        smallest = distinct_ranks(self.rank)[0]
+        ranks = distinct_ranks(self.rank)
+        smallest, largest = ranks[0], ranks[-1]
         if self.min_rank > smallest:
             rule = f"must be <= {smallest}, the smallest rank, got {self.min_rank}"
             problems.append((("min_rank",), rule))
+        else:
+            problems += [((name,), rule) for name, rule in self._without_effect(largest)]
         return problems
+
+    def _without_effect(self, largest: int) -> Iterator[tuple[str, str]]:
+        """Find settings of tails that no rank has, or that have one length whatever ``gamma``."""
+        beside = f"has no effect with rank {largest} and min_rank {self.min_rank}:"
+        if self.gamma != HetloraConfig.gamma and largest <= self.min_rank + 1:
+            tail = "no rank has a tail" if largest <= self.min_rank else "every tail is one rank"
+            yield "gamma", f"{beside} {tail}, got {self.gamma:g}"
+        if self.penalty_weight != HetloraConfig.penalty_weight and largest <= self.min_rank:
+            yield "penalty_weight", f"{beside} no rank has a tail, got {self.penalty_weight:g}"

@@ -15,8 +15,8 @@ from fl.methods.low_rank import A, B, at_rank, lora_layers, product_norm
 from fl.methods.ranks import distinct_ranks
 from fl.methods.truncated import RANK, TruncatedMethod
 from fl.payload import Payload, Tensors
-from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.install import head_names
+from fl.peft.lora import install_lora
 
 if TYPE_CHECKING:
     from fl.training.job import TrainJob
@@ -99,21 +99,14 @@ class HetloraMethod(TruncatedMethod):
 
 def install(config: HetloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
     """Put LoRA of the largest rank on query and value projections; it and the head travel."""
-    freeze(module)
     largest = distinct_ranks(config.rank)[-1]
-    lora = add_lora(
-        module,
-        targets=query_and_value(module),
-        rank=largest,
-        alpha=config.alpha,
-        generator=generator,
-        scale_rank=largest,
+    initial = install_lora(
+        module, rank=largest, alpha=config.alpha, generator=generator, scale_rank=largest
     )
-    head = sorted(head_names(module))
     return HetloraMethod(
         kind=config.kind,
-        initial=snapshot(module, [*lora, *head]),
-        head=tuple(head),
+        initial=initial,
+        head=tuple(sorted(head_names(module))),
         rank=config.rank,
         same_download=config.same_download,
         config=config,

@@ -6,8 +6,8 @@ from torch import nn
 from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.rolora.config import RoLoraConfig
-from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.install import head_names
+from fl.peft.lora import install_lora
 
 
 def install(config: RoLoraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
@@ -15,18 +15,10 @@ def install(config: RoLoraConfig, module: nn.Module, *, generator: torch.Generat
 
     ``B`` goes first: it starts at 0, and as long as it is 0 the loss does not depend on ``A``.
     """
-    freeze(module)
-    lora = add_lora(
-        module,
-        targets=query_and_value(module),
-        rank=config.rank,
-        alpha=config.alpha,
-        generator=generator,
-    )
+    initial = install_lora(module, rank=config.rank, alpha=config.alpha, generator=generator)
     head = head_names(module)
-    initial = snapshot(module, [*lora, *head])
     in_turn = [
-        (*head, *(name for name in lora if name.endswith(factor)))
+        (*head, *(name for name in initial if name.endswith(factor)))
         for factor in (".lora_A", ".lora_B")
     ]
     return AveragingMethod(

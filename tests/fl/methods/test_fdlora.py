@@ -149,9 +149,17 @@ def test_weights_found_are_no_worse_than_those_before_on_the_client_s_own_texts(
     assert moved
 
 
+def test_the_personal_update_is_weighed_from_the_fourth_evaluation_on():
+    for num_evaluations in (3, 4):
+        best = compass_search(
+            lambda pair: -pair[1], start=(1.0, 0.0), num_evaluations=num_evaluations
+        )
+        assert best == ((1.0, 0.0) if num_evaluations < 4 else (1.0, 0.5))
+
+
 def test_the_search_costs_its_forward_passes():
     seconds = []
-    for evaluations in (1, 9):
+    for evaluations in (4, 12):
         config = FdloraConfig(fusion_evaluations=evaluations)
         played = federation(config, num_clients=1, cohort=1, num_rounds=1, devices=["laptop"])
         play(played)

@@ -14,6 +14,7 @@ from fl.methods.fedamole.method import mean_of_holders
 from fl.methods.fedamole.rsea import assign, preferences
 from fl.methods.fedit.config import FeditConfig
 from fl.models.language import LanguageModel
+from fl.peft.lora_experts import balance_loss, route
 from fl.server.federation import Federation
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
@@ -370,6 +371,35 @@ def test_defaults_can_be_dealt_to_any_number_of_clients(num_clients):
     assert np.all(counts.sum(axis=1) == 6 * num_clients)
 
 
+def test_settings_without_effect_are_refused_beside_what_makes_them_so():
+    assert problems(assignment="homogeneous", max_experts=20) == [
+        "max_experts: has no effect with assignment homogeneous, which gives every client as many, "
+        "got 20"
+    ]
+    for assignment in ("random", "static"):
+        assert problems(assignment=assignment, balance_weight=None, mask_padding=False) == [
+            f"mask_padding: has no effect with assignment {assignment} and balance_weight null: "
+            "there is no embedding and no balance loss to leave padding out of, got false"
+        ]
+        assert not problems(assignment=assignment, balance_weight=None)
+        assert not problems(assignment=assignment, mask_padding=False)
+    assert not problems(balance_weight=None, mask_padding=False)
+    assert problems(num_domain_experts=10, balance_weight=0.5) == [
+        "balance_weight: has no effect with num_domain_experts 10: each client holds top_k = 2, "
+        "all of which every token goes through, got 0.5"
+    ]
+    assert not problems(num_domain_experts=10, balance_weight=None)
+
+
+def test_where_all_experts_are_chosen_the_balance_loss_is_a_constant():
+    logits = torch.randn((7, 3), generator=torch.Generator().manual_seed(1), requires_grad=True)
+    _, is_chosen = route(logits, top_k=3)
+    loss = balance_loss(logits, is_chosen)
+    loss.backward()
+    assert loss.item() == pytest.approx(1.0)
+    assert logits.grad.abs().max() < 1e-7
+
+
 def problems(num_clients=10, *, task="classification", **settings):
     found = FedamoleConfig(**settings).find_problems(num_clients=num_clients, task=task)
     return [f"{'.'.join(path)}: {message}" for path, message in found]
@@ -391,6 +421,11 @@ def test_what_cannot_be_dealt_is_refused():
         "top_k: has no effect without domain experts, got 3",
         "assignment: has no effect without domain experts, got random",
     ]
+    even = {"assignment": "homogeneous", "max_experts": 8}
+    assert problems(num_domain_experts=9, **even) == [
+        "num_domain_experts: must be in 10.., so that each of 10 clients holds 2 or more, got 9"
+    ]
+    assert not problems(num_domain_experts=60, **even)
     assert problems(task="generation", head="personal") == [
         "head: has no effect: language models have no head of their own, got personal"
     ]

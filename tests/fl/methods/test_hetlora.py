@@ -190,6 +190,31 @@ def test_a_least_rank_above_a_first_one_is_refused():
     assert HetloraConfig().find_problems(num_clients=2, task="classification") == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "fields"),
+    [
+        ({"rank": 4, "min_rank": 4, "gamma": 0.5, "penalty_weight": 0.5},
+         ["gamma", "penalty_weight"]),
+        ({"rank": 1, "gamma": 0.5}, ["gamma"]),
+        ({"rank": 1, "penalty_weight": 0.0}, ["penalty_weight"]),
+        ({"rank": (4, 4), "min_rank": 3, "gamma": 0.5, "penalty_weight": 0.5}, ["gamma"]),
+        ({"rank": (4, 2), "min_rank": 2, "gamma": 0.5, "penalty_weight": 0.5}, []),
+        ({"rank": 1}, []),
+        ({"rank": 4, "min_rank": 4}, []),
+    ],
+)  # fmt: skip
+def test_settings_of_tails_that_no_rank_has_are_refused(settings, fields):
+    found = HetloraConfig(**settings).find_problems(num_clients=2, task="classification")
+    assert [path for path, _ in found] == [(field,) for field in fields]
+    assert all("min_rank" in rule and f"got {settings[path[0]]:g}" in rule for path, rule in found)
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.5, 0.99])
+def test_a_tail_of_one_rank_is_one_whatever_gamma(gamma):
+    method = installed(HetloraConfig(rank=4, min_rank=3, gamma=gamma))
+    assert method.kept_of(4) == 3
+
+
 def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(HetloraConfig(rank=8), module=roberta_base_on_meta())
     down = method.download(method.initial_state(), client_id=0, round_id=1)

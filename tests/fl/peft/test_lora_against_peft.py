@@ -4,8 +4,8 @@ import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 
-from fl.peft.install import freeze
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora import add_lora, install_lora, query_and_value
 from tests.fl.peft.architectures import ARCHITECTURES, generator, gradients, logits, tiny
 
 RANK, ALPHA = 4, 8
@@ -46,3 +46,26 @@ def test_scores_and_gradients_agree(name):
         scale = float(parameter.grad.abs().max())
         assert scale > 0
         torch.testing.assert_close(one[key], parameter.grad, rtol=0, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_installed_in_one_go_it_is_what_the_steps_make(name):
+    stepwise, at_once = tiny(name), tiny(name)
+    freeze(stepwise)
+    added = add_lora(
+        stepwise,
+        targets=query_and_value(stepwise),
+        rank=RANK,
+        alpha=ALPHA,
+        generator=generator(),
+        scale_rank=2 * RANK,
+    )
+    expected = snapshot(stepwise, [*added, *head_names(stepwise)])
+    initial = install_lora(
+        at_once, rank=RANK, alpha=ALPHA, generator=generator(), scale_rank=2 * RANK
+    )
+    assert list(initial) == list(expected)
+    assert all(torch.equal(initial[key], expected[key]) for key in expected)
+    trained = {key for key, parameter in at_once.named_parameters() if parameter.requires_grad}
+    assert trained == set(added)
+    assert torch.equal(logits(at_once), logits(stepwise))

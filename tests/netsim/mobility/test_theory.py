@@ -1,10 +1,12 @@
 """Mobility against closed forms (step 19 of the ladder)."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
-from netsim.area import Disc, Rectangle
+from netsim.area import Disc, Hexagons, Rectangle
 from netsim.config.world import (
     GaussMarkovMobility,
     HexagonalLayout,
@@ -157,8 +159,26 @@ class TestManhattan:
         assert speed.std() == pytest.approx(0.3, rel=0.1)
 
     def test_blocks_that_do_not_fit_are_named(self):
-        with pytest.raises(ValueError, match="block_m: no street"):
+        with pytest.raises(ValueError, match="block_m: must leave room for a street"):
             paths(ManhattanMobility(block_m=500.0), Disc(50.0), 1)
+
+    def test_more_crossings_than_can_be_listed_are_refused_at_once(self):
+        with pytest.raises(ValueError, match=r"block_m: must leave at most 100000 crossings"):
+            streets(Disc(5e3), 10.0)
+
+    def test_streets_are_those_found_one_by_one(self):
+        """Against a loop over single crossings, in an area that is not convex."""
+        area, block_m = Hexagons(((0.0, 0.0), (100.0, 0.0), (50.0, 86.6025403784)), 100.0), 15.0
+        along = np.linspace(0.0, 1.0, 9)[:, np.newaxis]
+        expected = set()
+        for i, j, (east, north) in product(range(-12, 13), range(-12, 13), ((1, 0), (0, 1))):
+            points_m = block_m * (np.array([i, j]) + along * np.array([east, north]))
+            if area.contains(points_m).all():
+                far = (i + east, j + north)
+                expected |= {((i, j), far), (far, (i, j))}
+        every, lookup = streets(area, block_m)
+        assert every == tuple(sorted(expected))
+        assert lookup == expected
 
 
 def test_static_takes_the_listed_places():

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +42,18 @@ def test_interpolates_and_rests_at_both_ends(tmp_path):
         assert path.speed_mps(at_s) == pytest.approx(speed_mps)
 
 
+def test_an_edited_file_is_read_again(tmp_path):
+    file = write(tmp_path, GOOD)
+    before = read_trace(file)
+    assert read_trace(file) is before
+    write(tmp_path, GOOD.replace("0,10,0,0", "0,10,7,7"))  # of the same size
+    os.utime(file, ns=(0, 1))
+    assert read_trace(file)[0][1][0] == 7.0
+    write(tmp_path, GOOD + "0,40,1,1\n")
+    os.utime(file, ns=(0, 1))
+    assert len(read_trace(file)[0][0]) == 4
+
+
 def test_parquet_is_read_like_csv(tmp_path):
     file = write(tmp_path, GOOD)
     other = str(tmp_path / "trace.parquet")
@@ -57,6 +71,8 @@ def test_parquet_is_read_like_csv(tmp_path):
         (HEADER + "0,5,here,0\n", "finite number, see data row 1"),
         (HEADER + "0,5,0,\n", "finite number, see data row 1"),
         (HEADER, "at least one row"),
+        (HEADER + "0,0,0,0\n0.5,0,1,1\n0.7,0,2,2\n", "whole number >= 0, got 0.5 in data row 2"),
+        (HEADER + "-1,0,0,0\n", "client_id must be a whole number >= 0, got -1 in data row 1"),
         ("client_id,at_s,x_m\n0,1,2\n", "missing y_m"),
     ],
 )

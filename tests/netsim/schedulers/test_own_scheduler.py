@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import simpy
 
+from netsim.averaging import MeanAnswer
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.network import CellularNetwork
@@ -43,6 +45,40 @@ def finish_times_s(scheduler):
     for transfer in transfers:
         env.run(until=transfer.event)
     return [transfer.event.value.finished_at_s for transfer in transfers]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('boom\\nline2')", r"raised KeyError: 'boom\\nline2' at 0\.0 s"),
+        ("raise RuntimeError('one\\ntwo')", r"raised RuntimeError: one two at 0\.0 s"),
+        ("raise SystemExit(3)", r"raised SystemExit: 3 at 0\.0 s"),
+        ("return [[1.0], [1.0, 2.0]]", r"shares must be an array of numbers, got list at 0\.0 s"),
+        ("return view.group_rate_bps[:, :0]", r"shares must have shape .* at 0\.0 s"),
+    ],
+)
+def test_what_goes_wrong_inside_has_its_place_and_time_in_one_line(tmp_path, body, words):
+    path = tmp_path / "own.py"
+    path.write_text(f"class Mine:\n    def shares(self, view):\n        {body}\n")
+    name = f"{path}:Mine"
+    with pytest.raises((ValueError, RuntimeError), match=words) as caught:
+        finish_times_s(name)
+    assert str(caught.value).startswith(f"scheduler {name}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_closed_form_has_its_place_too(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "class Mine:\n"
+        "    def shares(self, view):\n        return view.group_rate_bps * 0\n"
+        "    def mean_shares(self, view):\n        return view.nothing\n"
+    )
+    name = f"{path}:Mine"
+    law, ones = MeanAnswer(load_scheduler(name), name=name), np.ones(2)
+    view = random_cell(np.random.default_rng(4), 2).view()
+    with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError: .* at 0\.0 s"):
+        law.over(view, horizon_s=np.inf, floor_bps=ones, alone_bps=ones)
 
 
 def test_a_network_obeys_it():

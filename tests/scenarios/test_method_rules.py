@@ -1,0 +1,43 @@
+"""Settings of methods that change nothing are refused before anything runs, one line each."""
+
+import pytest
+
+from scenarios.errors import ScenarioError
+from scenarios.load import load
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (
+            "{kind: fedamole, assignment: random, balance_weight: null, mask_padding: false}",
+            ["mask_padding: has no effect with assignment random and balance_weight null"],
+        ),
+        (
+            "{kind: fedamole, assignment: homogeneous, max_experts: 20}",
+            ["max_experts: has no effect with assignment homogeneous"],
+        ),
+        (
+            "{kind: hetlora, rank: 4, min_rank: 4, gamma: 0.5, penalty_weight: 0.5}",
+            [
+                "gamma: has no effect with rank 4 and min_rank 4: no rank has a tail, got 0.5",
+                "penalty_weight: has no effect with rank 4 and min_rank 4: no rank has a tail, got",
+            ],
+        ),
+        (
+            "{kind: hetlora, rank: 1, gamma: 0.5}",
+            ["gamma: has no effect with rank 1 and min_rank 1: no rank has a tail, got 0.5"],
+        ),
+        (
+            "{kind: fdlora, fusion_evaluations: 1, fusion_penalty: 0.5}",
+            ["fusion_evaluations: must be >= 4, got 1"],
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(method, words):
+    with pytest.raises(ScenarioError) as caught:
+        load("quickstart", [f"methods=[{method}]"])
+    assert len(caught.value.problems) == len(words)
+    for line, expected in zip(caught.value.problems, words, strict=True):
+        assert expected in line
+        assert "\n" not in line
