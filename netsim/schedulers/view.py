@@ -93,12 +93,13 @@ def ask(law: Callable[[CellView], Answer], view: CellView, *, name: str) -> Answ
     Raises
     ------
     RuntimeError
-        If it raises anything, the end of the program (``SystemExit``) included; one line.
+        If it raises anything, the end of the program (``SystemExit``) included; one line. When it
+        was is for the caller to say, who has the clock.
     """
     try:
         return law(view)
     except (Exception, SystemExit) as error:
-        msg = f"scheduler {name}: raised {in_one_line(error)} at {view.now_s} s"
+        msg = f"scheduler {name}: raised {in_one_line(error)}"
         raise RuntimeError(msg) from error
 
 
@@ -131,7 +132,7 @@ def check_shares(
     if checked.shape != view.group_rate_bps.shape:
         msg = (
             f"scheduler {name}: shares must have shape {view.group_rate_bps.shape} "
-            f"(transfer, group), got {checked.shape} at {view.now_s} s"
+            f"(transfer, group), got {checked.shape}"
         )
         raise ValueError(msg)
     sums = checked.sum(axis=0)
@@ -139,14 +140,11 @@ def check_shares(
     if checked.min(initial=0.0) >= 0 and sums.max(initial=0.0) <= 1 + SUM_TOLERANCE:
         return checked
     if not np.all((checked >= 0) & (checked <= 1 + SUM_TOLERANCE)):
-        msg = (
-            f"scheduler {name}: shares must be in [0, 1], got {checked.min()} to {checked.max()} "
-            f"at {view.now_s} s"
-        )
+        msg = f"scheduler {name}: shares must be in [0, 1], got {checked.min()} to {checked.max()}"
         raise ValueError(msg)
     msg = (
         f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
-        f"in group {int(sums.argmax())} at {view.now_s} s"
+        f"in group {int(sums.argmax())}"
     )
     raise ValueError(msg)
 
@@ -157,10 +155,7 @@ def _numbers(
     try:
         return np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError):  # lists of unequal length, words, objects
-        msg = (
-            f"scheduler {name}: shares must be an array of numbers, "
-            f"got {type(answer).__name__} at {view.now_s} s"
-        )
+        msg = f"scheduler {name}: shares must be an array of numbers, got {type(answer).__name__}"
         raise ValueError(msg) from None
 
 

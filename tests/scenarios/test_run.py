@@ -159,7 +159,10 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
     failed = run(load(STUDY, overrides), out=tmp_path / "out")
     assert failed.status == "failed"
     (line,) = failed.failures
-    begin, end = "fedit seed 1: failed: ValueError: boom line2 at ", " s of simulated time"
+    failure = (
+        f"fedit seed 1: failed: RuntimeError: scheduler {file}:Mine: raised ValueError: boom line2"
+    )
+    begin, end = f"{failure} at ", " s of simulated time"
     assert line.startswith(begin)
     assert line.endswith(end)
     assert float(line.removeprefix(begin).removesuffix(end)) >= 0
