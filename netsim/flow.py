@@ -51,6 +51,8 @@ class _Lane:
         changes[1:] = cell_id[1:] != cell_id[:-1]
         changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
         self.first = np.flatnonzero(changes)
+        self._cell_starts = np.flatnonzero(np.diff(cell_id, prepend=-1))
+        self._cell_sizes = np.diff(self._cell_starts, append=len(cell_id))
         self.bearer = np.cumsum(changes) - 1
         self.contenders = np.bincount(cell_id[self.first])[cell_id]
         self.has_groups = len(self.first) < len(cell_id)
@@ -75,8 +77,9 @@ class _Lane:
 
         As many as the others do, an equal split at least: who is cut now is cut by its fade.
         """
-        starts = np.flatnonzero(np.diff(self.cell_id, prepend=-1))
-        most = np.repeat(np.maximum.reduceat(total, starts), np.diff(starts, append=len(total)))
+        most = np.maximum.reduceat(total, self._cell_starts)
+        if len(most) > 1:
+            most = np.repeat(most, self._cell_sizes)
         return np.maximum(most, num_blocks / self.contenders)
 
 

@@ -73,7 +73,7 @@ class RegularTable:
             first = np.asarray(first + low * stride)
             parts.append(part)
         corners = self._corners.reshape(-1, *(1,) * np.ndim(first))
-        found = self._flat[:, corners + first]
+        found = self._flat.take(corners + first, axis=1)
         for part in parts:
             half = found.shape[1] // 2
             near = found[:, :half]
