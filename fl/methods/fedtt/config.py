@@ -26,7 +26,7 @@ class TensorTrainOptions(AveragingOptions):
     alone. When empty ``tensor_train``; a model without a head takes neither."""
 
     start: Literal["noise", "identity"] = "noise"
-    """First values of the adapters: small noise, as published; or the last factor of ``TT_up`` and
+    """First values of the adapters: small noise, as in LoRETTA; or the last factor of ``TT_up`` and
     its bias 0, so that a fresh adapter changes nothing."""
     freeze_biases: bool = False
     """Whether the biases of the trains stay at their first values, and are never sent."""
