@@ -3,8 +3,9 @@
 Three tables, each measured in processes of its own:
 
 * one cell: 20 clients x 5 MB uplink in one 20 MHz cell, simulated seconds per host second of both
-  engines. References: the slot engine in the same run, and a C++ LTE simulator's published-style
-  figure for the same load, measured elsewhere and only quoted (ns-3 3.37 on 2 cores: 0.58).
+  engines, walking in block fading; of the flow engine also standing still, and in ergodic mode.
+  References: the slot engine in the same run, and a C++ LTE simulator's published-style figure for
+  the same load, measured elsewhere and only quoted (ns-3 3.37 on 2 cores: 0.58).
 * many cells: 57 cells, 10,000 clients, 1000 of them uploading 1 MB at once, round robin and the
   default scheduler (proportional fair), the latter in block fading, in ergodic mode and in ergodic
   mode with clients that stand still; host milliseconds per solve against the number of active
@@ -57,7 +58,8 @@ _ONE_CELL = """
     best_s = float("inf")
     for _ in range(REPEATS):  # the least disturbed of a few runs
         env, network = make(
-            SingleCellLayout(), num_clients=20, engine="ENGINE", spacing_hz=15e3
+            SingleCellLayout(), num_clients=20, engine="ENGINE", spacing_hz=15e3, mode="MODE",
+            mobility=MOBILITY(),
         )
         started_s = time.perf_counter()
         delivered = finish(env, [network.send(k, "uplink", 5_000_000) for k in range(20)])
@@ -110,12 +112,19 @@ def measure() -> dict[str, Any]:
 
 def _one_cell() -> dict[str, Any]:
     speed = {}
-    for engine, repeats in (("flow", 5), ("slot", 1)):
+    for name, engine, mode, mobility, repeats in (
+        ("flow", "flow", "block", "RandomWaypointMobility", 5),
+        ("flow_static", "flow", "block", "StaticMobility", 5),
+        ("flow_ergodic", "flow", "ergodic", "RandomWaypointMobility", 5),
+        ("slot", "slot", "block", "RandomWaypointMobility", 1),
+    ):
         code = _ONE_CELL.replace("ENGINE", engine).replace("REPEATS", str(repeats))
-        result = _python(code)
-        speed[engine] = result["simulated_s"] / result["host_s"]
+        result = _python(code.replace("MODE", mode).replace("MOBILITY", mobility))
+        speed[name] = result["simulated_s"] / result["host_s"]
     return {
         "one_cell_flow_simulated_s_per_host_s": round(speed["flow"], 1),
+        "one_cell_flow_static_simulated_s_per_host_s": round(speed["flow_static"], 1),
+        "one_cell_flow_ergodic_simulated_s_per_host_s": round(speed["flow_ergodic"], 1),
         "one_cell_slot_simulated_s_per_host_s": round(speed["slot"], 2),
         "one_cell_flow_per_slot": round(speed["flow"] / speed["slot"], 1),
         "one_cell_ns3_quoted_simulated_s_per_host_s": NS3_SIMULATED_S_PER_HOST_S,
