@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.interpolation import find_cell
 from netsim.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
 from netsim.units import floored_db
 
@@ -26,8 +27,7 @@ class BlockErrorTable:
     ) -> Float[np.ndarray, " block"]:
         """Give the error rate of blocks sent once at an effective SINR; 1 below the grid."""
         sinr_db = floored_db(sinr_linear)
-        place = np.clip((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB, 0.0, self._error.shape[1] - 1.0)
-        low = np.minimum(place.astype(np.intp), self._error.shape[1] - 2)
+        low, part = find_cell((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB, self._error.shape[1])
         left = self._error[mcs_index, low]
         right = self._error[mcs_index, low + 1]
-        return left + (place - low) * (right - left)
+        return left + part * (right - left)

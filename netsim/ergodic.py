@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.fading import Fading
+from netsim.interpolation import find_cell, hat_weights
 from netsim.served_fades import ServedFades
 from netsim.units import floored_db
 
@@ -82,7 +83,7 @@ class MeanOverFading:
         efficiency, transmissions = adaptation.outcome(
             mean * served.fade, np.broadcast_to(served.fade, (len(mean), len(served.fade)))
         )
-        near = _hats(mean_db, served.sinr_db)
+        near = hat_weights(mean_db, served.sinr_db)
         weight = np.einsum("ms,escl->ecml", near, served.weight)
         by_count = np.stack(
             [
@@ -91,7 +92,7 @@ class MeanOverFading:
                 np.einsum("ms,esc->ecm", near, served.overlap),
             ]
         )
-        every = _hats(np.arange(1.0, served.num_contenders[-1] + 1), served.num_contenders)
+        every = hat_weights(np.arange(1.0, served.num_contenders[-1] + 1), served.num_contenders)
         tables = np.einsum("kc,tecm->etkm", every, by_count)
         self._tables, self._change = tables[0], tables[-1] - tables[0]
         self.is_of_winners = len(served.num_contenders) > 1
@@ -128,13 +129,12 @@ class MeanOverFading:
     ) -> Float[np.ndarray, "3 ..."]:
         _, num_rows, num_points = self._tables.shape
         row = np.intp(0) if contest is None else np.minimum(contest.contenders, num_rows) - 1
-        place = np.clip((floored_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, 0.0, num_points - 1.0)
-        low = np.minimum(place.astype(np.intp), num_points - 2)
+        low, part = find_cell((floored_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, num_points)
         near, far = self._tables[:, row, low], self._tables[:, row, low + 1]
-        value = near + (far - near) * (place - low)
+        value = near + (far - near) * part
         if contest is not None and contest.limited.any():
             near, far = self._change[:, row, low], self._change[:, row, low + 1]
-            value = value + contest.limited * (near + (far - near) * (place - low))
+            value = value + contest.limited * (near + (far - near) * part)
         return value
 
     @staticmethod
@@ -142,11 +142,3 @@ class MeanOverFading:
         sinr: Float[np.ndarray, "..."], efficiency: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
         return np.where(floored_db(sinr) < MEAN_LOWEST_DB, 0.0, efficiency)
-
-
-def _hats(
-    at: Float[np.ndarray, " point"], knots: Float[np.ndarray, " knot"]
-) -> Float[np.ndarray, "point knot"]:
-    """Give the weights of linear interpolation between knots, held beyond the ends."""
-    unit = np.eye(len(knots))
-    return np.stack([np.interp(at, knots, column) for column in unit], axis=1)

@@ -31,6 +31,28 @@ def find_cell(
     return low, inside - low
 
 
+def hat_weights(
+    at: Float[np.ndarray, " point"], knots: Float[np.ndarray, " knot"]
+) -> Float[np.ndarray, "point knot"]:
+    """Give the weights of linear interpolation between ascending knots, held beyond the ends.
+
+    Means taken with them keep the mean over all points when they are interpolated again.
+
+    Examples
+    --------
+    >>> hat_weights(np.array([0.0, 2.5]), np.array([1.0, 2.0, 4.0])).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.75, 0.25]]
+    """
+    weight = np.zeros((len(at), len(knots)))
+    if len(knots) == 1:
+        return weight + 1.0
+    low, part = find_cell(np.interp(at, knots, np.arange(len(knots))), len(knots))
+    point = np.arange(len(at))
+    weight[point, low] = 1.0 - part
+    weight[point, low + 1] = part
+    return weight
+
+
 class RegularTable:
     """Several functions of the same arguments at the same knots.
 

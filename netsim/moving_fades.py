@@ -24,7 +24,7 @@ from jaxtyping import Float
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.harq import MAX_TRANSMISSIONS
 from netsim.harq_series import play_out
-from netsim.interpolation import RegularTable, find_cell
+from netsim.interpolation import RegularTable, hat_weights
 from netsim.link_adaptation import RateTable
 from netsim.outer_loop import OuterLoop
 from netsim.units import floored_db
@@ -103,7 +103,7 @@ class MovingFades:
         blocks = spread * case_room[:, None] / played.sinr[counted]
         gained = blocks * (played.bits[counted] - efficiency)
         fresher = played.first_share[counted] - 1.0 / transmissions
-        weight = _hats(floored_db(fade).ravel(), self._fade_db)  # (sample, fade)
+        weight = hat_weights(floored_db(fade).ravel(), self._fade_db)  # (sample, fade)
         count = weight.sum(axis=0)
         tables = np.empty((2, len(self._mean_db), len(room), len(self._fade_db)))
         for table, found, unit in zip(
@@ -156,19 +156,3 @@ def _slot_scale(
 ) -> Float[np.ndarray, "..."]:
     """Give the capacity of all blocks together, over that of one at 0 dB: near to what is sent."""
     return room * np.log2(1.0 + spread)
-
-
-def _hats(
-    at: Float[np.ndarray, " sample"], knots: Float[np.ndarray, " knot"]
-) -> Float[np.ndarray, "sample knot"]:
-    """Give the weights of linear interpolation between knots, held beyond the ends.
-
-    Means taken with them keep the mean over all samples when they are interpolated again.
-    """
-    place = (at - knots[0]) / (knots[1] - knots[0])
-    low, part = find_cell(place, len(knots))
-    weight = np.zeros((len(at), len(knots)))
-    sample = np.arange(len(at))
-    weight[sample, low] = 1.0 - part
-    weight[sample, low + 1] = part
-    return weight

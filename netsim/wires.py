@@ -94,8 +94,9 @@ class Wires:
         The buffers of :class:`netsim.site_buffers.SiteBuffers` as fluids. A transfer with something
         in its buffer goes at the rate of the air, one without at that of its wires; the wires work
         for everybody whose buffer is not full, at equal rates. So who fades keeps its claim on the
-        wires until its buffer is full, and makes up for it later. Blocks stay granted and power
-        stays on: the air does not know. A broadcast crosses the wires once for each cell.
+        wires until its buffer is full, and makes up for it later. Who is held up has that much less
+        to send; the engine takes it off blocks and airtime. A broadcast crosses the wires once for
+        each cell.
 
         Parameters
         ----------
