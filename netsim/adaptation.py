@@ -43,7 +43,8 @@ class Contest(NamedTuple):
     """Bearers of the cell and direction, this one included, >= 1."""
     limited: Float[np.ndarray, "..."]
     """How far the winner's power is spread thinner over the whole band than over an equal split, at
-    which rates are compared: 0 not at all, 1 in full (:class:`netsim.served_fades.ServedFades`)."""
+    which rates are compared: 0 not at all, 1 in full (:class:`netsim.served_fades.ServedFades`).
+    Only means over fading look at it."""
 
 
 class Reserve(NamedTuple):
@@ -63,9 +64,11 @@ class Reserve(NamedTuple):
 class Adaptation(Protocol):
     """Mean outcome of link adaptation; arguments broadcast.
 
-    ``contest`` tells among whom the scheduler chooses. It matters only where the outcome is a mean
-    over fading (:class:`netsim.ergodic.MeanOverFading`); ``None`` is a transfer alone.
+    ``contest`` tells among whom the scheduler chooses, ``None`` is a transfer alone.
     """
+
+    is_of_winners: bool
+    """Whether that matters: fades served are those of winners."""
 
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
@@ -110,6 +113,8 @@ class KnownChannel:
     has_outer_loop
         Whether acknowledgements correct the choice to the target error rate of ``rates``.
     """
+
+    is_of_winners = False
 
     def __init__(self, rates: RateTable, *, has_outer_loop: bool) -> None:
         self._sinr_db = rates.grid_db
@@ -159,6 +164,8 @@ class DelayedKnowledge:
     has_outer_loop
         Whether acknowledgements correct the choice to the target error rate of ``rates``.
     """
+
+    is_of_winners = False
 
     def __init__(
         self, rates: RateTable, *, correlation: float, fading_share: float, has_outer_loop: bool

@@ -23,7 +23,7 @@ from netsim.ergodic import MeanOverFading, sample_gains, sample_series
 from netsim.harq_series import sample_fades
 from netsim.link_adaptation import RateTable
 from netsim.mcs import McsTableNumber
-from netsim.moving_fades import MovingFades
+from netsim.moving_fades import MANY_CONTENDERS, MovingFades
 from netsim.noise import noise_power_w
 from netsim.outer_loop import OuterLoop
 from netsim.resource_grid import (
@@ -125,11 +125,21 @@ def _make_adaptation(
         fading_share=min(float(gains.mean(axis=1).var()), 1.0),
         has_outer_loop=outer_loop is not None,
     )
-    known, met = sample_fades(
-        process, doppler_hz=doppler_hz, offset_hz=offset_hz, delay_s=delay_s, slot_s=slot_s
+    fades = partial(
+        sample_fades,
+        process,
+        doppler_hz=doppler_hz,
+        offset_hz=offset_hz,
+        delay_s=delay_s,
+        slot_s=slot_s,
     )
     adaptation = MovingFades(
-        still, rates, known=known, met=met, outer_loop=outer_loop, most_blocks=num_blocks
+        still,
+        rates,
+        fades=fades(),
+        contested=fades(num_contenders=MANY_CONTENDERS) if serves_peaks else None,
+        outer_loop=outer_loop,
+        most_blocks=num_blocks,
     )
     if fading.mode == "block":
         return adaptation

@@ -80,8 +80,12 @@ class MeanOverFading:
     def __init__(self, adaptation: Adaptation, *, served: ServedFades) -> None:
         mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
         mean = 10.0 ** (mean_db[:, None] / 10)
+        shape = (len(served.num_contenders), len(mean), len(served.fade))
+        contenders = served.num_contenders[:, None, None]
         efficiency, transmissions = adaptation.outcome(
-            mean * served.fade, np.broadcast_to(served.fade, (len(mean), len(served.fade)))
+            mean * served.fade,
+            np.broadcast_to(served.fade, shape),
+            Contest(contenders, np.zeros(contenders.shape)),
         )
         near = hat_weights(mean_db, served.sinr_db)
         weight = np.einsum("ms,escl->ecml", near, served.weight)

@@ -24,6 +24,15 @@ NUM_LINKS, NUM_STEPS = 16, 450
 series then differ by 0.3 % in their mean rates."""
 
 
+class Fades(NamedTuple):
+    """Fades at the start of blocks, a round trip apart; mean over time and links 1 if all count."""
+
+    known: Float[np.ndarray, "step link"]
+    """As measured: by them the scheduler chooses, and the MCS is chosen."""
+    met: Float[np.ndarray, "step link"]
+    """As met by the block."""
+
+
 def sample_fades(
     fading: Fading,
     *,
@@ -31,8 +40,14 @@ def sample_fades(
     offset_hz: Float[np.ndarray, " group"],
     delay_s: float,
     slot_s: float,
-) -> tuple[Float[np.ndarray, "step link"], Float[np.ndarray, "step link"]]:
-    """Sample fades as measured and, ``delay_s`` later, as met; means over the groups of the band.
+    num_contenders: int = 1,
+) -> Fades:
+    """Sample the fades at which links are served, as measured and, ``delay_s`` later, as met.
+
+    Of links alike that contend, each group goes to the one that is best there, as proportional fair
+    has it. A link then has blocks only in its good times, and what it repeats meets the next of
+    these. Instants at which it has none are left out, so series are a link's turns, one after the
+    other; where they are used up, those of the next link follow.
 
     Parameters
     ----------
@@ -41,26 +56,36 @@ def sample_fades(
     doppler_hz
         Largest Doppler frequency [Hz].
     offset_hz
-        Centre of every resource-block group relative to the carrier [Hz].
+        Centre of every resource-block group relative to the carrier [Hz]; fades are means over the
+        groups held.
     delay_s
         Age of the measurement when it is used [s].
     slot_s
         Duration of a slot [s]; steps are a round trip of HARQ apart.
+    num_contenders
+        Links that contend, >= 1; alone, a link is served in every slot.
     """
+    links = np.arange(NUM_LINKS * num_contenders)
     at_s = np.arange(NUM_STEPS) * ROUND_TRIP_SLOTS * slot_s
-    known, met = (
+    measured, later = (
         fading.power_gain(
-            np.repeat(np.arange(NUM_LINKS), NUM_STEPS),
-            doppler_hz=np.full(NUM_LINKS * NUM_STEPS, doppler_hz),
-            at_s=np.tile(at_s + later_s, NUM_LINKS),
+            np.repeat(links, NUM_STEPS),
+            doppler_hz=np.full(len(links) * NUM_STEPS, doppler_hz),
+            at_s=np.tile(at_s + age_s, len(links)),
             offset_hz=offset_hz,
-        )
-        .mean(axis=1)
+        ).reshape(NUM_LINKS, num_contenders, NUM_STEPS, len(offset_hz))
+        for age_s in (0.0, delay_s)
+    )
+    wins = measured == measured.max(axis=1, keepdims=True)
+    num_held = wins.sum(axis=3)
+    is_held = num_held > 0
+    known, met = (
+        ((wins * gain).sum(axis=3)[is_held] / num_held[is_held])[: NUM_LINKS * NUM_STEPS]
         .reshape(NUM_LINKS, NUM_STEPS)
         .T
-        for later_s in (0.0, delay_s)
+        for gain in (measured, later)
     )
-    return known, met
+    return Fades(known, met)
 
 
 class Played(NamedTuple):
@@ -80,8 +105,7 @@ def play_out(
     *,
     mean: Float[np.ndarray, "case 1"],
     room: Float[np.ndarray, "case 1"],
-    known: Float[np.ndarray, "step link"],
-    met: Float[np.ndarray, "step link"],
+    fades: Fades,
     outer_loop: OuterLoop | None,
 ) -> Played:
     """Follow one HARQ process of each link and case from round trip to round trip.
@@ -96,11 +120,12 @@ def play_out(
         Mean SINR with all blocks granted, linear.
     room
         SINR with the fewest blocks over that, >= 1.
-    known, met
-        As for :class:`MovingFades`.
+    fades
+        From :func:`sample_fades`, or any other.
     outer_loop
         Its steps; ``None`` without one.
     """
+    known, met = fades
     errors = BlockErrorTable(rates)
     sinr = gathered(efficiency, mean * known[:, None, :], room)
     per_fade = sinr / known[:, None, :]  # SINR of a block, of the size used now, at fade 1

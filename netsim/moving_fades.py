@@ -11,11 +11,15 @@ So the processes of a transfer that has blocks in every slot are played out at s
 the fading process (:mod:`netsim.harq_series`), and what comes of it is tabulated as the difference
 from the model that stands still.
 
+Under a scheduler of winners a transfer has blocks in its good times only. What it repeats then
+meets the next of these, not the fade that follows a peak, and its margin learns at peaks. For those
+who contend the processes are played out on the fades of winners.
+
 Clients at the limit of their power hold fewer blocks in a fade (:mod:`netsim.headroom`), so what a
 block carries, and with it what a slot is worth, depends on how far they can gather their power.
 
-Left out: gaps between the slots of one transfer (turns of schedulers of winners, TDD), a change of
-the share from one copy to the next.
+Left out: gaps between the slots of one transfer under TDD, a change of the share from one copy to
+the next.
 """
 
 import numpy as np
@@ -23,7 +27,7 @@ from jaxtyping import Float
 
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.harq import MAX_TRANSMISSIONS
-from netsim.harq_series import play_out
+from netsim.harq_series import Fades, play_out
 from netsim.interpolation import RegularTable, hat_weights
 from netsim.link_adaptation import RateTable
 from netsim.outer_loop import OuterLoop
@@ -43,6 +47,10 @@ cost the same whatever the room."""
 WARM_UP_STEPS = 50
 """Round trips until the margin has settled; they do not count."""
 
+MANY_CONTENDERS = 4
+"""So many or more contend: what is played out for them, and read for two by half. It moves with
+their number by 1.5 % of the rate at most (2 to 12 alike at -18 to 6 dB)."""
+
 FEWEST = 3.0
 """Weight of a point of the table that counts as well founded: below it the difference shrinks."""
 
@@ -56,8 +64,11 @@ class MovingFades:
         Outcome at a fade that stays.
     rates
         Error rates, and the MCS for a measured SINR.
-    known, met
-        Fades as measured and as met at the start of blocks, a round trip apart; mean 1.
+    fades
+        Of links that are served in every slot.
+    contested
+        Of links that win against others, ``MANY_CONTENDERS`` in all; ``None`` under a scheduler
+        that does not look at fades.
     outer_loop
         Its steps; ``None`` without one.
     most_blocks
@@ -69,60 +80,26 @@ class MovingFades:
         still: Adaptation,
         rates: RateTable,
         *,
-        known: Float[np.ndarray, "step link"],
-        met: Float[np.ndarray, "step link"],
+        fades: Fades,
+        contested: Fades | None = None,
         outer_loop: OuterLoop | None,
         most_blocks: int,
     ) -> None:
         self._still = still
-        self._mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
-        self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
-        room = ROOM_STEP ** np.arange(1 + int(np.ceil(np.log(most_blocks) / np.log(ROOM_STEP))))
-        gathers = self._mean_db <= GATHERS_UP_TO_DB
-        mean, rooms = (each.ravel() for each in np.meshgrid(self._mean_db, room, indexing="ij"))
-        is_played = (mean <= GATHERS_UP_TO_DB) | (rooms == 1.0)
-        case_mean, case_room = 10.0 ** (mean[is_played] / 10), rooms[is_played]
-        played = play_out(
-            rates,
-            still.efficiency,
-            mean=case_mean[:, None],
-            room=case_room[:, None],
-            known=known,
-            met=met,
-            outer_loop=outer_loop,
-        )
-        counted = slice(WARM_UP_STEPS, len(known) - MAX_TRANSMISSIONS)
-        fade = known[counted]
-        efficiency, transmissions = still.outcome(
-            played.sinr[counted], np.broadcast_to(fade[:, None], played.sinr[counted].shape)
-        )
-        # By what the slot carries, not a block, over a rate that is near to it in all cases: then
-        # little is left to interpolate, and it keeps the mean over fades.
-        spread = case_mean[:, None] * fade[:, None]
-        scale = _slot_scale(spread, case_room[:, None])
-        blocks = spread * case_room[:, None] / played.sinr[counted]
-        gained = blocks * (played.bits[counted] - efficiency)
-        fresher = played.first_share[counted] - 1.0 / transmissions
-        weight = hat_weights(floored_db(fade).ravel(), self._fade_db)  # (sample, fade)
-        count = weight.sum(axis=0)
-        tables = np.empty((2, len(self._mean_db), len(room), len(self._fade_db)))
-        for table, found, unit in zip(
-            tables, (gained, fresher), (scale, np.ones_like(scale)), strict=True
-        ):
-            total, units = (
-                np.moveaxis(each, 1, 0).reshape(len(case_mean), -1) @ weight
-                for each in (found, unit)
+        self.is_of_winners = contested is not None
+        """Whether it matters among whom the scheduler chooses."""
+        tables = [
+            _difference(
+                still, rates, fades=each, outer_loop=outer_loop, most_blocks=most_blocks
             )
-            units *= 1.0 + FEWEST / np.maximum(count, FEWEST / 100)
-            by_case = np.divide(total, units, out=np.zeros_like(total), where=units > 0)
-            table[gathers] = by_case[mean[is_played] <= GATHERS_UP_TO_DB].reshape(
-                table[gathers].shape
-            )
-            table[~gathers] = by_case[mean[is_played] > GATHERS_UP_TO_DB][:, None]
+            for each in (fades, contested)
+            if each is not None
+        ]
+        lowest, step = (MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB), (MEAN_STEP_DB, 1.0, FADE_STEP_DB)
+        if self.is_of_winners:
+            lowest, step = (0.0, *lowest), (np.log(MANY_CONTENDERS), *step)
         self._difference = RegularTable(
-            tables,
-            lowest=(MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB),
-            step=(MEAN_STEP_DB, 1.0, FADE_STEP_DB),
+            np.stack(tables, axis=1) if self.is_of_winners else tables[0], lowest=lowest, step=step
         )
 
     def efficiency(
@@ -145,10 +122,71 @@ class MovingFades:
         spread = sinr * now / most
         mean_db = floored_db(spread) - fade_db
         room = np.log(most) / np.log(ROOM_STEP)
-        gained, fresher = self._difference(mean_db, room, fade_db)
+        place = (mean_db, room, fade_db)
+        if self.is_of_winners:
+            contenders = 1.0 if contest is None else contest.contenders
+            place = (np.log(contenders), *place)
+        gained, fresher = self._difference(*place)
         first = np.minimum(np.maximum(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS), 1.0)
         gained = gained * _slot_scale(spread, most) / now
         return np.maximum(efficiency + gained, 0.0), 1.0 / first
+
+
+def _difference(
+    still: Adaptation,
+    rates: RateTable,
+    *,
+    fades: Fades,
+    outer_loop: OuterLoop | None,
+    most_blocks: int,
+) -> Float[np.ndarray, "2 mean room fade"]:
+    """Play blocks out; give what they gain on ``still``, and how many more of them are first ones.
+
+    Gains are of bits for an element of a slot, over :func:`_slot_scale`.
+    """
+    all_mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
+    fade_knot_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
+    room = ROOM_STEP ** np.arange(1 + int(np.ceil(np.log(most_blocks) / np.log(ROOM_STEP))))
+    gathers = all_mean_db <= GATHERS_UP_TO_DB
+    mean_db, rooms = (each.ravel() for each in np.meshgrid(all_mean_db, room, indexing="ij"))
+    is_played = (mean_db <= GATHERS_UP_TO_DB) | (rooms == 1.0)
+    case_mean_db, case_room = mean_db[is_played], rooms[is_played]
+    case_mean = 10.0 ** (case_mean_db / 10)
+    played = play_out(
+        rates,
+        still.efficiency,
+        mean=case_mean[:, None],
+        room=case_room[:, None],
+        fades=fades,
+        outer_loop=outer_loop,
+    )
+    counted = slice(WARM_UP_STEPS, len(fades.known) - MAX_TRANSMISSIONS)
+    fade = fades.known[counted]
+    efficiency, transmissions = still.outcome(
+        played.sinr[counted], np.broadcast_to(fade[:, None], played.sinr[counted].shape)
+    )
+    # By what the slot carries, not a block, over a rate that is near to it in all cases: then
+    # little is left to interpolate, and it keeps the mean over fades.
+    spread = case_mean[:, None] * fade[:, None]
+    scale = _slot_scale(spread, case_room[:, None])
+    blocks = spread * case_room[:, None] / played.sinr[counted]
+    gained = blocks * (played.bits[counted] - efficiency)
+    fresher = played.first_share[counted] - 1.0 / transmissions
+    weight = hat_weights(floored_db(fade).ravel(), fade_knot_db)  # (sample, fade)
+    count = weight.sum(axis=0)
+    tables = np.empty((2, len(all_mean_db), len(room), len(fade_knot_db)))
+    for table, found, unit in zip(
+        tables, (gained, fresher), (scale, np.ones_like(scale)), strict=True
+    ):
+        total, units = (
+            np.moveaxis(each, 1, 0).reshape(len(case_mean), -1) @ weight for each in (found, unit)
+        )
+        units *= 1.0 + FEWEST / np.maximum(count, FEWEST / 100)
+        by_case = np.divide(total, units, out=np.zeros_like(total), where=units > 0)
+        does_gather = case_mean_db <= GATHERS_UP_TO_DB
+        table[gathers] = by_case[does_gather].reshape(table[gathers].shape)
+        table[~gathers] = by_case[~does_gather][:, None]
+    return tables
 
 
 def _slot_scale(

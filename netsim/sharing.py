@@ -124,9 +124,12 @@ class Demand:
     def contest(self, transfers: slice, *, is_column: bool = False) -> Contest | None:
         """Describe among whom the scheduler chooses, where that decides which fades are served."""
         adaptation = self.air.adaptation
-        if not (isinstance(adaptation, MeanOverFading) and adaptation.is_of_winners):
+        if not adaptation.is_of_winners:
             return None
         contenders = self.contenders[transfers]
+        shape = (-1, 1) if is_column else (-1,)
+        if not isinstance(adaptation, MeanOverFading):
+            return Contest(contenders.reshape(shape), np.zeros(()))
         whole = np.full(len(contenders), float(self.air.num_blocks))
         split_w, whole_w = (
             self.block_power_w(transfers, self.used_blocks(transfers, blocks))
@@ -134,7 +137,6 @@ class Demand:
         )
         crowd = np.log(np.maximum(contenders, 2))
         limited = np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
-        shape = (-1, 1) if is_column else (-1,)
         return Contest(contenders.reshape(shape), limited.reshape(shape))
 
     def on_the_air(self, turn: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:

@@ -8,7 +8,7 @@ from netsim.block_error_table import BlockErrorTable
 from netsim.doppler import jakes_correlation
 from netsim.fading import Rayleigh
 from netsim.harq_bank import ROUND_TRIP_SLOTS, HarqBank
-from netsim.harq_series import NUM_STEPS, gathered, play_out, sample_fades
+from netsim.harq_series import NUM_STEPS, Fades, gathered, play_out, sample_fades
 from netsim.link_adaptation import RateTable
 from netsim.moving_fades import WARM_UP_STEPS, MovingFades
 from netsim.outer_loop import OuterLoop, OuterLoopBank
@@ -94,8 +94,7 @@ def test_followed_probabilities_are_what_drawing_comes_to(mean_db, outer_loop):
         efficiency,
         mean=np.array([[mean]]),
         room=np.array([[ROOM]]),
-        known=known[::ROUND_TRIP_SLOTS],
-        met=met[::ROUND_TRIP_SLOTS],
+        fades=Fades(known[::ROUND_TRIP_SLOTS], met[::ROUND_TRIP_SLOTS]),
         outer_loop=outer_loop,
     )
     counted = slice(WARM_UP_STEPS, -4)
@@ -118,7 +117,7 @@ def tables(request):
         slot_s=SLOT_S,
     )
     base = still(has_outer_loop=loop is not None)
-    moving = MovingFades(base, RATES, known=known, met=met, outer_loop=loop, most_blocks=51)
+    moving = MovingFades(base, RATES, fades=Fades(known, met), outer_loop=loop, most_blocks=51)
     return base, moving, known, met, loop
 
 
@@ -132,8 +131,7 @@ def test_table_keeps_the_mean_of_what_was_played_out(tables, mean_db, room):
         base.efficiency,
         mean=np.array([[mean]]),
         room=np.array([[room]]),
-        known=known,
-        met=met,
+        fades=Fades(known, met),
         outer_loop=loop,
     )
     counted = slice(WARM_UP_STEPS, NUM_STEPS - 4)
@@ -168,7 +166,7 @@ def test_nothing_moves_means_nothing_lost():
     """No fading, no loop: the table is the model it corrects, whatever the reserve."""
     base = KnownChannel(RATES, has_outer_loop=False)
     ones = np.ones((NUM_STEPS, 2))
-    moving = MovingFades(base, RATES, known=ones, met=ones, outer_loop=None, most_blocks=8)
+    moving = MovingFades(base, RATES, fades=Fades(ones, ones), outer_loop=None, most_blocks=8)
     sinr = 10.0 ** (np.arange(-8.0, 30.0, 2.0) / 10)
     found = moving.outcome(sinr, np.ones(len(sinr)))
     np.testing.assert_allclose(found[0], base.outcome(sinr, np.ones(1))[0], rtol=0.002)
