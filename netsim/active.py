@@ -179,7 +179,7 @@ class ActiveTransfers:
         now_s: float,
         rate_bps: Float[np.ndarray, " some"],
         blocks: Float[np.ndarray, " some"],
-        sinr: Float[np.ndarray, " some"],
+        sinr_db: Float[np.ndarray, " some"],
         airtime_fraction: Float[np.ndarray, " some"],
         airtime_w: Float[np.ndarray, " some"],
         retransmission_rate_hz: Float[np.ndarray, " some"],
@@ -188,8 +188,7 @@ class ActiveTransfers:
         record = self.records
         record["rate_bps"][rows] = rate_bps
         record["blocks"][rows] = blocks
-        # A SINR of 0 (a deep fade to the last bit) must not make the mean over time -inf.
-        record["sinr_db"][rows] = 10.0 * np.log10(np.maximum(sinr, TINY))
+        record["sinr_db"][rows] = sinr_db
         record["airtime_fraction"][rows] = airtime_fraction
         record["airtime_w"][rows] = airtime_w
         record["retransmission_rate_hz"][rows] = retransmission_rate_hz

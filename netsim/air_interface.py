@@ -223,8 +223,7 @@ class AirInterface:
     def uplink_interference_w(
         self,
         cross_gain: Float[np.ndarray, "transfer cell"],
-        block_w: Float[np.ndarray, " transfer"],
-        shares: Float[np.ndarray, "transfer group"],
+        sent_w: Float[np.ndarray, "transfer group"],
     ) -> Float[np.ndarray, "cell group"]:
         """Give what the senders of other cells put into one block of each cell [W].
 
@@ -232,14 +231,12 @@ class AirInterface:
         ----------
         cross_gain
             Gain from every sender to every cell, 0 to its own.
-        block_w
-            Power in a block held [W].
-        shares
-            Holdings.
+        sent_w
+            Power in a block held times the share of the group held, on average over time [W].
         """
         if not self.is_interfering:
             return np.zeros((cross_gain.shape[1], self.num_groups))
-        return cross_gain.T @ (block_w[:, None] * shares)
+        return cross_gain.T @ sent_w
 
     def downlink_interference_w(
         self,
@@ -261,9 +258,9 @@ class AirInterface:
 
     def effective_sinr(
         self,
-        sinr: Float[np.ndarray, "transfer group"],
-        weight: Float[np.ndarray, "transfer group"] | None = None,
-    ) -> Float[np.ndarray, " transfer"]:
+        sinr: Float[np.ndarray, "*transfer group"],
+        weight: Float[np.ndarray, "*transfer group"] | None = None,
+    ) -> Float[np.ndarray, "*transfer"]:
         """Map the SINRs of the groups held to the one that a flat channel would need.
 
         EESM with the beta of the MCS in use; that MCS is the one for the SINR of the mean capacity,
@@ -338,17 +335,17 @@ class AirInterface:
 
 def flat_sinr(
     rates: RateTable,
-    sinr: Float[np.ndarray, "transfer group"],
-    weight: Float[np.ndarray, "transfer group"] | None,
-) -> Float[np.ndarray, " transfer"]:
+    sinr: Float[np.ndarray, "*transfer group"],
+    weight: Float[np.ndarray, "*transfer group"] | None,
+) -> Float[np.ndarray, "*transfer"]:
     """Give :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
-    if sinr.shape[1] == 1:
-        return sinr[:, 0]
+    if sinr.shape[-1] == 1:
+        return sinr[..., 0]
     if weight is not None:
-        weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
-        capacity = (weight * np.log2(1 + sinr)).sum(axis=1) / weight.sum(axis=1)
+        weight = np.where(weight.sum(axis=-1, keepdims=True) > 0, weight, 1.0)
+        capacity = (weight * np.log2(1 + sinr)).sum(axis=-1) / weight.sum(axis=-1)
     else:
-        capacity = np.log2(1 + sinr).mean(axis=1)
+        capacity = np.log2(1 + sinr).mean(axis=-1)
     flat = np.exp2(capacity) - 1
     for _ in range(2):
         beta = rates.mcs.eesm_beta[rates.mcs_index(flat)]
@@ -357,20 +354,18 @@ def flat_sinr(
 
 
 def mean_over_groups(
-    values: Float[np.ndarray, "transfer group"],
-) -> Float[np.ndarray, " transfer"]:
+    values: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
     """Average over groups; a flat band costs nothing."""
-    return values[:, 0] if values.shape[1] == 1 else values.mean(axis=1)
+    return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
 
 
-def mean_fade(
-    fading: Float[np.ndarray, "transfer group"],
-    shares: Float[np.ndarray, "transfer group"] | None = None,
-) -> Float[np.ndarray, " transfer"]:
-    """Give the mean power gain of the groups held; of all groups where none is."""
-    if fading.shape[1] == 1:
-        return fading[:, 0]
-    if shares is None:
-        return fading.mean(axis=1)
-    weight = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, 1.0)
-    return (weight * fading).sum(axis=1) / weight.sum(axis=1)
+def mean_over_held(
+    values: Float[np.ndarray, "*transfer group"],
+    shares: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
+    """Average over the groups held, by how much of each is; over all where none is."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
+    weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
+    return (weight * values).sum(axis=-1) / weight.sum(axis=-1)

@@ -1,11 +1,12 @@
-"""What one cell's scheduler answers on average over an interval in which the channel stands still.
+"""What one cell's scheduler answers on average over an interval without events.
 
-A slot-by-slot scheduler that serves one winner at a time is, over such an interval, the mean of its
-answers while the averages it looks at evolve. :class:`MeanAnswer` takes that mean: in closed form
-where the scheduler offers one, else by asking a few times.
+A slot-by-slot scheduler that serves one winner at a time is, over an interval in which the channel
+stands still, the mean of its answers while the averages it looks at evolve. :class:`MeanAnswer`
+takes that mean: in closed form where the scheduler offers one, else by asking a few times. Where
+fades move within the interval it is asked at several instants of it and answers for each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ AVERAGE_S = 0.15
 """Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
 
 STEPS_WITHIN_TICK = 8
-"""Least times a scheduler that reacts to the average is asked within one channel tick."""
+"""Least times a scheduler that reacts to the average is asked from one channel tick to the next."""
 
 STEPS_TO_BALANCE = 200
 """Least times it is asked when the channel never changes, until its averages have settled."""
@@ -77,21 +78,23 @@ class MeanAnswer:
 
     def over(
         self,
-        view: CellView,
+        views: Sequence[CellView],
         *,
-        horizon_s: float,
+        duration_s: Float[np.ndarray, " instant"],
         floor_bps: Float[np.ndarray, " bearer"],
-        alone_bps: Float[np.ndarray, " bearer"],
+        alone_bps: Float[np.ndarray, "instant bearer"],
         most_bps: Float[np.ndarray, " bearer"] | float = np.inf,
-    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
-        """Give the mean answer over an interval in which only the averages change.
+    ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
+        """Give the mean answers over an interval in which only averages and fades change.
 
         Parameters
         ----------
-        view
-            At least two transfers.
-        horizon_s
-            Length of the interval; inf if the channel never changes.
+        views
+            At least two transfers, as the channel is at each instant. The averages are those at the
+            first one.
+        duration_s
+            Time to the next instant, the last to the end of the interval; a single inf if the
+            channel never changes.
         floor_bps
             No average falls below this.
         alone_bps
@@ -105,23 +108,28 @@ class MeanAnswer:
         shares
             Mean share of each group.
         activity
-            Part of the interval in which anything is held, in (0, 1].
+            Part of the time in which anything is held, in (0, 1]; 1 for who holds nothing.
         """
-        endless = not np.isfinite(horizon_s)
+        first = views[0]
+        endless = not np.isfinite(duration_s[0])
         if endless and self._closed_form is not None:
-            answer = ask(self._closed_form, view, name=self._name)
+            answer = ask(self._closed_form, first, name=self._name)
             if answer is not None:
-                shares = check_shares(answer[0], view, name=self._name)
-                return shares, check_activity(answer[1], shares, name=self._name)
-        if not self._takes_turns:
-            constant = self._if_constant(view, horizon_s=horizon_s, floor_bps=floor_bps)
+                shares = check_shares(answer[0], first, name=self._name)
+                return shares[None], check_activity(answer[1], shares, name=self._name)[None]
+        if len(views) == 1 and not self._takes_turns:
+            constant = self._if_constant(first, horizon_s=duration_s[0], floor_bps=floor_bps)
             if constant is not None:
-                return constant, np.ones(len(constant))
-        rate_of = _ServedRate(view.group_rate_bps, alone_bps)
+                return constant[None], np.ones((1, len(constant)))
+        rates = [
+            _ServedRate(view.group_rate_bps, alone)
+            for view, alone in zip(views, alone_bps, strict=True)
+        ]
         if endless:
-            return self._settle(view, rate_of, floor_bps)
+            shares, activity = self._settle(first, rates[0], floor_bps)
+            return shares[None], activity[None]
         return self._within_tick(
-            view, rate_of, horizon_s=horizon_s, floor_bps=floor_bps, most_bps=most_bps
+            views, rates, duration_s=duration_s, floor_bps=floor_bps, most_bps=most_bps
         )
 
     def _if_constant(
@@ -136,26 +144,27 @@ class MeanAnswer:
 
     def _within_tick(
         self,
-        view: CellView,
-        rate_of: "_ServedRate",
+        views: Sequence[CellView],
+        rates: Sequence["_ServedRate"],
         *,
-        horizon_s: float,
+        duration_s: Float[np.ndarray, " instant"],
         floor_bps: Float[np.ndarray, " bearer"],
         most_bps: Float[np.ndarray, " bearer"] | float,
-    ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
+    ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Follow the averages through a finite interval."""
-        total = np.zeros_like(view.group_rate_bps)
-        active = np.zeros(len(total))
-        average = view.average_rate_bps
-        steps = self._num_steps(len(total), STEPS_WITHIN_TICK)
-        keep = np.exp(-horizon_s / steps / AVERAGE_S)
-        for _ in range(steps):
-            answer, turn, served = self._step(view, average, rate_of)
-            total += answer
-            active += turn
-            served = np.minimum(served, most_bps)
-            average = np.maximum(served + keep * (average - served), floor_bps)
-        return total / steps, np.where(active > 0, active / steps, 1.0)
+        average = views[0].average_rate_bps
+        steps = -(-self._num_steps(len(average), STEPS_WITHIN_TICK) // len(views))
+        keep = np.exp(-duration_s / steps / AVERAGE_S)
+        shares = np.zeros((len(views), *views[0].group_rate_bps.shape))
+        active = np.zeros(shares.shape[:2])
+        for place, (view, rate_of) in enumerate(zip(views, rates, strict=True)):
+            for _ in range(steps):
+                answer, turn, served = self._step(view, average, rate_of)
+                shares[place] += answer
+                active[place] += turn
+                served = np.minimum(served, most_bps)
+                average = np.maximum(served + keep[place] * (average - served), floor_bps)
+        return shares / steps, np.where(active > 0, active / steps, 1.0)
 
     def _settle(
         self, view: CellView, rate_of: "_ServedRate", floor_bps: Float[np.ndarray, " bearer"]

@@ -108,7 +108,9 @@ class Engine(ABC):
         self.active = ActiveTransfers(
             is_full_duplex=models.air.uplink_fraction + models.air.downlink_fraction > 1
         )
-        self.links = Links(num_cells=num_cells, num_groups=num_groups)
+        self.links = Links(
+            num_cells=num_cells, num_groups=num_groups, num_instants=self._num_instants()
+        )
         self._association = Association(
             self.links,
             handover=models.handover,
@@ -140,6 +142,10 @@ class Engine(ABC):
     @abstractmethod
     def _touch(self) -> None:
         """Let the engine take note of an arrival or departure at the end of this instant."""
+
+    def _num_instants(self) -> int:
+        """Give the number of instants of a tick whose fading the engine asks for."""
+        return 1
 
     # Calls from outside -------------------------------------------------------------------------
 

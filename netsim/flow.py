@@ -5,7 +5,10 @@ buffers of the wires that run full or empty and, while something moves or fades,
 each one all active transfers advance by their constant rates and the whole network is solved once
 more: shares from the cells' schedulers, powers from power control, interference from who holds
 which blocks now, SINR, rate. Events of one instant share one solve. There is one pending timer;
-without active transfers there is none. The channel is constant between ticks.
+without active transfers there is none. Gains are constant between ticks. So are fades, unless the
+scheduler follows the rates it serves, as proportional fair does: then they move in between, and
+each solve takes the mean over the instants up to the next tick (:mod:`netsim.link_tracker`). Held
+for a tick, a peak of which the law has had its fill would go on being served.
 
 Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
 somebody is new, the solve is made twice, as nobody knew yet what the newcomers meet and do; the
@@ -21,12 +24,23 @@ import numpy as np
 import simpy
 from jaxtyping import Float, Int
 
-from netsim.active import DOWNLINK, UPLINK
+from netsim.active import DOWNLINK, TINY, UPLINK
 from netsim.adaptation import Contest, Reserve
-from netsim.air_interface import AirInterface, mean_fade, mean_over_groups
+from netsim.air_interface import AirInterface, mean_over_groups, mean_over_held
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
+from netsim.link_tracker import instants_per_tick
 from netsim.sharing import Demand
+from netsim.units import floored_db
+
+
+def over(
+    duration_s: Float[np.ndarray, " instant"], values: Float[np.ndarray, "instant ..."]
+) -> Float[np.ndarray, "..."]:
+    """Give the mean of what holds from each instant to the next."""
+    if len(duration_s) == 1:
+        return values[0]
+    return np.tensordot(duration_s / duration_s.sum(), values, axes=1)
 
 
 class _Lane:
@@ -71,15 +85,15 @@ class _Lane:
         return self._density_w
 
     def level(
-        self, total: Float[np.ndarray, " transfer"], num_blocks: int
-    ) -> Float[np.ndarray, " transfer"]:
+        self, total: Float[np.ndarray, "instant transfer"], num_blocks: int
+    ) -> Float[np.ndarray, "instant transfer"]:
         """Give the blocks that transfers could hold where what some do not use is handed on.
 
         As many as the others do, an equal split at least: who is cut now is cut by its fade.
         """
-        most = np.maximum.reduceat(total, self._cell_starts)
-        if len(most) > 1:
-            most = np.repeat(most, self._cell_sizes)
+        most = np.maximum.reduceat(total, self._cell_starts, axis=-1)
+        if len(self._cell_starts) > 1:
+            most = np.repeat(most, self._cell_sizes, axis=-1)
         return np.maximum(most, num_blocks / self.contenders)
 
 
@@ -178,8 +192,17 @@ class FlowEngine(Engine):
             averages_bps[rows] = before_bps
             solve(rows, now_s)
 
-    def _horizon_s(self, now_s: float) -> float:
-        return max(self._tracker.next_tick_s() - now_s, 0.0)
+    def _num_instants(self) -> int:
+        if not (self._channel.is_fading and self._sharing.reads_average):
+            return 1
+        return instants_per_tick(self._settings.tick_s, doppler_hz=self._channel.doppler_hz)
+
+    def _fading(
+        self, slots: Int[np.ndarray, " transfer"], now_s: float
+    ) -> tuple[Float[np.ndarray, "instant transfer group"], Float[np.ndarray, " instant"]]:
+        """Give the fading at the instants up to the next tick, and how long each stands for."""
+        first, duration_s = self._tracker.instants(now_s)
+        return np.moveaxis(self.links.fading[slots, first:], 1, 0), duration_s
 
     def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> _Lane:
         record = self.active.records
@@ -195,7 +218,7 @@ class FlowEngine(Engine):
         lane: _Lane,
         rows: Int[np.ndarray, " transfer"],
         gain: Float[np.ndarray, " transfer"],
-        sinr_per_w: Float[np.ndarray, "transfer group"],
+        sinr_per_w: Float[np.ndarray, "instant transfer group"],
         *,
         direction: int,
     ) -> Demand:
@@ -228,38 +251,40 @@ class FlowEngine(Engine):
             return
         lane = self._lane(rows, direction=UPLINK)
         slots, cell_id = lane.slots, lane.cell_id
-        gain, fading = self.links.serving_gain(slots), self.links.fading[slots]
+        gain = self.links.serving_gain(slots)
+        fading, duration_s = self._fading(slots, now_s)
         received = gain[:, None] * fading
         noise_w: float | np.ndarray = air.site_noise_w
         if self._is_disturbed:
             noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
         demand = self._demand(lane, rows, gain, received / noise_w, direction=UPLINK)
-        grant = self._sharing.solve(demand, now_s=now_s, horizon_s=self._horizon_s(now_s))
+        grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
         granted = air.num_blocks * mean_over_groups(grant.shares) / grant.activity
         total, airtime_share = together(slots, granted, grant.activity)
         used = total
         if not grant.is_used:
-            sinr_per_w = mean_over_groups(demand.sinr_per_w)
+            sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
             used = air.used_whole_blocks(total, density_w=demand.density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(demand.density_w, used)
         at_once, shares = granted, grant.shares
         if used is not granted:  # somebody is at the power limit, or sends twice at once
             used_share = used / np.maximum(total, np.finfo(float).tiny)
-            at_once, shares = granted * used_share, shares * used_share[:, None]
+            at_once, shares = granted * used_share, shares * used_share[..., None]
         if self._is_disturbed:
             self._uplink_interference_w = air.uplink_interference_w(
-                self.links.cross_gain[slots], block_w, shares
+                self.links.cross_gain[slots], over(duration_s, block_w[..., None] * shares)
             )
             noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
-        sinr = air.effective_sinr(block_w[:, None] * received / noise_w, shares)
+        sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
         on_air = np.where(at_once > 0, grant.activity * np.minimum(at_once, 1.0), 0.0)
         self._grant(
             lane,
             rows,
             now_s,
+            duration_s=duration_s,
             sinr=sinr,
-            fade=mean_fade(fading, shares),
+            fade=mean_over_held(fading, shares),
             at_once=at_once,
             activity=grant.activity,
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
@@ -280,21 +305,22 @@ class FlowEngine(Engine):
             return
         lane = self._lane(rows, direction=DOWNLINK)
         slots = lane.slots
-        gain, fading = self.links.serving_gain(slots), self.links.fading[slots]
+        gain = self.links.serving_gain(slots)
+        fading, duration_s = self._fading(slots, now_s)
         received = gain[:, None] * fading
         cross_gain = self.links.cross_gain[slots]
         before_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
         demand = self._demand(lane, rows, gain, received / before_w, direction=DOWNLINK)
-        grant = self._sharing.solve(demand, now_s=now_s, horizon_s=self._horizon_s(now_s))
+        grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
         self._load = np.zeros_like(self._load)
-        np.add.at(self._load, demand.cell_id[demand.first], grant.shares)
-        shares = grant.shares[demand.bearer]
-        activity = grant.activity[demand.bearer]
+        np.add.at(self._load, demand.cell_id[demand.first], over(duration_s, grant.shares))
+        shares = grant.shares[:, demand.bearer]
+        activity = grant.activity[:, demand.bearer]
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps[demand.bearer]
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
-        at_once = air.num_blocks * shares.mean(axis=1) / activity
+        at_once = air.num_blocks * mean_over_groups(shares) / activity
         sinr = air.effective_sinr(air.site_block_w * received / noise_w, shares)
-        fade = mean_fade(fading, shares)
+        fade = mean_over_held(fading, shares)
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
         on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
@@ -303,12 +329,13 @@ class FlowEngine(Engine):
             lane,
             rows,
             now_s,
+            duration_s=duration_s,
             sinr=sinr,
             fade=fade,
             at_once=at_once,
             activity=activity,
             airtime_fraction=air.downlink_fraction * on_air * airtime_share,
-            airtime_w=np.full(len(rows), self._ue_power.receive_w),
+            airtime_w=np.full(on_air.shape, self._ue_power.receive_w),
             is_uplink=False,
             contest=demand.contest(slice(None)),
             reserve=None,
@@ -316,8 +343,8 @@ class FlowEngine(Engine):
 
     @staticmethod
     def _weakest_sinr(
-        demand: Demand, sinr: Float[np.ndarray, " transfer"]
-    ) -> Float[np.ndarray, " transfer"]:
+        demand: Demand, sinr: Float[np.ndarray, "instant transfer"]
+    ) -> Float[np.ndarray, "instant transfer"]:
         """Send to all reached members of a broadcast as to the weakest of them.
 
         Members that are not reached get nothing now; the blocks are coded such that any that are
@@ -325,7 +352,7 @@ class FlowEngine(Engine):
         """
         is_reached = demand.is_reached()
         weakest = demand.weakest(slice(0, len(demand.first)), sinr, is_reached)
-        return np.where(is_reached, weakest[demand.bearer], 0.0)
+        return np.where(is_reached, weakest[:, demand.bearer], 0.0)
 
     def _grant(
         self,
@@ -333,12 +360,13 @@ class FlowEngine(Engine):
         rows: Int[np.ndarray, " transfer"],
         now_s: float,
         *,
-        sinr: Float[np.ndarray, " transfer"],
-        fade: Float[np.ndarray, " transfer"],
-        at_once: Float[np.ndarray, " transfer"],
-        activity: Float[np.ndarray, " transfer"],
-        airtime_fraction: Float[np.ndarray, " transfer"],
-        airtime_w: Float[np.ndarray, " transfer"],
+        duration_s: Float[np.ndarray, " instant"],
+        sinr: Float[np.ndarray, "instant transfer"],
+        fade: Float[np.ndarray, "instant transfer"],
+        at_once: Float[np.ndarray, "instant transfer"],
+        activity: Float[np.ndarray, "instant transfer"],
+        airtime_fraction: Float[np.ndarray, "instant transfer"],
+        airtime_w: Float[np.ndarray, "instant transfer"],
         is_uplink: bool,
         contest: Contest | None,
         reserve: Reserve | None,
@@ -346,24 +374,31 @@ class FlowEngine(Engine):
         rate, transmissions = self._air.outcome(
             sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest, reserve=reserve
         )
-        over_air = activity * rate
+        over_air = over(duration_s, activity * rate)
+        blocks = over(duration_s, activity * at_once)
+        repeated_fraction = over(duration_s, (1.0 - 1.0 / transmissions) * airtime_fraction)
+        # Who has nothing now and then is judged by the times in which it has.
+        on_air = np.where(at_once > 0, activity, TINY)
+        sinr_db = over(duration_s, on_air * floored_db(sinr)) / over(duration_s, on_air)
+        drawn_w = over(duration_s, airtime_fraction * airtime_w)
+        airtime_fraction = over(duration_s, airtime_fraction)
+        airtime_w = drawn_w / np.maximum(airtime_fraction, TINY)
         rate = over_air
-        blocks = activity * at_once
         if self._wires.holds_back:
             rate = self._carry(lane, rows, over_air, now_s)
             # Who is held up by the wires has that much less to send: no airtime without bits.
             carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
             airtime_fraction, blocks = airtime_fraction * carried, blocks * carried
-        repeated = 1.0 - 1.0 / transmissions
+            repeated_fraction = repeated_fraction * carried
         self.active.grant(
             rows,
             now_s=now_s,
             rate_bps=rate,
             blocks=blocks,
-            sinr=sinr,
+            sinr_db=sinr_db,
             airtime_fraction=airtime_fraction,
             airtime_w=airtime_w,
-            retransmission_rate_hz=repeated * airtime_fraction / self._settings.slot_s,
+            retransmission_rate_hz=repeated_fraction / self._settings.slot_s,
         )
 
     def _carry(

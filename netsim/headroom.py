@@ -53,19 +53,24 @@ class Thrift:
 
 def together(
     client: Int[np.ndarray, " transfer"],
-    blocks: Float[np.ndarray, " transfer"],
-    activity: Float[np.ndarray, " transfer"],
-) -> tuple[Float[np.ndarray, " transfer"], Float[np.ndarray, " transfer"]]:
+    blocks: Float[np.ndarray, "... transfer"],
+    activity: Float[np.ndarray, "... transfer"],
+) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
     """Give the blocks that each transfer's client holds at once, and the transfer's airtime share.
 
     A client's transfers are on air together unless they take turns (activities sum to at most 1).
     One transmitter sends them all: they share its power and its time on air.
     """
     if len(set(client.tolist())) == len(client):
-        return blocks, np.ones(len(blocks))
+        return blocks, np.ones(blocks.shape)
     _, place = np.unique(client, return_inverse=True)
+
+    def summed(values: Float[np.ndarray, "... transfer"]) -> Float[np.ndarray, "... transfer"]:
+        # A sum over clients, back at each of its transfers; few clients send twice at once.
+        return values @ (place[:, np.newaxis] == place)
+
     is_on = blocks > 0
-    crowd = np.bincount(place, weights=np.where(is_on, activity, 0.0))[place]
+    crowd = summed(np.where(is_on, activity, 0.0))
     are_at_once = crowd > 1 + 1e-9
-    total = np.where(are_at_once, np.bincount(place, weights=blocks)[place], blocks)
+    total = np.where(are_at_once, summed(blocks), blocks)
     return total, np.where(are_at_once & is_on, 1.0 / np.maximum(crowd, 1.0), 1.0)

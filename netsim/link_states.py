@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from netsim.air_interface import mean_fade
+from netsim.air_interface import mean_over_groups
 from netsim.association import edge_gain, strongest_cell
 from netsim.engine import Engine, Models
 from netsim.transfers import NO_CELL
@@ -112,7 +112,7 @@ class LinkReporter:
         blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
-        fade = mean_fade(fading)
+        fade = mean_over_groups(fading)
         reserve = air.reserve(density_w, used=blocks, granted=band)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True, reserve=reserve)
         return rate
@@ -131,6 +131,6 @@ class LinkReporter:
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
-        fade = mean_fade(fading)
+        fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=False)
         return rate

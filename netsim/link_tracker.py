@@ -1,7 +1,8 @@
 """Keeps the links of connected clients up to date: gains and fading at every tick, serving cells.
 
 The channel's large-scale part is renewed on a fixed grid of multiples of the tick, so what a client
-would see does not depend on what others send.
+would see does not depend on what others send. Fading may move faster than that, so it is given at
+several instants of each tick where that matters: to schedulers that follow it.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,27 @@ TICK_SLACK = 1e-9
 """A time this share of a tick before a grid point counts as on it."""
 
 STRETCH_LINKS = 200
-"""Links times ticks whose fading is computed at once: many small calls cost more than few."""
+"""Links times instants whose fading is computed at once: many small calls cost more than few."""
+
+LEAST_S = 1e-12
+"""A time left that is not nothing."""
+
+INSTANTS_A_CYCLE = 16
+"""Instants of one Doppler cycle that tell apart what a scheduler can follow."""
+
+MOST_INSTANTS = 8
+"""Instants of a tick at most: fades that change faster are picked out of the blue, not followed."""
+
+
+def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
+    """Give the number of instants of a tick at which fading has to be known to be followed.
+
+    Examples
+    --------
+    >>> instants_per_tick(0.05, doppler_hz=9.73), instants_per_tick(0.005, doppler_hz=9.73)
+    (8, 1)
+    """
+    return int(np.clip(np.ceil(tick_s * doppler_hz * INSTANTS_A_CYCLE), 1, MOST_INSTANTS))
 
 
 class LinkTracker:
@@ -54,7 +75,8 @@ class LinkTracker:
         self._tick = 0
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
-        self._stretch = np.ones((0, 0, channel.num_groups))
+        self._num_instants = links.fading.shape[1]
+        self._stretch = np.ones((0, *links.fading.shape))
         self._stretch_from = 0
         self._stretch_of = b""
 
@@ -88,6 +110,19 @@ class LinkTracker:
     def next_tick_s(self) -> float:
         """Give when the channel changes next; inf where it never does."""
         return (self._tick + 1) * self._tick_s if self._channel.is_varying else np.inf
+
+    def instants(self, now_s: float) -> tuple[int, Float[np.ndarray, " instant"]]:
+        """Give the instant of the tick that holds now, and the time left to it and those after it.
+
+        The times are in seconds, > 0; one of inf where the channel never changes.
+        """
+        if self._num_instants == 1:
+            return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
+        step = np.arange(1, self._num_instants + 1) / self._num_instants
+        ends_s = (self._tick + step) * self._tick_s
+        first = int(np.searchsorted(ends_s, now_s + TICK_SLACK * self._tick_s, side="right"))
+        first = min(first, self._num_instants - 1)
+        return first, np.maximum(np.diff(ends_s[first:], prepend=now_s), LEAST_S)
 
     def next_change_s(self, now_s: float) -> float:
         """Give when to follow next: a tick, a site that fails or is back, a handover, a failure."""
@@ -148,21 +183,28 @@ class LinkTracker:
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
         if not self._channel.is_fading or not len(slots):
             return
-        self._links.fading[slots] = self._channel.fading(
-            self._links.client_id[slots],
-            self._links.cell_id[slots],
-            at_s=self._tick * self._tick_s,
-        )
+        self._links.fading[slots] = self._fading_from(slots, num_ticks=1)[0]
 
     def _fade_all(self, slots: Int[np.ndarray, " connected"]) -> None:
         """Renew the fading of everybody, from a stretch of ticks computed at once."""
         if not self._channel.is_fading or not len(slots):
             return
-        cell_id = self._links.cell_id[slots]
-        client_id = self._links.client_id[slots]
-        whose = client_id.tobytes() + cell_id.tobytes()
+        whose = self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
         if whose != self._stretch_of or self._tick >= self._stretch_from + len(self._stretch):
             self._stretch_of, self._stretch_from = whose, self._tick
-            ticks = self._tick + np.arange(max(1, STRETCH_LINKS // len(slots)))
-            self._stretch = self._channel.fading_over(client_id, cell_id, at_s=ticks * self._tick_s)
+            num_ticks = max(1, STRETCH_LINKS // (len(slots) * self._num_instants))
+            self._stretch = self._fading_from(slots, num_ticks=num_ticks)
         self._links.fading[slots] = self._stretch[self._tick - self._stretch_from]
+
+    def _fading_from(
+        self, slots: Int[np.ndarray, " some"], *, num_ticks: int
+    ) -> Float[np.ndarray, "tick some instant group"]:
+        """Give the fading from this tick on."""
+        step = np.arange(num_ticks * self._num_instants) / self._num_instants
+        fading = self._channel.fading_over(
+            self._links.client_id[slots],
+            self._links.cell_id[slots],
+            at_s=(self._tick + step) * self._tick_s,
+        )
+        by_tick = fading.reshape(num_ticks, self._num_instants, *fading.shape[1:])
+        return np.moveaxis(by_tick, 1, 2)

@@ -19,9 +19,11 @@ class Links:
     ----------
     num_cells, num_groups
         Widths of the gain and fading arrays.
+    num_instants
+        Instants of a channel tick at which fading is known.
     """
 
-    def __init__(self, *, num_cells: int, num_groups: int) -> None:
+    def __init__(self, *, num_cells: int, num_groups: int, num_instants: int) -> None:
         self.client_id: Int[np.ndarray, " slot"] = np.full(INITIAL_CAPACITY, -1, dtype=np.int64)
         self.cell_id: Int[np.ndarray, " slot"] = np.full(INITIAL_CAPACITY, NO_CELL, dtype=np.int64)
         self.resume_at_s: Float[np.ndarray, " slot"] = np.zeros(INITIAL_CAPACITY)
@@ -32,8 +34,10 @@ class Links:
         """Coupling gain to every cell, fast fading averaged out."""
         self.cross_gain: Float[np.ndarray, "slot cell"] = np.zeros((INITIAL_CAPACITY, num_cells))
         """The same with 0 at the serving cell: what disturbs, or is disturbed."""
-        self.fading: Float[np.ndarray, "slot group"] = np.ones((INITIAL_CAPACITY, num_groups))
-        """Fast fading of the serving link, mean 1."""
+        self.fading: Float[np.ndarray, "slot instant group"] = np.ones(
+            (INITIAL_CAPACITY, num_instants, num_groups)
+        )
+        """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
         self._num_users = np.zeros(INITIAL_CAPACITY, dtype=np.int64)
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = list(range(INITIAL_CAPACITY - 1, -1, -1))

@@ -89,15 +89,13 @@ class MovingFades:
         self.is_of_winners = contested is not None
         """Whether it matters among whom the scheduler chooses."""
         tables = [
-            _difference(
-                still, rates, fades=each, outer_loop=outer_loop, most_blocks=most_blocks
-            )
+            _difference(still, rates, fades=each, outer_loop=outer_loop, most_blocks=most_blocks)
             for each in (fades, contested)
             if each is not None
         ]
-        lowest, step = (MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB), (MEAN_STEP_DB, 1.0, FADE_STEP_DB)
+        lowest, step = [MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB], [MEAN_STEP_DB, 1.0, FADE_STEP_DB]
         if self.is_of_winners:
-            lowest, step = (0.0, *lowest), (np.log(MANY_CONTENDERS), *step)
+            lowest, step = [0.0, *lowest], [np.log(MANY_CONTENDERS), *step]
         self._difference = RegularTable(
             np.stack(tables, axis=1) if self.is_of_winners else tables[0], lowest=lowest, step=step
         )
@@ -122,11 +120,10 @@ class MovingFades:
         spread = sinr * now / most
         mean_db = floored_db(spread) - fade_db
         room = np.log(most) / np.log(ROOM_STEP)
-        place = (mean_db, room, fade_db)
+        at = [mean_db, room, fade_db]
         if self.is_of_winners:
-            contenders = 1.0 if contest is None else contest.contenders
-            place = (np.log(contenders), *place)
-        gained, fresher = self._difference(*place)
+            at.insert(0, np.log(1 if contest is None else contest.contenders))
+        gained, fresher = self._difference(*at)
         first = np.minimum(np.maximum(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS), 1.0)
         gained = gained * _slot_scale(spread, most) / now
         return np.maximum(efficiency + gained, 0.0), 1.0 / first

@@ -5,7 +5,7 @@ The flow engine needs the mean of the answers over the time until the next solve
 leave goes to others where schedulers are blind to it, see :mod:`netsim.handing_on`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -33,8 +33,9 @@ repeating a block up to four times still gets through. Weaker ones do not hold t
 class Demand:
     """Transfers of one direction that want blocks now, sorted by cell, then by bearer.
 
-    ``transfer`` runs over transfers, ``bearer`` over what a scheduler sees: a transfer of its own,
-    or the members of one broadcast in one cell, who share their blocks.
+    ``instant`` runs over those until the next solve at which fading is told apart, ``transfer``
+    over transfers, ``bearer`` over what a scheduler sees: a transfer of its own, or the members of
+    one broadcast in one cell, who share their blocks.
     """
 
     air: AirInterface
@@ -44,7 +45,7 @@ class Demand:
     cell_id: Int[np.ndarray, " transfer"]
     density_w: Float[np.ndarray, " transfer"]
     """Power that open-loop control asks for in one block, before the limit [W]; uplink only."""
-    sinr_per_w: Float[np.ndarray, "transfer group"]
+    sinr_per_w: Float[np.ndarray, "instant transfer group"]
     """SINR for each watt sent in one block, at the interference of the last solve."""
     first: Int[np.ndarray, " bearer"]
     """Index of the first transfer of each bearer."""
@@ -72,24 +73,31 @@ class Demand:
         """Whether some bearer serves several transfers."""
         return len(self.first) < len(self.bearer)
 
+    def at(self, instant: int) -> "Demand":
+        """Give the demand as it is at one instant."""
+        return replace(self, sinr_per_w=self.sinr_per_w[instant : instant + 1])
+
     def block_power_w(
-        self, transfers: slice, blocks: Float[np.ndarray, " some"]
-    ) -> Float[np.ndarray, " some"]:
+        self, transfers: slice, blocks: Float[np.ndarray, "... some"]
+    ) -> Float[np.ndarray, "... some"]:
         """Give the power in one block of some transfers that hold so many [W]."""
         if self.is_uplink:
             return self.air.block_power_w(self.density_w[transfers], blocks)
-        return np.full(len(blocks), self.air.site_block_w)
+        return np.full(blocks.shape, self.air.site_block_w)
 
     def used_blocks(
         self, transfers: slice, blocks: Float[np.ndarray, " some"]
-    ) -> Float[np.ndarray, " some"]:
-        """Give how many of the blocks that some transfers hold they use."""
+    ) -> Float[np.ndarray, "... some"]:
+        """Give how many of the blocks that some transfers hold they use, at each instant.
+
+        The blocks themselves where nobody uses less.
+        """
         if not (self.is_uplink and self.air.is_limited(self.density_w[transfers], blocks)):
             return blocks
         return self.air.used_blocks(
             blocks,
             density_w=self.density_w[transfers],
-            sinr_per_w=mean_over_groups(self.sinr_per_w[transfers]),
+            sinr_per_w=mean_over_groups(self.sinr_per_w[:, transfers]),
         )
 
     def used_fraction(
@@ -97,7 +105,7 @@ class Demand:
     ) -> Float[np.ndarray, " some"]:
         """Give the part of the band that uplink bearers use of what they hold.
 
-        Who uses less uses whole blocks.
+        Who uses less uses whole blocks. At the first instant: who hands blocks on knows no other.
         """
         blocks = held * self.air.num_blocks
         if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
@@ -105,17 +113,17 @@ class Demand:
         used = self.air.used_whole_blocks(
             blocks,
             density_w=self.density_w[bearers],
-            sinr_per_w=mean_over_groups(self.sinr_per_w[bearers]),
+            sinr_per_w=mean_over_groups(self.sinr_per_w[0, bearers]),
         )
         return np.where(used < blocks, used / self.air.num_blocks, held)
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
-    ) -> Float[np.ndarray, " some"]:
+    ) -> Float[np.ndarray, "instant some"]:
         """Give the rate of some transfers at a fraction of every group."""
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
-        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w[transfers])
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
         contest = self.contest(transfers)
         return self.air.rate_bps(
             sinr, blocks, element_rate_hz=self.element_rate_hz, contest=contest
@@ -127,19 +135,28 @@ class Demand:
         if not adaptation.is_of_winners:
             return None
         contenders = self.contenders[transfers]
-        shape = (-1, 1) if is_column else (-1,)
-        if not isinstance(adaptation, MeanOverFading):
-            return Contest(contenders.reshape(shape), np.zeros(()))
+        limited = np.zeros(len(contenders))
+        if isinstance(adaptation, MeanOverFading):
+            limited = self._limited(transfers, contenders)
+        if is_column:
+            return Contest(contenders[:, None], limited[..., None])
+        return Contest(contenders, limited)
+
+    def _limited(
+        self, transfers: slice, contenders: Int[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "... some"]:
+        """Give how far power is spread thinner, see :class:`netsim.adaptation.Contest`."""
         whole = np.full(len(contenders), float(self.air.num_blocks))
         split_w, whole_w = (
             self.block_power_w(transfers, self.used_blocks(transfers, blocks))
             for blocks in (whole / contenders, whole)
         )
         crowd = np.log(np.maximum(contenders, 2))
-        limited = np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
-        return Contest(contenders.reshape(shape), limited.reshape(shape))
+        return np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
 
-    def on_the_air(self, turn: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
+    def on_the_air(
+        self, turn: Float[np.ndarray, "instant bearer"]
+    ) -> Float[np.ndarray, "instant bearer"]:
         """Give the part of the time in which bearers hold anything, from that of their turns alone.
 
         More where the rate is a mean over fades that differ between groups: several winners then
@@ -150,44 +167,44 @@ class Demand:
             return turn
         whole = np.full(len(self.bearer), float(self.air.num_blocks))
         power_w = self.block_power_w(slice(None), whole)
-        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w)
-        overlap = adaptation.overlap(sinr, self.contest(slice(None)))[self.first]
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
+        overlap = adaptation.overlap(sinr, self.contest(slice(None)))[:, self.first]
         return np.minimum(turn * overlap, 1.0)
 
     def weakest(
         self,
         bearers: slice,
-        rate: Float[np.ndarray, "..."],
-        is_reached: Bool[np.ndarray, " some"],
-    ) -> Float[np.ndarray, "..."]:
+        rate: Float[np.ndarray, "instant some ..."],
+        is_reached: Bool[np.ndarray, "instant some"],
+    ) -> Float[np.ndarray, "instant bearer ..."]:
         """Give the rate of bearers from that of their transfers: the least of those reached."""
         if not self.has_groups:
             return rate
         start = self.first[bearers] - self.first[bearers.start]
-        shape = (-1,) + (1,) * (rate.ndim - 1)
+        shape = is_reached.shape + (1,) * (rate.ndim - 2)
         counted = np.where(is_reached.reshape(shape), rate, np.inf)
-        least = np.minimum.reduceat(counted, start, axis=0)
+        least = np.minimum.reduceat(counted, start, axis=1)
         return np.where(np.isfinite(least), least, 0.0)
 
-    def is_reached(self) -> Bool[np.ndarray, " transfer"]:
+    def is_reached(self) -> Bool[np.ndarray, "instant transfer"]:
         """Tell which transfers get through at all with the whole band."""
         if not self.has_groups:
-            return np.ones(len(self.bearer), dtype=bool)
+            return np.ones(self.sinr_per_w.shape[:2], dtype=bool)
         whole = np.full(len(self.bearer), float(self.air.num_blocks))
         power_w = self.block_power_w(slice(None), whole)
-        sinr = self.air.effective_sinr(power_w[:, None] * self.sinr_per_w)
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
         rates = self.air.rates
         return rates.spectral_efficiency(sinr) >= MIN_REACH * rates.mcs.spectral_efficiency[0]
 
-    def group_rate_bps(self) -> Float[np.ndarray, "transfer group"]:
+    def group_rate_bps(self) -> Float[np.ndarray, "instant transfer group"]:
         """Give the rate of each transfer alone in each group, at the power of an equal split."""
         split = self.air.num_blocks / self.contenders
         used = self.used_blocks(slice(None), split)
         power_w = self.block_power_w(slice(None), used)
-        sinr = power_w[:, None] * self.sinr_per_w
+        sinr = power_w[..., None] * self.sinr_per_w
         return self.air.rate_bps(
             sinr,
-            self.air.blocks_per_group * (used / split)[:, None],
+            self.air.blocks_per_group * (used / split)[..., None],
             element_rate_hz=self.element_rate_hz,
             contest=self.contest(slice(None), is_column=True),
         )
@@ -195,11 +212,11 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What the schedulers gave out, over the time until the next solve."""
+    """What the schedulers gave out, from each instant to the next, the last to the next solve."""
 
-    shares: Float[np.ndarray, "bearer group"]
+    shares: Float[np.ndarray, "instant bearer group"]
     """Share of each group held, on average over time."""
-    activity: Float[np.ndarray, " bearer"]
+    activity: Float[np.ndarray, "instant bearer"]
     """Part of the time in which anything is held, in (0, 1]; ``shares / activity`` is held then.
 
     Below 1 when the scheduler serves winners in turn: who has the whole band half of the time
@@ -226,22 +243,28 @@ class Sharing:
         self._reads_rates: bool = getattr(law, "reads_rates", True)
         takes_turns: bool = getattr(law, "takes_turns", False)
         self._hands_on = not (self._reads_rates or takes_turns)
-        self._reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
+        self.reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
+        """Whether answers change with the rates served, and so without any event."""
         self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
 
     def solve(
-        self, demand: Demand, *, now_s: float, horizon_s: float, is_averaged: bool = True
-    ) -> "Grant":
+        self,
+        demand: Demand,
+        *,
+        now_s: float,
+        duration_s: Float[np.ndarray, " instant"],
+        is_averaged: bool = True,
+    ) -> Grant:
         """Ask the scheduler of every cell.
 
         Parameters
         ----------
         demand
-            At least one transfer.
+            At least one transfer; one instant only if the scheduler reads no averages.
         now_s
             Simulated time.
-        horizon_s
-            Time until the channel changes; inf when it never does.
+        duration_s
+            Time from each instant until the channel changes; inf when it never does.
         is_averaged
             ``False`` gives the scheduler's answer of this instant (the slot engine's).
 
@@ -255,12 +278,14 @@ class Sharing:
         start = np.concatenate(([0], np.flatnonzero(cell[1:] != cell[:-1]) + 1))
         stop = np.append(start[1:], len(cell))
         every = slice(0, len(cell))
-        takes_mean = is_averaged and self._reads_average
+        takes_mean = is_averaged and self.reads_average
+        num_instants, _, num_groups = demand.sinr_per_w.shape
         if self._reads_rates:
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
-            equal = group_rate.sum(axis=1) / np.repeat(stop - start, stop - start)
-            average = np.where(np.isnan(demand.average_rate_bps), equal, demand.average_rate_bps)
-            floor = np.maximum(MIN_AVERAGE_FRACTION * equal, np.finfo(float).tiny)
+            equal = group_rate.sum(axis=2) / np.repeat(stop - start, stop - start)
+            is_new = np.isnan(demand.average_rate_bps)
+            average = np.where(is_new, equal[0], demand.average_rate_bps)
+            floor = np.maximum(MIN_AVERAGE_FRACTION * equal.mean(axis=0), np.finfo(float).tiny)
             average = np.maximum(average, floor)
             # In an instant one of equals comes first; over time they share alike.
             seen = average
@@ -268,40 +293,44 @@ class Sharing:
                 place = np.arange(len(cell)) - np.repeat(start, stop - start)
                 seen = average * (1.0 + TELL_APART * place)
         else:  # nobody asked for them: only their shape is looked at
-            group_rate = np.ones((len(cell), demand.sinr_per_w.shape[1]))
+            group_rate = np.ones((num_instants, len(cell), num_groups))
             average = seen = floor = np.ones(len(cell))
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)
         shares = np.empty_like(group_rate)
-        activity = np.ones(len(cell))
-        views = []
+        activity = np.ones(shares.shape[:2])
+        views_of_cells = []
         for first, last in zip(start.tolist(), stop.tolist(), strict=True):
             part = slice(first, last)
-            view = _view(
-                demand,
-                part,
-                group_rate_bps=group_rate[part],
-                average_rate_bps=seen[part],
-                is_reached=is_reached,
-                now_s=now_s,
-            )
-            views.append(view)
+            views = [
+                _view(
+                    demand,
+                    part,
+                    instant=instant,
+                    group_rate_bps=group_rate[instant, part],
+                    average_rate_bps=seen[part],
+                    is_reached=is_reached[instant : instant + 1],
+                    now_s=now_s + elapsed_s,
+                )
+                for instant, elapsed_s in enumerate([0.0, *np.cumsum(duration_s)[:-1].tolist()])
+            ]
+            views_of_cells.append(views)
             scheduler = self._scheduler(int(cell[first]), demand.direction)
             if takes_mean and last - first > 1:
-                shares[part], activity[part] = scheduler.over(
-                    view,
-                    horizon_s=horizon_s,
+                shares[:, part], activity[:, part] = scheduler.over(
+                    views,
+                    duration_s=duration_s,
                     floor_bps=floor[part],
-                    alone_bps=alone[part],
+                    alone_bps=alone[:, part],
                     most_bps=np.inf if demand.most_bps is None else demand.most_bps[part],
                 )
             else:
-                shares[part] = scheduler.now(view)
+                shares[:, part] = [scheduler.now(view) for view in views]
         if takes_mean:
             activity = demand.on_the_air(activity)
         if demand.is_uplink and self._hands_on:
-            self._hand_on(demand, views, start, shares)
+            self._hand_on(demand, [views[0] for views in views_of_cells], start, shares[0])
         return Grant(
             shares=shares,
             activity=activity,
@@ -316,7 +345,10 @@ class Sharing:
         start: Int[np.ndarray, " cell"],
         shares: Float[np.ndarray, "bearer group"],
     ) -> None:
-        """Hand on, in place, what clients at the limit of their power do not use."""
+        """Hand on, in place, what clients at the limit of their power do not use.
+
+        Who hands on reads no rates, so there is one instant.
+        """
         held, _ = together(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
         used = demand.used_fraction(slice(None), held)
         if used is held:
@@ -350,24 +382,27 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CellDemand:
-    """The part of a demand that one cell's scheduler sees."""
+    """The part of a demand that one cell's scheduler sees at an instant."""
 
     demand: Demand
+    instant: int
     bearers: slice
     transfers: slice
-    is_reached: Bool[np.ndarray, " transfer"]
+    is_reached: Bool[np.ndarray, "1 transfer"]
 
     def rate_bps(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
         """Give the rate of each bearer at a fraction of every group."""
-        rate = self.demand.transfer_rate_bps(self.transfers, fraction[self._local])
-        return self.demand.weakest(self.bearers, rate, self.is_reached)
+        demand = self.demand.at(self.instant)
+        rate = demand.transfer_rate_bps(self.transfers, fraction[self._local])
+        return demand.weakest(self.bearers, rate, self.is_reached)[0]
 
     def power_w(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
         """Give the power radiated for each bearer at a fraction of every group."""
-        granted = (fraction * self.demand.air.num_blocks)[self._local]
-        blocks = self.demand.used_blocks(self.transfers, granted)
-        heads = self.demand.first[self.bearers] - self.transfers.start
-        return (blocks * self.demand.block_power_w(self.transfers, blocks))[heads]
+        demand = self.demand.at(self.instant)
+        granted = (fraction * demand.air.num_blocks)[self._local]
+        blocks = demand.used_blocks(self.transfers, granted)
+        heads = demand.first[self.bearers] - self.transfers.start
+        return (blocks * demand.block_power_w(self.transfers, blocks))[..., heads].reshape(-1)
 
     @property
     def _local(self) -> Int[np.ndarray, " transfer"]:
@@ -379,15 +414,20 @@ def _view(
     demand: Demand,
     bearers: slice,
     *,
+    instant: int,
     group_rate_bps: Float[np.ndarray, "bearer group"],
     average_rate_bps: Float[np.ndarray, " bearer"],
-    is_reached: Bool[np.ndarray, " transfer"],
+    is_reached: Bool[np.ndarray, "1 transfer"],
     now_s: float,
 ) -> CellView:
     last = demand.first[bearers.stop] if bearers.stop < len(demand.first) else len(demand.bearer)
     transfers = slice(int(demand.first[bearers.start]), int(last))
     part = _CellDemand(
-        demand=demand, bearers=bearers, transfers=transfers, is_reached=is_reached[transfers]
+        demand=demand,
+        instant=instant,
+        bearers=bearers,
+        transfers=transfers,
+        is_reached=is_reached[:, transfers],
     )
     return CellView(
         now_s=now_s,

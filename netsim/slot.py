@@ -14,7 +14,7 @@ import simpy
 from jaxtyping import Bool, Float, Int
 
 from netsim.active import DOWNLINK, UPLINK
-from netsim.air_interface import mean_over_groups
+from netsim.air_interface import mean_over_held
 from netsim.block_error_table import BlockErrorTable
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import Attempt, HarqBank
@@ -24,6 +24,7 @@ from netsim.outer_loop import OuterLoopBank
 from netsim.sharing import Demand
 from netsim.site_buffers import SiteBuffers
 from netsim.transfers import Transfer
+from netsim.units import floored_db
 
 FADING_CHUNK_SLOTS = 64
 """Slots whose fading is computed at once."""
@@ -253,7 +254,7 @@ class SlotEngine(Engine):
             is_uplink=direction == UPLINK,
             cell_id=lane.cell_id,
             density_w=lane.density_w,
-            sinr_per_w=sinr_per_w,
+            sinr_per_w=sinr_per_w[None],
             first=lane.first,
             bearer=lane.bearer,
             contenders=lane.contenders,
@@ -275,11 +276,12 @@ class SlotEngine(Engine):
         from slot to slot, so on average everybody gets exactly the share.
         """
         grant = self._sharing.solve(
-            demand, now_s=now_s, horizon_s=self._settings.slot_s, is_averaged=False
+            demand, now_s=now_s, duration_s=np.array([self._settings.slot_s]), is_averaged=False
         )
+        shares = grant.shares[0]
         rows = self.active.records["average_rate_bps"]
         rows[lane.rows] = grant.average_rate_bps[lane.bearer]
-        wanted = grant.shares.mean(axis=1) * self._air.num_blocks
+        wanted = shares.mean(axis=1) * self._air.num_blocks
         total = np.cumsum(wanted)
         before = (total - wanted)[lane.cell_start][lane.cell_of]
         offset = (self._slot * GOLDEN_RATIO) % 1.0 + 1e-9
@@ -287,7 +289,7 @@ class SlotEngine(Engine):
         lower = np.floor(total - wanted - before + offset)
         blocks = upper - lower
         scale = np.divide(blocks, wanted, out=np.zeros_like(wanted), where=wanted > 0)
-        shares = np.minimum(grant.shares * scale[:, None], 1.0)
+        shares = np.minimum(shares * scale[:, None], 1.0)
         return shares[lane.bearer], blocks[lane.bearer], grant.is_used
 
     def _send_uplink(self, lane: _Lane, now_s: float) -> None:
@@ -300,7 +302,7 @@ class SlotEngine(Engine):
         total, airtime_share = together(lane.client_id, granted, np.ones(len(granted)))
         used = total
         if not is_used:
-            sinr_per_w = mean_over_groups(known)
+            sinr_per_w = mean_over_held(known, shares)
             used = air.used_whole_blocks(total, density_w=lane.density_w, sinr_per_w=sinr_per_w)
         used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
         blocks = np.floor(granted * used_share + 1e-9)
@@ -309,7 +311,9 @@ class SlotEngine(Engine):
             * np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)[:, None]
         )
         block_w = air.block_power_w(lane.density_w, used)
-        self._uplink_interference_w = air.uplink_interference_w(lane.cross_gain, block_w, shares)
+        self._uplink_interference_w = air.uplink_interference_w(
+            lane.cross_gain, block_w[:, None] * shares
+        )
         noise_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
         self._exchange(
             lane,
@@ -380,7 +384,7 @@ class SlotEngine(Engine):
             now_s=now_s,
             rate_bps=bits / slot_s,
             blocks=blocks[sender],
-            sinr=true,
+            sinr_db=floored_db(true),
             airtime_fraction=airtime_share[sender],
             airtime_w=airtime_w[sender],
             retransmission_rate_hz=attempt.is_repeat / slot_s,

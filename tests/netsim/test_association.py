@@ -74,7 +74,7 @@ class TestReturnAfterAnOutage:
     def test_one_handover_brings_it_back_if_the_margin_allows(self, time_to_trigger_s, offset_db):
         """A gain 17 dB above the other: beaten by any margin below, and only once."""
         air = two_sites()[1].air
-        links = Links(num_cells=2, num_groups=air.num_groups)
+        links = Links(num_cells=2, num_groups=air.num_groups, num_instants=1)
         slots = np.array([links.acquire(0)[0]])
         links.gain[slots] = [5e-9, 1e-10]
         association = Association(

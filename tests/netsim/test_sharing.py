@@ -68,7 +68,13 @@ def view_of(rate, *, average=None, remaining=None):
 def mean_over(answer, view, *, horizon_s=np.inf, alone=1.0):
     whole = view.group_rate_bps.sum(axis=1)
     floor_bps = 1e-3 * whole / len(whole)
-    return answer.over(view, horizon_s=horizon_s, floor_bps=floor_bps, alone_bps=alone * whole)
+    shares, activity = answer.over(
+        [view],
+        duration_s=np.array([horizon_s]),
+        floor_bps=floor_bps,
+        alone_bps=alone * whole[None],
+    )
+    return shares[0], activity[0]
 
 
 def mean_answer(scheduler):

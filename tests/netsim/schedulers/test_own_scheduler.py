@@ -78,7 +78,7 @@ def test_the_closed_form_has_its_place_too(tmp_path):
     law, ones = MeanAnswer(load_scheduler(name), name=name), np.ones(2)
     view = random_cell(np.random.default_rng(4), 2).view()
     with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError"):
-        law.over(view, horizon_s=np.inf, floor_bps=ones, alone_bps=ones)
+        law.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
 
 
 def test_a_network_obeys_it():
