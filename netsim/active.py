@@ -53,7 +53,8 @@ FIELDS = np.dtype(
         ("airtime_s", np.float64),
         ("airtime_j", np.float64),
         ("booked_j", np.float64),
-    ]
+    ],
+    align=True,  # arithmetic on numbers that straddle words is slow
 )
 
 
