@@ -54,6 +54,7 @@ class LinkTracker:
         self._tick = 0
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
+        self._gain_holds_until_s = np.inf
         self._stretch = np.ones((0, 0, channel.num_groups))
         self._stretch_from = 0
         self._stretch_of = b""
@@ -75,7 +76,7 @@ class LinkTracker:
             return
         slots = np.array(self._new_slots, dtype=np.intp)
         self._new_slots = []
-        self._measure(slots)
+        self._gain_holds_until_s = min(self._gain_holds_until_s, self._measure(slots))
         self._association.connect(slots)
         self._fade(slots)
 
@@ -129,9 +130,9 @@ class LinkTracker:
     def _on_tick(self, now_s: float) -> None:
         slots = self._links.slots
         if self._channel.population.is_moving:
-            before = self._links.gain[slots]
-            self._measure(slots)
-            repeats = np.array_equal(before, self._links.gain[slots])
+            repeats = self._tick * self._tick_s < self._gain_holds_until_s
+            if not repeats:
+                self._gain_holds_until_s = self._measure(slots)
             if not (repeats and self._association.is_settled(slots)):
                 self._association.step(slots, at_s=now_s, radiated=self._heard())
         else:
@@ -140,10 +141,12 @@ class LinkTracker:
 
     # The channel --------------------------------------------------------------------------------
 
-    def _measure(self, slots: Int[np.ndarray, " some"]) -> None:
-        at_s = self._tick * self._tick_s
-        self._links.gain[slots] = self._channel.gain(self._links.client_id[slots], at_s=at_s)
+    def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
+        """Renew the gains of clients; give up to when they hold."""
+        client_id = self._links.client_id[slots]
+        self._links.gain[slots] = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
         self._links.refresh_cross_gain(slots)
+        return self._channel.gain_holds_until_s(client_id)
 
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
         if not self._channel.is_fading or not len(slots):
