@@ -144,8 +144,8 @@ class LinkTracker:
     def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
         """Renew the gains of clients; give up to when they hold."""
         client_id = self._links.client_id[slots]
-        self._links.gain[slots] = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
-        self._links.refresh_cross_gain(slots)
+        gain = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
+        self._links.set_gain(slots, gain)
         return self._channel.gain_holds_until_s(client_id)
 
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
