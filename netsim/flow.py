@@ -53,6 +53,7 @@ class _Lane:
         self.first = np.flatnonzero(changes)
         self._cell_starts = np.flatnonzero(np.diff(cell_id, prepend=-1))
         self._cell_sizes = np.diff(self._cell_starts, append=len(cell_id))
+        self.cell_start = np.flatnonzero(np.diff(cell_id[self.first], prepend=-1))
         self.bearer = np.cumsum(changes) - 1
         self.contenders = np.bincount(cell_id[self.first])[cell_id]
         self.has_groups = len(self.first) < len(cell_id)
@@ -211,6 +212,7 @@ class FlowEngine(Engine):
             first=lane.first,
             bearer=lane.bearer,
             contenders=lane.contenders,
+            cell_start=lane.cell_start,
             client_id=lane.client_id,
             remaining_bits=(
                 np.maximum.reduceat(remaining, lane.first) if lane.has_groups else remaining
