@@ -76,6 +76,12 @@ class LinkBudget:
         self._population = population
         self._site_height_m = standard.site_height_m(world)
         self._ue_height_m = standard.ue_height_m(world)
+        self._breakpoint_m = breakpoint_distance_m(
+            world.environment,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+        )
         num_sites = len(layout.sites)
         # Only InH knows kinds of office; elsewhere the map does not look at it.
         office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
@@ -222,17 +228,11 @@ class LinkBudget:
     ) -> Float[np.ndarray, "client site"]:
         if self._shadowing is None:
             return np.zeros(distance_m.shape)
-        breakpoint_m = breakpoint_distance_m(
-            self._world.environment,
-            carrier_hz=self._world.carrier_hz,
-            bs_height_m=self._site_height_m,
-            ue_height_m=self._ue_height_m,
-        )
         return self._shadowing.value_db(
             position_m,
             is_los=is_los,
             is_indoor=is_indoor,
-            is_beyond_breakpoint=distance_m > breakpoint_m,
+            is_beyond_breakpoint=distance_m > self._breakpoint_m,
         )
 
     def _walls(self, client_ids: Int[np.ndarray, " client"]) -> "_Walls":
