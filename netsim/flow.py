@@ -255,7 +255,7 @@ class FlowEngine(Engine):
             )
             noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
         sinr = air.effective_sinr(block_w[:, None] * received / noise_w, shares)
-        on_air = np.where(at_once > 0, grant.activity * np.minimum(at_once, 1.0), 0.0)
+        on_air = grant.activity * np.minimum(at_once, 1.0)
         self._grant(
             lane,
             rows,
@@ -299,7 +299,7 @@ class FlowEngine(Engine):
         fade = mean_fade(fading, shares)
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
-        on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
+        on_air = activity * np.minimum(at_once, 1.0)
         _, airtime_share = together(slots, at_once, activity)
         self._grant(
             lane,
