@@ -53,7 +53,8 @@ FIELDS = np.dtype(
         ("airtime_s", np.float64),
         ("airtime_j", np.float64),
         ("booked_j", np.float64),
-    ]
+    ],
+    align=True,  # arithmetic on numbers that straddle words is slow
 )
 
 
@@ -155,10 +156,10 @@ class ActiveTransfers:
         record["average_rate_bps"] = record["rate_bps"] + keep * (
             record["average_rate_bps"] - record["rate_bps"]
         )
-        has_blocks = record["blocks"] > 0
-        record["granted_s"] += np.where(has_blocks, elapsed_s, 0.0)
+        granted_s = (record["blocks"] > 0) * elapsed_s
+        record["granted_s"] += granted_s
         record["block_s"] += record["blocks"] * elapsed_s
-        record["sinr_db_s"] += np.where(has_blocks, record["sinr_db"] * elapsed_s, 0.0)
+        record["sinr_db_s"] += record["sinr_db"] * granted_s
         record["retransmissions"] += record["retransmission_rate_hz"] * elapsed_s
         fraction = record["airtime_fraction"]
         if self._is_full_duplex and self._shares_radio:
@@ -192,9 +193,9 @@ class ActiveTransfers:
         record["airtime_fraction"][rows] = airtime_fraction
         record["airtime_w"][rows] = airtime_w
         record["retransmission_rate_hz"][rows] = retransmission_rate_hz
-        with np.errstate(divide="ignore"):
-            finish_at_s = now_s + record["remaining_bits"][rows] / rate_bps
-        record["finish_at_s"][rows] = np.where(rate_bps > 0, finish_at_s, np.inf)
+        lasts_s = np.full(len(rows), np.inf)
+        np.divide(record["remaining_bits"][rows], rate_bps, out=lasts_s, where=rate_bps > 0)
+        record["finish_at_s"][rows] = now_s + lasts_s
         starts = (blocks > 0) & np.isnan(record["started_at_s"][rows])
         record["started_at_s"][rows[starts]] = now_s
 

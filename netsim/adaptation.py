@@ -208,7 +208,7 @@ class DelayedKnowledge:
         del contest, reserve
         sinr_db = floored_db(sinr)
         efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
-        return np.where(sinr_db < GRID_LOWEST_DB, 0.0, efficiency), transmissions
+        return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
 
 
 class _ByMcs(NamedTuple):

@@ -189,12 +189,11 @@ class AirInterface:
         if used is blocks:
             return blocks
         fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
-
-        def rate(number: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
-            sinr = self.block_power_w(density_w, number) * sinr_per_w
-            return number * self.adaptation.efficiency(sinr)
-
-        has_more = (fewer + 1.0 <= blocks) & (rate(fewer + 1.0) > rate(fewer))
+        rate_of_fewer, rate_of_more = (
+            number * self.adaptation.efficiency(self.block_power_w(density_w, number) * sinr_per_w)
+            for number in (fewer, fewer + 1.0)
+        )
+        has_more = (fewer + 1.0 <= blocks) & (rate_of_more > rate_of_fewer)
         whole = np.minimum(fewer + has_more, blocks)
         return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
 

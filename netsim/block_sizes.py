@@ -49,10 +49,9 @@ class BlockSizes:
         """Size [bit] by MCS and number of blocks; 0 for none."""
         efficiency = mcs_table(mcs_table_number).spectral_efficiency
         # Table 1 repeats a step at lower efficiency where the modulation changes.
-        self._mcs = np.flatnonzero(
-            efficiency > np.maximum.accumulate(np.append(0, efficiency))[:-1]
-        )
-        self._efficiency = efficiency[self._mcs]
+        is_faster = efficiency > np.maximum.accumulate(np.append(0, efficiency))[:-1]
+        self._efficiency = efficiency[is_faster]
+        self._bits = self.bits[is_faster].ravel()
         self._elements = ELEMENTS_PER_BLOCK * (1.0 - overhead_fraction)
 
     def ratio(
@@ -73,19 +72,21 @@ class BlockSizes:
             Resource blocks held, at most those of the band.
         """
         # not np.clip, which takes several times as long for a few values
-        held = np.minimum(np.maximum(blocks, _SMALLEST), self.bits.shape[1] - 1.0)
-        fewer = np.minimum(held.astype(np.intp), self.bits.shape[1] - 2)
+        width = self.bits.shape[1]
+        held = np.minimum(np.maximum(blocks, _SMALLEST), width - 1.0)
+        fewer = np.minimum(held.astype(np.intp), width - 2)
         sent = np.minimum(
             np.maximum(spectral_efficiency, self._efficiency[0]), self._efficiency[-1]
         )
         place = self._efficiency.searchsorted(sent, side="right") - 1
-        slow = np.minimum(place, len(self._mcs) - 2)
-        low, high = self._efficiency[slow], self._efficiency[slow + 1]
+        slow = np.minimum(place, len(self._efficiency) - 2)
+        low, high = self._efficiency.take(slow), self._efficiency.take(slow + 1)
         often = (sent - low) / (high - low)
         more = held - fewer
+        at, less = slow * width + fewer, 1.0 - more
         per_mcs = [
-            self.bits[mcs, fewer] * (1.0 - more) + self.bits[mcs, fewer + 1] * more
-            for mcs in (self._mcs[slow], self._mcs[slow + 1])
+            self._bits.take(each) * less + self._bits.take(each + 1) * more
+            for each in (at, at + width)
         ]
         bits = per_mcs[0] * (1.0 - often) + per_mcs[1] * often
         return bits / (sent * self._elements * held)

@@ -186,6 +186,10 @@ class Channel:
         """Give coupling gains without fast fading."""
         return self.link_budget.gain(client_ids, at_s=at_s)
 
+    def gain_holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
+        """Give up to when the gains hold that clients were given last; inf where nobody moves."""
+        return self.link_budget.holds_until_s(client_ids)
+
     def fading(
         self,
         client_ids: Int[np.ndarray, " client"],

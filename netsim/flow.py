@@ -67,6 +67,7 @@ class _Lane:
         self.first = np.flatnonzero(changes)
         self._cell_starts = np.flatnonzero(np.diff(cell_id, prepend=-1))
         self._cell_sizes = np.diff(self._cell_starts, append=len(cell_id))
+        self.cell_start = np.flatnonzero(np.diff(cell_id[self.first], prepend=-1))
         self.bearer = np.cumsum(changes) - 1
         self.contenders = np.bincount(cell_id[self.first])[cell_id]
         self.has_groups = len(self.first) < len(cell_id)
@@ -234,6 +235,7 @@ class FlowEngine(Engine):
             first=lane.first,
             bearer=lane.bearer,
             contenders=lane.contenders,
+            cell_start=lane.cell_start,
             client_id=lane.client_id,
             remaining_bits=(
                 np.maximum.reduceat(remaining, lane.first) if lane.has_groups else remaining
@@ -277,7 +279,7 @@ class FlowEngine(Engine):
             )
             noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
         sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
-        on_air = np.where(at_once > 0, grant.activity * np.minimum(at_once, 1.0), 0.0)
+        on_air = grant.activity * np.minimum(at_once, 1.0)
         self._grant(
             lane,
             rows,
@@ -323,7 +325,7 @@ class FlowEngine(Engine):
         fade = mean_over_held(fading, shares)
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
-        on_air = np.where(at_once > 0, activity * np.minimum(at_once, 1.0), 0.0)
+        on_air = activity * np.minimum(at_once, 1.0)
         _, airtime_share = together(slots, at_once, activity)
         self._grant(
             lane,

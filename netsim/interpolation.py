@@ -77,13 +77,13 @@ class RegularTable:
         lowest: Sequence[float],
         step: Sequence[float],
     ) -> None:
-        self._flat = np.ascontiguousarray(values, dtype=float).reshape(len(values), -1)
+        self._flat = np.array(values, dtype=float).ravel()
         shape = values.shape[1:]
         strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
         self._axes = list(zip(lowest, step, shape, strides, strict=True))
-        corners = np.zeros(1, dtype=np.intp)
-        for stride in strides:  # the first argument's near and far halves, each halved by the next
-            corners = np.concatenate([corners, corners + stride]).reshape(2, -1).T.ravel()
+        corners = np.prod(shape, dtype=np.intp) * np.arange(len(values))[None]
+        for stride in reversed(strides):  # near and far half of an argument, each halved by others
+            corners = np.concatenate([corners, corners + stride])
         self._corners = corners
 
     def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
@@ -94,10 +94,10 @@ class RegularTable:
             low, part = find_cell((value - lowest) / step, num_knots)
             first = np.asarray(first + low * stride)
             parts.append(part)
-        corners = self._corners.reshape(-1, *(1,) * np.ndim(first))
-        found = self._flat.take(corners + first, axis=1)
+        corners = self._corners.reshape(*self._corners.shape, *(1,) * first.ndim)
+        found = self._flat.take(corners + first)
         for part in parts:
-            half = found.shape[1] // 2
-            near = found[:, :half]
-            found = near + part * (found[:, half:] - near)
-        return found[:, 0]
+            half = len(found) // 2
+            near = found[:half]
+            found = near + part * (found[half:] - near)
+        return found[0]

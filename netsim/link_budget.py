@@ -34,6 +34,9 @@ SQUARES_PER_CORRELATION = 10
 CHUNK_CLIENTS = 1024
 """Clients whose gains are computed at once: rays of all their links take 40 MB with 57 cells."""
 
+BORDER_M = 1e-6
+"""Who is this near to the border of its square [m] counts as at it: places are rounded."""
+
 MIN_RAY_DISTANCE_M = 1.0
 """Nearer clients are taken to be this far away for the angles of their rays [m]."""
 
@@ -73,6 +76,12 @@ class LinkBudget:
         self._population = population
         self._site_height_m = standard.site_height_m(world)
         self._ue_height_m = standard.ue_height_m(world)
+        self._breakpoint_m = breakpoint_distance_m(
+            world.environment,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+        )
         num_sites = len(layout.sites)
         # Only InH knows kinds of office; elsewhere the map does not look at it.
         office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
@@ -118,14 +127,21 @@ class LinkBudget:
             positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
             self._renew(rows[is_new], client_ids[is_new], positions_m)
             return self._gain[rows]
-        # Who cannot have reached the border of its square since it was last looked at is skipped;
-        # the answer for earlier times than that is looked up again.
+        # Who has not reached the border of its square since it was last looked at is skipped; the
+        # answer for earlier times than that is looked up again.
         asked = np.flatnonzero(
             is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._seen_at_s[rows])
         )
         if len(asked):
             self._look_up(rows[asked], client_ids[asked], is_new[asked], at_s)
         return self._gain[rows]
+
+    def holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
+        """Give up to when the gains hold that clients were given last; inf where nobody moves."""
+        if not self._population.is_moving:
+            return np.inf
+        rows, _ = self._rows(client_ids)
+        return float(self._leaves_at_s[rows].min(initial=np.inf))
 
     def _look_up(
         self,
@@ -137,10 +153,14 @@ class LinkBudget:
         """Find the squares that clients stand in now, and the gains of those that are new."""
         position_m = self._population.positions_m(client_ids, at_s=at_s)
         square = np.floor(position_m / self.square_m).astype(np.int64)
-        inside_m = position_m - square * self.square_m
-        border_m = np.minimum(inside_m, self.square_m - inside_m).min(axis=1)
+        corner_m = square * self.square_m
         self._seen_at_s[rows] = at_s
-        self._leaves_at_s[rows] = at_s + border_m / self._population.max_speed_mps
+        self._leaves_at_s[rows] = self._population.stay_until_s(
+            client_ids,
+            at_s=at_s,
+            lowest_m=corner_m + BORDER_M,
+            highest_m=corner_m + (self.square_m - BORDER_M),
+        )
         is_stale = is_new | (square != self._square[rows]).any(axis=1)
         self._square[rows] = square
         centre_m = (square[is_stale] + 0.5) * self.square_m
@@ -208,17 +228,11 @@ class LinkBudget:
     ) -> Float[np.ndarray, "client site"]:
         if self._shadowing is None:
             return np.zeros(distance_m.shape)
-        breakpoint_m = breakpoint_distance_m(
-            self._world.environment,
-            carrier_hz=self._world.carrier_hz,
-            bs_height_m=self._site_height_m,
-            ue_height_m=self._ue_height_m,
-        )
         return self._shadowing.value_db(
             position_m,
             is_los=is_los,
             is_indoor=is_indoor,
-            is_beyond_breakpoint=distance_m > breakpoint_m,
+            is_beyond_breakpoint=distance_m > self._breakpoint_m,
         )
 
     def _walls(self, client_ids: Int[np.ndarray, " client"]) -> "_Walls":

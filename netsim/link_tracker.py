@@ -75,6 +75,7 @@ class LinkTracker:
         self._tick = 0
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
+        self._gain_holds_until_s = np.inf
         self._num_instants = links.fading.shape[1]
         self._stretch = np.ones((0, *links.fading.shape))
         self._stretch_from = 0
@@ -97,7 +98,7 @@ class LinkTracker:
             return
         slots = np.array(self._new_slots, dtype=np.intp)
         self._new_slots = []
-        self._measure(slots)
+        self._gain_holds_until_s = min(self._gain_holds_until_s, self._measure(slots))
         self._association.connect(slots)
         self._fade(slots)
 
@@ -164,9 +165,9 @@ class LinkTracker:
     def _on_tick(self, now_s: float) -> None:
         slots = self._links.slots
         if self._channel.population.is_moving:
-            before = self._links.gain[slots]
-            self._measure(slots)
-            repeats = np.array_equal(before, self._links.gain[slots])
+            repeats = self._tick * self._tick_s < self._gain_holds_until_s
+            if not repeats:
+                self._gain_holds_until_s = self._measure(slots)
             if not (repeats and self._association.is_settled(slots)):
                 self._association.step(slots, at_s=now_s, radiated=self._heard())
         else:
@@ -175,10 +176,12 @@ class LinkTracker:
 
     # The channel --------------------------------------------------------------------------------
 
-    def _measure(self, slots: Int[np.ndarray, " some"]) -> None:
-        at_s = self._tick * self._tick_s
-        self._links.gain[slots] = self._channel.gain(self._links.client_id[slots], at_s=at_s)
-        self._links.refresh_cross_gain(slots)
+    def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
+        """Renew the gains of clients; give up to when they hold."""
+        client_id = self._links.client_id[slots]
+        gain = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
+        self._links.set_gain(slots, gain)
+        return self._channel.gain_holds_until_s(client_id)
 
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
         if not self._channel.is_fading or not len(slots):

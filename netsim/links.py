@@ -34,6 +34,7 @@ class Links:
         """Coupling gain to every cell, fast fading averaged out."""
         self.cross_gain: Float[np.ndarray, "slot cell"] = np.zeros((INITIAL_CAPACITY, num_cells))
         """The same with 0 at the serving cell: what disturbs, or is disturbed."""
+        self._serving_gain: Float[np.ndarray, " slot"] = np.zeros(INITIAL_CAPACITY)
         self.fading: Float[np.ndarray, "slot instant group"] = np.ones(
             (INITIAL_CAPACITY, num_instants, num_groups)
         )
@@ -71,6 +72,7 @@ class Links:
         self.handovers[slot] = 0
         self.gain[slot] = 0.0
         self.cross_gain[slot] = 0.0
+        self._serving_gain[slot] = 0.0
         self.fading[slot] = 1.0
         return slot, True
 
@@ -85,22 +87,30 @@ class Links:
         return True
 
     def serve(self, slots: Int[np.ndarray, " moved"], cell_id: Int[np.ndarray, " moved"]) -> None:
-        """Set the serving cell of slots, -1 for none, and what follows from it."""
+        """Set the serving cell of slots, -1 for none."""
         self.cell_id[slots] = cell_id
-        self.refresh_cross_gain(slots)
+        self._split_gain(slots)
 
-    def refresh_cross_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
-        """Renew the interfering gains after gains or serving cells have changed."""
+    def set_gain(
+        self, slots: Int[np.ndarray, " moved"], gain: Float[np.ndarray, "moved cell"]
+    ) -> None:
+        """Set the coupling gain of slots to every cell."""
+        self.gain[slots] = gain
+        self._split_gain(slots)
+
+    def _split_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
+        """Tell the gain to the serving cell from those to the others."""
         cross = self.gain[slots]
         cell_id = self.cell_id[slots]
         served = np.flatnonzero(cell_id != NO_CELL)
+        serving = np.zeros(len(slots))
+        serving[served] = cross[served, cell_id[served]]
         cross[served, cell_id[served]] = 0.0
-        self.cross_gain[slots] = cross
+        self._serving_gain[slots], self.cross_gain[slots] = serving, cross
 
     def serving_gain(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
         """Give the gain to the serving cell; 0 without one."""
-        cell = self.cell_id[slots]
-        return np.where(cell == NO_CELL, 0.0, self.gain[slots, np.maximum(cell, 0)])
+        return self._serving_gain[slots]
 
     def is_served(
         self, slots: Int[np.ndarray, " some"], *, now_s: float
@@ -117,6 +127,7 @@ class Links:
             "handovers",
             "gain",
             "cross_gain",
+            "_serving_gain",
             "fading",
             "_num_users",
         ):

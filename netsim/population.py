@@ -3,12 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from netsim.config.world import (
-    RandomDirectionMobility,
-    RandomWaypointMobility,
-    StaticMobility,
-    WorldConfig,
-)
+from netsim.config.world import StaticMobility, WorldConfig
 from netsim.layout import Layout
 from netsim.mobility import Trajectory, make_trajectory
 from netsim.placement import Placement
@@ -44,19 +39,6 @@ class Population:
         """Whether positions change with time."""
         return not isinstance(self._mobility, StaticMobility)
 
-    @property
-    def max_speed_mps(self) -> float:
-        """Speed that no client ever exceeds; inf where the model knows no limit."""
-        match self._mobility:
-            case StaticMobility():
-                return 0.0
-            case RandomWaypointMobility(max_speed_mps=speed):
-                return speed
-            case RandomDirectionMobility(speed_mps=speed):
-                return speed
-            case _:
-                return np.inf
-
     def positions_m(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
     ) -> Float[np.ndarray, "client 2"]:
@@ -68,6 +50,26 @@ class Population:
         for row, client_id in enumerate(client_ids.tolist()):
             positions_m[row] = self._path(client_id).position_m(at_s)
         return positions_m
+
+    def stay_until_s(
+        self,
+        client_ids: Int[np.ndarray, " client"],
+        *,
+        at_s: float,
+        lowest_m: Float[np.ndarray, "client 2"],
+        highest_m: Float[np.ndarray, "client 2"],
+    ) -> Float[np.ndarray, " client"]:
+        """Give up to when clients stay in boxes that they are in at an instant, at least.
+
+        See :meth:`netsim.mobility.trajectory.Trajectory.stays_until_s`.
+        """
+        boxes = zip(client_ids.tolist(), lowest_m, highest_m, strict=True)
+        return np.array(
+            [
+                self._path(client_id).stays_until_s(at_s, lowest_m=lowest, highest_m=highest)
+                for client_id, lowest, highest in boxes
+            ]
+        )
 
     def _path(self, client_id: int) -> Trajectory:
         path = self._path_of.get(client_id)

@@ -129,6 +129,8 @@ class ShadowingMap:
         masks = (is_los & ~indoor, ~is_los & ~indoor, indoor)
         value = np.zeros(is_los.shape)
         for fields, mask in zip(self._fields, masks, strict=True):
+            if not mask.any():
+                continue
             if self._correlation > 0:
                 rows = mask.any(axis=1)
                 common = np.zeros(len(position_m))

@@ -7,6 +7,7 @@ leave goes to others where schedulers are blind to it, see :mod:`netsim.handing_
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -53,6 +54,8 @@ class Demand:
     """Bearer of each transfer."""
     contenders: Int[np.ndarray, " transfer"]
     """Bearers in the cell of each transfer."""
+    cell_start: Int[np.ndarray, " cell"]
+    """Index of the first bearer of each cell."""
     client_id: Int[np.ndarray, " bearer"]
     remaining_bits: Float[np.ndarray, " bearer"]
     requested_at_s: Float[np.ndarray, " bearer"]
@@ -275,14 +278,13 @@ class Sharing:
         """
         is_reached = demand.is_reached()
         cell = demand.cell_id[demand.first]
-        start = np.concatenate(([0], np.flatnonzero(cell[1:] != cell[:-1]) + 1))
-        stop = np.append(start[1:], len(cell))
+        start = demand.cell_start
         every = slice(0, len(cell))
         takes_mean = is_averaged and self.reads_average
         num_instants, _, num_groups = demand.sinr_per_w.shape
         if self._reads_rates:
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
-            equal = group_rate.sum(axis=2) / np.repeat(stop - start, stop - start)
+            equal = group_rate.sum(axis=2) / demand.contenders[demand.first]
             is_new = np.isnan(demand.average_rate_bps)
             average = np.where(is_new, equal[0], demand.average_rate_bps)
             floor = np.maximum(MIN_AVERAGE_FRACTION * equal.mean(axis=0), np.finfo(float).tiny)
@@ -290,7 +292,7 @@ class Sharing:
             # In an instant one of equals comes first; over time they share alike.
             seen = average
             if not takes_mean:
-                place = np.arange(len(cell)) - np.repeat(start, stop - start)
+                place = np.arange(len(cell)) - start.repeat(np.diff(start, append=len(cell)))
                 seen = average * (1.0 + TELL_APART * place)
         else:  # nobody asked for them: only their shape is looked at
             group_rate = np.ones((num_instants, len(cell), num_groups))
@@ -301,7 +303,7 @@ class Sharing:
         shares = np.empty_like(group_rate)
         activity = np.ones(shares.shape[:2])
         views_of_cells = []
-        for first, last in zip(start.tolist(), stop.tolist(), strict=True):
+        for first, last in pairwise([*start.tolist(), len(cell)]):
             part = slice(first, last)
             views = [
                 _view(

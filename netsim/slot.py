@@ -258,6 +258,7 @@ class SlotEngine(Engine):
             first=lane.first,
             bearer=lane.bearer,
             contenders=lane.contenders,
+            cell_start=lane.cell_start,
             client_id=lane.client_id[lane.first],
             remaining_bits=np.maximum.reduceat(backlog, lane.first) if lane.has_groups else backlog,
             requested_at_s=lane.record["requested_at_s"][lane.first],

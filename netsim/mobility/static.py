@@ -40,3 +40,10 @@ class Static:
         """Give 0."""
         del at_s
         return 0.0
+
+    def stays_until_s(
+        self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
+    ) -> float:
+        """Give inf."""
+        del at_s, lowest_m, highest_m
+        return np.inf

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from netsim.area import Area
 from netsim.config.world import TraceMobility
+from netsim.mobility.trajectory import leaves_box_after_s
 
 COLUMNS = ("client_id", "at_s", "x_m", "y_m")
 
@@ -163,8 +164,31 @@ class Trace:
 
     def speed_mps(self, at_s: float) -> float:
         """Give the speed of the segment that starts at or before the instant."""
-        k = int(np.searchsorted(self._at_s, at_s, side="right")) - 1
+        k = self._segment(at_s)
         if k < 0 or k >= len(self._at_s) - 1:
             return 0.0
         length_m = np.hypot(self._x_m[k + 1] - self._x_m[k], self._y_m[k + 1] - self._y_m[k])
         return float(length_m / (self._at_s[k + 1] - self._at_s[k]))
+
+    def stays_until_s(
+        self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
+    ) -> float:
+        """Give when the segment of an instant leaves a box, or ends."""
+        k = self._segment(at_s)
+        if k < 0:
+            return float(self._at_s[0])
+        if k >= len(self._at_s) - 1:
+            return np.inf
+        place_m = np.stack([self._x_m[k : k + 2], self._y_m[k : k + 2]], axis=1)
+        started_at_s, ended_at_s = self._at_s[k : k + 2].tolist()
+        leaves_after_s = leaves_box_after_s(
+            place_m[0],
+            (place_m[1] - place_m[0]) / (ended_at_s - started_at_s),
+            lowest_m=lowest_m,
+            highest_m=highest_m,
+        )
+        return min(started_at_s + leaves_after_s, ended_at_s)
+
+    def _segment(self, at_s: float) -> int:
+        """Give the last row at or before an instant; -1 before the first."""
+        return int(np.searchsorted(self._at_s, at_s, side="right")) - 1

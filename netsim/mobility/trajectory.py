@@ -18,6 +18,19 @@ class Trajectory(Protocol):
     def speed_mps(self, at_s: float) -> float:
         """Give the speed at an instant >= 0; at a change, that after it."""
 
+    def stays_until_s(
+        self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
+    ) -> float:
+        """Give an instant up to which the path stays in a box: when it leaves it, or turns.
+
+        Parameters
+        ----------
+        at_s
+            Instant >= 0 at which it is in the box.
+        lowest_m, highest_m
+            Corners, sides parallel to the axes.
+        """
+
 
 class Legs(ABC):
     """A path of straight legs at constant velocity, made only as far as somebody asked.
@@ -46,6 +59,20 @@ class Legs(ABC):
         x_mps, y_mps = self._velocity_mps[self._leg(at_s)]
         return float(np.hypot(x_mps, y_mps))
 
+    def stays_until_s(
+        self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
+    ) -> float:
+        """Give when the leg of an instant leaves a box, or ends; see :class:`Trajectory`."""
+        leg = self._leg(at_s)
+        is_last = leg + 1 == len(self._started_at_s)
+        leaves_after_s = leaves_box_after_s(
+            self._start_m[leg], self._velocity_mps[leg], lowest_m=lowest_m, highest_m=highest_m
+        )
+        return min(
+            self._started_at_s[leg] + leaves_after_s,
+            self._end_s if is_last else self._started_at_s[leg + 1],
+        )
+
     def _leg(self, at_s: float) -> int:
         # Written so that NaN and infinity fail too.
         if not 0 <= at_s < np.inf:
@@ -63,6 +90,30 @@ class Legs(ABC):
 def unit_vector(angle_rad: float) -> Float[np.ndarray, " 2"]:
     """Give the direction at an angle, counter-clockwise from the x axis."""
     return np.array([np.cos(angle_rad), np.sin(angle_rad)])
+
+
+def leaves_box_after_s(
+    start_m: Float[np.ndarray, " 2"],
+    velocity_mps: Float[np.ndarray, " 2"],
+    *,
+    lowest_m: Float[np.ndarray, " 2"],
+    highest_m: Float[np.ndarray, " 2"],
+) -> float:
+    """Give how long after its start a straight path leaves a box; inf if it stands in it.
+
+    Examples
+    --------
+    >>> corners = {"lowest_m": np.array([0.0, 0.0]), "highest_m": np.array([6.0, 6.0])}
+    >>> leaves_box_after_s(np.array([2.0, 2.0]), np.array([1.0, -0.25]), **corners)
+    4.0
+    """
+    axes = zip(
+        *(each.tolist() for each in (start_m, velocity_mps, lowest_m, highest_m)), strict=True
+    )
+    return min(
+        ((highest if speed > 0 else lowest) - start) / speed if speed != 0 else np.inf
+        for start, speed, lowest, highest in axes
+    )
 
 
 def reflect(

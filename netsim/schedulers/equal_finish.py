@@ -1,6 +1,7 @@
 """Equal finish: all active transfers end at the same instant, the earliest that is possible."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -43,13 +44,7 @@ class EqualFinish:
     def _solve(self, view: CellView, reachable: np.ndarray) -> Float[np.ndarray, " transfer"]:
         """Iterate on the reachable transfers; keep the fractions with the earliest last finish."""
         bits = view.remaining_bits[reachable]
-
-        def rate_bps(part: Float[np.ndarray, " transfer"]) -> Float[np.ndarray, " transfer"]:
-            fraction = np.zeros(len(reachable))
-            fraction[reachable] = part
-            # A fraction too narrow for a resource block has no rate: call it a very low one.
-            return np.maximum(view.rate_bps(fraction)[reachable], RATE_FLOOR_BPS)
-
+        rate_bps = partial(_rate_bps, view, reachable)
         part = np.full(len(bits), 1.0 / len(bits))
         rate = rate_bps(part)
         elasticity = _tangent(part, rate, rate_bps)
@@ -71,6 +66,16 @@ class EqualFinish:
         fraction = np.zeros(len(reachable))
         fraction[reachable] = best
         return fraction
+
+
+def _rate_bps(
+    view: CellView, reachable: np.ndarray, part: Float[np.ndarray, " some"]
+) -> Float[np.ndarray, " some"]:
+    """Give the rates of the reachable transfers at fractions of theirs."""
+    fraction = np.zeros(len(reachable))
+    fraction[reachable] = part
+    # A fraction too narrow for a resource block has no rate: call it a very low one.
+    return np.maximum(view.rate_bps(fraction)[reachable], RATE_FLOOR_BPS)
 
 
 def _tangent(

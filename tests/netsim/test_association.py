@@ -76,7 +76,7 @@ class TestReturnAfterAnOutage:
         air = two_sites()[1].air
         links = Links(num_cells=2, num_groups=air.num_groups, num_instants=1)
         slots = np.array([links.acquire(0)[0]])
-        links.gain[slots] = [5e-9, 1e-10]
+        links.set_gain(slots, np.array([[5e-9, 1e-10]]))
         association = Association(
             links,
             handover=A3Handover(offset_db=offset_db, time_to_trigger_s=time_to_trigger_s),

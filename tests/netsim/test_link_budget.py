@@ -8,7 +8,9 @@ import pytest
 from netsim.config import WorldConfig
 from netsim.config.world import (
     CorrelatedShadowing,
+    GaussMarkovMobility,
     HexagonalLayout,
+    ManhattanMobility,
     NoShadowing,
     OmniAntenna,
     RandomWaypointMobility,
@@ -83,6 +85,26 @@ def test_gain_does_not_depend_on_who_asks_when():
     np.testing.assert_array_equal(often.gain(ids[::-1], at_s=30.0), expected[::-1])
     early = make(world).gain(ids, at_s=3.0)
     np.testing.assert_array_equal(often.gain(ids, at_s=3.0), early)
+
+
+@pytest.mark.parametrize(
+    "mobility",
+    [RandomWaypointMobility(), GaussMarkovMobility(), ManhattanMobility()],
+    ids=lambda mobility: mobility.kind,
+)
+def test_gains_hold_as_long_as_said(mobility):
+    world, ids = hexagonal(mobility=mobility), np.arange(12)
+    budget = make(world)
+    before, holds_until_s, num_changed = budget.gain(ids, at_s=0.0), 0.0, 0
+    for at_s in np.arange(0.0, 20.0, 0.1).tolist():
+        gain = make(world).gain(ids, at_s=at_s)
+        np.testing.assert_array_equal(budget.gain(ids, at_s=at_s), gain)
+        if at_s < holds_until_s:
+            np.testing.assert_array_equal(gain, before)
+        num_changed += not np.array_equal(gain, before)
+        before, holds_until_s = gain, budget.holds_until_s(ids)
+    assert num_changed > 10
+    assert make(hexagonal(mobility=StaticMobility())).holds_until_s(ids) == np.inf
 
 
 def test_many_at_once_equal_one_by_one():

@@ -102,6 +102,29 @@ def test_speed_is_bounded_and_is_that_of_the_path(kind):
             assert moved_m == pytest.approx(speed_mps * step_s, rel=1e-6, abs=1e-9)
 
 
+@every_mobility
+@settings(max_examples=20, deadline=None)
+@given(at_s=st.floats(0, 300), side_m=st.floats(0.5, 30), part=st.floats(0.01, 0.99))
+def test_leaves_a_box_when_it_says(kind, at_s, side_m, part):
+    path, longest_s, step_s = make(CONFIGS[kind]), 20.0, 0.01
+    lowest_m = path.position_m(at_s) - part * side_m
+    corners = {"lowest_m": lowest_m, "highest_m": lowest_m + side_m}
+
+    def border_m(instant_s):
+        place_m = path.position_m(instant_s)
+        return min((place_m - lowest_m).min(), (corners["highest_m"] - place_m).min())
+
+    leaves_at_s = path.stays_until_s(at_s, **corners)
+    while leaves_at_s < at_s + longest_s and border_m(leaves_at_s) > 1e-9:  # it has turned
+        turns_at_s = leaves_at_s
+        leaves_at_s = path.stays_until_s(turns_at_s, **corners)
+        assert leaves_at_s > turns_at_s
+    stays_until_s = min(leaves_at_s, at_s + longest_s)
+    assert min(border_m(float(s)) for s in np.arange(at_s, stays_until_s, step_s)) > -1e-9
+    if leaves_at_s < at_s + longest_s:
+        assert border_m(leaves_at_s + 1e-6) < 1e-9
+
+
 @every_drawn_mobility
 def test_clients_and_seeds_differ(kind):
     config = CONFIGS[kind]
