@@ -24,7 +24,7 @@ import numpy as np
 import simpy
 from jaxtyping import Float, Int
 
-from netsim.active import DOWNLINK, TINY, UPLINK
+from netsim.active import DOWNLINK, UPLINK
 from netsim.adaptation import Contest, Reserve
 from netsim.air_interface import AirInterface, mean_over_groups, mean_over_held
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
@@ -35,12 +35,21 @@ from netsim.units import floored_db
 
 
 def over(
-    duration_s: Float[np.ndarray, " instant"], values: Float[np.ndarray, "instant ..."]
+    duration_s: Float[np.ndarray, " instant"],
+    values: Float[np.ndarray, "instant ..."],
+    weight: Float[np.ndarray, "instant ..."] | None = None,
 ) -> Float[np.ndarray, "..."]:
-    """Give the mean of what holds from each instant to the next."""
+    """Give the mean of what holds from each instant to the next, over time or over time x weight.
+
+    Where no weight is positive, that is the mean over time.
+    """
     if len(duration_s) == 1:
         return values[0]
-    return np.tensordot(duration_s / duration_s.sum(), values, axes=1)
+    part = duration_s / duration_s.sum()
+    if weight is None:
+        return np.tensordot(part, values, axes=1)
+    weight = np.where(weight.any(axis=0), weight, 1.0)
+    return np.tensordot(part, weight * values, axes=1) / np.tensordot(part, weight, axes=1)
 
 
 class _Lane:
@@ -203,7 +212,7 @@ class FlowEngine(Engine):
     ) -> tuple[Float[np.ndarray, "instant transfer group"], Float[np.ndarray, " instant"]]:
         """Give the fading at the instants up to the next tick, and how long each stands for."""
         first, duration_s = self._tracker.instants(now_s)
-        return np.moveaxis(self.links.fading[slots, first:], 1, 0), duration_s
+        return self.links.fading[slots, first:].swapaxes(0, 1), duration_s
 
     def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> _Lane:
         record = self.active.records
@@ -376,16 +385,12 @@ class FlowEngine(Engine):
         rate, transmissions = self._air.outcome(
             sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest, reserve=reserve
         )
-        over_air = over(duration_s, activity * rate)
+        over_air = rate = over(duration_s, activity * rate)
         blocks = over(duration_s, activity * at_once)
+        sinr_db = over(duration_s, floored_db(sinr), airtime_fraction)
         repeated_fraction = over(duration_s, (1.0 - 1.0 / transmissions) * airtime_fraction)
-        # Who has nothing now and then is judged by the times in which it has.
-        on_air = np.where(at_once > 0, activity, TINY)
-        sinr_db = over(duration_s, on_air * floored_db(sinr)) / over(duration_s, on_air)
-        drawn_w = over(duration_s, airtime_fraction * airtime_w)
+        drawn_w = over(duration_s, airtime_w, airtime_fraction)
         airtime_fraction = over(duration_s, airtime_fraction)
-        airtime_w = drawn_w / np.maximum(airtime_fraction, TINY)
-        rate = over_air
         if self._wires.holds_back:
             rate = self._carry(lane, rows, over_air, now_s)
             # Who is held up by the wires has that much less to send: no airtime without bits.
@@ -399,7 +404,7 @@ class FlowEngine(Engine):
             blocks=blocks,
             sinr_db=sinr_db,
             airtime_fraction=airtime_fraction,
-            airtime_w=airtime_w,
+            airtime_w=drawn_w,
             retransmission_rate_hz=repeated_fraction / self._settings.slot_s,
         )
 

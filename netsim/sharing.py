@@ -300,6 +300,7 @@ class Sharing:
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)
+        instants_s = [now_s, *(now_s + duration_s[:-1].cumsum()).tolist()]
         shares = np.empty_like(group_rate)
         activity = np.ones(shares.shape[:2])
         views_of_cells = []
@@ -313,9 +314,9 @@ class Sharing:
                     group_rate_bps=group_rate[instant, part],
                     average_rate_bps=seen[part],
                     is_reached=is_reached[instant : instant + 1],
-                    now_s=now_s + elapsed_s,
+                    now_s=at_s,
                 )
-                for instant, elapsed_s in enumerate([0.0, *np.cumsum(duration_s)[:-1].tolist()])
+                for instant, at_s in enumerate(instants_s)
             ]
             views_of_cells.append(views)
             scheduler = self._scheduler(int(cell[first]), demand.direction)
