@@ -34,7 +34,7 @@ def make_models(
     return Models(
         channel=channel,
         air=air,
-        sharing=Sharing(radio.scheduler),
+        sharing=Sharing(radio.scheduler, slot_s=slot_duration_s(radio.subcarrier_spacing_hz)),
         outages=outages,
         backhaul=make_backhaul(radio, num_sites=len(sites)),
         layout=layout,

@@ -8,6 +8,7 @@ fades move within the interval it is asked at several instants of it and answers
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,8 +18,9 @@ from netsim.schedulers import CellView, Scheduler, ask, check_activity, check_sh
 AVERAGE_S = 0.15
 """Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
 
-STEPS_WITHIN_TICK = 8
-"""Least times a scheduler that reacts to the average is asked from one channel tick to the next."""
+STEP_OF_AVERAGE = 0.1
+"""Part by which the average of a winner may grow in one step, roughly. Mean transfer times of 20
+contenders then are 1 % from those of steps of a slot."""
 
 STEPS_TO_BALANCE = 200
 """Least times it is asked when the channel never changes, until its averages have settled."""
@@ -31,6 +33,9 @@ TELL_APART = 1e-6
 
 In a real cell no two averages stay equal, so a scheduler of winners serves in turn, not side by
 side: with limited power that is a difference. One that says so (``takes_turns``) needs no help."""
+
+
+_RateOf = Callable[[Float[np.ndarray, "bearer group"]], Float[np.ndarray, " bearer"]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,10 +66,13 @@ class MeanAnswer:
         Asked for nobody else.
     name
         As in the settings, for error messages.
+    slot_s
+        Duration of a slot [s]: no scheduler answers more often.
     """
 
-    def __init__(self, scheduler: Scheduler, *, name: str) -> None:
+    def __init__(self, scheduler: Scheduler, *, name: str, slot_s: float) -> None:
         self._scheduler = scheduler
+        self._slot_s = slot_s
         self._name = name
         self._takes_turns = bool(getattr(scheduler, "takes_turns", False))
         self._closed_form: Callable[[CellView], tuple[np.ndarray, np.ndarray] | None] | None
@@ -122,7 +130,12 @@ class MeanAnswer:
             if constant is not None:
                 return constant[None], np.ones((1, len(constant)))
         rates = [
-            _ServedRate(view.group_rate_bps, alone)
+            partial(
+                served_bps,
+                group_rate_bps=view.group_rate_bps,
+                exponent=power_exponent(view.group_rate_bps, alone, len(alone)),
+                num_contenders=len(alone),
+            )
             for view, alone in zip(views, alone_bps, strict=True)
         ]
         if endless:
@@ -145,7 +158,7 @@ class MeanAnswer:
     def _within_tick(
         self,
         views: Sequence[CellView],
-        rates: Sequence["_ServedRate"],
+        rates: Sequence[_RateOf],
         *,
         duration_s: Float[np.ndarray, " instant"],
         floor_bps: Float[np.ndarray, " bearer"],
@@ -153,21 +166,27 @@ class MeanAnswer:
     ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Follow the averages through a finite interval."""
         average = views[0].average_rate_bps
-        steps = -(-self._num_steps(len(average), STEPS_WITHIN_TICK) // len(views))
+        steps = [
+            self._num_steps(len(average), least)
+            for least in num_steps(
+                duration_s, num_contenders=len(average), slot_s=self._slot_s
+            ).tolist()
+        ]
         keep = np.exp(-duration_s / steps / AVERAGE_S)
         shares = np.zeros((len(views), *views[0].group_rate_bps.shape))
         active = np.zeros(shares.shape[:2])
         for place, (view, rate_of) in enumerate(zip(views, rates, strict=True)):
-            for _ in range(steps):
+            for _ in range(steps[place]):
                 answer, turn, served = self._step(view, average, rate_of)
                 shares[place] += answer
                 active[place] += turn
                 served = np.minimum(served, most_bps)
                 average = np.maximum(served + keep[place] * (average - served), floor_bps)
-        return shares / steps, np.where(active > 0, active / steps, 1.0)
+        asked = np.array(steps)[:, np.newaxis]
+        return shares / asked[..., np.newaxis], np.where(active > 0, active / asked, 1.0)
 
     def _settle(
-        self, view: CellView, rate_of: "_ServedRate", floor_bps: Float[np.ndarray, " bearer"]
+        self, view: CellView, rate_of: _RateOf, floor_bps: Float[np.ndarray, " bearer"]
     ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
         """Find the fixed point at which the averages are the rates served.
 
@@ -202,7 +221,7 @@ class MeanAnswer:
         self,
         balance: _Balance,
         view: CellView,
-        rate_of: "_ServedRate",
+        rate_of: _RateOf,
         floor_bps: Float[np.ndarray, " bearer"],
         least_steps: int,
     ) -> int:
@@ -233,7 +252,7 @@ class MeanAnswer:
         return least if self._takes_turns else num_bearers * -(-least // num_bearers)
 
     def _step(
-        self, view: CellView, average_bps: Float[np.ndarray, " bearer"], rate_of: "_ServedRate"
+        self, view: CellView, average_bps: Float[np.ndarray, " bearer"], rate_of: _RateOf
     ) -> tuple[
         Float[np.ndarray, "bearer group"],
         Float[np.ndarray, " bearer"],
@@ -253,24 +272,60 @@ class MeanAnswer:
         return replace(view, average_rate_bps=average_bps)
 
 
-class _ServedRate:
-    """Rates at any holding, from those at an equal split: wider holdings spread the power.
+def num_steps(
+    duration_s: Float[np.ndarray, " instant"], *, num_contenders: int, slot_s: float
+) -> Int[np.ndarray, " instant"]:
+    """Give how often a scheduler that reacts to averages has to be asked within some times.
+
+    Parameters
+    ----------
+    duration_s
+        Finite times [s].
+    num_contenders
+        Transfers among which it chooses: the average of a winner moves the faster, the more.
+    slot_s
+        It is never asked more often than that [s].
+
+    Examples
+    --------
+    >>> num_steps(np.array([0.05]), num_contenders=6, slot_s=0.5e-3).tolist()
+    [20]
+    """
+    step_s = max(STEP_OF_AVERAGE * AVERAGE_S / num_contenders, slot_s)
+    return np.maximum(np.ceil(duration_s / step_s * (1 - 1e-9)), 1.0).astype(np.intp)
+
+
+def power_exponent(
+    group_rate_bps: Float[np.ndarray, "*bearer group"],
+    alone_bps: Float[np.ndarray, "*bearer"],
+    num_contenders: Int[np.ndarray, " bearer"] | int,
+) -> Float[np.ndarray, "*bearer"]:
+    """Give the power of the width by which wider holdings yield less than in proportion.
+
+    Parameters
+    ----------
+    group_rate_bps
+        Rates at an equal split, by group.
+    alone_bps
+        Rate with the whole band.
+    num_contenders
+        Among how many the split is.
+    """
+    whole = group_rate_bps.sum(axis=-1)
+    ratio = np.divide(alone_bps, whole, out=np.ones(whole.shape), where=whole > 0)
+    return np.log(np.clip(ratio, 1e-9, 1.0)) / np.log(np.maximum(num_contenders, 2))
+
+
+def served_bps(
+    shares: Float[np.ndarray, "bearer group"],
+    group_rate_bps: Float[np.ndarray, "bearer group"],
+    exponent: Float[np.ndarray, " bearer"],
+    num_contenders: Int[np.ndarray, " bearer"] | int,
+) -> Float[np.ndarray, " bearer"]:
+    """Give rates at any holding, from those at an equal split: wider holdings spread the power.
 
     What a holding yields less than in proportion is known for the whole band, is nothing for an
-    equal split, and is taken to follow a power law in between.
+    equal split, and is taken to follow a power law in between, see :func:`power_exponent`.
     """
-
-    def __init__(
-        self,
-        group_rate_bps: Float[np.ndarray, "bearer group"],
-        alone_bps: Float[np.ndarray, " bearer"],
-    ) -> None:
-        self._group_rate = group_rate_bps
-        whole = group_rate_bps.sum(axis=1)
-        self._num = len(whole)
-        ratio = np.divide(alone_bps, whole, out=np.ones(self._num), where=whole > 0)
-        self._exponent = np.log(np.clip(ratio, 1e-9, 1.0)) / np.log(self._num)
-
-    def __call__(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
-        wider = np.maximum(shares.mean(axis=1) * self._num, 1.0)
-        return (shares * self._group_rate).sum(axis=1) * wider**self._exponent
+    wider = np.maximum(shares.mean(axis=1) * num_contenders, 1.0)
+    return (shares * group_rate_bps).sum(axis=1) * wider**exponent

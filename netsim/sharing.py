@@ -16,6 +16,7 @@ from netsim.adaptation import Contest
 from netsim.air_interface import AirInterface, mean_over_groups
 from netsim.averaging import AVERAGE_S, TELL_APART, MeanAnswer
 from netsim.ergodic import MeanOverFading
+from netsim.fair_turns import fair_turns
 from netsim.handing_on import hand_on
 from netsim.headroom import FULL_RTOL, together
 from netsim.schedulers import CellView, load_scheduler
@@ -238,10 +239,14 @@ class Sharing:
     ----------
     scheduler
         Name of a built-in, or ``path.py:Class``.
+    slot_s
+        Duration of a slot [s].
     """
 
-    def __init__(self, scheduler: str) -> None:
+    def __init__(self, scheduler: str, *, slot_s: float) -> None:
         self._name = scheduler
+        self._slot_s = slot_s
+        self._is_fair = scheduler == "proportional_fair"
         law = load_scheduler(scheduler)
         self._reads_rates: bool = getattr(law, "reads_rates", True)
         takes_turns: bool = getattr(law, "takes_turns", False)
@@ -300,6 +305,24 @@ class Sharing:
         if takes_mean:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)
+            if self._is_fair and np.isfinite(duration_s[0]):
+                most = np.inf if demand.most_bps is None else demand.most_bps
+                shares, activity = fair_turns(
+                    group_rate,
+                    alone_bps=alone,
+                    average_bps=average,
+                    floor_bps=floor,
+                    most_bps=most,
+                    cell_start=start,
+                    duration_s=duration_s,
+                    slot_s=self._slot_s,
+                )
+                return Grant(
+                    shares=shares,
+                    activity=demand.on_the_air(activity),
+                    average_rate_bps=average,
+                    is_used=self._hands_on,
+                )
         instants_s = [now_s, *(now_s + duration_s[:-1].cumsum()).tolist()]
         shares = np.empty_like(group_rate)
         activity = np.ones(shares.shape[:2])
@@ -379,7 +402,9 @@ class Sharing:
     def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
         key = (cell_id, direction)
         if key not in self._schedulers:
-            self._schedulers[key] = MeanAnswer(load_scheduler(self._name), name=self._name)
+            self._schedulers[key] = MeanAnswer(
+                load_scheduler(self._name), name=self._name, slot_s=self._slot_s
+            )
         return self._schedulers[key]
 
 

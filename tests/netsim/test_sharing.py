@@ -11,7 +11,7 @@ from netsim.schedulers import CellView, check_activity
 from netsim.schedulers.proportional_fair import ProportionalFair
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
-TICK_S = 0.05
+TICK_S, SLOT_S = 0.05, 0.5e-3
 OWN = """
 import numpy as np
 
@@ -78,7 +78,7 @@ def mean_over(answer, view, *, horizon_s=np.inf, alone=1.0):
 
 
 def mean_answer(scheduler):
-    return MeanAnswer(scheduler, name=type(scheduler).__name__)
+    return MeanAnswer(scheduler, name=type(scheduler).__name__, slot_s=SLOT_S)
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])

@@ -75,7 +75,7 @@ def test_the_closed_form_has_its_place_too(tmp_path):
         "    def mean_shares(self, view):\n        return view.nothing\n"
     )
     name = f"{path}:Mine"
-    law, ones = MeanAnswer(load_scheduler(name), name=name), np.ones(2)
+    law, ones = MeanAnswer(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
     view = random_cell(np.random.default_rng(4), 2).view()
     with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError"):
         law.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
