@@ -18,6 +18,7 @@ from netsim.block_sizes import BlockSizes
 from netsim.config.radio import UplinkPowerConfig
 from netsim.effective_sinr import effective_sinr_linear
 from netsim.headroom import FULL_RTOL, Thrift
+from netsim.interference_swing import InterferenceSwing
 from netsim.link_adaptation import RateTable
 from netsim.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.resource_grid import resource_element_rate_hz
@@ -52,6 +53,8 @@ class AirInterface:
     """Goodput at a known SINR."""
     adaptation: Adaptation
     """Goodput on average, for channel knowledge as old as it is."""
+    swing: InterferenceSwing | None
+    """What swings of uplink interference cost; ``None`` where there are none."""
 
     @cached_property
     def uplink_element_rate_hz(self) -> float:

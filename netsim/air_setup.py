@@ -21,6 +21,7 @@ from netsim.config.world import WorldConfig
 from netsim.doppler import jakes_correlation
 from netsim.ergodic import MeanOverFading, sample_gains, sample_series
 from netsim.harq_series import sample_fades
+from netsim.interference_swing import InterferenceSwing
 from netsim.link_adaptation import RateTable
 from netsim.mcs import McsTableNumber
 from netsim.moving_fades import MANY_CONTENDERS, MovingFades
@@ -32,6 +33,7 @@ from netsim.resource_grid import (
     num_resource_blocks,
     slot_duration_s,
 )
+from netsim.schedulers import load_scheduler
 from netsim.served_fades import (
     num_series_steps,
     series_step_s,
@@ -70,6 +72,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         background_fraction=radio.background_load.downlink_fraction,
         is_interfering=radio.interference,
         rates=rates,
+        swing=_make_swing(radio, num_cells=channel.num_cells),
         adaptation=_make_adaptation(
             radio.fading,
             radio.link_adaptation,
@@ -89,6 +92,24 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
     if not isinstance(settings, OuterLoopAdaptation):
         return None
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
+
+
+def _make_swing(radio: RadioConfig, *, num_cells: int) -> InterferenceSwing | None:
+    """Give what swings of interference cost; only winners that take turns make it swing."""
+    takes_turns = getattr(load_scheduler(radio.scheduler), "takes_turns", False)
+    if not (radio.interference and num_cells > 1 and takes_turns):
+        return None
+    return _interference_swing(radio.mcs_table, radio.link_adaptation)
+
+
+@lru_cache(maxsize=8)
+def _interference_swing(
+    mcs_table: McsTableNumber, link_adaptation: LinkAdaptation
+) -> InterferenceSwing:
+    return InterferenceSwing(
+        _rate_table(mcs_table, link_adaptation.target_block_error),
+        has_outer_loop=make_outer_loop(link_adaptation) is not None,
+    )
 
 
 @lru_cache(maxsize=8)

@@ -24,13 +24,18 @@ import numpy as np
 import simpy
 from jaxtyping import Float, Int
 
-from netsim.active import DOWNLINK, UPLINK
+from netsim.active import DOWNLINK, TINY, UPLINK
 from netsim.adaptation import Contest, Reserve
 from netsim.air_interface import AirInterface, mean_over_groups, mean_over_held
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
+from netsim.interference_swing import (
+    ExpectedInterference,
+    over_groups_held,
+    variance_of_turns,
+)
 from netsim.link_tracker import instants_per_tick
-from netsim.sharing import Demand
+from netsim.sharing import Demand, Grant
 from netsim.units import floored_db
 
 
@@ -74,8 +79,8 @@ class _Lane:
         changes[1:] = cell_id[1:] != cell_id[:-1]
         changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
         self.first = np.flatnonzero(changes)
-        self._cell_starts = np.flatnonzero(np.diff(cell_id, prepend=-1))
-        self._cell_sizes = np.diff(self._cell_starts, append=len(cell_id))
+        self.first_of_cell = np.flatnonzero(np.diff(cell_id, prepend=-1))
+        self._cell_sizes = np.diff(self.first_of_cell, append=len(cell_id))
         self.cell_start = np.flatnonzero(np.diff(cell_id[self.first], prepend=-1))
         self.bearer = np.cumsum(changes) - 1
         self.contenders = np.bincount(cell_id[self.first])[cell_id]
@@ -101,8 +106,8 @@ class _Lane:
 
         As many as the others do, an equal split at least: who is cut now is cut by its fade.
         """
-        most = np.maximum.reduceat(total, self._cell_starts, axis=-1)
-        if len(self._cell_starts) > 1:
+        most = np.maximum.reduceat(total, self.first_of_cell, axis=-1)
+        if len(self.first_of_cell) > 1:
             most = np.repeat(most, self._cell_sizes, axis=-1)
         return np.maximum(most, num_blocks / self.contenders)
 
@@ -120,6 +125,9 @@ class FlowEngine(Engine):
         self._timer_at_s = np.inf
         self._buffers_due_s = np.inf
         self._lanes: dict[int, _Lane] = {}
+        self._expectation = ExpectedInterference()
+        self._expected_w = models.air.site_noise_w + self._uplink_interference_w
+        self._variation = np.zeros_like(self._expected_w)
         self._is_disturbed = models.air.is_interfering and len(models.layout.cells) > 1
 
     # Time ---------------------------------------------------------------------------------------
@@ -259,6 +267,8 @@ class FlowEngine(Engine):
         air = self._air
         if not len(rows):
             self._uplink_interference_w = np.zeros_like(self._uplink_interference_w)
+            self._expected_w = np.full_like(self._expected_w, air.site_noise_w)
+            self._expectation.forget()
             return
         lane = self._lane(rows, direction=UPLINK)
         slots, cell_id = lane.slots, lane.cell_id
@@ -267,7 +277,7 @@ class FlowEngine(Engine):
         received = gain[:, None] * fading
         noise_w: float | np.ndarray = air.site_noise_w
         if self._is_disturbed:
-            noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
+            noise_w = self._expected_w[cell_id]
         demand = self._demand(lane, rows, gain, received / noise_w, direction=UPLINK)
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
@@ -280,14 +290,16 @@ class FlowEngine(Engine):
         block_w = air.block_power_w(demand.density_w, used)
         at_once, shares = granted, grant.shares
         if used is not granted:  # somebody is at the power limit, or sends twice at once
-            used_share = used / np.maximum(total, np.finfo(float).tiny)
+            used_share = used / np.maximum(total, TINY)
             at_once, shares = granted * used_share, shares * used_share[..., None]
         if self._is_disturbed:
-            self._uplink_interference_w = air.uplink_interference_w(
-                self.links.cross_gain[slots], over(duration_s, block_w[..., None] * shares)
-            )
-            noise_w = air.site_noise_w + self._uplink_interference_w[cell_id]
+            sent_w = block_w * used / np.maximum(total, TINY)
+            self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
+            noise_w = self._expected_w[cell_id]
         sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
+        if self._is_disturbed and air.swing is not None:
+            swing = over_groups_held(self._variation[cell_id], shares)
+            sinr = air.swing.constant_sinr(sinr, swing)
         on_air = grant.activity * np.minimum(at_once, 1.0)
         self._grant(
             lane,
@@ -308,6 +320,35 @@ class FlowEngine(Engine):
                 granted=lane.level(total, air.num_blocks) if grant.is_used else total,
             ),
         )
+
+    def _disturb(
+        self,
+        lane: _Lane,
+        grant: Grant,
+        sent_w: Float[np.ndarray, "instant transfer"],
+        *,
+        now_s: float,
+        duration_s: Float[np.ndarray, " instant"],
+    ) -> None:
+        """Renew what sites hear of other cells' clients, and what they expect to hear.
+
+        ``sent_w`` is the mean power in a block of what is held; a part of it may stay empty.
+        """
+        cross_gain = self.links.cross_gain[lane.slots]
+        heard_w = over(duration_s, sent_w[..., None] * grant.shares)
+        self._uplink_interference_w = self._air.uplink_interference_w(cross_gain, heard_w)
+        self._expected_w = self._air.site_noise_w + self._uplink_interference_w
+        if self._air.swing is not None:
+            variance_w2 = np.zeros_like(self._expected_w)
+            if self._sharing.reads_average:  # others have one answer until the next solve
+                square_w2 = over(duration_s, sent_w[..., None] ** 2 * grant.shares)
+                variance_w2 = variance_of_turns(cross_gain, heard_w, square_w2, lane.first_of_cell)
+            self._expected_w, self._variation = self._expectation.update(
+                self._expected_w,
+                variance_w2,
+                now_s=now_s,
+                until_s=now_s + float(duration_s.sum()),
+            )
 
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air

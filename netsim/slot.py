@@ -19,6 +19,7 @@ from netsim.block_error_table import BlockErrorTable
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import Attempt, HarqBank
 from netsim.headroom import together
+from netsim.interference_swing import INTERFERENCE_AVERAGE_S
 from netsim.link_tracker import TICK_SLACK
 from netsim.outer_loop import OuterLoopBank
 from netsim.sharing import Demand
@@ -89,6 +90,8 @@ class SlotEngine(Engine):
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
         self._last_heard = self.radiated
+        self._measured_w = np.zeros_like(self._uplink_interference_w)
+        self._num_measured = 0
 
     @property
     def _heard(self) -> Float[np.ndarray, "cell group"]:
@@ -160,6 +163,9 @@ class SlotEngine(Engine):
         if self._buffers is not None:
             for lane in self._lanes.values():
                 self._fill(lane, self._buffers, now_s)
+        if UPLINK not in self._lanes:
+            self._num_measured = 0
+            self._measured_w[:] = 0.0
         if UPLINK in self._lanes and self._belongs_to(UPLINK):
             self._send_uplink(self._lanes[UPLINK], now_s)
         else:
@@ -296,7 +302,7 @@ class SlotEngine(Engine):
     def _send_uplink(self, lane: _Lane, now_s: float) -> None:
         air = self._air
         fading, known_fading = self._fading_now(lane, UPLINK)
-        before_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
+        before_w = air.site_noise_w + self._measured_w[lane.cell_id]
         known = lane.gain[:, None] * known_fading / before_w
         shares, blocks, is_used = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
         granted = blocks
@@ -315,6 +321,7 @@ class SlotEngine(Engine):
         self._uplink_interference_w = air.uplink_interference_w(
             lane.cross_gain, block_w[:, None] * shares
         )
+        self._measure_interference()
         noise_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
         self._exchange(
             lane,
@@ -326,6 +333,13 @@ class SlotEngine(Engine):
             airtime_w=self._ue_power.transmit_w(block_w * used),
             airtime_share=airtime_share,
         )
+
+    def _measure_interference(self) -> None:
+        """Average what sites hear in uplink slots, as long as somebody sends."""
+        self._num_measured += 1
+        newest = -np.expm1(-self._settings.slot_s / INTERFERENCE_AVERAGE_S)
+        newest = max(newest, 1.0 / self._num_measured)
+        self._measured_w += newest * (self._uplink_interference_w - self._measured_w)
 
     def _send_downlink(self, lane: _Lane, now_s: float) -> None:
         air = self._air
