@@ -211,7 +211,7 @@ class FlowEngine(Engine):
             solve(rows, now_s)
 
     def _num_instants(self) -> int:
-        if not (self._channel.is_fading and self._sharing.reads_average):
+        if not (self._channel.is_fading and self._sharing.follows_fades):
             return 1
         return instants_per_tick(self._settings.tick_s, doppler_hz=self._channel.doppler_hz)
 
@@ -339,10 +339,14 @@ class FlowEngine(Engine):
         self._uplink_interference_w = self._air.uplink_interference_w(cross_gain, heard_w)
         self._expected_w = self._air.site_noise_w + self._uplink_interference_w
         if self._air.swing is not None:
-            variance_w2 = np.zeros_like(self._expected_w)
-            if self._sharing.reads_average:  # others have one answer until the next solve
-                square_w2 = over(duration_s, sent_w[..., None] ** 2 * grant.shares)
-                variance_w2 = variance_of_turns(cross_gain, heard_w, square_w2, lane.first_of_cell)
+            variance_w2 = variance_of_turns(
+                cross_gain,
+                sent_w,
+                grant.shares,
+                weight=duration_s / duration_s.sum() if len(duration_s) > 1 else np.ones(1),
+                first_of_cell=lane.first_of_cell,
+                are_turns=self._sharing.reads_average,
+            )
             self._expected_w, self._variation = self._expectation.update(
                 self._expected_w,
                 variance_w2,

@@ -162,27 +162,42 @@ def _blend(
 
 def variance_of_turns(
     cross_gain: Float[np.ndarray, "transfer cell"],
-    sent_w: Float[np.ndarray, "transfer group"],
-    square_w2: Float[np.ndarray, "transfer group"],
+    sent_w: Float[np.ndarray, "instant transfer"],
+    shares: Float[np.ndarray, "instant transfer group"],
+    *,
+    weight: Float[np.ndarray, " instant"],
     first_of_cell: Int[np.ndarray, " sending"],
+    are_turns: bool,
 ) -> Float[np.ndarray, "cell group"]:
     """Give the variance of the interference in a block of each cell [W^2].
-
-    Of each cell one sender at a time is heard, each for its share of the time; cells are
-    independent.
 
     Parameters
     ----------
     cross_gain
         Gain from every sender to every cell, 0 to its own.
-    sent_w, square_w2
-        Power that each sends in a block when it has the turn, and its square, times the part of the
-        time in which it has [W, W^2].
+    sent_w
+        Mean power in a block of what each holds [W].
+    shares
+        What each holds from each instant to the next.
+    weight
+        Of the instants; sums to 1.
     first_of_cell
-        First sender of each cell that sends.
+        First sender of each cell that sends. Cells are independent.
+    are_turns
+        Whether shares are parts of the time, each with a group of its own, or held side by side.
     """
-    by_cell = np.add.reduceat(cross_gain[:, :, None] * sent_w[:, None], first_of_cell, axis=0)
-    return np.maximum((cross_gain**2).T @ square_w2 - (by_cell**2).sum(axis=0), 0.0)
+    num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
+    heard_w = np.zeros((len(first_of_cell), num_cells, num_groups))
+    square_w2 = np.zeros((num_cells, num_groups))
+    for part, power_w, held in zip(weight, sent_w, shares, strict=True):
+        now_w = cross_gain[:, :, None] * (power_w[:, None] * held)[:, None]
+        of_cell_w = np.add.reduceat(now_w, first_of_cell, axis=0)
+        heard_w += part * of_cell_w
+        if are_turns:
+            square_w2 += part * ((cross_gain**2).T @ (power_w[:, None] ** 2 * held))
+        else:
+            square_w2 += part * (of_cell_w**2).sum(axis=0)
+    return np.maximum(square_w2 - (heard_w**2).sum(axis=0), 0.0)
 
 
 def over_groups_held(

@@ -253,6 +253,8 @@ class Sharing:
         self._hands_on = not (self._reads_rates or takes_turns)
         self.reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
         """Whether answers change with the rates served, and so without any event."""
+        self.follows_fades = self.reads_average or (self._reads_rates and takes_turns)
+        """Whether who is served changes as fades do."""
         self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
 
     def solve(
@@ -268,7 +270,7 @@ class Sharing:
         Parameters
         ----------
         demand
-            At least one transfer; one instant only if the scheduler reads no averages.
+            At least one transfer; one instant only if nobody follows the fades.
         now_s
             Simulated time.
         duration_s
