@@ -16,6 +16,7 @@ from simpy.events import EventPriority
 from netsim.active import ActiveTransfers
 from netsim.air_interface import AirInterface
 from netsim.association import Association, Outages, strongest_cell
+from netsim.averaging import AVERAGE_S
 from netsim.backhaul import Backhaul
 from netsim.channel import Channel
 from netsim.client_meter import book_clients
@@ -27,7 +28,7 @@ from netsim.ledger import Ledger
 from netsim.link_tracker import LinkTracker
 from netsim.links import Links
 from netsim.outer_loop import OuterLoop
-from netsim.sharing import AVERAGE_S, Sharing
+from netsim.sharing import Sharing
 from netsim.site_meter import SiteMeter
 from netsim.transfers import NO_CELL, Transfer, TransferRow
 from netsim.ue_energy import UePower

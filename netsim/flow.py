@@ -26,90 +26,19 @@ from jaxtyping import Float, Int
 
 from netsim.active import DOWNLINK, TINY, UPLINK
 from netsim.adaptation import Contest, Reserve
-from netsim.air_interface import AirInterface, mean_over_groups, mean_over_held
+from netsim.air_interface import mean_over_groups, mean_over_held
+from netsim.demand import Demand
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.headroom import together
+from netsim.instants import instants_per_tick, over, parts
 from netsim.interference_swing import (
     ExpectedInterference,
     over_groups_held,
     variance_of_turns,
 )
-from netsim.link_tracker import instants_per_tick
-from netsim.sharing import Demand, Grant
+from netsim.lane import Lane
+from netsim.sharing import Grant
 from netsim.units import floored_db
-
-
-def over(
-    duration_s: Float[np.ndarray, " instant"],
-    values: Float[np.ndarray, "instant ..."],
-    weight: Float[np.ndarray, "instant ..."] | None = None,
-) -> Float[np.ndarray, "..."]:
-    """Give the mean of what holds from each instant to the next, over time or over time x weight.
-
-    Where no weight is positive, that is the mean over time.
-    """
-    if len(duration_s) == 1:
-        return values[0]
-    part = duration_s / duration_s.sum()
-    if weight is None:
-        return np.tensordot(part, values, axes=1)
-    weight = np.where(weight.any(axis=0), weight, 1.0)
-    return np.tensordot(part, weight * values, axes=1) / np.tensordot(part, weight, axes=1)
-
-
-class _Lane:
-    """The transfers of one direction that are served now, and what stays while they are.
-
-    Parameters
-    ----------
-    record
-        Theirs, sorted by cell, then by bearer.
-    cell_id
-        Of their clients.
-    """
-
-    def __init__(
-        self, record: np.ndarray, cell_id: Int[np.ndarray, " transfer"], *, key: bytes
-    ) -> None:
-        self.key = key
-        self.slots = record["slot"]
-        self.cell_id = cell_id
-        self.bearer_id = record["bearer_id"]
-        changes = np.ones(len(cell_id), dtype=bool)
-        changes[1:] = cell_id[1:] != cell_id[:-1]
-        changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
-        self.first = np.flatnonzero(changes)
-        self.first_of_cell = np.flatnonzero(np.diff(cell_id, prepend=-1))
-        self._cell_sizes = np.diff(self.first_of_cell, append=len(cell_id))
-        self.cell_start = np.flatnonzero(np.diff(cell_id[self.first], prepend=-1))
-        self.bearer = np.cumsum(changes) - 1
-        self.contenders = np.bincount(cell_id[self.first])[cell_id]
-        self.has_groups = len(self.first) < len(cell_id)
-        self.client_id = record["client_id"][self.first]
-        self.requested_at_s = record["requested_at_s"][self.first]
-        self.deadline_at_s = record["deadline_at_s"][self.first]
-        self._gain = np.zeros(0)
-        self._density_w = np.zeros(0)
-
-    def density_w(
-        self, air: AirInterface, gain: Float[np.ndarray, " transfer"]
-    ) -> Float[np.ndarray, " transfer"]:
-        """Give :meth:`AirInterface.density_w`; gains change more seldom than the fading."""
-        if not np.array_equal(gain, self._gain):
-            self._gain, self._density_w = gain, air.density_w(gain)
-        return self._density_w
-
-    def level(
-        self, total: Float[np.ndarray, "instant transfer"], num_blocks: int
-    ) -> Float[np.ndarray, "instant transfer"]:
-        """Give the blocks that transfers could hold where what some do not use is handed on.
-
-        As many as the others do, an equal split at least: who is cut now is cut by its fade.
-        """
-        most = np.maximum.reduceat(total, self.first_of_cell, axis=-1)
-        if len(self.first_of_cell) > 1:
-            most = np.repeat(most, self._cell_sizes, axis=-1)
-        return np.maximum(most, num_blocks / self.contenders)
 
 
 class FlowEngine(Engine):
@@ -124,7 +53,7 @@ class FlowEngine(Engine):
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
         self._buffers_due_s = np.inf
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._variation = np.zeros_like(self._expected_w)
@@ -222,18 +151,18 @@ class FlowEngine(Engine):
         first, duration_s = self._tracker.instants(now_s)
         return self.links.fading[slots, first:].swapaxes(0, 1), duration_s
 
-    def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> _Lane:
+    def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> Lane:
         record = self.active.records
         cell_id = self.links.cell_id[record["slot"][rows]]
         key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
         lane = self._lanes.get(direction)
         if lane is None or lane.key != key:
-            lane = self._lanes[direction] = _Lane(record[rows], cell_id, key=key)
+            lane = self._lanes[direction] = Lane(record[rows], cell_id, key=key)
         return lane
 
     def _demand(
         self,
-        lane: _Lane,
+        lane: Lane,
         rows: Int[np.ndarray, " transfer"],
         gain: Float[np.ndarray, " transfer"],
         sinr_per_w: Float[np.ndarray, "instant transfer group"],
@@ -323,7 +252,7 @@ class FlowEngine(Engine):
 
     def _disturb(
         self,
-        lane: _Lane,
+        lane: Lane,
         grant: Grant,
         sent_w: Float[np.ndarray, "instant transfer"],
         *,
@@ -343,7 +272,7 @@ class FlowEngine(Engine):
                 cross_gain,
                 sent_w,
                 grant.shares,
-                weight=duration_s / duration_s.sum() if len(duration_s) > 1 else np.ones(1),
+                weight=parts(duration_s),
                 first_of_cell=lane.first_of_cell,
                 are_turns=self._sharing.reads_average,
             )
@@ -412,7 +341,7 @@ class FlowEngine(Engine):
 
     def _grant(
         self,
-        lane: _Lane,
+        lane: Lane,
         rows: Int[np.ndarray, " transfer"],
         now_s: float,
         *,
@@ -455,7 +384,7 @@ class FlowEngine(Engine):
 
     def _carry(
         self,
-        lane: _Lane,
+        lane: Lane,
         rows: Int[np.ndarray, " transfer"],
         over_air_bps: Float[np.ndarray, " transfer"],
         now_s: float,

@@ -23,23 +23,6 @@ STRETCH_LINKS = 200
 LEAST_S = 1e-12
 """A time left that is not nothing."""
 
-INSTANTS_A_CYCLE = 16
-"""Instants of one Doppler cycle that tell apart what a scheduler can follow."""
-
-MOST_INSTANTS = 8
-"""Instants of a tick at most: fades that change faster are picked out of the blue, not followed."""
-
-
-def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
-    """Give the number of instants of a tick at which fading has to be known to be followed.
-
-    Examples
-    --------
-    >>> instants_per_tick(0.05, doppler_hz=9.73), instants_per_tick(0.005, doppler_hz=9.73)
-    (8, 1)
-    """
-    return int(np.clip(np.ceil(tick_s * doppler_hz * INSTANTS_A_CYCLE), 1, MOST_INSTANTS))
-
 
 class LinkTracker:
     """Follows the channel, the sites and the interference on behalf of connected clients.

@@ -16,13 +16,13 @@ from jaxtyping import Bool, Float, Int
 from netsim.active import DOWNLINK, UPLINK
 from netsim.air_interface import mean_over_held
 from netsim.block_error_table import BlockErrorTable
+from netsim.demand import Demand
 from netsim.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.harq_bank import Attempt, HarqBank
 from netsim.headroom import together
 from netsim.interference_swing import INTERFERENCE_AVERAGE_S
 from netsim.link_tracker import TICK_SLACK
 from netsim.outer_loop import OuterLoopBank
-from netsim.sharing import Demand
 from netsim.site_buffers import SiteBuffers
 from netsim.transfers import Transfer
 from netsim.units import floored_db

@@ -1,0 +1,50 @@
+"""Instants within a channel tick: fades that a scheduler follows move between ticks."""
+
+import numpy as np
+from jaxtyping import Float
+
+INSTANTS_A_CYCLE = 16
+"""Instants of one Doppler cycle that tell apart what a scheduler can follow."""
+
+MOST_INSTANTS = 8
+"""Instants of a tick at most: fades that change faster are picked out of the blue, not followed."""
+
+
+def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
+    """Give the number of instants of a tick at which fading has to be known to be followed.
+
+    Examples
+    --------
+    >>> instants_per_tick(0.05, doppler_hz=9.73), instants_per_tick(0.005, doppler_hz=9.73)
+    (8, 1)
+    """
+    return int(np.clip(np.ceil(tick_s * doppler_hz * INSTANTS_A_CYCLE), 1, MOST_INSTANTS))
+
+
+def parts(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray, " instant"]:
+    """Give the part of the time from each instant to the next; a single instant may last for ever.
+
+    Examples
+    --------
+    >>> parts(np.array([0.01, 0.03])).tolist(), parts(np.array([np.inf])).tolist()
+    ([0.25, 0.75], [1.0])
+    """
+    return np.ones(1) if len(duration_s) == 1 else duration_s / duration_s.sum()
+
+
+def over(
+    duration_s: Float[np.ndarray, " instant"],
+    values: Float[np.ndarray, "instant ..."],
+    weight: Float[np.ndarray, "instant ..."] | None = None,
+) -> Float[np.ndarray, "..."]:
+    """Give the mean of what holds from each instant to the next, over time or over time x weight.
+
+    Where no weight is positive, that is the mean over time.
+    """
+    if len(duration_s) == 1:
+        return values[0]
+    part = parts(duration_s)
+    if weight is None:
+        return np.tensordot(part, values, axes=1)
+    weight = np.where(weight.any(axis=0), weight, 1.0)
+    return np.tensordot(part, weight * values, axes=1) / np.tensordot(part, weight, axes=1)
