@@ -108,7 +108,7 @@ def _interference_swing(
 ) -> InterferenceSwing:
     return InterferenceSwing(
         _rate_table(mcs_table, link_adaptation.target_block_error),
-        has_outer_loop=make_outer_loop(link_adaptation) is not None,
+        outer_loop=make_outer_loop(link_adaptation),
     )
 
 

@@ -33,8 +33,10 @@ from netsim.headroom import together
 from netsim.instants import instants_per_tick, over, parts
 from netsim.interference_swing import (
     ExpectedInterference,
+    Heard,
+    heard_in_turns,
+    heard_side_by_side,
     over_groups_held,
-    variance_of_turns,
 )
 from netsim.lane import Lane
 from netsim.sharing import Grant
@@ -56,7 +58,6 @@ class FlowEngine(Engine):
         self._lanes: dict[int, Lane] = {}
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
-        self._variation = np.zeros_like(self._expected_w)
         self._is_disturbed = models.air.is_interfering and len(models.layout.cells) > 1
 
     # Time ---------------------------------------------------------------------------------------
@@ -221,14 +222,15 @@ class FlowEngine(Engine):
         if used is not granted:  # somebody is at the power limit, or sends twice at once
             used_share = used / np.maximum(total, TINY)
             at_once, shares = granted * used_share, shares * used_share[..., None]
+        heard = None
         if self._is_disturbed:
             sent_w = block_w * used / np.maximum(total, TINY)
-            self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
-            noise_w = self._expected_w[cell_id]
+            heard = self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
+            noise_w = (self._expected_w if heard is None else heard.geometric_w)[cell_id]
         sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
-        if self._is_disturbed and air.swing is not None:
-            swing = over_groups_held(self._variation[cell_id], shares)
-            sinr = air.swing.constant_sinr(sinr, swing)
+        if heard is not None and air.swing is not None:
+            variance, factor = over_groups_held(heard.log_variance[cell_id], shares)
+            sinr = air.swing.constant_sinr(sinr * factor, variance)
         on_air = grant.activity * np.minimum(at_once, 1.0)
         self._grant(
             lane,
@@ -258,30 +260,35 @@ class FlowEngine(Engine):
         *,
         now_s: float,
         duration_s: Float[np.ndarray, " instant"],
-    ) -> None:
-        """Renew what sites hear of other cells' clients, and what they expect to hear.
+    ) -> Heard | None:
+        """Renew what sites hear of other cells' clients; give what they expect, if it swings.
 
         ``sent_w`` is the mean power in a block of what is held; a part of it may stay empty.
         """
-        cross_gain = self.links.cross_gain[lane.slots]
-        heard_w = over(duration_s, sent_w[..., None] * grant.shares)
-        self._uplink_interference_w = self._air.uplink_interference_w(cross_gain, heard_w)
-        self._expected_w = self._air.site_noise_w + self._uplink_interference_w
-        if self._air.swing is not None:
-            variance_w2 = variance_of_turns(
+        air, cross_gain = self._air, self.links.cross_gain[lane.slots]
+        mean_w = over(duration_s, sent_w[..., None] * grant.shares)
+        self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
+        self._expected_w = air.site_noise_w + self._uplink_interference_w
+        if air.swing is None:
+            return None
+        weight = parts(duration_s)
+        if self._sharing.reads_average:  # others have one answer from instant to instant
+            heard = heard_in_turns(
                 cross_gain,
                 sent_w,
                 grant.shares,
-                weight=parts(duration_s),
+                weight=weight,
                 first_of_cell=lane.first_of_cell,
-                are_turns=self._sharing.reads_average,
+                noise_w=air.site_noise_w,
             )
-            self._expected_w, self._variation = self._expectation.update(
-                self._expected_w,
-                variance_w2,
-                now_s=now_s,
-                until_s=now_s + float(duration_s.sum()),
+        else:
+            heard = heard_side_by_side(
+                cross_gain, sent_w, grant.shares, weight=weight, noise_w=air.site_noise_w
             )
+        until_s = now_s + float(duration_s.sum())
+        heard = self._expectation.update(heard, now_s=now_s, until_s=until_s)
+        self._expected_w = heard.mean_w
+        return heard
 
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air

@@ -24,6 +24,10 @@ NUM_LINKS, NUM_STEPS = 16, 450
 series then differ by 0.3 % in their mean rates."""
 
 
+WARM_UP_STEPS = 50
+"""Round trips until the margin has settled; they do not count."""
+
+
 class Fades(NamedTuple):
     """Fades at the start of blocks, a round trip apart; mean over time and links 1 if all count."""
 

@@ -27,7 +27,7 @@ from jaxtyping import Float
 
 from netsim.adaptation import Adaptation, Contest, Reserve
 from netsim.harq import MAX_TRANSMISSIONS
-from netsim.harq_series import Fades, play_out
+from netsim.harq_series import WARM_UP_STEPS, Fades, play_out
 from netsim.interpolation import RegularTable, hat_weights
 from netsim.link_adaptation import RateTable
 from netsim.outer_loop import OuterLoop
@@ -43,9 +43,6 @@ with steps of 2 it was 1.0 % on 11 blocks, not scaled as below."""
 GATHERS_UP_TO_DB = 10.0
 """Mean SINR on all blocks above which power is gathered in few fades: what moves is then taken to
 cost the same whatever the room."""
-
-WARM_UP_STEPS = 50
-"""Round trips until the margin has settled; they do not count."""
 
 MANY_CONTENDERS = 4
 """So many or more contend: what is played out for them, and read for two by half. It moves with

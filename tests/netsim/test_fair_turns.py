@@ -1,4 +1,4 @@
-"""Proportional fair between ticks: against the law asked cell by cell, and against water filling."""
+"""Proportional fair between ticks: against the law asked in each cell, and water filling."""
 
 from unittest.mock import patch
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from netsim.adaptation import DelayedKnowledge, KnownChannel, Reserve
+from netsim.adaptation import Contest, DelayedKnowledge, KnownChannel, Reserve
 from netsim.block_error_table import BlockErrorTable
 from netsim.doppler import jakes_correlation
 from netsim.fading import Rayleigh
 from netsim.harq_bank import ROUND_TRIP_SLOTS, HarqBank
 from netsim.harq_series import NUM_STEPS, Fades, gathered, play_out, sample_fades
 from netsim.link_adaptation import RateTable
-from netsim.moving_fades import WARM_UP_STEPS, MovingFades
+from netsim.moving_fades import MANY_CONTENDERS, WARM_UP_STEPS, MovingFades
 from netsim.outer_loop import OuterLoop, OuterLoopBank
 
 RATES = RateTable()
@@ -172,3 +172,66 @@ def test_nothing_moves_means_nothing_lost():
     np.testing.assert_allclose(found[0], base.outcome(sinr, np.ones(1))[0], rtol=0.002)
     np.testing.assert_allclose(found[1], base.outcome(sinr, np.ones(1))[1], rtol=0.002)
     assert moving.efficiency(sinr) == pytest.approx(base.efficiency(sinr))
+
+
+def test_winners_have_the_fades_of_maxima():
+    """The largest of four exponential gains has mean 1 + 1/2 + 1/3 + 1/4."""
+    every, winners = (
+        sample_fades(
+            Rayleigh(0),
+            doppler_hz=DOPPLER_HZ,
+            offset_hz=BAND,
+            delay_s=DELAY_SLOTS * SLOT_S,
+            slot_s=SLOT_S,
+            num_contenders=number,
+        )
+        for number in (1, MANY_CONTENDERS)
+    )
+    assert every.known.shape == winners.known.shape
+    assert every.known.mean() == pytest.approx(1.0, abs=0.1)
+    assert winners.known.mean() == pytest.approx(25 / 12, abs=0.1)
+    # A maximum tends to fall until it is met, by little in a millisecond.
+    assert 0.97 < winners.met.mean() / winners.known.mean() < 1.0
+
+
+def test_who_contends_repeats_in_the_next_good_time():
+    """At -15 dB a block that fails as the peak passes is lost alone, not among contenders."""
+    base = still(has_outer_loop=True)
+    alone, among = (
+        sample_fades(
+            Rayleigh(0),
+            doppler_hz=DOPPLER_HZ,
+            offset_hz=BAND,
+            delay_s=DELAY_SLOTS * SLOT_S,
+            slot_s=SLOT_S,
+            num_contenders=number,
+        )
+        for number in (1, MANY_CONTENDERS)
+    )
+    moving = MovingFades(
+        base, RATES, fades=alone, contested=among, outer_loop=OuterLoop(), most_blocks=51
+    )
+    fade = among.known[WARM_UP_STEPS:]
+    sinr = gathered(base.efficiency, 10.0**-1.5 * fade, np.array(25.0))
+    reserve = Reserve(10.0**-1.5 * 25.0 * fade / sinr, np.full(sinr.shape, 25.0))
+    bits = [
+        (
+            reserve.now
+            * moving.outcome(sinr, fade, Contest(np.array([number]), np.zeros(1)), reserve)[0]
+        ).mean()
+        for number in (1, 2, MANY_CONTENDERS, 40)
+    ]
+    assert bits[0] * 1.03 < bits[2]
+    assert bits[1] == pytest.approx((bits[0] + bits[2]) / 2)  # two are half of many
+    assert bits[2] == bits[3]
+    played = play_out(
+        RATES,
+        base.efficiency,
+        mean=np.array([[10.0**-1.5]]),
+        room=np.array([[25.0]]),
+        fades=among,
+        outer_loop=OuterLoop(),
+    )
+    counted = slice(WARM_UP_STEPS, NUM_STEPS - 4)
+    room = 10.0**-1.5 * 25.0 * among.known / played.sinr[:, 0]
+    assert bits[2] == pytest.approx((room * played.bits[:, 0])[counted].mean(), rel=0.03)
