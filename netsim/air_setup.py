@@ -33,7 +33,6 @@ from netsim.resource_grid import (
     num_resource_blocks,
     slot_duration_s,
 )
-from netsim.schedulers import load_scheduler
 from netsim.served_fades import (
     num_series_steps,
     series_step_s,
@@ -95,9 +94,8 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
 
 
 def _make_swing(radio: RadioConfig, *, num_cells: int) -> InterferenceSwing | None:
-    """Give what swings of interference cost; only winners that take turns make it swing."""
-    takes_turns = getattr(load_scheduler(radio.scheduler), "takes_turns", False)
-    if not (radio.interference and num_cells > 1 and takes_turns):
+    """Give what swings of interference cost; ``None`` where no cell hears another."""
+    if not radio.interference or num_cells == 1:
         return None
     return _interference_swing(radio.mcs_table, radio.link_adaptation)
 

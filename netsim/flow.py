@@ -272,7 +272,7 @@ class FlowEngine(Engine):
         if air.swing is None:
             return None
         weight = parts(duration_s)
-        if self._sharing.reads_average:  # others have one answer from instant to instant
+        if self._sharing.shares_are_turns:
             heard = heard_in_turns(
                 cross_gain,
                 sent_w,

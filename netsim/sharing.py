@@ -63,6 +63,8 @@ class Sharing:
         self._hands_on = not (self._reads_rates or takes_turns)
         self.reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
         """Whether answers change with the rates served, and so without any event."""
+        self.shares_are_turns = self.reads_average and takes_turns
+        """Whether mean shares are parts of the time, each with a group of its own."""
         self.follows_fades = self.reads_average or (self._reads_rates and takes_turns)
         """Whether who is served changes as fades do."""
         self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
