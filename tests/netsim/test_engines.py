@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from netsim.config import WorldConfig
 from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
@@ -109,8 +110,6 @@ def test_engines_agree_at_the_limit_of_power_under_fading(ladder, scheduler, fad
                     size_bytes=400_000,
                     scheduler=scheduler,
                     fading=fading,
-                    # Winners change within fades; with the default of 50 ms see docs/validation.md.
-                    channel_tick_s=0.05 if scheduler == "round_robin" else 0.005,
                 ).mean()
                 for seed in range(1, 6)
             ]
@@ -121,6 +120,76 @@ def test_engines_agree_at_the_limit_of_power_under_fading(ladder, scheduler, fad
         24,
         f"mean transfer time, slot engine, at the limit of power, {fading.kind}",
         source="flow engine, same seeds, round robin and proportional fair",
+        measured=slot_s,
+        expected=flow_s,
+        rel=0.03,
+        unit="s",
+    )
+
+
+def mean_time_of_crowd_s(engine, *, seed, layout, num_clients, spread_s, size_bytes, **radio):
+    """Mean transfer time of uploads of clients all over the cells, who start one by one."""
+    world = WorldConfig(
+        environment="uma", layout=layout, carrier_hz=3.5e9, mobility=RandomWaypointMobility()
+    )
+    env, network = make_network(
+        world, plain_radio(engine=engine, **radio), seed=seed, num_clients=num_clients
+    )
+    transfers = []
+
+    def arrive():
+        for client_id in range(num_clients):
+            transfers.append(network.send(client_id, "uplink", size_bytes))
+            yield env.timeout(spread_s / num_clients)
+
+    env.run(until=env.process(arrive()))
+    rows = run_all(env, transfers)
+    return np.mean([row.finished_at_s - row.requested_at_s for row in rows])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fading", [RayleighFading(), TdlFading()], ids=["rayleigh", "tdl"])
+@pytest.mark.parametrize(
+    ("what", "world"),
+    [
+        (
+            "20 contenders",
+            {
+                "layout": SingleCellLayout(),
+                "num_clients": 20,
+                "spread_s": 0.0,
+                "size_bytes": 300_000,
+            },
+        ),
+        (
+            "21 cells that disturb each other",
+            {
+                "layout": HexagonalLayout(num_sites=7, isd_m=500.0),
+                "num_clients": 30,
+                "spread_s": 0.4,
+                "size_bytes": 2_000_000,
+            },
+        ),
+    ],
+    ids=["crowd", "cells"],
+)
+def test_engines_agree_on_crowds(ladder, what, world, fading):
+    """Proportional fair, at the default tick; 5 seeds."""
+    flow_s, slot_s = (
+        np.mean(
+            [
+                mean_time_of_crowd_s(
+                    engine, seed=seed, scheduler="proportional_fair", fading=fading, **world
+                )
+                for seed in range(1, 6)
+            ]
+        )
+        for engine in ("flow", "slot")
+    )
+    ladder.near(
+        24,
+        f"mean transfer time, slot engine, {what}, {fading.kind}",
+        source="flow engine, same seeds, proportional fair",
         measured=slot_s,
         expected=flow_s,
         rel=0.03,
