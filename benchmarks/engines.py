@@ -1,7 +1,7 @@
 """How far flow and slot engine agree: ``python -m benchmarks.engines [--quick] [--json]``.
 
 Mean times of the same uploads in the same worlds, slot over flow, over some seeds, and host seconds
-of one over the other. A quarter of an hour on one core; ``--quick`` leaves out the large worlds (5 min),
+of one over the other. Some 15 minutes on one core; ``--quick`` leaves out the large worlds,
 ``--json`` prints for scripts.
 """
 
