@@ -274,8 +274,8 @@ class RadioConfig:
     outages: tuple[SiteOutage, ...] = ()
     """Planned site failures."""
     channel_tick_s: Annotated[float, Gt(0)] = 0.05
-    """How often [s] gains of moving or fading clients are renewed while transfers run; a slot at
-    least."""
+    """How often [s] gains and rates of moving or fading clients are renewed while transfers run; a
+    slot at least. Schedulers that follow fades see them move in between."""
     transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
     """A transfer that has not ended after this time [s] ends undelivered."""
     engine: Literal["flow", "slot"] = "flow"

@@ -49,15 +49,17 @@ class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
-    present only. State of its own is allowed, made of the views that it was asked about (there is
-    one instance for each cell and direction); nothing in it may be drawn at random.
+    present only. Views may be of a time soon to come: one that follows the fades (it takes turns,
+    or reads averages) is asked about instants up to the next tick, one after the other. State of
+    its own is allowed, made of the views that it was asked about (there is one instance for each
+    cell and direction); nothing in it may be drawn at random.
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
     engines are faster for it. Where a client, limited in power, cannot use what it was given, such
     a class (unless it takes turns) is asked again at once about the others
     (:mod:`netsim.handing_on`). One that looks at rates but not at ``average_rate_bps`` may say
-    ``reads_average = False``: its answer holds until something else changes, and is asked for once.
+    ``reads_average = False``: an answer holds until something else changes, and is asked for once.
 
     Two more things a class may offer, for the engine that follows means over time instead of slots:
 
