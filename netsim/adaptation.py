@@ -118,9 +118,7 @@ class KnownChannel:
 
     def __init__(self, rates: RateTable, *, has_outer_loop: bool) -> None:
         self._sinr_db = rates.grid_db
-        outcome = choose_mcs(
-            rates, outcomes_by_mcs(rates), rates.grid_db, has_outer_loop=has_outer_loop
-        )
+        outcome = _choose(rates, _outcomes(rates), rates.grid_db, has_outer_loop=has_outer_loop)
         self._efficiency, self._transmissions = outcome
 
     def efficiency(
@@ -175,14 +173,14 @@ class DelayedKnowledge:
         changed = (1.0 - correlation**2) * fading_share
         self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
-        known = outcomes_by_mcs(rates)
+        known = _outcomes(rates)
         x, y = np.meshgrid(_normal_nodes(RADIAL_NODES), _normal_nodes(TURNING_NODES))
         scatter = np.sqrt(changed / 2) * (x + 1j * y).ravel()
         amplitude = 10.0 ** (self._fade_db / 20)
         tables = []
         for met_db in floored_db(np.abs(np.sqrt(1 - changed) + scatter / amplitude[:, None]) ** 2):
             mean = _mean_over(known, met_db, self._sinr_db)
-            tables.append(choose_mcs(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
+            tables.append(_choose(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
         values = np.moveaxis(np.array(tables), 0, -1)
         self._outcome = RegularTable(
             values, lowest=(GRID_LOWEST_DB, FADE_LOWEST_DB), step=(SINR_STEP_DB, FADE_STEP_DB)
@@ -213,7 +211,7 @@ class DelayedKnowledge:
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
 
 
-class ByMcs(NamedTuple):
+class _ByMcs(NamedTuple):
     """What comes of sending with each MCS in use, by SINR."""
 
     first_error: Float[np.ndarray, "rung sinr"]
@@ -224,7 +222,7 @@ class ByMcs(NamedTuple):
     """Share of transmissions that are first ones."""
 
 
-def outcomes_by_mcs(rates: RateTable) -> ByMcs:
+def _outcomes(rates: RateTable) -> _ByMcs:
     """Give what comes of a known SINR, on the rate table's grid."""
     mcs = rates.mcs_in_use[:, None]
     grid = 10.0 ** (rates.grid_db / 10)
@@ -233,7 +231,7 @@ def outcomes_by_mcs(rates: RateTable) -> ByMcs:
         np.broadcast_to(grid, (len(mcs), len(grid))),
     )
     bits = rates.mcs.spectral_efficiency[mcs] * (1 - outcome.residual_error)
-    return ByMcs(
+    return _ByMcs(
         first_error=rates.block_error(grid, mcs),
         efficiency=bits / outcome.mean_transmissions,
         first_copies=1.0 / outcome.mean_transmissions,
@@ -241,8 +239,8 @@ def outcomes_by_mcs(rates: RateTable) -> ByMcs:
 
 
 def _mean_over(
-    known: ByMcs, met_db: Float[np.ndarray, " draw"], sinr_db: Float[np.ndarray, " sinr"]
-) -> ByMcs:
+    known: _ByMcs, met_db: Float[np.ndarray, " draw"], sinr_db: Float[np.ndarray, " sinr"]
+) -> _ByMcs:
     """Give the mean over equally likely ratios of the SINR met to the one measured."""
     num_points = known.first_error.shape[1]
     shift, times = np.unique(np.round(met_db / GRID_STEP_DB), return_counts=True)
@@ -252,12 +250,12 @@ def _mean_over(
     weight = np.tile(times / len(met_db), len(base))
     take = csr_array((weight, (row, point.ravel())), shape=(len(base), num_points))
     columns = take @ np.concatenate(known).T
-    return ByMcs(*np.split(columns.T, len(known)))
+    return _ByMcs(*np.split(columns.T, len(known)))
 
 
-def choose_mcs(
+def _choose(
     rates: RateTable,
-    by_mcs: ByMcs,
+    by_mcs: _ByMcs,
     sinr_db: Float[np.ndarray, " sinr"],
     *,
     has_outer_loop: bool,

@@ -33,6 +33,7 @@ from netsim.resource_grid import (
     num_resource_blocks,
     slot_duration_s,
 )
+from netsim.schedulers import load_scheduler
 from netsim.served_fades import (
     num_series_steps,
     series_step_s,
@@ -81,9 +82,16 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
             offsets_hz=channel.all_offsets_hz,
             slot_s=slot_duration_s(spacing_hz),
             num_blocks=blocks,
-            serves_peaks=radio.scheduler == "proportional_fair",
+            serves_peaks=_serves_peaks(radio.scheduler),
+            is_fair=radio.scheduler == "proportional_fair",
         ),
     )
+
+
+def _serves_peaks(scheduler: str) -> bool:
+    """Tell whether a scheduler serves winners, by rates: whose fades are peaks."""
+    law = load_scheduler(scheduler)
+    return getattr(law, "reads_rates", True) and getattr(law, "takes_turns", False)
 
 
 def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
@@ -94,8 +102,11 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
 
 
 def _make_swing(radio: RadioConfig, *, num_cells: int) -> InterferenceSwing | None:
-    """Give what swings of interference cost; ``None`` where no cell hears another."""
-    if not radio.interference or num_cells == 1:
+    """Give what swings of interference cost; ``None`` where no cell hears another.
+
+    The slot engine plays them out.
+    """
+    if not radio.interference or num_cells == 1 or radio.engine == "slot":
         return None
     return _interference_swing(radio.mcs_table, radio.link_adaptation)
 
@@ -127,6 +138,7 @@ def _make_adaptation(
     slot_s: float,
     num_blocks: int,
     serves_peaks: bool,
+    is_fair: bool,
 ) -> Adaptation:
     """Tabulate what comes of a SINR; runs that differ in their worlds and seeds only share it.
 
@@ -163,7 +175,7 @@ def _make_adaptation(
     if fading.mode == "block":
         return adaptation
     flatten = partial(flat_sinr, rates)
-    if serves_peaks:
+    if is_fair:
         step_s = series_step_s(doppler_hz=doppler_hz, average_s=AVERAGE_S, slot_s=slot_s)
         series = sample_series(
             process,

@@ -125,10 +125,10 @@ class MeanAnswer:
             if answer is not None:
                 shares = check_shares(answer[0], first, name=self._name)
                 return shares[None], check_activity(answer[1], shares, name=self._name)[None]
-        if len(views) == 1 and not self._takes_turns:
-            constant = self._if_constant(first, horizon_s=duration_s[0], floor_bps=floor_bps)
+        if not self._takes_turns:
+            constant = self._if_constant(views, duration_s=duration_s, floor_bps=floor_bps)
             if constant is not None:
-                return constant[None], np.ones((1, len(constant)))
+                return constant, np.ones(constant.shape[:2])
         rates = [
             partial(
                 served_bps,
@@ -146,14 +146,23 @@ class MeanAnswer:
         )
 
     def _if_constant(
-        self, view: CellView, *, horizon_s: float, floor_bps: Float[np.ndarray, " bearer"]
-    ) -> Float[np.ndarray, "bearer group"] | None:
-        """Give the answer if it is the same whatever the averages, tried by asking twice."""
-        shares = self.now(self._with_average(view, view.average_rate_bps))
-        served = (shares * view.group_rate_bps).sum(axis=1)
-        keep = np.exp(-horizon_s / AVERAGE_S)
-        later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps)
-        return shares if np.array_equal(shares, self.now(self._with_average(view, later))) else None
+        self,
+        views: Sequence[CellView],
+        *,
+        duration_s: Float[np.ndarray, " instant"],
+        floor_bps: Float[np.ndarray, " bearer"],
+    ) -> Float[np.ndarray, "instant bearer group"] | None:
+        """Give the answers if they are the same whatever the averages, tried by asking twice."""
+        answers = []
+        for view, length_s in zip(views, duration_s, strict=True):
+            shares = self.now(self._with_average(view, view.average_rate_bps))
+            served = (shares * view.group_rate_bps).sum(axis=1)
+            keep = np.exp(-length_s / AVERAGE_S)
+            later = np.maximum(served + keep * (view.average_rate_bps - served), floor_bps)
+            if not np.array_equal(shares, self.now(self._with_average(view, later))):
+                return None
+            answers.append(shares)
+        return np.array(answers)
 
     def _within_tick(
         self,

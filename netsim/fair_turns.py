@@ -47,7 +47,7 @@ def fair_turns(
     duration_s
         Time to the next instant, the last to the end of the interval, finite.
     slot_s
-        No step is shorter.
+        No step is shorter. Steps are those of the largest cell for all.
 
     Returns
     -------

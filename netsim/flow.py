@@ -58,7 +58,7 @@ class FlowEngine(Engine):
         self._lanes: dict[int, Lane] = {}
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
-        self._is_disturbed = models.air.is_interfering and len(models.layout.cells) > 1
+        self._is_disturbed = models.air.swing is not None
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -222,13 +222,13 @@ class FlowEngine(Engine):
         if used is not granted:  # somebody is at the power limit, or sends twice at once
             used_share = used / np.maximum(total, TINY)
             at_once, shares = granted * used_share, shares * used_share[..., None]
-        heard = None
-        if self._is_disturbed:
+        if air.swing is None:
+            sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
+        else:
             sent_w = block_w * used / np.maximum(total, TINY)
             heard = self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
-            noise_w = (self._expected_w if heard is None else heard.geometric_w)[cell_id]
-        sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
-        if heard is not None and air.swing is not None:
+            noise_w = heard.geometric_w[cell_id]
+            sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
             variance, factor = over_groups_held(heard.log_variance[cell_id], shares)
             sinr = air.swing.constant_sinr(sinr * factor, variance)
         on_air = grant.activity * np.minimum(at_once, 1.0)
@@ -260,17 +260,14 @@ class FlowEngine(Engine):
         *,
         now_s: float,
         duration_s: Float[np.ndarray, " instant"],
-    ) -> Heard | None:
-        """Renew what sites hear of other cells' clients; give what they expect, if it swings.
+    ) -> Heard:
+        """Renew what sites hear of other cells' clients; give what they expect to hear.
 
         ``sent_w`` is the mean power in a block of what is held; a part of it may stay empty.
         """
         air, cross_gain = self._air, self.links.cross_gain[lane.slots]
         mean_w = over(duration_s, sent_w[..., None] * grant.shares)
         self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
-        self._expected_w = air.site_noise_w + self._uplink_interference_w
-        if air.swing is None:
-            return None
         weight = parts(duration_s)
         if self._sharing.shares_are_turns:
             heard = heard_in_turns(

@@ -106,7 +106,8 @@ class InterferenceSwing:
         sinr
             At the geometric mean of noise and interference, linear.
         variance
-            Of the natural logarithm of noise and interference.
+            Of the natural logarithm of noise and interference; above that of
+            ``SWING_HIGHEST_DB`` the loss is taken as there.
         """
         loss_db = self._loss_db(DB_PER_NEPER * np.sqrt(variance), floored_db(sinr))[0]
         return sinr * 10.0 ** (-0.1 * loss_db)
@@ -199,12 +200,12 @@ def heard_in_turns(
     """
     num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
     num_draws = -(-NUM_DRAWS // len(weight))
-    even = _even_draws(num_draws, len(first_of_cell))
     last = np.append(first_of_cell[1:], shares.shape[1])
     heard = Heard(*np.zeros((3, num_cells, num_groups)))
     place = np.arange(len(first_of_cell))
     cell = place.repeat(last - first_of_cell)
-    for part, power_w, held in zip(weight, sent_w, shares, strict=True):
+    for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
+        even = _even_draws(num_draws, len(first_of_cell), instant=instant)
         total = held.cumsum(axis=0)
         before = (total - held)[first_of_cell]
         for group in range(num_groups):
@@ -243,13 +244,13 @@ def _add(heard: Heard, part: float, found_w: Float[np.ndarray, "draw cell"], gro
 
 
 @cache
-def _even_draws(num_draws: int, num_cells: int) -> Float[np.ndarray, "draw cell"]:
-    """Give numbers in (0, 1), evenly spread for each cell, in an order of its own.
+def _even_draws(num_draws: int, num_cells: int, *, instant: int) -> Float[np.ndarray, "draw cell"]:
+    """Give numbers in (0, 1), evenly spread for each cell, in an order of its own each instant.
 
     The same for all runs: they stand for all draws, not for those of a world.
     """
     even = np.tile((np.arange(num_draws)[:, None] + 0.5) / num_draws, (1, num_cells))
-    return np.random.default_rng(0).permuted(even, axis=0)
+    return np.random.default_rng(instant).permuted(even, axis=0)
 
 
 def over_groups_held(

@@ -132,6 +132,7 @@ class SlotEngine(Engine):
         self._end(late, self._reason_undelivered)
         if not len(self.active):
             self._is_running = False
+            self._forget_interference()
             self.active.silence()
             self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
             return
@@ -164,8 +165,7 @@ class SlotEngine(Engine):
             for lane in self._lanes.values():
                 self._fill(lane, self._buffers, now_s)
         if UPLINK not in self._lanes:
-            self._num_measured = 0
-            self._measured_w[:] = 0.0
+            self._forget_interference()
         if UPLINK in self._lanes and self._belongs_to(UPLINK):
             self._send_uplink(self._lanes[UPLINK], now_s)
         else:
@@ -334,10 +334,15 @@ class SlotEngine(Engine):
             airtime_share=airtime_share,
         )
 
+    def _forget_interference(self) -> None:
+        self._num_measured = 0
+        self._measured_w[:] = 0.0
+
     def _measure_interference(self) -> None:
         """Average what sites hear in uplink slots, as long as somebody sends."""
         self._num_measured += 1
-        newest = -np.expm1(-self._settings.slot_s / INTERFERENCE_AVERAGE_S)
+        apart_s = self._settings.slot_s / self._air.uplink_fraction
+        newest = -np.expm1(-apart_s / INTERFERENCE_AVERAGE_S)
         newest = max(newest, 1.0 / self._num_measured)
         self._measured_w += newest * (self._uplink_interference_w - self._measured_w)
 

@@ -11,6 +11,10 @@ SENDING_OVER_WAITING = 7.0
 is taken to draw the same."""
 
 
+CLOCK_SLACK_S = 1e-9
+"""Instants this close are one."""
+
+
 class MinEnergy:
     """Keep the energy that the clients' radios spend low (a rule of our own).
 
@@ -30,8 +34,9 @@ class MinEnergy:
     which makes the sum of waiting times least (Smith's rule for equal waiting power). In a fading
     one good moments come first. It looks no step ahead: that no rule spends less is not claimed.
 
-    The mean rate is that over the instants at which the transfer was on view in this cell, the
-    present one included. The view holds no mean of the channel, so it is kept here.
+    The mean rate is that over the instants at which the transfer was on view in this cell, each
+    counted once, those looked ahead to and the present one included. The view holds no mean of the
+    channel, so it is kept here.
 
     Not sought: with transfers so far at the limit of power that a wider band is of no use to them,
     side by side would cost nothing on the air and spare waiting. The textbook objective, radiated
@@ -43,15 +48,15 @@ class MinEnergy:
     takes_turns = True
 
     def __init__(self) -> None:
-        self._now_s = -np.inf
+        self._latest_s = -np.inf
         self._client_id: Int[np.ndarray, " transfer"] = np.zeros(0, dtype=np.int64)
         self._requested_at_s: Float[np.ndarray, " transfer"] = np.zeros(0)
         self._count: Float[np.ndarray, " transfer"] = np.zeros(0)
-        """Instants before the present one at which each transfer was on view."""
+        """Instants before the latest one at which each transfer was on view."""
         self._past_bps: Float[np.ndarray, " transfer"] = np.zeros(0)
         """Mean rate over these."""
         self._rate_bps: Float[np.ndarray, " transfer"] = np.zeros(0)
-        """Rate when last asked: that of the present instant, until another one comes."""
+        """Rate at the latest instant asked about."""
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the transfer that spares most; equal ones by request."""
@@ -69,13 +74,17 @@ class MinEnergy:
     def _mean_rate_bps(
         self, view: CellView, rate_bps: Float[np.ndarray, " transfer"]
     ) -> Float[np.ndarray, " transfer"]:
-        """Give the mean rates, the present one included; asked again at an instant, it replaces."""
-        if view.now_s != self._now_s:
+        """Give the mean rates; asked again at the latest instant, the present one replaces.
+
+        Earlier instants are asked about again after an event within a tick. They have counted.
+        """
+        if view.now_s > self._latest_s + CLOCK_SLACK_S:
             self._past_bps = self._with_last()
             self._count = self._count + 1.0
-            self._now_s = view.now_s
+            self._latest_s = view.now_s
         self._follow(view)
-        self._rate_bps = rate_bps
+        is_latest = view.now_s > self._latest_s - CLOCK_SLACK_S
+        self._rate_bps = np.where(is_latest | np.isnan(self._rate_bps), rate_bps, self._rate_bps)
         return self._with_last()
 
     def _with_last(self) -> Float[np.ndarray, " transfer"]:
@@ -94,5 +103,6 @@ class MinEnergy:
         rows = np.array([row_of.get(key, len(row_of)) for key in now])
         self._count = np.append(self._count, 0.0)[rows]
         self._past_bps = np.append(self._past_bps, 0.0)[rows]
+        self._rate_bps = np.append(self._rate_bps, np.nan)[rows]
         self._client_id = view.client_id.copy()
         self._requested_at_s = view.requested_at_s.copy()

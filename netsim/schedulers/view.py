@@ -49,24 +49,27 @@ class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
-    present only. Views may be of a time soon to come: one that follows the fades (it takes turns,
-    or reads averages) is asked about instants up to the next tick, one after the other. State of
-    its own is allowed, made of the views that it was asked about (there is one instance for each
-    cell and direction); nothing in it may be drawn at random.
+    view only. Views may be of a time soon to come: where fades move, one that reads averages, or
+    reads rates and takes turns, is asked about instants up to the next tick, one after the other,
+    and again about what is left of them after an event. State of its own is allowed, made of the
+    views that it was asked about (there is one instance for each cell and direction); nothing in it
+    may be drawn at random.
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
     so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
     engines are faster for it. Where a client, limited in power, cannot use what it was given, such
     a class (unless it takes turns) is asked again at once about the others
     (:mod:`netsim.handing_on`). One that looks at rates but not at ``average_rate_bps`` may say
-    ``reads_average = False``: an answer holds until something else changes, and is asked for once.
+    ``reads_average = False``: an answer then holds until something else changes.
 
     Two more things a class may offer, for the engine that follows means over time instead of slots:
 
     ``takes_turns = True``
         Winners take all: a group divided among several is a tie, and they have it one after
-        another, each at full width, rather than side by side. Without it, ties that depend on the
-        average are broken for the scheduler, and it is asked more often.
+        another, each at full width, rather than side by side. What other cells hear of them then
+        swings, and what they repeat waits for the next good time. Without it, ties that depend on
+        the average are broken for the scheduler, it is asked more often, and all that is taken to
+        be steady.
     ``mean_shares(view)``
         Its mean answer over an endless interval in which nothing of the view but the averages
         changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,

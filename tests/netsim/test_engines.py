@@ -485,3 +485,40 @@ def test_a_million_clients_cost_nothing_until_touched():
     rows = run_all(env, [network.send(k, "uplink", 10_000) for k in (0, 500_000, 999_999)])
     assert {row.status for row in rows} == {"delivered"}
     assert math.isfinite(network.energy.client_energy_j(env.now))
+
+
+def test_slot_engine_forgets_the_interference_of_traffic_that_has_ended():
+    world = WorldConfig(
+        environment="uma",
+        layout=HexagonalLayout(num_sites=7, isd_m=500.0),
+        carrier_hz=3.5e9,
+        mobility=RandomWaypointMobility(),
+    )
+    env, network = make_network(world, plain_radio(engine="slot"), num_clients=12)
+    run_all(env, [network.send(client_id, "uplink", 20_000) for client_id in range(12)])
+    assert not network._engine._measured_w.any()
+    assert network._engine._num_measured == 0
+
+
+def test_a_law_loaded_by_path_is_the_law(tmp_path):
+    """Proportional fair from a file: the same physics, in steps of each cell's own length."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from netsim.schedulers.proportional_fair import ProportionalFair\n"
+        "class Own(ProportionalFair):\n"
+        "    pass\n"
+    )
+    times = [
+        mean_time_of_crowd_s(
+            "flow",
+            seed=1,
+            layout=HexagonalLayout(num_sites=7, isd_m=500.0),
+            num_clients=40,
+            spread_s=0.2,
+            size_bytes=400_000,
+            fading=RayleighFading(),
+            scheduler=scheduler,
+        )
+        for scheduler in ("proportional_fair", f"{own}:Own")
+    ]
+    assert times[0] == pytest.approx(times[1], rel=0.02)

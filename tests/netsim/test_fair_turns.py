@@ -123,6 +123,35 @@ def test_short_steps_fill_up_like_water(limited):
     np.testing.assert_allclose(shares[0, :, 0], fine[0, :, 0], atol=0.03)
 
 
+def test_unequal_cells_and_who_is_out_of_reach():
+    """With steps of a slot for all: as the law asked in each cell; without a rate no turn."""
+    sizes, duration_s, slot_s = [4, 7, 5], np.array([0.02, 0.03]), 0.01
+    rate, alone, average, start = draw(9, instants=2, sizes=sizes, groups=3, limited=True)
+    rate[:, 5], alone[:, 5] = 0.0, 0.0
+    shares, activity = fair_turns(
+        rate,
+        alone_bps=alone,
+        average_bps=average,
+        floor_bps=1e-3 * average,
+        most_bps=np.inf,
+        cell_start=start,
+        duration_s=duration_s,
+        slot_s=slot_s,
+    )
+    assert np.isfinite(shares).all()
+    assert not shares[:, 5].any()
+    for first, size in zip(start, sizes, strict=True):
+        part = slice(first, first + size)
+        asked, turn = MeanAnswer(ProportionalFair(), name="law", slot_s=slot_s).over(
+            [view_of(each[part], average[part]) for each in rate],
+            duration_s=duration_s,
+            floor_bps=1e-3 * average[part],
+            alone_bps=alone[:, part],
+        )
+        np.testing.assert_allclose(shares[:, part], asked, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(activity[:, part], turn, rtol=1e-9)
+
+
 def test_everything_is_given_out_and_the_idle_are_marked():
     rate, alone, average, start = draw(5, instants=2, sizes=[1, 8, 3], groups=4, limited=True)
     shares, activity = turns(rate, alone, average, start, np.array([0.002, 0.006]))
@@ -141,7 +170,14 @@ def test_transfers_alike_have_equal_turns():
 
 
 def test_a_winner_does_not_stay_on_for_long():
-    """Steps are short against the time in which the average of one of many doubles."""
+    """Twenty alike but for their averages: all have had a turn within a tick, about as long."""
+    rate, average = np.ones((1, 20, 1)), np.linspace(0.95, 1.05, 20) / 20
+    shares, _ = turns(rate, rate.sum(axis=2), average, np.array([0]), np.array([0.05]))
+    assert shares.min() > 0
+    assert shares.max() < 0.1
+
+
+def test_steps_are_the_shorter_the_more_contend():
     steps = num_steps(np.array([0.05, 0.05]), num_contenders=20, slot_s=SLOT_S)
     assert steps.tolist() == [67, 67]
     assert num_steps(np.array([0.05]), num_contenders=500, slot_s=SLOT_S).tolist() == [100]

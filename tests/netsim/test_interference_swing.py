@@ -132,6 +132,26 @@ def test_moments_are_those_of_drawn_turns():
     np.testing.assert_allclose(heard.log_variance[:, group], log_variance, rtol=0.15)
 
 
+def test_draws_of_many_instants_pair_cells_anew():
+    """20 cells of 10 senders in 8 instants alike: variances about within a third of the true."""
+    rng = np.random.default_rng(4)
+    cross_gain = rng.exponential(1.0, (200, 20))
+    shares = np.full((8, 200, 1), 0.1)
+    heard = heard_in_turns(
+        cross_gain,
+        np.ones((8, 200)),
+        shares,
+        weight=np.full(8, 1 / 8),
+        first_of_cell=np.arange(0, 200, 10),
+        noise_w=1e-9,
+    )
+    senders = 10 * np.arange(20) + rng.integers(0, 10, (20_000, 20))
+    true = np.log(cross_gain[senders].sum(axis=1)).var(axis=0)
+    ratio = heard.log_variance[:, 0] / true
+    assert ratio.mean() == pytest.approx(1.0, abs=0.1)
+    assert ratio.std() < 0.33
+
+
 def test_one_who_always_sends_does_not_swing():
     cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
     heard = heard_in_turns(
