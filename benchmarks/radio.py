@@ -113,9 +113,9 @@ def measure() -> dict[str, Any]:
 def _one_cell() -> dict[str, Any]:
     speed = {}
     for name, engine, mode, mobility, repeats in (
-        ("flow", "flow", "block", "RandomWaypointMobility", 5),
-        ("flow_static", "flow", "block", "StaticMobility", 5),
-        ("flow_ergodic", "flow", "ergodic", "RandomWaypointMobility", 5),
+        ("flow", "flow", "block", "RandomWaypointMobility", 10),
+        ("flow_static", "flow", "block", "StaticMobility", 10),
+        ("flow_ergodic", "flow", "ergodic", "RandomWaypointMobility", 10),
         ("slot", "slot", "block", "RandomWaypointMobility", 1),
     ):
         code = _ONE_CELL.replace("ENGINE", engine).replace("REPEATS", str(repeats))

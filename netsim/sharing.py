@@ -137,7 +137,9 @@ class Sharing:
                     average_rate_bps=average,
                     is_used=self._hands_on,
                 )
-        instants_s = [now_s, *(now_s + duration_s[:-1].cumsum()).tolist()]
+        instants_s = [now_s]
+        if num_instants > 1:
+            instants_s += (now_s + duration_s[:-1].cumsum()).tolist()
         shares = np.empty_like(group_rate)
         activity = np.ones(shares.shape[:2])
         views_of_cells = []
