@@ -190,29 +190,6 @@ class Channel:
         """Give up to when the gains hold that clients were given last; inf where nobody moves."""
         return self.link_budget.holds_until_s(client_ids)
 
-    def fading(
-        self,
-        client_ids: Int[np.ndarray, " client"],
-        cell_ids: Int[np.ndarray, " client"],
-        *,
-        at_s: float,
-    ) -> Float[np.ndarray, "client group"]:
-        """Give the fading of links between clients and their cells, mean 1; 1 without a cell.
-
-        The same for both directions, whatever the duplex.
-        """
-        if not self.is_fading:
-            return np.ones((len(client_ids), self.num_groups))
-        has_cell = cell_ids >= 0
-        link_id = client_ids * self.num_cells + np.maximum(cell_ids, 0)
-        gain = self._fading.power_gain(
-            link_id,
-            doppler_hz=np.full(len(link_id), self.doppler_hz),
-            at_s=at_s,
-            offset_hz=self._offset_hz,
-        )
-        return np.where(has_cell[:, None], gain, 1.0)
-
     def fading_over(
         self,
         client_ids: Int[np.ndarray, " client"],
@@ -220,7 +197,10 @@ class Channel:
         *,
         at_s: Float[np.ndarray, " time"],
     ) -> Float[np.ndarray, "time client group"]:
-        """Give the fading of links at many instants at once."""
+        """Give the fading of links between clients and their cells, mean 1; 1 without a cell.
+
+        The same for both directions, whatever the duplex.
+        """
         num_times, num_links = len(at_s), len(client_ids)
         shape = (num_times, num_links, self.num_groups)
         if not self.is_fading:

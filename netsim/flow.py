@@ -219,13 +219,14 @@ class FlowEngine(Engine):
             used = air.used_whole_blocks(total, density_w=demand.density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(demand.density_w, used)
         at_once, shares = granted, grant.shares
+        sent_w = block_w
         if used is not granted:  # somebody is at the power limit, or sends twice at once
             used_share = used / np.maximum(total, TINY)
             at_once, shares = granted * used_share, shares * used_share[..., None]
+            sent_w = block_w * used_share
         if air.swing is None:
             sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
         else:
-            sent_w = block_w * used / np.maximum(total, TINY)
             heard = self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
             noise_w = heard.geometric_w[cell_id]
             sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)

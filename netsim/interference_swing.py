@@ -19,7 +19,7 @@ That schedulers make uplink interference vary is well known; the form is our cho
 in all 1.02 where slots were shuffled and 1.06 in their order.
 """
 
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,10 @@ SMOOTHED_DB = 1.5
 """How far to both sides goodput is averaged: it rises in the steps of the MCS table, by 7 % about
 the mean, and transfers meet many SINRs."""
 
+LEVELLED_OUT = 0.5
+"""How far, in dB, a block over many groups is from the geometric mean of the groups towards that of
+their sum; chosen by comparing the engines."""
+
 NUM_DRAWS = 64
 """Draws of who sends in other cells, over all instants."""
 
@@ -68,18 +72,23 @@ class InterferenceSwing:
     """
 
     def __init__(self, rates: RateTable, *, outer_loop: OuterLoop | None) -> None:
+        self._rates, self._outer_loop = rates, outer_loop
+
+    @cached_property
+    def _loss_db(self) -> RegularTable:
+        """Loss by swing and SINR; a second's work that only uploads ask for."""
         sinr_db = np.arange(SINR_LOWEST_DB, SINR_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         swing_db = np.arange(0.0, SWING_HIGHEST_DB + 1e-9, SWING_STEP_DB)
         normal = _even_normals()
         goodput = np.empty((len(swing_db), len(sinr_db)))
         for place, sigma in enumerate(swing_db / DB_PER_NEPER):
             played = play_out(
-                rates,
+                self._rates,
                 lambda sinr: sinr,  # nobody gathers power here
                 mean=10.0 ** (sinr_db[:, None] / 10) * np.exp(-(sigma**2) / 2),
                 room=np.ones((len(sinr_db), 1)),
                 fades=Fades(np.ones(normal.shape), np.exp(sigma**2 / 2 - sigma * normal)),
-                outer_loop=outer_loop,
+                outer_loop=self._outer_loop,
             )
             counted = slice(WARM_UP_STEPS, len(normal) - MAX_TRANSMISSIONS)
             goodput[place] = played.bits[counted].mean(axis=(0, 2))
@@ -90,7 +99,7 @@ class InterferenceSwing:
         # Where nothing gets through or nothing is lost, many SINRs are equal.
         is_one_of_many = (goodput < rising[0] + 1e-6) | (goodput > rising[-1] * (1 - 1e-6))
         loss_db = np.where(is_one_of_many, 0.0, equal_db[0] - equal_db)
-        self._loss_db = RegularTable(
+        return RegularTable(
             loss_db[None], lowest=(0.0, SINR_LOWEST_DB), step=(SWING_STEP_DB, SINR_STEP_DB)
         )
 
@@ -261,8 +270,7 @@ def over_groups_held(
 
     A sum of independent lognormals is about lognormal, with the sums of means and variances. Its
     geometric mean is nearer to the mean than theirs. A block does not meet that sum but the
-    exponential effective SINR over its groups, which is kinder: it is taken to be halfway, in dB,
-    by comparison with the slot engine.
+    exponential effective SINR over its groups, which is kinder (``LEVELLED_OUT``).
 
     Parameters
     ----------
@@ -290,7 +298,8 @@ def over_groups_held(
     weight = weight / weight.sum(axis=-1, keepdims=True)
     of_block = np.log1p((weight**2 * np.expm1(log_variance)).sum(axis=-1))
     of_group = (weight * log_variance).sum(axis=-1)
-    return of_block, np.exp(np.minimum(of_block - of_group, 0.0) / 4)
+    higher = (of_group - of_block) / 2  # of the geometric mean, in nepers
+    return of_block, np.exp(-LEVELLED_OUT * np.maximum(higher, 0.0))
 
 
 def _even_normals() -> Float[np.ndarray, "step link"]:

@@ -55,7 +55,7 @@ class LinkReporter:
         at_s = self._engine.channel_time_s(now_s)
         gain = self._channel.gain(unique, at_s=at_s)
         cell_id = self._serving_cells(unique, gain, now_s=now_s)
-        fading = self._channel.fading(unique, cell_id, at_s=at_s)
+        fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))[0]
         received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
         snr = self._air.site_block_w * received / self._air.ue_noise_w
         columns = zip(

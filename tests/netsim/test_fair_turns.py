@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from netsim.averaging import AVERAGE_S, MeanAnswer, num_steps
 from netsim.fair_turns import fair_turns
-from netsim.schedulers import CellView
 from netsim.schedulers.proportional_fair import ProportionalFair
+from tests.netsim.schedulers.cells import view_of
 
 SLOT_S = 0.5e-3
 
@@ -28,22 +28,7 @@ def draw(seed, *, instants, sizes, groups, limited):
     return rate, alone, average, np.cumsum([0, *sizes[:-1]])
 
 
-def view_of(rate, average):
-    num = len(rate)
-    return CellView(
-        now_s=0.0,
-        client_id=np.arange(num),
-        remaining_bits=np.full(num, 1e9),
-        requested_at_s=np.zeros(num),
-        deadline_at_s=np.full(num, np.inf),
-        group_rate_bps=rate,
-        average_rate_bps=average,
-        rate_bps=lambda fraction: fraction * rate.sum(axis=1),
-        power_w=lambda fraction: fraction,
-    )
-
-
-def turns(rate, alone, average, start, duration_s, *, most_bps=np.inf):
+def turns(rate, alone, average, start, duration_s, *, most_bps=np.inf, slot_s=SLOT_S):
     return fair_turns(
         rate,
         alone_bps=alone,
@@ -52,7 +37,7 @@ def turns(rate, alone, average, start, duration_s, *, most_bps=np.inf):
         most_bps=most_bps,
         cell_start=start,
         duration_s=duration_s,
-        slot_s=SLOT_S,
+        slot_s=slot_s,
     )
 
 
@@ -75,7 +60,7 @@ def test_all_cells_at_once_are_the_law_asked_in_each(seed, size, groups, limited
     for first in start:
         part = slice(first, first + size)
         asked, turn = MeanAnswer(ProportionalFair(), name="law", slot_s=SLOT_S).over(
-            [view_of(each[part], average[part]) for each in rate],
+            [view_of(each[part], average=average[part]) for each in rate],
             duration_s=duration_s,
             floor_bps=1e-3 * average[part],
             alone_bps=alone[:, part],
@@ -106,16 +91,7 @@ def test_short_steps_fill_up_like_water(limited):
     expected = np.maximum(low - level, 0) * width / poured
     with patch("netsim.averaging.STEP_OF_AVERAGE", 1e-3):
         shares, _ = turns(rate, alone, average, start, np.array([duration_s]))
-        fine, _ = fair_turns(
-            rate,
-            alone_bps=alone,
-            average_bps=average,
-            floor_bps=1e-9 * average,
-            most_bps=np.inf,
-            cell_start=start,
-            duration_s=np.array([duration_s]),
-            slot_s=1e-6,
-        )
+        fine, _ = turns(rate, alone, average, start, np.array([duration_s]), slot_s=1e-6)
     assert expected.sum() == pytest.approx(1.0)
     assert 0 < np.count_nonzero(expected) <= 6
     # Late time counts more in the poured water than in the share of time: by e^(d/tau) at most.
@@ -128,22 +104,13 @@ def test_unequal_cells_and_who_is_out_of_reach():
     sizes, duration_s, slot_s = [4, 7, 5], np.array([0.02, 0.03]), 0.01
     rate, alone, average, start = draw(9, instants=2, sizes=sizes, groups=3, limited=True)
     rate[:, 5], alone[:, 5] = 0.0, 0.0
-    shares, activity = fair_turns(
-        rate,
-        alone_bps=alone,
-        average_bps=average,
-        floor_bps=1e-3 * average,
-        most_bps=np.inf,
-        cell_start=start,
-        duration_s=duration_s,
-        slot_s=slot_s,
-    )
+    shares, activity = turns(rate, alone, average, start, duration_s, slot_s=slot_s)
     assert np.isfinite(shares).all()
     assert not shares[:, 5].any()
     for first, size in zip(start, sizes, strict=True):
         part = slice(first, first + size)
         asked, turn = MeanAnswer(ProportionalFair(), name="law", slot_s=slot_s).over(
-            [view_of(each[part], average[part]) for each in rate],
+            [view_of(each[part], average=average[part]) for each in rate],
             duration_s=duration_s,
             floor_bps=1e-3 * average[part],
             alone_bps=alone[:, part],

@@ -106,16 +106,21 @@ def test_followed_probabilities_are_what_drawing_comes_to(mean_db, outer_loop):
     assert first == pytest.approx(played.first_share[counted].mean(), abs=0.005)
 
 
-@pytest.fixture(scope="module", params=[None, OuterLoop()], ids=["inner", "outer"])
-def tables(request):
-    loop = request.param
-    known, met = sample_fades(
+def fades_of(num_contenders):
+    return sample_fades(
         Rayleigh(0),
         doppler_hz=DOPPLER_HZ,
         offset_hz=BAND,
         delay_s=DELAY_SLOTS * SLOT_S,
         slot_s=SLOT_S,
+        num_contenders=num_contenders,
     )
+
+
+@pytest.fixture(scope="module", params=[None, OuterLoop()], ids=["inner", "outer"])
+def tables(request):
+    loop = request.param
+    known, met = fades_of(1)
     base = still(has_outer_loop=loop is not None)
     moving = MovingFades(base, RATES, fades=Fades(known, met), outer_loop=loop, most_blocks=51)
     return base, moving, known, met, loop
@@ -176,17 +181,7 @@ def test_nothing_moves_means_nothing_lost():
 
 def test_winners_have_the_fades_of_maxima():
     """The largest of four exponential gains has mean 1 + 1/2 + 1/3 + 1/4."""
-    every, winners = (
-        sample_fades(
-            Rayleigh(0),
-            doppler_hz=DOPPLER_HZ,
-            offset_hz=BAND,
-            delay_s=DELAY_SLOTS * SLOT_S,
-            slot_s=SLOT_S,
-            num_contenders=number,
-        )
-        for number in (1, MANY_CONTENDERS)
-    )
+    every, winners = (fades_of(number) for number in (1, MANY_CONTENDERS))
     assert every.known.shape == winners.known.shape
     assert every.known.mean() == pytest.approx(1.0, abs=0.1)
     assert winners.known.mean() == pytest.approx(25 / 12, abs=0.1)
@@ -197,17 +192,7 @@ def test_winners_have_the_fades_of_maxima():
 def test_who_contends_repeats_in_the_next_good_time():
     """At -15 dB a block that fails as the peak passes is lost alone, not among contenders."""
     base = still(has_outer_loop=True)
-    alone, among = (
-        sample_fades(
-            Rayleigh(0),
-            doppler_hz=DOPPLER_HZ,
-            offset_hz=BAND,
-            delay_s=DELAY_SLOTS * SLOT_S,
-            slot_s=SLOT_S,
-            num_contenders=number,
-        )
-        for number in (1, MANY_CONTENDERS)
-    )
+    alone, among = (fades_of(number) for number in (1, MANY_CONTENDERS))
     moving = MovingFades(
         base, RATES, fades=alone, contested=among, outer_loop=OuterLoop(), most_blocks=51
     )

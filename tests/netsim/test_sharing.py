@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from netsim.averaging import AVERAGE_S, STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanAnswer
 from netsim.config.radio import NoFading, RayleighFading
-from netsim.schedulers import CellView, check_activity
+from netsim.schedulers import check_activity
 from netsim.schedulers.proportional_fair import ProportionalFair
+from tests.netsim.schedulers.cells import view_of
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
 TICK_S, SLOT_S = 0.05, 0.5e-3
@@ -47,22 +48,6 @@ class SmallFirst(Asked):
             return ProportionalFair().shares(view)
         first = view.remaining_bits == view.remaining_bits.min()
         return np.repeat(first[:, None], view.group_rate_bps.shape[1], axis=1).astype(float)
-
-
-def view_of(rate, *, average=None, remaining=None):
-    rate = np.asarray(rate, dtype=float)
-    num = len(rate)
-    return CellView(
-        now_s=0.0,
-        client_id=np.arange(num),
-        remaining_bits=np.full(num, 1e9) if remaining is None else np.asarray(remaining),
-        requested_at_s=np.zeros(num),
-        deadline_at_s=np.full(num, np.inf),
-        group_rate_bps=rate,
-        average_rate_bps=rate.sum(axis=1) / num if average is None else average,
-        rate_bps=lambda fraction: fraction * rate.sum(axis=1),
-        power_w=lambda fraction: fraction,
-    )
 
 
 def mean_over(answer, view, *, horizon_s=np.inf, alone=1.0):

@@ -105,3 +105,20 @@ def drain(scheduler, cell):
         finish_s[left[is_done]] = now_s
         left = left[~is_done]
     return finish_s, energy_j
+
+
+def view_of(rate, *, average=None, remaining=None):
+    """What a scheduler sees of transfers that are not limited in power."""
+    rate = np.asarray(rate, dtype=float)
+    num = len(rate)
+    return CellView(
+        now_s=0.0,
+        client_id=np.arange(num),
+        remaining_bits=np.full(num, 1e9) if remaining is None else np.asarray(remaining),
+        requested_at_s=np.zeros(num),
+        deadline_at_s=np.full(num, np.inf),
+        group_rate_bps=rate,
+        average_rate_bps=rate.sum(axis=1) / num if average is None else average,
+        rate_bps=lambda fraction: fraction * rate.sum(axis=1),
+        power_w=lambda fraction: fraction,
+    )
