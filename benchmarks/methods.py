@@ -2,7 +2,8 @@
 
 Each figure is a ratio to a reference of the same run, on one thread:
 
-* job: host time of :func:`fl.training.loop.run_job`, without what a method works out after its last
+* job: host time of :func:`fl.training.supervised.run_job`, without what a method works out after
+its last
   step, against the same steps written as a plain torch loop on the same module with the same
   batches, penalty included. Medians over interleaved repeats;
 * finish: host time of that work after training, against the plain loop;
@@ -33,7 +34,7 @@ from fl.server.build import build_worker
 from fl.training.batches import Examples, plan_batches
 from fl.training.config import TrainingConfig
 from fl.training.job import JobSettings, TrainJob
-from fl.training.loop import run_job
+from fl.training.supervised import run_job
 from fl.training.worker import Worker
 from scenarios import load
 from scenarios.prepare import texts_of

@@ -223,7 +223,9 @@ def digest(case: Case) -> str:
         text.update(repr([getattr(row, name) for name in FIELDS]).encode())
     for total in network.energy.totals(float(env.now)):
         text.update(
-            repr((total.owner, total.owner_id, total.activity, total.seconds, total.energy_j)).encode()
+            repr(
+                (total.owner, total.owner_id, total.activity, total.seconds, total.energy_j)
+            ).encode()
         )
     return text.hexdigest()[:16]
 

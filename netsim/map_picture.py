@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float
 
-from netsim.air_interface import AirInterface
-from netsim.air_setup import make_air_interface
-from netsim.channel import Channel
+from netsim.channel.channel import Channel
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import NoFading
-from netsim.layout import Layout, build_layout
-from netsim.population import Population
+from netsim.engines.air_setup import make_air_interface
+from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.units import linear_to_db
+from netsim.world.layout import Layout, build_layout
+from netsim.world.population import Population
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

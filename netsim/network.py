@@ -10,14 +10,15 @@ import numpy as np
 import simpy
 from jaxtyping import Float
 
-from netsim.air_interface import AirInterface
-from netsim.assembly import make_engine, make_models
-from netsim.channel import Channel
-from netsim.config import RadioConfig, WorldConfig, find_problems
-from netsim.energy_meter import EnergyMeter
-from netsim.layout import Layout, build_layout
-from netsim.link_states import LinkReporter, LinkState
-from netsim.transfers import DIRECTIONS, Direction, Transfer, TransferRow
+from netsim.channel.channel import Channel
+from netsim.checks.rules import find_problems
+from netsim.config import RadioConfig, WorldConfig
+from netsim.engines.assembly import make_engine, make_models
+from netsim.engines.energy_meter import EnergyMeter
+from netsim.engines.link_states import LinkReporter, LinkState
+from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
+from netsim.world.layout import Layout, build_layout
 
 
 class CellularNetwork:

@@ -1,4 +1,4 @@
-"""Reading of the tables from standards that lie as csv files beside the modules.
+"""Reading of the tables from standards that lie as csv files beside their modules.
 
 A file opens with ``#`` lines that name its source, then a header row, then the rows.
 """
@@ -6,10 +6,8 @@ A file opens with ``#`` lines that name its source, then a header row, then the 
 import csv
 from pathlib import Path
 
-HERE = Path(__file__).parent
 
-
-def read_standard_table(name: str, *, folder: Path = HERE) -> list[dict[str, str]]:
-    """Give the rows of the table ``<folder>/<name>.csv`` as text, keyed by column."""
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+def read_standard_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table as text, keyed by column."""
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))

@@ -29,7 +29,7 @@ def _policies() -> list[Entry]:
 
 
 def _schedulers() -> list[Entry]:
-    from netsim.schedulers import SCHEDULERS  # noqa: PLC0415
+    from netsim.mac.schedulers import SCHEDULERS  # noqa: PLC0415
 
     return [{"name": name, "summary": _first_line(kind)} for name, kind in SCHEDULERS.items()]
 
@@ -52,7 +52,7 @@ def _datasets() -> list[Entry]:
 
 
 def _devices() -> list[Entry]:
-    from fl.devices import DEVICES  # noqa: PLC0415
+    from fl.clients.devices import DEVICES  # noqa: PLC0415
 
     return [
         {

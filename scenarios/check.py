@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fl.devices import draw_devices
+from fl.clients.devices import draw_devices
 from scenarios.document import Document, Path
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants

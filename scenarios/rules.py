@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import fl.clients.devices
 import fl.data.config
-import fl.devices
 import fl.models.config
 import fl.server.config
 import fl.training.config
 import netsim.config
 from fl.methods import MethodConfig
 from netsim.config.world import StaticMobility, TraceMobility
-from netsim.layout import build_layout
-from netsim.mobility.trace import find_trace_faults
+from netsim.world.layout import build_layout
+from netsim.world.mobility.trace import find_trace_faults
 from scenarios.schema import Scenario
 
 
@@ -56,7 +56,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *netsim.config.find_problems(scenario.world, scenario.radio),
         *_trace(scenario),
         *_places(scenario),
-        *fl.devices.find_problems(scenario.clients),
+        *fl.clients.devices.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MinLen
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from fl.clients.devices import ClientsConfig
 from fl.data.config import DataConfig
-from fl.devices import ClientsConfig
 from fl.methods import MethodConfig
 from fl.models.config import ModelConfig
 from fl.server.config import ServerConfig

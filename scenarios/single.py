@@ -7,14 +7,14 @@ from typing import Any
 
 import simpy
 
-from fl.devices import draw_devices
+from fl.clients.devices import draw_devices
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from fl.training.batches import Examples
 from netsim.network import CellularNetwork
-from netsim.transfers import TransferRow
+from netsim.transport.transfers import TransferRow
 from scenarios.load import Variant
 from scenarios.prepare import backbone_of, facts_of, shards_of, streams_of, texts_of
 from scenarios.progress import RunProgress

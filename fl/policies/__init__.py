@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fl.policies.base import Policy
 from fl.policies.random import RandomPolicy, RandomPolicyConfig
+from fl.policies.view import Policy
 from fl.problems import Problem
 
 PolicyConfig = RandomPolicyConfig

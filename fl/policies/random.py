@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from fl.policies.base import PolicyView
+from fl.policies.view import PolicyView
 
 
 @dataclass(frozen=True, kw_only=True)

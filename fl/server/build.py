@@ -9,8 +9,9 @@ import numpy as np
 import simpy
 import torch
 
+from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
-from fl.devices import DeviceClass
+from fl.execution.executor import Executor, InProcessExecutor
 from fl.methods import MethodConfig, install_method
 from fl.methods.own import OwnConfig, file_digest
 from fl.models.backbone import Backbone, num_positions
@@ -21,7 +22,6 @@ from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
-from fl.training.executor import Executor, InProcessExecutor
 from fl.training.job import JobSettings
 from fl.training.worker import Worker
 
@@ -129,7 +129,7 @@ def build_federation(
 
     Raises
     ------
-    fl.devices.DeviceMemoryError
+    fl.clients.devices.DeviceMemoryError
         A device cannot hold the largest step.
     ValueError
         A setting that does not suit the method or the backbone.

@@ -8,17 +8,17 @@ import numpy as np
 import simpy
 from jaxtyping import Int
 
+from fl.clients.devices import DeviceClass, check_memory
 from fl.data.partition import Shard
-from fl.devices import DeviceClass, check_memory
+from fl.execution.executor import Executor
 from fl.methods.base import Method, ServerState
 from fl.network import Network, Streams
 from fl.payload import Tensors
-from fl.policies.base import Policy
+from fl.policies.view import Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.training.batches import Examples
 from fl.training.cost import CostModel
-from fl.training.executor import Executor
 from fl.training.job import JobSettings
 from fl.training.worker import Worker
 

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from netsim.environment import EnvironmentName, check_environment
-from netsim.penetration import BuildingModel
+from netsim.channel.penetration import BuildingModel
+from netsim.config.environment import EnvironmentName, check_environment
 from netsim.standard_table import read_standard_table
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ class Target:
 @cache
 def cases() -> dict[str, Case]:
     """Give the calibration cases by name, in the order of the table."""
-    return {row["case"]: _case(row) for row in read_standard_table("cases", folder=HERE)}
+    return {row["case"]: _case(row) for row in read_standard_table(HERE / "cases.csv")}
 
 
 @cache
@@ -70,7 +70,7 @@ def targets(case: str) -> tuple[Target, ...]:
     if case not in cases():
         msg = f"case: must be one of {', '.join(cases())}, got {case!r}"
         raise ValueError(msg)
-    rows = read_standard_table("targets", folder=HERE)
+    rows = read_standard_table(HERE / "targets.csv")
     return tuple(_target(row) for row in rows if row["case"] == case)
 
 

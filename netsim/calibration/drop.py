@@ -1,7 +1,7 @@
 """Drops of UEs over a macro layout: coupling gain and geometry of each UE.
 
-The gains are those of :class:`netsim.link_budget.LinkBudget`, the very ones that both engines use;
-nothing here is tuned to the targets.
+The gains are those of :class:`netsim.channel.link_budget.LinkBudget`, the very ones that both
+engines use; nothing here is tuned to the targets.
 """
 
 from typing import NamedTuple
@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from netsim.calibration.cases import Case
+from netsim.channel.link_budget import LinkBudget
 from netsim.config.world import HexagonalLayout, SectorAntenna, WorldConfig
-from netsim.layout import Layout, build_layout
-from netsim.link_budget import LinkBudget
-from netsim.noise import noise_power_w
-from netsim.population import Population
+from netsim.phy.noise import noise_power_w
 from netsim.units import dbm_to_w, linear_to_db
+from netsim.world.layout import Layout, build_layout
+from netsim.world.population import Population
 
 UES_PER_DROP = 190
 """Ten a site: UEs of one world share its shadowing, so more worlds tell more than more UEs."""

@@ -1,7 +1,6 @@
 """Settings of the wireless world: the ``world:`` and ``radio:`` sections of a scenario."""
 
 from netsim.config.radio import RadioConfig
-from netsim.config.rules import find_problems
 from netsim.config.world import WorldConfig
 
-__all__ = ["RadioConfig", "WorldConfig", "find_problems"]
+__all__ = ["RadioConfig", "WorldConfig"]

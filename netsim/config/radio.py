@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from netsim.backhaul import BackhaulLink, LinkCut
-from netsim.site_energy import SiteClass
+SiteClass = Literal["macro", "rrh", "micro", "pico", "femto"]
+"""Rows of the EARTH table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +183,30 @@ class EnergyConfig:
     """Row of the EARTH table; ``None`` is the environment's (macro, micro, macro or pico)."""
     site_sleep_after_s: Annotated[float, Ge(0)] | None = None
     """A site without traffic this long sleeps until the next [s]; ``None`` is never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackhaulLink:
+    """One cable, usable in both directions at once."""
+
+    ends: tuple[str, str]
+    """Names of what it joins: ``server``, ``site-0``, ``site-1``, ... or any router's."""
+    latency_s: Annotated[float, Ge(0)] = 0.0
+    """One-way latency [s]."""
+    rate_bps: Annotated[float, Gt(0)] | None = None
+    """Rate in each direction [bit/s], shared by what crosses it; ``None`` is no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkCut:
+    """A link that is broken for a while."""
+
+    ends: tuple[str, str]
+    """The link's ends, in either order."""
+    started_at_s: Annotated[float, Ge(0)]
+    """When it breaks [s]."""
+    finished_at_s: Annotated[float, Gt(0)]
+    """When it is whole again [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,14 @@
 """What a ``None`` in the scenario stands for, and how many sites and cells a layout has.
 
-Heights are those of :mod:`netsim.environment`. 46 dBm a macro cell is that of ITU-R M.2412
+Heights are those of :mod:`netsim.config.environment`. 46 dBm a macro cell is that of ITU-R M.2412
 rural; 41 dBm for street and 24 dBm for office cells are our choice: what the EARTH hardware of that
 size can radiate.
 """
 
 from dataclasses import dataclass
 
-from netsim.config.radio import RadioConfig
+from netsim.config.environment import MODEL_RANGES
+from netsim.config.radio import RadioConfig, SiteClass
 from netsim.config.world import (
     Antenna,
     HexagonalLayout,
@@ -18,8 +19,6 @@ from netsim.config.world import (
     SitesLayout,
     WorldConfig,
 )
-from netsim.environment import MODEL_RANGES
-from netsim.site_energy import SiteClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-from netsim.environment import EnvironmentName
+from netsim.config.environment import EnvironmentName
 
 Point = tuple[float, float]
 

@@ -16,9 +16,9 @@ from transformers import (
     RobertaModel,
 )
 
+from fl.clients.devices import DEVICES, ClientsConfig, draw_devices
 from fl.constant_network import ConstantRateNetwork
 from fl.data.partition import Shard
-from fl.devices import DEVICES, ClientsConfig, draw_devices
 from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, init_head

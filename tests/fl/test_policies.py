@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fl.policies import POLICIES, RandomPolicyConfig, build_policy, find_problems
-from fl.policies.base import PolicyView
+from fl.policies.view import PolicyView
 from tests.fl.fakes import streams
 
 SMALLEST = {"random": RandomPolicyConfig(num_clients=4)}

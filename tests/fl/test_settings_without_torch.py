@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 MODULES = (
-    "fl.methods fl.server.config fl.devices fl.policies fl.training.config fl.constant_network"
+    "fl.methods fl.server.config fl.clients.devices fl.policies "
+    "fl.training.config fl.constant_network"
 )
 
 

@@ -13,11 +13,11 @@ from netsim.config.world import (
     RandomWaypointMobility,
     SingleCellLayout,
 )
-from netsim.layout import build_layout
 from netsim.map_picture import draw_map, ground_sinr_db
 from netsim.network import CellularNetwork
-from netsim.placement import Placement
-from netsim.population import MIN_SITE_DISTANCE_M
+from netsim.world.layout import build_layout
+from netsim.world.placement import Placement
+from netsim.world.population import MIN_SITE_DISTANCE_M
 
 RADIO = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
 WORLDS = {

@@ -18,9 +18,9 @@ from netsim.config.radio import (
     UplinkPowerConfig,
 )
 from netsim.config.world import CorrelatedShadowing, RandomWaypointMobility, SingleCellLayout
-from netsim.link_adaptation import RateTable
+from netsim.phy.link_adaptation import RateTable
+from netsim.phy.transport_block import transport_block_size_bits
 from netsim.streams import Purpose, stream
-from netsim.transport_block import transport_block_size_bits
 from tests.netsim.worlds import (
     ignore_block_sizes,
     make_network,

@@ -3,11 +3,11 @@
 import numpy as np
 import simpy
 
-from netsim.block_sizes import BlockSizes
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
 from netsim.config.world import NoShadowing, SingleCellLayout, SitesLayout, StaticMobility
 from netsim.network import CellularNetwork
+from netsim.phy.block_sizes import BlockSizes
 
 TWO_SITES = SitesLayout(
     positions_m=((0.0, 0.0), (600.0, 0.0)), width_m=3000.0, height_m=3000.0, num_sectors=1

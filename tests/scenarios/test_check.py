@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from fl.devices import DEVICES, draw_devices
+from fl.clients.devices import DEVICES, draw_devices
 from scenarios.check import check
 from scenarios.errors import ScenarioError
 from scenarios.load import load

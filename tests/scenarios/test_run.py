@@ -130,7 +130,9 @@ def test_manifest_holds_digests_of_files_of_ones_own(tmp_path, result):
     """A scheduler, a method and a trace decide rows as the data do; other files do not count."""
     assert json.loads((result.folder / "manifest.json").read_text())["own_files"] == {}
     scheduler, trace, method = (tmp_path / name for name in ("mine.py", "walk.csv", "method.py"))
-    scheduler.write_text("from netsim.schedulers import RoundRobin\nclass Mine(RoundRobin): pass\n")
+    scheduler.write_text(
+        "from netsim.mac.schedulers import RoundRobin\nclass Mine(RoundRobin): pass\n"
+    )
     rows = (f"{client},{at_s},{20 + client},0\n" for client in range(4) for at_s in (0, 1e6))
     trace.write_text("client_id,at_s,x_m,y_m\n" + "".join(rows))
     method.write_bytes((ROOT / "docs/examples/own_method.py").read_bytes())
@@ -150,7 +152,7 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
     """What a user's own code raises may have many lines; the manifest has the whole traceback."""
     file = tmp_path / "mine.py"
     file.write_text(
-        "from netsim.schedulers import RoundRobin\n"
+        "from netsim.mac.schedulers import RoundRobin\n"
         "class Mine(RoundRobin):\n"
         "  def shares(self, view):\n"
         "    raise ValueError('boom\\nline2')\n"

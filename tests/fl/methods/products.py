@@ -5,7 +5,7 @@ import torch
 from fl.methods import install_method
 from fl.methods.base import Contribution
 from fl.methods.low_rank import lora_layers
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import classifier
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from fl.methods.base import Contribution
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import SMALLEST, federation
 
 

@@ -16,7 +16,7 @@ from fl.methods.pftt.config import PfttConfig
 from fl.methods.prefix_tuning.config import PrefixTuningConfig
 from fl.methods.prompt_tuning.config import PromptTuningConfig
 from fl.methods.rolora.config import RoLoraConfig
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import backbone, classifier, federation, streams

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fl.methods import METHODS, install_method
 from fl.payload import decode
-from fl.server import sync
 from fl.server.evaluation import Evaluator
+from fl.server.modes import sync
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import NUM_CLASSES, SMALLEST, classifier, examples, federation, install
 from tests.fl.methods.recorded import recorded

@@ -11,7 +11,7 @@ from fl.methods.fdlora.fusion import compass_search, fused
 from fl.methods.fdlora.method import FUSION, OWN, REFRESHED, outer_step
 from fl.methods.fedit.config import FeditConfig
 from fl.training.config import TrainingConfig
-from fl.training.loop import run_job
+from fl.training.supervised import run_job
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, products, random_part
 

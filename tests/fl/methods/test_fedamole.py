@@ -19,7 +19,7 @@ from fl.server.federation import Federation
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, TrainJob
-from fl.training.loop import run_job
+from fl.training.supervised import run_job
 from fl.training.worker import Worker
 from tests.fl.fakes import classifier, examples, federation
 from tests.fl.methods.recorded import recorded

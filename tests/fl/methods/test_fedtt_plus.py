@@ -8,7 +8,7 @@ from fl.methods.base import Contribution
 from fl.methods.fedtt_plus.config import FedttPlusConfig
 from fl.methods.fedtt_plus.method import due_factors
 from fl.payload import Payload
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.test_fedtt import (
     drifted,

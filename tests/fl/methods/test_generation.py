@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fl.methods import METHODS
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import SMALLEST, federation, language_model
 
 KINDS = sorted(METHODS)

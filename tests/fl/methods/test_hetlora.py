@@ -9,7 +9,7 @@ from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.hetlora.method import tail_norm
 from fl.methods.low_rank import product_norm
 from fl.training.config import TrainingConfig
-from fl.training.loop import run_job
+from fl.training.supervised import run_job
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, random_part
 

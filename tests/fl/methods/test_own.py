@@ -10,7 +10,7 @@ from fl.methods import install_method
 from fl.methods.base import Contribution, Method
 from fl.methods.own import PARTS, OwnConfig
 from fl.problems import MethodError
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import classifier, federation
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_method.py"

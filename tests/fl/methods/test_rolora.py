@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fl.methods.rolora.config import RoLoraConfig
-from fl.server.sync import run_rounds
+from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import federation
 from tests.fl.methods.updates import (
     contribution,

@@ -12,14 +12,14 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from netsim.block_error import code_block_error
-from netsim.environment import ENVIRONMENTS
-from netsim.line_of_sight import los_probability
-from netsim.mcs import mcs_table
-from netsim.pathloss import path_loss_db
-from netsim.ray_average import RayDraws, link_angles
-from netsim.tdl import PROFILES, power_delay_profile
-from netsim.transport_block import transport_block_size_bits
+from netsim.channel.line_of_sight import los_probability
+from netsim.channel.pathloss import path_loss_db
+from netsim.channel.ray_average import RayDraws, link_angles
+from netsim.channel.tdl import PROFILES, power_delay_profile
+from netsim.config.environment import ENVIRONMENTS
+from netsim.phy.block_error import code_block_error
+from netsim.phy.mcs import mcs_table
+from netsim.phy.transport_block import transport_block_size_bits
 
 pytestmark = pytest.mark.crosscheck
 

@@ -1,0 +1,1 @@
+"""Clients: what they compute on."""

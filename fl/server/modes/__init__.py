@@ -1,0 +1,1 @@
+"""Server modes: when the server aggregates."""

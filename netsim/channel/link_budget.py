@@ -1,0 +1,352 @@
+"""Coupling gain between clients and cells: path loss, shadowing, walls and antennas together.
+
+The gain is a pure function of client and position. A moving client's gain is that of the grid
+square it stands in, a tenth of the shortest correlation distance wide, so it is computed again only
+when the client enters another square, and does not depend on when anybody asked.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.channel.antenna import sector_gain_linear
+from netsim.channel.line_of_sight import LineOfSightMap
+from netsim.channel.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
+from netsim.channel.penetration import draw_building_entry, draw_car_loss_db
+from netsim.channel.ray_average import RayDraws, draw_rays, link_angles, mean_gain
+from netsim.channel.shadowing import SHADOW_CORRELATION_M, ShadowingMap
+from netsim.config import standard
+from netsim.config.world import (
+    CorrelatedShadowing,
+    IndoorOfficeLayout,
+    OmniAntenna,
+    WorldConfig,
+)
+from netsim.streams import Purpose, stream
+from netsim.units import db_to_linear
+from netsim.world.layout import Layout
+from netsim.world.population import Population
+
+SQUARES_PER_CORRELATION = 10
+
+CHUNK_CLIENTS = 1024
+"""Clients whose gains are computed at once: rays of all their links take 40 MB with 57 cells."""
+
+BORDER_M = 1e-6
+"""Who is this near to the border of its square [m] counts as at it: places are rounded."""
+
+MIN_RAY_DISTANCE_M = 1.0
+"""Nearer clients are taken to be this far away for the angles of their rays [m]."""
+
+UMA_HIGH_UE_M = 13.0
+"""From this height on the environment height of UMa links is random, TR 38.901 Table 7.4.1-1."""
+
+
+class _Walls(NamedTuple):
+    """What stands around clients."""
+
+    is_indoor: Bool[np.ndarray, " client"]
+    indoor_distance_m: Float[np.ndarray, "client site"]
+    loss_db: Float[np.ndarray, "client site"]
+
+
+class LinkBudget:
+    """Gains of clients to all cells, kept for clients that were asked for.
+
+    Parameters
+    ----------
+    world
+        Environment (an office: its kind too) and antennas.
+    layout
+        Sites and cells.
+    population
+        Where clients are.
+    seed
+        Root seed of the run.
+    """
+
+    def __init__(
+        self, world: WorldConfig, layout: Layout, population: Population, *, seed: int
+    ) -> None:
+        self._world = world
+        self._layout = layout
+        self._seed = seed
+        self._population = population
+        self._site_height_m = standard.site_height_m(world)
+        self._ue_height_m = standard.ue_height_m(world)
+        self._breakpoint_m = breakpoint_distance_m(
+            world.environment,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+        )
+        num_sites = len(layout.sites)
+        # Only InH knows kinds of office; elsewhere the map does not look at it.
+        office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
+        self._line_of_sight = LineOfSightMap(
+            seed, world.environment, num_sites=num_sites, office=office
+        )
+        self._shadowing: ShadowingMap | None = None
+        if isinstance(world.shadowing, CorrelatedShadowing):
+            self._shadowing = ShadowingMap(
+                seed,
+                world.environment,
+                num_sites=num_sites,
+                inter_site_correlation=world.shadowing.site_correlation,
+            )
+        states = SHADOW_CORRELATION_M[world.environment]
+        correlation_m = min(
+            states["los"], states["nlos"], states["indoor"] if world.indoor_fraction > 0 else np.inf
+        )
+        self.square_m = correlation_m / SQUARES_PER_CORRELATION
+        """Side of the grid squares of moving clients [m]."""
+        self._row_of: dict[int, int] = {}
+        self._square = np.zeros((0, 2), dtype=np.int64)
+        self._gain = np.zeros((0, len(layout.cells)))
+        self._seen_at_s = np.zeros(0)
+        self._leaves_at_s = np.zeros(0)
+
+    def gain(
+        self, client_ids: Int[np.ndarray, " client"], *, at_s: float
+    ) -> Float[np.ndarray, "client cell"]:
+        """Give linear coupling gains (below 1: a loss) to every cell at an instant.
+
+        Antenna gains are part of it, fast fading is not.
+
+        Parameters
+        ----------
+        client_ids
+            Whose, without repetition.
+        at_s
+            Simulated time; clients that do not move have the same gain at all times.
+        """
+        rows, is_new = self._rows(client_ids)
+        if not self._population.is_moving:
+            positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
+            self._renew(rows[is_new], client_ids[is_new], positions_m)
+            return self._gain[rows]
+        # Who has not reached the border of its square since it was last looked at is skipped; the
+        # answer for earlier times than that is looked up again.
+        asked = np.flatnonzero(
+            is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._seen_at_s[rows])
+        )
+        if len(asked):
+            self._look_up(rows[asked], client_ids[asked], is_new[asked], at_s)
+        return self._gain[rows]
+
+    def holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
+        """Give up to when the gains hold that clients were given last; inf where nobody moves."""
+        if not self._population.is_moving:
+            return np.inf
+        rows, _ = self._rows(client_ids)
+        return float(self._leaves_at_s[rows].min(initial=np.inf))
+
+    def _look_up(
+        self,
+        rows: Int[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+        is_new: Bool[np.ndarray, " client"],
+        at_s: float,
+    ) -> None:
+        """Find the squares that clients stand in now, and the gains of those that are new."""
+        position_m = self._population.positions_m(client_ids, at_s=at_s)
+        square = np.floor(position_m / self.square_m).astype(np.int64)
+        corner_m = square * self.square_m
+        self._seen_at_s[rows] = at_s
+        self._leaves_at_s[rows] = self._population.stay_until_s(
+            client_ids,
+            at_s=at_s,
+            lowest_m=corner_m + BORDER_M,
+            highest_m=corner_m + (self.square_m - BORDER_M),
+        )
+        is_stale = is_new | (square != self._square[rows]).any(axis=1)
+        self._square[rows] = square
+        centre_m = (square[is_stale] + 0.5) * self.square_m
+        self._renew(rows[is_stale], client_ids[is_stale], centre_m)
+
+    def _renew(
+        self,
+        rows: Int[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+        position_m: Float[np.ndarray, "client 2"],
+    ) -> None:
+        for first in range(0, len(rows), CHUNK_CLIENTS):
+            part = slice(first, first + CHUNK_CLIENTS)
+            self._gain[rows[part]] = self.gain_at(position_m[part], client_ids=client_ids[part])
+
+    def gain_at(
+        self, position_m: Float[np.ndarray, "client 2"], *, client_ids: Int[np.ndarray, " client"]
+    ) -> Float[np.ndarray, "client cell"]:
+        """Give the gains that clients would have at these positions."""
+        displacement_m = self._layout.displacement_m(position_m)
+        distance_m = np.hypot(displacement_m[..., 0], displacement_m[..., 1])
+        walls = self._walls(client_ids)
+        outdoor_m = np.maximum(distance_m - walls.indoor_distance_m, 0.0)
+        is_los = self._is_los(position_m, outdoor_m)
+        loss_db = self._path_loss_db(distance_m, is_los, client_ids) + walls.loss_db
+        loss_db += self._shadow_db(position_m, distance_m, is_los, walls.is_indoor)
+        azimuth_rad = np.arctan2(displacement_m[..., 1], displacement_m[..., 0])
+        antenna = self._antenna_gain(
+            azimuth_rad, distance_m, is_los=is_los, is_indoor=walls.is_indoor, client_ids=client_ids
+        )
+        return antenna * db_to_linear(-loss_db)[:, self._layout.cell_site_id]
+
+    def _path_loss_db(
+        self,
+        distance_m: Float[np.ndarray, "client site"],
+        is_los: Bool[np.ndarray, "client site"],
+        client_ids: Int[np.ndarray, " client"],
+    ) -> Float[np.ndarray, "client site"]:
+        world = self._world
+        env_height_m: float | Float[np.ndarray, "client site"] = 1.0
+        if world.environment == "uma" and self._ue_height_m >= UMA_HIGH_UE_M:
+            draws = [
+                stream(self._seed, Purpose.LINE_OF_SIGHT, 0, client_id).random(distance_m.shape[1])
+                for client_id in client_ids.tolist()
+            ]
+            env_height_m = uma_environment_height_m(
+                distance_m, ue_height_m=self._ue_height_m, uniform=np.stack(draws)
+            )
+        return path_loss_db(
+            world.environment,
+            distance_m,
+            is_los=is_los,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+            effective_env_height_m=env_height_m,
+        )
+
+    def _shadow_db(
+        self,
+        position_m: Float[np.ndarray, "client 2"],
+        distance_m: Float[np.ndarray, "client site"],
+        is_los: Bool[np.ndarray, "client site"],
+        is_indoor: Bool[np.ndarray, " client"],
+    ) -> Float[np.ndarray, "client site"]:
+        if self._shadowing is None:
+            return np.zeros(distance_m.shape)
+        return self._shadowing.value_db(
+            position_m,
+            is_los=is_los,
+            is_indoor=is_indoor,
+            is_beyond_breakpoint=distance_m > self._breakpoint_m,
+        )
+
+    def _walls(self, client_ids: Int[np.ndarray, " client"]) -> "_Walls":
+        """Draw who is in a building or a car, and what that costs."""
+        world, num_sites = self._world, len(self._layout.sites)
+        walls = _Walls(
+            np.zeros(len(client_ids), dtype=bool),
+            np.zeros((len(client_ids), num_sites)),
+            np.zeros((len(client_ids), num_sites)),
+        )
+        if world.indoor_fraction == 0 and world.car_fraction == 0:
+            return walls
+        for row, client_id in enumerate(client_ids.tolist()):
+            rng = stream(self._seed, Purpose.PENETRATION, client_id)
+            draw = rng.random()
+            if draw < world.indoor_fraction:
+                entry = draw_building_entry(
+                    rng,
+                    num_sites if world.penetration == "legacy" else (),
+                    environment=world.environment,
+                    model=world.penetration,
+                    carrier_hz=world.carrier_hz,
+                )
+                walls.is_indoor[row] = True
+                walls.indoor_distance_m[row] = entry.indoor_distance_m
+                walls.loss_db[row] = entry.loss_db
+            elif draw < world.indoor_fraction + world.car_fraction:
+                walls.loss_db[row] = draw_car_loss_db(rng, (), windows=world.car_windows)
+        return walls
+
+    def _is_los(
+        self, position_m: Float[np.ndarray, "client 2"], distance_m: Float[np.ndarray, "c site"]
+    ) -> Bool[np.ndarray, "client site"]:
+        if self._world.line_of_sight != "probability":
+            return np.full(distance_m.shape, self._world.line_of_sight == "always")
+        return self._line_of_sight.is_los(
+            position_m, distance_2d_m=distance_m, ue_height_m=self._ue_height_m
+        )
+
+    def _antenna_gain(
+        self,
+        azimuth_rad: Float[np.ndarray, "client site"],
+        distance_m: Float[np.ndarray, "client site"],
+        *,
+        is_los: Bool[np.ndarray, "client site"],
+        is_indoor: Bool[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+    ) -> Float[np.ndarray, "client cell"]:
+        """Give the gain of every cell's antenna; sectors of a site share the rays of a link."""
+        antenna = standard.antenna(self._world)
+        site = self._layout.cell_site_id
+        if isinstance(antenna, OmniAntenna):
+            return np.full((len(client_ids), len(site)), db_to_linear(antenna.gain_dbi))
+        boresight_rad = self._layout.cell_boresight_rad
+        pattern = partial(
+            sector_gain_linear,
+            num_elements=antenna.num_elements,
+            element_spacing_wavelengths=antenna.element_spacing_wavelengths,
+            zenith_deg=antenna.zenith_deg,
+        )
+        if not antenna.ray_averaged:
+            zenith_rad = np.pi / 2 + np.arctan2(self._site_height_m - self._ue_height_m, distance_m)
+            return pattern(azimuth_rad[:, site] - boresight_rad, zenith_rad[:, site])
+        angles = link_angles(
+            self._world.environment,
+            self._rays(client_ids),
+            azimuth_rad=azimuth_rad,
+            distance_2d_m=np.maximum(distance_m, MIN_RAY_DISTANCE_M),
+            is_los=is_los,
+            is_indoor=np.broadcast_to(is_indoor[:, None], is_los.shape),
+            carrier_hz=self._world.carrier_hz,
+            bs_height_m=self._site_height_m,
+            ue_height_m=self._ue_height_m,
+        )
+        boresights, sector = np.unique(boresight_rad, return_inverse=True)
+        every = mean_gain(pattern, angles, boresight_rad=boresights)
+        return every[:, site, sector]
+
+    def _rays(self, client_ids: Int[np.ndarray, " client"]) -> RayDraws:
+        """Draw the rays of all links of clients, again each time: they take more room than time."""
+        num_sites = len(self._layout.sites)
+        draws = [
+            draw_rays(stream(self._seed, Purpose.ANGULAR_SPREAD, client_id), (num_sites,))
+            for client_id in client_ids.tolist()
+        ]
+        return RayDraws(
+            spread_normal=np.stack([draw.spread_normal for draw in draws]),
+            k_factor_normal=np.stack([draw.k_factor_normal for draw in draws]),
+            azimuth_normal=np.stack([draw.azimuth_normal for draw in draws]),
+            zenith_laplace=np.stack([draw.zenith_laplace for draw in draws]),
+        )
+
+    def _rows(
+        self, client_ids: Int[np.ndarray, " client"]
+    ) -> tuple[Int[np.ndarray, " client"], Bool[np.ndarray, " client"]]:
+        """Give the row of each client, and which are new."""
+        rows = np.empty(len(client_ids), dtype=np.intp)
+        is_new = np.zeros(len(client_ids), dtype=bool)
+        for place, client_id in enumerate(client_ids.tolist()):
+            row = self._row_of.get(client_id)
+            if row is None:
+                row = self._row_of[client_id] = len(self._row_of)
+                is_new[place] = True
+            rows[place] = row
+        self._reserve(len(self._row_of))
+        return rows, is_new
+
+    def _reserve(self, num_rows: int) -> None:
+        old = len(self._square)
+        if num_rows <= old:
+            return
+        capacity = max(num_rows, 2 * old, 64)
+        for name in ("_square", "_gain", "_seen_at_s", "_leaves_at_s"):
+            column = getattr(self, name)
+            grown = np.zeros((capacity, *column.shape[1:]), dtype=column.dtype)
+            grown[:old] = column
+            setattr(self, name, grown)

@@ -1,0 +1,161 @@
+"""Loss into buildings and cars, TR 38.901 clause 7.4.3."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.config.environment import EnvironmentName
+from netsim.problems import Problem
+from netsim.units import db_to_linear, linear_to_db
+
+BuildingModel = Literal["low", "high", "legacy"]
+"""Low-loss walls, high-loss walls (coated glass), or the same loss at all carriers below 6 GHz."""
+
+BUILDING_SPREAD_DB: dict[BuildingModel, float] = {"low": 4.4, "high": 6.5, "legacy": 0.0}
+"""Standard deviation of the building loss [dB]."""
+
+LEGACY_WALL_LOSS_DB: dict[EnvironmentName, float] = {"uma": 20.0, "umi": 20.0, "rma": 10.0}
+"""UMa and UMi after TR 38.901 Table 7.4.3-3; RMa after channel model A of ITU-R M.2412, which was
+not read itself: a public simulator of the IMT-2020 evaluation has 10 dB, and the companies' rural
+results bear it out (docs/validation.md)."""
+
+LEGACY_HIGHEST_CARRIER_HZ = 6e9
+INDOOR_LOSS_DB_PER_M = 0.5
+
+CarWindows = Literal["plain", "metallised"]
+
+CAR_LOSS_MEAN_DB: dict[CarWindows, float] = {"plain": 9.0, "metallised": 20.0}
+CAR_LOSS_SPREAD_DB = 5.0
+
+
+def wall_loss_db(model: BuildingModel, *, environment: EnvironmentName, carrier_hz: float) -> float:
+    """Give the loss of the outer wall [dB].
+
+    Parameters
+    ----------
+    model
+        Which kind of building.
+    environment
+        Where it stands: legacy walls are thinner in RMa; the others are the same everywhere.
+    carrier_hz
+        Carrier [Hz]; the legacy model is the same at all.
+
+    Raises
+    ------
+    ValueError
+        If the environment has no legacy walls (InH).
+
+    References
+    ----------
+    3GPP TR 38.901, Tables 7.4.3-1 to 7.4.3-3.
+
+    Examples
+    --------
+    >>> round(wall_loss_db("low", environment="uma", carrier_hz=3.5e9), 3)
+    12.698
+    """
+    if model == "legacy":
+        if environment not in LEGACY_WALL_LOSS_DB:
+            msg = f"environment: must be uma, umi or rma for legacy walls, got {environment!r}"
+            raise ValueError(msg)
+        return LEGACY_WALL_LOSS_DB[environment]
+    carrier_ghz = carrier_hz / 1e9
+    concrete = db_to_linear(-(5 + 4 * carrier_ghz))
+    if model == "low":
+        passed = 0.3 * db_to_linear(-(2 + 0.2 * carrier_ghz)) + 0.7 * concrete
+    else:
+        passed = 0.7 * db_to_linear(-(23 + 0.3 * carrier_ghz)) + 0.3 * concrete
+    return 5 - linear_to_db(passed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class BuildingEntry:
+    """Where inside their buildings UEs are, and how far their walls are from the mean."""
+
+    indoor_distance_m: Float[np.ndarray, "..."]
+    """Way through the building [m]; subtract it from the ground distance for the outdoor part."""
+    loss_db: Float[np.ndarray, "..."]
+    """Wall loss, indoor loss and spread together [dB]."""
+
+
+def draw_building_entry(
+    rng: np.random.Generator,
+    shape: int | tuple[int, ...],
+    *,
+    environment: EnvironmentName,
+    model: BuildingModel,
+    carrier_hz: float,
+) -> BuildingEntry:
+    """Draw indoor distances and the loss that follows from them.
+
+    Parameters
+    ----------
+    rng
+        Address it by UE: the low and high models have one value a UE, the same on all its links,
+        so that serving and interfering signals lose alike. The legacy model has one a link: ask
+        for a shape with a site axis.
+    shape
+        Shape of the result.
+    environment
+        RMa houses are 10 m deep at most, all others 25 m.
+    model
+        Which kind of building.
+    carrier_hz
+        Carrier [Hz].
+
+    Notes
+    -----
+    Low and high: the smaller of two uniform distances (mean a third of the depth). Legacy: one
+    uniform distance.
+
+    References
+    ----------
+    3GPP TR 38.901, clause 7.4.3.1; legacy in RMa: see :data:`LEGACY_WALL_LOSS_DB`.
+    """
+    depth_m = 10.0 if environment == "rma" else 25.0
+    one_m = rng.uniform(0.0, depth_m, shape)
+    other_m = rng.uniform(0.0, depth_m, shape)
+    normal = rng.standard_normal(shape)
+    distance_m = one_m if model == "legacy" else np.minimum(one_m, other_m)
+    loss_db = (
+        wall_loss_db(model, environment=environment, carrier_hz=carrier_hz)
+        + INDOOR_LOSS_DB_PER_M * distance_m
+        + BUILDING_SPREAD_DB[model] * normal
+    )
+    return BuildingEntry(indoor_distance_m=np.asarray(distance_m), loss_db=np.asarray(loss_db))
+
+
+def draw_car_loss_db(
+    rng: np.random.Generator, shape: int | tuple[int, ...], *, windows: CarWindows = "plain"
+) -> Float[np.ndarray, "..."]:
+    """Draw the loss into cars [dB]: normal with mean 9 (metallised windows: 20), deviation 5.
+
+    As in the standard the normal is not cut off: 3.6 % of plain cars have a loss below 0.
+
+    References
+    ----------
+    3GPP TR 38.901, clause 7.4.3.2.
+    """
+    return np.asarray(CAR_LOSS_MEAN_DB[windows] + CAR_LOSS_SPREAD_DB * rng.standard_normal(shape))
+
+
+def find_problems(
+    model: BuildingModel,
+    *,
+    environment: EnvironmentName,
+    carrier_hz: float,
+    path: tuple[str, ...] = (),
+) -> list[Problem]:
+    """List why a building model does not fit; ``path`` is where the model's key stands."""
+    problems = []
+    if environment == "inh":
+        problems.append(Problem(path, f"has no effect in environment inh, got {model}"))
+    if environment == "rma" and model == "high":
+        problems.append(Problem(path, "must be low or legacy in environment rma, got high"))
+    if model == "legacy" and carrier_hz >= LEGACY_HIGHEST_CARRIER_HZ:
+        problems.append(
+            Problem(path, f"must be low or high from 6e9 Hz on, got legacy at {carrier_hz:g} Hz")
+        )
+    return problems

@@ -1,0 +1,95 @@
+"""Rules of size: every place of the service area within reach of a site, and room between them.
+
+The range of a path-loss model is that of the link to the nearest site; interferers may be farther.
+"""
+
+from collections.abc import Iterator
+from math import isfinite, sqrt
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.config.environment import MODEL_RANGES, EnvironmentName
+from netsim.config.world import HexagonalLayout, SingleCellLayout, SitesLayout, WorldConfig
+from netsim.problems import Problem
+
+GRID_POINTS = 101
+"""Points along each side of a plane of given sites at which distances are looked at."""
+
+MIN_ROOM = 0.05
+"""Least share of a plane that is not too near to a site: placement by chance finds it surely."""
+
+
+def find_problems(world: WorldConfig) -> Iterator[Problem]:
+    """Find extents that the environment's path-loss model does not cover.
+
+    Parameters
+    ----------
+    world
+        The section; an office, whose size is fixed, breaks no rule, and values that are not finite
+        are left to the rule that finds those.
+    """
+    layout = world.layout
+    if world.environment == "inh":
+        return  # Belongs to the office alone, which is a rule of its own.
+    nearest_m, farthest_m = MODEL_RANGES[world.environment].distance_2d_m
+    match layout:
+        case SingleCellLayout():
+            yield from _outside(
+                "radius_m", layout.radius_m, (2 * nearest_m, farthest_m), world.environment
+            )
+        case HexagonalLayout():
+            # The corners of a hexagon are isd / sqrt(3) from its site, its sides isd / 2.
+            limits_m = (2 * nearest_m, sqrt(3) * farthest_m)
+            yield from _outside("isd_m", layout.isd_m, limits_m, world.environment)
+        case SitesLayout():
+            yield from _plane_problems(layout, (nearest_m, farthest_m), world.environment)
+
+
+def _outside(
+    key: str, value_m: float, limits_m: tuple[float, float], environment: EnvironmentName
+) -> Iterator[Problem]:
+    low_m, high_m = limits_m
+    nearest_m, farthest_m = MODEL_RANGES[environment].distance_2d_m
+    if isfinite(value_m) and not low_m <= value_m <= high_m:
+        yield Problem(
+            ("world", "layout", key),
+            f"must be within {low_m:g} and {high_m:.6g} in environment {environment} (no client "
+            f"is nearer to a site than {nearest_m:g} m, and the path-loss model ends at "
+            f"{farthest_m:g} m), got {value_m:g}",
+        )
+
+
+def _plane_problems(
+    layout: SitesLayout, range_m: tuple[float, float], environment: EnvironmentName
+) -> Iterator[Problem]:
+    """Look at the distance to the nearest site on a grid of points, the corners among them."""
+    if not isfinite(layout.width_m * layout.height_m):
+        return
+    nearest_m, farthest_m = range_m
+    distance_m = _nearest_site_m(layout)
+    if distance_m.max() > farthest_m:
+        key = "width_m" if layout.width_m >= layout.height_m else "height_m"
+        yield Problem(
+            ("world", "layout", key),
+            f"must leave no place farther than {farthest_m:g} m from every site, where the "
+            f"path-loss model of {environment} ends, got {getattr(layout, key):g} with a place "
+            f"{distance_m.max():.6g} m away",
+        )
+    room = float((distance_m >= nearest_m).mean())
+    if room < MIN_ROOM:
+        key = "width_m" if layout.width_m <= layout.height_m else "height_m"
+        yield Problem(
+            ("world", "layout", key),
+            f"must leave room for clients, who keep {nearest_m:g} m from every site: "
+            f"{MIN_ROOM:.0%} of the plane at least, got {getattr(layout, key):g} with {room:.1%}",
+        )
+
+
+def _nearest_site_m(layout: SitesLayout) -> Float[np.ndarray, "point point"]:
+    side = np.linspace(-0.5, 0.5, GRID_POINTS)
+    x_m, y_m = np.meshgrid(side * layout.width_m, side * layout.height_m)
+    nearest_m = np.full(x_m.shape, np.inf)
+    for site_x_m, site_y_m in layout.positions_m:
+        np.minimum(nearest_m, np.hypot(x_m - site_x_m, y_m - site_y_m), out=nearest_m)
+    return nearest_m

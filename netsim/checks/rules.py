@@ -1,0 +1,342 @@
+"""Rules across fields of ``world:`` and ``radio:``: model ranges, legal pairs, given places.
+
+Bounds of single fields stand beside the fields; a rule that needs two fields, a table or a file
+stands here; sizes are looked at in :mod:`netsim.checks.extent`, settings without effect in
+:mod:`netsim.checks.effect`. Every broken rule is reported, not only the first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from math import hypot, isfinite
+from pathlib import Path
+
+from netsim.channel import penetration
+from netsim.checks import effect, extent
+from netsim.config import environment, standard
+from netsim.config.radio import (
+    A3Handover,
+    GraphBackhaul,
+    RadioConfig,
+)
+from netsim.config.world import (
+    HexagonalLayout,
+    IndoorOfficeLayout,
+    ManhattanMobility,
+    OmniAntenna,
+    RandomWaypointMobility,
+    SectorAntenna,
+    SitesLayout,
+    StaticMobility,
+    TraceMobility,
+    WorldConfig,
+)
+from netsim.energy import site_energy
+from netsim.phy import resource_grid
+from netsim.problems import Problem
+from netsim.transport import backhaul
+from netsim.units import dbm_to_w, w_to_dbm
+
+_OWN_WORD = {"bs_height_m": "site_height_m"}
+"""Keys of ``world:`` by the standard's word for them."""
+
+SCHEDULERS = (
+    "round_robin",
+    "proportional_fair",
+    "max_ci",
+    "earliest_deadline",
+    "equal_finish",
+    "min_energy",
+)
+"""Names that ``radio.scheduler`` knows; any other value must be of the form ``path.py:Class``."""
+
+TIME_TO_TRIGGER_S = tuple(
+    ms / 1000
+    for ms in (0, 40, 64, 80, 100, 128, 160, 256, 320, 480, 512, 640, 1024, 1280, 2560, 5120)
+)
+"""The values that TS 38.331 can signal."""
+
+
+UPLINK_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The values that TS 38.331 can signal for alpha of TS 38.213 clause 7.1.1 (as recollected)."""
+
+CARRIERS_HZ = ((410e6, 7.125e9), (24.25e9, 71e9))
+"""FR1 and FR2, TS 38.104 Table 5.1-1 (as recollected; 52.6 to 71 GHz is FR2-2)."""
+
+MAX_SPEED_RATIO = 10_000
+"""Most that a random waypoint's highest speed may be of its lowest (our choice): the steady state
+is sampled by rejection, which takes some 3000 draws there, and more in proportion beyond."""
+
+
+def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
+    """Give every broken rule of the two sections; an empty list means that they can run.
+
+    Parameters
+    ----------
+    world, radio
+        The sections as they stand in the scenario; single-field bounds are checked elsewhere,
+        except that values which are not finite are found here too.
+    """
+    space = [
+        *_not_finite(world, ("world",)),
+        *_layout_problems(world),
+        *extent.find_problems(world),
+        *_mobility_problems(world),
+    ]
+    return [
+        *space,
+        *([] if space else _street_problems(world)),
+        *_not_finite(radio, ("radio",)),
+        *_propagation_problems(world),
+        *_grid_problems(world, radio),
+        *_radio_problems(radio),
+        *effect.find_problems(world, radio),
+        *_outage_problems(world, radio),
+        *_backhaul_problems(world, radio),
+    ]
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(tuple(path.split(".")), message)
+
+
+def _not_finite(section: object, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Find NaN and infinity in every float below a settings object."""
+    if isinstance(section, float) and not isfinite(section):
+        yield Problem(path, f"must be a finite number, got {section}")
+    elif is_dataclass(section) and not isinstance(section, type):
+        for field in fields(section):
+            yield from _not_finite(getattr(section, field.name), (*path, field.name))
+    elif isinstance(section, tuple):
+        for index, item in enumerate(section):
+            yield from _not_finite(item, (*path, str(index)))
+
+
+def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
+    layout = world.layout
+    if isinstance(layout, HexagonalLayout) and layout.wraparound and layout.num_sites == 1:
+        yield _problem(
+            "world.layout.wraparound",
+            "has no effect with num_sites 1; remove it or use 7 or 19 sites",
+        )
+    if isinstance(layout, SitesLayout):
+        yield from _place_problems(layout)
+    if isinstance(layout, IndoorOfficeLayout) != (world.environment == "inh"):
+        yield _problem(
+            "world.layout.kind",
+            f"indoor_office and environment inh belong together, got {layout.kind} "
+            f"with {world.environment}",
+        )
+    antenna = world.antenna
+    if isinstance(antenna, SectorAntenna) and not standard.has_sectors(world):
+        yield _problem(
+            "world.antenna.kind", f"sector needs a layout with sectors, got {layout.kind} without"
+        )
+    if isinstance(antenna, OmniAntenna) and standard.has_sectors(world):
+        yield _problem("world.antenna.kind", "omni makes the three sectors of a site the same cell")
+    if isinstance(antenna, SectorAntenna) and antenna.num_elements == 1:
+        default = SectorAntenna()
+        for name in ("element_spacing_wavelengths", "zenith_deg"):
+            if getattr(antenna, name) != getattr(default, name):
+                yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
+
+
+def _place_problems(layout: SitesLayout) -> Iterator[Problem]:
+    for index, (x_m, y_m) in enumerate(layout.positions_m):
+        path = f"world.layout.positions_m.{index}"
+        if abs(x_m) > layout.width_m / 2 or abs(y_m) > layout.height_m / 2:
+            yield _problem(
+                path,
+                f"must lie in the plane, |x| <= {layout.width_m / 2:g} m and "
+                f"|y| <= {layout.height_m / 2:g} m, got ({x_m:g}, {y_m:g})",
+            )
+        if layout.positions_m.index((x_m, y_m)) < index:
+            yield _problem(path, f"must be a place of its own, got ({x_m:g}, {y_m:g}) again")
+
+
+def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
+    mobility = world.mobility
+    if isinstance(mobility, RandomWaypointMobility):
+        if mobility.min_speed_mps == 0:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                "must be > 0 for random_waypoint (speed 0 has no steady state), got 0",
+            )
+        if mobility.min_speed_mps > mobility.max_speed_mps:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                f"must be <= max_speed_mps {mobility.max_speed_mps:g}, "
+                f"got {mobility.min_speed_mps:g}",
+            )
+        least_mps = mobility.max_speed_mps / MAX_SPEED_RATIO
+        if 0 < mobility.min_speed_mps < least_mps:
+            yield _problem(
+                "world.mobility.min_speed_mps",
+                f"must be >= max_speed_mps / {MAX_SPEED_RATIO} = {least_mps:g}, "
+                f"got {mobility.min_speed_mps:g}",
+            )
+    if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
+        yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
+    if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
+        _, limit_m = environment.MODEL_RANGES[world.environment].distance_2d_m
+        for index, (x_m, y_m) in enumerate(mobility.positions_m):
+            if hypot(x_m, y_m) > limit_m:
+                yield _problem(
+                    f"world.mobility.positions_m.{index}",
+                    f"must lie within {limit_m:g} m of the origin, where the path-loss model "
+                    f"holds, got ({x_m:g}, {y_m:g})",
+                )
+
+
+def _street_problems(world: WorldConfig) -> Iterator[Problem]:
+    """Lay the streets out; only in an area that breaks no rule itself."""
+    if not isinstance(world.mobility, ManhattanMobility):
+        return
+    # Both need the settings themselves.
+    from netsim.world.layout import build_layout  # noqa: PLC0415
+    from netsim.world.mobility.manhattan import find_street_fault  # noqa: PLC0415
+
+    fault = find_street_fault(build_layout(world.layout).area, block_m=world.mobility.block_m)
+    if fault is not None:
+        yield _problem("world.mobility.block_m", fault)
+
+
+def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
+    beyond = [
+        replace(problem, path=("world", _OWN_WORD.get(problem.path[-1], problem.path[-1])))
+        for problem in environment.find_problems(
+            world.environment,
+            carrier_hz=world.carrier_hz,
+            bs_height_m=standard.site_height_m(world),
+            ue_height_m=standard.ue_height_m(world),
+        )
+    ]
+    yield from beyond
+    is_legal = any(low_hz <= world.carrier_hz <= high_hz for low_hz, high_hz in CARRIERS_HZ)
+    if not is_legal and all(problem.path != ("world", "carrier_hz") for problem in beyond):
+        ranges = " or ".join(f"{low / 1e9:g}e9 to {high / 1e9:g}e9" for low, high in CARRIERS_HZ)
+        yield _problem(
+            "world.carrier_hz",
+            f"must be within {ranges} (FR1 or FR2 of TS 38.104), got {world.carrier_hz:g}",
+        )
+    if world.indoor_fraction + world.car_fraction > 1:
+        yield _problem(
+            "world.car_fraction",
+            f"must leave indoor_fraction + car_fraction <= 1, got "
+            f"{world.indoor_fraction + world.car_fraction:g}",
+        )
+    if world.environment == "inh":
+        for name in ("indoor_fraction", "car_fraction"):
+            if getattr(world, name) > 0:
+                yield _problem(f"world.{name}", "has no effect in environment inh (no walls)")
+    if world.indoor_fraction > 0:
+        yield from penetration.find_problems(
+            world.penetration,
+            environment=world.environment,
+            carrier_hz=world.carrier_hz,
+            path=("world", "penetration"),
+        )
+
+
+def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    band = resource_grid.frequency_range(world.carrier_hz)
+    yield from resource_grid.find_problems(
+        radio.bandwidth_hz,
+        radio.subcarrier_spacing_hz,
+        band=band,
+        path=("radio",),
+    )
+    yield from _site_power_problems(world, radio)
+    legal_hz = {spacing_hz for _, spacing_hz in resource_grid.legal_pairs(band=band)}
+    if radio.subcarrier_spacing_hz in legal_hz:
+        slot_s = resource_grid.slot_duration_s(radio.subcarrier_spacing_hz)
+        if radio.channel_tick_s < slot_s:
+            yield _problem(
+                "radio.channel_tick_s",
+                f"must be >= one slot, {slot_s:g} s, got {radio.channel_tick_s:g}",
+            )
+    energy = radio.energy
+    if energy.drx_on_s > energy.drx_cycle_s:
+        yield _problem(
+            "radio.energy.drx_on_s",
+            f"must be <= drx_cycle_s {energy.drx_cycle_s:g}, got {energy.drx_on_s:g}",
+        )
+    if energy.release_s < energy.inactivity_s:
+        yield _problem(
+            "radio.energy.release_s",
+            f"must be >= inactivity_s {energy.inactivity_s:g}, got {energy.release_s:g}",
+        )
+
+
+def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find a power that the sites' hardware cannot radiate, where the scenario says it."""
+    site_class = standard.site_class(world, radio)
+    power_dbm = standard.site_power_dbm(world, radio)
+    problems = site_energy.find_problems(
+        site_class, cell_power_w=dbm_to_w(power_dbm), path=("radio", "energy", "site_class")
+    )
+    if radio.site_power_dbm is None:
+        yield from problems
+    elif problems:
+        limit_dbm = w_to_dbm(site_energy.site_power(site_class, num_cells=1).max_radiated_w)
+        yield _problem(
+            "radio.site_power_dbm",
+            f"must be <= {limit_dbm:.4g} dBm, the most that a cell of energy.site_class "
+            f"{site_class} radiates, got {power_dbm:g}",
+        )
+
+
+def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
+    path, separator, class_name = radio.scheduler.rpartition(":")
+    if separator:
+        if not path.endswith(".py") or not Path(path).is_file():
+            yield _problem("radio.scheduler", f"must name a Python file before ':', got {path!r}")
+        if not class_name.isidentifier():
+            yield _problem("radio.scheduler", f"must name a class after ':', got {class_name!r}")
+    elif radio.scheduler not in SCHEDULERS:
+        yield _problem(
+            "radio.scheduler",
+            f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got {radio.scheduler!r}",
+        )
+    alpha = radio.uplink_power.alpha
+    if alpha not in UPLINK_ALPHAS:
+        legal = ", ".join(f"{value:g}" for value in UPLINK_ALPHAS)
+        yield _problem(
+            "radio.uplink_power.alpha", f"must be one of {legal} (TS 38.213), got {alpha:g}"
+        )
+    handover = radio.handover
+    if isinstance(handover, A3Handover) and handover.time_to_trigger_s not in TIME_TO_TRIGGER_S:
+        legal = ", ".join(f"{value:g}" for value in TIME_TO_TRIGGER_S)
+        yield _problem(
+            "radio.handover.time_to_trigger_s",
+            f"must be one of {legal} (TS 38.331), got {handover.time_to_trigger_s:g}",
+        )
+    failure = radio.link_failure
+    if failure.out_of_sync_db > failure.in_sync_db:
+        yield _problem(
+            "radio.link_failure.in_sync_db",
+            f"must be >= out_of_sync_db {failure.out_of_sync_db:g}, got {failure.in_sync_db:g}",
+        )
+
+
+def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    count = standard.num_sites(world)
+    for index, outage in enumerate(radio.outages):
+        if outage.site_id >= count:
+            yield _problem(
+                f"radio.outages.{index}.site_id",
+                f"must be below {count}, the number of sites, got {outage.site_id}",
+            )
+        if outage.finished_at_s <= outage.started_at_s:
+            yield _problem(
+                f"radio.outages.{index}.finished_at_s",
+                f"must be after started_at_s {outage.started_at_s:g}, got {outage.finished_at_s:g}",
+            )
+
+
+def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    wires = radio.backhaul
+    count = standard.num_sites(world)
+    links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
+    yield from backhaul.find_problems(
+        links, num_sites=count, cuts=wires.cuts, path=("radio", "backhaul")
+    )

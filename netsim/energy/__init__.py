@@ -1,0 +1,1 @@
+"""Power models of clients and sites, and the ledger of joules."""

@@ -1,0 +1,115 @@
+"""From the sections of a scenario to the models and the engine that a network consists of."""
+
+import numpy as np
+import simpy
+
+from netsim.channel.channel import Channel
+from netsim.config import RadioConfig, WorldConfig, standard
+from netsim.config.radio import StarBackhaul
+from netsim.energy.ledger import Ledger
+from netsim.energy.site_energy import SitePower, site_power
+from netsim.energy.ue_energy import UePower
+from netsim.engines.air_setup import make_air_interface, make_outer_loop
+from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
+from netsim.engines.flow import FlowEngine
+from netsim.engines.site_meter import SiteMeter
+from netsim.engines.slot import SlotEngine
+from netsim.mac.sharing import Sharing
+from netsim.phy.resource_grid import slot_duration_s
+from netsim.rrc.outages import Outages
+from netsim.transport.backhaul import Backhaul, star
+from netsim.world.layout import Layout
+
+
+def make_models(
+    world: WorldConfig, radio: RadioConfig, *, layout: Layout, channel: Channel
+) -> Models:
+    """Give everything that an engine puts together; nothing here depends on the clock."""
+    air = make_air_interface(world, radio, channel=channel)
+    outages = Outages(radio.outages, layout.cell_site_id)
+    ue_power = _make_ue_power(radio)
+    sites = _make_site_power(world, radio, layout)
+    ledger = Ledger(ue_power=ue_power, site_power=sites)
+    slope = np.array([site.radiation_w(np.array(1.0)) for site in sites], dtype=float)
+    return Models(
+        channel=channel,
+        air=air,
+        sharing=Sharing(radio.scheduler, slot_s=slot_duration_s(radio.subcarrier_spacing_hz)),
+        outages=outages,
+        backhaul=make_backhaul(radio, num_sites=len(sites)),
+        layout=layout,
+        handover=radio.handover,
+        link_failure=radio.link_failure,
+        ledger=ledger,
+        ue_power=ue_power,
+        site_meter=SiteMeter(
+            ledger,
+            outages=outages,
+            cell_site_id=layout.cell_site_id,
+            full_cell_w=air.site_block_w * air.num_blocks * air.downlink_fraction,
+            drawn_per_radiated=slope,
+        ),
+    )
+
+
+def make_engine(
+    env: simpy.Environment, radio: RadioConfig, models: Models, *, seed: int, on_end: OnEnd
+) -> Engine:
+    """Give the engine that the scenario names.
+
+    Parameters
+    ----------
+    env
+        Clock.
+    radio
+        The scenario's section.
+    models
+        From :func:`make_models`; used by one engine only.
+    seed
+        Root seed of the run.
+    on_end
+        As for :class:`netsim.engines.engine.Engine`.
+    """
+    settings = EngineSettings(
+        tick_s=radio.channel_tick_s,
+        slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
+        seed=seed,
+        knowledge_delay_slots=radio.knowledge_delay_slots,
+        outer_loop=make_outer_loop(radio.link_adaptation),
+    )
+    make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
+    return make(env, models, settings=settings, on_end=on_end)
+
+
+def _make_ue_power(radio: RadioConfig) -> UePower:
+    energy = radio.energy
+    return UePower(
+        bandwidth_hz=radio.bandwidth_hz,
+        watt_per_pu=energy.watt_per_pu,
+        amplifier_efficiency=energy.amplifier_efficiency,
+        inactivity_s=energy.inactivity_s,
+        drx_cycle_s=energy.drx_cycle_s,
+        drx_on_s=energy.drx_on_s,
+        release_s=energy.release_s,
+    )
+
+
+def _make_site_power(world: WorldConfig, radio: RadioConfig, layout: Layout) -> list[SitePower]:
+    return [
+        site_power(
+            standard.site_class(world, radio),
+            num_cells=len(site.cell_ids),
+            sleep_after_s=radio.energy.site_sleep_after_s,
+        )
+        for site in layout.sites
+    ]
+
+
+def make_backhaul(radio: RadioConfig, *, num_sites: int) -> Backhaul:
+    """Give the wires between sites and server."""
+    config = radio.backhaul
+    if isinstance(config, StarBackhaul):
+        links = star(num_sites, latency_s=config.latency_s, rate_bps=config.rate_bps)
+    else:
+        links = config.links
+    return Backhaul(links, num_sites=num_sites, cuts=config.cuts)

@@ -1,0 +1,56 @@
+"""The ledger of a running network: complete up to now whenever it is read."""
+
+from netsim.energy.ledger import EnergyTotal, Ledger
+from netsim.engines.engine import Engine
+
+
+class EnergyMeter:
+    """The ledger of a running network: complete up to now whenever it is read.
+
+    Parameters
+    ----------
+    ledger
+        Booked intervals.
+    engine
+        Books what is still open before an answer is given.
+    """
+
+    def __init__(self, ledger: Ledger, engine: Engine) -> None:
+        self._ledger = ledger
+        self._engine = engine
+
+    def charge(
+        self,
+        client_id: int,
+        activity: str,
+        *,
+        started_at_s: float,
+        finished_at_s: float,
+        power_w: float,
+    ) -> None:
+        """Book power drawn by a client over an interval, :class:`netsim.energy.ledger.Ledger`."""
+        self._ledger.charge(
+            client_id,
+            activity,
+            started_at_s=started_at_s,
+            finished_at_s=finished_at_s,
+            power_w=power_w,
+        )
+
+    def client_energy_j(self, until_s: float) -> float:
+        """Sum of what all clients spent up to an instant, not later than now."""
+        return self.ledger.client_energy_j(until_s)
+
+    def site_energy_j(self, until_s: float) -> float:
+        """Sum of what all sites drew up to an instant, not later than now."""
+        return self.ledger.site_energy_j(until_s)
+
+    def totals(self, until_s: float) -> list[EnergyTotal]:
+        """Seconds and joules by owner and activity up to an instant, not later than now."""
+        return self.ledger.totals(until_s)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, booked up to now."""
+        self._engine.flush()
+        return self._ledger

@@ -1,0 +1,328 @@
+"""What both engines do alike: admit, connect, follow the channel, book energy, end, write rows.
+
+An engine adds how time passes: :mod:`netsim.engines.flow` from event to event,
+:mod:`netsim.engines.slot` slot by slot.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import simpy
+from jaxtyping import Bool, Float, Int
+from simpy.events import EventPriority
+
+from netsim.channel.channel import Channel
+from netsim.config.radio import Handover, LinkFailureConfig
+from netsim.energy.ledger import Ledger
+from netsim.energy.ue_energy import UePower
+from netsim.engines.client_meter import book_clients
+from netsim.engines.site_meter import SiteMeter
+from netsim.mac.mean_shares import AVERAGE_S
+from netsim.mac.sharing import Sharing
+from netsim.phy.outer_loop import OuterLoop
+from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.rrc.association import Association, strongest_cell
+from netsim.rrc.handover import CLOCK_SLACK_S
+from netsim.rrc.link_tracker import LinkTracker
+from netsim.rrc.links import Links
+from netsim.rrc.outages import Outages
+from netsim.transport.active_transfers import ActiveTransfers
+from netsim.transport.backhaul import Backhaul
+from netsim.transport.backhaul_flow import Wires
+from netsim.transport.completion import end_of, make_row
+from netsim.transport.transfers import Transfer, TransferRow
+from netsim.world.layout import NO_CELL, Layout
+
+LAST_PRIORITY = EventPriority(2)
+"""After simpy's urgent (0) and normal (1) events of the same instant: one solve for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Constants beside the models that an engine is given."""
+
+    tick_s: float
+    """Distance of channel ticks [s]."""
+    slot_s: float
+    """Duration of a slot [s]."""
+    seed: int
+    """Root seed of the run."""
+    knowledge_delay_slots: int
+    """Age of channel measurements."""
+    outer_loop: OuterLoop | None
+    """Correction of the measurements; ``None`` leaves them as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Everything that an engine puts together."""
+
+    channel: Channel
+    air: AirInterface
+    sharing: Sharing
+    outages: Outages
+    backhaul: Backhaul
+    layout: Layout
+    handover: Handover
+    link_failure: LinkFailureConfig
+    ledger: Ledger
+    ue_power: UePower
+    site_meter: SiteMeter
+
+
+OnEnd = Callable[[Transfer, TransferRow, float], None]
+
+
+class Engine(ABC):
+    """Moves transfers over the air.
+
+    Parameters
+    ----------
+    env
+        Clock.
+    models
+        Channel, band, schedulers, wires, power models.
+    settings
+        Constants.
+    on_end
+        Called with every transfer that leaves the air, its row, and how much later [s] than now it
+        ends: the row's finish is then in the future.
+    """
+
+    def __init__(
+        self, env: simpy.Environment, models: Models, *, settings: EngineSettings, on_end: OnEnd
+    ) -> None:
+        self._env = env
+        self._channel = models.channel
+        self._air = models.air
+        self._sharing = models.sharing
+        self._outages = models.outages
+        self._ledger = models.ledger
+        self._ue_power = models.ue_power
+        self._site_meter = models.site_meter
+        self._settings = settings
+        self._on_end = on_end
+        self._wires = Wires(models.backhaul, models.layout.cell_site_id)
+        num_cells = len(models.layout.cells)
+        num_groups = models.air.num_groups
+        self.active = ActiveTransfers(
+            is_full_duplex=models.air.uplink_fraction + models.air.downlink_fraction > 1
+        )
+        self.links = Links(
+            num_cells=num_cells, num_groups=num_groups, num_instants=self._num_instants()
+        )
+        self._association = Association(
+            self.links,
+            handover=models.handover,
+            link_failure=models.link_failure,
+            outages=models.outages,
+            air=models.air,
+            is_fading=models.channel.is_fading,
+        )
+        self._uplink_interference_w = np.zeros((num_cells, num_groups))
+        self._load = np.zeros((num_cells, num_groups))
+        self._advanced_to_s = float(env.now)
+        self._tracker = LinkTracker(
+            self.links,
+            channel=models.channel,
+            association=self._association,
+            tick_s=settings.tick_s,
+            heard=lambda: self._heard,
+        )
+        self.num_solves = 0
+        """Times that shares and rates were worked out."""
+        self._site_meter.advance(self._advanced_to_s)
+        self._meter_sites(np.zeros(0, dtype=np.intp), self._advanced_to_s)
+
+    @property
+    def _now_s(self) -> float:
+        """The clock; simpy starts it as a whole number."""
+        return float(self._env.now)
+
+    @abstractmethod
+    def _touch(self) -> None:
+        """Let the engine take note of an arrival or departure at the end of this instant."""
+
+    def _num_instants(self) -> int:
+        """Give the number of instants of a tick whose fading the engine asks for."""
+        return 1
+
+    # Calls from outside -------------------------------------------------------------------------
+
+    def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
+        """Put a transfer on the air.
+
+        Parameters
+        ----------
+        transfer
+            With at least one byte.
+        bearer_id
+            Transfers with the same number in the same cell are served by the same blocks.
+        deadline_at_s
+            When it ends undelivered.
+        """
+        is_first = not len(self.active)
+        self._advance()
+        if is_first:
+            self._tracker.wake_up(self._now_s)
+        slot, is_new = self.links.acquire(transfer.client_id)
+        if is_new:
+            self._tracker.add(slot)
+        else:
+            self._book(self.active.records["slot"] == slot)
+        self.active.admit(
+            transfer,
+            slot=slot,
+            now_s=self._now_s,
+            bearer_id=bearer_id,
+            deadline_at_s=deadline_at_s,
+            handovers=int(self.links.handovers[slot]),
+            has_company=not is_new,
+        )
+        self._touch()
+
+    def cancel(self, transfer: Transfer, status: str) -> None:
+        """End a transfer that is on the air, with a status.
+
+        What has sent its last bit by this instant is delivered before anything is cancelled.
+        """
+        if not self.is_on_air(transfer):
+            msg = f"transfer {transfer.transfer_id} is not on the air at {self._now_s} s"
+            raise ValueError(msg)
+        self._advance()
+        is_complete = self.active.records["finish_at_s"] <= self._now_s + CLOCK_SLACK_S
+        self._end(is_complete, lambda _: "delivered")
+        row = self.active.index(transfer)
+        if row is not None:
+            self.active.records["is_cancelled"][row] = True
+            chosen = np.zeros(len(self.active), dtype=bool)
+            chosen[row] = True
+            self._end(chosen, lambda _: status)
+        self._touch()
+
+    def is_on_air(self, transfer: Transfer) -> bool:
+        """Tell whether the transfer is admitted and has not ended."""
+        return self.active.index(transfer) is not None
+
+    def flush(self) -> None:
+        """Advance and book everything up to now, so that the ledger is complete."""
+        self._advance()
+        self._book(np.ones(len(self.active), dtype=bool))
+        self._site_meter.flush(self._now_s)
+
+    def channel_time_s(self, now_s: float) -> float:
+        """Give the grid point whose channel holds now."""
+        return self._tracker.grid_time_s(now_s)
+
+    @property
+    def uplink_interference_w(self) -> Float[np.ndarray, "cell group"]:
+        """Interference in one block of each cell since the last solve [W]."""
+        return self._uplink_interference_w
+
+    @property
+    def radiated(self) -> Float[np.ndarray, "cell group"]:
+        """Share of its power that each cell radiates in each group since the last solve."""
+        # Without transfers nobody notices failures and repairs as they happen.
+        is_idle = not len(self.active)
+        is_alive = self._outages.is_alive(self._now_s) if is_idle else self._association.is_alive
+        return self._wanted * is_alive[:, None]
+
+    @property
+    def _heard(self) -> Float[np.ndarray, "cell group"]:
+        """What clients measure of it: what each cell radiates whenever it may send."""
+        return self.radiated
+
+    @property
+    def _wanted(self) -> Float[np.ndarray, "cell group"]:
+        """What each cell radiates as long as its site has power."""
+        return np.minimum(self._load + self._air.background_fraction, 1.0)
+
+    # Time ---------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        elapsed_s = self._now_s - self._advanced_to_s
+        if elapsed_s > 0:
+            self.active.advance(elapsed_s, average_s=AVERAGE_S)
+            self._site_meter.advance(self._now_s)
+            self._advanced_to_s = self._now_s
+
+    def _book(self, chosen: Bool[np.ndarray, " transfer"]) -> None:
+        """Book what the clients of some transfers have spent up to now."""
+        book_clients(
+            self.active,
+            chosen,
+            ledger=self._ledger,
+            ue_power=self._ue_power,
+            now_s=self._now_s,
+        )
+
+    def _call_last(self, call: Callable[[], None]) -> None:
+        """Call a function at the end of this instant."""
+        event = self._env.event()
+        event.callbacks.append(lambda _: call())
+        # What Event.succeed() does, at a priority of our own.
+        event._ok, event._value = True, None
+        self._env.schedule(event, priority=LAST_PRIORITY)
+
+    # Ends ---------------------------------------------------------------------------------------
+
+    def _end(self, chosen: Bool[np.ndarray, " transfer"], reason: Callable[[int], str]) -> None:
+        """End some transfers; ``reason`` gives the status for a slot."""
+        if not chosen.any():
+            return
+        now_s = self._now_s
+        self._book(chosen)
+        for transfer, record in self.active.remove(chosen):
+            slot = int(record["slot"])
+            cell_id = self.links.cell_id[slot : slot + 1]
+            end = end_of(
+                record,
+                reason(slot),
+                deadline_at_s=transfer.deadline_at_s,
+                latency_s=float(self._wires.latency_s(cell_id, at_s=now_s)[0]),
+                now_s=now_s,
+            )
+            handovers = int(self.links.handovers[slot])
+            row = make_row(record, end, cell_id=int(cell_id[0]), handovers=handovers)
+            if self.links.release(slot):
+                self._tracker.drop(slot)
+            self._on_end(transfer, row, row.finished_at_s - now_s)
+
+    def _reason_undelivered(self, slot: int) -> str:
+        """Say why a transfer has run into its deadline."""
+        cell_id = int(self.links.cell_id[slot])
+        if cell_id != NO_CELL:
+            has_route = self._wires.has_route(cell_id, at_s=self._now_s)
+            return "timeout" if has_route else "outage"
+        best = strongest_cell(
+            self.links.gain[[slot]],
+            is_alive=np.ones(self.links.gain.shape[1], dtype=bool),
+            min_gain=self._association.min_gain,
+        )
+        return "link_failure" if best[0] == NO_CELL else "outage"
+
+    # Rates --------------------------------------------------------------------------------------
+
+    def _order(self, now_s: float) -> Int[np.ndarray, " served"]:
+        """Give the rows that may have blocks now, by direction, cell, bearer, transfer."""
+        record = self.active.records
+        is_served = self.links.is_served(record["slot"], now_s=now_s)
+        is_served &= (record["ready_at_s"] <= now_s) & (record["deadline_at_s"] > now_s)
+        order = np.lexsort(
+            (
+                record["transfer_id"],
+                record["bearer_id"],
+                self.links.cell_id[record["slot"]],
+                record["direction"],
+            )
+        )
+        return order[is_served[order]]
+
+    def _meter_sites(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
+        if not len(rows):
+            # What the last transfer was sent with must not go on after it.
+            self._load = np.zeros_like(self._load)
+        serving = self.links.cell_id[self.active.records["slot"][rows]]
+        self._site_meter.set_load(self._wanted, serving=serving, now_s=now_s)

@@ -1,0 +1,136 @@
+"""What a client's link is like now: for policies that choose clients by their links."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netsim.engines.engine import Engine, Models
+from netsim.phy_abstraction.air_interface import mean_over_groups
+from netsim.rrc.association import edge_gain, strongest_cell
+from netsim.units import linear_to_db
+from netsim.world.layout import NO_CELL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """A client's link as it is now."""
+
+    client_id: int
+    cell_id: int
+    """Serving cell, or the one that would serve; -1 out of coverage."""
+    snr_db: float
+    """Downlink signal over noise, fading included, no interference [dB]; -inf out of coverage."""
+    mean_snr_db: float
+    """The same without fading [dB]."""
+    uplink_rate_bps: float
+    """Rate with the whole band of its cell, under the interference of now; 0 out of coverage."""
+    downlink_rate_bps: float
+    """Likewise downlink."""
+
+
+class LinkReporter:
+    """Tells the links of clients, whether they have transfers or not.
+
+    Parameters
+    ----------
+    models
+        Channel, band and outages.
+    engine
+        Knows who is connected to which cell, and the interference.
+    """
+
+    def __init__(self, models: Models, engine: Engine) -> None:
+        self._channel = models.channel
+        self._air = models.air
+        self._outages = models.outages
+        self._min_gain = edge_gain(models.link_failure, models.air)
+        self._engine = engine
+
+    def states(self, client_ids: Int[np.ndarray, " client"], *, now_s: float) -> list[LinkState]:
+        """Tell the links of these clients now, in the order asked for."""
+        if not len(client_ids):
+            return []
+        unique, place = np.unique(client_ids, return_inverse=True)
+        at_s = self._engine.channel_time_s(now_s)
+        gain = self._channel.gain(unique, at_s=at_s)
+        cell_id = self._serving_cells(unique, gain, now_s=now_s)
+        fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))[0]
+        received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
+        snr = self._air.site_block_w * received / self._air.ue_noise_w
+        columns = zip(
+            unique.tolist(),
+            cell_id.tolist(),
+            linear_to_db(snr * fading.mean(axis=1)).tolist(),
+            linear_to_db(snr).tolist(),
+            self._uplink_rate_alone(received, cell_id, fading).tolist(),
+            self._downlink_rate_alone(gain, received, cell_id, fading).tolist(),
+            strict=True,
+        )
+        states = [
+            LinkState(
+                client_id=client_id,
+                cell_id=cell,
+                snr_db=snr_db,
+                mean_snr_db=mean_snr_db,
+                uplink_rate_bps=uplink_bps,
+                downlink_rate_bps=downlink_bps,
+            )
+            for client_id, cell, snr_db, mean_snr_db, uplink_bps, downlink_bps in columns
+        ]
+        return [states[k] for k in place.tolist()]
+
+    def _serving_cells(
+        self,
+        client_ids: Int[np.ndarray, " client"],
+        gain: Float[np.ndarray, "client cell"],
+        *,
+        now_s: float,
+    ) -> Int[np.ndarray, " client"]:
+        """Give the cell that serves each client, or would."""
+        is_alive = self._outages.is_alive(now_s)
+        cell_id = strongest_cell(gain, is_alive=is_alive, min_gain=self._min_gain)
+        links = self._engine.links
+        for place, client_id in enumerate(client_ids.tolist()):
+            slot = links.slot_of(client_id)
+            if slot is not None and links.cell_id[slot] != NO_CELL:
+                cell_id[place] = links.cell_id[slot]
+        return cell_id
+
+    def _uplink_rate_alone(
+        self,
+        received: Float[np.ndarray, " client"],
+        cell_id: Int[np.ndarray, " client"],
+        fading: Float[np.ndarray, "client group"],
+    ) -> Float[np.ndarray, " client"]:
+        air = self._air
+        reached = cell_id >= 0
+        band = np.where(reached, float(air.num_blocks), 0.0)
+        density_w = air.density_w(np.where(reached, received, 1.0))
+        noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
+        sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
+        blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
+        block_w = air.block_power_w(density_w, blocks)
+        sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
+        fade = mean_over_groups(fading)
+        reserve = air.reserve(density_w, used=blocks, granted=band)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True, reserve=reserve)
+        return rate
+
+    def _downlink_rate_alone(
+        self,
+        gain: np.ndarray,
+        received: Float[np.ndarray, " client"],
+        cell_id: Int[np.ndarray, " client"],
+        fading: Float[np.ndarray, "client group"],
+    ) -> Float[np.ndarray, " client"]:
+        air = self._air
+        cross = gain.copy()
+        reached = np.flatnonzero(cell_id >= 0)
+        cross[reached, cell_id[reached]] = 0.0
+        noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
+        sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
+        blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
+        fade = mean_over_groups(fading)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=False)
+        return rate

@@ -1,0 +1,122 @@
+"""Books what sites radiate: from integrals over time to entries in the ledger.
+
+The base load is not booked: the ledger knows it in closed form.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.energy.ledger import Ledger
+from netsim.rrc.outages import Outages
+
+
+class SiteMeter:
+    """Integrals of what sites radiate, booked when a site's traffic stops or somebody asks.
+
+    A site without power radiates nothing and is booked nothing, whatever was set. Time starts at 0.
+
+    Parameters
+    ----------
+    ledger
+        Where it is booked; the power cuts are told to it here.
+    outages
+        When sites have no power.
+    cell_site_id
+        Site of each cell.
+    full_cell_w
+        Mean power that a cell radiates in its whole band [W].
+    drawn_per_radiated
+        Watts drawn for each watt radiated, by site.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        outages: Outages,
+        cell_site_id: Int[np.ndarray, " cell"],
+        full_cell_w: float,
+        drawn_per_radiated: Float[np.ndarray, " site"],
+    ) -> None:
+        num_sites = len(drawn_per_radiated)
+        self._ledger = ledger
+        self._outages = outages
+        self._cell_site_id = cell_site_id
+        self._full_cell_w = full_cell_w
+        self._slope = drawn_per_radiated
+        self._radiated_w: Float[np.ndarray, " site"] = np.zeros(num_sites)
+        self._is_busy = np.zeros(num_sites, dtype=bool)
+        self._is_alive = outages.is_site_alive(0.0)
+        self._advanced_to_s = 0.0
+        self._since_s = np.zeros(num_sites)
+        self._radiated_j = np.zeros(num_sites)
+        for outage in outages.intervals:
+            ledger.cut_power(
+                outage.site_id,
+                started_at_s=outage.started_at_s,
+                finished_at_s=outage.finished_at_s,
+            )
+
+    def advance(self, now_s: float) -> None:
+        """Let sites radiate up to now, and stop and start at every outage on the way."""
+        while (edge_s := self._outages.next_edge_s(self._advanced_to_s)) <= now_s:
+            self._radiate(edge_s)
+            self._set_alive(self._outages.is_site_alive(edge_s), now_s=edge_s)
+        self._radiate(now_s)
+
+    def set_load(
+        self,
+        load: Float[np.ndarray, "cell group"],
+        *,
+        serving: Int[np.ndarray, " transfer"],
+        now_s: float,
+    ) -> None:
+        """Set what sites radiate from now on as long as they have power, and who is busy.
+
+        Parameters
+        ----------
+        load
+            Share of its power that each cell radiates in each group.
+        serving
+            Cells that serve somebody, in either direction: their sites are busy.
+        now_s
+            Up to which :meth:`advance` was called.
+        """
+        cell_w = self._full_cell_w * load.mean(axis=1)
+        radiated_w = np.bincount(self._cell_site_id, weights=cell_w, minlength=len(self._slope))
+        is_busy = radiated_w > 0
+        is_busy[self._cell_site_id[serving]] = True
+        self._book(self._is_busy & ~is_busy, now_s)
+        self._since_s[is_busy & ~self._is_busy] = now_s
+        self._is_busy = is_busy
+        self._radiated_w = radiated_w
+
+    def flush(self, now_s: float) -> None:
+        """Book everything up to now."""
+        self._book(self._is_busy, now_s)
+        self._since_s[self._is_busy] = now_s
+
+    def _radiate(self, until_s: float) -> None:
+        elapsed_s = until_s - self._advanced_to_s
+        self._radiated_j += np.where(self._is_alive, self._radiated_w, 0.0) * elapsed_s
+        self._advanced_to_s = until_s
+
+    def _set_alive(self, is_alive: Bool[np.ndarray, " site"], *, now_s: float) -> None:
+        """Set which sites have power from now on; what the others have radiated is booked."""
+        self._book(self._is_busy & ~is_alive, now_s)
+        self._since_s[is_alive & ~self._is_alive] = now_s
+        self._is_alive = is_alive
+
+    def _book(self, chosen: Bool[np.ndarray, " site"], now_s: float) -> None:
+        chosen = chosen & self._is_alive & (self._since_s < now_s)
+        for site_id in np.flatnonzero(chosen).tolist():
+            since_s = float(self._since_s[site_id])
+            radiated_j = float(self._radiated_j[site_id])
+            self._ledger.charge_site(
+                site_id,
+                "tx" if radiated_j > 0 else "rx",
+                started_at_s=since_s,
+                finished_at_s=now_s,
+                power_w=float(self._slope[site_id]) * radiated_j / (now_s - since_s),
+            )
+            self._radiated_j[site_id] = 0.0

@@ -1,0 +1,1 @@
+"""Medium access control: what transfers demand, and how schedulers share resource blocks."""

@@ -1,0 +1,197 @@
+"""What transfers ask of the schedulers: who contends, and what a share is worth to whom."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.phy_abstraction.air_interface import AirInterface, mean_over_groups
+from netsim.phy_abstraction.ergodic import MeanOverFading
+from netsim.phy_abstraction.goodput import Contest
+
+MIN_REACH = 0.2
+"""A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
+repeating a block up to four times still gets through. Weaker ones do not hold the others back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Transfers of one direction that want blocks now, sorted by cell, then by bearer.
+
+    ``instant`` runs over those until the next solve at which fading is told apart, ``transfer``
+    over transfers, ``bearer`` over what a scheduler sees: a transfer of its own, or the members of
+    one broadcast in one cell, who share their blocks.
+    """
+
+    air: AirInterface
+    direction: int
+    """Index into ``DIRECTIONS``."""
+    is_uplink: bool
+    cell_id: Int[np.ndarray, " transfer"]
+    density_w: Float[np.ndarray, " transfer"]
+    """Power that open-loop control asks for in one block, before the limit [W]; uplink only."""
+    sinr_per_w: Float[np.ndarray, "instant transfer group"]
+    """SINR for each watt sent in one block, at the interference of the last solve."""
+    first: Int[np.ndarray, " bearer"]
+    """Index of the first transfer of each bearer."""
+    bearer: Int[np.ndarray, " transfer"]
+    """Bearer of each transfer."""
+    contenders: Int[np.ndarray, " transfer"]
+    """Bearers in the cell of each transfer."""
+    cell_start: Int[np.ndarray, " cell"]
+    """Index of the first bearer of each cell."""
+    client_id: Int[np.ndarray, " bearer"]
+    remaining_bits: Float[np.ndarray, " bearer"]
+    requested_at_s: Float[np.ndarray, " bearer"]
+    deadline_at_s: Float[np.ndarray, " bearer"]
+    average_rate_bps: Float[np.ndarray, " bearer"]
+    """NaN for a bearer that was never scheduled."""
+    most_bps: Float[np.ndarray, " bearer"] | None = None
+    """What wires let through, inf where they do not hold up: averages grow no further."""
+
+    @property
+    def element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second in this direction."""
+        air = self.air
+        return air.uplink_element_rate_hz if self.is_uplink else air.downlink_element_rate_hz
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether some bearer serves several transfers."""
+        return len(self.first) < len(self.bearer)
+
+    def at(self, instant: int) -> "Demand":
+        """Give the demand as it is at one instant."""
+        return replace(self, sinr_per_w=self.sinr_per_w[instant : instant + 1])
+
+    def block_power_w(
+        self, transfers: slice, blocks: Float[np.ndarray, "... some"]
+    ) -> Float[np.ndarray, "... some"]:
+        """Give the power in one block of some transfers that hold so many [W]."""
+        if self.is_uplink:
+            return self.air.block_power_w(self.density_w[transfers], blocks)
+        return np.full(blocks.shape, self.air.site_block_w)
+
+    def used_blocks(
+        self, transfers: slice, blocks: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "... some"]:
+        """Give how many of the blocks that some transfers hold they use, at each instant.
+
+        The blocks themselves where nobody uses less.
+        """
+        if not (self.is_uplink and self.air.is_limited(self.density_w[transfers], blocks)):
+            return blocks
+        return self.air.used_blocks(
+            blocks,
+            density_w=self.density_w[transfers],
+            sinr_per_w=mean_over_groups(self.sinr_per_w[:, transfers]),
+        )
+
+    def used_fraction(
+        self, bearers: slice, held: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, " some"]:
+        """Give the part of the band that uplink bearers use of what they hold.
+
+        Who uses less uses whole blocks. At the first instant: who hands blocks on knows no other.
+        """
+        blocks = held * self.air.num_blocks
+        if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
+            return held
+        used = self.air.used_whole_blocks(
+            blocks,
+            density_w=self.density_w[bearers],
+            sinr_per_w=mean_over_groups(self.sinr_per_w[0, bearers]),
+        )
+        return np.where(used < blocks, used / self.air.num_blocks, held)
+
+    def transfer_rate_bps(
+        self, transfers: slice, fraction: Float[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "instant some"]:
+        """Give the rate of some transfers at a fraction of every group."""
+        blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
+        power_w = self.block_power_w(transfers, blocks)
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
+        contest = self.contest(transfers)
+        return self.air.rate_bps(
+            sinr, blocks, element_rate_hz=self.element_rate_hz, contest=contest
+        )
+
+    def contest(self, transfers: slice, *, is_column: bool = False) -> Contest | None:
+        """Describe among whom the scheduler chooses, where that decides which fades are served."""
+        adaptation = self.air.adaptation
+        if not adaptation.is_of_winners:
+            return None
+        contenders = self.contenders[transfers]
+        limited = np.zeros(len(contenders))
+        if isinstance(adaptation, MeanOverFading):
+            limited = self._limited(transfers, contenders)
+        if is_column:
+            return Contest(contenders[:, None], limited[..., None])
+        return Contest(contenders, limited)
+
+    def _limited(
+        self, transfers: slice, contenders: Int[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "... some"]:
+        """Give how much thinner power is spread, see ``goodput.Contest``."""
+        whole = np.full(len(contenders), float(self.air.num_blocks))
+        split_w, whole_w = (
+            self.block_power_w(transfers, self.used_blocks(transfers, blocks))
+            for blocks in (whole / contenders, whole)
+        )
+        crowd = np.log(np.maximum(contenders, 2))
+        return np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
+
+    def on_the_air(
+        self, turn: Float[np.ndarray, "instant bearer"]
+    ) -> Float[np.ndarray, "instant bearer"]:
+        """Give the part of the time in which bearers hold anything, from that of their turns alone.
+
+        More where the rate is a mean over fades that differ between groups: several winners then
+        hold a part of the band each. It is read at the SINR that the whole band would have.
+        """
+        adaptation = self.air.adaptation
+        if not (isinstance(adaptation, MeanOverFading) and adaptation.has_overlap):
+            return turn
+        whole = np.full(len(self.bearer), float(self.air.num_blocks))
+        power_w = self.block_power_w(slice(None), whole)
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
+        overlap = adaptation.overlap(sinr, self.contest(slice(None)))[:, self.first]
+        return np.minimum(turn * overlap, 1.0)
+
+    def weakest(
+        self,
+        bearers: slice,
+        rate: Float[np.ndarray, "instant some ..."],
+        is_reached: Bool[np.ndarray, "instant some"],
+    ) -> Float[np.ndarray, "instant bearer ..."]:
+        """Give the rate of bearers from that of their transfers: the least of those reached."""
+        if not self.has_groups:
+            return rate
+        start = self.first[bearers] - self.first[bearers.start]
+        shape = is_reached.shape + (1,) * (rate.ndim - 2)
+        counted = np.where(is_reached.reshape(shape), rate, np.inf)
+        least = np.minimum.reduceat(counted, start, axis=1)
+        return np.where(np.isfinite(least), least, 0.0)
+
+    def is_reached(self) -> Bool[np.ndarray, "instant transfer"]:
+        """Tell which transfers get through at all with the whole band."""
+        if not self.has_groups:
+            return np.ones(self.sinr_per_w.shape[:2], dtype=bool)
+        whole = np.full(len(self.bearer), float(self.air.num_blocks))
+        power_w = self.block_power_w(slice(None), whole)
+        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
+        rates = self.air.rates
+        return rates.spectral_efficiency(sinr) >= MIN_REACH * rates.mcs.spectral_efficiency[0]
+
+    def group_rate_bps(self) -> Float[np.ndarray, "instant transfer group"]:
+        """Give the rate of each transfer alone in each group, at the power of an equal split."""
+        split = self.air.num_blocks / self.contenders
+        used = self.used_blocks(slice(None), split)
+        power_w = self.block_power_w(slice(None), used)
+        sinr = power_w[..., None] * self.sinr_per_w
+        return self.air.rate_bps(
+            sinr,
+            self.air.blocks_per_group * (used / split)[..., None],
+            element_rate_hz=self.element_rate_hz,
+            contest=self.contest(slice(None), is_column=True),
+        )

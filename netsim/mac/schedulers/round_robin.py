@@ -1,0 +1,16 @@
+"""Round robin: equal shares of every resource block, whatever the channel."""
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.mac.schedulers.view import CellView
+
+
+class RoundRobin:
+    """Equal shares of every group: at flow level, egalitarian processor sharing."""
+
+    reads_rates = False
+
+    def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
+        """Give 1/K everywhere."""
+        return np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))

@@ -1,0 +1,227 @@
+"""What a scheduler sees of a cell, and what it answers: the whole scheduling interface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Answer = TypeVar("Answer")
+
+SUM_TOLERANCE = 1e-9
+"""How far a column of shares may exceed 1 (rounding of a sum of a thousand terms)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """The active transfers of one direction in one cell, now; at least one transfer.
+
+    ``transfer`` is the axis of active transfers, ``group`` that of resource-block groups (groups of
+    equal width that together are the band). Arrays are read-only by convention.
+    """
+
+    now_s: float
+    """Simulated time."""
+    client_id: Int[np.ndarray, " transfer"]
+    """Who sends or receives."""
+    remaining_bits: Float[np.ndarray, " transfer"]
+    """What is left to deliver, > 0."""
+    requested_at_s: Float[np.ndarray, " transfer"]
+    """When the transfer was asked for."""
+    deadline_at_s: Float[np.ndarray, " transfer"]
+    """When it ends undelivered; inf when it has no deadline."""
+    group_rate_bps: Float[np.ndarray, "transfer group"]
+    """Rate of a transfer in each group, were the group its own at the power density it uses now."""
+    average_rate_bps: Float[np.ndarray, " transfer"]
+    """Exponentially averaged served rate, > 0."""
+    rate_bps: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
+    """Total rate that each transfer would get with that fraction of the band, in [0, 1].
+
+    Power-limited, hence concave: twice the band is at most twice the rate.
+    """
+    power_w: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
+    """Power radiated for each transfer at that fraction of the band (downlink: the site's)."""
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """Divides a cell's band among its active transfers; a plain class with this one method.
+
+    It is asked again at every arrival, departure, handover and channel tick, so it may look at the
+    view only. Views may be of a time soon to come: where fades move, one that reads averages, or
+    reads rates and takes turns, is asked about instants up to the next tick, one after the other,
+    and again about what is left of them after an event. State of its own is allowed, made of the
+    views that it was asked about (there is one instance for each cell and direction); nothing in it
+    may be drawn at random.
+
+    A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
+    so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
+    engines are faster for it. Where a client, limited in power, cannot use what it was given, such
+    a class (unless it takes turns) is asked again at once about the others
+    (:mod:`netsim.mac.unused_blocks`). One that looks at rates but not at ``average_rate_bps`` may
+    say ``reads_average = False``: an answer then holds until something else changes.
+
+    Two more things a class may offer, for the engine that follows means over time instead of slots:
+
+    ``takes_turns = True``
+        Winners take all: a group divided among several is a tie, and they have it one after
+        another, each at full width, rather than side by side. What other cells hear of them then
+        swings, and what they repeat waits for the next good time. Without it, ties that depend on
+        the average are broken for the scheduler, it is asked more often, and all that is taken to
+        be steady.
+    ``mean_shares(view)``
+        Its mean answer over an endless interval in which nothing of the view but the averages
+        changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,
+        and the activity, shape (transfer,), in (0, 1]: the part of the time in which the transfer
+        holds anything (``shares / activity``, at most 1, is held then). Without it, or with
+        ``None``, the engine finds the mean by asking ``shares`` some hundred times. A class
+        with ``reads_rates = False`` is not asked for it: averages cannot change its answers.
+    """
+
+    def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
+        """Give the share of each group that each transfer gets, in [0, 1], columns sum to <= 1."""
+
+
+def ask(law: Callable[[CellView], Answer], view: CellView, *, name: str) -> Answer:
+    """Ask a scheduler; whatever its code raises carries its name and the simulated time.
+
+    Parameters
+    ----------
+    law
+        A method of the scheduler that takes a view.
+    view
+        What it is asked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    RuntimeError
+        If it raises anything, the end of the program (``SystemExit``) included; one line. When it
+        was is for the caller to say, who has the clock.
+    """
+    try:
+        return law(view)
+    except (Exception, SystemExit) as error:
+        msg = f"scheduler {name}: raised {in_one_line(error)}"
+        raise RuntimeError(msg) from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """Name an error of foreign code, which may speak in many lines or in none."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def check_shares(
+    shares: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
+) -> Float[np.ndarray, "transfer group"]:
+    """Give the shares as float64 after checking shape, range and column sums.
+
+    Parameters
+    ----------
+    shares
+        What a scheduler answered.
+    view
+        What it was asked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers, the shape is not that of ``view.group_rate_bps``, a share is not in
+        [0, 1] (NaN included), or a column sums to more than 1.
+    """
+    checked = _numbers(shares, view, name=name)
+    if checked.shape != view.group_rate_bps.shape:
+        msg = (
+            f"scheduler {name}: shares must have shape {view.group_rate_bps.shape} "
+            f"(transfer, group), got {checked.shape}"
+        )
+        raise ValueError(msg)
+    sums = checked.sum(axis=0)
+    # Without negative ones, no share exceeds the sum of its column; NaN fails.
+    if checked.min(initial=0.0) >= 0 and sums.max(initial=0.0) <= 1 + SUM_TOLERANCE:
+        return checked
+    if not np.all((checked >= 0) & (checked <= 1 + SUM_TOLERANCE)):
+        msg = f"scheduler {name}: shares must be in [0, 1], got {checked.min()} to {checked.max()}"
+        raise ValueError(msg)
+    msg = (
+        f"scheduler {name}: shares of a group must sum to <= 1, got {sums.max()} "
+        f"in group {int(sums.argmax())}"
+    )
+    raise ValueError(msg)
+
+
+def _numbers(
+    answer: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
+) -> Float[np.ndarray, "..."]:
+    try:
+        return np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):  # lists of unequal length, words, objects
+        msg = f"scheduler {name}: shares must be an array of numbers, got {type(answer).__name__}"
+        raise ValueError(msg) from None
+
+
+def check_activity(
+    activity: Float[np.ndarray, " transfer"],
+    shares: Float[np.ndarray, "transfer group"],
+    *,
+    name: str,
+) -> Float[np.ndarray, " transfer"]:
+    """Give the activity as float64 after checking shape and range.
+
+    Parameters
+    ----------
+    activity
+        Second answer of a scheduler's ``mean_shares``.
+    shares
+        First answer, checked.
+    name
+        Name of the scheduler, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If there is not one value a transfer, or one is not in (0, 1] (NaN included) or is less
+        than a share of the transfer.
+    """
+    checked = np.asarray(activity, dtype=np.float64)
+    if checked.shape != shares.shape[:1]:
+        msg = (
+            f"scheduler {name}: activity must have shape {shares.shape[:1]} (transfer), "
+            f"got {checked.shape}"
+        )
+        raise ValueError(msg)
+    if not np.all((checked > 0) & (checked <= 1 + SUM_TOLERANCE)):
+        msg = (
+            f"scheduler {name}: activity must be in (0, 1], got {checked.min()} to {checked.max()}"
+        )
+        raise ValueError(msg)
+    if np.any(shares.max(axis=1) > checked + SUM_TOLERANCE):
+        worst = int((shares.max(axis=1) - checked).argmax())
+        msg = (
+            f"scheduler {name}: activity must be at least the largest share of the transfer, "
+            f"{shares[worst].max()}, got {checked[worst]}"
+        )
+        raise ValueError(msg)
+    return checked
+
+
+def same_in_every_group(
+    fraction: Float[np.ndarray, " transfer"], view: CellView
+) -> Float[np.ndarray, "transfer group"]:
+    """Spread one fraction of the band a transfer evenly over all groups."""
+    return np.repeat(fraction[:, np.newaxis], view.group_rate_bps.shape[1], axis=1)
+
+
+def split_ties(winner: np.ndarray) -> Float[np.ndarray, "transfer group"]:
+    """Divide each group equally among the transfers marked True in its column.
+
+    Parameters
+    ----------
+    winner
+        Boolean, shape (transfer, group), at least one True in every column.
+    """
+    return winner / winner.sum(axis=0, keepdims=True)

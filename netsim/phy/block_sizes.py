@@ -1,0 +1,111 @@
+"""What transport blocks of whole bytes carry, against what their resource elements would."""
+
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.phy.mcs import McsTableNumber, mcs_table
+from netsim.phy.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
+from netsim.phy.transport_block import transport_block_size_bits
+
+ELEMENTS_PER_BLOCK = SUBCARRIERS_PER_BLOCK * SYMBOLS_PER_SLOT
+
+_SMALLEST = np.finfo(float).tiny
+
+
+class BlockSizes:
+    """Transport block sizes of one direction, and their mean against the nominal bits.
+
+    The sizes of the standard are steps: up to 16 % below or 4 % above what code rate, modulation
+    and elements give, most where few blocks carry a slow MCS.
+
+    Parameters
+    ----------
+    mcs_table_number
+        1 (up to 64QAM) or 2 (up to 256QAM).
+    num_blocks
+        Width of the band in resource blocks.
+    overhead_fraction
+        Share of resource elements without data, rounded to whole elements of a block here.
+
+    References
+    ----------
+    3GPP TS 38.214 clauses 5.1.3.2 and 6.1.4.2, see :mod:`netsim.phy.transport_block`.
+
+    Examples
+    --------
+    >>> sizes = BlockSizes(mcs_table_number=1, num_blocks=51, overhead_fraction=0.08)
+    >>> float(sizes.bits[0, 1]), float(sizes.ratio(np.array(0.2344), np.array(1.0)).round(3))
+    (32.0, 0.883)
+    """
+
+    def __init__(
+        self, *, mcs_table_number: McsTableNumber, num_blocks: int, overhead_fraction: float
+    ) -> None:
+        self.bits: Float[np.ndarray, "mcs blocks"] = _sizes(
+            mcs_table_number, num_blocks, round(ELEMENTS_PER_BLOCK * overhead_fraction)
+        )
+        """Size [bit] by MCS and number of blocks; 0 for none."""
+        efficiency = mcs_table(mcs_table_number).spectral_efficiency
+        # Table 1 repeats a step at lower efficiency where the modulation changes.
+        is_faster = efficiency > np.maximum.accumulate(np.append(0, efficiency))[:-1]
+        self._efficiency = efficiency[is_faster]
+        self._bits = self.bits[is_faster].ravel()
+        self._elements = ELEMENTS_PER_BLOCK * (1.0 - overhead_fraction)
+
+    def ratio(
+        self,
+        spectral_efficiency: Float[np.ndarray, "*transfer"],
+        blocks: Float[np.ndarray, "*transfer"],
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give mean bits of a transport block over spectral efficiency x data elements.
+
+        A mean of blocks that is no whole number stands for the two around it in turn (none and one
+        below 1), a spectral efficiency between two MCS for these in turn.
+
+        Parameters
+        ----------
+        spectral_efficiency
+            Bits per element that are sent, on average; the table's ends hold beyond them.
+        blocks
+            Resource blocks held, at most those of the band.
+        """
+        # not np.clip, which takes several times as long for a few values
+        width = self.bits.shape[1]
+        held = np.minimum(np.maximum(blocks, _SMALLEST), width - 1.0)
+        fewer = np.minimum(held.astype(np.intp), width - 2)
+        sent = np.minimum(
+            np.maximum(spectral_efficiency, self._efficiency[0]), self._efficiency[-1]
+        )
+        place = self._efficiency.searchsorted(sent, side="right") - 1
+        slow = np.minimum(place, len(self._efficiency) - 2)
+        low, high = self._efficiency.take(slow), self._efficiency.take(slow + 1)
+        often = (sent - low) / (high - low)
+        more = held - fewer
+        at, less = slow * width + fewer, 1.0 - more
+        per_mcs = [
+            self._bits.take(each) * less + self._bits.take(each + 1) * more
+            for each in (at, at + width)
+        ]
+        bits = per_mcs[0] * (1.0 - often) + per_mcs[1] * often
+        return bits / (sent * self._elements * held)
+
+
+@cache
+def _sizes(
+    mcs_table_number: McsTableNumber, num_blocks: int, overhead_elements: int
+) -> Float[np.ndarray, "mcs blocks"]:
+    mcs = mcs_table(mcs_table_number)
+    sizes = np.zeros((len(mcs), num_blocks + 1))
+    for index in range(len(mcs)):
+        for blocks in range(1, num_blocks + 1):
+            sizes[index, blocks] = transport_block_size_bits(
+                blocks,
+                code_rate_x1024=round(float(mcs.code_rate[index]) * 2048) / 2,
+                modulation_order=int(mcs.modulation_order[index]),
+                num_symbols=SYMBOLS_PER_SLOT,
+                dmrs_elements_per_block=overhead_elements,
+            )
+    sizes.flags.writeable = False
+    return sizes

@@ -1,0 +1,167 @@
+"""The OFDM grid of NR: resource blocks of a carrier, slots, resource elements."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from netsim.problems import Problem
+from netsim.standard_table import read_standard_table
+
+SUBCARRIERS_PER_BLOCK = 12
+SYMBOLS_PER_SLOT = 14
+"""Normal cyclic prefix."""
+
+FR2_LOWEST_CARRIER_HZ = 24.25e9
+"""Carriers from here on belong to frequency range 2, TS 38.104 Table 5.1-1 (recollected)."""
+
+FrequencyRange = Literal["FR1", "FR2"]
+
+
+def frequency_range(carrier_hz: float) -> FrequencyRange:
+    """Give the frequency range a carrier belongs to."""
+    return "FR2" if carrier_hz >= FR2_LOWEST_CARRIER_HZ else "FR1"
+
+
+@cache
+def _table() -> dict[tuple[FrequencyRange, float, float], int]:
+    """Read the number of resource blocks by frequency range, spacing [Hz] and bandwidth [Hz]."""
+    return {
+        (
+            "FR2" if row["frequency_range"] == "FR2" else "FR1",
+            float(row["subcarrier_spacing_khz"]) * 1e3,
+            float(row["bandwidth_mhz"]) * 1e6,
+        ): int(row["num_resource_blocks"])
+        for row in read_standard_table(Path(__file__).with_name("resource_grid.csv"))
+    }
+
+
+def legal_pairs(band: FrequencyRange = "FR1") -> list[tuple[float, float]]:
+    """List the (bandwidth [Hz], subcarrier spacing [Hz]) pairs the standard knows."""
+    return [(wide_hz, scs_hz) for found, scs_hz, wide_hz in _table() if found == band]
+
+
+def num_resource_blocks(
+    bandwidth_hz: float, subcarrier_spacing_hz: float, *, band: FrequencyRange = "FR1"
+) -> int:
+    """Give the number of resource blocks of a carrier.
+
+    Parameters
+    ----------
+    bandwidth_hz
+        Channel bandwidth [Hz], guard bands included.
+    subcarrier_spacing_hz
+        Subcarrier spacing [Hz].
+    band
+        Frequency range, see :func:`frequency_range`.
+
+    Raises
+    ------
+    ValueError
+        If the standard has no such pair; the message lists the legal bandwidths.
+
+    References
+    ----------
+    3GPP TS 38.101-1 and 38.101-2, Table 5.3.2-1.
+
+    Examples
+    --------
+    >>> num_resource_blocks(20e6, 30e3)
+    51
+    """
+    num_blocks = _table().get((band, float(subcarrier_spacing_hz), float(bandwidth_hz)))
+    if num_blocks is None:
+        place, message = _pair_rule(bandwidth_hz, subcarrier_spacing_hz, band)
+        msg = f"{place}: {message}"
+        raise ValueError(msg)
+    return num_blocks
+
+
+def find_problems(
+    bandwidth_hz: float,
+    subcarrier_spacing_hz: float,
+    *,
+    band: FrequencyRange = "FR1",
+    path: tuple[str, ...] = (),
+) -> list[Problem]:
+    """List what is wrong with a pair of bandwidth and spacing; ``path`` is where the keys stand."""
+    if (band, float(subcarrier_spacing_hz), float(bandwidth_hz)) in _table():
+        return []
+    place, message = _pair_rule(bandwidth_hz, subcarrier_spacing_hz, band)
+    return [Problem((*path, place), message)]
+
+
+def _pair_rule(
+    bandwidth_hz: float, subcarrier_spacing_hz: float, band: FrequencyRange
+) -> tuple[str, str]:
+    """Name the key at fault and what would be right."""
+    spacings_hz = sorted({scs_hz for _, scs_hz in legal_pairs(band)})
+    if subcarrier_spacing_hz not in spacings_hz:
+        known = ", ".join(f"{scs_hz / 1e3:g}e3" for scs_hz in spacings_hz)
+        return (
+            "subcarrier_spacing_hz",
+            f"must be one of {known} in {band}, got {subcarrier_spacing_hz:g}",
+        )
+    wide = ", ".join(
+        f"{wide_hz / 1e6:g}e6"
+        for wide_hz, scs_hz in legal_pairs(band)
+        if scs_hz == subcarrier_spacing_hz
+    )
+    return (
+        "bandwidth_hz",
+        f"must be one of {wide} with {subcarrier_spacing_hz / 1e3:g} kHz subcarriers in {band}, "
+        f"got {bandwidth_hz:g}",
+    )
+
+
+def numerology(subcarrier_spacing_hz: float) -> int:
+    """Give mu of TS 38.211 Table 4.2-1: spacing = 15 kHz x 2^mu.
+
+    Raises
+    ------
+    ValueError
+        If the spacing is not 15, 30, 60 or 120 kHz.
+    """
+    for mu in range(4):
+        if subcarrier_spacing_hz == 15e3 * 2**mu:
+            return mu
+    msg = f"subcarrier_spacing_hz: must be 15e3, 30e3, 60e3 or 120e3, got {subcarrier_spacing_hz:g}"
+    raise ValueError(msg)
+
+
+def slot_duration_s(subcarrier_spacing_hz: float) -> float:
+    """Give the duration of a slot of 14 symbols [s]: 1 ms / 2^mu."""
+    return float(1e-3 / 2 ** numerology(subcarrier_spacing_hz))
+
+
+def block_bandwidth_hz(subcarrier_spacing_hz: float) -> float:
+    """Give the occupied bandwidth of one resource block [Hz]."""
+    return SUBCARRIERS_PER_BLOCK * subcarrier_spacing_hz
+
+
+def resource_elements_per_slot(
+    num_blocks: float, *, overhead_fraction: float = 0.14, num_symbols: int = SYMBOLS_PER_SLOT
+) -> float:
+    """Give the resource elements of one slot that carry data.
+
+    Parameters
+    ----------
+    num_blocks
+        Resource blocks, fractions allowed (time sharing), >= 0.
+    overhead_fraction
+        Share lost to reference signals and control, in [0, 1). TS 38.306 clause 4.1.2 uses 0.14
+        for downlink and 0.08 for uplink in FR1.
+    num_symbols
+        Symbols of the slot in use, 1 to 14.
+    """
+    if not 0 <= overhead_fraction < 1:
+        msg = f"overhead_fraction: must be >= 0 and < 1, got {overhead_fraction}"
+        raise ValueError(msg)
+    return num_blocks * SUBCARRIERS_PER_BLOCK * num_symbols * (1 - overhead_fraction)
+
+
+def resource_element_rate_hz(
+    num_blocks: float, subcarrier_spacing_hz: float, *, overhead_fraction: float = 0.14
+) -> float:
+    """Give data-carrying resource elements per second: spectral efficiency times this is bit/s."""
+    per_slot = resource_elements_per_slot(num_blocks, overhead_fraction=overhead_fraction)
+    return per_slot / slot_duration_s(subcarrier_spacing_hz)

@@ -1,0 +1,1 @@
+"""From gain to bit rate."""

@@ -1,0 +1,375 @@
+"""From gains and shares to rates: the arithmetic that both engines solve, free of any clock.
+
+Axes: ``transfer`` (of one direction), ``cell``, ``group`` (resource-block groups of equal width
+that together are the band). A share is the fraction of a group's blocks that a transfer holds
+within every slot. Power is spread evenly over the blocks a sender holds. Blocks of different cells
+meet at random, so a sender that holds a share of a group disturbs every block of it, on average,
+with that share of its power density.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.config.radio import UplinkPowerConfig
+from netsim.phy.block_sizes import BlockSizes
+from netsim.phy.effective_sinr import effective_sinr_linear
+from netsim.phy.link_adaptation import RateTable
+from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
+from netsim.phy.power_headroom import FULL_RTOL, Thrift
+from netsim.phy.resource_grid import resource_element_rate_hz
+from netsim.phy_abstraction.goodput import Adaptation, Contest, Reserve
+from netsim.phy_abstraction.interference_variability import InterferenceSwing
+from netsim.units import dbm_to_w
+
+
+@dataclass(frozen=True, kw_only=True)
+class AirInterface:
+    """Constants of the band, and what follows from them for any set of transfers."""
+
+    carrier_hz: float
+    num_blocks: int
+    num_groups: int
+    subcarrier_spacing_hz: float
+    uplink_overhead_fraction: float
+    """Share of resource elements without data, in uplink slots."""
+    downlink_overhead_fraction: float
+    uplink_fraction: float
+    """Share of time that is uplink: 1 with FDD."""
+    downlink_fraction: float
+    uplink_power: UplinkPowerConfig
+    site_noise_w: float
+    """Noise, and uplink background, of one block at a site [W]."""
+    ue_noise_w: float
+    """Noise of one block at a client [W]."""
+    site_block_w: float
+    """Power of a cell in one block [W]."""
+    background_fraction: float
+    """Share of its power that every cell transmits in any case."""
+    is_interfering: bool
+    rates: RateTable
+    """Goodput at a known SINR."""
+    adaptation: Adaptation
+    """Goodput on average, for channel knowledge as old as it is."""
+    swing: InterferenceSwing | None
+    """What swings of uplink interference cost; ``None`` where there are none."""
+
+    @cached_property
+    def uplink_element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second, uplink."""
+        return self.uplink_fraction * self._element_rate_hz(self.uplink_overhead_fraction)
+
+    @cached_property
+    def downlink_element_rate_hz(self) -> float:
+        """Data-carrying resource elements of one block per second, downlink."""
+        return self.downlink_fraction * self._element_rate_hz(self.downlink_overhead_fraction)
+
+    @cached_property
+    def uplink_sizes(self) -> BlockSizes:
+        """Transport blocks of the uplink."""
+        return self._sizes(self.uplink_overhead_fraction)
+
+    @cached_property
+    def downlink_sizes(self) -> BlockSizes:
+        """Transport blocks of the downlink."""
+        return self._sizes(self.downlink_overhead_fraction)
+
+    def _sizes(self, overhead_fraction: float) -> BlockSizes:
+        return BlockSizes(
+            mcs_table_number=self.rates.mcs_table_number,
+            num_blocks=self.num_blocks,
+            overhead_fraction=overhead_fraction,
+        )
+
+    def _element_rate_hz(self, overhead_fraction: float) -> float:
+        return resource_element_rate_hz(
+            1.0, self.subcarrier_spacing_hz, overhead_fraction=overhead_fraction
+        )
+
+    @property
+    def blocks_per_group(self) -> float:
+        """Width of a group in blocks."""
+        return self.num_blocks / self.num_groups
+
+    def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
+        """Give the power in one block [W] that open-loop control asks of clients, without a limit.
+
+        Parameters
+        ----------
+        gain
+            Coupling gain to the serving cell, fast fading averaged out; 0 out of coverage.
+
+        Notes
+        -----
+        :func:`netsim.phy.power_control.pusch_power_w` is linear in watts: blocks times ``2^mu P_0``
+        times loss to the power alpha, then clipped. This is its first part.
+        """
+        with np.errstate(divide="ignore"):
+            return self._density_at_0_db_w * gain**-self.uplink_power.alpha
+
+    @cached_property
+    def _density_at_0_db_w(self) -> float:
+        power = pusch_power_w(
+            0.0, 1.0, p0_dbm=self.uplink_power.p0_dbm, alpha=self.uplink_power.alpha,
+            max_dbm=np.inf, min_dbm=-np.inf, subcarrier_spacing_hz=self.subcarrier_spacing_hz,
+        )  # fmt: skip
+        return float(power)
+
+    @cached_property
+    def _power_limits_w(self) -> tuple[float, float]:
+        return dbm_to_w(MIN_POWER_DBM), dbm_to_w(self.uplink_power.max_dbm)
+
+    def block_power_w(
+        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give the uplink power in one block [W] of clients that hold so many blocks.
+
+        A holding below one block stands for one block part of the time, at the power of one block.
+
+        Parameters
+        ----------
+        density_w
+            From :meth:`density_w`.
+        blocks
+            Blocks held, >= 0.
+        """
+        at_once = np.maximum(blocks, 1.0)
+        least_w, most_w = self._power_limits_w
+        return np.minimum(np.maximum(density_w * at_once, least_w), most_w) / at_once
+
+    def is_limited(
+        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
+    ) -> bool:
+        """Tell whether somebody with so many blocks is at the limit of power."""
+        return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
+
+    @cached_property
+    def _thrift(self) -> Thrift:
+        return Thrift(self.adaptation.efficiency)
+
+    def used_blocks(
+        self,
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        density_w: Float[np.ndarray, "*transfer"],
+        sinr_per_w: Float[np.ndarray, "*transfer"],
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Return how many of the uplink blocks granted a client uses.
+
+        See :mod:`netsim.phy.power_headroom`.
+
+        Parameters
+        ----------
+        blocks
+            Blocks granted, >= 0; one at least is used of a grant of one or more.
+        density_w
+            From :meth:`density_w`.
+        sinr_per_w
+            SINR for each watt sent in one block.
+        """
+        most_w = self._power_limits_w[1]
+        if not self.is_limited(density_w, blocks):
+            return blocks  # another block costs the others nothing
+        sinr = self.block_power_w(density_w, blocks) * sinr_per_w
+        reachable = np.minimum(density_w, most_w) * sinr_per_w
+        wanted = np.minimum(self._thrift.wanted_sinr(sinr), reachable)
+        share = np.divide(sinr, wanted, out=np.ones_like(sinr), where=wanted > sinr)
+        return np.maximum(blocks * share, np.minimum(blocks, 1.0))
+
+    def used_whole_blocks(
+        self,
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        density_w: Float[np.ndarray, "*transfer"],
+        sinr_per_w: Float[np.ndarray, "*transfer"],
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Give the better whole number of blocks for those who use less than they are granted.
+
+        Parameters are those of :meth:`used_blocks`. The best fraction is often the last at which an
+        MCS works, so the two whole numbers around it in turn would not have the mean of its rate.
+        """
+        used = self.used_blocks(blocks, density_w=density_w, sinr_per_w=sinr_per_w)
+        if used is blocks:
+            return blocks
+        fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
+        rate_of_fewer, rate_of_more = (
+            number * self.adaptation.efficiency(self.block_power_w(density_w, number) * sinr_per_w)
+            for number in (fewer, fewer + 1.0)
+        )
+        has_more = (fewer + 1.0 <= blocks) & (rate_of_more > rate_of_fewer)
+        whole = np.minimum(fewer + has_more, blocks)
+        return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
+
+    def reserve(
+        self,
+        density_w: Float[np.ndarray, "*transfer"],
+        *,
+        used: Float[np.ndarray, "*transfer"],
+        granted: Float[np.ndarray, "*transfer"],
+    ) -> Reserve | None:
+        """Give how far clients can gather their power; ``None`` where nobody is at its limit.
+
+        Parameters
+        ----------
+        density_w
+            From :meth:`density_w`.
+        used, granted
+            Blocks in use, and those that could be.
+        """
+        if not self.is_limited(density_w, granted):
+            return None
+        gathered_w = self.block_power_w(density_w, np.ones_like(granted))
+        now, most = (gathered_w / self.block_power_w(density_w, held) for held in (used, granted))
+        return Reserve(now, np.maximum(now, most))
+
+    def uplink_interference_w(
+        self,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        sent_w: Float[np.ndarray, "transfer group"],
+    ) -> Float[np.ndarray, "cell group"]:
+        """Give what the senders of other cells put into one block of each cell [W].
+
+        Parameters
+        ----------
+        cross_gain
+            Gain from every sender to every cell, 0 to its own.
+        sent_w
+            Power in a block held times the share of the group held, on average over time [W].
+        """
+        if not self.is_interfering:
+            return np.zeros((cross_gain.shape[1], self.num_groups))
+        return cross_gain.T @ sent_w
+
+    def downlink_interference_w(
+        self,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> Float[np.ndarray, "transfer group"]:
+        """Give what other cells put into one block at each receiver [W].
+
+        Parameters
+        ----------
+        cross_gain
+            Gain from every cell to every receiver, 0 from its own and from cells that are down.
+        radiated
+            Share of each group that the cell fills, background included, in [0, 1].
+        """
+        if not self.is_interfering:
+            return np.zeros((cross_gain.shape[0], self.num_groups))
+        return self.site_block_w * (cross_gain @ radiated)
+
+    def effective_sinr(
+        self,
+        sinr: Float[np.ndarray, "*transfer group"],
+        weight: Float[np.ndarray, "*transfer group"] | None = None,
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Map the SINRs of the groups held to the one that a flat channel would need.
+
+        EESM with the beta of the MCS in use; that MCS is the one for the SINR of the mean capacity,
+        then once more for the effective SINR that results (our shortcut for trying all of them).
+
+        Parameters
+        ----------
+        sinr
+            Linear SINR of every group.
+        weight
+            Shares held; ``None``, or all zero for a transfer, weighs all groups alike.
+        """
+        return flat_sinr(self.rates, sinr, weight)
+
+    def rate_bps(
+        self,
+        effective_sinr: Float[np.ndarray, "*#transfer"],
+        blocks: Float[np.ndarray, "*#transfer"],
+        *,
+        element_rate_hz: float,
+        contest: Contest | None = None,
+    ) -> Float[np.ndarray, "*#transfer"]:
+        """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
+
+        Parameters
+        ----------
+        effective_sinr
+            Linear.
+        blocks
+            Blocks held, >= 0.
+        element_rate_hz
+            That of the direction: ``uplink_element_rate_hz`` or ``downlink_element_rate_hz``.
+        contest
+            See :class:`netsim.phy_abstraction.goodput.Adaptation`.
+        """
+        return self.adaptation.efficiency(effective_sinr, contest) * blocks * element_rate_hz
+
+    def outcome(
+        self,
+        effective_sinr: Float[np.ndarray, "*transfer"],
+        blocks: Float[np.ndarray, "*transfer"],
+        *,
+        fade: Float[np.ndarray, "*transfer"],
+        is_uplink: bool,
+        contest: Contest | None = None,
+        reserve: Reserve | None = None,
+    ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
+        """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
+
+        Parameters
+        ----------
+        effective_sinr, blocks, contest
+            As for :meth:`rate_bps`.
+        fade
+            Power gain that fading contributes to the SINR.
+        is_uplink
+            The direction.
+        reserve
+            From :meth:`reserve`; ``None`` where nobody is limited in power.
+
+        Notes
+        -----
+        Rates include the rounding of transport block sizes, which schedulers leave out.
+        """
+        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest, reserve)
+        sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
+        rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
+        # Each transmission holds that much; what is never received is neglected.
+        ratio = sizes.ratio(efficiency * transmissions, blocks)
+        return efficiency * ratio * blocks * rate_hz, transmissions
+
+
+def flat_sinr(
+    rates: RateTable,
+    sinr: Float[np.ndarray, "*transfer group"],
+    weight: Float[np.ndarray, "*transfer group"] | None,
+) -> Float[np.ndarray, "*transfer"]:
+    """Give :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
+    if sinr.shape[-1] == 1:
+        return sinr[..., 0]
+    if weight is not None:
+        weight = np.where(weight.sum(axis=-1, keepdims=True) > 0, weight, 1.0)
+        capacity = (weight * np.log2(1 + sinr)).sum(axis=-1) / weight.sum(axis=-1)
+    else:
+        capacity = np.log2(1 + sinr).mean(axis=-1)
+    flat = np.exp2(capacity) - 1
+    for _ in range(2):
+        beta = rates.mcs.eesm_beta[rates.mcs_index(flat)]
+        flat = effective_sinr_linear(sinr, beta=beta, weight=weight)
+    return flat
+
+
+def mean_over_groups(
+    values: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
+    """Average over groups; a flat band costs nothing."""
+    return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
+
+
+def mean_over_held(
+    values: Float[np.ndarray, "*transfer group"],
+    shares: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
+    """Average over the groups held, by how much of each is; over all where none is."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
+    weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
+    return (weight * values).sum(axis=-1) / weight.sum(axis=-1)

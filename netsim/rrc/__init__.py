@@ -1,0 +1,1 @@
+"""Radio resource control: serving cells, handover, link failure, outages."""

@@ -1,0 +1,319 @@
+"""Which cell serves a client: the strongest at first, then handover and radio-link failure."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.config.radio import A3Handover, Handover, LinkFailureConfig
+from netsim.phy_abstraction.air_interface import AirInterface, mean_over_groups
+from netsim.rrc.handover import NO_TARGET, A3Monitor
+from netsim.rrc.link_failure import FADE_MARGIN_DB, FadeMean, LinkMonitor
+from netsim.rrc.links import Links
+from netsim.rrc.outages import Outages
+from netsim.units import db_to_linear, linear_to_db, w_to_dbm
+from netsim.world.layout import NO_CELL
+
+
+def strongest_cell(
+    gain: Float[np.ndarray, "client cell"],
+    *,
+    is_alive: Bool[np.ndarray, " cell"],
+    min_gain: float,
+) -> Int[np.ndarray, " client"]:
+    """Give the cell with the largest gain among those alive; -1 where it is below ``min_gain``.
+
+    Among equal gains the lowest id wins.
+    """
+    usable = np.where(is_alive, gain, 0.0)
+    best = usable.argmax(axis=1)
+    reached = usable[np.arange(len(best)), best] >= min_gain
+    return np.where(reached, best, NO_CELL)
+
+
+class Association:
+    """Serving cells of connected clients: first attachment, handover, failure, recovery.
+
+    Parameters
+    ----------
+    links
+        State of connected clients; serving cells, pauses and counts are changed here.
+    handover, link_failure
+        Settings.
+    outages
+        When sites are dead.
+    air
+        Power and noise of the band.
+    is_fading
+        Whether the links' fading follows the channel.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        *,
+        handover: Handover,
+        link_failure: LinkFailureConfig,
+        outages: Outages,
+        air: AirInterface,
+        is_fading: bool,
+    ) -> None:
+        self._links = links
+        # One cell has no neighbour to go to.
+        can_move = isinstance(handover, A3Handover) and links.gain.shape[1] > 1
+        self._handover = handover if isinstance(handover, A3Handover) and can_move else None
+        self._link_failure = link_failure
+        self._outages = outages
+        self._air = air
+        self.min_gain = edge_gain(link_failure, air)
+        """Coupling gain at the edge of coverage."""
+        self._is_alive = outages.is_alive(0.0)
+        num_cells = len(self._is_alive)
+        self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
+        self._sync = LinkMonitor(link_failure)
+        self._fade = FadeMean() if is_fading else None
+        self._may_fail = np.zeros(0, dtype=bool)
+        self._has_had_cell = np.zeros(0, dtype=bool)
+        self._looks_s: list[float] = []
+
+    @property
+    def is_alive(self) -> Bool[np.ndarray, " cell"]:
+        """Which cells work."""
+        return self._is_alive
+
+    def is_settled(self, slots: Int[np.ndarray, " connected"]) -> bool:
+        """Tell whether a measurement that repeats the last one cannot change anything.
+
+        That is so in a single cell, without neighbours and interference, while everybody is served
+        and in sync, and too near for a fade to change that.
+        """
+        return (
+            self._links.gain.shape[1] == 1
+            and bool((self._links.cell_id[slots] != NO_CELL).all())
+            and not self._sync.may_run
+            and not self._may_fail[slots].any()
+        )
+
+    def connect(self, slots: Int[np.ndarray, " new"]) -> None:
+        """Serve newly connected clients by their strongest cells, at no cost in time."""
+        missing = int(slots.max(initial=-1)) + 1 - len(self._has_had_cell)
+        if missing > 0:
+            never = np.zeros(missing, dtype=bool)
+            self._has_had_cell = np.append(self._has_had_cell, never)
+            self._may_fail = np.append(self._may_fail, never)
+        self._has_had_cell[slots] = False
+        self._attach(slots)
+
+    def step(
+        self,
+        slots: Int[np.ndarray, " connected"],
+        *,
+        at_s: float,
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> Int[np.ndarray, " changed"]:
+        """Take a measurement of clients that may move; give those whose cell has changed.
+
+        Parameters
+        ----------
+        slots
+            All that are connected.
+        at_s
+            Simulated time.
+        radiated
+            Share of its power that each cell radiates in each group.
+        """
+        before = self._links.cell_id[slots].copy()
+        self._recover(slots[before == NO_CELL], at_s=at_s)
+        served = slots[self._links.is_served(slots, now_s=at_s)]
+        self._assess(served)
+        self._observe(served, at_s=at_s, radiated=radiated)
+        has_failed = self._sync.expire(served, at_s=at_s)
+        self._recover(served[has_failed], at_s=at_s)
+        self._hand_over(served[~has_failed], at_s=at_s)
+        return slots[self._links.cell_id[slots] != before]
+
+    def watch(self, *, at_s: float, radiated: Float[np.ndarray, "cell group"]) -> None:
+        """Start and stop link-failure timers of clients that stand still.
+
+        Their own gains repeat. What can change is the interference, and the fading. Who stays in
+        sync whatever others send is not looked at, so this costs nothing where nothing can change.
+
+        Parameters
+        ----------
+        at_s
+            Simulated time.
+        radiated
+            Share of its power that each cell radiates in each group, from now on.
+        """
+        if not self._may_fail.any():
+            return
+        slots = self._links.slots
+        slots = slots[self._may_fail[slots]]
+        served = slots[self._links.is_served(slots, now_s=at_s)]
+        self._observe(served, at_s=at_s, radiated=radiated)
+
+    def fail_due(self, *, at_s: float) -> Int[np.ndarray, " changed"]:
+        """Let links fail whose timers have expired; give those whose cell has changed."""
+        if not self._sync.may_run:
+            return np.zeros(0, dtype=np.intp)
+        slots = self._running()
+        slots = slots[self._sync.expire(slots, at_s=at_s)]
+        before = self._links.cell_id[slots]
+        self._recover(slots, at_s=at_s)
+        return slots[self._links.cell_id[slots] != before]
+
+    def refresh_sites(
+        self, slots: Int[np.ndarray, " connected"], *, at_s: float
+    ) -> Int[np.ndarray, " changed"]:
+        """Look which sites are alive; move clients of dead cells; give those that changed.
+
+        A dead cell is noticed at once; joining another takes the recovery time.
+        """
+        is_alive = self._outages.is_alive(at_s)
+        if np.array_equal(is_alive, self._is_alive):
+            return slots[:0]
+        self._is_alive = is_alive
+        cell = self._links.cell_id[slots]
+        stranded = (cell == NO_CELL) | ~is_alive[np.maximum(cell, 0)]
+        self._recover(slots[stranded], at_s=at_s)
+        return slots[self._links.cell_id[slots] != cell]
+
+    def reselect(
+        self, slots: Int[np.ndarray, " connected"], *, at_s: float
+    ) -> Int[np.ndarray, " changed"]:
+        """Let clients that stand still return to a cell that is back; give those that moved.
+
+        They take no measurements at ticks, as theirs repeat. What can change is which cells work,
+        so event A3 runs when that changes, and again when the time to trigger has passed.
+
+        Parameters
+        ----------
+        slots
+            All that are connected.
+        at_s
+            Simulated time.
+        """
+        self._looks_s = [look_s for look_s in self._looks_s if look_s > at_s]
+        if self._handover is None or not len(slots):
+            return slots[:0]
+        before = self._links.cell_id[slots].copy()
+        beaten = slots[self._is_beaten(slots)]
+        if len(beaten):
+            is_served = self._links.is_served(beaten, now_s=at_s)
+            self._hand_over(beaten[is_served], at_s=at_s)
+            left = beaten[self._is_beaten(beaten)]
+            # Who is still joining a cell measures when that is done.
+            look_s = np.maximum(
+                at_s + self._handover.time_to_trigger_s, self._links.resume_at_s[left]
+            )
+            looks_s = {*self._looks_s, *look_s.tolist()}
+            self._looks_s = sorted(look_s for look_s in looks_s if look_s > at_s)
+        return slots[self._links.cell_id[slots] != before]
+
+    def next_edge_s(self, after_s: float) -> float:
+        """Give when to look next: a site fails or comes back, or a handover is due; else inf."""
+        looks_s = (look_s for look_s in self._looks_s if look_s > after_s)
+        return min(self._outages.next_edge_s(after_s), next(looks_s, np.inf))
+
+    def next_change_s(self, after_s: float) -> float:
+        """Give when something happens unless a measurement changes it: an edge or a failure."""
+        edge_s = self.next_edge_s(after_s)
+        if not self._sync.may_run:
+            return edge_s
+        return min(edge_s, float(self._sync.expires_at_s(self._running()).min(initial=np.inf)))
+
+    def _running(self) -> Int[np.ndarray, " some"]:
+        """Give the connected clients whose link-failure timers run."""
+        slots = self._sync.running()
+        is_connected = self._links.client_id[slots] >= 0
+        self._sync.start(slots[~is_connected])
+        return slots[is_connected]
+
+    def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
+        cell_id = strongest_cell(
+            self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
+        )
+        self._has_had_cell[slots] |= cell_id != NO_CELL
+        self._serve(slots, cell_id)
+        if self._a3 is not None:
+            self._a3.start(slots)
+
+    def _serve(self, slots: Int[np.ndarray, " some"], cell_id: Int[np.ndarray, " some"]) -> None:
+        self._links.serve(slots, cell_id)
+        self._sync.start(slots)
+        if self._fade is not None:
+            self._fade.start(slots)
+        self._assess(slots)
+
+    def _recover(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> None:
+        """Join the strongest cell after a loss; who never had one to lose connects at no cost."""
+        if not len(slots):
+            return
+        is_back = self._has_had_cell[slots]
+        self._attach(slots)
+        slots = slots[is_back]
+        found = slots[self._links.cell_id[slots] != NO_CELL]
+        self._links.resume_at_s[found] = at_s + self._link_failure.recovery_s
+        self._links.handovers[found] += 1
+
+    def _assess(self, slots: Int[np.ndarray, " some"]) -> None:
+        """Find out whose link may fail: out of sync if all others send, in a deep fade."""
+        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        disturbed_w = self._air.ue_noise_w
+        if self._air.is_interfering:
+            disturbed_w += self._air.site_block_w * self._links.cross_gain[slots].sum(axis=1)
+        margin_db = FADE_MARGIN_DB if self._fade is not None else 0.0
+        least = db_to_linear(self._link_failure.out_of_sync_db + margin_db)
+        self._may_fail[slots] = signal_w < least * disturbed_w
+
+    def _observe(
+        self,
+        slots: Int[np.ndarray, " served"],
+        *,
+        at_s: float,
+        radiated: Float[np.ndarray, "cell group"],
+    ) -> None:
+        """Tell the link-failure timers the SINR of clients that are served."""
+        if not len(slots):
+            return
+        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        if self._fade is not None:
+            fade = mean_over_groups(self._links.fading[slots, 0])
+            signal_w = signal_w * self._fade.step(slots, fade, at_s=at_s)
+        disturbed_w = self._air.ue_noise_w + mean_over_groups(
+            self._air.downlink_interference_w(self._links.cross_gain[slots], radiated)
+        )
+        self._sync.observe(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
+
+    def _power_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
+        usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
+        return w_to_dbm(self._air.site_block_w * usable)
+
+    def _is_beaten(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Tell whose cell is not the strongest that works and enters event A3 against it."""
+        if self._handover is None:
+            return np.zeros(len(slots), dtype=bool)
+        power_dbm = self._power_dbm(slots)
+        cell_id = self._links.cell_id[slots]
+        served_dbm = power_dbm[np.arange(len(slots)), np.maximum(cell_id, 0)]
+        best_dbm = power_dbm.max(axis=1)
+        enters = best_dbm > served_dbm + self._handover.offset_db + self._handover.hysteresis_db
+        return (cell_id != NO_CELL) & (best_dbm > served_dbm) & enters
+
+    def _hand_over(self, slots: Int[np.ndarray, " served"], *, at_s: float) -> None:
+        """Run event A3 of clients that are served."""
+        if self._a3 is None or self._handover is None or not len(slots):
+            return
+        target = self._a3.step(
+            slots,
+            self._power_dbm(slots),
+            serving_cell=self._links.cell_id[slots],
+            at_s=at_s,
+        )
+        moves = target != NO_TARGET
+        self._serve(slots[moves], target[moves])
+        self._links.resume_at_s[slots[moves]] = at_s + self._handover.interruption_s
+        self._links.handovers[slots[moves]] += 1
+
+
+def edge_gain(link_failure: LinkFailureConfig, air: AirInterface) -> float:
+    """Give the coupling gain at which the downlink, without interference, is just out of sync."""
+    return db_to_linear(link_failure.out_of_sync_db) * air.ue_noise_w / air.site_block_w

@@ -1,0 +1,196 @@
+"""Keeps the links of connected clients up to date: gains and fading at every tick, serving cells.
+
+The channel's large-scale part is renewed on a fixed grid of multiples of the tick, so what a client
+would see does not depend on what others send. Fading may move faster than that, so it is given at
+several instants of each tick where that matters: to schedulers that follow it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netsim.channel.channel import Channel
+from netsim.rrc.association import Association
+from netsim.rrc.links import Links
+
+TICK_SLACK = 1e-9
+"""A time this share of a tick before a grid point counts as on it."""
+
+STRETCH_LINKS = 200
+"""Links times instants whose fading is computed at once: many small calls cost more than few."""
+
+LEAST_S = 1e-12
+"""A time left that is not nothing."""
+
+
+class LinkTracker:
+    """Follows the channel, the sites and the interference on behalf of connected clients.
+
+    Parameters
+    ----------
+    links
+        State of connected clients; changed here.
+    channel
+        Gains and fading.
+    association
+        Decides who is served by which cell.
+    tick_s
+        Distance of channel ticks [s].
+    heard
+        Gives the share of its power that each cell radiates in each group, as clients measure it.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        *,
+        channel: Channel,
+        association: Association,
+        tick_s: float,
+        heard: Callable[[], Float[np.ndarray, "cell group"]],
+    ) -> None:
+        self._links = links
+        self._channel = channel
+        self._association = association
+        self._tick_s = tick_s
+        self._heard = heard
+        self._tick = 0
+        self._new_slots: list[int] = []
+        self._edge_s = -np.inf
+        self._gain_holds_until_s = np.inf
+        self._num_instants = links.fading.shape[1]
+        self._stretch = np.ones((0, *links.fading.shape))
+        self._stretch_from = 0
+        self._stretch_of = b""
+
+    # Who is connected ---------------------------------------------------------------------------
+
+    def add(self, slot: int) -> None:
+        """Take note of a client that has just connected; its link is measured when it is needed."""
+        self._new_slots.append(slot)
+
+    def drop(self, slot: int) -> None:
+        """Forget a client that has left, if its link was not measured yet."""
+        if slot in self._new_slots:
+            self._new_slots.remove(slot)
+
+    def connect_new(self) -> None:
+        """Give clients that have just connected their gains and cells, all at once."""
+        if not self._new_slots:
+            return
+        slots = np.array(self._new_slots, dtype=np.intp)
+        self._new_slots = []
+        self._gain_holds_until_s = min(self._gain_holds_until_s, self._measure(slots))
+        self._association.connect(slots)
+        self._fade(slots)
+
+    # Time ---------------------------------------------------------------------------------------
+
+    def grid_time_s(self, now_s: float) -> float:
+        """Give the grid point whose channel holds now; 0 where nothing varies."""
+        return self._tick_at(now_s) * self._tick_s if self._channel.is_varying else 0.0
+
+    def next_tick_s(self) -> float:
+        """Give when the channel changes next; inf where it never does."""
+        return (self._tick + 1) * self._tick_s if self._channel.is_varying else np.inf
+
+    def instants(self, now_s: float) -> tuple[int, Float[np.ndarray, " instant"]]:
+        """Give the instant of the tick that holds now, and the time left to it and those after it.
+
+        The times are in seconds, > 0; one of inf where the channel never changes.
+        """
+        if self._num_instants == 1:
+            return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
+        step = np.arange(1, self._num_instants + 1) / self._num_instants
+        ends_s = (self._tick + step) * self._tick_s
+        first = int(np.searchsorted(ends_s, now_s + TICK_SLACK * self._tick_s, side="right"))
+        first = min(first, self._num_instants - 1)
+        return first, np.maximum(np.diff(ends_s[first:], prepend=now_s), LEAST_S)
+
+    def next_change_s(self, now_s: float) -> float:
+        """Give when to follow next: a tick, a site that fails or is back, a handover, a failure."""
+        return min(self.next_tick_s(), self._association.next_change_s(now_s))
+
+    def wake_up(self, now_s: float) -> None:
+        """Take up the clock after a time without connected clients."""
+        self._tick = self._tick_at(now_s)
+        self._refresh_sites(now_s)
+
+    def follow(self, now_s: float) -> None:
+        """Notice site failures and repairs, channel ticks and links that fail."""
+        tick = self._tick_at(now_s)
+        is_tick = self._channel.is_varying and tick > self._tick
+        self._tick = max(self._tick, tick)
+        # Who has come at this same instant must not count as having lost a cell.
+        self.connect_new()
+        if now_s >= self._edge_s:
+            self._refresh_sites(now_s)
+        if is_tick:
+            self._on_tick(now_s)
+        self._fade(self._association.fail_due(at_s=now_s))
+
+    def notice_interference(self, now_s: float) -> None:
+        """Let clients measure what others send from now on, where no tick lets them."""
+        if not self._channel.is_varying:
+            self._association.watch(at_s=now_s, radiated=self._heard())
+
+    def _tick_at(self, now_s: float) -> int:
+        return int(np.floor(now_s / self._tick_s + TICK_SLACK))
+
+    def _refresh_sites(self, now_s: float) -> None:
+        """Notice which sites have failed or come back, and which handovers that makes due."""
+        self._fade(self._association.refresh_sites(self._links.slots, at_s=now_s))
+        if not self._channel.population.is_moving:
+            self._fade(self._association.reselect(self._links.slots, at_s=now_s))
+        self._edge_s = self._association.next_edge_s(now_s)
+
+    def _on_tick(self, now_s: float) -> None:
+        slots = self._links.slots
+        if self._channel.population.is_moving:
+            repeats = self._tick * self._tick_s < self._gain_holds_until_s
+            if not repeats:
+                self._gain_holds_until_s = self._measure(slots)
+            if not (repeats and self._association.is_settled(slots)):
+                self._association.step(slots, at_s=now_s, radiated=self._heard())
+        else:
+            self._association.watch(at_s=now_s, radiated=self._heard())
+        self._fade_all(slots)
+
+    # The channel --------------------------------------------------------------------------------
+
+    def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
+        """Renew the gains of clients; give up to when they hold."""
+        client_id = self._links.client_id[slots]
+        gain = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
+        self._links.set_gain(slots, gain)
+        return self._channel.gain_holds_until_s(client_id)
+
+    def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
+        if not self._channel.is_fading or not len(slots):
+            return
+        self._links.fading[slots] = self._fading_from(slots, num_ticks=1)[0]
+
+    def _fade_all(self, slots: Int[np.ndarray, " connected"]) -> None:
+        """Renew the fading of everybody, from a stretch of ticks computed at once."""
+        if not self._channel.is_fading or not len(slots):
+            return
+        whose = self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
+        if whose != self._stretch_of or self._tick >= self._stretch_from + len(self._stretch):
+            self._stretch_of, self._stretch_from = whose, self._tick
+            num_ticks = max(1, STRETCH_LINKS // (len(slots) * self._num_instants))
+            self._stretch = self._fading_from(slots, num_ticks=num_ticks)
+        self._links.fading[slots] = self._stretch[self._tick - self._stretch_from]
+
+    def _fading_from(
+        self, slots: Int[np.ndarray, " some"], *, num_ticks: int
+    ) -> Float[np.ndarray, "tick some instant group"]:
+        """Give the fading from this tick on."""
+        step = np.arange(num_ticks * self._num_instants) / self._num_instants
+        fading = self._channel.fading_over(
+            self._links.client_id[slots],
+            self._links.cell_id[slots],
+            at_s=(self._tick + step) * self._tick_s,
+        )
+        by_tick = fading.reshape(num_ticks, self._num_instants, *fading.shape[1:])
+        return np.moveaxis(by_tick, 1, 2)

@@ -1,0 +1,54 @@
+"""Planned failures of sites: which cells work when."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from netsim.config.radio import SiteOutage
+
+
+class Outages:
+    """Planned failures of sites: which cells are alive when.
+
+    Parameters
+    ----------
+    outages
+        Intervals by site.
+    cell_site_id
+        Site of each cell.
+    """
+
+    def __init__(
+        self, outages: Sequence[SiteOutage], cell_site_id: Int[np.ndarray, " cell"]
+    ) -> None:
+        self.intervals = tuple(outages)
+        """What was planned; intervals of one site may overlap."""
+        edges = {o.started_at_s for o in outages} | {o.finished_at_s for o in outages}
+        self._edges_s = np.array(sorted(edges))
+        num_sites = int(cell_site_id.max(initial=-1)) + 1
+        # Row k holds from edge k - 1 to just before edge k.
+        self._is_site_alive = np.ones((len(self._edges_s) + 1, num_sites), dtype=bool)
+        for outage in outages:
+            first = int(np.searchsorted(self._edges_s, outage.started_at_s))
+            last = int(np.searchsorted(self._edges_s, outage.finished_at_s))
+            self._is_site_alive[first + 1 : last + 1, outage.site_id] = False
+        self._is_alive = self._is_site_alive[:, cell_site_id]
+
+    def is_alive(self, at_s: float) -> Bool[np.ndarray, " cell"]:
+        """Tell which cells work; an outage holds from its start to just before its end."""
+        return self._is_alive[self._row(at_s)]
+
+    def is_site_alive(self, at_s: float) -> Bool[np.ndarray, " site"]:
+        """Tell which sites work."""
+        return self._is_site_alive[self._row(at_s)]
+
+    def next_edge_s(self, after_s: float) -> float:
+        """Give when the next failure or repair happens, inf when none does."""
+        if not self.intervals:
+            return np.inf
+        place = self._row(after_s)
+        return float(self._edges_s[place]) if place < len(self._edges_s) else np.inf
+
+    def _row(self, at_s: float) -> int:
+        return int(np.searchsorted(self._edges_s, at_s, side="right"))

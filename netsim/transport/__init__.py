@@ -1,0 +1,1 @@
+"""Transfers from end to end: their records, completion, backhaul and site buffers."""

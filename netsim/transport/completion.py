@@ -1,0 +1,105 @@
+"""How a transfer ends: its status, when its last bit arrives, the row that it leaves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netsim.rrc.handover import CLOCK_SLACK_S
+from netsim.transport.active_transfers import UPLINK
+from netsim.transport.transfers import DIRECTIONS, Direction, TransferRow
+from netsim.world.layout import NO_CELL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """What is known of a transfer's end when it leaves the air."""
+
+    status: str
+    finished_at_s: float
+    """Not before now; later for what is still in the wires."""
+    late_s: float = 0.0
+    """How much after its deadline the last bit arrives [s]."""
+
+
+def end_of(
+    record: np.void, status: str, *, deadline_at_s: float, latency_s: float, now_s: float
+) -> End:
+    """Give the end of what leaves the air now.
+
+    The last bit of an upload crosses the wires and counts when it arrives by the deadline; an
+    upload without hope leaves the air earlier by as much and ends at its deadline. Cancelling needs
+    no wires: the client does it.
+
+    Parameters
+    ----------
+    record
+        The last record of :class:`netsim.transport.active_transfers.ActiveTransfers`.
+    status
+        ``delivered`` when its last bit has left the air, else why it ends.
+    deadline_at_s
+        When it ends undelivered.
+    latency_s
+        One-way latency from its site to the server now [s].
+    now_s
+        The instant.
+    """
+    is_uplink = record["direction"] == UPLINK
+    if status != "delivered":
+        waits = is_uplink and not record["is_cancelled"]
+        return End(status=status, finished_at_s=max(now_s, deadline_at_s) if waits else now_s)
+    arrival_s = now_s + latency_s if is_uplink and record["has_route"] else now_s
+    late_s = arrival_s - deadline_at_s
+    if late_s > CLOCK_SLACK_S:
+        return End(status="timeout", finished_at_s=max(now_s, deadline_at_s), late_s=late_s)
+    return End(status=status, finished_at_s=max(now_s, min(arrival_s, deadline_at_s)))
+
+
+def make_row(
+    record: np.void,
+    end: End,
+    *,
+    cell_id: int,
+    handovers: int,
+) -> TransferRow:
+    """Give the row of a transfer from its last record.
+
+    Bytes are whole: what is neither delivered nor a full byte counts as not delivered, and neither
+    does what has left the air but comes after the end. What is not delivered lacks at least a byte.
+
+    Parameters
+    ----------
+    record, end
+        As for, and from, :func:`end_of`.
+    cell_id
+        Serving cell at the end, -1 for none.
+    handovers
+        Changes of cell since its client connected.
+    """
+    direction: Direction = DIRECTIONS[int(record["direction"])]
+    size_bytes = int(record["size_bytes"])
+    if end.status == "delivered":
+        delivered = size_bytes
+    else:
+        late_bits = float(record["rate_bps"]) * end.late_s
+        delivered = int((8.0 * size_bytes - float(record["remaining_bits"]) - late_bits) // 8.0)
+        delivered = min(max(delivered, 0), size_bytes - 1)
+    started = float(record["started_at_s"])
+    never = bool(np.isnan(started))
+    granted_s = float(record["granted_s"])
+    on_air_s = end.finished_at_s - started
+    return TransferRow(
+        client_id=int(record["client_id"]),
+        direction=direction,
+        size_bytes=size_bytes,
+        delivered_bytes=delivered,
+        requested_at_s=float(record["requested_at_s"]),
+        started_at_s=end.finished_at_s if never else started,
+        finished_at_s=end.finished_at_s,
+        cell_id=cell_id if cell_id >= 0 else NO_CELL,
+        mean_sinr_db=float(record["sinr_db_s"]) / granted_s if granted_s > 0 else None,
+        num_resource_blocks=float(record["block_s"]) / on_air_s if on_air_s > 0 else 0.0,
+        retransmissions=float(record["retransmissions"]),
+        handovers=handovers - int(record["handovers_before"]),
+        energy_j=float(record["booked_j"]),
+        status=end.status,
+    )

@@ -1,0 +1,1 @@
+"""Space: areas, sites, places and movement of clients."""

@@ -1,0 +1,194 @@
+"""Paths recorded elsewhere: a table of instants and positions."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.config.world import TraceMobility
+from netsim.world.area import Area
+from netsim.world.mobility.trajectory import leaves_box_after_s
+
+COLUMNS = ("client_id", "at_s", "x_m", "y_m")
+
+Points = tuple[
+    Float[np.ndarray, " point"], Float[np.ndarray, " point"], Float[np.ndarray, " point"]
+]
+"""Instants, x and y of one client."""
+
+
+def read_trace(path: str) -> dict[int, Points]:
+    """Read a csv or parquet file of positions; one that has not changed is read once.
+
+    Parameters
+    ----------
+    path
+        File with the columns ``client_id, at_s, x_m, y_m``; other columns are not read. The rows of
+        a client must stand in the order of time.
+
+    Returns
+    -------
+    dict
+        Instants [s], x and y [m] by client id.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, of another kind, lacks a column, holds a value that is not a finite
+        number or a client id that is not a whole number >= 0, has no rows, or a client's time does
+        not increase; the message names the row.
+    """
+    if not Path(path).is_file():
+        msg = f"trace {path}: no such file"
+        raise ValueError(msg)
+    about = Path(path).stat()
+    return _read_version(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> dict[int, Points]:
+    """Read the file as it is now: size and time of the last change tell versions apart."""
+    del size_bytes, modified_at_ns
+    table = _read_columns(path)
+    bad_rows = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    if len(bad_rows):
+        msg = f"trace {path}: every value must be a finite number, see data row {bad_rows[0] + 1}"
+        raise ValueError(msg)
+    if len(table) == 0:
+        msg = f"trace {path}: must hold at least one row"
+        raise ValueError(msg)
+    odd_rows = np.flatnonzero((table[:, 0] < 0) | (table[:, 0] % 1 != 0))
+    if len(odd_rows):
+        msg = (
+            f"trace {path}: client_id must be a whole number >= 0, got {table[odd_rows[0], 0]:g} "
+            f"in data row {odd_rows[0] + 1}"
+        )
+        raise ValueError(msg)
+    points: dict[int, Points] = {}
+    for client_id in np.unique(table[:, 0]):
+        rows = np.flatnonzero(table[:, 0] == client_id)
+        at_s = table[rows, 1]
+        backwards = np.flatnonzero(np.diff(at_s) <= 0)
+        if len(backwards):
+            k = backwards[0]
+            msg = (
+                f"trace {path}: time of client {client_id:g} must increase, got {at_s[k + 1]:g} s "
+                f"after {at_s[k]:g} s in data row {rows[k + 1] + 1}"
+            )
+            raise ValueError(msg)
+        points[int(client_id)] = (at_s, table[rows, 2], table[rows, 3])
+    return points
+
+
+def _read_columns(path: str) -> Float[np.ndarray, "row 4"]:
+    import pandas as pd  # noqa: PLC0415 (half a second that only traces need)
+
+    suffix = Path(path).suffix
+    if suffix not in {".csv", ".parquet"}:
+        msg = f"trace {path}: must be a .csv or .parquet file"
+        raise ValueError(msg)
+    try:
+        frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        msg = f"trace {path}: cannot be read as {suffix[1:]}: {error}"
+        raise ValueError(msg) from None
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        msg = (
+            f"trace {path}: needs the columns {', '.join(COLUMNS)}; "
+            f"missing {', '.join(missing)}, got {', '.join(map(str, frame.columns))}"
+        )
+        raise ValueError(msg)
+    return frame[list(COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+
+
+def find_trace_faults(path: str, *, area: Area, num_clients: int) -> list[str]:
+    """Say what keeps a trace from being used: unreadable, a client missing, a place outside.
+
+    Parameters
+    ----------
+    path
+        The trace file.
+    area
+        Service area that the places must lie in.
+    num_clients
+        Clients 0 .. num_clients - 1 must have rows.
+    """
+    try:
+        points = read_trace(path)
+    except ValueError as error:
+        return [str(error)]
+    faults = []
+    missing = [client_id for client_id in range(num_clients) if client_id not in points]
+    if missing:
+        faults.append(
+            f"trace {path}: has no rows of client {missing[0]} "
+            f"({len(missing)} of {num_clients} clients are missing)"
+        )
+    for client_id, (at_s, x_m, y_m) in points.items():
+        outside = np.flatnonzero(~area.contains(np.stack([x_m, y_m], axis=1)))
+        if len(outside):
+            k = outside[0]
+            faults.append(
+                f"trace {path}: client {client_id} is outside the service area at {at_s[k]:g} s "
+                f"({x_m[k]:g} m, {y_m[k]:g} m)"
+            )
+    return faults
+
+
+class Trace:
+    """A recorded path: straight between rows, at rest before the first and after the last."""
+
+    def __init__(
+        self,
+        config: TraceMobility,
+        *,
+        area: Area,
+        start_m: Float[np.ndarray, " 2"],
+        client_id: int,
+        rng: np.random.Generator,
+    ) -> None:
+        del area, start_m, rng
+        points = read_trace(config.path)
+        if client_id not in points:
+            msg = f"trace {config.path}: has no rows of client {client_id}"
+            raise ValueError(msg)
+        self._at_s, self._x_m, self._y_m = points[client_id]
+
+    def position_m(self, at_s: float) -> Float[np.ndarray, " 2"]:
+        """Give the place at an instant."""
+        return np.array(
+            [np.interp(at_s, self._at_s, self._x_m), np.interp(at_s, self._at_s, self._y_m)]
+        )
+
+    def speed_mps(self, at_s: float) -> float:
+        """Give the speed of the segment that starts at or before the instant."""
+        k = self._segment(at_s)
+        if k < 0 or k >= len(self._at_s) - 1:
+            return 0.0
+        length_m = np.hypot(self._x_m[k + 1] - self._x_m[k], self._y_m[k + 1] - self._y_m[k])
+        return float(length_m / (self._at_s[k + 1] - self._at_s[k]))
+
+    def stays_until_s(
+        self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
+    ) -> float:
+        """Give when the segment of an instant leaves a box, or ends."""
+        k = self._segment(at_s)
+        if k < 0:
+            return float(self._at_s[0])
+        if k >= len(self._at_s) - 1:
+            return np.inf
+        place_m = np.stack([self._x_m[k : k + 2], self._y_m[k : k + 2]], axis=1)
+        started_at_s, ended_at_s = self._at_s[k : k + 2].tolist()
+        leaves_after_s = leaves_box_after_s(
+            place_m[0],
+            (place_m[1] - place_m[0]) / (ended_at_s - started_at_s),
+            lowest_m=lowest_m,
+            highest_m=highest_m,
+        )
+        return min(started_at_s + leaves_after_s, ended_at_s)
+
+    def _segment(self, at_s: float) -> int:
+        """Give the last row at or before an instant; -1 before the first."""
+        return int(np.searchsorted(self._at_s, at_s, side="right")) - 1

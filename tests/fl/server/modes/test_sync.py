@@ -1,0 +1,425 @@
+"""Synchronous rounds on the constant network: hand calculation, losses, common cohorts."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fl.clients.devices import DeviceMemoryError
+from fl.methods import METHODS
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.local.config import LocalConfig
+from fl.methods.pftt.config import PfttConfig
+from fl.policies import RandomPolicyConfig
+from fl.server.config import SyncServer, find_problems
+from fl.server.modes.sync import run_rounds
+from fl.training.batches import plan_batches
+from fl.training.config import TrainingConfig
+from fl.training.config import find_problems as find_training_problems
+from fl.training.supervised import run_job
+from tests.fl import fakes
+from tests.fl.fakes import NUM_CLASSES, SMALLEST, federation, streams
+from tests.fl.training.closed_form import lora_step_flop
+
+KINDS = sorted(METHODS)
+
+
+def run(federation_):
+    federation_.env.run(until=federation_.env.process(run_rounds(federation_)))
+    return federation_.recorder
+
+
+def job_flop_by_hand(federation_, client_id, round_id):
+    settings = federation_.job_settings
+    batches = plan_batches(
+        federation_.shards[client_id].train,
+        batch_size=settings.batch_size,
+        local_steps=settings.local_steps,
+        local_epochs=settings.local_epochs,
+        seed=int(streams()("training", client_id, round_id).integers(2**63 - 1)),
+    )
+    lengths = federation_.worker.train.tokens.lengths
+    return sum(
+        lora_step_flop(
+            batch_size=len(batch),
+            num_tokens=int(lengths[batch].max()),
+            hidden=32,
+            feed_forward=64,
+            layers=2,
+            rank=8,
+            num_classes=NUM_CLASSES,
+        )
+        for batch in batches
+    )
+
+
+def test_rounds_of_one_client_equal_a_hand_calculation():
+    played = federation(
+        FeditConfig(rank=8), num_clients=1, cohort=1, num_rounds=2, devices=["phone_mid"]
+    )
+    payload = played.method.download(played.state, client_id=0, round_id=1)
+    size_bytes = len(payload.encode())
+    rows = run(played)
+    at_s = energy_j = 0.0
+    for round_id, row, part in zip((1, 2), rows.rounds, rows.clients, strict=True):
+        compute_s = job_flop_by_hand(played, 0, round_id) / 25e9
+        down_s, up_s = size_bytes * 8 / 4e6, size_bytes * 8 / 1e6
+        radio_j, compute_j = 0.2 * down_s + 0.5 * up_s, 3.5 * compute_s
+        assert row.started_at_s == pytest.approx(at_s, rel=1e-9)
+        at_s, energy_j = at_s + down_s + compute_s + up_s, energy_j + radio_j + compute_j
+        assert row.finished_at_s == pytest.approx(at_s, rel=1e-9)
+        assert row.energy_j == pytest.approx(energy_j, rel=1e-9)
+        assert (row.uplink_bytes, row.downlink_bytes) == (size_bytes, size_bytes)
+        assert (row.num_selected, row.num_received, row.num_late, row.num_failed) == (1, 1, 0, 0)
+        assert part.download_s == pytest.approx(down_s, rel=1e-9)
+        assert part.compute_s == pytest.approx(compute_s, rel=1e-9)
+        assert part.upload_s == pytest.approx(up_s, rel=1e-9)
+        assert part.compute_j == pytest.approx(compute_j, rel=1e-9)
+        assert part.radio_j == pytest.approx(radio_j, rel=1e-9)
+        assert (part.outcome, part.staleness) == ("received", 0)
+
+
+def test_a_round_lasts_as_long_as_its_slowest_client():
+    devices = ["phone_low", "laptop", "phone_mid", "laptop"]
+    played = federation(FeditConfig(), cohort=4, num_rounds=1, devices=devices)
+    rows = run(played)
+    (row,) = rows.rounds
+    parts = [part.download_s + part.compute_s + part.upload_s for part in rows.clients]
+    assert row.finished_at_s == pytest.approx(max(parts), rel=1e-12)
+    assert max(parts) == parts[0]
+    assert [part.client_id for part in rows.clients] == [0, 1, 2, 3]
+
+
+def test_aggregate_is_the_weighted_mean_of_what_the_clients_trained():
+    played = federation(FeditConfig(), num_clients=3, cohort=3, num_rounds=1, num_texts=100)
+    captured = []
+    submit = played.executor.submit
+    played.executor.submit = lambda job: captured.append(job) or submit(job)
+    run(played)
+    results = [run_job(job, played.worker) for job in captured]
+    weights = np.array([len(job.samples) for job in captured]) / sum(
+        len(job.samples) for job in captured
+    )
+    assert len(set(weights)) > 1
+    for name, tensor in played.state.tensors.items():
+        expected = sum(w * result.tensors[name] for w, result in zip(weights, results, strict=True))
+        torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_scenario_gives_the_same_rows(kind):
+    first, second = run(federation(SMALLEST[kind])), run(federation(SMALLEST[kind]))
+    assert first == second
+    assert len(first.rounds) == 3
+    assert {row.split for row in first.evaluations} == (
+        {"global", "personal"} if SMALLEST[kind].has_global_model else {"personal"}
+    )
+
+
+class EagerExecutor:
+    """Computes at submission, in an order of its own, and again when asked."""
+
+    def __init__(self, worker):
+        self.num_submitted = self.num_computed = 0
+        self.host_training_s = 0.0
+        self._worker = worker
+
+    def submit(self, job):
+        run_job(job, self._worker)
+        worker = self._worker
+
+        class Handle:
+            def result(self):
+                return run_job(job, worker)
+
+        return Handle()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_do_not_depend_on_when_jobs_run(kind):
+    lazy, eager = federation(SMALLEST[kind]), federation(SMALLEST[kind])
+    eager.executor = EagerExecutor(eager.worker)
+    assert run(lazy) == run(eager)
+
+
+def test_methods_are_compared_on_the_same_cohorts_and_batches():
+    cohorts = {}
+    for kind in KINDS:
+        played = federation(SMALLEST[kind], num_rounds=4)
+        jobs, submit = [], played.executor.submit
+        played.executor.submit = lambda job, jobs=jobs, submit=submit: (
+            jobs.append(job) or submit(job)
+        )
+        run(played)
+        cohorts[kind] = sorted((job.round, job.client_id, job.seed) for job in jobs)
+    assert all(cohort == cohorts[KINDS[0]] for cohort in cohorts.values())
+    assert len({row[1] for row in cohorts[KINDS[0]]}) > 2
+
+
+def test_local_sends_nothing_and_waits_for_computing_alone():
+    played = federation(LocalConfig())
+    rows = run(played)
+    assert played.network.transfers == []
+    for row in rows.rounds:
+        slowest_s = max(part.compute_s for part in rows.clients if part.round == row.round)
+        assert row.finished_at_s - row.started_at_s == pytest.approx(slowest_s, rel=1e-9)
+        assert (row.uplink_bytes, row.downlink_bytes) == (0, 0)
+    assert all(part.download_s is part.upload_s is None for part in rows.clients)
+    assert played.executor.num_computed == len(rows.clients)
+    assert played.state.version == 0
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"local"}))
+@pytest.mark.parametrize(("direction", "submitted"), [("uplink", 12), ("downlink", 9)])
+def test_a_lost_client_is_not_computed_and_its_row_says_why(kind, direction, submitted):
+    played = federation(SMALLEST[kind], cohort=4, num_rounds=3, failing={(2, direction): "outage"})
+    rows = run(played)
+    assert (played.executor.num_submitted, played.executor.num_computed) == (submitted, 9)
+    lost = [part for part in rows.clients if part.client_id == 2]
+    assert {part.outcome for part in lost} == {f"dropped:{direction}:outage"}
+    assert all(part.train_loss is None and part.upload_s is None for part in lost)
+    assert all(part.radio_j > 0 for part in lost)
+    assert all((part.compute_j > 0) == (direction == "uplink") for part in lost)
+    assert 2 not in played.personal
+    for row in rows.rounds:
+        assert (row.num_selected, row.num_received, row.num_failed, row.num_late) == (4, 3, 1, 0)
+    assert played.state.version == 3
+
+
+def test_a_round_without_any_update_keeps_the_model():
+    failing = {(client_id, "uplink"): "link_failure" for client_id in range(4)}
+    played = federation(FeditConfig(), cohort=4, num_rounds=2, failing=failing)
+    before = dict(played.state.tensors)
+    rows = run(played)
+    assert played.executor.num_computed == 0
+    assert all(played.state.tensors[name] is before[name] for name in before)
+    assert [row.num_received for row in rows.rounds] == [0, 0]
+    assert all(row.uplink_bytes == 0 for row in rows.rounds)
+    assert len({row.mean for row in rows.evaluations if row.split == "global"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "stage"), [(0.01, "downlink"), (0.03, "compute"), (0.1, "uplink")]
+)
+def test_round_timeout_cuts_off_at_the_instant_and_books_what_was_spent(timeout_s, stage):
+    training = TrainingConfig(local_epochs=4, batch_size=4, learning_rate=1e-3)
+    played = federation(
+        FeditConfig(),
+        num_clients=2,
+        cohort=2,
+        num_rounds=1,
+        devices=["phone_low", "phone_low"],
+        training=training,
+        round_timeout_s=timeout_s,
+    )
+    rows = run(played)
+    (row,) = rows.rounds
+    assert row.finished_at_s == pytest.approx(timeout_s, rel=1e-9)
+    assert (row.num_received, row.num_late, row.num_failed) == (0, 2, 0)
+    assert {part.outcome for part in rows.clients} == {f"late:{stage}"}
+    assert played.executor.num_computed == 0
+    spent_j = sum(part.compute_j + part.radio_j for part in rows.clients)
+    assert row.energy_j == pytest.approx(spent_j, rel=1e-9)
+    if stage == "compute":
+        down_s = next(part.download_s for part in rows.clients)
+        assert rows.clients[0].compute_j == pytest.approx(3.0 * (timeout_s - down_s), rel=1e-9)
+
+
+def test_joules_and_bytes_of_rounds_are_the_sums_of_their_parts():
+    played = federation(PfttConfig(), num_rounds=5)
+    rows = run(played)
+    spent_j = sum(part.compute_j + part.radio_j for part in rows.clients)
+    assert rows.rounds[-1].energy_j == pytest.approx(spent_j, rel=1e-9)
+    up = [moved for moved in played.network.transfers if moved.direction == "uplink"]
+    assert sum(row.uplink_bytes for row in rows.rounds) == sum(moved.size_bytes for moved in up)
+    assert rows.evaluations[-1].uplink_bytes == played.uplink_bytes
+    assert rows.evaluations[-1].energy_j == rows.rounds[-1].energy_j
+
+
+def test_broadcast_gives_the_same_model_as_unicast():
+    unicast = federation(FeditConfig(), downlink="unicast")
+    broadcast = federation(FeditConfig(), downlink="broadcast")
+    assert run(unicast) == run(broadcast)
+
+
+def test_evaluations_come_when_asked_for_and_at_both_ends():
+    rows = run(federation(LocalConfig(), num_rounds=5, evaluate_every=2))
+    assert [row.round for row in rows.evaluations] == [0, 2, 4, 5]
+    assert [row.round for row in rows.rounds] == [1, 2, 3, 4, 5]
+
+
+def test_run_stops_at_its_target():
+    training = TrainingConfig(local_steps=10, batch_size=16, learning_rate=5e-3)
+    played = federation(
+        FeditConfig(),
+        cohort=4,
+        num_rounds=30,
+        training=training,
+        targets={"accuracy": 0.85},
+        target_split="global",
+        stop_at_targets=True,
+    )
+    rows = run(played)
+    means = [row.mean for row in rows.evaluations if row.split == "global"]
+    assert 1 < len(rows.rounds) < 30
+    assert means[-1] >= 0.85 > max(means[:-1])
+
+
+def test_target_that_the_start_reaches_ends_the_run_before_round_1():
+    start = run(federation(FeditConfig(), num_rounds=1)).evaluations[0]
+    assert (start.round, start.split) == (0, "global")
+    rows = run(
+        federation(
+            FeditConfig(),
+            targets={"accuracy": start.mean},
+            target_split="global",
+            stop_at_targets=True,
+        )
+    )
+    assert rows.rounds == []
+    assert {row.round for row in rows.evaluations} == {0}
+
+
+@pytest.mark.parametrize("target", [0.01, 0.6, 0.85, 0.999])
+def test_last_round_of_a_stopped_run_is_evaluated(target):
+    training = TrainingConfig(local_steps=10, batch_size=16, learning_rate=5e-3)
+    settings = {"cohort": 4, "num_rounds": 10, "training": training, "evaluate_every": 3}
+    free = run(federation(FeditConfig(), **settings))
+    stopped = run(
+        federation(
+            FeditConfig(),
+            **settings,
+            targets={"accuracy": target},
+            target_split="global",
+            stop_at_targets=True,
+        )
+    )
+    means = {row.round: row.mean for row in free.evaluations if row.split == "global"}
+    assert list(means) == [0, 3, 6, 9, 10]
+    expected = next((round_id for round_id, mean in means.items() if mean >= target), 10)
+    assert [row.round for row in stopped.rounds] == list(range(1, expected + 1))
+    assert stopped.evaluations[-1].round == expected
+
+
+def test_personal_rows_are_those_of_each_client_evaluated_alone():
+    played = federation(PfttConfig(), num_rounds=4)
+    rows = run(played)
+    accuracies = []
+    for client_id, shard in enumerate(played.shards):
+        held = played.personal_of(client_id)
+        played.worker.load(played.method.personal_model(played.state, held))
+        right = 0
+        for index in shard.test:
+            batch = played.worker.train.batch(np.array([index]))
+            scores = played.worker.module(batch.input_ids, batch.attention_mask)
+            right += int(scores.argmax() == batch.labels)
+        accuracies.append(right / len(shard.test))
+    last = rows.evaluations[-1]
+    assert last.mean == pytest.approx(np.mean(accuracies), rel=1e-12)
+    assert last.worst10 == pytest.approx(min(accuracies), rel=1e-12)
+    assert last.n == len(accuracies)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_backbone_serves_all_clients(kind):
+    played = federation(SMALLEST[kind], num_clients=20, cohort=5, num_rounds=3, num_texts=400)
+    backbone = {id(parameter) for parameter in played.worker.module.parameters()}
+    run(played)
+    assert {id(parameter) for parameter in played.worker.module.parameters()} == backbone
+    installed_bytes = sum(tensor.nbytes for tensor in played.method.initial.values())
+    held = {
+        tensor.data_ptr(): tensor.nbytes
+        for tensors in [played.state.tensors, *played.personal.values()]
+        for tensor in tensors.values()
+    }
+    assert len(played.personal) <= 15
+    # A server that deals out experts holds more of them than a client, and one client more than
+    # another.
+    first = played.method.initial_state().tensors.values()
+    server_bytes = max(installed_bytes, sum(tensor.nbytes for tensor in first))
+    most = 2 if kind == "fedamole" else 1
+    assert sum(held.values()) <= server_bytes + most * len(played.personal) * installed_bytes
+
+
+def test_facts_are_those_of_the_tensors():
+    played = federation(PfttConfig(adapter_dim=8, rank=8))
+    facts = played.facts()
+    adapters, lora, head = 2 * 2 * (2 * 32 * 8 + 32 + 8), 4 * 2 * 32 * 8, 32 * 3 + 3
+    assert facts.num_trainable == adapters + lora + head
+    whole = sum(parameter.numel() for parameter in played.worker.module.parameters())
+    assert facts.num_backbone == whole - facts.num_trainable
+    assert facts.upload_bytes == facts.download_bytes
+    assert 0 < facts.upload_bytes - 4 * adapters < 3000
+    assert facts.peak_memory_bytes > 4 * whole
+    assert federation(LocalConfig()).facts().upload_bytes == 0
+
+
+def test_a_job_too_large_for_a_device_is_refused_before_the_run(monkeypatch):
+    small = dataclasses.replace(fakes.DEVICES["phone_low"], memory_bytes=100_000)
+    monkeypatch.setitem(fakes.DEVICES, "phone_low", small)
+    with pytest.raises(DeviceMemoryError, match=r"a step of fedit on 8 texts of 12 tokens needs"):
+        federation(FeditConfig(), num_clients=1, cohort=1, devices=["phone_low"])
+
+
+def test_a_policy_that_selects_twice_is_refused():
+    played = federation(FeditConfig())
+
+    class Twice:
+        def select(self, view, *, rng):
+            return [1, 1]
+
+    played.policy = Twice()
+    with pytest.raises(ValueError, match=r"each at most once, got \[1, 1\] in round 1"):
+        run(played)
+
+
+def test_every_problem_of_the_server_is_found():
+    policy = RandomPolicyConfig(num_clients=9)
+    bad = SyncServer(
+        num_rounds=2,
+        policy=policy,
+        targets={"speed": 0.5},
+        target_split="global",
+        evaluate_every=3,
+    )
+    paths = [
+        problem.path[1:] for problem in find_problems(bad, num_clients=4, methods=[LocalConfig()])
+    ]
+    assert paths == [
+        ("policy", "num_clients"),
+        ("targets", "speed"),
+        ("target_split",),
+        ("evaluate_every",),
+    ]
+    idle = SyncServer(num_rounds=2, policy=policy, stop_at_targets=True, target_split="global")
+    paths = [
+        problem.path[1:] for problem in find_problems(idle, num_clients=9, methods=[FeditConfig()])
+    ]
+    assert paths == [("stop_at_targets",), ("target_split",)]
+    cast = SyncServer(num_rounds=2, policy=policy, downlink="broadcast")
+    (problem,) = find_problems(cast, num_clients=9, methods=[LocalConfig()])
+    assert problem.path == ("server", "downlink")
+    assert problem.message == "has no effect: nothing is sent by local; got broadcast"
+    assert find_problems(cast, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
+    good = SyncServer(num_rounds=2, policy=policy, targets={"accuracy": 0.5})
+    assert find_problems(good, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
+
+
+def test_length_of_training_is_given_once():
+    for wrong in (TrainingConfig(), TrainingConfig(local_steps=1, local_epochs=1)):
+        (problem,) = find_training_problems(wrong)
+        assert "exactly one of local_steps and local_epochs" in problem.message
+    assert find_training_problems(TrainingConfig(local_epochs=1)) == []
+
+
+def test_learning_rate_that_every_method_overrides_is_a_problem():
+    own, plain = FeditConfig(learning_rate=0.01), LocalConfig()
+    rate = TrainingConfig(local_steps=1, learning_rate=5e-3)
+    (problem,) = find_training_problems(rate, methods=[own, own])
+    assert problem.path == ("training", "learning_rate")
+    assert problem.message == "has no effect: fedit, fedit set their own, got 0.005"
+    assert find_training_problems(rate, methods=[own, plain]) == []
+    assert find_training_problems(rate) == []
+    assert find_training_problems(TrainingConfig(local_steps=1), methods=[own]) == []
+    assert len(find_training_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2

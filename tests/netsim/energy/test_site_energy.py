@@ -1,0 +1,55 @@
+"""EARTH power model (step 18 of the ladder)."""
+
+import pytest
+
+from netsim.energy.site_energy import find_problems, site_power
+
+ANCHORS = [
+    ("macro", 3, 1344.0),
+    ("rrh", 3, 840.0),
+    ("micro", 1, 144.76),
+    ("pico", 1, 14.64),
+    ("femto", 1, 10.4),
+]
+
+
+@pytest.mark.parametrize(("site_class", "num_cells", "full_load_w"), ANCHORS)
+def test_full_load(ladder, site_class, num_cells, full_load_w):
+    power = site_power(site_class, num_cells=num_cells)
+    drawn_w = power.awake_w + power.radiation_w(power.max_radiated_w)
+    ladder.near(
+        18,
+        "power of a site at full load, five classes",
+        source="EARTH: Auer et al. 2011, Table II",
+        measured=drawn_w,
+        expected=full_load_w,
+        tolerance=1e-9,
+        unit="W",
+    )
+
+
+def test_sleep_after_a_quiet_time():
+    power = site_power("macro", num_cells=3, sleep_after_s=2.0)
+    assert power.quiet_energy_j(5.0) == pytest.approx(2 * 780 + 3 * 450)
+    assert site_power("macro", num_cells=3).quiet_energy_j(5.0) == pytest.approx(5 * 780)
+
+
+def test_hardware_that_cannot_radiate_the_power_is_a_problem():
+    path = ("radio", "energy", "site_class")
+    assert find_problems("macro", cell_power_w=40.0, path=path) == []
+    (problem,) = find_problems("micro", cell_power_w=40.0, path=path)
+    assert problem.path == path
+    assert "at most 12.6 W a cell" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ({"site_class": "giga", "num_cells": 1}, "must be one of macro"),
+        ({"site_class": "macro", "num_cells": 0}, "num_cells: must be >= 1"),
+        ({"site_class": "macro", "num_cells": 1, "sleep_after_s": -1.0}, "sleep_after_s: must be"),
+    ],
+)
+def test_bad_settings_are_named(setting, match):
+    with pytest.raises(ValueError, match=match):
+        site_power(**setting)

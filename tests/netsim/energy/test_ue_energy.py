@@ -1,0 +1,75 @@
+"""Radio power of clients (step 18 of the ladder)."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netsim.energy.ue_energy import UePower
+from netsim.units import dbm_to_w
+
+ONE_WATT_PER_UNIT = UePower(bandwidth_hz=100e6, watt_per_pu=1.0)
+
+
+def test_transmit_power_interpolates_linearly_in_milliwatts(ladder):
+    ladder.near(
+        18,
+        "transmit power of a UE at 0 to 23 dBm",
+        source="TR 38.840, linear in milliwatts between 250 and 700 units",
+        measured=ONE_WATT_PER_UNIT.transmit_w(dbm_to_w(np.array([0.0, 10.0, 15.0, 20.0, 23.0]))),
+        expected=[250, 270.4, 319.4, 474.4, 700],
+        tolerance=0.05,
+        unit="units",
+    )
+
+
+def test_default_scale_is_2_1_watt_at_full_power():
+    assert UePower(bandwidth_hz=20e6).transmit_w(dbm_to_w(23.0)) == pytest.approx(2.1)
+
+
+def test_receive_power_scales_with_bandwidth():
+    scale = [UePower(bandwidth_hz=mhz * 1e6).bandwidth_scale for mhz in (5, 20, 60, 100)]
+    np.testing.assert_allclose(scale, [0.4, 0.4, 0.7, 1.0])
+    assert ONE_WATT_PER_UNIT.receive_w == pytest.approx(300)
+    assert UePower(bandwidth_hz=20e6, watt_per_pu=1.0).receive_w == pytest.approx(120)
+    assert UePower(bandwidth_hz=20e6, watt_per_pu=1.0).listen_w == pytest.approx(50)
+
+
+def test_amplifier_efficiency_is_the_slope():
+    power = UePower(bandwidth_hz=20e6, amplifier_efficiency=0.4)
+    rise_w = power.transmit_w(0.101) - power.transmit_w(0.001)
+    assert rise_w == pytest.approx(0.1 / 0.4)
+
+
+def test_drx_sleeps_deeply_in_long_pauses_and_lightly_in_short_ones():
+    long = ONE_WATT_PER_UNIT
+    assert long.drx_w == pytest.approx((100 * 0.010 + 0.450 + 1.0 * 0.290) / 0.32)
+    short = UePower(bandwidth_hz=100e6, watt_per_pu=1.0, drx_cycle_s=0.018)
+    assert short.drx_w == pytest.approx((100 * 0.010 + 0.100 + 20 * 0.002) / 0.018)
+    micro = UePower(bandwidth_hz=100e6, watt_per_pu=1.0, drx_cycle_s=0.014)
+    assert micro.drx_w == pytest.approx((100 * 0.010 + 45 * 0.004) / 0.014)
+
+
+def test_tail_at_its_corners():
+    power = ONE_WATT_PER_UNIT
+    assert power.tail_energy_j(0.0) == 0
+    assert power.tail_energy_j(0.05) == pytest.approx(5.0)
+    assert power.tail_energy_j(0.1) == pytest.approx(10.0)
+    full_j = 10.0 + 9.9 * power.drx_w
+    assert power.tail_energy_j(10.0) == pytest.approx(full_j)
+    assert power.tail_energy_j(1e6) == pytest.approx(full_j)
+
+
+@given(short_s=st.floats(0, 100), longer_s=st.floats(0, 100))
+def test_tail_never_shrinks(short_s, longer_s):
+    power = ONE_WATT_PER_UNIT
+    assert power.tail_energy_j(short_s + longer_s) >= power.tail_energy_j(short_s) - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [({"drx_on_s": 1.0}, "drx_on_s: must be <="), ({"release_s": 0.01}, "release_s: must be >=")],
+)
+def test_timers_that_contradict_each_other(setting, match):
+    with pytest.raises(ValueError, match=match):
+        UePower(bandwidth_hz=20e6, **setting)

@@ -1,0 +1,104 @@
+"""What every scheduler must do, whatever its aim; the table of schedulers drives the tests."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netsim.checks.rules import SCHEDULERS as NAMES_IN_SCENARIOS
+from netsim.mac.schedulers import SCHEDULERS, check_shares, load_scheduler
+from tests.netsim.mac.schedulers.cells import NUM_GROUPS, ShannonCell, drain, random_cell
+
+every_scheduler = pytest.mark.parametrize("name", SCHEDULERS)
+
+
+def test_the_table_is_not_empty():
+    assert SCHEDULERS
+
+
+def test_scenarios_know_the_same_names():
+    assert set(NAMES_IN_SCENARIOS) == set(SCHEDULERS)
+
+
+@every_scheduler
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), num=st.integers(1, 12))
+def test_shares_are_legal_and_use_the_whole_band(name, seed, num):
+    view = random_cell(np.random.default_rng(seed), num).view()
+    shares = check_shares(load_scheduler(name).shares(view), view, name=name)
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0, rtol=1e-9)
+
+
+@every_scheduler
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), num=st.integers(2, 9))
+def test_order_of_transfers_does_not_matter(name, seed, num):
+    rng = np.random.default_rng(seed)
+    cell, order = random_cell(rng, num), rng.permutation(num)
+    ids = np.arange(num)
+    shares = load_scheduler(name).shares(cell.view(client_id=ids))
+    permuted = load_scheduler(name).shares(cell.of(order).view(client_id=ids[order]))
+    np.testing.assert_allclose(permuted, shares[order], atol=1e-7)
+
+
+@every_scheduler
+def test_a_lone_transfer_gets_everything(name):
+    view = random_cell(np.random.default_rng(5), 1).view()
+    np.testing.assert_allclose(load_scheduler(name).shares(view), np.ones((1, NUM_GROUPS)))
+
+
+@every_scheduler
+def test_transfers_out_of_coverage_do_not_break_it(name):
+    cell = ShannonCell(size_bits=np.array([1e6, 1e6]), snr_full_linear=np.array([0.0, 0.0]))
+    cell = ShannonCell(**{**cell.__dict__, "target_snr_linear": 0.0, "snr_full_linear": np.ones(2)})
+    view = cell.view()
+    assert not view.rate_bps(np.ones(2)).any()
+    check_shares(load_scheduler(name).shares(view), view, name=name)
+
+
+@every_scheduler
+def test_everything_is_delivered_in_the_end(name):
+    finish_s, _ = drain(load_scheduler(name), random_cell(np.random.default_rng(2), 8))
+    assert np.all(np.isfinite(finish_s) & (finish_s > 0))
+
+
+@pytest.mark.parametrize(
+    ("shares", "match"),
+    [
+        (np.ones((2, NUM_GROUPS - 1)), "shape"),
+        (np.full((2, NUM_GROUPS), np.nan), r"in \[0, 1\]"),
+        (np.full((2, NUM_GROUPS), -0.1), r"in \[0, 1\]"),
+        (np.full((2, NUM_GROUPS), 0.6), "sum to <= 1"),
+    ],
+)
+def test_illegal_shares_are_named(shares, match):
+    view = random_cell(np.random.default_rng(1), 2).view()
+    with pytest.raises(ValueError, match=match):
+        check_shares(shares, view, name="mine")
+
+
+@every_scheduler
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_who_says_so_reads_no_average_nor_rates(name, seed):
+    rng = np.random.default_rng(seed)
+    cell, scheduler = random_cell(rng, 6), load_scheduler(name)
+    view = cell.view()
+    shares = scheduler.shares(view)
+    other = replace(view, average_rate_bps=10 ** rng.uniform(4, 7, 6))
+    if not getattr(scheduler, "reads_average", getattr(scheduler, "reads_rates", True)):
+        np.testing.assert_array_equal(scheduler.shares(other), shares)
+    if not getattr(scheduler, "reads_rates", True):
+        other = replace(other, group_rate_bps=np.ones_like(view.group_rate_bps))
+        np.testing.assert_array_equal(scheduler.shares(other), shares)
+
+
+def test_what_is_silent_about_averages_reads_them():
+    silent = [
+        name
+        for name, law in SCHEDULERS.items()
+        if getattr(law, "reads_average", getattr(law, "reads_rates", True))
+    ]
+    assert silent == ["proportional_fair"]

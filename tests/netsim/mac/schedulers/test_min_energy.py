@@ -1,0 +1,106 @@
+"""The minimum-energy rule against others in fading channels, and what it remembers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from netsim.config.radio import RayleighFading
+from netsim.config.world import CorrelatedShadowing, RandomDirectionMobility
+from netsim.mac.schedulers.min_energy import MinEnergy
+from tests.netsim.mac.schedulers.cells import ShannonCell
+from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
+
+NUM_CLIENTS, SIZE_BYTES, SEEDS = 8, 300_000, range(40)
+
+
+def radio_energy_j(scheduler, seed):
+    """Joules of all radios, tails included, for one upload of each walking client."""
+    world = still_world(
+        [],
+        mobility=RandomDirectionMobility(speed_mps=1.0),
+        line_of_sight="probability",
+        shadowing=CorrelatedShadowing(),
+    )
+    radio = plain_radio(fading=RayleighFading(), scheduler=scheduler)
+    env, network = make_network(world, radio, num_clients=NUM_CLIENTS, seed=seed)
+    run_all(env, [network.send(k, "uplink", SIZE_BYTES) for k in range(NUM_CLIENTS)])
+    return network.energy.ledger.client_energy_j(float(env.now) + 20.0)
+
+
+def test_in_rayleigh_fading_it_spends_less_than_proportional_fair_and_max_ci():
+    """Paired over worlds: the 95 % interval of the mean difference lies above 0 for both.
+
+    Found: 0.09 +- 0.04 J of 3.1 J less than max_ci, 0.32 +- 0.07 J less than proportional fair.
+    """
+    ours_j = np.array([radio_energy_j("min_energy", seed) for seed in SEEDS])
+    for other in ("proportional_fair", "max_ci"):
+        more_j = np.array([radio_energy_j(other, seed) for seed in SEEDS]) - ours_j
+        half_width_j = 2.02 * more_j.std(ddof=1) / np.sqrt(len(more_j))
+        assert more_j.mean() > half_width_j, other
+
+
+def view_of(snr_linear, *, now_s, size_bits=(1e6, 1e6), client_id=(0, 1)):
+    cell = ShannonCell(
+        size_bits=np.array(size_bits), snr_full_linear=np.array(snr_linear), target_snr_linear=1e9
+    )
+    return replace(cell.view(client_id=np.array(client_id)), now_s=now_s)
+
+
+def served(scheduler, view):
+    """Client that has the whole band."""
+    return int(view.client_id[scheduler.shares(view)[:, 0].argmax()])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_still_channel_it_is_shortest_remaining_time_first(seed):
+    rng = np.random.default_rng(seed)
+    size_bits, snr = 10 ** rng.uniform(5, 7, 6), 10 ** rng.uniform(-1, 3, 6)
+    scheduler = MinEnergy()
+    for k in range(5):
+        view = view_of(snr, now_s=0.1 * k, size_bits=size_bits, client_id=range(6))
+        alone_s = view.remaining_bits / view.rate_bps(np.ones(6))
+        assert served(scheduler, view) == alone_s.argmin()
+        size_bits = np.where(np.arange(6) == alone_s.argmin(), 1.1, 1.0) * size_bits
+
+
+def test_a_good_moment_comes_before_a_short_transfer():
+    """Client 1 needs longer on average, but is above its mean now, and client 0 below."""
+    scheduler = MinEnergy()
+    steady = view_of((30.0, 10.0), now_s=0.0)
+    assert served(scheduler, steady) == 0
+    for k in range(1, 4):
+        assert served(scheduler, replace(steady, now_s=0.05 * k)) == 0
+    turned = view_of((10.0, 14.0), now_s=0.2)
+    assert served(scheduler, turned) == 1
+    # The same channel without a past is just a shorter and a longer transfer ...
+    assert served(MinEnergy(), view_of((15.0, 14.0), now_s=0.2)) == 0
+    # ... and so it is for clients that were away in between.
+    scheduler.shares(view_of((1.0, 1.0), now_s=0.25, client_id=(7, 8)))
+    assert served(scheduler, view_of((15.0, 14.0), now_s=0.3)) == 0
+
+
+def test_asked_again_at_an_instant_it_answers_as_before():
+    scheduler, twice = MinEnergy(), MinEnergy()
+    rng = np.random.default_rng(3)
+    for k in range(30):
+        first, last = (view_of(rng.exponential(20.0, 2), now_s=0.05 * k) for _ in range(2))
+        twice.shares(first)
+        assert served(twice, last) == served(scheduler, last)
+
+
+def test_instants_looked_ahead_to_count_once():
+    """An event within a tick asks about the rest of its instants again: no mean changes by it."""
+    ahead = [(0.0, (8.0, 2.0)), (0.01, (1.0, 2.0)), (0.02, (4.0, 3.0)), (0.03, (2.0, 9.0))]
+    once, again = MinEnergy(), MinEnergy()
+    for now_s, snr in ahead:
+        once.shares(view_of(snr, now_s=now_s))
+        again.shares(view_of(snr, now_s=now_s))
+    for start in (1, 2, 2, 3):
+        for now_s, snr in ahead[start:]:
+            again.shares(view_of(snr, now_s=now_s + 1e-17))
+    later = view_of((3.0, 3.0), now_s=0.04)
+    once.shares(later)
+    again.shares(later)
+    np.testing.assert_allclose(again._with_last(), once._with_last(), rtol=1e-12)
+    assert again._count.tolist() == once._count.tolist() == [4.0, 4.0]

@@ -1,0 +1,88 @@
+"""The example of the docs runs as printed, in the network and by its name in the settings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simpy
+
+from netsim.config import RadioConfig, WorldConfig
+from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.mac.mean_shares import MeanAnswer
+from netsim.mac.schedulers import check_shares, load_scheduler
+from netsim.network import CellularNetwork
+from tests.netsim.mac.schedulers.cells import random_cell
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_scheduler.py"
+NAME = f"{EXAMPLE}:NearlyDone"
+
+
+def test_it_has_ten_lines_of_code():
+    lines = EXAMPLE.read_text().split('"""')[2].splitlines()  # after the module's own text
+    assert sum(1 for line in lines if line.strip()) <= 10
+
+
+def test_its_shares_are_legal():
+    view = random_cell(np.random.default_rng(4), 7).view()
+    shares = check_shares(load_scheduler(NAME).shares(view), view, name=NAME)
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0)
+    assert shares[view.remaining_bits.argmin()].min() == 1.0
+
+
+def finish_times_s(scheduler):
+    world = WorldConfig(
+        environment="uma",
+        layout=SingleCellLayout(),
+        carrier_hz=3.5e9,
+        shadowing=NoShadowing(),
+        mobility=StaticMobility(positions_m=((60.0, 0.0), (0.0, 60.0), (-60.0, 0.0))),
+    )
+    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3, scheduler=scheduler)
+    env = simpy.Environment()
+    network = CellularNetwork(env, world, radio, num_clients=3, seed=1)
+    sizes = (3_000_000, 1_000_000, 2_000_000)
+    transfers = [network.send(k, "uplink", size) for k, size in enumerate(sizes)]
+    for transfer in transfers:
+        env.run(until=transfer.event)
+    return [transfer.event.value.finished_at_s for transfer in transfers]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('boom\\nline2')", r"raised KeyError: 'boom\\nline2'"),
+        ("raise RuntimeError('one\\ntwo')", r"raised RuntimeError: one two"),
+        ("raise SystemExit(3)", r"raised SystemExit: 3"),
+        ("return [[1.0], [1.0, 2.0]]", r"shares must be an array of numbers, got list"),
+        ("return view.group_rate_bps[:, :0]", r"shares must have shape .*"),
+    ],
+)
+def test_what_goes_wrong_inside_has_its_place_and_time_in_one_line(tmp_path, body, words):
+    path = tmp_path / "own.py"
+    path.write_text(f"class Mine:\n    def shares(self, view):\n        {body}\n")
+    name = f"{path}:Mine"
+    with pytest.raises((ValueError, RuntimeError), match=words) as caught:
+        finish_times_s(name)
+    assert str(caught.value).startswith(f"scheduler {name}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_closed_form_has_its_place_too(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "class Mine:\n"
+        "    def shares(self, view):\n        return view.group_rate_bps * 0\n"
+        "    def mean_shares(self, view):\n        return view.nothing\n"
+    )
+    name = f"{path}:Mine"
+    law, ones = MeanAnswer(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
+    view = random_cell(np.random.default_rng(4), 2).view()
+    with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError"):
+        law.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
+
+
+def test_a_network_obeys_it():
+    own_s, round_robin_s = finish_times_s(NAME), finish_times_s("round_robin")
+    assert own_s[1] < own_s[2] < own_s[0]
+    assert own_s[1] < 0.7 * round_robin_s[1]
+    assert np.mean(own_s) < np.mean(round_robin_s)

@@ -1,0 +1,64 @@
+"""Ladder step 13: the effective SINR of a block."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netsim.phy.effective_sinr import effective_sinr_linear
+from netsim.units import db_to_linear, linear_to_db
+
+group_sinr = st.lists(st.floats(0, 1e5), min_size=1, max_size=12).map(np.array)
+
+
+@pytest.mark.parametrize(
+    ("beta", "groups_db", "expected_db"), [(4.27, [0, 10], 5.4034), (1.6, [-3, 3], 0.3335)]
+)
+def test_reference_values(ladder, beta, groups_db, expected_db):
+    found = effective_sinr_linear(db_to_linear(np.array(groups_db, dtype=float)), beta=beta)
+    ladder.near(
+        13,
+        "effective SINR of two groups",
+        source="EESM by hand",
+        measured=linear_to_db(found),
+        expected=expected_db,
+        tolerance=1e-3,
+        unit="dB",
+    )
+
+
+@given(sinr=st.floats(0, 1e6), beta=st.floats(0.5, 200))
+def test_equal_groups_are_left_alone(sinr, beta):
+    assert effective_sinr_linear(np.full(7, sinr), beta=beta) == pytest.approx(sinr, rel=1e-12)
+
+
+@given(sinr=group_sinr, beta=st.floats(0.5, 200))
+def test_lies_between_the_worst_group_and_the_mean(sinr, beta):
+    found = effective_sinr_linear(sinr, beta=beta)
+    slack = 1e-9 * (1 + sinr.max())
+    assert sinr.min() - slack <= found <= sinr.mean() + slack
+
+
+@given(sinr=group_sinr, beta=st.floats(0.5, 200))
+def test_weights_count_groups(sinr, beta):
+    weight = np.arange(1.0, len(sinr) + 1)
+    repeated = np.repeat(sinr, np.arange(1, len(sinr) + 1))
+    np.testing.assert_allclose(
+        effective_sinr_linear(sinr, beta=beta, weight=weight),
+        effective_sinr_linear(repeated, beta=beta),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def test_unused_groups_do_not_count():
+    sinr = np.array([[0.0, 5.0, 7.0]])
+    found = effective_sinr_linear(sinr, beta=2.0, weight=np.array([0.0, 1.0, 1.0]))
+    np.testing.assert_allclose(found, effective_sinr_linear(sinr[:, 1:], beta=2.0), rtol=1e-12)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="beta: must be > 0"):
+        effective_sinr_linear(np.ones(3), beta=0.0)
+    with pytest.raises(ValueError, match="weight: must be >= 0 with a sum > 0"):
+        effective_sinr_linear(np.ones(3), beta=1.0, weight=np.zeros(3))

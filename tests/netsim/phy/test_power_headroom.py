@@ -1,0 +1,140 @@
+"""What a client limited in power makes of its grant: never less for more, one transmitter."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import simpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netsim.checks.rules import UPLINK_ALPHAS
+from netsim.config import RadioConfig, WorldConfig
+from netsim.config.radio import NoFading, StarBackhaul, UplinkPowerConfig
+from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.network import CellularNetwork
+from netsim.phy.link_adaptation import RateTable
+from netsim.phy.power_control import pusch_power_w
+from netsim.phy.power_headroom import Thrift, together
+from netsim.units import db_to_linear
+from tests.netsim.worlds import ignore_block_sizes
+
+BANDWIDTHS_HZ = (5e6, 10e6, 20e6, 40e6, 100e6)
+
+
+def make(distance_m, *, bandwidth_hz=20e6, num_clients=1, **radio):
+    env = simpy.Environment()
+    world = WorldConfig(
+        environment="uma",
+        layout=SingleCellLayout(radius_m=2000.0),
+        carrier_hz=3.5e9,
+        mobility=StaticMobility(positions_m=((distance_m, 0.0),) * num_clients),
+        line_of_sight="never",
+        shadowing=NoShadowing(),
+    )
+    settings = RadioConfig(
+        bandwidth_hz=bandwidth_hz,
+        subcarrier_spacing_hz=30e3,
+        fading=NoFading(),
+        scheduler="round_robin",
+        **radio,
+    )
+    return env, CellularNetwork(env, world, settings, num_clients=num_clients, seed=1)
+
+
+@pytest.mark.parametrize("engine", ["flow", "slot"])
+@pytest.mark.parametrize("distance_m", [250.0, 500.0, 800.0])
+def test_more_bandwidth_is_never_slower_up_to_the_edge(monkeypatch, distance_m, engine):
+    """But for the steps of transport block sizes, which the flow engine can leave out."""
+    ignore_block_sizes(monkeypatch)
+    durations_s = []
+    for bandwidth_hz in BANDWIDTHS_HZ:
+        env, network = make(distance_m, bandwidth_hz=bandwidth_hz, engine=engine)
+        row = env.run(until=network.send(0, "uplink", 20_000).event)
+        assert row.status == "delivered"
+        durations_s.append(row.finished_at_s)
+    # whole blocks and whole slots: the slot engine may lose a few slots of an upload to rounding
+    slack = 1e-9 if engine == "flow" else 0.05
+    assert all(b <= a * (1 + slack) for a, b in pairwise(durations_s))
+
+
+def test_the_best_number_of_blocks_is_that_of_trying_them_all():
+    env, network = make(500.0, bandwidth_hz=100e6)
+    row = env.run(until=network.send(0, "uplink", 100_000).event)
+    air = network.air
+    gain = network._channel.gain(np.array([0]), at_s=0.0)[0]
+    density_w = air.density_w(gain)
+    blocks = np.arange(1, air.num_blocks + 1, dtype=float)
+    sinr = air.block_power_w(density_w, blocks) * gain / air.site_noise_w
+    rate_bps = air.rate_bps(sinr, blocks, element_rate_hz=air.uplink_element_rate_hz)
+    chosen = round(row.num_resource_blocks)
+    assert row.num_resource_blocks == pytest.approx(chosen)
+    assert rate_bps[chosen - 1] == pytest.approx(rate_bps.max(), rel=5e-3)
+    as_sent_bps, _ = air.outcome(sinr, blocks, fade=np.ones(len(blocks)), is_uplink=True)
+    assert 8 * 100_000 / row.finished_at_s == pytest.approx(as_sent_bps[chosen - 1], rel=1e-6)
+
+
+@given(
+    gain_db=st.floats(-160, -40),
+    blocks=st.floats(1, 273),
+    p0_dbm=st.floats(-120, -50),
+    alpha=st.sampled_from(UPLINK_ALPHAS),
+    max_dbm=st.floats(0, 26),
+)
+def test_power_is_that_of_the_standard(gain_db, blocks, p0_dbm, alpha, max_dbm):
+    power = UplinkPowerConfig(p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm)
+    _, network = make(100.0, uplink_power=power)
+    density_w = network.air.density_w(np.array([db_to_linear(gain_db)]))
+    found_w = network.air.block_power_w(density_w, np.array([blocks])) * blocks
+    expected_w = pusch_power_w(
+        -gain_db, blocks, p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm, subcarrier_spacing_hz=30e3
+    )
+    np.testing.assert_allclose(found_w, expected_w, rtol=1e-9)
+
+
+def test_thrift_never_goes_down_nor_carries_less():
+    table = RateTable(mcs_table_number=1)
+    sinr = 10.0 ** np.linspace(-2.4, 5.9, 3001)
+    wanted = Thrift(table.spectral_efficiency).wanted_sinr(sinr)
+    assert np.all(wanted >= sinr)
+    per_watt = table.spectral_efficiency(sinr) / sinr
+    better = table.spectral_efficiency(wanted) / wanted
+    assert np.all(better >= per_watt * (1 - 0.02))  # the table behind it has steps of 0.05 dB
+    assert np.all(better[sinr < 1e-2] > 0.5)
+
+
+@pytest.mark.parametrize("engine", ["flow", "slot"])
+def test_two_uploads_of_one_client_share_its_power(engine):
+    env, network = make(500.0, engine=engine)
+    one = env.run(until=network.send(0, "uplink", 200_000).event)
+    env, network = make(500.0, engine=engine)
+    both = [network.send(0, "uplink", 100_000) for _ in range(2)]
+    env.run(until=simpy.AllOf(env, [transfer.event for transfer in both]))
+    # halves of whole blocks are rounded down in the slot engine
+    assert env.now == pytest.approx(one.finished_at_s, rel=0.01 if engine == "flow" else 0.08)
+    sent = [each for each in network.energy.totals(env.now) if each.activity == "tx"]
+    assert sum(each.seconds for each in sent) <= env.now * (1 + 1e-9)
+    assert sum(each.energy_j for each in sent) == pytest.approx(one.energy_j, rel=0.08)
+
+
+def test_turns_of_one_client_are_not_added_up():
+    client, blocks = np.array([3, 3, 5]), np.array([10.0, 20.0, 7.0])
+    total, share = together(client, blocks, np.array([0.5, 0.5, 1.0]))
+    np.testing.assert_array_equal(total, blocks)
+    np.testing.assert_array_equal(share, 1.0)
+    total, share = together(client, blocks, np.ones(3))
+    np.testing.assert_array_equal(total, [30.0, 30.0, 7.0])
+    np.testing.assert_array_equal(share, [0.5, 0.5, 1.0])
+
+
+def test_who_waits_for_the_wires_does_not_send_in_vain():
+    env, network = make(250.0)
+    free = env.run(until=network.send(0, "uplink", 1_000_000).event)
+    env, network = make(250.0, backhaul=StarBackhaul(rate_bps=1e6))
+    held = env.run(until=network.send(0, "uplink", 1_000_000).event)
+    assert held.finished_at_s == pytest.approx(8.0, rel=1e-6)
+
+    def tx_j(network, until_s):
+        return sum(e.energy_j for e in network.energy.totals(until_s) if e.activity == "tx")
+
+    assert tx_j(network, held.finished_at_s) == pytest.approx(free.energy_j, rel=1e-6)

@@ -1,0 +1,78 @@
+"""The OFDM grid: legal pairs, slots, resource elements."""
+
+import pytest
+
+from netsim.phy.resource_grid import (
+    find_problems,
+    frequency_range,
+    legal_pairs,
+    num_resource_blocks,
+    numerology,
+    resource_element_rate_hz,
+    slot_duration_s,
+)
+
+
+@pytest.mark.parametrize(
+    ("bandwidth_hz", "spacing_hz", "band", "expected"),
+    [
+        (10e6, 15e3, "FR1", 52),
+        (20e6, 15e3, "FR1", 106),
+        (20e6, 30e3, "FR1", 51),
+        (40e6, 30e3, "FR1", 106),
+        (100e6, 30e3, "FR1", 273),
+        (100e6, 60e3, "FR1", 135),
+        (100e6, 60e3, "FR2", 132),
+        (400e6, 120e3, "FR2", 264),
+    ],
+)
+def test_number_of_resource_blocks(bandwidth_hz, spacing_hz, band, expected):
+    assert num_resource_blocks(bandwidth_hz, spacing_hz, band=band) == expected
+
+
+@pytest.mark.parametrize("band", ["FR1", "FR2"])
+def test_every_legal_pair_leaves_a_guard_band(band):
+    pairs = legal_pairs(band)
+    assert len(pairs) == {"FR1": 39, "FR2": 7}[band]
+    for bandwidth_hz, spacing_hz in pairs:
+        used = num_resource_blocks(bandwidth_hz, spacing_hz, band=band) * 12 * spacing_hz
+        assert 0.75 * bandwidth_hz < used < bandwidth_hz
+
+
+def test_illegal_bandwidth_lists_the_legal_ones():
+    with pytest.raises(
+        ValueError,
+        match=r"bandwidth_hz: must be one of 5e6, 10e6, .*50e6 with 15 kHz .* got 1e\+08",
+    ):
+        num_resource_blocks(100e6, 15e3)
+
+
+def test_illegal_spacing_lists_the_legal_ones():
+    with pytest.raises(
+        ValueError, match="subcarrier_spacing_hz: must be one of 15e3, 30e3, 60e3 in FR1, got 20000"
+    ):
+        num_resource_blocks(20e6, 20e3)
+
+
+def test_problem_of_a_pair_has_its_place():
+    (problem,) = find_problems(0.0, 30e3, path=("radio",))
+    assert problem.path == ("radio", "bandwidth_hz")
+    assert problem.message.endswith("got 0")
+    assert find_problems(20e6, 30e3) == []
+
+
+def test_slots_and_numerology():
+    assert [numerology(hz) for hz in (15e3, 30e3, 60e3, 120e3)] == [0, 1, 2, 3]
+    assert slot_duration_s(30e3) == 0.5e-3
+
+
+def test_rate_of_resource_elements():
+    # 51 blocks x 12 subcarriers x 28,000 symbols a second, less 14 %.
+    found_hz = resource_element_rate_hz(51, 30e3)
+    assert found_hz == pytest.approx(51 * 12 * 28_000 * 0.86, rel=1e-12)
+    with pytest.raises(ValueError, match="overhead_fraction: must be >= 0 and < 1"):
+        resource_element_rate_hz(51, 30e3, overhead_fraction=1.0)
+
+
+def test_frequency_ranges():
+    assert [frequency_range(hz) for hz in (3.5e9, 28e9)] == ["FR1", "FR2"]

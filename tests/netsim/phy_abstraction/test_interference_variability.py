@@ -1,0 +1,224 @@
+"""What swings of interference cost: against drawing blocks, and moments against drawing turns."""
+
+import numpy as np
+import pytest
+
+from netsim.engines.harq_processes import HarqBank
+from netsim.phy.block_error_table import BlockErrorTable
+from netsim.phy.link_adaptation import RateTable
+from netsim.phy.outer_loop import OuterLoop, OuterLoopBank
+from netsim.phy_abstraction.goodput import KnownChannel
+from netsim.phy_abstraction.interference_variability import (
+    DB_PER_NEPER,
+    MEMORY_S,
+    ExpectedInterference,
+    Heard,
+    InterferenceSwing,
+    heard_in_turns,
+    heard_side_by_side,
+    over_groups_held,
+)
+
+RATES = RateTable()
+SLOTS, LINKS, WARM_UP_SLOTS = 2500, 40, 1000
+
+
+def drawn_goodput(sinr, sigma, outer_loop):
+    """Send blocks through lognormal interference, with the bank and the loop of the slot engine."""
+    rng, rows = np.random.default_rng(7), np.arange(LINKS)
+    bank, errors = HarqBank(1), BlockErrorTable(RATES)
+    loop = OuterLoopBank(outer_loop)
+    for link in rows:
+        bank.append(int(link), 1e12)
+        loop.append()
+    measured = np.full(LINKS, sinr * np.exp(-(sigma**2) / 2))  # at the mean interference
+    received = 0.0
+    for slot in range(SLOTS):
+        loop.listen(slot)
+        mcs = RATES.mcs_index(loop.corrected(rows, measured))
+        attempt = bank.attempt(
+            rows,
+            slot=slot,
+            blocks=np.ones(LINKS),
+            mcs=mcs,
+            size_bits=RATES.mcs.spectral_efficiency[mcs],
+        )
+        met = sinr * np.exp(-sigma * rng.normal(size=LINKS))
+        error = errors.lookup(bank.combine(attempt, blocks=np.ones(LINKS), sinr=met), attempt.mcs)
+        bits = bank.settle(attempt, slot=slot, error=error, may_repeat=np.ones(LINKS, bool))
+        new = ~attempt.is_repeat
+        loop.report(
+            attempt.rows[new],
+            is_received=bits[new] > 0,
+            is_lowest=attempt.mcs[new] == RATES.mcs_in_use[0],
+            is_highest=attempt.mcs[new] == RATES.mcs_in_use[-1],
+        )
+        received += bits.sum() * (slot >= WARM_UP_SLOTS)
+    return received / LINKS / (SLOTS - WARM_UP_SLOTS)
+
+
+@pytest.fixture(scope="module")
+def swing():
+    return InterferenceSwing(RATES, outer_loop=OuterLoop())
+
+
+@pytest.mark.parametrize("swing_db", [2.0, 5.0, 8.0])
+def test_goodput_is_what_drawing_comes_to(swing, swing_db):
+    """Each within the steps of the MCS table, which are smoothed out, and 3 % on average."""
+    sigma = swing_db / DB_PER_NEPER
+    constant = KnownChannel(RATES, has_outer_loop=True)
+    ratio = []
+    for sinr_db in range(1, 16):
+        sinr = np.array(10.0 ** (sinr_db / 10))
+        promised = constant.efficiency(swing.constant_sinr(sinr, np.array(sigma**2)))
+        ratio.append(drawn_goodput(float(sinr), sigma, OuterLoop()) / promised)
+    assert np.abs(np.array(ratio) - 1).max() < 0.15
+    assert np.mean(ratio) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("outer_loop", [None, OuterLoop()], ids=["inner", "outer"])
+def test_what_does_not_swing_costs_nothing(outer_loop):
+    still = InterferenceSwing(RATES, outer_loop=outer_loop)
+    sinr = 10.0 ** (np.arange(-15.0, 40.0, 0.7) / 10)
+    np.testing.assert_allclose(still.constant_sinr(sinr, np.zeros(1)), sinr, rtol=1e-12)
+
+
+def test_a_swing_costs_decibels(swing):
+    loss_db = [
+        float(10 * np.log10(10.0 / swing.constant_sinr(np.array(10.0), np.array(sigma**2))))
+        for sigma in np.array([1.5, 3.0, 4.5, 6.0]) / DB_PER_NEPER
+    ]
+    assert loss_db == sorted(loss_db)
+    assert 0.5 < loss_db[0] < 2.0
+    assert 3.0 < loss_db[-1] < 9.0
+
+
+def moments(found_w):
+    return found_w.mean(axis=0), np.log(found_w).mean(axis=0), np.log(found_w).var(axis=0)
+
+
+def test_moments_are_those_of_drawn_turns():
+    """Two cells take turns, in one of which nobody sends now and then; 0.1 W of noise."""
+    rng = np.random.default_rng(2)
+    sizes, first = [3, 2], [0, 3]
+    cross_gain = rng.exponential(1.0, (5, 3))
+    cross_gain[:3, 0] = cross_gain[3:, 1] = 0.0
+    sent_w = rng.uniform(0.5, 1.5, (2, 5))
+    shares = np.concatenate(
+        [rng.dirichlet(np.ones(size), (2, 2)).swapaxes(1, 2) for size in sizes], axis=1
+    )
+    shares[:, 3:] *= 0.8
+    weight, group, num = np.array([0.3, 0.7]), 1, 100_000
+    found_w = np.full((num, 3), 0.1)
+    at = rng.choice(2, num, p=weight)
+    for start, size in zip(first, sizes, strict=True):
+        for place in (0, 1):
+            rows = np.flatnonzero(at == place)
+            part = shares[place, start : start + size, group]
+            sender = rng.choice(size + 1, len(rows), p=[*part, 1 - part.sum()])
+            rows, sender = rows[sender < size], start + sender[sender < size]
+            found_w[rows] += sent_w[place, sender][:, None] * cross_gain[sender]
+    heard = heard_in_turns(
+        cross_gain,
+        sent_w,
+        shares,
+        weight=weight,
+        first_of_cell=np.array(first),
+        noise_w=0.1,
+    )
+    mean_w, log_mean, log_variance = moments(found_w)
+    np.testing.assert_allclose(heard.mean_w[:, group], mean_w, rtol=0.05)
+    np.testing.assert_allclose(heard.log_mean[:, group], log_mean, atol=0.05)
+    np.testing.assert_allclose(heard.log_variance[:, group], log_variance, rtol=0.15)
+
+
+def test_draws_of_many_instants_pair_cells_anew():
+    """20 cells of 10 senders in 8 instants alike: variances about within a third of the true."""
+    rng = np.random.default_rng(4)
+    cross_gain = rng.exponential(1.0, (200, 20))
+    shares = np.full((8, 200, 1), 0.1)
+    heard = heard_in_turns(
+        cross_gain,
+        np.ones((8, 200)),
+        shares,
+        weight=np.full(8, 1 / 8),
+        first_of_cell=np.arange(0, 200, 10),
+        noise_w=1e-9,
+    )
+    senders = 10 * np.arange(20) + rng.integers(0, 10, (20_000, 20))
+    true = np.log(cross_gain[senders].sum(axis=1)).var(axis=0)
+    ratio = heard.log_variance[:, 0] / true
+    assert ratio.mean() == pytest.approx(1.0, abs=0.1)
+    assert ratio.std() < 0.33
+
+
+def test_one_who_always_sends_does_not_swing():
+    cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
+    heard = heard_in_turns(
+        cross_gain,
+        np.ones((1, 2)),
+        np.array([[[1.0], [0.0]]]),
+        weight=np.ones(1),
+        first_of_cell=np.array([0]),
+        noise_w=0.5,
+    )
+    assert heard.mean_w[:, 0] == pytest.approx([0.5, 2.5])
+    assert heard.geometric_w[:, 0] == pytest.approx([0.5, 2.5])
+    assert heard.log_variance[:, 0] == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
+def test_who_sends_side_by_side_swings_only_from_instant_to_instant():
+    cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
+    shares = np.array([[[0.5], [0.5]], [[1.0], [0.0]]])
+
+    def heard(weight):
+        return heard_side_by_side(
+            cross_gain, np.ones((2, 2)), shares, weight=np.array(weight), noise_w=1.0
+        )
+
+    assert heard([1.0, 0.0]).log_variance == pytest.approx(0.0, abs=1e-12)
+    assert heard([1.0, 0.0]).mean_w[:, 0] == pytest.approx([1.0, 4.0])
+    both = heard([0.5, 0.5])
+    assert both.mean_w[1, 0] == pytest.approx(3.5)
+    assert both.geometric_w[1, 0] == pytest.approx(12**0.5)
+    assert both.log_variance[1, 0] == pytest.approx((np.log(4 / 3) / 2) ** 2)
+
+
+def constant(watts):
+    return Heard(*(np.array([[value]]) for value in (watts, np.log(watts), np.log(watts) ** 2)))
+
+
+def test_what_stays_is_expected_without_variance():
+    expectation = ExpectedInterference()
+    for now_s in (0.0, 0.05, 0.07, 0.07):
+        expected = expectation.update(constant(2.0), now_s=now_s, until_s=now_s + 0.05)
+        assert expected.mean_w == pytest.approx(2.0)
+        assert expected.geometric_w == pytest.approx(2.0)
+        assert expected.log_variance == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_step_is_expected_bit_by_bit():
+    expectation = ExpectedInterference()
+    expectation.update(constant(1.0), now_s=0.0, until_s=1.0)
+    expected = expectation.update(constant(3.0), now_s=1.0, until_s=1.0 + MEMORY_S)
+    past = np.exp(-1.0)
+    assert expected.mean_w == pytest.approx(3.0 - 2.0 * past)
+    assert expected.log_mean == pytest.approx((1 - past) * np.log(3))
+    assert expected.log_variance == pytest.approx(past * (1 - past) * np.log(3) ** 2)
+    expectation.forget()
+    expected = expectation.update(constant(3.0), now_s=2.0, until_s=np.inf)
+    assert expected.mean_w == pytest.approx(3.0)
+    assert expected.log_variance == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_block_over_many_groups_swings_less():
+    """Against drawn sums: their variance, and half of what their geometric mean is higher."""
+    variance = np.array([[0.8, 0.8, 0.8, 0.8]])
+    shares = np.array([[[1.0, 0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0, 0.0]]])
+    of_block, factor = over_groups_held(variance, shares)
+    drawn = np.exp(np.random.default_rng(1).normal(0, 0.8**0.5, (200_000, 4))).mean(axis=1)
+    assert of_block[0, 0] == pytest.approx(0.8)
+    assert factor[0, 0] == pytest.approx(1.0)
+    assert of_block[1, 0] == pytest.approx(np.log(drawn).var(), rel=0.1)
+    assert factor[1, 0] == pytest.approx(np.exp(-np.log(drawn).mean() / 2), rel=0.02)
+    assert of_block[2, 0] == of_block[1, 0]

@@ -1,0 +1,120 @@
+"""The import graph of the project, read from the source text, and the floors its wings stand on.
+
+A *wing* is a folder of ``netsim`` or ``fl`` (or a module that stands alone beside the folders). A
+wing imports only wings on lower floors; :data:`FLOORS` says which floor each is on.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("netsim", "fl", "scenarios", "analysis")
+
+FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "netsim": (
+        ("units", "streams", "problems", "array_like", "interpolation", "standard_table"),
+        ("config", "phy"),
+        ("world", "energy"),
+        ("channel",),
+        ("phy_abstraction",),
+        ("mac", "rrc"),
+        ("transport",),
+        ("engines", "checks"),
+        ("network", "map_picture", "calibration"),
+    ),
+}
+"""Wings by package, from the ground up."""
+
+
+def modules(package: str, *, root: Path = ROOT) -> dict[str, Path]:
+    """Return the source files of a package by dotted name; a folder's own file has the folder's."""
+    found = {}
+    for path in sorted((root / package).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path, known: Iterable[str]) -> set[str]:
+    """Return the modules among ``known`` that a source file imports, wherever the import stands.
+
+    ``from a.b import c`` is an import of ``a.b.c`` where that is a module, else of ``a.b``. Imports
+    for type checkers count as well: they are dependencies of the reader.
+    """
+    names = set(known)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            wanted = [each if each in names else node.module for each in inner]
+        else:
+            continue
+        found.update(each for each in wanted if each in names)
+    return found
+
+
+def graph(packages: Iterable[str] = PACKAGES, *, root: Path = ROOT) -> dict[str, set[str]]:
+    """Return, for each module of the packages, the modules of the packages that it imports."""
+    files: dict[str, Path] = {}
+    for package in packages:
+        files |= modules(package, root=root)
+    return {name: imports(path, files) - {name} for name, path in files.items()}
+
+
+def wing(module: str) -> str:
+    """Return the wing of a module: its package and the first name below it."""
+    return ".".join(module.split(".")[:2])
+
+
+def wing_graph(arrows: Mapping[str, set[str]]) -> dict[str, dict[str, int]]:
+    """Return how many imports lead from each wing to each other one."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for module, targets in arrows.items():
+        found[wing(module)]  # a wing without imports is a wing as well
+        for target in targets:
+            if wing(target) != wing(module):
+                found[wing(module)][wing(target)] += 1
+    return {name: dict(targets) for name, targets in found.items()}
+
+
+def floors(package: str) -> dict[str, int]:
+    """Return the floor of each wing of a package, 0 for the ground."""
+    return {
+        f"{package}.{name}": floor for floor, names in enumerate(FLOORS[package]) for name in names
+    }
+
+
+def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import one another in a circle, each sorted.
+
+    Tarjan's strongly connected components of more than one module.
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for target in sorted(arrows[name]):
+            if target not in index:
+                visit(target)
+                low[name] = min(low[name], low[target])
+            elif target in stack:
+                low[name] = min(low[name], index[target])
+        if low[name] == index[name]:
+            group = []
+            while not group or group[-1] != name:
+                group.append(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in sorted(arrows):
+        if name not in index:
+            visit(name)
+    return found
