@@ -10,7 +10,7 @@ import fl.data.config
 import fl.models.config
 import fl.server.config
 import fl.training.config
-import netsim.config
+import netsim.checks.rules
 from fl.methods import MethodConfig
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
@@ -53,7 +53,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
     num_clients = scenario.clients.num_clients
     found: list[BrokenRule] = [
         *_seeds(scenario.seeds),
-        *netsim.config.find_problems(scenario.world, scenario.radio),
+        *netsim.checks.rules.find_problems(scenario.world, scenario.radio),
         *_trace(scenario),
         *_places(scenario),
         *fl.clients.devices.find_problems(scenario.clients),
