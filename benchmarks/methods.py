@@ -109,7 +109,7 @@ def _job(worker: Worker, training: TrainingConfig) -> TrainJob:
     for round_id in (1, 2):
         download = method.download(state, client_id=0, round_id=round_id)
         start = method.start(download, personal, round_id=round_id)
-        personal = method.personal({**start.tensors, **start.extras})
+        personal = method.personal({**start.tensors, **start.client_outputs})
     return TrainJob(
         model_key=worker.model_key,
         client_id=0,

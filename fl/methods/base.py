@@ -57,7 +57,7 @@ class Start:
     """A value for every tensor that the method installed."""
     trainable: tuple[str, ...]
     """Those that this job trains, sorted; the others stay as they are."""
-    extras: Tensors = field(default_factory=dict)
+    client_outputs: Tensors = field(default_factory=dict)
     """Names and shapes of what :meth:`Method.finish` will give. The values are those of before, if
     there are any: what a client holds that is in no layer reaches its work after training here."""
 
@@ -78,7 +78,7 @@ class Method(Protocol):
         """Value of every installed tensor before any training."""
 
     @property
-    def stacks(self) -> Sequence[Sequence[str]]:
+    def row_groups(self) -> Sequence[Sequence[str]]:
         """Groups of installed tensors of one first dimension, which differs between clients.
 
         What a model computes grows by as much with every row of a group, for every token.
@@ -123,12 +123,12 @@ class Method(Protocol):
     def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
         """Give what a client sends after training; ``None``: nothing.
 
-        Names and shapes depend on the names and shapes of ``trained`` (tensors and extras) alone,
+        Names and shapes depend on the names and shapes of ``trained`` (tensors and outputs) alone,
         never on values: the size of an upload is known before its job has run.
         """
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give what a client keeps after training, of tensors and extras."""
+        """Give what a client keeps after training, of tensors and client outputs."""
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Merge received updates, at least one, into the next state; their order is irrelevant."""
@@ -141,11 +141,11 @@ class Method(Protocol):
 
 
 class MethodDefaults:
-    """What most methods do not have: stacks, a penalty, and work after training."""
+    """What most methods do not have: groups of rows, a penalty, and work after training."""
 
     @property
-    def stacks(self) -> Sequence[Sequence[str]]:
-        """Name no stacks."""
+    def row_groups(self) -> Sequence[Sequence[str]]:
+        """Return no groups."""
         return ()
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:

@@ -116,7 +116,7 @@ PARTS = (
     "kind",
     "same_download",
     "initial",
-    "stacks",
+    "row_groups",
     "initial_state",
     "initial_personal",
     "download",

@@ -152,7 +152,7 @@ def build_federation(
         worker=worker,
         executor=make_executor(worker),
         cost=CostModel(
-            backbone.module, max_tokens=backbone.max_tokens, stacks=worker.method.stacks
+            backbone.module, max_tokens=backbone.max_tokens, row_groups=worker.method.row_groups
         ),
         policy=build_policy(server.policy),
         server=server,

@@ -14,7 +14,7 @@ from fl.problems import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
-class WritingConfig:
+class GenerationConfig:
     """How much a model writes when what it writes is measured."""
 
     max_texts: Annotated[int, Gt(0)] = 64
@@ -37,7 +37,7 @@ class SyncServer:
     metrics: tuple[str, ...] = ()
     """What is measured beside the metrics that are targets; when there is neither, accuracy, or
     loss and perplexity of language models."""
-    writing: WritingConfig = field(default_factory=WritingConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
     """How much is written for ``rouge_l``."""
     target_split: Literal["personal", "global"] = "personal"
     """Which evaluation the targets are read from; every method has the personal one."""
@@ -123,6 +123,6 @@ def _find_metric_problems(
     for name, value in config.targets.items():
         if name in known and METRICS[name].is_fraction and value > 1:
             yield Problem((*path, "targets", name), f"must be <= 1, got {value:g}")
-    if config.writing != WritingConfig() and "rouge_l" not in measured(config, task):
+    if config.generation != GenerationConfig() and "rouge_l" not in measured(config, task):
         rule = "has no effect: nothing is written unless rouge_l is among server.metrics or targets"
-        yield Problem((*path, "writing"), rule)
+        yield Problem((*path, "generation"), rule)

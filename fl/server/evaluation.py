@@ -101,15 +101,15 @@ class Evaluator:
             for sums, own in zip(found, sum_scores(scores, list(map(len, parts))), strict=True):
                 sums.update(own)
         if self._is_written:
-            writing = federation.server.writing
-            few = [part[: writing.max_texts] for part in parts]
+            generation = federation.server.generation
+            few = [part[: generation.max_texts] for part in parts]
             scores = score_writing(
                 model,
                 federation.worker,
                 examples=examples,
                 indices=np.concatenate(few),
                 batch_size=size,
-                num_tokens=writing.max_tokens,
+                num_tokens=generation.max_tokens,
             )
             for sums, own in zip(found, sum_scores(scores, list(map(len, few))), strict=True):
                 sums.update(own)

@@ -85,7 +85,7 @@ def take_part(
     if not finished:
         return
     # The shapes of the upload are those of its start: its size is known without the result.
-    upload = method.upload({**start.tensors, **start.extras}, round_id=part.round)
+    upload = method.upload({**start.tensors, **start.client_outputs}, round_id=part.round)
     if upload is not None:
         outcome = yield from _send_up(federation, part, upload, deadline_at_s=deadline_at_s)
         if not _arrived(part, outcome, deadline_at_s):

@@ -56,7 +56,7 @@ class CostModel:
     """
 
     def __init__(
-        self, module: nn.Module, *, max_tokens: int, stacks: Sequence[Sequence[str]] = ()
+        self, module: nn.Module, *, max_tokens: int, row_groups: Sequence[Sequence[str]] = ()
     ) -> None:
         """Count on a module.
 
@@ -66,12 +66,12 @@ class CostModel:
             Model with a method installed.
         max_tokens
             Tokens of the longest text.
-        stacks
+        row_groups
             Groups of tensors whose first dimensions are equal and differ from client to client.
         """
         self._module = module
         self._max_tokens = max_tokens
-        self._stacks = tuple(tuple(stack) for stack in stacks)
+        self._row_groups = tuple(tuple(group) for group in row_groups)
         self._rows: dict[tuple[_Kind, bool], _Rows | None] = {}
         self._polynomials: dict[tuple[_Kind, bool], _Polynomial | None] = {}
         self._steps: dict[tuple[_Kind, int, int, int | None], StepCost] = {}
@@ -175,8 +175,8 @@ class CostModel:
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
     ) -> "_Polynomial | None":
         """Give what :meth:`_fit` would, by the row where clients differ in rows alone."""
-        if any(stack[0] in tensors for stack in self._stacks):
-            single = _with_rows(tensors, self._stacks, 1)
+        if any(group[0] in tensors for group in self._row_groups):
+            single = _with_rows(tensors, self._row_groups, 1)
             key = (_kind_of(trainable, single), is_writing)
             if key not in self._rows:
                 self._rows[key] = self._fit_rows(
@@ -191,13 +191,13 @@ class CostModel:
         return self._polynomials[key]
 
     def _lengths(self, tensors: Tensors) -> Sequence[int]:
-        """Give the rows of each stack."""
-        return [tensors[stack[0]].shape[0] for stack in self._stacks]
+        """Give the rows of each group."""
+        return [tensors[group[0]].shape[0] for group in self._row_groups]
 
     def _fit_rows(
         self, trainable: Sequence[str], tensors: Tensors, *, single: Tensors, is_writing: bool
     ) -> "_Rows | None":
-        """Count a row of each stack; ``None`` if that does not explain the tensors given."""
+        """Count a row of each group; ``None`` if that does not explain the tensors given."""
         base = self._fit(trainable, single, is_writing=is_writing)
         if base is None:
             return None
@@ -209,7 +209,7 @@ class CostModel:
             ).flop
 
         one = count(single)
-        per_row = [count(_with_rows(single, [stack], 2)) - one for stack in self._stacks]
+        per_row = [count(_with_rows(single, [group], 2)) - one for group in self._row_groups]
         rows = _Rows(base=base, per_row=tuple(per_row))
         found = self._fit(trainable, tensors, is_writing=is_writing)
         return rows if found == rows.polynomial(self._lengths(tensors)) else None
@@ -258,25 +258,25 @@ class _Polynomial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Operations of a step as a function of its shape and of the rows of stacks."""
+    """Operations of a step as a function of its shape and of the rows of the groups."""
 
     base: _Polynomial
-    """With one row in each stack."""
+    """With one row in each group."""
     per_row: tuple[int, ...]
-    """What a row more adds for each token, by stack."""
+    """What a row more adds for each token, by group."""
 
     def polynomial(self, lengths: Sequence[int]) -> _Polynomial:
-        """Give the operations with this many rows in each stack."""
+        """Give the operations with this many rows in each group."""
         more = sum((length - 1) * flop for length, flop in zip(lengths, self.per_row, strict=True))
         first, second, third = self.base.per_text
         return replace(self.base, per_text=(first + more, second + 2 * more, third + 3 * more))
 
 
 def _with_rows(
-    tensors: Tensors, stacks: Sequence[Sequence[str]], count: int
+    tensors: Tensors, row_groups: Sequence[Sequence[str]], count: int
 ) -> dict[str, torch.Tensor]:
-    """Let some stacks have this many copies of their first row; only shapes matter."""
-    named = [name for stack in stacks for name in stack]
+    """Let some groups have this many copies of their first row; only shapes matter."""
+    named = [name for group in row_groups for name in group]
     return {**tensors, **{name: torch.cat([tensors[name][:1]] * count) for name in named}}
 
 

@@ -48,7 +48,7 @@ class TrainJob:
         inputs.append(list(self.start.trainable))
         digest.update(json.dumps(inputs, sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.samples, dtype="<i8").tobytes())
-        for tensors in (self.start.tensors, self.start.extras):
+        for tensors in (self.start.tensors, self.start.client_outputs):
             for name in sorted(tensors):
                 tensor = tensors[name].contiguous()
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -62,7 +62,7 @@ class TrainResult:
 
     tensors: Tensors
     """Value of every installed tensor after training, trained or not (an untrained one is the very
-    object that the job began with), and of the extras that the method worked out."""
+    object that the job began with), and of the client outputs that the method computed."""
     mean_loss: float
     """Loss of the task [nat], mean over all texts of all steps, before each step, without the
     method's penalty."""

@@ -68,20 +68,20 @@ def run_job(job: TrainJob, worker: Worker) -> TrainResult:
         parameter.requires_grad = False
         parameter.grad = None
     tensors = {**job.start.tensors, **worker.read(trainable)}
-    extras = method.finish(tensors, job, worker)
-    _check_announced(extras, job)
+    client_outputs = method.finish(tensors, job, worker)
+    _check_announced(client_outputs, job)
     return TrainResult(
-        tensors={**tensors, **extras},
+        tensors={**tensors, **client_outputs},
         mean_loss=loss_sum / num_texts,
         num_samples=len(job.samples),
         num_steps=len(batches),
     )
 
 
-def _check_announced(extras: Tensors, job: TrainJob) -> None:
+def _check_announced(client_outputs: Tensors, job: TrainJob) -> None:
     """Compare what a method worked out with what it announced, on which the bytes sent rest."""
-    found = {name: tuple(tensor.shape) for name, tensor in extras.items()}
-    announced = {name: tuple(tensor.shape) for name, tensor in job.start.extras.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in client_outputs.items()}
+    announced = {name: tuple(tensor.shape) for name, tensor in job.start.client_outputs.items()}
     if found != announced:
         msg = f"finish: must give tensors of the names and shapes {announced}, got {found}"
         raise ValueError(msg)

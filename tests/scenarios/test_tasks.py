@@ -37,7 +37,7 @@ def evaluations(folder):
 
 def test_answers_are_learned_written_and_reported(tmp_path, capsys):
     own = ("seeds=[1]", "server.targets={perplexity: 1000}", "server.metrics=[loss, rouge_l]")
-    own += ("server.writing={max_texts: 3, max_tokens: 4}",)
+    own += ("server.generation={max_texts: 3, max_tokens: 4}",)
     command = ["run", "quickstart", *arguments(*WRITE, *own), "--out", str(tmp_path), "--json"]
     assert main(command) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -90,7 +90,10 @@ def test_pairs_are_classified(tmp_path, capsys):
         (("server.targets={accuracy: 0.5}",), "must be one of loss, perplexity, rouge_l (gen"),
         (("server.metrics=[accuracy]",), "server.metrics"),
         (("server.targets={rouge_l: 1.5}",), "server.targets.rouge_l: must be <= 1, got 1.5"),
-        (("server.writing={max_texts: 3}",), "server.writing: has no effect: nothing is written"),
+        (
+            ("server.generation={max_texts: 3}",),
+            "server.generation: has no effect: nothing is written",
+        ),
         (("model.pooling=cls",), "model.pooling: has no effect"),
         (("model.name=tiny-encoder",), "is a bert model, which writes no text"),
         (("methods=[{kind: pftt, head: shared}]",), "methods.0.head: has no effect"),

@@ -85,7 +85,7 @@ class FdloraMethod(MethodDefaults):
             msg = f"download: {self.kind} starts from what the server sends, got nothing"
             raise ValueError(msg)
         tensors = download.tensors
-        return Start(tensors=tensors, trainable=tuple(sorted(tensors)), extras=personal)
+        return Start(tensors=tensors, trainable=tuple(sorted(tensors)), client_outputs=personal)
 
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
@@ -99,7 +99,7 @@ class FdloraMethod(MethodDefaults):
         The search fuses the shared LoRA *as received* with the personal one: the trained one knows
         the very texts that the search looks at.
         """
-        held = job.start.extras
+        held = job.start.client_outputs
         refreshed_in_round = int(held[REFRESHED])
         age = job.round - refreshed_in_round
         is_due = refreshed_in_round == 0 or age >= self.config.sync_every

@@ -123,7 +123,7 @@ class FedamoleMethod(MethodDefaults):
         return self._dispatched(self.first, client_id=0, own_head=self.own_head)
 
     @property
-    def stacks(self) -> Sequence[Sequence[str]]:
+    def row_groups(self) -> Sequence[Sequence[str]]:
         """Name the tensors whose rows are domain experts, layer by layer."""
         layers = self.layers if self._has_domain else ()
         return [[f"{layer}.{part}" for part in STACKED] for layer in layers]
@@ -144,13 +144,13 @@ class FedamoleMethod(MethodDefaults):
         """Begin at what was received, head apart; train all of it."""
         received = download.tensors if download is not None else {}
         tensors = {**{name: personal[name] for name in self.own_head}, **received}
-        extras = {CLIENT_ID: _number(0)}
+        client_outputs = {CLIENT_ID: _number(0)}
         for name in self.layers if self._embeds else ():
             held = tensors[f"{name}.{IDS}"].shape[0]
-            extras[f"{name}.{OF_EXPERTS}"] = torch.zeros((held, self.config.rank))
-            extras[f"{name}.{OF_CLIENT}"] = torch.zeros(self.config.rank)
+            client_outputs[f"{name}.{OF_EXPERTS}"] = torch.zeros((held, self.config.rank))
+            client_outputs[f"{name}.{OF_CLIENT}"] = torch.zeros(self.config.rank)
         trainable = sorted(name for name in tensors if not name.endswith(f".{IDS}"))
-        return Start(tensors=tensors, trainable=tuple(trainable), extras=extras)
+        return Start(tensors=tensors, trainable=tuple(trainable), client_outputs=client_outputs)
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Spread tokens over experts: the weighted sum of the layers' balance losses."""
@@ -183,9 +183,9 @@ class FedamoleMethod(MethodDefaults):
         Both are linear, so they are taken of the mean ``x``.
         """
         batches = self.finish_batches(job.samples, batch_size=job.settings.batch_size)
-        extras: dict[str, torch.Tensor] = {CLIENT_ID: _number(job.client_id)}
+        client_outputs: dict[str, torch.Tensor] = {CLIENT_ID: _number(job.client_id)}
         if not batches:
-            return extras
+            return client_outputs
         with _mean_inputs(self.layers) as means, torch.no_grad():
             for indices in batches:
                 worker.module.score(worker.train.batch(indices))
@@ -193,8 +193,8 @@ class FedamoleMethod(MethodDefaults):
             mean = means[name].value
             for part, factor in ((OF_EXPERTS, DOMAIN[0]), (OF_CLIENT, "projection")):
                 value = trained[f"{name}.experts.{factor}"].to(mean.dtype) @ mean
-                extras[f"{name}.{part}"] = value.to(torch.float32)
-        return extras
+                client_outputs[f"{name}.{part}"] = value.to(torch.float32)
+        return client_outputs
 
     def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
         """Give all that was received, trained, and the embeddings."""

@@ -57,7 +57,7 @@ class HetloraMethod(TruncatedMethod):
     def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
         """Begin at what was received, and announce a rank to send."""
         start = super().start(download, personal, round_id=round_id)
-        return replace(start, extras={NEXT_RANK: torch.tensor(_rank(start.tensors))})
+        return replace(start, client_outputs={NEXT_RANK: torch.tensor(_rank(start.tensors))})
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Give the weighted norm of the tails."""

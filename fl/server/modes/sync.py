@@ -21,16 +21,16 @@ def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
     already, no round is run. Aggregation and evaluation take no simulated time.
     """
     server, evaluator = federation.server, Evaluator(federation)
-    reached: Mapping[str, float] = {}
+    means: Mapping[str, float] = {}
     for round_id in range(server.num_rounds + 1):
         if round_id > 0:
             yield from _round(federation, round_id)
         is_due = round_id % server.evaluate_every == 0 or round_id == server.num_rounds
         if is_due:
-            reached = _evaluate(federation, evaluator, round_id=round_id)
-        _tell(federation, round_id=round_id, reached=reached)
+            means = _evaluate(federation, evaluator, round_id=round_id)
+        _tell(federation, round_id=round_id, means=means)
         # Never by an older evaluation: so the last round of a run is always evaluated.
-        if is_due and server.stop_at_targets and _is_reached(federation.server, reached):
+        if is_due and server.stop_at_targets and _is_reached(federation.server, means):
             return
 
 
@@ -145,7 +145,7 @@ def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:
     )
 
 
-def _tell(federation: Federation, *, round_id: int, reached: Mapping[str, float]) -> None:
+def _tell(federation: Federation, *, round_id: int, means: Mapping[str, float]) -> None:
     metric = federation.metrics[0]
     federation.on_progress(
         Progress(
@@ -154,6 +154,6 @@ def _tell(federation: Federation, *, round_id: int, reached: Mapping[str, float]
             at_s=federation.now_s,
             energy_j=federation.energy_j(),
             metric=metric,
-            value=reached.get(metric),
+            value=means.get(metric),
         )
     )

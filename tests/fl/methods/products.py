@@ -14,7 +14,9 @@ def installed(config, *, seed=3, module=None):
     return install_method(config, module or classifier(), generator=generator)
 
 
-def random_part(method, state, client_id, *, num_samples=1, personal=None, round_id=1, extras=None):
+def random_part(
+    method, state, client_id, *, num_samples=1, personal=None, round_id=1, client_outputs=None
+):
     """Contribution and personal tensors after a part whose trained tensors are random."""
     download = method.download(state, client_id=client_id, round_id=round_id)
     held = method.initial_personal(client_id) if personal is None else personal
@@ -24,7 +26,7 @@ def random_part(method, state, client_id, *, num_samples=1, personal=None, round
         name: torch.randn(start.tensors[name].shape, generator=generator)
         for name in start.trainable
     }
-    trained = {**start.tensors, **random, **start.extras, **(extras or {})}
+    trained = {**start.tensors, **random, **start.client_outputs, **(client_outputs or {})}
     upload = Contribution(
         client_id=client_id,
         payload=method.upload(trained, round_id=round_id),

@@ -210,7 +210,7 @@ def test_private_tensors_never_travel(kind):
     for round_id, by_client in method.downloads.items():
         personal = method.initial_personal(0)
         start = method.start(by_client[0], personal, round_id=round_id)
-        own |= {*start.trainable, *start.extras} - names_up
+        own |= {*start.trainable, *start.client_outputs} - names_up
     assert not own & names_down
     assert not own & set(played.state.tensors)
     assert not own & set(played.state.memory)

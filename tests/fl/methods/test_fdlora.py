@@ -106,7 +106,7 @@ def test_first_job_gives_the_personal_lora_and_every_fifth_later_refreshes_it():
     jobs = play(played)
     for job, _ in jobs:
         result = run_job(job, played.worker)
-        own, held = own_of(result.tensors), own_of(job.start.extras)
+        own, held = own_of(result.tensors), own_of(job.start.client_outputs)
         is_new = job.round in (1, 6)
         assert own.keys() == held.keys() == set(played.method.lora)
         for name in own:
@@ -122,7 +122,7 @@ def test_a_client_that_was_away_refreshes_when_it_is_back():
     last = {}
     for job, _ in jobs:
         held = last.get(job.client_id, 0)
-        assert job.start.extras[REFRESHED].item() == held
+        assert job.start.client_outputs[REFRESHED].item() == held
         if held == 0 or job.round - held >= 2:
             last[job.client_id] = job.round
     assert len(last) > 3
@@ -140,12 +140,12 @@ def test_weights_found_are_no_worse_than_those_before_on_the_client_s_own_texts(
         assert len(batches) == config.fusion_evaluations * config.fusion_batches
         assert set(texts) <= set(job.samples)
         losses = []
-        for pair in (job.start.extras[FUSION], result.tensors[FUSION]):
+        for pair in (job.start.client_outputs[FUSION], result.tensors[FUSION]):
             worker.load(fused(job.start.tensors, own_of(result.tensors), weights=pair.tolist()))
             with torch.inference_mode():
                 losses.append(worker.module.loss(worker.train.batch(texts)).item())
         assert losses[1] <= losses[0] + 1e-6
-        moved += not torch.equal(job.start.extras[FUSION], result.tensors[FUSION])
+        moved += not torch.equal(job.start.client_outputs[FUSION], result.tensors[FUSION])
     assert moved
 
 
@@ -212,8 +212,8 @@ def test_an_untrained_client_uses_the_server_s_model_and_a_trained_one_its_fusio
 def test_a_job_s_digest_depends_on_what_is_held_beside_the_model():
     played = federation(FdloraConfig(), num_clients=1, cohort=1, num_rounds=1)
     ((job, _),) = play(played)
-    other = {**job.start.extras, FUSION: torch.tensor([0.5, 0.5], dtype=torch.float64)}
-    changed = dataclasses.replace(job, start=dataclasses.replace(job.start, extras=other))
+    other = {**job.start.client_outputs, FUSION: torch.tensor([0.5, 0.5], dtype=torch.float64)}
+    changed = dataclasses.replace(job, start=dataclasses.replace(job.start, client_outputs=other))
     assert changed.digest() != job.digest()
 
 
@@ -230,7 +230,7 @@ def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(FdloraConfig(rank=8), module=roberta_base_on_meta())
     down = method.download(method.initial_state(), client_id=0, round_id=1)
     start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.extras}, round_id=1)
+    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912

@@ -255,7 +255,7 @@ def test_numbers_on_llama_3_2_1b():
     for client_id in range(10):
         start = start_of(method, state, client_id)
         down = method.download(state, client_id=client_id, round_id=1)
-        up = method.upload({**start.tensors, **start.extras}, round_id=1)
+        up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
         ups.append(sum(each.numel() for each in up.tensors.values()))
         downs.append(sum(each.numel() for each in down.tensors.values()))
         assert down.tensor_bytes == 4 * downs[-1]
@@ -319,7 +319,7 @@ def test_embeddings_are_a_cost_of_the_client():
     assert [len(batch) for batch in with_.method.finish_batches(samples, batch_size=8)] == [2]
     assert without.method.finish_batches(samples, batch_size=8) == ()
     start = start_of(without.method, without.state, 0)
-    assert start.extras.keys() == {"client_id"}
+    assert start.client_outputs.keys() == {"client_id"}
 
 
 def step_flop(lengths, *, batch_size, num_tokens):
@@ -347,11 +347,11 @@ def step_flop(lengths, *, batch_size, num_tokens):
 def test_operations_are_counted_by_the_expert():
     module = classifier()
     method = installed(FedamoleConfig(), module=module)
-    by_row = CostModel(module, max_tokens=12, stacks=method.stacks)
+    by_row = CostModel(module, max_tokens=12, row_groups=method.row_groups)
     by_shape = CostModel(module, max_tokens=12)
     for client_id in range(10):
         start = start_of(method, method.initial_state(), client_id)
-        lengths = [start.tensors[stack[0]].shape[0] for stack in method.stacks]
+        lengths = [start.tensors[group[0]].shape[0] for group in method.row_groups]
         for trainable in (start.trainable, ()):
             shape = {"batch_size": 5, "num_tokens": 9, "tensors": start.tensors}
             found = by_row.step_flop(trainable, **shape)

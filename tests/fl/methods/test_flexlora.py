@@ -91,7 +91,7 @@ def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(FlexloraConfig(rank=8), module=roberta_base_on_meta())
     down = method.download(method.initial_state(), client_id=0, round_id=1)
     start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.extras}, round_id=1)
+    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912

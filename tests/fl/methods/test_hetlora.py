@@ -141,7 +141,9 @@ def test_pruning_makes_the_next_payloads_smaller_and_the_least_rank_holds():
         (rank,) = ranks_in(job.start.tensors)
         down = played.method.download(state, client_id=job.client_id, round_id=job.round)
         assert sum(tensor.numel() for tensor in down.tensors.values()) == sizes[rank]
-        upload = played.method.upload({**job.start.tensors, **job.start.extras}, round_id=job.round)
+        upload = played.method.upload(
+            {**job.start.tensors, **job.start.client_outputs}, round_id=job.round
+        )
         assert sum(tensor.numel() for tensor in upload.tensors.values()) == sizes[rank] + 1
     sent_bytes = [row.uplink_bytes for row in played.recorder.rounds]
     assert sent_bytes[0] == sent_bytes[1] > sent_bytes[-1]
@@ -219,7 +221,7 @@ def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(HetloraConfig(rank=8), module=roberta_base_on_meta())
     down = method.download(method.initial_state(), client_id=0, round_id=1)
     start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.extras}, round_id=1)
+    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912
