@@ -21,5 +21,5 @@ class ModelError(ValueError):
     """The model that a scenario names cannot be used; the message is one line that says why."""
 
 
-class MethodError(ValueError):
-    """A method of a user's own does not work; one line that says why."""
+class OwnCodeError(ValueError):
+    """Code of a user's own does not work; the message is one line that says where and why."""

@@ -8,7 +8,7 @@ Entry = dict[str, str]
 
 def _methods() -> list[Entry]:
     from fl.methods import METHODS  # noqa: PLC0415 -- each list loads only what it lists
-    from fl.methods.own import OWN_KIND  # noqa: PLC0415
+    from fl.own_code import OWN_KIND  # noqa: PLC0415
 
     return [
         {

@@ -9,7 +9,7 @@ import types
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from fl.methods.own import OWN_KIND, names_a_class
+from fl.own_code import OWN_KIND, names_a_class
 
 TAGS = ("kind", "source", "mode")
 """Fields that tell the members of a union apart, in design order."""

@@ -13,9 +13,10 @@ from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.methods import MethodConfig, install_method
-from fl.methods.own import OwnConfig, file_digest
+from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone, num_positions
 from fl.network import Network, Streams
+from fl.own_code import file_digest
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
@@ -196,7 +197,7 @@ def _model_key(
         getattr(backbone.module, "pooling", None),
         config.kind,
         {key: value for key, value in asdict(config).items() if key != "label"},
-        file_digest(config) if isinstance(config, OwnConfig) else None,
+        file_digest(config.kind) if isinstance(config, OwnConfig) else None,
         training.threads,
         torch.__version__,
     ]
