@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from fl.data.config import FilesData, HubData
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.problems import DataError
 
 MAX_CLASSES = 1_000

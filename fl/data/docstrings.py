@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fl.data import harvest, prose
-from fl.data.corpus import TextTable, text_hash
+from fl.data.table import TextTable, text_hash
 from fl.metrics import Task
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fl.data.columns import build_tables, columns_of
 from fl.data.config import FilesData
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.problems import DataError
 
 FORMATS = ".parquet, .csv, .tsv, .jsonl (also .csv.gz, .tsv.gz, .jsonl.gz)"

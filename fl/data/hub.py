@@ -5,7 +5,7 @@ from typing import Any
 
 from fl.data.columns import build_tables, columns_of
 from fl.data.config import HubData
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.problems import DataError
 
 OFFLINE_HINT = "offline? give local files instead: data.source=files, data.train=..., data.test=..."

@@ -10,7 +10,7 @@ from fl.data.config import (
     DomainsPartition,
     PartitionConfig,
 )
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.problems import DataError
 
 MAX_DRAWS = 200

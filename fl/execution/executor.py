@@ -4,6 +4,7 @@ import time
 from typing import Protocol
 
 from fl.training.job import TrainJob, TrainResult
+from fl.training.local_work import LocalWork
 from fl.training.supervised import run_job
 from fl.training.worker import Worker
 
@@ -30,7 +31,7 @@ class Executor(Protocol):
 class InProcessExecutor:
     """Run a job in this process when its result is first asked for."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker[LocalWork]) -> None:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0

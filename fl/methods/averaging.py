@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from fl.methods.base import Contribution, MethodDefaults, ServerState, Start
+from fl.methods.base import Contribution, MethodDefaults, ServerState
 from fl.methods.options import AveragingOptions
 from fl.methods.server_optimiser import server_step
 from fl.payload import Payload, Tensors
+from fl.training.job import Start
 
 
 def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[str, torch.Tensor]:

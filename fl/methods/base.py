@@ -8,17 +8,15 @@ back. Nothing here waits, draws from a global generator, or remembers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Int
 
 from fl.payload import Payload, Tensors
-
-if TYPE_CHECKING:
-    from fl.training.job import TrainJob
-    from fl.training.worker import Worker
+from fl.training.job import Start, TrainJob
+from fl.training.local_work import LocalWork, ModelInMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +47,16 @@ class Contribution:
     """Aggregations between the client's download and now; 0 in synchronous rounds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """Where a training job begins."""
+class Method(LocalWork, Protocol):
+    """What is trained, what travels, how updates merge; installed in one backbone.
 
-    tensors: Tensors
-    """A value for every tensor that the method installed."""
-    trainable: tuple[str, ...]
-    """Those that this job trains, sorted; the others stay as they are."""
-    client_outputs: Tensors = field(default_factory=dict)
-    """Names and shapes of what :meth:`Method.finish` will give. The values are those of before, if
-    there are any: what a client holds that is in no layer reaches its work after training here."""
-
-
-class Method(Protocol):
-    """What is trained, what travels, how updates merge; installed in one backbone."""
-
-    @property
-    def kind(self) -> str:
-        """Name in the scenario."""
+    What runs on the client is inherited: ``kind``, ``initial``, ``penalty``, ``finish_batches`` and
+    ``finish``.
+    """
 
     @property
     def same_download(self) -> bool:
         """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
-
-    @property
-    def initial(self) -> Tensors:
-        """Value of every installed tensor before any training."""
 
     @property
     def row_groups(self) -> Sequence[Sequence[str]]:
@@ -95,30 +76,6 @@ class Method(Protocol):
 
     def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
         """Give where a client's job begins, from what it received and what it holds."""
-
-    def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
-        """Give what is added to the loss of a step, a scalar to be differentiated; ``None``: 0.
-
-        Parameters
-        ----------
-        parameters
-            The trained tensors as they are at this step, by name. The forward pass of the step has
-            run: layers may have kept what the penalty needs of it.
-        start
-            Where the job began.
-        """
-
-    def finish_batches(
-        self, samples: Int[np.ndarray, " text"], *, batch_size: int
-    ) -> Sequence[Int[np.ndarray, " text"]]:
-        """Give the texts that :meth:`finish` passes forward, batch by batch: its cost."""
-
-    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
-        """Give what the client works out when its steps are done, named and shaped as announced.
-
-        A pure function of its arguments. The worker holds the trained values when this is called,
-        and may be loaded with others.
-        """
 
     def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
         """Give what a client sends after training; ``None``: nothing.
@@ -158,6 +115,6 @@ class MethodDefaults:
         """Pass no text forward after training."""
         return ()
 
-    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+    def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Work out nothing after training."""
         return {}

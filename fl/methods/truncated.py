@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from fl.methods.averaging import weighted_mean
-from fl.methods.base import Contribution, MethodDefaults, ServerState, Start
+from fl.methods.base import Contribution, MethodDefaults, ServerState
 from fl.methods.low_rank import A, at_rank, lora_layers
 from fl.methods.ranks import Ranks, rank_of
 from fl.payload import Payload, Tensors
+from fl.training.job import Start
 
 RANK = "rank"
 """Name of the number, among a client's own tensors, that says its rank."""

@@ -9,7 +9,7 @@ import torch
 import transformers
 from jaxtyping import Bool, Int
 
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.models.backbone import Backbone
 from fl.models.batch import NO_LABEL
 

@@ -13,6 +13,7 @@ from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.methods import MethodConfig, install_method
+from fl.methods.base import Method
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone, num_positions
 from fl.network import Network, Streams
@@ -35,7 +36,7 @@ def build_worker(
     training: TrainingConfig,
     streams: Streams,
     num_clients: int,
-) -> Worker:
+) -> Worker[Method]:
     """Install a method in a backbone, in place, and give what runs its jobs.
 
     The same arguments give an equal worker in any process, with the same ``model_key``. Sets the
@@ -96,7 +97,7 @@ def build_federation(
     server: ServerConfig,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
-    make_executor: Callable[[Worker], Executor] = InProcessExecutor,
+    make_executor: Callable[[Worker[Method]], Executor] = InProcessExecutor,
 ) -> Federation:
     """Give a federation that is ready to run.
 

@@ -90,7 +90,7 @@ class Federation:
     network: Network
     streams: Streams
     method: Method
-    worker: Worker
+    worker: Worker[Method]
     executor: Executor
     cost: CostModel
     policy: Policy

@@ -8,13 +8,13 @@ import simpy
 
 from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
-from fl.methods.base import Contribution, Start
+from fl.methods.base import Contribution
 from fl.network import TransferEvent, TransferOutcome
 from fl.payload import Payload
 from fl.rows import ClientRow
 from fl.server.federation import Federation
 from fl.training.batches import plan_batches
-from fl.training.job import TrainJob
+from fl.training.job import Start, TrainJob
 
 
 @dataclass(slots=True, kw_only=True)

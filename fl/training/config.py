@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from annotated_types import Ge, Gt
 
-from fl.methods import MethodConfig
 from fl.problems import Problem
+
+
+class HasLearningRate(Protocol):
+    """What local training reads of a method's settings."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the method in the scenario."""
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Step size of this method alone; ``None``: that of the settings of local training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +46,7 @@ class TrainingConfig:
 def find_problems(
     config: TrainingConfig,
     *,
-    methods: Sequence[MethodConfig] = (),
+    methods: Sequence[HasLearningRate] = (),
     path: tuple[str, ...] = ("training",),
 ) -> list[Problem]:
     """Find broken rules between the settings of local training and the methods.

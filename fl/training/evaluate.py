@@ -10,6 +10,7 @@ from fl.models.language import LanguageModel
 from fl.models.rouge import rouge_l
 from fl.payload import Tensors
 from fl.training.batches import Examples
+from fl.training.local_work import LocalWork
 from fl.training.worker import Worker
 
 Scores = Mapping[str, Float[np.ndarray, " text"]]
@@ -18,7 +19,7 @@ Scores = Mapping[str, Float[np.ndarray, " text"]]
 
 def score_texts(
     tensors: Tensors,
-    worker: Worker,
+    worker: Worker[LocalWork],
     *,
     examples: Examples,
     indices: Int[np.ndarray, " text"],
@@ -40,7 +41,7 @@ def score_texts(
 
 def score_writing(
     tensors: Tensors,
-    worker: Worker,
+    worker: Worker[LocalWork],
     *,
     examples: Examples,
     indices: Int[np.ndarray, " text"],

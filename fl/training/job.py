@@ -2,14 +2,26 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Int
 
-from fl.methods.base import Start
 from fl.payload import Tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a training job begins."""
+
+    tensors: Tensors
+    """A value for every tensor that the method installed."""
+    trainable: tuple[str, ...]
+    """Those that this job trains, sorted; the others stay as they are."""
+    client_outputs: Tensors = field(default_factory=dict)
+    """Names and shapes of what :meth:`fl.training.local_work.LocalWork.finish` will return. The
+    values are those of before, if any: a client's tensors that are in no layer reach it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

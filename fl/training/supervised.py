@@ -7,10 +7,11 @@ import torch
 from fl.payload import Tensors
 from fl.training.batches import plan_batches
 from fl.training.job import TrainJob, TrainResult
+from fl.training.local_work import LocalWork
 from fl.training.worker import Worker
 
 
-def run_job(job: TrainJob, worker: Worker) -> TrainResult:
+def run_job(job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
     """Train a client's tensors on its shard: AdamW, fresh, on the loss of the model's task.
 
     A method may add a penalty to the loss of each step, and work something out after the last one.

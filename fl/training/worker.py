@@ -3,20 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import torch
 import transformers
 from torch import nn
 
-from fl.methods.base import Method
 from fl.models.classifier import TextClassifier
 from fl.models.language import LanguageModel
 from fl.payload import Tensors
 from fl.training.batches import Examples
+from fl.training.local_work import LocalWork
+
+Work_co = TypeVar("Work_co", bound=LocalWork, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worker:
+class Worker(Generic[Work_co]):
     """What runs jobs and evaluations; it carries nothing from one to the next.
 
     However many clients there are, they take turns in ``module``: their tensors are put in place
@@ -25,7 +28,7 @@ class Worker:
 
     module: TextClassifier | LanguageModel
     """Backbone with the method installed, frozen, in evaluation mode."""
-    method: Method
+    method: Work_co
     train: Examples
     """Table that shards index."""
     tokenizer: transformers.PreTrainedTokenizerBase | None = None

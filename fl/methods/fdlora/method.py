@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,16 +9,14 @@ from jaxtyping import Int
 from torch import nn
 
 from fl.methods.averaging import by_client, weighted_mean
-from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fdlora.fusion import Pair, compass_search, fused
 from fl.methods.low_rank import A, B
 from fl.payload import Payload, Tensors
 from fl.peft.lora import install_lora
-
-if TYPE_CHECKING:
-    from fl.training.job import TrainJob
-    from fl.training.worker import Worker
+from fl.training.job import Start, TrainJob
+from fl.training.local_work import ModelInMemory
 
 OWN = "own:"
 """Before the name of a shared factor, in the name of the personal one of the same place."""
@@ -93,7 +90,7 @@ class FdloraMethod(MethodDefaults):
         """Give the batches of the search, once for each pair that it tries."""
         return self._search_batches(samples, batch_size=batch_size) * self.config.fusion_evaluations
 
-    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+    def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Refresh the personal LoRA where that is due, and search the fusion weights.
 
         The search fuses the shared LoRA *as received* with the personal one: the trained one knows

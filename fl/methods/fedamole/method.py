@@ -17,15 +17,15 @@ from scipy.special import softmax
 from torch import nn
 
 from fl.methods.averaging import by_client, weighted_mean
-from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.fedamole.rsea import assign, preferences
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.lora import query_and_value
 from fl.peft.lora_experts import DOMAIN, LoraExpertsLinear, add_lora_experts
-from fl.training.job import TrainJob
-from fl.training.worker import Worker
+from fl.training.job import Start, TrainJob
+from fl.training.local_work import ModelInMemory
 
 EMBEDDING_SHARE, MAX_EMBEDDING_TEXTS = 0.05, 200
 """Part of a client's training texts that its embeddings are made of, and most of them [code]."""
@@ -177,7 +177,7 @@ class FedamoleMethod(MethodDefaults):
         chosen = samples[np.arange(count) * len(samples) // count]
         return [chosen[at : at + batch_size] for at in range(0, count, batch_size)]
 
-    def finish(self, trained: Tensors, job: TrainJob, worker: Worker) -> Tensors:
+    def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Embed client and experts: means of ``T x`` and ``A_e x`` over the embedding set's tokens.
 
         Both are linear, so they are taken of the mean ``x``.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fl.methods.averaging import by_client, weighted_mean
-from fl.methods.base import Contribution, Method, MethodDefaults, ServerState, Start
+from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.flora.config import FloraConfig
 from fl.methods.low_rank import A, B, add_product, at_rank, lora_layers, stack_factors
 from fl.methods.ranks import Ranks, distinct_ranks, rank_of
@@ -16,6 +16,7 @@ from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.lora import fresh_lora, query_and_value
 from fl.peft.merged_lora import MERGED, add_merged_lora
+from fl.training.job import Start
 
 RANK = "rank"
 """Name of the number, among a client's own tensors, that says its rank."""

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from fl.methods.averaging import by_client, weighted_mean
-from fl.methods.base import Contribution, Method, ServerState, Start
+from fl.methods.base import Contribution, Method, ServerState
 from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.low_rank import A, B, at_rank, lora_layers, product_norm
 from fl.methods.ranks import distinct_ranks
@@ -17,10 +16,8 @@ from fl.methods.truncated import RANK, TruncatedMethod
 from fl.payload import Payload, Tensors
 from fl.peft.install import head_names
 from fl.peft.lora import install_lora
-
-if TYPE_CHECKING:
-    from fl.training.job import TrainJob
-    from fl.training.worker import Worker
+from fl.training.job import Start, TrainJob
+from fl.training.local_work import ModelInMemory
 
 NEXT_RANK = "next_rank"
 """Name of the number that a client sends: its rank from the next round on."""
@@ -67,7 +64,7 @@ class HetloraMethod(TruncatedMethod):
             return None
         return self.config.penalty_weight * tail_norm(parameters, kept=kept)
 
-    def finish(self, trained: Tensors, job: "TrainJob", worker: "Worker") -> Tensors:
+    def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Decide the next rank: without the tail, if training has made that smaller."""
         rank = _rank(trained)
         kept = self.kept_of(rank)

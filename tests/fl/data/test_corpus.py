@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from fl.data.config import DocstringsData, FilesData
-from fl.data.corpus import TextTable, build_corpus, load_corpus, text_hash
+from fl.data.corpus import build_corpus, load_corpus
+from fl.data.table import TextTable, text_hash
 from fl.problems import DataError
 
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta, chi2, chi2_contingency, kstest
 
 from fl.data.config import DirichletPartition, DomainsPartition, IidPartition
-from fl.data.corpus import TextTable
 from fl.data.partition import MAX_REDRAWS, can_test, partition, split_shard
+from fl.data.table import TextTable
 from fl.problems import DataError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fl.data.corpus import TextTable
+from fl.data.table import TextTable
 from fl.models.backbone import load_backbone
 from fl.models.batch import NO_LABEL
 from fl.models.config import ModelConfig
