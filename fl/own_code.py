@@ -295,7 +295,7 @@ def _line_of(defined: object, file: str) -> int | None:
 
 
 def _parts(protocol: type) -> list[str]:
-    """Name the public methods, properties and attributes of a protocol, in order, its base first."""
+    """Name the public methods, properties and attributes of a protocol, its base first."""
     bases = [base for base in reversed(protocol.__mro__) if base not in (Protocol, Generic, object)]
     names = [name for base in bases for name in (*vars(base), *base.__annotations__)]
     return [name for name in dict.fromkeys(names) if not name.startswith("_")]
