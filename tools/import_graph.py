@@ -24,6 +24,15 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("engines", "checks"),
         ("network", "map_picture", "calibration"),
     ),
+    "fl": (
+        ("problems", "payload", "rows", "metrics", "network"),
+        ("own_code", "data", "clients", "constant_network"),
+        ("models", "policies"),
+        ("peft", "training"),
+        ("methods",),
+        ("execution",),
+        ("server",),
+    ),
 }
 """Wings by package, from the ground up."""
 
