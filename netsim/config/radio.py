@@ -294,7 +294,7 @@ class RadioConfig:
     energy: EnergyConfig = EnergyConfig()
     """Power models."""
     backhaul: BackhaulConfig = StarBackhaul()
-    """Wires between sites and server."""
+    """BackhaulFlow between sites and server."""
     outages: tuple[SiteOutage, ...] = ()
     """Planned site failures."""
     channel_tick_s: Annotated[float, Gt(0)] = 0.05

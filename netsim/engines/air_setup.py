@@ -31,9 +31,12 @@ from netsim.phy.resource_grid import (
 from netsim.phy_abstraction.air_interface import AirInterface, flat_sinr
 from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains, sample_series
 from netsim.phy_abstraction.goodput import Adaptation, DelayedKnowledge, KnownChannel
-from netsim.phy_abstraction.harq_simulation import sample_fades
-from netsim.phy_abstraction.interference_variability import InterferenceSwing
-from netsim.phy_abstraction.retransmission_correction import MANY_CONTENDERS, MovingFades
+from netsim.phy_abstraction.harq_simulation import sample_fading_traces
+from netsim.phy_abstraction.interference_variability import InterferenceVariability
+from netsim.phy_abstraction.retransmission_correction import (
+    MANY_CONTENDERS,
+    RetransmissionCorrection,
+)
 from netsim.phy_abstraction.scheduled_fading import (
     num_series_steps,
     series_step_s,
@@ -72,7 +75,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         background_fraction=radio.background_load.downlink_fraction,
         is_interfering=radio.interference,
         rates=rates,
-        swing=_make_swing(radio, num_cells=channel.num_cells),
+        swing=_make_interference_variability(radio, num_cells=channel.num_cells),
         adaptation=_make_adaptation(
             radio.fading,
             radio.link_adaptation,
@@ -91,7 +94,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
 def _serves_peaks(scheduler: str) -> bool:
     """Tell whether a scheduler serves winners, by rates: whose fades are peaks."""
     law = load_scheduler(scheduler)
-    return getattr(law, "reads_rates", True) and getattr(law, "takes_turns", False)
+    return getattr(law, "uses_rates", True) and getattr(law, "is_exclusive", False)
 
 
 def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
@@ -101,21 +104,23 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
 
 
-def _make_swing(radio: RadioConfig, *, num_cells: int) -> InterferenceSwing | None:
+def _make_interference_variability(
+    radio: RadioConfig, *, num_cells: int
+) -> InterferenceVariability | None:
     """Give what swings of interference cost; ``None`` where no cell hears another.
 
     The slot engine plays them out.
     """
     if not radio.interference or num_cells == 1 or radio.engine == "slot":
         return None
-    return _interference_swing(radio.mcs_table, radio.link_adaptation)
+    return _interference_variability(radio.mcs_table, radio.link_adaptation)
 
 
 @lru_cache(maxsize=8)
-def _interference_swing(
+def _interference_variability(
     mcs_table: McsTableNumber, link_adaptation: LinkAdaptation
-) -> InterferenceSwing:
-    return InterferenceSwing(
+) -> InterferenceVariability:
+    return InterferenceVariability(
         _rate_table(mcs_table, link_adaptation.target_block_error),
         outer_loop=make_outer_loop(link_adaptation),
     )
@@ -157,18 +162,18 @@ def _make_adaptation(
         has_outer_loop=outer_loop is not None,
     )
     fades = partial(
-        sample_fades,
+        sample_fading_traces,
         process,
         doppler_hz=doppler_hz,
         offset_hz=offset_hz,
         delay_s=delay_s,
         slot_s=slot_s,
     )
-    adaptation = MovingFades(
+    adaptation = RetransmissionCorrection(
         still,
         rates,
         fades=fades(),
-        contested=fades(num_contenders=MANY_CONTENDERS) if serves_peaks else None,
+        contended=fades(num_contenders=MANY_CONTENDERS) if serves_peaks else None,
         outer_loop=outer_loop,
         most_blocks=num_blocks,
     )

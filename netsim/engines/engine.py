@@ -30,7 +30,7 @@ from netsim.rrc.links import Links
 from netsim.rrc.outages import Outages
 from netsim.transport.active_transfers import ActiveTransfers
 from netsim.transport.backhaul import Backhaul
-from netsim.transport.backhaul_flow import Wires
+from netsim.transport.backhaul_flow import BackhaulFlow
 from netsim.transport.completion import end_of, make_row
 from netsim.transport.transfers import Transfer, TransferRow
 from netsim.world.layout import NO_CELL, Layout
@@ -104,7 +104,7 @@ class Engine(ABC):
         self._site_meter = models.site_meter
         self._settings = settings
         self._on_end = on_end
-        self._wires = Wires(models.backhaul, models.layout.cell_site_id)
+        self._backhaul_flow = BackhaulFlow(models.backhaul, models.layout.cell_site_id)
         num_cells = len(models.layout.cells)
         num_groups = models.air.num_groups
         self.active = ActiveTransfers(
@@ -281,7 +281,7 @@ class Engine(ABC):
                 record,
                 reason(slot),
                 deadline_at_s=transfer.deadline_at_s,
-                latency_s=float(self._wires.latency_s(cell_id, at_s=now_s)[0]),
+                latency_s=float(self._backhaul_flow.latency_s(cell_id, at_s=now_s)[0]),
                 now_s=now_s,
             )
             handovers = int(self.links.handovers[slot])
@@ -294,7 +294,7 @@ class Engine(ABC):
         """Say why a transfer has run into its deadline."""
         cell_id = int(self.links.cell_id[slot])
         if cell_id != NO_CELL:
-            has_route = self._wires.has_route(cell_id, at_s=self._now_s)
+            has_route = self._backhaul_flow.has_route(cell_id, at_s=self._now_s)
             return "timeout" if has_route else "outage"
         best = strongest_cell(
             self.links.gain[[slot]],

@@ -25,20 +25,20 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
-from netsim.engines.served_set import Lane
-from netsim.engines.sub_ticks import instants_per_tick, over, parts
-from netsim.mac.demand import Demand
-from netsim.mac.sharing import Grant
-from netsim.phy.power_headroom import together
-from netsim.phy_abstraction.air_interface import mean_over_groups, mean_over_held
-from netsim.phy_abstraction.goodput import Contest, Reserve
-from netsim.phy_abstraction.interference_variability import (
+from netsim.engines.interference import (
     ExpectedInterference,
-    Heard,
+    InterferenceMoments,
     heard_in_turns,
     heard_side_by_side,
-    over_groups_held,
 )
+from netsim.engines.served_set import ServedSet
+from netsim.engines.sub_ticks import instants_per_tick, time_mean, time_weights
+from netsim.mac.demand import Demand
+from netsim.mac.sharing import Grant
+from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
+from netsim.phy.power_headroom import per_transmitter
+from netsim.phy_abstraction.goodput import Contention, Reserve
+from netsim.phy_abstraction.interference_variability import over_held_groups
 from netsim.transport.active_transfers import DOWNLINK, TINY, UPLINK
 from netsim.units import floored_db
 
@@ -55,7 +55,7 @@ class FlowEngine(Engine):
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
         self._buffers_due_s = np.inf
-        self._lanes: dict[int, Lane] = {}
+        self._served_sets: dict[int, ServedSet] = {}
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.swing is not None
@@ -96,7 +96,7 @@ class FlowEngine(Engine):
         now_s = self._now_s
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
         times.append(self._tracker.next_change_s(now_s))
-        times.append(self._wires.next_edge_s(now_s))
+        times.append(self._backhaul_flow.next_edge_s(now_s))
         times.append(self._buffers_due_s)
         resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
@@ -112,8 +112,8 @@ class FlowEngine(Engine):
         self._tracker.connect_new()
         now_s = self._now_s
         self._buffers_due_s = np.inf
-        self._wires.delay(self.active, self.links, at_s=now_s)
-        self.active.silence()
+        self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
+        self.active.clear_grants()
         order = self._order(now_s)
         direction = self.active.records["direction"][order]
         self._solve_twice_if_new(self._solve_uplink, order[direction == UPLINK], now_s)
@@ -152,18 +152,18 @@ class FlowEngine(Engine):
         first, duration_s = self._tracker.instants(now_s)
         return self.links.fading[slots, first:].swapaxes(0, 1), duration_s
 
-    def _lane(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> Lane:
+    def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         record = self.active.records
         cell_id = self.links.cell_id[record["slot"][rows]]
         key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
-        lane = self._lanes.get(direction)
-        if lane is None or lane.key != key:
-            lane = self._lanes[direction] = Lane(record[rows], cell_id, key=key)
-        return lane
+        served = self._served_sets.get(direction)
+        if served is None or served.key != key:
+            served = self._served_sets[direction] = ServedSet(record[rows], cell_id, key=key)
+        return served
 
     def _demand(
         self,
-        lane: Lane,
+        served: ServedSet,
         rows: Int[np.ndarray, " transfer"],
         gain: Float[np.ndarray, " transfer"],
         sinr_per_w: Float[np.ndarray, "instant transfer group"],
@@ -176,21 +176,21 @@ class FlowEngine(Engine):
             air=self._air,
             direction=direction,
             is_uplink=direction == UPLINK,
-            cell_id=lane.cell_id,
-            density_w=lane.density_w(self._air, gain),
+            cell_id=served.cell_id,
+            density_w=served.density_w(self._air, gain),
             sinr_per_w=sinr_per_w,
-            first=lane.first,
-            bearer=lane.bearer,
-            contenders=lane.contenders,
-            cell_start=lane.cell_start,
-            client_id=lane.client_id,
+            first=served.first,
+            bearer=served.bearer,
+            contenders=served.contenders,
+            cell_start=served.cell_start,
+            client_id=served.client_id,
             remaining_bits=(
-                np.maximum.reduceat(remaining, lane.first) if lane.has_groups else remaining
+                np.maximum.reduceat(remaining, served.first) if served.has_groups else remaining
             ),
-            requested_at_s=lane.requested_at_s,
-            deadline_at_s=lane.deadline_at_s,
-            average_rate_bps=record["average_rate_bps"][rows[lane.first]],
-            most_bps=record["held_down_to_bps"][rows[lane.first]],
+            requested_at_s=served.requested_at_s,
+            deadline_at_s=served.deadline_at_s,
+            average_rate_bps=record["average_rate_bps"][rows[served.first]],
+            backhaul_limit_bps=record["backhaul_limit_bps"][rows[served.first]],
         )
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
@@ -200,19 +200,19 @@ class FlowEngine(Engine):
             self._expected_w = np.full_like(self._expected_w, air.site_noise_w)
             self._expectation.forget()
             return
-        lane = self._lane(rows, direction=UPLINK)
-        slots, cell_id = lane.slots, lane.cell_id
+        served = self._served_set(rows, direction=UPLINK)
+        slots, cell_id = served.slots, served.cell_id
         gain = self.links.serving_gain(slots)
         fading, duration_s = self._fading(slots, now_s)
         received = gain[:, None] * fading
         noise_w: float | np.ndarray = air.site_noise_w
         if self._is_disturbed:
             noise_w = self._expected_w[cell_id]
-        demand = self._demand(lane, rows, gain, received / noise_w, direction=UPLINK)
+        demand = self._demand(served, rows, gain, received / noise_w, direction=UPLINK)
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps
         granted = air.num_blocks * mean_over_groups(grant.shares) / grant.activity
-        total, airtime_share = together(slots, granted, grant.activity)
+        total, airtime_share = per_transmitter(slots, granted, grant.activity)
         used = total
         if not grant.is_used:
             sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
@@ -227,14 +227,14 @@ class FlowEngine(Engine):
         if air.swing is None:
             sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
         else:
-            heard = self._disturb(lane, grant, sent_w, now_s=now_s, duration_s=duration_s)
+            heard = self._disturb(served, grant, sent_w, now_s=now_s, duration_s=duration_s)
             noise_w = heard.geometric_w[cell_id]
             sinr = air.effective_sinr(block_w[..., None] * received / noise_w, shares)
-            variance, factor = over_groups_held(heard.log_variance[cell_id], shares)
+            variance, factor = over_held_groups(heard.log_variance[cell_id], shares)
             sinr = air.swing.constant_sinr(sinr * factor, variance)
         on_air = grant.activity * np.minimum(at_once, 1.0)
         self._grant(
-            lane,
+            served,
             rows,
             now_s,
             duration_s=duration_s,
@@ -245,38 +245,38 @@ class FlowEngine(Engine):
             airtime_fraction=air.uplink_fraction * on_air * airtime_share,
             airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
             is_uplink=True,
-            contest=demand.contest(slice(None)),
+            contention=demand.contention(slice(None)),
             reserve=air.reserve(
                 demand.density_w,
                 used=used,
-                granted=lane.level(total, air.num_blocks) if grant.is_used else total,
+                granted=served.level(total, air.num_blocks) if grant.is_used else total,
             ),
         )
 
     def _disturb(
         self,
-        lane: Lane,
+        served: ServedSet,
         grant: Grant,
         sent_w: Float[np.ndarray, "instant transfer"],
         *,
         now_s: float,
         duration_s: Float[np.ndarray, " instant"],
-    ) -> Heard:
+    ) -> InterferenceMoments:
         """Renew what sites hear of other cells' clients; give what they expect to hear.
 
         ``sent_w`` is the mean power in a block of what is held; a part of it may stay empty.
         """
-        air, cross_gain = self._air, self.links.cross_gain[lane.slots]
-        mean_w = over(duration_s, sent_w[..., None] * grant.shares)
+        air, cross_gain = self._air, self.links.cross_gain[served.slots]
+        mean_w = time_mean(duration_s, sent_w[..., None] * grant.shares)
         self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
-        weight = parts(duration_s)
-        if self._sharing.shares_are_turns:
+        weight = time_weights(duration_s)
+        if self._sharing.is_time_shared:
             heard = heard_in_turns(
                 cross_gain,
                 sent_w,
                 grant.shares,
                 weight=weight,
-                first_of_cell=lane.first_of_cell,
+                first_of_cell=served.first_of_cell,
                 noise_w=air.site_noise_w,
             )
         else:
@@ -293,17 +293,17 @@ class FlowEngine(Engine):
         if not len(rows):
             self._load = np.zeros_like(self._load)
             return
-        lane = self._lane(rows, direction=DOWNLINK)
-        slots = lane.slots
+        served = self._served_set(rows, direction=DOWNLINK)
+        slots = served.slots
         gain = self.links.serving_gain(slots)
         fading, duration_s = self._fading(slots, now_s)
         received = gain[:, None] * fading
         cross_gain = self.links.cross_gain[slots]
         before_w = air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
-        demand = self._demand(lane, rows, gain, received / before_w, direction=DOWNLINK)
+        demand = self._demand(served, rows, gain, received / before_w, direction=DOWNLINK)
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
         self._load = np.zeros_like(self._load)
-        np.add.at(self._load, demand.cell_id[demand.first], over(duration_s, grant.shares))
+        np.add.at(self._load, demand.cell_id[demand.first], time_mean(duration_s, grant.shares))
         shares = grant.shares[:, demand.bearer]
         activity = grant.activity[:, demand.bearer]
         self.active.records["average_rate_bps"][rows] = grant.average_rate_bps[demand.bearer]
@@ -314,9 +314,9 @@ class FlowEngine(Engine):
         if demand.has_groups:
             sinr = self._weakest_sinr(demand, sinr)
         on_air = activity * np.minimum(at_once, 1.0)
-        _, airtime_share = together(slots, at_once, activity)
+        _, airtime_share = per_transmitter(slots, at_once, activity)
         self._grant(
-            lane,
+            served,
             rows,
             now_s,
             duration_s=duration_s,
@@ -327,7 +327,7 @@ class FlowEngine(Engine):
             airtime_fraction=air.downlink_fraction * on_air * airtime_share,
             airtime_w=np.full(on_air.shape, self._ue_power.receive_w),
             is_uplink=False,
-            contest=demand.contest(slice(None)),
+            contention=demand.contention(slice(None)),
             reserve=None,
         )
 
@@ -346,7 +346,7 @@ class FlowEngine(Engine):
 
     def _grant(
         self,
-        lane: Lane,
+        served: ServedSet,
         rows: Int[np.ndarray, " transfer"],
         now_s: float,
         *,
@@ -358,20 +358,20 @@ class FlowEngine(Engine):
         airtime_fraction: Float[np.ndarray, "instant transfer"],
         airtime_w: Float[np.ndarray, "instant transfer"],
         is_uplink: bool,
-        contest: Contest | None,
+        contention: Contention | None,
         reserve: Reserve | None,
     ) -> None:
         rate, transmissions = self._air.outcome(
-            sinr, at_once, fade=fade, is_uplink=is_uplink, contest=contest, reserve=reserve
+            sinr, at_once, fade=fade, is_uplink=is_uplink, contention=contention, reserve=reserve
         )
-        over_air = rate = over(duration_s, activity * rate)
-        blocks = over(duration_s, activity * at_once)
-        sinr_db = over(duration_s, floored_db(sinr), airtime_fraction)
-        repeated_fraction = over(duration_s, (1.0 - 1.0 / transmissions) * airtime_fraction)
-        drawn_w = over(duration_s, airtime_w, airtime_fraction)
-        airtime_fraction = over(duration_s, airtime_fraction)
-        if self._wires.holds_back:
-            rate = self._carry(lane, rows, over_air, now_s)
+        over_air = rate = time_mean(duration_s, activity * rate)
+        blocks = time_mean(duration_s, activity * at_once)
+        sinr_db = time_mean(duration_s, floored_db(sinr), airtime_fraction)
+        repeated_fraction = time_mean(duration_s, (1.0 - 1.0 / transmissions) * airtime_fraction)
+        drawn_w = time_mean(duration_s, airtime_w, airtime_fraction)
+        airtime_fraction = time_mean(duration_s, airtime_fraction)
+        if self._backhaul_flow.holds_back:
+            rate = self._carry(served, rows, over_air, now_s)
             # Who is held up by the wires has that much less to send: no airtime without bits.
             carried = np.divide(rate, over_air, out=np.ones_like(rate), where=over_air > 0)
             airtime_fraction, blocks = airtime_fraction * carried, blocks * carried
@@ -389,23 +389,23 @@ class FlowEngine(Engine):
 
     def _carry(
         self,
-        lane: Lane,
+        served: ServedSet,
         rows: Int[np.ndarray, " transfer"],
         over_air_bps: Float[np.ndarray, " transfer"],
         now_s: float,
     ) -> Float[np.ndarray, " transfer"]:
         """Give what the wires leave of rates over the air; take note of when that changes."""
         record = self.active.records
-        carried = self._wires.carry(
+        carried = self._backhaul_flow.carry(
             over_air_bps,
             allowance_bits=record["allowance_bits"][rows],
             unsent_bits=record["remaining_bits"][rows],
-            cell_id=lane.cell_id,
-            bearer_id=lane.bearer_id,
+            cell_id=served.cell_id,
+            bearer_id=served.bearer_id,
             at_s=now_s,
         )
         record["allowance_bits"][rows] = carried.allowance_bits
         record["filling_bps"][rows] = carried.filling_bps
-        record["held_down_to_bps"][rows] = carried.held_down_to_bps
+        record["backhaul_limit_bps"][rows] = carried.backhaul_limit_bps
         self._buffers_due_s = min(self._buffers_due_s, now_s + carried.lasts_s)
         return carried.rate_bps

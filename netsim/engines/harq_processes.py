@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
     """Size of the block [bit]."""
 
 
-class HarqBank:
+class HarqProcesses:
     """State of the HARQ processes, rows aligned with those of the active transfers.
 
     Parameters

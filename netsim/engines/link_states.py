@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.engines.engine import Engine, Models
-from netsim.phy_abstraction.air_interface import mean_over_groups
+from netsim.phy.effective_sinr import mean_over_groups
 from netsim.rrc.association import edge_gain, strongest_cell
 from netsim.units import linear_to_db
 from netsim.world.layout import NO_CELL

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from netsim.phy_abstraction.air_interface import AirInterface
 
 
-class Lane:
+class ServedSet:
     """The transfers of one direction that are served now, and what stays while they are.
 
     Parameters

@@ -14,13 +14,13 @@ import simpy
 from jaxtyping import Bool, Float, Int
 
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
-from netsim.engines.harq_processes import Attempt, HarqBank
+from netsim.engines.harq_processes import Attempt, HarqProcesses
+from netsim.engines.interference import INTERFERENCE_AVERAGE_S
+from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.mac.demand import Demand
 from netsim.phy.block_error_table import BlockErrorTable
-from netsim.phy.outer_loop import OuterLoopBank
-from netsim.phy.power_headroom import together
-from netsim.phy_abstraction.air_interface import mean_over_held
-from netsim.phy_abstraction.interference_variability import INTERFERENCE_AVERAGE_S
+from netsim.phy.effective_sinr import mean_over_held
+from netsim.phy.power_headroom import per_transmitter
 from netsim.rrc.link_tracker import TICK_SLACK
 from netsim.transport.active_transfers import DOWNLINK, UPLINK
 from netsim.transport.site_buffers import SiteBuffers
@@ -33,7 +33,7 @@ FADING_CHUNK_SLOTS = 64
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
-class _Lane:
+class _ServedSet:
     """The served transfers of one direction, and what stays the same until they change."""
 
     def __init__(
@@ -69,11 +69,11 @@ class SlotEngine(Engine):
         self, env: simpy.Environment, models: Models, *, settings: EngineSettings, on_end: OnEnd
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
-        self._bank = HarqBank(settings.seed)
-        self._loop = OuterLoopBank(settings.outer_loop) if settings.outer_loop else None
+        self._bank = HarqProcesses(settings.seed)
+        self._loop = OuterLoopMargins(settings.outer_loop) if settings.outer_loop else None
         self._buffers: SiteBuffers | None = None
         self._site_of_cell = models.layout.cell_site_id
-        if self._wires.holds_back:
+        if self._backhaul_flow.holds_back:
             self._buffers = SiteBuffers(models.backhaul)
         self._errors = BlockErrorTable(self._air.rates)
         self._sizes = {
@@ -86,7 +86,7 @@ class SlotEngine(Engine):
         self._resume_at_s = np.inf
         self._channel_due_s = -np.inf
         self._served_rows = np.zeros(0, dtype=np.intp)
-        self._lanes: dict[int, _Lane] = {}
+        self._served_sets: dict[int, _ServedSet] = {}
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
         self._last_heard = self.radiated
@@ -133,7 +133,7 @@ class SlotEngine(Engine):
         if not len(self.active):
             self._is_running = False
             self._forget_interference()
-            self.active.silence()
+            self.active.clear_grants()
             self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
             return
         if now_s >= self._channel_due_s - TICK_SLACK * self._settings.slot_s:
@@ -158,23 +158,23 @@ class SlotEngine(Engine):
         now_s = self._now_s
         if self._is_stale or now_s >= self._resume_at_s:
             self._refresh(now_s)
-        self.active.silence()
+        self.active.clear_grants()
         if self._loop is not None:
             self._loop.listen(self._slot)
         if self._buffers is not None:
-            for lane in self._lanes.values():
-                self._fill(lane, self._buffers, now_s)
-        if UPLINK not in self._lanes:
+            for served in self._served_sets.values():
+                self._fill(served, self._buffers, now_s)
+        if UPLINK not in self._served_sets:
             self._forget_interference()
-        if UPLINK in self._lanes and self._belongs_to(UPLINK):
-            self._send_uplink(self._lanes[UPLINK], now_s)
+        if UPLINK in self._served_sets and self._belongs_to(UPLINK):
+            self._send_uplink(self._served_sets[UPLINK], now_s)
         else:
             self._uplink_interference_w[:] = 0.0
-        if DOWNLINK in self._lanes and self._belongs_to(DOWNLINK):
-            self._send_downlink(self._lanes[DOWNLINK], now_s)
+        if DOWNLINK in self._served_sets and self._belongs_to(DOWNLINK):
+            self._send_downlink(self._served_sets[DOWNLINK], now_s)
         else:
             self._load[:] = 0.0
-        if DOWNLINK in self._lanes:
+        if DOWNLINK in self._served_sets:
             self._meter_sites(self._served_rows, now_s)
         if self._belongs_to(DOWNLINK):
             self._last_heard = self.radiated
@@ -195,11 +195,11 @@ class SlotEngine(Engine):
 
     def _refresh(self, now_s: float) -> None:
         self._tracker.connect_new()
-        self._wires.delay(self.active, self.links, at_s=now_s)
+        self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
         self._served_rows = self._reached(self._order(now_s), now_s)
         direction = self.active.records["direction"][self._served_rows]
-        self._lanes = {
-            code: _Lane(self, self._served_rows[direction == code], direction=code)
+        self._served_sets = {
+            code: _ServedSet(self, self._served_rows[direction == code], direction=code)
             for code in (UPLINK, DOWNLINK)
             if np.any(direction == code)
         }
@@ -207,7 +207,9 @@ class SlotEngine(Engine):
         self._is_stale = False
         record = self.active.records
         ready_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
-        self._resume_at_s = ready_s[ready_s > now_s].min(initial=self._wires.next_edge_s(now_s))
+        self._resume_at_s = ready_s[ready_s > now_s].min(
+            initial=self._backhaul_flow.next_edge_s(now_s)
+        )
         self._channel_due_s = self._tracker.next_change_s(now_s)
         self._meter_sites(self._served_rows, now_s)
 
@@ -220,19 +222,19 @@ class SlotEngine(Engine):
         cell_id = self.links.cell_id[self.active.records["slot"][rows]]
         return rows[self._buffers.has_route(self._site_of_cell[cell_id], at_s=now_s)]
 
-    def _fill(self, lane: _Lane, buffers: SiteBuffers, now_s: float) -> None:
-        lane.most_bits = buffers.fill(
-            lane.rows,
-            bearer=lane.bearer,
-            first=lane.first,
-            site_id=self._site_of_cell[lane.cell_id[lane.first]],
-            unsent_bits=self._bank.unsent_bits[lane.rows],
+    def _fill(self, served: _ServedSet, buffers: SiteBuffers, now_s: float) -> None:
+        served.most_bits = buffers.fill(
+            served.rows,
+            bearer=served.bearer,
+            first=served.first,
+            site_id=self._site_of_cell[served.cell_id[served.first]],
+            unsent_bits=self._bank.unsent_bits[served.rows],
             at_s=now_s,
             elapsed_s=self._settings.slot_s,
         )
 
     def _fading_now(
-        self, lane: _Lane, direction: int
+        self, served: _ServedSet, direction: int
     ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, "transfer group"]]:
         """Give the fading of this slot, and the one that is known by now."""
         if direction not in self._chunk or self._slot >= self._chunk_start + FADING_CHUNK_SLOTS:
@@ -244,36 +246,38 @@ class SlotEngine(Engine):
                 code: self._channel.fading_over(
                     other.client_id, other.cell_id, at_s=number * self._settings.slot_s
                 )
-                for code, other in self._lanes.items()
+                for code, other in self._served_sets.items()
             }
         chunk = self._chunk[direction]
         place = self._slot - self._chunk_start
         return chunk[place + self._settings.knowledge_delay_slots], chunk[place]
 
     def _demand(
-        self, lane: _Lane, sinr_per_w: Float[np.ndarray, "transfer group"], direction: int
+        self, served: _ServedSet, sinr_per_w: Float[np.ndarray, "transfer group"], direction: int
     ) -> Demand:
-        backlog = np.maximum(self._bank.unsent_bits[lane.rows], 1.0)
+        backlog = np.maximum(self._bank.unsent_bits[served.rows], 1.0)
         return Demand(
             air=self._air,
             direction=direction,
             is_uplink=direction == UPLINK,
-            cell_id=lane.cell_id,
-            density_w=lane.density_w,
+            cell_id=served.cell_id,
+            density_w=served.density_w,
             sinr_per_w=sinr_per_w[None],
-            first=lane.first,
-            bearer=lane.bearer,
-            contenders=lane.contenders,
-            cell_start=lane.cell_start,
-            client_id=lane.client_id[lane.first],
-            remaining_bits=np.maximum.reduceat(backlog, lane.first) if lane.has_groups else backlog,
-            requested_at_s=lane.record["requested_at_s"][lane.first],
-            deadline_at_s=lane.record["deadline_at_s"][lane.first],
-            average_rate_bps=self.active.records["average_rate_bps"][lane.rows[lane.first]],
+            first=served.first,
+            bearer=served.bearer,
+            contenders=served.contenders,
+            cell_start=served.cell_start,
+            client_id=served.client_id[served.first],
+            remaining_bits=np.maximum.reduceat(backlog, served.first)
+            if served.has_groups
+            else backlog,
+            requested_at_s=served.record["requested_at_s"][served.first],
+            deadline_at_s=served.record["deadline_at_s"][served.first],
+            average_rate_bps=self.active.records["average_rate_bps"][served.rows[served.first]],
         )
 
     def _hand_out(
-        self, lane: _Lane, demand: Demand, now_s: float
+        self, served: _ServedSet, demand: Demand, now_s: float
     ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"], bool]:
         """Ask the schedulers and round to whole blocks.
 
@@ -287,49 +291,49 @@ class SlotEngine(Engine):
         )
         shares = grant.shares[0]
         rows = self.active.records["average_rate_bps"]
-        rows[lane.rows] = grant.average_rate_bps[lane.bearer]
+        rows[served.rows] = grant.average_rate_bps[served.bearer]
         wanted = shares.mean(axis=1) * self._air.num_blocks
         total = np.cumsum(wanted)
-        before = (total - wanted)[lane.cell_start][lane.cell_of]
+        before = (total - wanted)[served.cell_start][served.cell_of]
         offset = (self._slot * GOLDEN_RATIO) % 1.0 + 1e-9
         upper = np.floor(total - before + offset)
         lower = np.floor(total - wanted - before + offset)
         blocks = upper - lower
         scale = np.divide(blocks, wanted, out=np.zeros_like(wanted), where=wanted > 0)
         shares = np.minimum(shares * scale[:, None], 1.0)
-        return shares[lane.bearer], blocks[lane.bearer], grant.is_used
+        return shares[served.bearer], blocks[served.bearer], grant.is_used
 
-    def _send_uplink(self, lane: _Lane, now_s: float) -> None:
+    def _send_uplink(self, served: _ServedSet, now_s: float) -> None:
         air = self._air
-        fading, known_fading = self._fading_now(lane, UPLINK)
-        before_w = air.site_noise_w + self._measured_w[lane.cell_id]
-        known = lane.gain[:, None] * known_fading / before_w
-        shares, blocks, is_used = self._hand_out(lane, self._demand(lane, known, UPLINK), now_s)
+        fading, known_fading = self._fading_now(served, UPLINK)
+        before_w = air.site_noise_w + self._measured_w[served.cell_id]
+        known = served.gain[:, None] * known_fading / before_w
+        shares, blocks, is_used = self._hand_out(served, self._demand(served, known, UPLINK), now_s)
         granted = blocks
-        total, airtime_share = together(lane.client_id, granted, np.ones(len(granted)))
+        total, airtime_share = per_transmitter(served.client_id, granted, np.ones(len(granted)))
         used = total
         if not is_used:
             sinr_per_w = mean_over_held(known, shares)
-            used = air.used_whole_blocks(total, density_w=lane.density_w, sinr_per_w=sinr_per_w)
+            used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
         used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
         blocks = np.floor(granted * used_share + 1e-9)
         shares = (
             shares
             * np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)[:, None]
         )
-        block_w = air.block_power_w(lane.density_w, used)
+        block_w = air.block_power_w(served.density_w, used)
         self._uplink_interference_w = air.uplink_interference_w(
-            lane.cross_gain, block_w[:, None] * shares
+            served.cross_gain, block_w[:, None] * shares
         )
         self._measure_interference()
-        noise_w = air.site_noise_w + self._uplink_interference_w[lane.cell_id]
+        noise_w = air.site_noise_w + self._uplink_interference_w[served.cell_id]
         self._exchange(
-            lane,
+            served,
             now_s,
             shares=shares,
             blocks=blocks,
             known_sinr=block_w[:, None] * known,
-            sinr=block_w[:, None] * lane.gain[:, None] * fading / noise_w,
+            sinr=block_w[:, None] * served.gain[:, None] * fading / noise_w,
             airtime_w=self._ue_power.transmit_w(block_w * used),
             airtime_share=airtime_share,
         )
@@ -346,30 +350,30 @@ class SlotEngine(Engine):
         newest = max(newest, 1.0 / self._num_measured)
         self._measured_w += newest * (self._uplink_interference_w - self._measured_w)
 
-    def _send_downlink(self, lane: _Lane, now_s: float) -> None:
+    def _send_downlink(self, served: _ServedSet, now_s: float) -> None:
         air = self._air
-        fading, known_fading = self._fading_now(lane, DOWNLINK)
-        before_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
-        known = lane.gain[:, None] * known_fading / before_w
-        shares, blocks, _ = self._hand_out(lane, self._demand(lane, known, DOWNLINK), now_s)
+        fading, known_fading = self._fading_now(served, DOWNLINK)
+        before_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
+        known = served.gain[:, None] * known_fading / before_w
+        shares, blocks, _ = self._hand_out(served, self._demand(served, known, DOWNLINK), now_s)
         self._load = np.zeros_like(self._load)
-        np.add.at(self._load, lane.cell_id[lane.first], shares[lane.first])
-        noise_w = air.ue_noise_w + air.downlink_interference_w(lane.cross_gain, self.radiated)
-        _, airtime_share = together(lane.client_id, blocks, np.ones(len(blocks)))
+        np.add.at(self._load, served.cell_id[served.first], shares[served.first])
+        noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
+        _, airtime_share = per_transmitter(served.client_id, blocks, np.ones(len(blocks)))
         self._exchange(
-            lane,
+            served,
             now_s,
             shares=shares,
             blocks=blocks,
             known_sinr=air.site_block_w * known,
-            sinr=air.site_block_w * lane.gain[:, None] * fading / noise_w,
-            airtime_w=np.full(len(lane.rows), self._ue_power.receive_w),
+            sinr=air.site_block_w * served.gain[:, None] * fading / noise_w,
+            airtime_w=np.full(len(served.rows), self._ue_power.receive_w),
             airtime_share=airtime_share,
         )
 
     def _exchange(
         self,
-        lane: _Lane,
+        served: _ServedSet,
         now_s: float,
         *,
         shares: Float[np.ndarray, "transfer group"],
@@ -382,18 +386,18 @@ class SlotEngine(Engine):
         """Send one transport block for each transfer with blocks, and see what arrives."""
         air, bank, slot_s = self._air, self._bank, self._settings.slot_s
         granted = np.flatnonzero(blocks > 0)
-        rows = lane.rows[granted]
+        rows = served.rows[granted]
         own = air.effective_sinr(known_sinr[granted], shares[granted])
         if self._loop is not None:
             own = self._loop.corrected(rows, own)
-        believed = self._weakest(lane, granted, own) if lane.has_groups else own
+        believed = self._weakest(served, granted, own) if served.has_groups else own
         mcs = air.rates.mcs_index(believed)
-        attempt = self._attempt(lane, granted, mcs, blocks[granted])
+        attempt = self._attempt(served, granted, mcs, blocks[granted])
         sender = granted[attempt.place]
         true = air.effective_sinr(sinr[sender], shares[sender])
         combined = bank.combine(attempt, blocks=blocks[sender], sinr=true)
         error = self._errors.lookup(combined, attempt.mcs)
-        may_repeat = ~lane.is_broadcast[sender]
+        may_repeat = ~served.is_broadcast[sender]
         bits = bank.settle(attempt, slot=self._slot, error=error, may_repeat=may_repeat)
         if self._loop is not None:
             # A broadcast's MCS is that of its weakest member: only there is a lesson in it.
@@ -412,21 +416,21 @@ class SlotEngine(Engine):
 
     def _attempt(
         self,
-        lane: _Lane,
+        served: _ServedSet,
         granted: Int[np.ndarray, " granted"],
         mcs: Int[np.ndarray, " granted"],
         blocks: Float[np.ndarray, " granted"],
     ) -> Attempt:
         """Decide what goes out: repetitions that are due, and what the wires leave to be sent."""
-        rows = lane.rows[granted]
-        size_bits = self._sizes[lane.direction][mcs, blocks.astype(np.intp)]
+        rows = served.rows[granted]
+        size_bits = self._sizes[served.direction][mcs, blocks.astype(np.intp)]
         if self._buffers is None:
             return self._bank.attempt(
                 rows, slot=self._slot, blocks=blocks, mcs=mcs, size_bits=size_bits
             )
         # A block is worth its airtime when it is full, or as full as it can get.
         allowed_bits = self._buffers.allowance_bits[rows]
-        needed_bits = np.minimum(size_bits, lane.most_bits[granted])
+        needed_bits = np.minimum(size_bits, served.most_bits[granted])
         allowed_bits[allowed_bits < needed_bits * (1 - 1e-9)] = 0.0
         attempt = self._bank.attempt(
             rows,
@@ -442,7 +446,7 @@ class SlotEngine(Engine):
 
     def _learn(
         self,
-        loop: OuterLoopBank,
+        loop: OuterLoopMargins,
         attempt: Attempt,
         is_received: Bool[np.ndarray, " sender"],
         learns: Bool[np.ndarray, " sender"],
@@ -459,9 +463,11 @@ class SlotEngine(Engine):
 
     @staticmethod
     def _weakest(
-        lane: _Lane, granted: Int[np.ndarray, " granted"], believed: Float[np.ndarray, " granted"]
+        served: _ServedSet,
+        granted: Int[np.ndarray, " granted"],
+        believed: Float[np.ndarray, " granted"],
     ) -> Float[np.ndarray, " granted"]:
         """Let the members of a broadcast all be sent to as the weakest of them."""
-        least = np.full(len(lane.first), np.inf)
-        np.minimum.at(least, lane.bearer[granted], believed)
-        return least[lane.bearer[granted]]
+        least = np.full(len(served.first), np.inf)
+        np.minimum.at(least, served.bearer[granted], believed)
+        return least[served.bearer[granted]]

@@ -21,18 +21,18 @@ def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
     return int(np.clip(np.ceil(tick_s * doppler_hz * INSTANTS_A_CYCLE), 1, MOST_INSTANTS))
 
 
-def parts(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray, " instant"]:
+def time_weights(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray, " instant"]:
     """Give the part of the time from each instant to the next; a single instant may last for ever.
 
     Examples
     --------
-    >>> parts(np.array([0.01, 0.03])).tolist(), parts(np.array([np.inf])).tolist()
+    >>> time_weights(np.array([0.01, 0.03])).tolist(), time_weights(np.array([np.inf])).tolist()
     ([0.25, 0.75], [1.0])
     """
     return np.ones(1) if len(duration_s) == 1 else duration_s / duration_s.sum()
 
 
-def over(
+def time_mean(
     duration_s: Float[np.ndarray, " instant"],
     values: Float[np.ndarray, "instant ..."],
     weight: Float[np.ndarray, "instant ..."] | None = None,
@@ -43,7 +43,7 @@ def over(
     """
     if len(duration_s) == 1:
         return values[0]
-    part = parts(duration_s)
+    part = time_weights(duration_s)
     if weight is None:
         return np.tensordot(part, values, axes=1)
     weight = np.where(weight.any(axis=0), weight, 1.0)

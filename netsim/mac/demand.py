@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.phy_abstraction.air_interface import AirInterface, mean_over_groups
+from netsim.phy.effective_sinr import mean_over_groups
+from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.phy_abstraction.ergodic import MeanOverFading
-from netsim.phy_abstraction.goodput import Contest
+from netsim.phy_abstraction.goodput import Contention
 
 MIN_REACH = 0.2
 """A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
@@ -46,7 +47,7 @@ class Demand:
     deadline_at_s: Float[np.ndarray, " bearer"]
     average_rate_bps: Float[np.ndarray, " bearer"]
     """NaN for a bearer that was never scheduled."""
-    most_bps: Float[np.ndarray, " bearer"] | None = None
+    backhaul_limit_bps: Float[np.ndarray, " bearer"] | None = None
     """What wires let through, inf where they do not hold up: averages grow no further."""
 
     @property
@@ -111,28 +112,28 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
-        contest = self.contest(transfers)
+        contention = self.contention(transfers)
         return self.air.rate_bps(
-            sinr, blocks, element_rate_hz=self.element_rate_hz, contest=contest
+            sinr, blocks, element_rate_hz=self.element_rate_hz, contention=contention
         )
 
-    def contest(self, transfers: slice, *, is_column: bool = False) -> Contest | None:
+    def contention(self, transfers: slice, *, is_column: bool = False) -> Contention | None:
         """Describe among whom the scheduler chooses, where that decides which fades are served."""
         adaptation = self.air.adaptation
-        if not adaptation.is_of_winners:
+        if not adaptation.depends_on_contention:
             return None
         contenders = self.contenders[transfers]
         limited = np.zeros(len(contenders))
         if isinstance(adaptation, MeanOverFading):
             limited = self._limited(transfers, contenders)
         if is_column:
-            return Contest(contenders[:, None], limited[..., None])
-        return Contest(contenders, limited)
+            return Contention(contenders[:, None], limited[..., None])
+        return Contention(contenders, limited)
 
     def _limited(
         self, transfers: slice, contenders: Int[np.ndarray, " some"]
     ) -> Float[np.ndarray, "... some"]:
-        """Give how much thinner power is spread, see ``goodput.Contest``."""
+        """Give how much thinner power is spread, see ``goodput.Contention``."""
         whole = np.full(len(contenders), float(self.air.num_blocks))
         split_w, whole_w = (
             self.block_power_w(transfers, self.used_blocks(transfers, blocks))
@@ -155,7 +156,7 @@ class Demand:
         whole = np.full(len(self.bearer), float(self.air.num_blocks))
         power_w = self.block_power_w(slice(None), whole)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
-        overlap = adaptation.overlap(sinr, self.contest(slice(None)))[:, self.first]
+        overlap = adaptation.overlap(sinr, self.contention(slice(None)))[:, self.first]
         return np.minimum(turn * overlap, 1.0)
 
     def weakest(
@@ -193,5 +194,5 @@ class Demand:
             sinr,
             self.air.blocks_per_group * (used / split)[..., None],
             element_rate_hz=self.element_rate_hz,
-            contest=self.contest(slice(None), is_column=True),
+            contention=self.contention(slice(None), is_column=True),
         )

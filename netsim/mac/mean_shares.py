@@ -1,7 +1,7 @@
 """What one cell's scheduler answers on average over an interval without events.
 
 A slot-by-slot scheduler that serves one winner at a time is, over an interval in which the channel
-stands still, the mean of its answers while the averages it looks at evolve. :class:`MeanAnswer`
+stands still, the mean of its answers while the averages it looks at evolve. :class:`MeanShares`
 takes that mean: in closed form where the scheduler offers one, else by asking a few times. Where
 fades move within the interval it is asked at several instants of it and answers for each.
 """
@@ -32,7 +32,7 @@ TELL_APART = 1e-6
 """Relative distance put between averages of successive transfers, to break ties.
 
 In a real cell no two averages stay equal, so a scheduler of winners serves in turn, not side by
-side: with limited power that is a difference. One that says so (``takes_turns``) needs no help."""
+side: with limited power that is a difference. One that says so (``is_exclusive``) needs no help."""
 
 
 _RateOf = Callable[[Float[np.ndarray, "bearer group"]], Float[np.ndarray, " bearer"]]
@@ -57,7 +57,7 @@ class _Balance:
         )
 
 
-class MeanAnswer:
+class MeanShares:
     """The scheduler of one cell and direction, asked for an instant or for an interval.
 
     Parameters
@@ -74,9 +74,9 @@ class MeanAnswer:
         self._scheduler = scheduler
         self._slot_s = slot_s
         self._name = name
-        self._takes_turns = bool(getattr(scheduler, "takes_turns", False))
+        self._is_exclusive = bool(getattr(scheduler, "is_exclusive", False))
         self._closed_form: Callable[[CellView], tuple[np.ndarray, np.ndarray] | None] | None
-        self._closed_form = getattr(scheduler, "mean_shares", None)
+        self._closed_form = getattr(scheduler, "steady_state_shares", None)
         self._balance: _Balance | None = None
 
     def now(self, view: CellView) -> Float[np.ndarray, "bearer group"]:
@@ -91,7 +91,7 @@ class MeanAnswer:
         duration_s: Float[np.ndarray, " instant"],
         floor_bps: Float[np.ndarray, " bearer"],
         alone_bps: Float[np.ndarray, "instant bearer"],
-        most_bps: Float[np.ndarray, " bearer"] | float = np.inf,
+        backhaul_limit_bps: Float[np.ndarray, " bearer"] | float = np.inf,
     ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Give the mean answers over an interval in which only averages and fades change.
 
@@ -107,7 +107,7 @@ class MeanAnswer:
             No average falls below this.
         alone_bps
             Rate of each with the whole band.
-        most_bps
+        backhaul_limit_bps
             What is really served of each at most, whatever its share: wires may hold it up. Only
             looked at within a finite interval; in an endless one averages settle without it.
 
@@ -125,7 +125,7 @@ class MeanAnswer:
             if answer is not None:
                 shares = check_shares(answer[0], first, name=self._name)
                 return shares[None], check_activity(answer[1], shares, name=self._name)[None]
-        if not self._takes_turns:
+        if not self._is_exclusive:
             constant = self._if_constant(views, duration_s=duration_s, floor_bps=floor_bps)
             if constant is not None:
                 return constant, np.ones(constant.shape[:2])
@@ -142,7 +142,11 @@ class MeanAnswer:
             shares, activity = self._settle(first, rates[0], floor_bps)
             return shares[None], activity[None]
         return self._within_tick(
-            views, rates, duration_s=duration_s, floor_bps=floor_bps, most_bps=most_bps
+            views,
+            rates,
+            duration_s=duration_s,
+            floor_bps=floor_bps,
+            backhaul_limit_bps=backhaul_limit_bps,
         )
 
     def _if_constant(
@@ -171,7 +175,7 @@ class MeanAnswer:
         *,
         duration_s: Float[np.ndarray, " instant"],
         floor_bps: Float[np.ndarray, " bearer"],
-        most_bps: Float[np.ndarray, " bearer"] | float,
+        backhaul_limit_bps: Float[np.ndarray, " bearer"] | float,
     ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Follow the averages through a finite interval."""
         average = views[0].average_rate_bps
@@ -189,7 +193,7 @@ class MeanAnswer:
                 answer, turn, served = self._step(view, average, rate_of)
                 shares[place] += answer
                 active[place] += turn
-                served = np.minimum(served, most_bps)
+                served = np.minimum(served, backhaul_limit_bps)
                 average = np.maximum(served + keep[place] * (average - served), floor_bps)
         asked = np.array(steps)[:, np.newaxis]
         return shares / asked[..., np.newaxis], np.where(active > 0, active / asked, 1.0)
@@ -258,7 +262,7 @@ class MeanAnswer:
 
         One that takes turns divides what is tied, which needs no rounds.
         """
-        return least if self._takes_turns else num_bearers * -(-least // num_bearers)
+        return least if self._is_exclusive else num_bearers * -(-least // num_bearers)
 
     def _step(
         self, view: CellView, average_bps: Float[np.ndarray, " bearer"], rate_of: _RateOf
@@ -269,14 +273,14 @@ class MeanAnswer:
     ]:
         """Ask once; give the answer, the part of the time each is active, and the rates served."""
         answer = self.now(self._with_average(view, average_bps))
-        if not self._takes_turns:
+        if not self._is_exclusive:
             return answer, answer.any(axis=1).astype(float), rate_of(answer)
         turn = answer.max(axis=1)
         held = answer / np.where(turn > 0, turn, 1.0)[:, np.newaxis]
         return answer, turn, turn * rate_of(held)
 
     def _with_average(self, view: CellView, average_bps: Float[np.ndarray, " bearer"]) -> CellView:
-        if not self._takes_turns:
+        if not self._is_exclusive:
             average_bps = average_bps * (1.0 + TELL_APART * np.arange(len(average_bps)))
         return replace(view, average_rate_bps=average_bps)
 

@@ -7,7 +7,7 @@ K is a K-th of what it is served with, so after a step of ``tau / K`` (tau the t
 doubled. With 20 contenders, steps of 6 ms instead of slots of 0.5 ms let winners stay on so long
 that mean transfer times came out 16 % short.
 
-:class:`netsim.mac.mean_shares.MeanAnswer` does the same for any scheduler, cell by cell, by asking
+:class:`netsim.mac.mean_shares.MeanShares` does the same for any scheduler, cell by cell, by asking
 it.
 """
 
@@ -18,13 +18,13 @@ from netsim.mac.mean_shares import AVERAGE_S, num_steps, power_exponent, served_
 from netsim.mac.schedulers.proportional_fair import TIE_RTOL
 
 
-def fair_turns(
+def proportional_fair_shares(
     group_rate_bps: Float[np.ndarray, "instant bearer group"],
     *,
     alone_bps: Float[np.ndarray, "instant bearer"],
     average_bps: Float[np.ndarray, " bearer"],
     floor_bps: Float[np.ndarray, " bearer"],
-    most_bps: Float[np.ndarray, " bearer"] | float,
+    backhaul_limit_bps: Float[np.ndarray, " bearer"] | float,
     cell_start: Int[np.ndarray, " cell"],
     duration_s: Float[np.ndarray, " instant"],
     slot_s: float,
@@ -41,7 +41,7 @@ def fair_turns(
         Averages at the first instant, > 0.
     floor_bps
         No average falls below this.
-    most_bps
+    backhaul_limit_bps
         What is really served of each at most; inf where wires do not hold it up.
     cell_start
         First bearer of each cell.
@@ -74,7 +74,7 @@ def fair_turns(
             turn = answer.max(axis=1)
             held = answer / np.where(turn > 0, turn, 1.0)[:, np.newaxis]
             served = turn * served_bps(held, rate, exponent[place], contenders)
-            served = np.minimum(served, most_bps)
+            served = np.minimum(served, backhaul_limit_bps)
             shares[place] += answer
             activity[place] += turn
             average = np.maximum(served + keep[place] * (average - served), floor_bps)

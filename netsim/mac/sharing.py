@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.mac.demand import Demand
-from netsim.mac.mean_shares import TELL_APART, MeanAnswer
-from netsim.mac.proportional_fair_shares import fair_turns
+from netsim.mac.mean_shares import TELL_APART, MeanShares
+from netsim.mac.proportional_fair_shares import proportional_fair_shares
 from netsim.mac.schedulers import CellView, load_scheduler
-from netsim.mac.unused_blocks import hand_on
-from netsim.phy.power_headroom import FULL_RTOL, together
-from netsim.phy_abstraction.air_interface import mean_over_groups
+from netsim.mac.unused_blocks import redistribute_unused_blocks
+from netsim.phy.effective_sinr import mean_over_groups
+from netsim.phy.power_headroom import FULL_RTOL, per_transmitter
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -58,16 +58,16 @@ class Sharing:
         self._slot_s = slot_s
         self._is_fair = scheduler == "proportional_fair"
         law = load_scheduler(scheduler)
-        self._reads_rates: bool = getattr(law, "reads_rates", True)
-        takes_turns: bool = getattr(law, "takes_turns", False)
-        self._hands_on = not (self._reads_rates or takes_turns)
-        self.reads_average: bool = self._reads_rates and getattr(law, "reads_average", True)
+        self._uses_rates: bool = getattr(law, "uses_rates", True)
+        is_exclusive: bool = getattr(law, "is_exclusive", False)
+        self._redistributes = not (self._uses_rates or is_exclusive)
+        self.uses_average_rate: bool = self._uses_rates and getattr(law, "uses_average_rate", True)
         """Whether answers change with the rates served, and so without any event."""
-        self.shares_are_turns = self.reads_average and takes_turns
+        self.is_time_shared = self.uses_average_rate and is_exclusive
         """Whether mean shares are parts of the time, each with a group of its own."""
-        self.follows_fades = self.reads_average or (self._reads_rates and takes_turns)
+        self.follows_fades = self.uses_average_rate or (self._uses_rates and is_exclusive)
         """Whether who is served changes as fades do."""
-        self._schedulers: dict[tuple[int, int], MeanAnswer] = {}
+        self._schedulers: dict[tuple[int, int], MeanShares] = {}
 
     def solve(
         self,
@@ -99,9 +99,9 @@ class Sharing:
         cell = demand.cell_id[demand.first]
         start = demand.cell_start
         every = slice(0, len(cell))
-        takes_mean = is_averaged and self.reads_average
+        takes_mean = is_averaged and self.uses_average_rate
         num_instants, _, num_groups = demand.sinr_per_w.shape
-        if self._reads_rates:
+        if self._uses_rates:
             group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
             equal = group_rate.sum(axis=2) / demand.contenders[demand.first]
             is_new = np.isnan(demand.average_rate_bps)
@@ -120,13 +120,13 @@ class Sharing:
             whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
             alone = demand.weakest(every, whole, is_reached)
             if self._is_fair and np.isfinite(duration_s[0]):
-                most = np.inf if demand.most_bps is None else demand.most_bps
-                shares, activity = fair_turns(
+                most = np.inf if demand.backhaul_limit_bps is None else demand.backhaul_limit_bps
+                shares, activity = proportional_fair_shares(
                     group_rate,
                     alone_bps=alone,
                     average_bps=average,
                     floor_bps=floor,
-                    most_bps=most,
+                    backhaul_limit_bps=most,
                     cell_start=start,
                     duration_s=duration_s,
                     slot_s=self._slot_s,
@@ -135,7 +135,7 @@ class Sharing:
                     shares=shares,
                     activity=demand.on_the_air(activity),
                     average_rate_bps=average,
-                    is_used=self._hands_on,
+                    is_used=self._redistributes,
                 )
         instants_s = [now_s]
         if num_instants > 1:
@@ -165,22 +165,26 @@ class Sharing:
                     duration_s=duration_s,
                     floor_bps=floor[part],
                     alone_bps=alone[:, part],
-                    most_bps=np.inf if demand.most_bps is None else demand.most_bps[part],
+                    backhaul_limit_bps=np.inf
+                    if demand.backhaul_limit_bps is None
+                    else demand.backhaul_limit_bps[part],
                 )
             else:
                 shares[:, part] = [scheduler.now(view) for view in views]
         if takes_mean:
             activity = demand.on_the_air(activity)
-        if demand.is_uplink and self._hands_on:
-            self._hand_on(demand, [views[0] for views in views_of_cells], start, shares[0])
+        if demand.is_uplink and self._redistributes:
+            self._redistribute_unused_blocks(
+                demand, [views[0] for views in views_of_cells], start, shares[0]
+            )
         return Grant(
             shares=shares,
             activity=activity,
             average_rate_bps=average,
-            is_used=self._hands_on,
+            is_used=self._redistributes,
         )
 
-    def _hand_on(
+    def _redistribute_unused_blocks(
         self,
         demand: Demand,
         views: list[CellView],
@@ -191,7 +195,7 @@ class Sharing:
 
         Who hands on reads no rates, so there is one instant.
         """
-        held, _ = together(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
+        held, _ = per_transmitter(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
         used = demand.used_fraction(slice(None), held)
         if used is held:
             return
@@ -199,15 +203,15 @@ class Sharing:
         cut = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]
         block = 1.0 / demand.air.num_blocks
         rest = 1.0 - np.add.reduceat(mean_over_groups(cut), start)
-        hands_on = np.logical_or.reduceat(is_over, start)
-        hands_on &= ~np.logical_and.reduceat(is_over, start)
-        hands_on &= rest >= block * (1 - FULL_RTOL)
+        redistributes = np.logical_or.reduceat(is_over, start)
+        redistributes &= ~np.logical_and.reduceat(is_over, start)
+        redistributes &= rest >= block * (1 - FULL_RTOL)
         before = shares.copy()
         shares[:] = cut  # where nobody takes what is left, that is all
-        for place in np.flatnonzero(hands_on).tolist():
+        for place in np.flatnonzero(redistributes).tolist():
             view, first = views[place], int(start[place])
             part = slice(first, first + len(view.client_id))
-            shares[part] = hand_on(
+            shares[part] = redistribute_unused_blocks(
                 self._scheduler(int(demand.cell_id[first]), demand.direction).now,
                 view,
                 before[part],
@@ -215,10 +219,10 @@ class Sharing:
                 block=block,
             )
 
-    def _scheduler(self, cell_id: int, direction: int) -> MeanAnswer:
+    def _scheduler(self, cell_id: int, direction: int) -> MeanShares:
         key = (cell_id, direction)
         if key not in self._schedulers:
-            self._schedulers[key] = MeanAnswer(
+            self._schedulers[key] = MeanShares(
                 load_scheduler(self._name), name=self._name, slot_s=self._slot_s
             )
         return self._schedulers[key]

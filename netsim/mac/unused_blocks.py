@@ -1,18 +1,18 @@
 """Blocks that clients limited in power do not use go to the others of their cell.
 
-A scheduler that looks at no rates (``reads_rates = False``) answers as if everybody could use what
+A scheduler that looks at no rates (``uses_rates = False``) answers as if everybody could use what
 it gives, side by side. Where a client cannot (see :mod:`netsim.phy.power_headroom`), it is asked
 again about the others, who divide what is left in its own way: round robin fills up evenly. That
 goes on until less than a block is left or nobody can use more.
 
 Schedulers that look at rates see what a fraction is worth to whom and have decided so. Equal finish
 wants all to end together, which extra blocks for some would undo. Proportional fair, max C/I,
-minimum energy and earliest deadline (``takes_turns``) choose one winner a group and slot; what that
-one leaves stays empty, in both engines. With it handed on, the next would hold a wide rest after
-one winner and a narrow one after another; the rate of the mean width is not the mean of the rates,
-and the flow engine solves for means. Tried for six clients at 300 to 700 m without line of sight,
-the slot engine was faster than the flow engine by 22 % (proportional fair), up to 10 % (minimum
-energy) and 5 % (earliest deadline): more than the 3 % that the engines may differ.
+minimum energy and earliest deadline (``is_exclusive``) choose one winner a group and slot; what
+that one leaves stays empty, in both engines. With it handed on, the next would hold a wide rest
+after one winner and a narrow one after another; the rate of the mean width is not the mean of the
+rates, and the flow engine solves for means. Tried for six clients at 300 to 700 m without line of
+sight, the slot engine was faster than the flow engine by 22 % (proportional fair), up to 10 %
+(minimum energy) and 5 % (earliest deadline): more than the 3 % that the engines may differ.
 
 References
 ----------
@@ -32,7 +32,7 @@ Ask = Callable[[CellView], Float[np.ndarray, "bearer group"]]
 Use = Callable[[Float[np.ndarray, " bearer"]], Float[np.ndarray, " bearer"]]
 
 
-def hand_on(
+def redistribute_unused_blocks(
     ask: Ask,
     view: CellView,
     shares: Float[np.ndarray, "bearer group"],

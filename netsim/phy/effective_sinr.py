@@ -59,3 +59,21 @@ def effective_sinr_linear(
     # Relative to the weakest used group the exponentials cannot all underflow.
     decay = np.exp(-np.maximum(sinr_linear - floor, 0.0) / beta_row)
     return np.asarray(floor[..., 0] - beta_row[..., 0] * np.log((share * decay).sum(axis=-1)))
+
+
+def mean_over_groups(
+    values: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
+    """Average over groups; a flat band costs nothing."""
+    return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
+
+
+def mean_over_held(
+    values: Float[np.ndarray, "*transfer group"],
+    shares: Float[np.ndarray, "*transfer group"],
+) -> Float[np.ndarray, "*transfer"]:
+    """Average over the groups held, by how much of each is; over all where none is."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
+    weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
+    return (weight * values).sum(axis=-1) / weight.sum(axis=-1)

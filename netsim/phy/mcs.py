@@ -48,8 +48,8 @@ def mcs_table(number: McsTableNumber) -> McsTable:
     >>> float(mcs_table(1).spectral_efficiency[28].round(4))
     5.5547
     """
-    table = read_standard_table(Path(__file__).with_name("mcs.csv"))
-    rows = [row for row in table if row["table"] == str(number)]
+    all_rows = read_standard_table(Path(__file__).with_name("mcs.csv"))
+    rows = [row for row in all_rows if row["table"] == str(number)]
     if not rows:
         msg = f"mcs_table: must be 1 or 2, got {number}"
         raise ValueError(msg)

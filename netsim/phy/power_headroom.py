@@ -17,7 +17,7 @@ FULL_RTOL = 1e-9
 LOWEST_DB, HIGHEST_DB, STEP_DB = -25.0, 60.0, 0.05
 
 
-class Thrift:
+class BestBitsPerWatt:
     """At which SINR a watt carries most, among those that fewer blocks can reach.
 
     With its power at the limit a client at SINR g carries ``f(g) = efficiency(g) / g`` for each
@@ -42,7 +42,7 @@ class Thrift:
         points = np.arange(len(grid_db))
         self._best = np.minimum.accumulate(np.where(is_best, points, len(points))[::-1])[::-1]
 
-    def wanted_sinr(self, sinr: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
+    def sinr(self, sinr: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
         """Give the SINR to go up to, at least ``sinr``; that of the table's top stays as it is."""
         place_db = 10 * np.log10(np.maximum(sinr, self._grid[0]))
         place = np.floor((place_db - LOWEST_DB) / STEP_DB).astype(np.intp)
@@ -51,7 +51,7 @@ class Thrift:
         return np.where(best > place, np.maximum(self._grid[best], sinr), sinr)
 
 
-def together(
+def per_transmitter(
     client: Int[np.ndarray, " transfer"],
     blocks: Float[np.ndarray, "... transfer"],
     activity: Float[np.ndarray, "... transfer"],

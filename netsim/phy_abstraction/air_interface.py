@@ -18,10 +18,10 @@ from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.effective_sinr import effective_sinr_linear
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
-from netsim.phy.power_headroom import FULL_RTOL, Thrift
+from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 from netsim.phy.resource_grid import resource_element_rate_hz
-from netsim.phy_abstraction.goodput import Adaptation, Contest, Reserve
-from netsim.phy_abstraction.interference_variability import InterferenceSwing
+from netsim.phy_abstraction.goodput import Adaptation, Contention, Reserve
+from netsim.phy_abstraction.interference_variability import InterferenceVariability
 from netsim.units import dbm_to_w
 
 
@@ -53,7 +53,7 @@ class AirInterface:
     """Goodput at a known SINR."""
     adaptation: Adaptation
     """Goodput on average, for channel knowledge as old as it is."""
-    swing: InterferenceSwing | None
+    swing: InterferenceVariability | None
     """What swings of uplink interference cost; ``None`` where there are none."""
 
     @cached_property
@@ -146,8 +146,8 @@ class AirInterface:
         return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
 
     @cached_property
-    def _thrift(self) -> Thrift:
-        return Thrift(self.adaptation.efficiency)
+    def _best_bits_per_watt(self) -> BestBitsPerWatt:
+        return BestBitsPerWatt(self.adaptation.efficiency)
 
     def used_blocks(
         self,
@@ -174,7 +174,7 @@ class AirInterface:
             return blocks  # another block costs the others nothing
         sinr = self.block_power_w(density_w, blocks) * sinr_per_w
         reachable = np.minimum(density_w, most_w) * sinr_per_w
-        wanted = np.minimum(self._thrift.wanted_sinr(sinr), reachable)
+        wanted = np.minimum(self._best_bits_per_watt.sinr(sinr), reachable)
         share = np.divide(sinr, wanted, out=np.ones_like(sinr), where=wanted > sinr)
         return np.maximum(blocks * share, np.minimum(blocks, 1.0))
 
@@ -285,7 +285,7 @@ class AirInterface:
         blocks: Float[np.ndarray, "*#transfer"],
         *,
         element_rate_hz: float,
-        contest: Contest | None = None,
+        contention: Contention | None = None,
     ) -> Float[np.ndarray, "*#transfer"]:
         """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
@@ -300,7 +300,7 @@ class AirInterface:
         contest
             See :class:`netsim.phy_abstraction.goodput.Adaptation`.
         """
-        return self.adaptation.efficiency(effective_sinr, contest) * blocks * element_rate_hz
+        return self.adaptation.efficiency(effective_sinr, contention) * blocks * element_rate_hz
 
     def outcome(
         self,
@@ -309,7 +309,7 @@ class AirInterface:
         *,
         fade: Float[np.ndarray, "*transfer"],
         is_uplink: bool,
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
@@ -329,7 +329,9 @@ class AirInterface:
         -----
         Rates include the rounding of transport block sizes, which schedulers leave out.
         """
-        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade, contest, reserve)
+        efficiency, transmissions = self.adaptation.outcome(
+            effective_sinr, fade, contention, reserve
+        )
         sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Each transmission holds that much; what is never received is neglected.
@@ -355,21 +357,3 @@ def flat_sinr(
         beta = rates.mcs.eesm_beta[rates.mcs_index(flat)]
         flat = effective_sinr_linear(sinr, beta=beta, weight=weight)
     return flat
-
-
-def mean_over_groups(
-    values: Float[np.ndarray, "*transfer group"],
-) -> Float[np.ndarray, "*transfer"]:
-    """Average over groups; a flat band costs nothing."""
-    return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
-
-
-def mean_over_held(
-    values: Float[np.ndarray, "*transfer group"],
-    shares: Float[np.ndarray, "*transfer group"],
-) -> Float[np.ndarray, "*transfer"]:
-    """Average over the groups held, by how much of each is; over all where none is."""
-    if values.shape[-1] == 1:
-        return values[..., 0]
-    weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
-    return (weight * values).sum(axis=-1) / weight.sum(axis=-1)

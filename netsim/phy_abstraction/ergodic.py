@@ -5,8 +5,8 @@ from jaxtyping import Float
 
 from netsim.channel.fading import Fading
 from netsim.interpolation import find_cell, hat_weights
-from netsim.phy_abstraction.goodput import Adaptation, Contest, Reserve
-from netsim.phy_abstraction.scheduled_fading import ServedFades
+from netsim.phy_abstraction.goodput import Adaptation, Contention, Reserve
+from netsim.phy_abstraction.scheduled_fading import ScheduledFading
 from netsim.units import floored_db
 
 _SAMPLE_SPACING_CYCLES = 7.3
@@ -65,7 +65,7 @@ class MeanOverFading:
     """The mean of another adaptation over the fades served: for transfers that outlive many.
 
     The rate is a function of the mean SINR and of the
-    :class:`netsim.phy_abstraction.goodput.Contest`. Exact in the limit of transfers much longer
+    :class:`netsim.phy_abstraction.goodput.Contention`. Exact in the limit of transfers much longer
     than the coherence time, and as far as the fades served are.
 
     Parameters
@@ -78,7 +78,7 @@ class MeanOverFading:
         numbers of contenders, held beyond.
     """
 
-    def __init__(self, adaptation: Adaptation, *, served: ServedFades) -> None:
+    def __init__(self, adaptation: Adaptation, *, served: ScheduledFading) -> None:
         mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
         mean = 10.0 ** (mean_db[:, None] / 10)
         shape = (len(served.num_contenders), len(mean), len(served.fade))
@@ -86,7 +86,7 @@ class MeanOverFading:
         efficiency, transmissions = adaptation.outcome(
             mean * served.fade,
             np.broadcast_to(served.fade, shape),
-            Contest(contenders, np.zeros(contenders.shape)),
+            Contention(contenders, np.zeros(contenders.shape)),
         )
         near = hat_weights(mean_db, served.sinr_db)
         weight = np.einsum("ms,escl->ecml", near, served.weight)
@@ -100,46 +100,50 @@ class MeanOverFading:
         every = hat_weights(np.arange(1.0, served.num_contenders[-1] + 1), served.num_contenders)
         tables = np.einsum("kc,tecm->etkm", every, by_count)
         self._tables, self._change = tables[0], tables[-1] - tables[0]
-        self.is_of_winners = len(served.num_contenders) > 1
+        self.depends_on_contention = len(served.num_contenders) > 1
         """Whether it matters among whom the scheduler chooses."""
         self.has_overlap = bool(served.overlap.max() > 1)
         """Whether contenders are ever on the air together."""
 
     def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give goodput averaged over the fading, by mean SINR; 0 below the table."""
-        return self._goodput(sinr, self._read(sinr, contest)[0])
+        return self._goodput(sinr, self._read(sinr, contention)[0])
 
     def outcome(
         self,
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
         del fade, reserve
-        efficiency, transmissions, _ = self._read(sinr, contest)
+        efficiency, transmissions, _ = self._read(sinr, contention)
         return self._goodput(sinr, efficiency), transmissions
 
     def overlap(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None
     ) -> Float[np.ndarray, "..."]:
         """Give how many of the contenders are on the air at once, >= 1."""
-        return self._read(sinr, contest)[2]
+        return self._read(sinr, contention)[2]
 
     def _read(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None
     ) -> Float[np.ndarray, "3 ..."]:
         _, num_rows, num_points = self._tables.shape
-        row = np.intp(0) if contest is None else np.minimum(contest.contenders, num_rows) - 1
+        row = (
+            np.intp(0)
+            if contention is None
+            else np.minimum(contention.num_contenders, num_rows) - 1
+        )
         low, part = find_cell((floored_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, num_points)
         near, far = self._tables[:, row, low], self._tables[:, row, low + 1]
         value = near + (far - near) * part
-        if contest is not None and contest.limited.any():
+        if contention is not None and contention.limited.any():
             near, far = self._change[:, row, low], self._change[:, row, low + 1]
-            value = value + contest.limited * (near + (far - near) * part)
+            value = value + contention.limited * (near + (far - near) * part)
         return value
 
     @staticmethod

@@ -38,16 +38,16 @@ RADIAL_NODES, TURNING_NODES = 40, 4
 """Equally likely values of the difference along the gain and across it; the first decides."""
 
 
-class Contest(NamedTuple):
+class Contention(NamedTuple):
     """Among whom a scheduler of winners chooses; arrays broadcast with SINRs."""
 
-    contenders: Int[np.ndarray, "..."]
+    num_contenders: Int[np.ndarray, "..."]
     """Bearers of the cell and direction, this one included, >= 1."""
     limited: Float[np.ndarray, "..."]
     """How far the winner's power is spread thinner over the whole band than over an equal split, at
     which rates are compared: 0 not at all, 1 in full
-    (:class:`netsim.phy_abstraction.scheduled_fading.ServedFades`). Only means over fading look at
-    it."""
+    (:class:`netsim.phy_abstraction.scheduled_fading.ScheduledFading`). Only means over fading look
+    at it."""
 
 
 class Reserve(NamedTuple):
@@ -67,14 +67,14 @@ class Reserve(NamedTuple):
 class Adaptation(Protocol):
     """Mean outcome of link adaptation; arguments broadcast.
 
-    ``contest`` tells among whom the scheduler chooses, ``None`` is a transfer alone.
+    ``contention`` tells among whom the scheduler chooses, ``None`` is a transfer alone.
     """
 
-    is_of_winners: bool
+    depends_on_contention: bool
     """Whether that matters: fades served are those of winners."""
 
     def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give goodput in bits per resource element when the fade is neither good nor bad.
 
@@ -86,7 +86,7 @@ class Adaptation(Protocol):
         self,
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput in bits per resource element, and transmissions for each block sent.
@@ -118,7 +118,7 @@ class KnownChannel:
         Whether acknowledgements correct the choice to the target error rate of ``rates``.
     """
 
-    is_of_winners = False
+    depends_on_contention = False
 
     def __init__(self, rates: RateTable, *, has_outer_loop: bool) -> None:
         self._sinr_db = rates.grid_db
@@ -126,21 +126,21 @@ class KnownChannel:
         self._efficiency, self._transmissions = outcome
 
     def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
-        del contest
+        del contention
         return np.interp(floored_db(sinr), self._sinr_db, self._efficiency, left=0.0)
 
     def outcome(
         self,
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions, see :class:`Adaptation`."""
-        del fade, contest, reserve
+        del fade, contention, reserve
         return self.efficiency(sinr), np.interp(
             floored_db(sinr), self._sinr_db, self._transmissions
         )
@@ -169,7 +169,7 @@ class DelayedKnowledge:
         Whether acknowledgements correct the choice to the target error rate of ``rates``.
     """
 
-    is_of_winners = False
+    depends_on_contention = False
 
     def __init__(
         self, rates: RateTable, *, correlation: float, fading_share: float, has_outer_loop: bool
@@ -192,24 +192,24 @@ class DelayedKnowledge:
         self._plain = values[0][:, int(np.abs(self._fade_db).argmin())]
 
     def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
-        del contest
+        del contention
         return np.interp(floored_db(sinr), self._sinr_db, self._plain, left=0.0)
 
     def outcome(
         self,
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Interpolate both tables linearly in both dB values; hold the edges.
 
         Goodput is 0 below the table's SINRs.
         """
-        del contest, reserve
+        del contention, reserve
         sinr_db = floored_db(sinr)
         efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions

@@ -16,7 +16,7 @@ from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.harq import MAX_TRANSMISSIONS, ROUND_TRIP_SLOTS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
-from netsim.phy.power_headroom import FULL_RTOL, Thrift
+from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 
 NUM_LINKS, NUM_STEPS = 16, 450
 """Series played out, and round trips of each: 29 s of fading with slots of 0.5 ms. Tables of other
@@ -27,8 +27,8 @@ WARM_UP_STEPS = 50
 """Round trips until the margin has settled; they do not count."""
 
 
-class Fades(NamedTuple):
-    """Fades at the start of blocks, a round trip apart; mean over time and links 1 if all count."""
+class FadingTraces(NamedTuple):
+    """Power gains at the start of blocks, one HARQ round trip apart."""
 
     known: Float[np.ndarray, "step link"]
     """As measured: by them the scheduler chooses, and the MCS is chosen."""
@@ -36,7 +36,7 @@ class Fades(NamedTuple):
     """As met by the block."""
 
 
-def sample_fades(
+def sample_fading_traces(
     fading: Fading,
     *,
     doppler_hz: float,
@@ -44,7 +44,7 @@ def sample_fades(
     delay_s: float,
     slot_s: float,
     num_contenders: int = 1,
-) -> Fades:
+) -> FadingTraces:
     """Sample the fades at which links are served, as measured and, ``delay_s`` later, as met.
 
     Of links alike that contend, each group goes to the one that is best there, as proportional fair
@@ -88,7 +88,7 @@ def sample_fades(
         .T
         for gain in (measured, later)
     )
-    return Fades(known, met)
+    return FadingTraces(known, met)
 
 
 class Played(NamedTuple):
@@ -102,13 +102,13 @@ class Played(NamedTuple):
     """Probability that a slot begins a block."""
 
 
-def play_out(
+def simulate_harq(
     rates: RateTable,
     efficiency: Callable[[np.ndarray], np.ndarray],
     *,
     mean: Float[np.ndarray, "case 1"],
     room: Float[np.ndarray, "case 1"],
-    fades: Fades,
+    fades: FadingTraces,
     outer_loop: OuterLoop | None,
 ) -> Played:
     """Follow one HARQ process of each link and case from round trip to round trip.
@@ -118,13 +118,13 @@ def play_out(
     rates
         Error rates, and the MCS for a measured SINR.
     efficiency
-        What power headroom goes by, see :meth:`MovingFades.efficiency`.
+        What power headroom goes by, see :meth:`RetransmissionCorrection.efficiency`.
     mean
         Mean SINR with all blocks granted, linear.
     room
         SINR with the fewest blocks over that, >= 1.
     fades
-        From :func:`sample_fades`, or any other.
+        From :func:`sample_fading_traces`, or any other.
     outer_loop
         Its steps; ``None`` without one.
     """
@@ -179,7 +179,7 @@ def gathered(
     these.
     """
     reach = spread * room
-    wanted = np.minimum(Thrift(efficiency).wanted_sinr(spread), reach)
+    wanted = np.minimum(BestBitsPerWatt(efficiency).sinr(spread), reach)
     used = reach / np.maximum(wanted, spread)
     fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
     more = fewer + 1.0

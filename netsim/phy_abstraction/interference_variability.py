@@ -20,11 +20,10 @@ That schedulers make uplink interference vary is well known; the form is our cho
 in all 1.02 where slots were shuffled and 1.06 in their order.
 """
 
-from functools import cache, cached_property
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import ndtri
 
@@ -36,20 +35,12 @@ from netsim.phy_abstraction.harq_simulation import (
     NUM_LINKS,
     NUM_STEPS,
     WARM_UP_STEPS,
-    Fades,
-    play_out,
+    FadingTraces,
+    simulate_harq,
 )
 from netsim.units import floored_db
 
-INTERFERENCE_AVERAGE_S = 0.05
-"""Time over which a site averages the uplink interference that it expects [s]: long against the
-turns of a scheduler, short against a transfer. No standard fixes it; our choice."""
-
-MEMORY_S = 0.025
-"""How long the flow engine lets what was heard count among what is expected [s]. Half as long as
-the site's average, as the outer loop follows slow swings too; chosen by comparing the engines."""
-
-SWING_STEP_DB, SWING_HIGHEST_DB = 1.5, 9.0
+DEVIATION_STEP_DB, DEVIATION_HIGHEST_DB = 1.5, 9.0
 """Standard deviations of the noise and interference, in dB, at which the loss is worked out."""
 
 SINR_LOWEST_DB, SINR_HIGHEST_DB, SINR_STEP_DB = -16.0, 30.0, 0.5
@@ -61,13 +52,10 @@ LEVELLED_OUT = 0.5
 """How far, in dB, a block over many groups is from the geometric mean of the groups towards that of
 their sum; chosen by comparing the engines."""
 
-NUM_DRAWS = 64
-"""Draws of who sends in other cells, over all instants."""
-
 DB_PER_NEPER = 10.0 / np.log(10.0)
 
 
-class InterferenceSwing:
+class InterferenceVariability:
     """Gives the constant SINR that is worth as much as one that swings.
 
     Parameters
@@ -85,16 +73,16 @@ class InterferenceSwing:
     def _loss_db(self) -> RegularTable:
         """Loss by swing and SINR; a second's work that only uploads ask for."""
         sinr_db = np.arange(SINR_LOWEST_DB, SINR_HIGHEST_DB + 1e-9, SINR_STEP_DB)
-        swing_db = np.arange(0.0, SWING_HIGHEST_DB + 1e-9, SWING_STEP_DB)
+        deviation_db = np.arange(0.0, DEVIATION_HIGHEST_DB + 1e-9, DEVIATION_STEP_DB)
         normal = _even_normals()
-        goodput = np.empty((len(swing_db), len(sinr_db)))
-        for place, sigma in enumerate(swing_db / DB_PER_NEPER):
-            played = play_out(
+        goodput = np.empty((len(deviation_db), len(sinr_db)))
+        for place, sigma in enumerate(deviation_db / DB_PER_NEPER):
+            played = simulate_harq(
                 self._rates,
                 lambda sinr: sinr,  # nobody gathers power here
                 mean=10.0 ** (sinr_db[:, None] / 10) * np.exp(-(sigma**2) / 2),
                 room=np.ones((len(sinr_db), 1)),
-                fades=Fades(np.ones(normal.shape), np.exp(sigma**2 / 2 - sigma * normal)),
+                fades=FadingTraces(np.ones(normal.shape), np.exp(sigma**2 / 2 - sigma * normal)),
                 outer_loop=self._outer_loop,
             )
             counted = slice(WARM_UP_STEPS, len(normal) - MAX_TRANSMISSIONS)
@@ -107,7 +95,7 @@ class InterferenceSwing:
         is_one_of_many = (goodput < rising[0] + 1e-6) | (goodput > rising[-1] * (1 - 1e-6))
         loss_db = np.where(is_one_of_many, 0.0, equal_db[0] - equal_db)
         return RegularTable(
-            loss_db[None], lowest=(0.0, SINR_LOWEST_DB), step=(SWING_STEP_DB, SINR_STEP_DB)
+            loss_db[None], lowest=(0.0, SINR_LOWEST_DB), step=(DEVIATION_STEP_DB, SINR_STEP_DB)
         )
 
     def constant_sinr(
@@ -123,153 +111,13 @@ class InterferenceSwing:
             At the geometric mean of noise and interference, linear.
         variance
             Of the natural logarithm of noise and interference; above that of
-            ``SWING_HIGHEST_DB`` the loss is taken as there.
+            ``DEVIATION_HIGHEST_DB`` the loss is taken as there.
         """
         loss_db = self._loss_db(DB_PER_NEPER * np.sqrt(variance), floored_db(sinr))[0]
         return sinr * 10.0 ** (-0.1 * loss_db)
 
 
-class Heard(NamedTuple):
-    """Moments of noise and interference in a block of each cell."""
-
-    mean_w: Float[np.ndarray, "cell group"]
-    log_mean: Float[np.ndarray, "cell group"]
-    """Mean of the natural logarithm of watts."""
-    log_square: Float[np.ndarray, "cell group"]
-    """Mean of its square."""
-
-    @property
-    def geometric_w(self) -> Float[np.ndarray, "cell group"]:
-        """Geometric mean [W]."""
-        return np.exp(self.log_mean)
-
-    @property
-    def log_variance(self) -> Float[np.ndarray, "cell group"]:
-        """Variance of the natural logarithm."""
-        return np.maximum(self.log_square - self.log_mean**2, 0.0)
-
-    def after(self, other: "Heard", elapsed_s: float) -> "Heard":
-        """Give the exponential mean of this, for some time, after another."""
-        keep = np.exp(-elapsed_s / MEMORY_S)
-        return Heard(*(now + keep * (then - now) for now, then in zip(self, other, strict=True)))
-
-
-class ExpectedInterference:
-    """What sites expect to hear, of what they have heard.
-
-    The slot engine averages what it has heard. Here each solve gives the moments until the next.
-    """
-
-    def __init__(self) -> None:
-        self._past: Heard | None = None
-        self._present: Heard | None = None
-        self._since_s = 0.0
-
-    def forget(self) -> None:
-        """Start anew: nobody sends."""
-        self._past = self._present = None
-
-    def update(self, heard: Heard, *, now_s: float, until_s: float) -> Heard:
-        """Take in what is heard from now on; give what is expected up to a time.
-
-        Parameters
-        ----------
-        heard
-            Until the next solve.
-        now_s, until_s
-            Simulated times; inf where nothing changes any more.
-        """
-        if self._present is not None and now_s > self._since_s:
-            past = self._present if self._past is None else self._past
-            self._past = self._present.after(past, now_s - self._since_s)
-        self._present, self._since_s = heard, now_s
-        return heard if self._past is None else heard.after(self._past, until_s - now_s)
-
-
-def heard_in_turns(
-    cross_gain: Float[np.ndarray, "transfer cell"],
-    sent_w: Float[np.ndarray, "instant transfer"],
-    shares: Float[np.ndarray, "instant transfer group"],
-    *,
-    weight: Float[np.ndarray, " instant"],
-    first_of_cell: Int[np.ndarray, " sending"],
-    noise_w: float,
-) -> Heard:
-    """Give what is heard where of each cell one transfer at a time has a group.
-
-    Each cell's senders are drawn by their shares of the time, evenly and independently of others.
-
-    Parameters
-    ----------
-    cross_gain
-        Gain from every sender to every cell, 0 to its own.
-    sent_w
-        Mean power in a block of what each holds [W].
-    shares
-        Parts of the time in which each has a group.
-    weight
-        Of the instants; sums to 1.
-    first_of_cell
-        First sender of each cell that sends.
-    noise_w
-        Of a block [W].
-    """
-    num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
-    num_draws = -(-NUM_DRAWS // len(weight))
-    last = np.append(first_of_cell[1:], shares.shape[1])
-    heard = Heard(*np.zeros((3, num_cells, num_groups)))
-    place = np.arange(len(first_of_cell))
-    cell = place.repeat(last - first_of_cell)
-    for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
-        even = _even_draws(num_draws, len(first_of_cell), instant=instant)
-        total = held.cumsum(axis=0)
-        before = (total - held)[first_of_cell]
-        for group in range(num_groups):
-            # Rising over all senders: the number of the cell, then the time given out in it.
-            given_out = cell + np.minimum(total[:, group] - before[cell, group], 1.0)
-            chosen = given_out.searchsorted(place + even)
-            is_sending = chosen < last  # the others of the time the group is empty
-            chosen = np.minimum(chosen, last - 1)
-            power = np.where(is_sending, power_w[chosen], 0.0)
-            found_w = noise_w + np.einsum("dk,dkc->dc", power, cross_gain[chosen])
-            _add(heard, part, found_w, group)
-    return heard
-
-
-def heard_side_by_side(
-    cross_gain: Float[np.ndarray, "transfer cell"],
-    sent_w: Float[np.ndarray, "instant transfer"],
-    shares: Float[np.ndarray, "instant transfer group"],
-    *,
-    weight: Float[np.ndarray, " instant"],
-    noise_w: float,
-) -> Heard:
-    """Give what is heard where all have their shares all the time; parameters as above."""
-    heard = Heard(*np.zeros((3, cross_gain.shape[1], shares.shape[2])))
-    for part, power_w, held in zip(weight, sent_w, shares, strict=True):
-        found_w = noise_w + cross_gain.T @ (power_w[:, None] * held)
-        for group in range(shares.shape[2]):
-            _add(heard, part, found_w[None, :, group], group)
-    return heard
-
-
-def _add(heard: Heard, part: float, found_w: Float[np.ndarray, "draw cell"], group: int) -> None:
-    log = np.log(found_w)
-    for moment, value in zip(heard, (found_w, log, log**2), strict=True):
-        moment[:, group] += part * value.mean(axis=0)
-
-
-@cache
-def _even_draws(num_draws: int, num_cells: int, *, instant: int) -> Float[np.ndarray, "draw cell"]:
-    """Give numbers in (0, 1), evenly spread for each cell, in an order of its own each instant.
-
-    The same for all runs: they stand for all draws, not for those of a world.
-    """
-    even = np.tile((np.arange(num_draws)[:, None] + 0.5) / num_draws, (1, num_cells))
-    return np.random.default_rng(instant).permuted(even, axis=0)
-
-
-def over_groups_held(
+def over_held_groups(
     log_variance: Float[np.ndarray, "transfer group"],
     shares: Float[np.ndarray, "... transfer group"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:

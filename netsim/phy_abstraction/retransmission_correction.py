@@ -30,8 +30,8 @@ from netsim.interpolation import RegularTable, hat_weights
 from netsim.phy.harq import MAX_TRANSMISSIONS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
-from netsim.phy_abstraction.goodput import Adaptation, Contest, Reserve
-from netsim.phy_abstraction.harq_simulation import WARM_UP_STEPS, Fades, play_out
+from netsim.phy_abstraction.goodput import Adaptation, Contention, Reserve
+from netsim.phy_abstraction.harq_simulation import WARM_UP_STEPS, FadingTraces, simulate_harq
 from netsim.units import floored_db
 
 MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -44.0, 44.0, 2.0
@@ -53,7 +53,7 @@ FEWEST = 3.0
 """Weight of a point of the table that counts as well founded: below it the difference shrinks."""
 
 
-class MovingFades:
+class RetransmissionCorrection:
     """Another adaptation, corrected by what changes between the copies of a block.
 
     Parameters
@@ -78,49 +78,51 @@ class MovingFades:
         still: Adaptation,
         rates: RateTable,
         *,
-        fades: Fades,
-        contested: Fades | None = None,
+        fades: FadingTraces,
+        contended: FadingTraces | None = None,
         outer_loop: OuterLoop | None,
         most_blocks: int,
     ) -> None:
         self._still = still
-        self.is_of_winners = contested is not None
+        self.depends_on_contention = contended is not None
         """Whether it matters among whom the scheduler chooses."""
         tables = [
             _difference(still, rates, fades=each, outer_loop=outer_loop, most_blocks=most_blocks)
-            for each in (fades, contested)
+            for each in (fades, contended)
             if each is not None
         ]
         lowest, step = [MEAN_LOWEST_DB, 0.0, FADE_LOWEST_DB], [MEAN_STEP_DB, 1.0, FADE_STEP_DB]
-        if self.is_of_winners:
+        if self.depends_on_contention:
             lowest, step = [0.0, *lowest], [np.log(MANY_CONTENDERS), *step]
         self._difference = RegularTable(
-            np.stack(tables, axis=1) if self.is_of_winners else tables[0], lowest=lowest, step=step
+            np.stack(tables, axis=1) if self.depends_on_contention else tables[0],
+            lowest=lowest,
+            step=step,
         )
 
     def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contest: Contest | None = None
+        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
         """Give what schedulers and power headroom go by: goodput at a fade that stays."""
-        return self._still.efficiency(sinr, contest)
+        return self._still.efficiency(sinr, contention)
 
     def outcome(
         self,
         sinr: Float[np.ndarray, "..."],
         fade: Float[np.ndarray, "..."],
-        contest: Contest | None = None,
+        contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Give goodput and transmissions (:class:`netsim.phy_abstraction.goodput.Adaptation`)."""
-        efficiency, transmissions = self._still.outcome(sinr, fade, contest)
+        efficiency, transmissions = self._still.outcome(sinr, fade, contention)
         fade_db = floored_db(fade)
         now, most = (1.0, 1.0) if reserve is None else reserve
         spread = sinr * now / most
         mean_db = floored_db(spread) - fade_db
         room = np.log(most) / np.log(ROOM_STEP)
         at = [mean_db, room, fade_db]
-        if self.is_of_winners:
-            at.insert(0, np.log(1 if contest is None else contest.contenders))
+        if self.depends_on_contention:
+            at.insert(0, np.log(1 if contention is None else contention.num_contenders))
         gained, fresher = self._difference(*at)
         first = np.minimum(np.maximum(1.0 / transmissions + fresher, 1.0 / MAX_TRANSMISSIONS), 1.0)
         gained = gained * _slot_scale(spread, most) / now
@@ -131,7 +133,7 @@ def _difference(
     still: Adaptation,
     rates: RateTable,
     *,
-    fades: Fades,
+    fades: FadingTraces,
     outer_loop: OuterLoop | None,
     most_blocks: int,
 ) -> Float[np.ndarray, "2 mean room fade"]:
@@ -147,7 +149,7 @@ def _difference(
     is_played = (mean_db <= GATHERS_UP_TO_DB) | (rooms == 1.0)
     case_mean_db, case_room = mean_db[is_played], rooms[is_played]
     case_mean = 10.0 ** (case_mean_db / 10)
-    played = play_out(
+    played = simulate_harq(
         rates,
         still.efficiency,
         mean=case_mean[:, None],

@@ -27,7 +27,7 @@ SINR_DB = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 """Mean SINRs at which it is run: from linear rates to those near the end of the MCS tables."""
 
 FADE_DB = np.arange(-36.0, 15.01, 0.25)
-"""Fades told apart."""
+"""FadingTraces told apart."""
 
 NUM_STEPS = 1000
 """Answers after the warm-up."""
@@ -52,7 +52,7 @@ Flatten = Callable[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedFades:
+class ScheduledFading:
     """What was served in the long run."""
 
     num_contenders: Int[np.ndarray, " count"]
@@ -81,7 +81,7 @@ def num_series_steps(*, step_s: float, average_s: float) -> int:
     return NUM_STEPS + round(WARM_UP_AVERAGES * average_s / step_s)
 
 
-def served_by_all(gain: Float[np.ndarray, "draw group"], *, flatten: Flatten) -> ServedFades:
+def served_by_all(gain: Float[np.ndarray, "draw group"], *, flatten: Flatten) -> ScheduledFading:
     """Describe a law that does not look at fades: it serves all alike, however many contend.
 
     Parameters
@@ -95,7 +95,7 @@ def served_by_all(gain: Float[np.ndarray, "draw group"], *, flatten: Flatten) ->
     mean = _linear(np.array(SINR_DB))
     ones = np.ones(len(gain))
     weight = [[_spread(flatten(each * gain, None) / each, ones)] for each in mean]
-    return ServedFades(
+    return ScheduledFading(
         num_contenders=np.array([1]),
         sinr_db=np.array(SINR_DB),
         fade=_linear(FADE_DB),
@@ -113,7 +113,7 @@ def served_by_proportional_fair(
     flatten: Flatten,
     num_contenders: tuple[int, ...] = NUM_CONTENDERS,
     sinr_db: tuple[float, ...] = SINR_DB,
-) -> ServedFades:
+) -> ScheduledFading:
     """Run proportional fair on series of power gains.
 
     For every number of contenders the links are dealt out into cells of so many; who is left over
@@ -183,7 +183,7 @@ def served_by_proportional_fair(
             share = shares[:, limit, row, chosen].ravel()
             weight[limit, row, place] = _spread(fades[:, limit, row, chosen].ravel(), share)
             overlap[limit, row, place] = count * np.count_nonzero(share) / len(share)
-    return ServedFades(
+    return ScheduledFading(
         num_contenders=np.array(num_contenders),
         sinr_db=np.array(sinr_db),
         fade=_linear(FADE_DB),

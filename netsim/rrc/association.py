@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.config.radio import A3Handover, Handover, LinkFailureConfig
-from netsim.phy_abstraction.air_interface import AirInterface, mean_over_groups
+from netsim.phy.effective_sinr import mean_over_groups
+from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.handover import NO_TARGET, A3Monitor
 from netsim.rrc.link_failure import FADE_MARGIN_DB, FadeMean, LinkMonitor
 from netsim.rrc.links import Links

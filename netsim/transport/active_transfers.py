@@ -33,7 +33,7 @@ FIELDS = np.dtype(
         ("average_rate_bps", np.float64),  # NaN until first scheduled
         # What the wires let it send at once, and the rate they hold it down to; flow engine only:
         ("allowance_bits", np.float64),
-        ("held_down_to_bps", np.float64),  # inf when they do not
+        ("backhaul_limit_bps", np.float64),  # inf when they do not
         # Constant between two solves:
         ("rate_bps", np.float64),
         ("filling_bps", np.float64),  # growth of the allowance
@@ -103,7 +103,7 @@ class ActiveTransfers:
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers
         record["average_rate_bps"] = np.nan
-        record["held_down_to_bps"] = np.inf
+        record["backhaul_limit_bps"] = np.inf
         record["finish_at_s"] = np.inf
         record["booked_until_s"] = now_s
         self.records = np.concatenate([self.records, record])
@@ -199,7 +199,7 @@ class ActiveTransfers:
         starts = (blocks > 0) & np.isnan(record["started_at_s"][rows])
         record["started_at_s"][rows[starts]] = now_s
 
-    def silence(self) -> None:
+    def clear_grants(self) -> None:
         """Take all blocks away; the solve that follows hands them out again."""
         for name in (
             "rate_bps",

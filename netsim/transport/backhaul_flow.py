@@ -23,13 +23,13 @@ class Carried(NamedTuple):
     """What each may send beyond what the wires carry meanwhile."""
     filling_bps: Float[np.ndarray, " transfer"]
     """How fast that grows, or shrinks."""
-    held_down_to_bps: Float[np.ndarray, " transfer"]
+    backhaul_limit_bps: Float[np.ndarray, " transfer"]
     """What its wires carry of one with nothing in its buffer, inf for the others."""
     lasts_s: float
     """Until a buffer is full or empty; inf when that is not to come."""
 
 
-class Wires:
+class BackhaulFlow:
     """Latency and rate between the server and the sites that serve transfers.
 
     Parameters
@@ -139,7 +139,7 @@ class Wires:
             rate_bps=rate_bps,
             allowance_bits=held_bits,
             filling_bps=filling_bps,
-            held_down_to_bps=np.where(is_held_up, given_bps, np.inf),
+            backhaul_limit_bps=np.where(is_held_up, given_bps, np.inf),
             lasts_s=float(lasts_s),
         )
 

@@ -21,8 +21,8 @@ class SiteBuffers:
     the wires and never holds more than they carry in ``WINDOW_S`` (our choice): who is slow over
     the air fills it and leaves the rest of the wires to others. Schedulers and interference know
     nothing of it, in either engine: blocks stay granted to a transfer that waits for its wires.
-    :class:`netsim.transport.backhaul_flow.Wires` has the same buffers as fluids, for the flow
-    engine.
+    :class:`netsim.transport.backhaul_flow.BackhaulFlow` has the same buffers as fluids, for the
+    flow engine.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ class EarliestDeadline:
     share equally.
     """
 
-    reads_rates = False
-    takes_turns = True
+    uses_rates = False
+    is_exclusive = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give everything to the earliest deadline."""

@@ -31,7 +31,7 @@ class EqualFinish:
     that. Transfers without any rate (out of coverage) get nothing unless all are.
     """
 
-    reads_average = False
+    uses_average_rate = False
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give fractions that finish together."""

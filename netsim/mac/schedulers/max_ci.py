@@ -10,8 +10,8 @@ from netsim.mac.schedulers.view import CellView, split_ties
 class MaxCI:
     """Maximise the cell's throughput now; clients at the edge may starve."""
 
-    reads_average = False
-    takes_turns = True
+    uses_average_rate = False
+    is_exclusive = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give each group to the argmax of its rate, ties shared equally."""

@@ -44,8 +44,8 @@ class MinEnergy:
     :func:`tests.netsim.theory.allocation.upload_energy_j`. Transfers without any rate wait.
     """
 
-    reads_average = False
-    takes_turns = True
+    uses_average_rate = False
+    is_exclusive = True
 
     def __init__(self) -> None:
         self._latest_s = -np.inf

@@ -16,7 +16,7 @@ class ProportionalFair:
     kept by the engine (exponential window).
     """
 
-    takes_turns = True
+    is_exclusive = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give each group to the argmax of rate over average."""
@@ -24,7 +24,7 @@ class ProportionalFair:
         best = ratio.max(axis=0, keepdims=True)
         return split_ties(ratio >= best * (1 - TIE_RTOL))
 
-    def mean_shares(
+    def steady_state_shares(
         self, view: CellView
     ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]] | None:
         """Give turns with the whole band where no group is better for some than for others.

@@ -9,7 +9,7 @@ from netsim.mac.schedulers.view import CellView
 class RoundRobin:
     """Equal shares of every group: at flow level, egalitarian processor sharing."""
 
-    reads_rates = False
+    uses_rates = False
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Give 1/K everywhere."""

@@ -56,27 +56,27 @@ class Scheduler(Protocol):
     may be drawn at random.
 
     A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
-    so by ``reads_rates = False``; the view then holds ones in the place of the two arrays, and the
+    so by ``uses_rates = False``; the view then holds ones in the place of the two arrays, and the
     engines are faster for it. Where a client, limited in power, cannot use what it was given, such
     a class (unless it takes turns) is asked again at once about the others
     (:mod:`netsim.mac.unused_blocks`). One that looks at rates but not at ``average_rate_bps`` may
-    say ``reads_average = False``: an answer then holds until something else changes.
+    say ``uses_average_rate = False``: an answer then holds until something else changes.
 
     Two more things a class may offer, for the engine that follows means over time instead of slots:
 
-    ``takes_turns = True``
+    ``is_exclusive = True``
         Winners take all: a group divided among several is a tie, and they have it one after
         another, each at full width, rather than side by side. What other cells hear of them then
         swings, and what they repeat waits for the next good time. Without it, ties that depend on
         the average are broken for the scheduler, it is asked more often, and all that is taken to
         be steady.
-    ``mean_shares(view)``
+    ``steady_state_shares(view)``
         Its mean answer over an endless interval in which nothing of the view but the averages
         changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,
         and the activity, shape (transfer,), in (0, 1]: the part of the time in which the transfer
         holds anything (``shares / activity``, at most 1, is held then). Without it, or with
         ``None``, the engine finds the mean by asking ``shares`` some hundred times. A class
-        with ``reads_rates = False`` is not asked for it: averages cannot change its answers.
+        with ``uses_rates = False`` is not asked for it: averages cannot change its answers.
     """
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
@@ -175,7 +175,7 @@ def check_activity(
     Parameters
     ----------
     activity
-        Second answer of a scheduler's ``mean_shares``.
+        Second answer of a scheduler's ``steady_state_shares``.
     shares
         First answer, checked.
     name

@@ -177,14 +177,14 @@ def test_level_crossings_and_fade_durations(ladder, sampled_power, level_db, cro
 def test_gain_depends_on_link_and_time_only(fading):
     links = np.array([7, 3, 3, 11, 0])
     doppler = np.full(5, 30.0)
-    together = fading.power_gain(links, doppler_hz=doppler, at_s=1.25, offset_hz=np.zeros(3))
-    np.testing.assert_array_equal(together[1], together[2])
+    per_transmitter = fading.power_gain(links, doppler_hz=doppler, at_s=1.25, offset_hz=np.zeros(3))
+    np.testing.assert_array_equal(per_transmitter[1], per_transmitter[2])
     for row in reversed(range(5)):
         other = type(fading)(5, k_factor_db=6.0) if isinstance(fading, Rician) else fading
         alone = other.power_gain(
             links[[row]], doppler_hz=doppler[:1], at_s=1.25, offset_hz=np.zeros(3)
         )
-        np.testing.assert_allclose(alone[0], together[row], rtol=1e-9)
+        np.testing.assert_allclose(alone[0], per_transmitter[row], rtol=1e-9)
 
 
 def test_times_may_differ_between_links():

@@ -77,12 +77,12 @@ def test_state_is_a_function_of_position_alone():
     rng = np.random.default_rng(0)
     position_m = rng.uniform(-500, 500, (60, 2))
     distance_m = rng.uniform(20, 200, (60, 4))
-    together = world.is_los(position_m, distance_2d_m=distance_m, ue_height_m=1.5)
+    per_transmitter = world.is_los(position_m, distance_2d_m=distance_m, ue_height_m=1.5)
     order = rng.permutation(60)
     again = LineOfSightMap(3, "umi", num_sites=4)
     for row in order:
         alone = again.is_los(position_m[[row]], distance_2d_m=distance_m[[row]], ue_height_m=1.5)
-        np.testing.assert_array_equal(alone[0], together[row])
+        np.testing.assert_array_equal(alone[0], per_transmitter[row])
 
 
 def test_slow_walk_rarely_changes_state():

@@ -110,11 +110,11 @@ def test_gains_hold_as_long_as_said(mobility):
 def test_many_at_once_equal_one_by_one():
     world = hexagonal(shadowing=CorrelatedShadowing(site_correlation=0.5), ue_height_m=15.0)
     ids = np.arange(1500)
-    together = make(world).gain(ids, at_s=0.0)
+    per_transmitter = make(world).gain(ids, at_s=0.0)
     alone = make(world)
     for client_id in (0, 700, 1024, 1499):
         one = alone.gain(np.array([client_id]), at_s=0.0)[0]
-        np.testing.assert_allclose(together[client_id], one, rtol=1e-12)
+        np.testing.assert_allclose(per_transmitter[client_id], one, rtol=1e-12)
 
 
 def test_walls_cost_what_their_share_says():

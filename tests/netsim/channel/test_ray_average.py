@@ -140,10 +140,12 @@ def test_every_environment_gives_finite_positive_gains(environment, is_indoor):
 
 def test_chunks_and_shapes_do_not_change_gains(monkeypatch):
     angles = angles_of(60)
-    together = mean_gain(sector_gain_linear, angles, boresight_rad=BORESIGHT_RAD)
+    per_transmitter = mean_gain(sector_gain_linear, angles, boresight_rad=BORESIGHT_RAD)
     monkeypatch.setattr("netsim.channel.ray_average._CHUNK_ELEMENTS", 500)
     np.testing.assert_allclose(
-        mean_gain(sector_gain_linear, angles, boresight_rad=BORESIGHT_RAD), together, rtol=1e-12
+        mean_gain(sector_gain_linear, angles, boresight_rad=BORESIGHT_RAD),
+        per_transmitter,
+        rtol=1e-12,
     )
 
 

@@ -97,14 +97,14 @@ def test_value_depends_on_nothing_but_the_link():
     is_los = rng.random((40, 5)) < 0.5
     is_indoor = rng.random(40) < 0.5
     world = ShadowingMap(9, "rma", num_sites=5, inter_site_correlation=0.5)
-    together = world.value_db(position_m, is_los=is_los, is_indoor=is_indoor)
+    per_transmitter = world.value_db(position_m, is_los=is_los, is_indoor=is_indoor)
     alone = np.concatenate(
         [
             world.value_db(position_m[[row]], is_los=is_los[[row]], is_indoor=is_indoor[[row]])
             for row in reversed(range(40))
         ]
     )[::-1]
-    np.testing.assert_allclose(alone, together, rtol=1e-9)
+    np.testing.assert_allclose(alone, per_transmitter, rtol=1e-9)
 
 
 def test_added_sites_leave_the_others_alone():

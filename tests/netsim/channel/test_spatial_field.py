@@ -50,10 +50,10 @@ def test_value_is_standard_normal_over_worlds():
 def test_chunks_do_not_change_values():
     field = fields(1)[0]
     positions_m = np.random.default_rng(1).uniform(-1e3, 1e3, (70_000, 2))
-    together = field.value(positions_m)  # more than one chunk of 31,250 points
+    per_transmitter = field.value(positions_m)  # more than one chunk of 31,250 points
     picked = np.array([0, 31_249, 31_250, 62_500, 69_999])
-    np.testing.assert_array_equal(together[picked], field.value(positions_m[picked]))
-    np.testing.assert_array_equal(together[77], field.value(positions_m[77]))
+    np.testing.assert_array_equal(per_transmitter[picked], field.value(positions_m[picked]))
+    np.testing.assert_array_equal(per_transmitter[77], field.value(positions_m[77]))
 
 
 def test_shape_of_positions_is_kept():

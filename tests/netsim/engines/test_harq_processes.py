@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.engines.harq_processes import NUM_PROCESSES, HarqBank
+from netsim.engines.harq_processes import NUM_PROCESSES, HarqProcesses
 from netsim.phy.harq import MAX_TRANSMISSIONS, ROUND_TRIP_SLOTS
 
 
@@ -29,7 +29,7 @@ def send(bank, slot, *, error, size_bits=100.0, sinr=1.0):
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), error=st.floats(0.0, 0.7))
 def test_every_bit_arrives_once(seed, error):
-    bank = HarqBank(seed)
+    bank = HarqProcesses(seed)
     for transfer_id in range(3):
         bank.append(transfer_id, 1234.0 + transfer_id)
     arrived = np.zeros(3)
@@ -48,7 +48,7 @@ def test_every_bit_arrives_once(seed, error):
 
 
 def test_copies_add_up_and_wait_for_the_round_trip():
-    bank = HarqBank(0)
+    bank = HarqProcesses(0)
     bank.append(0, 100.0)
     seen = []
     for slot in range(MAX_TRANSMISSIONS * ROUND_TRIP_SLOTS + 1):
@@ -62,7 +62,7 @@ def test_copies_add_up_and_wait_for_the_round_trip():
 
 
 def test_rows_follow_their_transfers():
-    bank = HarqBank(0)
+    bank = HarqProcesses(0)
     for transfer_id in range(3):
         bank.append(transfer_id, 100.0 * (transfer_id + 1))
     bank.remove(np.array([False, True, False]))

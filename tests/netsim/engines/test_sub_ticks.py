@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from netsim.engines.sub_ticks import MOST_INSTANTS, instants_per_tick, over
+from netsim.engines.sub_ticks import MOST_INSTANTS, instants_per_tick, time_mean
 
 
 def test_mean_is_over_time():
     values = np.array([[1.0, 10.0], [5.0, 20.0]])
-    np.testing.assert_allclose(over(np.array([0.03, 0.01]), values), [2.0, 12.5])
+    np.testing.assert_allclose(time_mean(np.array([0.03, 0.01]), values), [2.0, 12.5])
 
 
 def test_weights_count_where_there_are_any():
     values = np.array([[1.0, 10.0], [5.0, 20.0]])
     weight = np.array([[0.0, 0.0], [0.5, 0.0]])
-    np.testing.assert_allclose(over(np.array([0.03, 0.01]), values, weight), [5.0, 12.5])
+    np.testing.assert_allclose(time_mean(np.array([0.03, 0.01]), values, weight), [5.0, 12.5])
 
 
 def test_one_instant_is_all_there_is():
-    assert over(np.array([np.inf]), np.array([[3.0]]), np.array([[0.0]])).tolist() == [3.0]
+    assert time_mean(np.array([np.inf]), np.array([[3.0]]), np.array([[0.0]])).tolist() == [3.0]
 
 
 @pytest.mark.parametrize(("doppler_hz", "number"), [(0.0, 1), (1.0, 1), (5.0, 4), (100.0, 8)])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.mac.mean_shares import AVERAGE_S, MeanAnswer, num_steps
-from netsim.mac.proportional_fair_shares import fair_turns
+from netsim.mac.mean_shares import AVERAGE_S, MeanShares, num_steps
+from netsim.mac.proportional_fair_shares import proportional_fair_shares
 from netsim.mac.schedulers.proportional_fair import ProportionalFair
 from tests.netsim.mac.schedulers.cells import view_of
 
@@ -28,13 +28,13 @@ def draw(seed, *, instants, sizes, groups, limited):
     return rate, alone, average, np.cumsum([0, *sizes[:-1]])
 
 
-def turns(rate, alone, average, start, duration_s, *, most_bps=np.inf, slot_s=SLOT_S):
-    return fair_turns(
+def turns(rate, alone, average, start, duration_s, *, backhaul_limit_bps=np.inf, slot_s=SLOT_S):
+    return proportional_fair_shares(
         rate,
         alone_bps=alone,
         average_bps=average,
         floor_bps=1e-3 * average,
-        most_bps=most_bps,
+        backhaul_limit_bps=backhaul_limit_bps,
         cell_start=start,
         duration_s=duration_s,
         slot_s=slot_s,
@@ -56,15 +56,15 @@ def test_all_cells_at_once_are_the_law_asked_in_each(seed, size, groups, limited
         seed, instants=3, sizes=sizes, groups=groups, limited=limited
     )
     most = 0.7 * average if is_held_down else np.full(len(average), np.inf)
-    shares, activity = turns(rate, alone, average, start, duration_s, most_bps=most)
+    shares, activity = turns(rate, alone, average, start, duration_s, backhaul_limit_bps=most)
     for first in start:
         part = slice(first, first + size)
-        asked, turn = MeanAnswer(ProportionalFair(), name="law", slot_s=SLOT_S).over(
+        asked, turn = MeanShares(ProportionalFair(), name="law", slot_s=SLOT_S).over(
             [view_of(each[part], average=average[part]) for each in rate],
             duration_s=duration_s,
             floor_bps=1e-3 * average[part],
             alone_bps=alone[:, part],
-            most_bps=most[part],
+            backhaul_limit_bps=most[part],
         )
         np.testing.assert_allclose(shares[:, part], asked, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(activity[:, part], turn, rtol=1e-9)
@@ -109,7 +109,7 @@ def test_unequal_cells_and_who_is_out_of_reach():
     assert not shares[:, 5].any()
     for first, size in zip(start, sizes, strict=True):
         part = slice(first, first + size)
-        asked, turn = MeanAnswer(ProportionalFair(), name="law", slot_s=slot_s).over(
+        asked, turn = MeanShares(ProportionalFair(), name="law", slot_s=slot_s).over(
             [view_of(each[part], average=average[part]) for each in rate],
             duration_s=duration_s,
             floor_bps=1e-3 * average[part],

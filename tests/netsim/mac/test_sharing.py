@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.config.radio import NoFading, RayleighFading
-from netsim.mac.mean_shares import AVERAGE_S, STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanAnswer
+from netsim.mac.mean_shares import AVERAGE_S, STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanShares
 from netsim.mac.schedulers import check_activity
 from netsim.mac.schedulers.proportional_fair import ProportionalFair
 from tests.netsim.mac.schedulers.cells import view_of
@@ -36,7 +36,7 @@ class Asked:
 
 
 class AskedTurns(Asked):
-    takes_turns = True
+    is_exclusive = True
 
 
 class SmallFirst(Asked):
@@ -63,7 +63,7 @@ def mean_over(answer, view, *, horizon_s=np.inf, alone=1.0):
 
 
 def mean_answer(scheduler):
-    return MeanAnswer(scheduler, name=type(scheduler).__name__, slot_s=SLOT_S)
+    return MeanShares(scheduler, name=type(scheduler).__name__, slot_s=SLOT_S)
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
@@ -106,12 +106,14 @@ def test_closed_form_is_where_asking_leads(rates, alone):
 
 
 def test_closed_form_leaves_out_who_has_no_rate_and_selective_channels():
-    shares, activity = ProportionalFair().mean_shares(view_of([[2.0], [0.0], [5.0]]))
+    shares, activity = ProportionalFair().steady_state_shares(view_of([[2.0], [0.0], [5.0]]))
     np.testing.assert_allclose(shares[:, 0], [0.5, 0.0, 0.5])
     np.testing.assert_allclose(activity, [0.5, 1.0, 0.5])
-    shares, _ = ProportionalFair().mean_shares(view_of(np.zeros((4, 3)), average=np.ones(4)))
+    shares, _ = ProportionalFair().steady_state_shares(
+        view_of(np.zeros((4, 3)), average=np.ones(4))
+    )
     np.testing.assert_allclose(shares, 0.25)
-    assert ProportionalFair().mean_shares(view_of([[1.0, 2.0], [2.0, 1.0]])) is None
+    assert ProportionalFair().steady_state_shares(view_of([[1.0, 2.0], [2.0, 1.0]])) is None
 
 
 def test_balance_has_the_largest_sum_of_logarithms():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from netsim.config.radio import NoFading
 from netsim.config.world import SingleCellLayout
 from netsim.mac.schedulers.round_robin import RoundRobin
-from netsim.mac.unused_blocks import hand_on
+from netsim.mac.unused_blocks import redistribute_unused_blocks
 from tests.netsim.mac.schedulers.cells import ShannonCell
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
@@ -21,7 +21,7 @@ def handed_on(scheduler, most, **cell):
     client_id = cell.pop("client_id", None)
     ones = np.ones(len(most))
     view = ShannonCell(size_bits=ones, snr_full_linear=ones, **cell).view(client_id=client_id)
-    return hand_on(
+    return redistribute_unused_blocks(
         scheduler.shares,
         view,
         scheduler.shares(view),

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netsim.channel.fading import Rayleigh
+from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.harq import ROUND_TRIP_SLOTS
 from netsim.phy.link_adaptation import RateTable
-from netsim.phy.outer_loop import OuterLoop, OuterLoopBank
+from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import KnownChannel
 
 TABLE = RateTable(code_block_bits=2000)
@@ -27,7 +28,7 @@ def faded_sinr(*, num_slots, num_links, mean_db, slot_s=0.5e-3):
 
 def run_loop(loop, *, reported, true, table=TABLE):
     """Every link sends one new block in each slot; give errors, MCS (slot, link), margins."""
-    bank, exact = OuterLoopBank(loop), BlockErrorTable(table)
+    bank, exact = OuterLoopMargins(loop), BlockErrorTable(table)
     num_slots, num_links = true.shape
     for _ in range(num_links):
         bank.append()
@@ -101,7 +102,7 @@ def test_a_margin_without_effect_stays():
 )
 def test_lessons_come_a_round_trip_late_and_none_is_lost(gaps, outcomes):
     loop = OuterLoop(step_up_db=1.0)
-    bank = OuterLoopBank(loop)
+    bank = OuterLoopMargins(loop)
     bank.append()
     no = np.array([False])
     due, slot = [], 0
@@ -116,7 +117,7 @@ def test_lessons_come_a_round_trip_late_and_none_is_lost(gaps, outcomes):
 
 
 def test_margins_stay_within_limits_and_with_their_transfers():
-    bank = OuterLoopBank(OuterLoop(step_up_db=3.0, limit_db=20.0))
+    bank = OuterLoopMargins(OuterLoop(step_up_db=3.0, limit_db=20.0))
     for _ in range(3):
         bank.append()
     no = np.zeros(2, dtype=bool)

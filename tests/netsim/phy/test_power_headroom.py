@@ -15,7 +15,7 @@ from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.network import CellularNetwork
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.power_control import pusch_power_w
-from netsim.phy.power_headroom import Thrift, together
+from netsim.phy.power_headroom import BestBitsPerWatt, per_transmitter
 from netsim.units import db_to_linear
 from tests.netsim.worlds import ignore_block_sizes
 
@@ -95,7 +95,7 @@ def test_power_is_that_of_the_standard(gain_db, blocks, p0_dbm, alpha, max_dbm):
 def test_thrift_never_goes_down_nor_carries_less():
     table = RateTable(mcs_table_number=1)
     sinr = 10.0 ** np.linspace(-2.4, 5.9, 3001)
-    wanted = Thrift(table.spectral_efficiency).wanted_sinr(sinr)
+    wanted = BestBitsPerWatt(table.spectral_efficiency).sinr(sinr)
     assert np.all(wanted >= sinr)
     per_watt = table.spectral_efficiency(sinr) / sinr
     better = table.spectral_efficiency(wanted) / wanted
@@ -119,10 +119,10 @@ def test_two_uploads_of_one_client_share_its_power(engine):
 
 def test_turns_of_one_client_are_not_added_up():
     client, blocks = np.array([3, 3, 5]), np.array([10.0, 20.0, 7.0])
-    total, share = together(client, blocks, np.array([0.5, 0.5, 1.0]))
+    total, share = per_transmitter(client, blocks, np.array([0.5, 0.5, 1.0]))
     np.testing.assert_array_equal(total, blocks)
     np.testing.assert_array_equal(share, 1.0)
-    total, share = together(client, blocks, np.ones(3))
+    total, share = per_transmitter(client, blocks, np.ones(3))
     np.testing.assert_array_equal(total, [30.0, 30.0, 7.0])
     np.testing.assert_array_equal(share, [0.5, 0.5, 1.0])
 

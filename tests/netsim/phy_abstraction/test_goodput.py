@@ -5,9 +5,10 @@ import pytest
 
 from netsim.channel.doppler import jakes_correlation
 from netsim.channel.fading import Rayleigh
+from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.link_adaptation import RateTable
-from netsim.phy.outer_loop import OuterLoop, OuterLoopBank
+from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import DelayedKnowledge, KnownChannel
 from netsim.streams import Purpose, stream
 
@@ -62,7 +63,7 @@ def test_settled_loop_is_what_a_real_one_comes_to():
         at_s=np.repeat(np.arange(slots) * 0.5e-3, 30),
         offset_hz=np.zeros(1),
     ).reshape(slots, 30)
-    bank, errors = OuterLoopBank(OuterLoop()), BlockErrorTable(RATES)
+    bank, errors = OuterLoopMargins(OuterLoop()), BlockErrorTable(RATES)
     for _ in links:
         bank.append()
     uniform = stream(3, Purpose.BLOCK_ERROR, 1).random((slots, 30))

@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 
-from netsim.engines.harq_processes import HarqBank
+from netsim.engines.harq_processes import HarqProcesses
+from netsim.engines.interference import (
+    MEMORY_S,
+    ExpectedInterference,
+    InterferenceMoments,
+    heard_in_turns,
+    heard_side_by_side,
+)
+from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.link_adaptation import RateTable
-from netsim.phy.outer_loop import OuterLoop, OuterLoopBank
+from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import KnownChannel
 from netsim.phy_abstraction.interference_variability import (
     DB_PER_NEPER,
-    MEMORY_S,
-    ExpectedInterference,
-    Heard,
-    InterferenceSwing,
-    heard_in_turns,
-    heard_side_by_side,
-    over_groups_held,
+    InterferenceVariability,
+    over_held_groups,
 )
 
 RATES = RateTable()
@@ -26,8 +29,8 @@ SLOTS, LINKS, WARM_UP_SLOTS = 2500, 40, 1000
 def drawn_goodput(sinr, sigma, outer_loop):
     """Send blocks through lognormal interference, with the bank and the loop of the slot engine."""
     rng, rows = np.random.default_rng(7), np.arange(LINKS)
-    bank, errors = HarqBank(1), BlockErrorTable(RATES)
-    loop = OuterLoopBank(outer_loop)
+    bank, errors = HarqProcesses(1), BlockErrorTable(RATES)
+    loop = OuterLoopMargins(outer_loop)
     for link in rows:
         bank.append(int(link), 1e12)
         loop.append()
@@ -59,13 +62,13 @@ def drawn_goodput(sinr, sigma, outer_loop):
 
 @pytest.fixture(scope="module")
 def swing():
-    return InterferenceSwing(RATES, outer_loop=OuterLoop())
+    return InterferenceVariability(RATES, outer_loop=OuterLoop())
 
 
-@pytest.mark.parametrize("swing_db", [2.0, 5.0, 8.0])
-def test_goodput_is_what_drawing_comes_to(swing, swing_db):
+@pytest.mark.parametrize("deviation_db", [2.0, 5.0, 8.0])
+def test_goodput_is_what_drawing_comes_to(swing, deviation_db):
     """Each within the steps of the MCS table, which are smoothed out, and 3 % on average."""
-    sigma = swing_db / DB_PER_NEPER
+    sigma = deviation_db / DB_PER_NEPER
     constant = KnownChannel(RATES, has_outer_loop=True)
     ratio = []
     for sinr_db in range(1, 16):
@@ -78,7 +81,7 @@ def test_goodput_is_what_drawing_comes_to(swing, swing_db):
 
 @pytest.mark.parametrize("outer_loop", [None, OuterLoop()], ids=["inner", "outer"])
 def test_what_does_not_swing_costs_nothing(outer_loop):
-    still = InterferenceSwing(RATES, outer_loop=outer_loop)
+    still = InterferenceVariability(RATES, outer_loop=outer_loop)
     sinr = 10.0 ** (np.arange(-15.0, 40.0, 0.7) / 10)
     np.testing.assert_allclose(still.constant_sinr(sinr, np.zeros(1)), sinr, rtol=1e-12)
 
@@ -185,7 +188,9 @@ def test_who_sends_side_by_side_swings_only_from_instant_to_instant():
 
 
 def constant(watts):
-    return Heard(*(np.array([[value]]) for value in (watts, np.log(watts), np.log(watts) ** 2)))
+    return InterferenceMoments(
+        *(np.array([[value]]) for value in (watts, np.log(watts), np.log(watts) ** 2))
+    )
 
 
 def test_what_stays_is_expected_without_variance():
@@ -215,7 +220,7 @@ def test_a_block_over_many_groups_swings_less():
     """Against drawn sums: their variance, and half of what their geometric mean is higher."""
     variance = np.array([[0.8, 0.8, 0.8, 0.8]])
     shares = np.array([[[1.0, 0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0, 0.0]]])
-    of_block, factor = over_groups_held(variance, shares)
+    of_block, factor = over_held_groups(variance, shares)
     drawn = np.exp(np.random.default_rng(1).normal(0, 0.8**0.5, (200_000, 4))).mean(axis=1)
     assert of_block[0, 0] == pytest.approx(0.8)
     assert factor[0, 0] == pytest.approx(1.0)

@@ -5,23 +5,24 @@ import pytest
 
 from netsim.channel.doppler import jakes_correlation
 from netsim.channel.fading import Rayleigh
-from netsim.engines.harq_processes import HarqBank
+from netsim.engines.harq_processes import HarqProcesses
+from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.harq import ROUND_TRIP_SLOTS
 from netsim.phy.link_adaptation import RateTable
-from netsim.phy.outer_loop import OuterLoop, OuterLoopBank
-from netsim.phy_abstraction.goodput import Contest, DelayedKnowledge, KnownChannel, Reserve
+from netsim.phy.outer_loop import OuterLoop
+from netsim.phy_abstraction.goodput import Contention, DelayedKnowledge, KnownChannel, Reserve
 from netsim.phy_abstraction.harq_simulation import (
     NUM_STEPS,
-    Fades,
+    FadingTraces,
     gathered,
-    play_out,
-    sample_fades,
+    sample_fading_traces,
+    simulate_harq,
 )
 from netsim.phy_abstraction.retransmission_correction import (
     MANY_CONTENDERS,
     WARM_UP_STEPS,
-    MovingFades,
+    RetransmissionCorrection,
 )
 
 RATES = RateTable()
@@ -54,8 +55,8 @@ def draw(fade, sinr, blocks, outer_loop):
     Give the goodput over the elements of one block, and the share of first copies.
     """
     num_slots, num_links = sinr.shape
-    bank, errors, rows = HarqBank(1), BlockErrorTable(RATES), np.arange(num_links)
-    loop = OuterLoopBank(outer_loop) if outer_loop else None
+    bank, errors, rows = HarqProcesses(1), BlockErrorTable(RATES), np.arange(num_links)
+    loop = OuterLoopMargins(outer_loop) if outer_loop else None
     for link in rows:
         bank.append(int(link), 1e12)
         if loop:
@@ -100,12 +101,12 @@ def test_followed_probabilities_are_what_drawing_comes_to(mean_db, outer_loop):
     known, met = fade[: -8 - DELAY_SLOTS], fade[DELAY_SLOTS:-8]
     efficiency = still(has_outer_loop=outer_loop is not None).efficiency
     mean = 10.0 ** (mean_db / 10)
-    played = play_out(
+    played = simulate_harq(
         RATES,
         efficiency,
         mean=np.array([[mean]]),
         room=np.array([[ROOM]]),
-        fades=Fades(known[::ROUND_TRIP_SLOTS], met[::ROUND_TRIP_SLOTS]),
+        fades=FadingTraces(known[::ROUND_TRIP_SLOTS], met[::ROUND_TRIP_SLOTS]),
         outer_loop=outer_loop,
     )
     counted = slice(WARM_UP_STEPS, -4)
@@ -118,7 +119,7 @@ def test_followed_probabilities_are_what_drawing_comes_to(mean_db, outer_loop):
 
 
 def fades_of(num_contenders):
-    return sample_fades(
+    return sample_fading_traces(
         Rayleigh(0),
         doppler_hz=DOPPLER_HZ,
         offset_hz=BAND,
@@ -133,7 +134,9 @@ def tables(request):
     loop = request.param
     known, met = fades_of(1)
     base = still(has_outer_loop=loop is not None)
-    moving = MovingFades(base, RATES, fades=Fades(known, met), outer_loop=loop, most_blocks=51)
+    moving = RetransmissionCorrection(
+        base, RATES, fades=FadingTraces(known, met), outer_loop=loop, most_blocks=51
+    )
     return base, moving, known, met, loop
 
 
@@ -142,12 +145,12 @@ def tables(request):
 def test_table_keeps_the_mean_of_what_was_played_out(tables, mean_db, room):
     base, moving, known, met, loop = tables
     mean = 10.0 ** (mean_db / 10)
-    played = play_out(
+    played = simulate_harq(
         RATES,
         base.efficiency,
         mean=np.array([[mean]]),
         room=np.array([[room]]),
-        fades=Fades(known, met),
+        fades=FadingTraces(known, met),
         outer_loop=loop,
     )
     counted = slice(WARM_UP_STEPS, NUM_STEPS - 4)
@@ -182,7 +185,9 @@ def test_nothing_moves_means_nothing_lost():
     """No fading, no loop: the table is the model it corrects, whatever the reserve."""
     base = KnownChannel(RATES, has_outer_loop=False)
     ones = np.ones((NUM_STEPS, 2))
-    moving = MovingFades(base, RATES, fades=Fades(ones, ones), outer_loop=None, most_blocks=8)
+    moving = RetransmissionCorrection(
+        base, RATES, fades=FadingTraces(ones, ones), outer_loop=None, most_blocks=8
+    )
     sinr = 10.0 ** (np.arange(-8.0, 30.0, 2.0) / 10)
     found = moving.outcome(sinr, np.ones(len(sinr)))
     np.testing.assert_allclose(found[0], base.outcome(sinr, np.ones(1))[0], rtol=0.002)
@@ -204,8 +209,8 @@ def test_who_contends_repeats_in_the_next_good_time():
     """At -15 dB a block that fails as the peak passes is lost alone, not among contenders."""
     base = still(has_outer_loop=True)
     alone, among = (fades_of(number) for number in (1, MANY_CONTENDERS))
-    moving = MovingFades(
-        base, RATES, fades=alone, contested=among, outer_loop=OuterLoop(), most_blocks=51
+    moving = RetransmissionCorrection(
+        base, RATES, fades=alone, contended=among, outer_loop=OuterLoop(), most_blocks=51
     )
     fade = among.known[WARM_UP_STEPS:]
     sinr = gathered(base.efficiency, 10.0**-1.5 * fade, np.array(25.0))
@@ -213,14 +218,14 @@ def test_who_contends_repeats_in_the_next_good_time():
     bits = [
         (
             reserve.now
-            * moving.outcome(sinr, fade, Contest(np.array([number]), np.zeros(1)), reserve)[0]
+            * moving.outcome(sinr, fade, Contention(np.array([number]), np.zeros(1)), reserve)[0]
         ).mean()
         for number in (1, 2, MANY_CONTENDERS, 40)
     ]
     assert bits[0] * 1.03 < bits[2]
     assert bits[1] == pytest.approx((bits[0] + bits[2]) / 2)  # two are half of many
     assert bits[2] == bits[3]
-    played = play_out(
+    played = simulate_harq(
         RATES,
         base.efficiency,
         mean=np.array([[10.0**-1.5]]),

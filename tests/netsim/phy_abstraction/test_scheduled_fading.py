@@ -23,7 +23,7 @@ def mean_of_groups(sinr, share):
 
 
 def play(*, groups=1, average_s=300.0, efficiency=lambda sinr: sinr, sinr_db=(0.0,), seed=1):
-    """Fades independent from step to step, one a second."""
+    """FadingTraces independent from step to step, one a second."""
     rng = np.random.default_rng(seed)
     steps = num_series_steps(step_s=1.0, average_s=average_s)
     return served_by_proportional_fair(

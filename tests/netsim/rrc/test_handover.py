@@ -180,8 +180,8 @@ def test_many_clients_at_once_are_the_same_as_one_by_one(seed, num):
     rng = np.random.default_rng(seed)
     config = A3Handover(hysteresis_db=1.0, time_to_trigger_s=0.08)
     power_dbm = -90 + np.cumsum(2 * rng.standard_normal((40, num, 3)), axis=0)
-    together = A3Monitor(config, num_cells=3)
-    together.start(np.arange(num))
+    per_transmitter = A3Monitor(config, num_cells=3)
+    per_transmitter.start(np.arange(num))
     alone = [A3Monitor(config, num_cells=3) for _ in range(num)]
     for monitor in alone:
         monitor.start(SLOT)
@@ -189,7 +189,7 @@ def test_many_clients_at_once_are_the_same_as_one_by_one(seed, num):
     for k, measured in enumerate(power_dbm):
         order = rng.permutation(num)
         target = np.empty(num, dtype=int)
-        target[order] = together.step(
+        target[order] = per_transmitter.step(
             order, measured[order], serving_cell=cells[order], at_s=0.04 * k
         )
         for row in range(num):

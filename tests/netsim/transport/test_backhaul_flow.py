@@ -5,7 +5,7 @@ import pytest
 
 from netsim.config.radio import BackhaulLink, GraphBackhaul, LinkCut, StarBackhaul
 from netsim.transport.backhaul import Backhaul, star
-from netsim.transport.backhaul_flow import Wires
+from netsim.transport.backhaul_flow import BackhaulFlow
 from netsim.transport.site_buffers import WINDOW_S
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
@@ -49,7 +49,7 @@ def test_a_cut_wire_goes_another_way_or_pauses():
     assert finish_s[2] == pytest.approx(5.0 + finish_s[0], abs=1e-6)
 
 
-WIRES = Wires(Backhaul(star(1, latency_s=0.0, rate_bps=30e6), num_sites=1), np.zeros(1, int))
+WIRES = BackhaulFlow(Backhaul(star(1, latency_s=0.0, rate_bps=30e6), num_sites=1), np.zeros(1, int))
 FULL_BITS = WINDOW_S * 30e6
 
 
@@ -70,7 +70,7 @@ def test_empty_buffers_let_the_share_of_the_wires_through():
     assert carried.rate_bps == pytest.approx([10e6, 10e6, 4e6])
     # The third keeps its share of the wires and cannot use it now.
     assert carried.filling_bps == pytest.approx([0.0, 0.0, 6e6])
-    assert carried.held_down_to_bps == pytest.approx([10e6, 10e6, 10e6])
+    assert carried.backhaul_limit_bps == pytest.approx([10e6, 10e6, 10e6])
     assert carried.lasts_s == pytest.approx(FULL_BITS / 6e6)
 
 
@@ -85,7 +85,7 @@ def test_what_is_in_a_buffer_goes_at_the_rate_of_the_air():
     carried = carry([50e6, 50e6, 50e6], [0.0, 0.0, FULL_BITS / 2])
     assert carried.rate_bps == pytest.approx([10e6, 10e6, 50e6])
     assert carried.filling_bps == pytest.approx([0.0, 0.0, -40e6])
-    assert carried.held_down_to_bps[2] == np.inf
+    assert carried.backhaul_limit_bps[2] == np.inf
     assert carried.lasts_s == pytest.approx(FULL_BITS / 2 / 40e6)
 
 
@@ -98,7 +98,7 @@ def test_wires_do_no_more_for_what_has_crossed_them():
 
 
 def test_nothing_passes_or_fills_without_a_way():
-    wires = Wires(
+    wires = BackhaulFlow(
         Backhaul(
             (BackhaulLink(ends=("site-0", "server"), rate_bps=30e6),),
             num_sites=1,

@@ -88,9 +88,9 @@ def test_who_says_so_reads_no_average_nor_rates(name, seed):
     view = cell.view()
     shares = scheduler.shares(view)
     other = replace(view, average_rate_bps=10 ** rng.uniform(4, 7, 6))
-    if not getattr(scheduler, "reads_average", getattr(scheduler, "reads_rates", True)):
+    if not getattr(scheduler, "uses_average_rate", getattr(scheduler, "uses_rates", True)):
         np.testing.assert_array_equal(scheduler.shares(other), shares)
-    if not getattr(scheduler, "reads_rates", True):
+    if not getattr(scheduler, "uses_rates", True):
         other = replace(other, group_rate_bps=np.ones_like(view.group_rate_bps))
         np.testing.assert_array_equal(scheduler.shares(other), shares)
 
@@ -99,6 +99,6 @@ def test_what_is_silent_about_averages_reads_them():
     silent = [
         name
         for name, law in SCHEDULERS.items()
-        if getattr(law, "reads_average", getattr(law, "reads_rates", True))
+        if getattr(law, "uses_average_rate", getattr(law, "uses_rates", True))
     ]
     assert silent == ["proportional_fair"]

@@ -8,12 +8,12 @@ import simpy
 
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
-from netsim.mac.mean_shares import MeanAnswer
+from netsim.mac.mean_shares import MeanShares
 from netsim.mac.schedulers import check_shares, load_scheduler
 from netsim.network import CellularNetwork
 from tests.netsim.mac.schedulers.cells import random_cell
 
-EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_scheduler.py"
+EXAMPLE = Path(__file__).resolve().parents[4] / "docs" / "examples" / "own_scheduler.py"
 NAME = f"{EXAMPLE}:NearlyDone"
 
 
@@ -72,10 +72,10 @@ def test_the_closed_form_has_its_place_too(tmp_path):
     path.write_text(
         "class Mine:\n"
         "    def shares(self, view):\n        return view.group_rate_bps * 0\n"
-        "    def mean_shares(self, view):\n        return view.nothing\n"
+        "    def steady_state_shares(self, view):\n        return view.nothing\n"
     )
     name = f"{path}:Mine"
-    law, ones = MeanAnswer(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
+    law, ones = MeanShares(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
     view = random_cell(np.random.default_rng(4), 2).view()
     with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError"):
         law.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
