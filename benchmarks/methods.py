@@ -106,14 +106,15 @@ def _job(worker: Worker, training: TrainingConfig) -> TrainJob:
     method = worker.method
     state = method.initial_state()
     personal = method.initial_personal(0)
-    for round_id in (1, 2):
-        download = method.download(state, client_id=0, round_id=round_id)
-        start = method.start(download, personal, round_id=round_id)
+    for version in (0, 1):
+        download = method.download(state, client_id=0)
+        start = method.start(download, personal, version=version)
         personal = method.personal({**start.tensors, **start.client_outputs})
     return TrainJob(
         model_key=worker.model_key,
         client_id=0,
         round=2,
+        version=1,
         start=start,
         samples=np.arange(NUM_TEXTS),
         settings=JobSettings(

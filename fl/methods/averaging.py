@@ -94,8 +94,9 @@ class AveragingMethod(MethodDefaults):
     """Whether the shared tensors, completed by untrained personal ones, are a whole model."""
     options: AveragingOptions = field(default_factory=AveragingOptions)
     schedule: Callable[[int], Collection[str]] | None = None
-    """Names of the shared tensors that a round trains, from its number (the first is 1). Only these
-    are sent up; down goes what a client lacks: what has changed since the version it holds."""
+    """Names of the shared tensors that are trained from a version of the server on (the first is
+    0). Only these are sent up; down goes what a client lacks: what has changed since the version it
+    holds."""
     initial_own: Callable[[int], Tensors] | None = None
     """First personal tensors of a client, from its id; those of ``initial`` when ``None``. They may
     differ in shape from client to client."""
@@ -115,7 +116,7 @@ class AveragingMethod(MethodDefaults):
             return self.initial_own(client_id)
         return self._pick(self.initial, self.own)
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Give the shared tensors that the client lacks."""
         if self.schedule is None or client_id not in state.held:
             return Payload(state.tensors) if self.shared else None
@@ -123,11 +124,11 @@ class AveragingMethod(MethodDefaults):
         lacking = [name for name in self.shared if state.changed_at.get(name, 0) > has]
         return Payload(self._pick(state.tensors, lacking)) if lacking else None
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at the downloaded shared tensors and the client's own; train what is due."""
         received = download.tensors if download is not None else {}
         tensors = {**self._constants, **personal, **received}
-        return Start(tensors=tensors, trainable=tuple(sorted({*self._due(round_id), *self.own})))
+        return Start(tensors=tensors, trainable=tuple(sorted({*self._due(version), *self.own})))
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Hold the shared tensors near their start, if the proximal term is on."""
@@ -136,9 +137,9 @@ class AveragingMethod(MethodDefaults):
             return None
         return proximal_penalty(weight, parameters, start.tensors, names=self._shared_set)
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
-        """Give the shared tensors that this round trained."""
-        return Payload(self._pick(trained, self._due(round_id))) if self.shared else None
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
+        """Return the shared tensors that were trained from this version."""
+        return Payload(self._pick(trained, self._due(version))) if self.shared else None
 
     def personal(self, trained: Tensors) -> Tensors:
         """Give the tensors that stay; with a schedule also the shared ones, to be updated later."""
@@ -177,9 +178,9 @@ class AveragingMethod(MethodDefaults):
         """Give the server's shared tensors completed by the client's own."""
         return {**self._constants, **personal, **state.tensors}
 
-    def _due(self, round_id: int) -> Sequence[str]:
-        """Name the shared tensors that a round trains and sends."""
-        return self.shared if self.schedule is None else sorted(self.schedule(round_id))
+    def _due(self, version: int) -> Sequence[str]:
+        """Name the shared tensors that are trained and sent from a version."""
+        return self.shared if self.schedule is None else sorted(self.schedule(version))
 
     @property
     def _shared_set(self) -> frozenset[str]:

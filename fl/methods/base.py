@@ -71,14 +71,18 @@ class Method(LocalWork, Protocol):
     def initial_personal(self, client_id: int) -> Tensors:
         """Give what a client holds of its own before it first trains; may be shared, not copied."""
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
-        """Give what the server sends to a client at the start of its part; ``None``: nothing."""
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
+        """Return what the server sends a client that begins now; ``None``: nothing."""
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
-        """Give where a client's job begins, from what it received and what it holds."""
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
+        """Return where a client's job begins, from what it received and what it holds.
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
-        """Give what a client sends after training; ``None``: nothing.
+        ``version`` is the server's version that was sent: the number of aggregations so far. What
+        takes turns does so by it, as asynchronous servers have no rounds.
+        """
+
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
+        """Return what a client that began from ``version`` sends after training, or ``None``.
 
         Names and shapes depend on the names and shapes of ``trained`` (tensors and outputs) alone,
         never on values: the size of an upload is known before its job has run.

@@ -44,18 +44,18 @@ class TruncatedMethod(MethodDefaults):
         """Give a client's rank: all that it holds of its own."""
         return {RANK: torch.tensor(rank_of(self.rank, client_id))}
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Give the head and the first ranks of the server's LoRA."""
         return Payload(at_rank(state.tensors, rank=self.rank_of(state, client_id)))
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at what was received; train all of it."""
         if download is None:
             msg = f"download: {self.kind} starts from what the server sends, got nothing"
             raise ValueError(msg)
         return Start(tensors=download.tensors, trainable=tuple(sorted(download.tensors)))
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
         """Give all that was trained."""
         return Payload(trained)
 

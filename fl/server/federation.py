@@ -159,9 +159,9 @@ class Federation:
     def facts(self) -> MethodFacts:
         """Count what the method trains, sends and needs, at its start."""
         method, state = self.method, self.method.initial_state()
-        download = method.download(state, client_id=0, round_id=1)
-        start = method.start(download, method.initial_personal(0), round_id=1)
-        upload = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
+        download = method.download(state, client_id=0)
+        start = method.start(download, method.initial_personal(0), version=0)
+        upload = method.upload({**start.tensors, **start.client_outputs}, version=0)
         tokens = self.worker.train.tokens
         longest = self._longest(tokens.lengths)
         largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)

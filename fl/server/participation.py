@@ -66,7 +66,7 @@ def take_part(
         The client's end of a running broadcast; ``None``: its download is sent here, if any.
     """
     method = federation.method
-    download = method.download(federation.state, client_id=part.client_id, round_id=part.round)
+    download = method.download(federation.state, client_id=part.client_id)
     if download is not None:
         sent = broadcast or federation.network.send(
             part.client_id,
@@ -80,12 +80,12 @@ def take_part(
         if not _arrived(part, outcome, deadline_at_s):
             return
         part.download_s = outcome.finished_at_s - outcome.requested_at_s
-    start = method.start(download, federation.personal_of(part.client_id), round_id=part.round)
+    start = method.start(download, federation.personal_of(part.client_id), version=part.version)
     finished = yield from _compute(federation, part, start, deadline_at_s=deadline_at_s)
     if not finished:
         return
     # The shapes of the upload are those of its start: its size is known without the result.
-    upload = method.upload({**start.tensors, **start.client_outputs}, round_id=part.round)
+    upload = method.upload({**start.tensors, **start.client_outputs}, version=part.version)
     if upload is not None:
         outcome = yield from _send_up(federation, part, upload, deadline_at_s=deadline_at_s)
         if not _arrived(part, outcome, deadline_at_s):
@@ -105,7 +105,7 @@ def contribution(federation: Federation, part: Part) -> Contribution | None:
         raise ValueError(msg)
     result = part.handle.result()
     federation.personal[part.client_id] = federation.method.personal(result.tensors)
-    payload = federation.method.upload(result.tensors, round_id=part.round)
+    payload = federation.method.upload(result.tensors, version=part.version)
     if payload is None:
         return None
     return Contribution(
@@ -164,6 +164,7 @@ def _compute(
             model_key=federation.worker.model_key,
             client_id=part.client_id,
             round=part.round,
+            version=part.version,
             start=start,
             samples=shard.train,
             settings=settings,

@@ -44,6 +44,8 @@ class TrainJob:
     """Names backbone, method settings, training texts and threads: what a worker was built from."""
     client_id: int
     round: int
+    version: int
+    """Server version that the client began from: what methods go by."""
     start: Start
     """Values of all installed tensors, and which of them to train."""
     samples: Int[np.ndarray, " text"]
@@ -56,7 +58,8 @@ class TrainJob:
         """SHA-256 of all inputs: equal digests, equal results."""
         digest = hashlib.sha256()
         settings = {name: getattr(self.settings, name) for name in JobSettings.__slots__}
-        inputs = [self.model_key, self.client_id, self.round, self.seed, settings]
+        inputs = [self.model_key, self.client_id, self.round, self.version]
+        inputs += [self.seed, settings]
         inputs.append(list(self.start.trainable))
         digest.update(json.dumps(inputs, sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.samples, dtype="<i8").tobytes())

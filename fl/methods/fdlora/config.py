@@ -17,7 +17,7 @@ class FdloraConfig(MethodOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the updates: each enters as ``alpha / rank``."""
     sync_every: Annotated[int, Gt(0)] = 5
-    """Rounds after which the personal update is replaced by the one just trained."""
+    """Aggregations after which the personal update is replaced by the one just trained."""
     outer_learning_rate: Annotated[float, Gt(0)] = 1.0
     """Length of the server's step."""
     outer_momentum: Annotated[float, Ge(0), Lt(1)] = 0.5

@@ -22,8 +22,8 @@ OWN = "own:"
 """Before the name of a shared factor, in the name of the personal one of the same place."""
 FUSION = "fusion"
 """Name of the two fusion weights, float64."""
-REFRESHED = "refreshed_in_round"
-"""Name of the round whose training the personal LoRA comes from; 0: there is none yet."""
+REFRESHED = "refreshed_at_version"
+"""Name of the server version from which the personal LoRA was trained; -1: there is none yet."""
 VELOCITY = "velocity:"
 """Before the name of a shared tensor, in the name of its momentum."""
 
@@ -69,14 +69,14 @@ class FdloraMethod(MethodDefaults):
         return {
             **{OWN + name: self.initial[name] for name in self.lora},
             FUSION: torch.tensor([1.0, 0.0], dtype=torch.float64),
-            REFRESHED: torch.tensor(0),
+            REFRESHED: torch.tensor(-1),
         }
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Give the shared LoRA and head."""
         return Payload(state.tensors)
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at the shared LoRA; what the client holds of its own is for after the steps."""
         if download is None:
             msg = f"download: {self.kind} starts from what the server sends, got nothing"
@@ -97,9 +97,8 @@ class FdloraMethod(MethodDefaults):
         the very texts that the search looks at.
         """
         held = job.start.client_outputs
-        refreshed_in_round = int(held[REFRESHED])
-        age = job.round - refreshed_in_round
-        is_due = refreshed_in_round == 0 or age >= self.config.sync_every
+        refreshed_at = int(held[REFRESHED])
+        is_due = refreshed_at < 0 or job.version - refreshed_at >= self.config.sync_every
         own = {name: trained[name] if is_due else held[OWN + name] for name in self.lora}
         batches = self._search_batches(job.samples, batch_size=job.settings.batch_size)
         received = job.start.tensors
@@ -121,10 +120,10 @@ class FdloraMethod(MethodDefaults):
         return {
             **{OWN + name: value for name, value in own.items()},
             FUSION: torch.tensor(best, dtype=torch.float64),
-            REFRESHED: torch.tensor(job.round) if is_due else held[REFRESHED],
+            REFRESHED: torch.tensor(job.version) if is_due else held[REFRESHED],
         }
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
         """Give the trained shared LoRA and head."""
         return Payload(_pick(trained, self.initial.keys()))
 
@@ -151,7 +150,7 @@ class FdloraMethod(MethodDefaults):
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
         """Fuse the server's LoRA with the client's own by the weights that it found."""
-        if int(personal[REFRESHED]) == 0:
+        if int(personal[REFRESHED]) < 0:
             return state.tensors
         own = {name: personal[OWN + name] for name in self.lora}
         first, second = personal[FUSION].tolist()

@@ -136,11 +136,11 @@ class FedamoleMethod(MethodDefaults):
         """Give a client its number, and its head if that is its own."""
         return {CLIENT_ID: _number(client_id), **self.own_head}
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Give shared experts, token projections, and the domain experts that chose the client."""
         return Payload(self._dispatched(state, client_id=client_id, own_head={}))
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at what was received, head apart; train all of it."""
         received = download.tensors if download is not None else {}
         tensors = {**{name: personal[name] for name in self.own_head}, **received}
@@ -196,7 +196,7 @@ class FedamoleMethod(MethodDefaults):
                 client_outputs[f"{name}.{part}"] = value.to(torch.float32)
         return client_outputs
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
         """Give all that was received, trained, and the embeddings."""
         kept = {*self.own_head, CLIENT_ID}
         return Payload({name: value for name, value in trained.items() if name not in kept})

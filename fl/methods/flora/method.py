@@ -26,7 +26,7 @@ STACK_A, STACK_B = ".stack_A.", ".stack_B."
 
 @dataclass(frozen=True, kw_only=True)
 class FloraMethod(MethodDefaults):
-    """Clients train a fresh LoRA each round; the server stacks and merges, and so do they.
+    """Clients train a fresh LoRA each time; the server stacks and merges, and so do they.
 
     Implements :class:`fl.methods.base.Method`. The shared tensors are the head, the merged dense
     update of each layer, and the latest stacks, as many as are together no larger than the dense
@@ -35,14 +35,14 @@ class FloraMethod(MethodDefaults):
 
     kind: str
     initial: Tensors
-    """Value of every installed tensor before any training; ``A`` is that of round 1."""
+    """Value of every installed tensor before any training; ``A`` is that of version 0."""
     head: tuple[str, ...]
     """Names of the averaged tensors, sorted."""
     rank: Ranks
     scale: float
     """What every product is multiplied by."""
     seed: int
-    """Addresses, with the round, the draw of ``A``."""
+    """Addresses, with the server's version, the draw of ``A``."""
     same_download: bool = False
 
     def initial_state(self) -> ServerState:
@@ -54,7 +54,7 @@ class FloraMethod(MethodDefaults):
         rank = torch.tensor(rank_of(self.rank, client_id))
         return {**_pick(self.initial, self._merged), RANK: rank}
 
-    def download(self, state: ServerState, *, client_id: int, round_id: int) -> Payload | None:
+    def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Give the head, and the stacks that the client lacks or the dense update they made."""
         lacking = range(state.held.get(client_id, 0) + 1, state.version + 1)
         kept = _stacks(state.tensors)
@@ -65,17 +65,17 @@ class FloraMethod(MethodDefaults):
         tensors = _pick(state.tensors, [*self.head, *names])
         return Payload(tensors) if tensors else None
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
-        """Begin at what is merged so far, with an ``A`` drawn for this round and ``B`` zero."""
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
+        """Begin at what is merged so far, with an ``A`` drawn for this version and ``B`` zero."""
         received = download.tensors if download is not None else {}
         tensors = {
             **_pick(received, self.head),
             **self._merge(personal, received),
-            **self.fresh(round_id, rank=int(personal[RANK])),
+            **self.fresh(version, rank=int(personal[RANK])),
         }
         return Start(tensors=tensors, trainable=tuple(sorted([*self.head, *self._factors])))
 
-    def upload(self, trained: Tensors, *, round_id: int) -> Payload | None:
+    def upload(self, trained: Tensors, *, version: int) -> Payload | None:
         """Give the trained factors and head."""
         return Payload(_pick(trained, [*self._factors, *self.head]))
 
@@ -118,12 +118,12 @@ class FloraMethod(MethodDefaults):
         """Give the server's model: clients keep nothing of their own in it."""
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
-    def fresh(self, round_id: int, *, rank: int) -> dict[str, torch.Tensor]:
-        """Draw the LoRA that a round starts from, addressed by seed and round.
+    def fresh(self, version: int, *, rank: int) -> dict[str, torch.Tensor]:
+        """Draw the LoRA that clients of a version start from, addressed by seed and version.
 
         The same for every client: one of a smaller rank gets the first ranks of the largest.
         """
-        address = np.random.SeedSequence(self.seed, spawn_key=(round_id,))
+        address = np.random.SeedSequence(self.seed, spawn_key=(version + 1,))
         generator = torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0] >> 1))
         largest = distinct_ranks(self.rank)[-1]
         drawn = {
@@ -199,7 +199,7 @@ def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generato
         scale=config.alpha / largest,
         seed=int(torch.randint(2**63 - 1, (), generator=generator)),
     )
-    return replace(method, initial={**method.initial, **method.fresh(1, rank=largest)})
+    return replace(method, initial={**method.initial, **method.fresh(0, rank=largest)})
 
 
 def _stacks(tensors: Tensors) -> dict[int, list[str]]:

@@ -51,9 +51,9 @@ class HetloraMethod(TruncatedMethod):
         floor = min(rank, self.config.min_rank)
         return max(floor, math.floor(self.config.gamma * rank))
 
-    def start(self, download: Payload | None, personal: Tensors, *, round_id: int) -> Start:
+    def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at what was received, and announce a rank to send."""
-        start = super().start(download, personal, round_id=round_id)
+        start = super().start(download, personal, version=version)
         return replace(start, client_outputs={NEXT_RANK: torch.tensor(_rank(start.tensors))})
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:

@@ -1,1 +1,1 @@
-"""Federated averaging of LoRA, one factor a round in turn."""
+"""Federated averaging of LoRA, one factor in turn."""

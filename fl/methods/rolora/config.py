@@ -10,7 +10,7 @@ from fl.methods.options import AveragingOptions
 
 @dataclass(frozen=True, kw_only=True)
 class RoLoraConfig(AveragingOptions):
-    """Low-rank adaptation of which odd rounds train and send ``B``, even rounds ``A``."""
+    """Low-rank adaptation that trains and sends ``B`` first, then ``A``, and so on in turn."""
 
     rank: Annotated[int, Gt(0)] = 8
     """Rank of the update of the query and value projections, the same at every client."""

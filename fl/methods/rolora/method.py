@@ -11,7 +11,7 @@ from fl.peft.lora import install_lora
 
 
 def install(config: RoLoraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
-    """Put LoRA on query and value; ``B`` is due in odd rounds, ``A`` in even ones, the head always.
+    """Put LoRA on query and value; even versions train ``B``, odd ones ``A``, all the head.
 
     ``B`` goes first: it starts at 0, and as long as it is 0 the loss does not depend on ``A``.
     """
@@ -19,12 +19,12 @@ def install(config: RoLoraConfig, module: nn.Module, *, generator: torch.Generat
     head = head_names(module)
     in_turn = [
         (*head, *(name for name in initial if name.endswith(factor)))
-        for factor in (".lora_A", ".lora_B")
+        for factor in (".lora_B", ".lora_A")
     ]
     return AveragingMethod(
         kind=config.kind,
         initial=initial,
         shared=tuple(initial),
         options=config,
-        schedule=lambda round_id: in_turn[round_id % 2],
+        schedule=lambda version: in_turn[version % 2],
     )

@@ -86,7 +86,7 @@ def _broadcast(
     if federation.server.downlink == "unicast" or not client_ids:
         return [None] * len(client_ids)
     method = federation.method
-    payload = method.download(federation.state, client_id=client_ids[0], round_id=round_id)
+    payload = method.download(federation.state, client_id=client_ids[0])
     if payload is None:
         return [None] * len(client_ids)
     return federation.network.broadcast(client_ids, payload.size_bytes, timeout_s=timeout_s)

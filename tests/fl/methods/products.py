@@ -15,13 +15,13 @@ def installed(config, *, seed=3, module=None):
 
 
 def random_part(
-    method, state, client_id, *, num_samples=1, personal=None, round_id=1, client_outputs=None
+    method, state, client_id, *, num_samples=1, personal=None, version=0, client_outputs=None
 ):
     """Contribution and personal tensors after a part whose trained tensors are random."""
-    download = method.download(state, client_id=client_id, round_id=round_id)
+    download = method.download(state, client_id=client_id)
     held = method.initial_personal(client_id) if personal is None else personal
-    start = method.start(download, held, round_id=round_id)
-    generator = torch.Generator().manual_seed(100 * round_id + client_id)
+    start = method.start(download, held, version=version)
+    generator = torch.Generator().manual_seed(100 * (version + 1) + client_id)
     random = {
         name: torch.randn(start.tensors[name].shape, generator=generator)
         for name in start.trainable
@@ -29,7 +29,7 @@ def random_part(
     trained = {**start.tensors, **random, **start.client_outputs, **(client_outputs or {})}
     upload = Contribution(
         client_id=client_id,
-        payload=method.upload(trained, round_id=round_id),
+        payload=method.upload(trained, version=version),
         num_samples=num_samples,
         staleness=0,
     )

@@ -10,7 +10,7 @@ from tests.fl.fakes import SMALLEST, federation
 
 @dataclass
 class Recording:
-    """Stands in for a method: asks it, and keeps what is sent, by round and client."""
+    """Stands in for a method: asks it, and keeps what is sent, by version and client."""
 
     method: object
     downloads: dict = field(default_factory=lambda: defaultdict(dict))
@@ -21,9 +21,9 @@ class Recording:
     def __getattr__(self, name):
         return getattr(self.method, name)
 
-    def download(self, state, *, client_id, round_id):
-        payload = self.method.download(state, client_id=client_id, round_id=round_id)
-        self.downloads[round_id][client_id] = payload
+    def download(self, state, *, client_id):
+        payload = self.method.download(state, client_id=client_id)
+        self.downloads[state.version][client_id] = payload
         return payload
 
     def aggregate(self, state, contributions):

@@ -42,12 +42,12 @@ def kind_of(config):
     return config.kind
 
 
-def is_trained(kind, name, round_id):
-    """Which installed tensors a round trains, from the cards."""
+def is_trained(kind, name, version):
+    """Whether a tensor is trained from a server version, from the cards."""
     if kind == "ffa_lora":
         return not name.endswith(".lora_A")
     if kind == "rolora":
-        return not name.endswith(".lora_A" if round_id % 2 else ".lora_B")
+        return not name.endswith(".lora_B" if version % 2 else ".lora_A")
     return True
 
 
@@ -71,7 +71,7 @@ def test_one_client_trains_as_in_a_plain_loop(config):
         trained = [
             parameters[name]
             for name in sorted(method.initial)
-            if is_trained(config.kind, name, round_id)
+            if is_trained(config.kind, name, round_id - 1)
         ]
         for parameter in parameters.values():
             parameter.requires_grad = any(parameter is each for each in trained)
@@ -140,8 +140,8 @@ def test_a_heavy_proximal_term_holds_tensors_at_their_start():
 
 def test_personal_tensors_are_not_held():
     method, _ = installed(FedsaLoraConfig(proximal_weight=2.0))
-    download = method.download(method.initial_state(), client_id=0, round_id=1)
-    start = method.start(download, method.initial_personal(0), round_id=1)
+    download = method.download(method.initial_state(), client_id=0)
+    start = method.start(download, method.initial_personal(0), version=0)
     moved = {name: start.tensors[name] + 1.0 for name in start.trainable}
     shared = sum(tensor.numel() for tensor in download.tensors.values())
     np.testing.assert_allclose(float(method.penalty(moved, start)), shared, rtol=1e-6)
@@ -149,7 +149,5 @@ def test_personal_tensors_are_not_held():
 
 def test_without_a_weight_there_is_no_penalty():
     method, _ = installed(FeditConfig())
-    start = method.start(
-        method.download(method.initial_state(), client_id=0, round_id=1), {}, round_id=1
-    )
+    start = method.start(method.download(method.initial_state(), client_id=0), {}, version=0)
     assert method.penalty(start.tensors, start) is None

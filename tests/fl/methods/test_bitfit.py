@@ -9,7 +9,7 @@ from fl.models.classifier import TextClassifier
 from tests.fl.methods.updates import installed, numbers_on_roberta_base
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, classes = shape.hidden, shape.num_classes
     numbers = shape.layers * (7 * d + shape.feed_forward) + d + d * classes + classes
     return numbers, numbers

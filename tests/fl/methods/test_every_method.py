@@ -97,7 +97,7 @@ def test_settings_say_what_the_method_is(kind):
     assert (model is not None) == config.has_global_model
     assert model is None or model.keys() == method.initial.keys()
     assert method.same_download == config.same_download
-    assert (method.download(state, client_id=0, round_id=1) is not None) == config.sends
+    assert (method.download(state, client_id=0) is not None) == config.sends
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,8 +119,8 @@ def test_start_is_the_pretrained_model_where_the_card_says_so(kind):
     batch = examples(12).batch(range(12))
     with torch.inference_mode():
         expected = bare(batch.input_ids, batch.attention_mask)
-    download = method.download(state, client_id=0, round_id=1)
-    start = method.start(download, method.initial_personal(0), round_id=1)
+    download = method.download(state, client_id=0)
+    start = method.start(download, method.initial_personal(0), version=0)
     assert start.tensors.keys() == method.initial.keys()
     assert start.trainable
     assert set(start.trainable) <= set(start.tensors)
@@ -177,10 +177,10 @@ def test_what_crosses_the_link_is_what_the_card_says(kind):
                 num_clients=num_clients,
                 held=() if dealt is None else tuple(dealt[:, :, client_id].sum(dim=1).tolist()),
             )
-            up, down = module.payload_numbers(shape, round_id)
+            up, down = module.payload_numbers(shape, round_id - 1)
             payloads = {
                 "uplink": by_client.get(client_id),
-                "downlink": method.downloads[round_id].get(client_id),
+                "downlink": method.downloads[round_id - 1].get(client_id),
             }
             assert {"uplink": up, "downlink": down} == {
                 direction: numel(payload) for direction, payload in payloads.items()
@@ -207,9 +207,9 @@ def test_private_tensors_never_travel(kind):
         for name in payload.tensors
     }
     own = set()
-    for round_id, by_client in method.downloads.items():
+    for version, by_client in method.downloads.items():
         personal = method.initial_personal(0)
-        start = method.start(by_client[0], personal, round_id=round_id)
+        start = method.start(by_client[0], personal, version=version)
         own |= {*start.trainable, *start.client_outputs} - names_up
     assert not own & names_down
     assert not own & set(played.state.tensors)

@@ -16,7 +16,7 @@ from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, products, random_part
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, rank = shape.hidden, 8
     numbers = 2 * shape.layers * rank * 2 * d + d * shape.num_classes + shape.num_classes
     return numbers, numbers
@@ -57,7 +57,7 @@ def test_first_aggregation_is_the_mean_and_momentum_begins_with_the_second():
     method = installed(FdloraConfig())
     state = method.initial_state()
     for version in (1, 2):
-        made = [random_part(method, state, each, round_id=version)[0] for each in (0, 1)]
+        made = [random_part(method, state, each, version=version)[0] for each in (0, 1)]
         before, state = state, method.aggregate(state, made)
         name = "head.bias"
         mean = sum(item.payload.tensors[name] for item in made) / 2
@@ -107,11 +107,11 @@ def test_first_job_gives_the_personal_lora_and_every_fifth_later_refreshes_it():
     for job, _ in jobs:
         result = run_job(job, played.worker)
         own, held = own_of(result.tensors), own_of(job.start.client_outputs)
-        is_new = job.round in (1, 6)
+        is_new = job.version in (0, 5)
         assert own.keys() == held.keys() == set(played.method.lora)
         for name in own:
             assert torch.equal(own[name], result.tensors[name] if is_new else held[name])
-        assert result.tensors[REFRESHED].item() == (1 if job.round < 6 else 6)
+        assert result.tensors[REFRESHED].item() == (0 if job.version < 5 else 5)
 
 
 def test_a_client_that_was_away_refreshes_when_it_is_back():
@@ -121,10 +121,10 @@ def test_a_client_that_was_away_refreshes_when_it_is_back():
     jobs = play(played)
     last = {}
     for job, _ in jobs:
-        held = last.get(job.client_id, 0)
+        held = last.get(job.client_id, -1)
         assert job.start.client_outputs[REFRESHED].item() == held
-        if held == 0 or job.round - held >= 2:
-            last[job.client_id] = job.round
+        if held < 0 or job.version - held >= 2:
+            last[job.client_id] = job.version
     assert len(last) > 3
 
 
@@ -181,8 +181,8 @@ def test_what_is_personal_is_in_no_payload():
     private = {data_of(t) for held in played.personal.values() for t in held.values()}
     for job, state in jobs:
         result = run_job(job, played.worker)
-        up = played.method.upload(result.tensors, round_id=job.round)
-        down = played.method.download(state, client_id=job.client_id, round_id=job.round)
+        up = played.method.upload(result.tensors, version=job.version)
+        down = played.method.download(state, client_id=job.client_id)
         for payload in (up, down):
             assert set(payload.tensors) == set(played.method.initial)
             if job.round > 1:  # in round 1 the personal LoRA is the one that is sent
@@ -228,9 +228,9 @@ def test_no_learning_rate_gives_no_update():
 
 def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(FdloraConfig(rank=8), module=roberta_base_on_meta())
-    down = method.download(method.initial_state(), client_id=0, round_id=1)
-    start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
+    down = method.download(method.initial_state(), client_id=0)
+    start = method.start(down, method.initial_personal(0), version=0)
+    up = method.upload({**start.tensors, **start.client_outputs}, version=0)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912

@@ -6,7 +6,7 @@ from fl.methods.fedadapter.config import FedAdapterConfig
 from tests.fl.methods.updates import installed, numbers_on_roberta_base
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     layers, d, classes, dim = shape.layers, shape.hidden, shape.num_classes, 16
     adapters, norms = 2 * layers * (2 * d * dim + d + dim), 2 * d * (2 * layers + 1)
     numbers = adapters + norms + d * classes + classes

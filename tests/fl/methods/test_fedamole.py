@@ -29,7 +29,7 @@ RANK, LAYERS = 8, 4  # query and value of two blocks
 FEW = {"num_clients": 6, "cohort": 6, "num_texts": 240}
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, classes, rank = shape.hidden, shape.num_classes, 8
     assert len(shape.held) == 2 * shape.layers
     assert all(2 <= held <= 8 for held in shape.held)
@@ -53,8 +53,8 @@ def held(state):
 
 
 def start_of(method, state, client_id):
-    download = method.download(state, client_id=client_id, round_id=1)
-    return method.start(download, method.initial_personal(client_id), round_id=1)
+    download = method.download(state, client_id=client_id)
+    return method.start(download, method.initial_personal(client_id), version=0)
 
 
 @pytest.mark.parametrize("assignment", ["embeddings", "random", "static", "homogeneous"])
@@ -76,7 +76,7 @@ def test_clients_get_the_experts_dealt_to_them():
     method = installed(FedamoleConfig())
     state = method.initial_state()
     for client_id in range(10):
-        payload = method.download(state, client_id=client_id, round_id=1)
+        payload = method.download(state, client_id=client_id)
         for index, name in enumerate(method.layers):
             ids = payload.tensors[f"{name}.expert_ids"]
             assert np.array_equal(ids, np.flatnonzero(held(state)[index, :, client_id]))
@@ -145,6 +145,7 @@ def test_embeddings_are_means_over_tokens(mask_padding):
         model_key="key",
         client_id=4,
         round=1,
+        version=0,
         start=start,
         samples=np.arange(5, 55),
         settings=JobSettings(
@@ -254,8 +255,8 @@ def test_numbers_on_llama_3_2_1b():
     ups, downs = [], []
     for client_id in range(10):
         start = start_of(method, state, client_id)
-        down = method.download(state, client_id=client_id, round_id=1)
-        up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
+        down = method.download(state, client_id=client_id)
+        up = method.upload({**start.tensors, **start.client_outputs}, version=0)
         ups.append(sum(each.numel() for each in up.tensors.values()))
         downs.append(sum(each.numel() for each in down.tensors.values()))
         assert down.tensor_bytes == 4 * downs[-1]
@@ -273,7 +274,7 @@ def test_who_is_measured_with_what():
         model = method.personal_model(played.state, played.personal_of(client_id))
         sent = last.get(client_id)
         if sent is None:
-            sent = method.method.download(played.state, client_id=client_id, round_id=3).tensors
+            sent = method.method.download(played.state, client_id=client_id).tensors
         assert all(torch.equal(model[name], sent[name]) for name in model)
 
     dispatched, method = recorded(
@@ -283,7 +284,7 @@ def test_who_is_measured_with_what():
         held_by = dispatched.personal_of(client_id)
         assert held_by.keys() == {"client_id"}
         model = method.personal_model(dispatched.state, held_by)
-        sent = method.method.download(dispatched.state, client_id=client_id, round_id=2).tensors
+        sent = method.method.download(dispatched.state, client_id=client_id).tensors
         assert all(torch.equal(model[name], sent[name]) for name in model)
 
 
@@ -296,9 +297,9 @@ def test_a_personal_head_stays():
     heads = [played.personal_of(client_id)["head.weight"] for client_id in range(4)]
     assert not torch.equal(heads[0], heads[1])
     start = method.start(
-        method.method.download(played.state, client_id=1, round_id=4),
+        method.method.download(played.state, client_id=1),
         played.personal_of(1),
-        round_id=4,
+        version=3,
     )
     assert torch.equal(start.tensors["head.weight"], heads[1])
 

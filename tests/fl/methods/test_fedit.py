@@ -12,7 +12,7 @@ from tests.fl.methods.updates import (
 )
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, classes, rank = shape.hidden, shape.num_classes, 8
     numbers = 4 * shape.layers * d * rank + d * classes + classes
     return numbers, numbers
@@ -25,7 +25,7 @@ def test_numbers_on_roberta_base():
 def test_the_mean_of_factors_misses_the_mean_of_updates_by_their_covariance():
     method, _ = installed(FeditConfig(rank=4))
     state, counts = method.initial_state(), (1, 3, 2)
-    mean, product, after = products_before_and_after(method, state, round_id=1, num_samples=counts)
+    mean, product, after = products_before_and_after(method, state, version=0, num_samples=counts)
     made = [
         contribution(method, state, client_id=client_id, num_samples=count, seed=client_id)
         for client_id, count in enumerate(counts)

@@ -43,7 +43,7 @@ def other_numbers(shape):
     return 2 * shape.layers * (m + d) + d + d * classes + classes
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     every = factor_numbers(shape, lambda last: range(1, last + 1)) + other_numbers(shape)
     return every, every
 
@@ -53,8 +53,8 @@ def installed(config, module=None):
     return install_method(config, module, generator=generator(3)), module
 
 
-def sent(method, tensors=None, round_id=1):
-    return method.upload(tensors or method.initial, round_id=round_id)
+def sent(method, tensors=None, version=0):
+    return method.upload(tensors or method.initial, version=version)
 
 
 def drifted(tensors, names, seed):
@@ -77,12 +77,12 @@ def matrices(module, tensors):
     }
 
 
-def mean_of_matrices_and_matrix_of_mean(method, module, updates, weights, round_id=1):
+def mean_of_matrices_and_matrix_of_mean(method, module, updates, weights, version=0):
     """Both sides of the question whether averaging factors averages matrices, by train."""
     received = [
         Contribution(
             client_id=client_id,
-            payload=method.upload(update, round_id=round_id),
+            payload=method.upload(update, version=version),
             num_samples=weight,
             staleness=0,
         )
@@ -103,9 +103,7 @@ def test_numbers_of_the_adapters_on_roberta_base(rank, numbers):
     method, _ = installed(FedttConfig(rank=rank, classifier="linear"), roberta_base_on_meta())
     head = 4 * 768 + 4
     assert sent(method).tensor_bytes == 4 * (numbers + head)
-    assert method.download(method.initial_state(), client_id=0, round_id=1).tensor_bytes == 4 * (
-        numbers + head
-    )
+    assert method.download(method.initial_state(), client_id=0).tensor_bytes == 4 * (numbers + head)
 
 
 def test_numbers_with_the_classifier_on_roberta_base():
@@ -199,9 +197,7 @@ def test_frozen_biases_stay_and_are_not_sent(kind):
         for name in free.initial
         if name.endswith(".bias") and (".adapter." in name or ".dense.bias" in name)
     }
-    start = method.start(
-        method.download(method.initial_state(), client_id=0, round_id=1), {}, round_id=1
-    )
+    start = method.start(method.download(method.initial_state(), client_id=0), {}, version=0)
     assert not gone & set(start.trainable)
     assert start.tensors.keys() == method.initial.keys()
 

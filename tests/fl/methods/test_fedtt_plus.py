@@ -22,13 +22,13 @@ from tests.fl.methods.test_fedtt import (
 RULES = ["ends_and_one", "single"]
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     def in_round(number):
         turn = factor_numbers(shape, lambda last: {1, last, 2 + number % (last - 2)})
         return turn + other_numbers(shape)
 
     every = factor_numbers(shape, lambda last: range(1, last + 1)) + other_numbers(shape)
-    return in_round(round_id), every if round_id == 1 else in_round(round_id - 1)
+    return in_round(version + 1), every if version == 0 else in_round(version)
 
 
 def numbers(payload):
@@ -39,12 +39,12 @@ def in_trains(names):
     return {name for name in names if ".cores." in name}
 
 
-def contributions(method, seeds, *, round_id):
+def contributions(method, seeds, *, version):
     return [
         Contribution(
             client_id=client_id,
             payload=method.upload(
-                drifted(method.initial, set(method.initial), seed), round_id=round_id
+                drifted(method.initial, set(method.initial), seed), version=version
             ),
             num_samples=1,
             staleness=0,
@@ -56,7 +56,7 @@ def contributions(method, seeds, *, round_id):
 @pytest.mark.parametrize("num_factors", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("rule", RULES)
 def test_every_factor_has_its_turn(rule, num_factors):
-    turns = [due_factors(rule, num_factors=num_factors, round_id=t) for t in range(1, 31)]
+    turns = [due_factors(rule, num_factors=num_factors, version=version) for version in range(30)]
     assert frozenset().union(*turns) == set(range(1, num_factors + 1))
     if rule == "single":
         assert {len(turn) for turn in turns} == {1}
@@ -79,29 +79,29 @@ def test_numbers_on_roberta_base(rule, expected, freeze_biases):
     method, _ = installed(config, roberta_base_on_meta())
     rest = 4 * 768 + 4 + (0 if freeze_biases else 19_968)
     found = [
-        numbers(method.upload(method.initial, round_id=round_id)) - rest
-        for round_id in range(1, len(expected) + 1)
+        numbers(method.upload(method.initial, version=version)) - rest
+        for version in range(len(expected))
     ]
     assert found == expected
     assert set(expected) <= {13_440, 18_240} or (min(expected), max(expected)) == (1_920, 14_400)
-    first = method.download(method.initial_state(), client_id=0, round_id=1)
+    first = method.download(method.initial_state(), client_id=0)
     assert numbers(first) == 37_440 + rest
 
 
 def test_single_averages_exactly():
-    for round_id in range(1, 7):
+    for version in range(6):
         method, module = installed(FedttPlusConfig(factors="single"))
-        due = method.upload(method.initial, round_id=round_id).tensors.keys()
+        due = method.upload(method.initial, version=version).tensors.keys()
         updates = [drifted(method.initial, due, seed) for seed in (1, 2, 3)]
         mean, ours = mean_of_matrices_and_matrix_of_mean(
-            method, module, updates, [3, 1, 4], round_id=round_id
+            method, module, updates, [3, 1, 4], version=version
         )
         assert max(relative_distance(mean, ours).values()) < 1e-6
 
 
 def test_ends_and_one_does_not():
     method, module = installed(FedttPlusConfig())
-    due = method.upload(method.initial, round_id=1).tensors.keys()
+    due = method.upload(method.initial, version=0).tensors.keys()
     updates = [drifted(method.initial, due, seed) for seed in (1, 2)]
     mean, ours = mean_of_matrices_and_matrix_of_mean(method, module, updates, [1, 1])
     assert min(relative_distance(mean, ours).values()) > 1e-2
@@ -127,7 +127,7 @@ def test_frozen_factors_are_the_servers_bit_for_bit(rule, cohort):
     for job, server, handle in jobs:
         begun, trained = job.start.tensors, handle.result().tensors
         assert begun.keys() == trained.keys() == first.keys()
-        due = set(parts.method.upload(begun, round_id=job.round).tensors)
+        due = set(parts.method.upload(begun, version=job.version).tensors)
         assert set(job.start.trainable) == due
         frozen = begun.keys() - due
         assert in_trains(frozen)
@@ -144,10 +144,10 @@ def test_frozen_factors_are_the_servers_bit_for_bit(rule, cohort):
 def test_server_leaves_frozen_factors_as_they_are(rule):
     method, _ = installed(FedttPlusConfig(factors=rule))
     state = method.initial_state()
-    for round_id in range(1, 7):
-        made = contributions(method, (round_id, 10 + round_id), round_id=round_id)
+    for version in range(6):
+        made = contributions(method, (version, 10 + version), version=version)
         after = method.aggregate(state, made)
-        due = method.upload(method.initial, round_id=round_id).tensors.keys()
+        due = method.upload(method.initial, version=version).tensors.keys()
         for name, tensor in state.tensors.items():
             assert torch.equal(after.tensors[name], tensor) == (name not in due)
         state = after
@@ -156,7 +156,7 @@ def test_server_leaves_frozen_factors_as_they_are(rule):
 def test_updates_of_no_round_are_refused():
     method, _ = installed(FedttPlusConfig())
     state = method.initial_state()
-    made = contributions(method, (1, 2), round_id=1)
+    made = contributions(method, (1, 2), version=0)
     for wrong in (
         method.initial,
         {name: method.initial[name] for name in list(made[1].payload.tensors)[1:]},
@@ -164,7 +164,7 @@ def test_updates_of_no_round_are_refused():
         odd = Contribution(client_id=1, payload=Payload(wrong), num_samples=1, staleness=0)
         with pytest.raises(ValueError, match=r"^update: must hold .* client 1 sent \d+ tensors"):
             method.aggregate(state, [made[0], odd])
-    mixed = [made[0], contributions(method, (1, 2), round_id=2)[1]]
+    mixed = [made[0], contributions(method, (1, 2), version=1)[1]]
     with pytest.raises(ValueError, match=r"^updates: all must name the same"):
         method.aggregate(state, mixed)
 
@@ -172,13 +172,13 @@ def test_updates_of_no_round_are_refused():
 def test_download_is_what_the_client_lacks():
     method, _ = installed(FedttPlusConfig())
     state = method.initial_state()
-    for round_id in (1, 2):
-        made = contributions(method, (1, 2), round_id=round_id)
-        state = method.aggregate(state, made[: 3 - round_id])
-        if round_id == 1:
-            again = method.download(state, client_id=0, round_id=2)
+    for version in (0, 1):
+        made = contributions(method, (1, 2), version=version)
+        state = method.aggregate(state, made[: 2 - version])
+        if version == 0:
+            again = method.download(state, client_id=0)
             assert again.tensors.keys() == made[0].payload.tensors.keys()
-    newcomer = method.download(state, client_id=7, round_id=3)
+    newcomer = method.download(state, client_id=7)
     assert newcomer.tensors.keys() == state.tensors.keys()
 
 

@@ -10,7 +10,7 @@ from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, mean_products, play, products, random_part
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, rank = shape.hidden, 8
     numbers = 2 * shape.layers * rank * 2 * d + d * shape.num_classes + shape.num_classes
     return numbers, numbers
@@ -39,7 +39,7 @@ def test_truncated_product_is_the_best_of_its_rank(rank):
     method, made, after = aggregated(FlexloraConfig(rank=rank))
     mean = mean_products(made)
     for client_id, kept in enumerate([4] * 3 if rank == 4 else rank):
-        download = method.download(after, client_id=client_id, round_id=2).tensors
+        download = method.download(after, client_id=client_id).tensors
         for layer, product in products(download).items():
             left, values, right = np.linalg.svd(mean[layer].numpy())
             best = (left[:, :kept] * values[:kept]) @ right[:kept]
@@ -89,9 +89,9 @@ def test_broadcast_serves_clients_of_one_rank_alone():
 
 def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(FlexloraConfig(rank=8), module=roberta_base_on_meta())
-    down = method.download(method.initial_state(), client_id=0, round_id=1)
-    start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
+    down = method.download(method.initial_state(), client_id=0)
+    start = method.start(down, method.initial_personal(0), version=0)
+    up = method.upload({**start.tensors, **start.client_outputs}, version=0)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912

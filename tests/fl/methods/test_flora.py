@@ -13,11 +13,11 @@ from tests.fl.methods.products import installed, mean_products, play, products, 
 RANK = 8
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, adapted = shape.hidden, 2 * shape.layers
     head = d * shape.num_classes + shape.num_classes
     stack = shape.num_clients * RANK * 2 * d
-    merged = adapted * min(stack, d * d) if round_id > 1 else 0
+    merged = adapted * min(stack, d * d) if version > 0 else 0
     return adapted * RANK * 2 * d + head, merged + head
 
 
@@ -59,9 +59,7 @@ def test_the_merged_model_of_one_client_answers_as_its_trained_one():
     module = backbone().module
     method = installed(config, module=module)
     state = method.initial_state()
-    start = method.start(
-        method.download(state, client_id=0, round_id=1), method.initial_personal(0), round_id=1
-    )
+    start = method.start(method.download(state, client_id=0), method.initial_personal(0), version=0)
     generator = torch.Generator().manual_seed(0)
     trained = {
         name: value + 0.1 * torch.randn(value.shape, generator=generator)
@@ -71,7 +69,7 @@ def test_the_merged_model_of_one_client_answers_as_its_trained_one():
     }
     part, _ = random_part(method, state, 0)
     part = type(part)(
-        client_id=0, payload=method.upload(trained, round_id=1), num_samples=5, staleness=0
+        client_id=0, payload=method.upload(trained, version=0), num_samples=5, staleness=0
     )
     model = method.global_model(method.aggregate(state, [part]))
     answers = []
@@ -93,7 +91,7 @@ def test_every_client_holds_the_server_s_bits(config):
     for job, state in jobs:
         at_client, at_server = merged_of(job.start.tensors), merged_of(state.tensors)
         assert all(torch.equal(at_client[layer], at_server[layer]) for layer in at_server)
-        payload = played.method.download(state, client_id=job.client_id, round_id=job.round)
+        payload = played.method.download(state, client_id=job.client_id)
         kinds |= {"dense" if merged_of(payload.tensors) else "stacks"} if state.version else set()
     assert any(tensor.any() for tensor in at_server.values())
     assert kinds == ({"dense"} if config.rank == 17 else {"dense", "stacks"})
@@ -105,15 +103,15 @@ def test_a_client_gets_the_stacks_that_it_lacks_or_the_dense_update_if_that_is_s
     method = installed(FloraConfig(rank=2))
     state, personal = method.initial_state(), {}
     layers, width = 4, 32
-    for round_id in range(1, 11):
-        client_id = 0 if round_id <= 9 else 1
+    for version in range(10):
+        client_id = 0 if version < 9 else 1
         upload, held = random_part(
-            method, state, client_id, personal=personal.get(client_id), round_id=round_id
+            method, state, client_id, personal=personal.get(client_id), version=version
         )
         state, personal[client_id] = method.aggregate(state, [upload]), held
 
     def numbers(client_id):
-        payload = method.download(state, client_id=client_id, round_id=11)
+        payload = method.download(state, client_id=client_id)
         return sum(
             tensor.numel()
             for name, tensor in payload.tensors.items()
@@ -133,24 +131,24 @@ def test_a_client_gets_the_stacks_that_it_lacks_or_the_dense_update_if_that_is_s
 def test_numbers_on_roberta_base_are_those_of_lora_up_and_of_all_clients_down():
     method = installed(FloraConfig(rank=8), module=roberta_base_on_meta())
     state = method.initial_state()
-    download = method.download(state, client_id=0, round_id=1)
-    start = method.start(download, method.initial_personal(0), round_id=1)
-    payload = method.upload(start.tensors, round_id=1)
+    download = method.download(state, client_id=0)
+    start = method.start(download, method.initial_personal(0), version=0)
+    payload = method.upload(start.tensors, version=0)
     parts = [
         Contribution(client_id=client_id, payload=payload, num_samples=1, staleness=0)
         for client_id in range(10)
     ]
-    down = method.download(method.aggregate(state, parts), client_id=0, round_id=2)
+    down = method.download(method.aggregate(state, parts), client_id=0)
     head = 4 * 768 + 4
     assert sum(tensor.numel() for tensor in payload.tensors.values()) == 294_912 + head
     assert sum(tensor.numel() for tensor in down.tensors.values()) == 10 * 294_912 + head
 
 
-def test_a_round_starts_from_a_fresh_lora_that_all_clients_share():
+def test_a_version_starts_from_a_fresh_lora_that_all_clients_share():
     method = installed(FloraConfig(rank=(4, 2)))
     again = installed(FloraConfig(rank=(4, 2)))
-    first, second = method.fresh(1, rank=4), method.fresh(2, rank=4)
-    small = again.fresh(2, rank=2)
+    first, second = method.fresh(0, rank=4), method.fresh(1, rank=4)
+    small = again.fresh(1, rank=2)
     for name in first:
         if name.endswith(".lora_A"):
             assert not torch.equal(first[name], second[name])
@@ -183,7 +181,7 @@ def test_broadcast_is_refused():
 
 def test_language_models_have_no_head_and_get_nothing_before_the_first_merge():
     played = federation(FloraConfig(rank=(3, 2)), task="generation", num_rounds=4)
-    assert played.method.download(played.state, client_id=0, round_id=1) is None
+    assert played.method.download(played.state, client_id=0) is None
     jobs = play(played)
     assert played.recorder.rounds[0].downlink_bytes == 0 < played.recorder.rounds[1].downlink_bytes
     for job, state in jobs:

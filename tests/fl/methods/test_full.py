@@ -7,7 +7,7 @@ from tests.fl.fakes import NUM_POSITIONS, VOCABULARY_SIZE, classifier
 from tests.fl.methods.updates import installed, numbers_on_roberta_base
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, f, classes = shape.hidden, shape.feed_forward, shape.num_classes
     embeddings = (VOCABULARY_SIZE + NUM_POSITIONS + 2) * d + 2 * d
     attention, feed_forward, norms = 4 * (d * d + d), 2 * d * f + f + d, 4 * d

@@ -9,7 +9,7 @@ from tests.fl.fakes import classifier, federation
 from tests.fl.methods.updates import installed
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     numbers = shape.hidden * shape.num_classes + shape.num_classes
     return numbers, numbers
 

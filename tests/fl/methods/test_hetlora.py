@@ -14,7 +14,7 @@ from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, random_part
 
 
-def payload_numbers(shape, round_id, *, rank=8):
+def payload_numbers(shape, version, *, rank=8):
     """Rank 8 until the client has pruned itself, in round 3 at the earliest."""
     d = shape.hidden
     numbers = 2 * shape.layers * rank * 2 * d + d * shape.num_classes + shape.num_classes
@@ -101,9 +101,7 @@ def test_tail_is_what_lies_beyond_gamma_r():
 def test_penalty_pulls_the_tail_alone_and_a_rank_at_the_least_has_none():
     method = installed(HetloraConfig(rank=(4, 1), gamma=0.5, penalty_weight=0.1))
     state = method.initial_state()
-    start = method.start(
-        method.download(state, client_id=0, round_id=1), method.initial_personal(0), round_id=1
-    )
+    start = method.start(method.download(state, client_id=0), method.initial_personal(0), version=0)
     parameters = {
         name: torch.randn(value.shape).requires_grad_() for name, value in start.tensors.items()
     }
@@ -117,9 +115,7 @@ def test_penalty_pulls_the_tail_alone_and_a_rank_at_the_least_has_none():
             assert value.grad.narrow(axis, 2, 2).any()
         else:
             assert value.grad is None
-    least = method.start(
-        method.download(state, client_id=1, round_id=1), method.initial_personal(1), round_id=1
-    )
+    least = method.start(method.download(state, client_id=1), method.initial_personal(1), version=0)
     assert method.penalty(parameters, least) is None
 
 
@@ -139,10 +135,10 @@ def test_pruning_makes_the_next_payloads_smaller_and_the_least_rank_holds():
     sizes = {rank: 2 * 2 * rank * 2 * 32 + 32 * 3 + 3 for rank in (6, 3, 2)}
     for job, state in jobs:
         (rank,) = ranks_in(job.start.tensors)
-        down = played.method.download(state, client_id=job.client_id, round_id=job.round)
+        down = played.method.download(state, client_id=job.client_id)
         assert sum(tensor.numel() for tensor in down.tensors.values()) == sizes[rank]
         upload = played.method.upload(
-            {**job.start.tensors, **job.start.client_outputs}, round_id=job.round
+            {**job.start.tensors, **job.start.client_outputs}, version=job.version
         )
         assert sum(tensor.numel() for tensor in upload.tensors.values()) == sizes[rank] + 1
     sent_bytes = [row.uplink_bytes for row in played.recorder.rounds]
@@ -219,9 +215,9 @@ def test_a_tail_of_one_rank_is_one_whatever_gamma(gamma):
 
 def test_numbers_on_roberta_base_are_those_of_lora():
     method = installed(HetloraConfig(rank=8), module=roberta_base_on_meta())
-    down = method.download(method.initial_state(), client_id=0, round_id=1)
-    start = method.start(down, method.initial_personal(0), round_id=1)
-    up = method.upload({**start.tensors, **start.client_outputs}, round_id=1)
+    down = method.download(method.initial_state(), client_id=0)
+    start = method.start(down, method.initial_personal(0), version=0)
+    up = method.upload({**start.tensors, **start.client_outputs}, version=0)
     for payload in (down, up):
         numbers = {name: tensor.numel() for name, tensor in payload.tensors.items()}
         assert sum(count for name, count in numbers.items() if "lora_" in name) == 294_912

@@ -5,16 +5,16 @@ from tests.fl.fakes import federation
 from tests.fl.methods.updates import installed
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     return 0, 0
 
 
 def test_nothing_is_sent_and_everything_stays():
     method, _ = installed(LocalConfig())
     state = method.initial_state()
-    assert method.download(state, client_id=0, round_id=1) is None
-    start = method.start(None, method.initial_personal(0), round_id=1)
-    assert method.upload(start.tensors, round_id=1) is None
+    assert method.download(state, client_id=0) is None
+    start = method.start(None, method.initial_personal(0), version=0)
+    assert method.upload(start.tensors, version=0) is None
     assert method.personal(start.tensors).keys() == method.initial.keys()
     assert set(start.trainable) == set(method.initial)
 

@@ -6,7 +6,7 @@ from fl.methods.pftt.config import PfttConfig
 from tests.fl.methods.updates import installed, numbers_on_roberta_base
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, dim = shape.hidden, 8
     numbers = 2 * shape.layers * (2 * d * dim + d + dim)
     return numbers, numbers
@@ -22,9 +22,9 @@ def test_ranks_are_dealt_and_never_sent():
     state = method.initial_state()
     ranks = []
     for client_id in range(4):
-        download = method.download(state, client_id=client_id, round_id=1)
-        start = method.start(download, method.initial_personal(client_id), round_id=1)
-        upload = method.upload(start.tensors, round_id=1)
+        download = method.download(state, client_id=client_id)
+        start = method.start(download, method.initial_personal(client_id), version=0)
+        upload = method.upload(start.tensors, version=0)
         assert not any("lora" in name for name in (*download.tensors, *upload.tensors))
         shapes = {
             tensor.shape[0] for name, tensor in start.tensors.items() if name.endswith("lora_A")

@@ -7,7 +7,7 @@ from tests.fl.fakes import MAX_TOKENS, federation
 from tests.fl.methods.updates import installed, numbers_on_roberta_base
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, classes = shape.hidden, shape.num_classes
     numbers = 20 * d + d * classes + classes
     return numbers, numbers

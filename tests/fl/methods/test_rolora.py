@@ -14,26 +14,26 @@ from tests.fl.methods.updates import (
 )
 
 
-def payload_numbers(shape, round_id):
+def payload_numbers(shape, version):
     d, classes, rank = shape.hidden, shape.num_classes, 8
     half, head = 2 * shape.layers * d * rank, d * classes + classes
-    return half + head, (2 * half if round_id == 1 else half) + head
+    return half + head, (2 * half if version == 0 else half) + head
 
 
 def factors(names):
     return {name[-1] for name in names if "lora_" in name}
 
 
-@pytest.mark.parametrize("round_id", [1, 2])
-def test_numbers_on_roberta_base_are_half_of_lora(round_id):
-    assert numbers_on_roberta_base(RoLoraConfig(rank=8), round_id=round_id) == 147_456
+@pytest.mark.parametrize("version", [0, 1])
+def test_numbers_on_roberta_base_are_half_of_lora(version):
+    assert numbers_on_roberta_base(RoLoraConfig(rank=8), version=version) == 147_456
 
 
 def test_averaging_is_exact_in_every_round():
     method, _ = installed(RoLoraConfig(rank=4))
     state = method.initial_state()
-    for round_id in (1, 2, 3):
-        mean, product, state = products_before_and_after(method, state, round_id=round_id)
+    for version in (0, 1, 2):
+        mean, product, state = products_before_and_after(method, state, version=version)
         assert mean
         for name in mean:
             torch.testing.assert_close(product[name], mean[name], rtol=1e-5, atol=1e-5)
@@ -42,10 +42,10 @@ def test_averaging_is_exact_in_every_round():
 def test_factors_take_turns_and_the_head_is_always_due():
     method, _ = installed(RoLoraConfig())
     state = method.initial_state()
-    for round_id, factor in enumerate("BABA", start=1):
-        download = method.download(state, client_id=9, round_id=round_id)
-        start = method.start(download, {}, round_id=round_id)
-        upload = method.upload(start.tensors, round_id=round_id)
+    for version, factor in enumerate("BABA"):
+        download = method.download(state, client_id=9)
+        start = method.start(download, {}, version=version)
+        upload = method.upload(start.tensors, version=version)
         assert factors(start.trainable) == factors(upload.tensors) == {factor}
         assert {"head.weight", "head.bias"} <= set(upload.tensors)
 
@@ -53,14 +53,14 @@ def test_factors_take_turns_and_the_head_is_always_due():
 def test_download_is_what_the_client_lacks():
     method, _ = installed(RoLoraConfig())
     state = method.initial_state()
-    for round_id, client_ids in enumerate([(0, 1), (0,), (0,)], start=1):
+    for version, client_ids in enumerate([(0, 1), (0,), (0,)]):
         made = [
-            contribution(method, state, client_id=each, num_samples=1, seed=each, round_id=round_id)
+            contribution(method, state, client_id=each, num_samples=1, seed=each, version=version)
             for each in client_ids
         ]
         state = method.aggregate(state, made)
     lacks = {
-        client_id: factors(method.download(state, client_id=client_id, round_id=4).tensors)
+        client_id: factors(method.download(state, client_id=client_id).tensors)
         for client_id in (0, 1, 2)
     }
     assert lacks == {0: {"B"}, 1: {"A", "B"}, 2: {"A", "B"}}

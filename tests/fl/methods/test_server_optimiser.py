@@ -65,16 +65,16 @@ def test_a_method_steps_by_its_option_and_sends_no_moment(optimiser):
     assert after.memory.keys() == memory.keys()
     for name, tensor in moved.items():
         assert torch.equal(after.tensors[name], tensor)
-    download = method.download(after, client_id=0, round_id=2)
+    download = method.download(after, client_id=0)
     assert download.tensors.keys() == state.tensors.keys()
 
 
 def test_moments_of_a_factor_that_rests_stay():
     method, _ = installed(RoLoraConfig(server_optimiser=FedAvgM()))
     state = method.initial_state()
-    for round_id in (1, 2, 3):
+    for version in (0, 1, 2):
         made = contribution(
-            method, state, client_id=0, num_samples=1, seed=round_id, round_id=round_id
+            method, state, client_id=0, num_samples=1, seed=version + 1, version=version
         )
         after = method.aggregate(state, [made])
         due = set(made.payload.tensors)

@@ -13,18 +13,18 @@ def installed(config, *, module=None, seed=3):
     return method, module
 
 
-def contribution(method, state, *, client_id, num_samples, seed, round_id=1):
+def contribution(method, state, *, client_id, num_samples, seed, version=0):
     """An update whose trained tensors are random and whose others are those of its start."""
-    download = method.download(state, client_id=client_id, round_id=round_id)
+    download = method.download(state, client_id=client_id)
     # With a schedule the client holds those shared tensors that the download leaves out.
     held = {**state.tensors, **method.initial_personal(client_id)}
-    start = method.start(download, held, round_id=round_id)
+    start = method.start(download, held, version=version)
     generator = torch.Generator().manual_seed(seed)
     trained = {
         name: torch.randn(start.tensors[name].shape, generator=generator)
         for name in start.trainable
     }
-    payload = method.upload({**start.tensors, **trained}, round_id=round_id)
+    payload = method.upload({**start.tensors, **trained}, version=version)
     return Contribution(client_id=client_id, payload=payload, num_samples=num_samples, staleness=0)
 
 
@@ -38,11 +38,11 @@ def lora_products(tensors):
     }
 
 
-def products_before_and_after(method, state, *, round_id, num_samples=(1, 3, 2)):
+def products_before_and_after(method, state, *, version, num_samples=(1, 3, 2)):
     """Weighted mean of the clients' products, and the products of the averaged factors."""
     made = [
         contribution(
-            method, state, client_id=client_id, num_samples=count, seed=client_id, round_id=round_id
+            method, state, client_id=client_id, num_samples=count, seed=client_id, version=version
         )
         for client_id, count in enumerate(num_samples)
     ]
@@ -55,13 +55,13 @@ def products_before_and_after(method, state, *, round_id, num_samples=(1, 3, 2))
     return mean, lora_products({**method.initial, **after.tensors}), after
 
 
-def numbers_on_roberta_base(config, *, round_id=1):
+def numbers_on_roberta_base(config, *, version=0):
     """Numbers sent up by one client of a RoBERTa-base, head left out."""
     method, _ = installed(config, module=roberta_base_on_meta())
     state = method.initial_state()
-    download = method.download(state, client_id=0, round_id=round_id)
-    start = method.start(download, method.initial_personal(0), round_id=round_id)
-    upload = method.upload(start.tensors, round_id=round_id)
+    download = method.download(state, client_id=0)
+    start = method.start(download, method.initial_personal(0), version=version)
+    upload = method.upload(start.tensors, version=version)
     return sum(
         tensor.numel() for name, tensor in upload.tensors.items() if not name.startswith("head.")
     )

@@ -66,9 +66,9 @@ def test_roberta_base_on_the_meta_device_equals_the_closed_form():
 def test_interpolated_operations_are_the_counted_ones(kind):
     method, module = install(kind)
     start = method.start(
-        method.download(method.initial_state(), client_id=0, round_id=1),
+        method.download(method.initial_state(), client_id=0),
         method.initial_personal(0),
-        round_id=1,
+        version=0,
     )
     cost, trainable = CostModel(module, max_tokens=MAX_TOKENS), start.trainable
     for batch_size, num_tokens in [(1, 2), (5, 9), (8, 12)]:
@@ -182,8 +182,8 @@ def test_a_job_that_learns_to_write_costs_what_its_loss_does(kind):
     method, module = install(kind, language_model("gpt2"))
     table, batches = answers(30), [np.arange(0, 8), np.arange(8, 13), np.array([20])]
     state = method.initial_state()
-    download = method.download(state, client_id=0, round_id=1)
-    start = method.start(download, method.initial_personal(0), round_id=1)
+    download = method.download(state, client_id=0)
+    start = method.start(download, method.initial_personal(0), version=0)
     parameters = dict(module.named_parameters())
     for name in start.trainable:
         parameters[name].requires_grad = True

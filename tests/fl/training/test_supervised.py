@@ -35,12 +35,13 @@ def worker_of(kind):
 
 def job_of(worker, client_id=0, **changes):
     method = worker.method
-    download = method.download(method.initial_state(), client_id=client_id, round_id=1)
+    download = method.download(method.initial_state(), client_id=client_id)
     job = TrainJob(
         model_key="key",
         client_id=client_id,
         round=1,
-        start=method.start(download, method.initial_personal(client_id), round_id=1),
+        version=0,
+        start=method.start(download, method.initial_personal(client_id), version=0),
         samples=np.arange(20 * client_id, 20 * client_id + 20),
         settings=SETTINGS,
         seed=11 + client_id,
