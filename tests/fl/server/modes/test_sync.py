@@ -58,7 +58,7 @@ def test_rounds_of_one_client_equal_a_hand_calculation():
     played = federation(
         FeditConfig(rank=8), num_clients=1, cohort=1, num_rounds=2, devices=["phone_mid"]
     )
-    payload = played.method.download(played.state, client_id=0, round_id=1)
+    payload = played.method.download(played.state, client_id=0)
     size_bytes = len(payload.encode())
     rows = run(played)
     at_s = energy_j = 0.0
