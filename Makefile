@@ -20,7 +20,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy netsim fl scenarios analysis benchmarks
+	$(BIN)/mypy netsim fl scenarios analysis benchmarks tools
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine
@@ -30,6 +30,7 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m netsim.calibration --figure docs/images/calibration.png
 	$(BIN)/airtune map city --out docs/images/city.png
+	$(BIN)/python -m tools.draw_wings docs/images/wings.png
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,7 +1,7 @@
 """The network as the federation sees it: one Protocol of four calls.
 
 ``fl`` never imports the radio simulator. A run joins the two by handing an object of this shape to
-the server; :class:`fl.constant_network.ConstantRateNetwork` is the 20-line fake used in tests.
+the server; tests use a network of constant rates.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fl.methods import METHODS
+from tools.import_graph import FLOORS, circles, floors, graph, unused, upward, wing
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("netsim", "fl", "scenarios", "analysis")
 LEARNING = {"torch", "transformers", "peft", "trl", "datasets", "tokenizers", "safetensors"}
@@ -173,3 +176,37 @@ def test_package_runs_without_torch(package):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_wing_has_a_floor():
+    for package in FLOORS:
+        wings = {wing(name) for name in graph([package]) if "." in name}
+        assert wings == set(floors(package))
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_wings_import_lower_floors_only(package):
+    arrows = graph([package])
+    assert sum(len(targets) for targets in arrows.values()) > 50
+    assert not upward(arrows, package)
+
+
+def test_there_is_no_import_circle():
+    assert circles(graph()) == []
+
+
+def test_no_file_serves_tests_alone():
+    by_name = [entry.module for entry in METHODS.values()]
+    assert len(by_name) > 10
+    assert unused(graph(), loaded_by_name=by_name) == []
+
+
+def test_rules_on_imports_can_fail():
+    up = {"netsim.phy.mcs": {"netsim.mac.demand"}, "netsim.mac.demand": set()}
+    assert upward(up, "netsim") == [("netsim.phy.mcs", "netsim.mac.demand")]
+    side = {"netsim.mac.demand": {"netsim.rrc.links"}, "netsim.rrc.links": set()}
+    assert upward(side, "netsim") == [("netsim.mac.demand", "netsim.rrc.links")]
+    ring = {"a.x": {"a.y"}, "a.y": {"a.z"}, "a.z": {"a.x"}, "a.w": {"a.x"}}
+    assert circles(ring) == [["a.x", "a.y", "a.z"]]
+    assert unused(ring) == ["a.w"]
+    assert unused(ring, loaded_by_name=["a.w"]) == []

@@ -13,6 +13,7 @@ import pytest
 from scenarios.cli import main
 from scenarios.load import load
 from tests.scenarios.conftest import SMALL
+from tools.import_graph import FLOORS, floors
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -101,3 +102,13 @@ def test_every_decision_is_listed_and_has_its_parts():
         assert path.name in index
         for part in ("Status:", "## Context", "## Decision", "## Consequences", "## What would"):
             assert part in text, f"{path.name}: {part}"
+
+
+def test_the_page_of_the_wings_names_every_folder():
+    text = (ROOT / "docs" / "wings.md").read_text(encoding="utf-8")
+    folders = [name for package in FLOORS for name in floors(package)]
+    assert len(folders) > 20
+    for name in folders:
+        package, _, wing = name.partition(".")
+        if (ROOT / package / wing).is_dir():
+            assert f"`{wing}`" in text, name

@@ -26,7 +26,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "fl": (
         ("problems", "payload", "rows", "metrics", "network"),
-        ("own_code", "data", "clients", "constant_network"),
+        ("own_code", "data", "clients"),
         ("models", "policies"),
         ("peft", "training"),
         ("methods",),
@@ -35,6 +35,9 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 """Wings by package, from the ground up."""
+
+ENTRIES = ("scenarios", "scenarios.cli", "fl.models.pretrain", "fl.peft.registration")
+"""Modules that a user or a command starts from; nothing in the project has to import them."""
 
 
 def modules(package: str, *, root: Path = ROOT) -> dict[str, Path]:
@@ -127,3 +130,46 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
         if name not in index:
             visit(name)
     return found
+
+
+def upward(arrows: Mapping[str, set[str]], package: str) -> list[tuple[str, str]]:
+    """Return the imports that do not lead to a lower floor, as (importing, imported) modules.
+
+    Raises
+    ------
+    KeyError
+        If a wing of the package is on no floor.
+    """
+    height = floors(package)
+    return [
+        (module, target)
+        for module, targets in sorted(arrows.items())
+        for target in sorted(targets)
+        if module.startswith(f"{package}.")
+        and target.startswith(f"{package}.")
+        and wing(module) != wing(target)
+        and height[wing(target)] >= height[wing(module)]
+    ]
+
+
+def unused(arrows: Mapping[str, set[str]], *, loaded_by_name: Iterable[str] = ()) -> list[str]:
+    """Return the modules that nothing in the project imports or starts from.
+
+    Left out are packages whose own file is a docstring, ``__main__`` files and :data:`ENTRIES`.
+
+    Parameters
+    ----------
+    arrows
+        From :func:`graph`.
+    loaded_by_name
+        Modules that a table names and the program loads when it needs them.
+    """
+    reached = set().union(*arrows.values()) | set(ENTRIES) | set(loaded_by_name)
+    packages = {name.rpartition(".")[0] for name in arrows}
+    return [
+        name
+        for name in sorted(arrows)
+        if name not in reached
+        and not name.endswith(".__main__")
+        and not (name in packages and not arrows[name])
+    ]

@@ -17,7 +17,6 @@ from transformers import (
 )
 
 from fl.clients.devices import DEVICES, ClientsConfig, draw_devices
-from fl.constant_network import ConstantRateNetwork
 from fl.data.partition import Shard
 from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
@@ -30,6 +29,7 @@ from fl.server.build import build_federation
 from fl.server.config import SyncServer
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
+from tests.fl.constant_network import ConstantRateNetwork
 
 NUM_CLASSES = 3
 NUM_CLIENTS = 10

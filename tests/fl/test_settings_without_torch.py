@@ -3,10 +3,7 @@
 import subprocess
 import sys
 
-MODULES = (
-    "fl.methods fl.server.config fl.clients.devices fl.policies "
-    "fl.training.config fl.constant_network"
-)
+MODULES = "fl.methods fl.server.config fl.clients.devices fl.policies fl.training.config"
 
 
 def test_settings_import_no_torch():
