@@ -7,6 +7,7 @@ line leads from a wing down to one that it imports, the wider, the more imports.
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -75,7 +76,7 @@ def _draw_package(axes: Axes, package: str, *, num_floors: int) -> None:
         count, lines = size[name]
         plural = "s" if count > 1 else ""
         detail = f"{lines} lines" if is_crowded else f"{count} module{plural}, {lines} lines"
-        text = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
+        text: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "zorder": 4}
         axes.text(
             middle,
             floor + 0.08,

@@ -56,7 +56,7 @@ def imports(path: Path, known: Iterable[str]) -> set[str]:
     for type checkers count as well: they are dependencies of the reader.
     """
     names = set(known)
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
@@ -120,7 +120,7 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
             elif target in stack:
                 low[name] = min(low[name], index[target])
         if low[name] == index[name]:
-            group = []
+            group: list[str] = []
             while not group or group[-1] != name:
                 group.append(stack.pop())
             if len(group) > 1:
