@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fl.clients.devices import draw_devices
-from scenarios.document import Document, Path
+from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
 from scenarios.prepare import facts_of, shards_of, streams_of, texts_of
 from scenarios.schema import Scenario
 from scenarios.single import assemble
+from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
 """How what is put together complains: ``key.key: rule``."""

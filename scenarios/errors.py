@@ -2,14 +2,37 @@
 
 from collections.abc import Sequence
 
+MAX_LINE_CHARACTERS = 1_000
+"""Longest message: what a user typed may be of any length."""
+MAX_PROBLEMS = 100
+"""Most messages that are kept; the rest is counted."""
+
 
 class ScenarioError(ValueError):
-    """The scenario cannot be run as written; ``problems`` holds one clear line each."""
+    """The scenario cannot be run as written; ``problems`` holds one clear line each.
+
+    Lines are cut at ``MAX_LINE_CHARACTERS``; of more than ``MAX_PROBLEMS`` the last line says how
+    many more there are.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        kept = [
+            shorten(line, most=MAX_LINE_CHARACTERS)
+            if len(line) > MAX_LINE_CHARACTERS or "\n" in line
+            else line
+            for line in problems[:MAX_PROBLEMS]
+        ]
+        if len(problems) > MAX_PROBLEMS:
+            kept.append(f"and {len(problems) - MAX_PROBLEMS} more problems")
+        self.problems = tuple(kept)
         super().__init__("\n".join(self.problems))
 
 
 class RunFailedError(RuntimeError):
     """A run stopped on an error of the program; its finished rounds stay readable."""
+
+
+def shorten(text: str, *, most: int = 100) -> str:
+    """Put a text on one line of at most ``most`` characters."""
+    line = " ".join(text[: 10 * most].split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."

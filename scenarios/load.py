@@ -3,19 +3,29 @@
 import copy
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from scenarios.document import Document, Path, assign, override, read_document
+from scenarios.document import Document, assign, override, read_document
 from scenarios.errors import ScenarioError
 from scenarios.messages import PRESET, nearest
-from scenarios.names import find_method_faults, find_variant_fault, folder_name, method_names
+from scenarios.names import (
+    find_method_faults,
+    find_variant_fault,
+    folder_name,
+    method_names,
+    name_methods,
+    shown_values,
+)
+from scenarios.paths import locate, resolve_paths
 from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
 from scenarios.unions import find_foreign
+from scenarios.yaml_text import Path
 
 LIBRARY = FilePath(__file__).parent / "library"
 NOT_KNOBS = (
@@ -28,6 +38,10 @@ NOT_KNOBS = (
     PRESET,
 )
 """Keys that a study has once; neither they nor what holds them or is in them can vary."""
+MAX_VARIANTS = 500
+"""Most variants of a study: each is put together once before the first run."""
+MAX_RUNS = 10_000
+"""Most runs of a study: a day and more at ten seconds each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +88,7 @@ def load_with_places(
     document = override(read_document(find(source)), list(overrides), prepare=_switch)
     if seeds is not None:
         document = override(document, [f"seeds=[{seeds}]"], option=f"--seeds {seeds}".strip())
-    document = apply_preset(document)
+    document = resolve_paths(name_methods(apply_preset(document)))
     scenario = validate(document)
     # expanded from the resolved values, as a run and a written scenario.yaml are
     document = dataclasses.replace(document, data=to_data(scenario))
@@ -87,15 +101,26 @@ def load_with_places(
 
 
 def find(source: str | FilePath) -> FilePath:
-    """Give the path of a scenario named by path or by library name."""
-    path = FilePath(source)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    """Give the path of a scenario named by path or by library name.
+
+    A file is one; a folder is not, so that it never hides a scenario of the library.
+
+    Raises
+    ------
+    ScenarioError
+        If there is neither, with where it was looked for.
+    """
+    path = locate(str(source), FilePath())
+    if path.is_file():
         return path
-    in_library = LIBRARY / f"{source}.yaml"
-    if in_library.is_file():
-        return in_library
+    if str(source) in library():
+        return LIBRARY / f"{source}.yaml"
+    if path.suffix in (".yaml", ".yml") or "/" in str(source):
+        fault = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise ScenarioError([f"{source}: {fault}, looked for {path}"])
     message = (
-        f"{source}: neither a file nor a scenario of the library; {nearest(str(source), library())}"
+        f"{source}: neither a file ({path}) nor a scenario of the library; "
+        f"{nearest(str(source), library())}"
     )
     raise ScenarioError([message])
 
@@ -123,16 +148,22 @@ def variants(scenario: Scenario) -> list[Variant]:
 
 def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iterator[Variant]:
     """Yield every variant that is right; collect what is wrong with the others."""
+    if fault := _find_size_fault(scenario):
+        path: Path = ("matrix",) if scenario.matrix else ("methods",)
+        problems.append(f"{document.place(path)}: {path[0]}: {fault}")
+        return
     problems.extend(_find_knob_faults(scenario, document))
     problems.extend(find_method_faults(scenario.methods, document))
     if problems:
         return
     knobs = list(scenario.matrix)
+    shown = {knob: shown_values(values) for knob, values in scenario.matrix.items()}
     known: dict[str, dict[str, Any]] = {}
     for index, method_name in enumerate(method_names(scenario.methods)):
-        for values in itertools.product(*(scenario.matrix[knob] for knob in knobs)):
-            setting = dict(zip(knobs, values, strict=True))
-            name = folder_name(method_name, setting)
+        for chosen in itertools.product(*(range(len(shown[knob])) for knob in knobs)):
+            setting = {k: scenario.matrix[k][i] for k, i in zip(knobs, chosen, strict=True)}
+            told = {k: shown[k][i] for k, i in zip(knobs, chosen, strict=True)}
+            name = folder_name(method_name, told)
             fault = find_variant_fault(name, setting, known.get(name))
             known.setdefault(name, setting)
             if fault:
@@ -149,16 +180,30 @@ def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iter
                 problems.append(placed(document, path, problem.message, setting))
             if broken:
                 continue
-            shown = ", ".join(
-                f"{knob.rpartition('.')[2]}={value}" for knob, value in setting.items()
-            )
+            knobs_told = ", ".join(f"{k.rpartition('.')[2]}={told[k]}" for k in knobs)
             yield Variant(
                 name=name,
-                label=f"{method_name} ({shown})" if shown else method_name,
+                label=f"{method_name} ({knobs_told})" if knobs else method_name,
                 method=single.methods[0].kind,
                 scenario=single,
                 knobs=setting,
             )
+
+
+def _find_size_fault(scenario: Scenario) -> str | None:
+    """Say how a study is too large; counted, not made."""
+    num_values = [len(values) for values in scenario.matrix.values()]
+    num_variants = len(scenario.methods) * math.prod(num_values)
+    counted = " x ".join([f"{len(scenario.methods)} methods", *(f"{n} values" for n in num_values)])
+    if num_variants > MAX_VARIANTS:
+        return f"must give at most {MAX_VARIANTS} variants, got {counted} = {num_variants}"
+    num_runs = num_variants * len(scenario.seeds)
+    if num_runs > MAX_RUNS:
+        return (
+            f"must give at most {MAX_RUNS} runs, got {counted} = {num_variants} variants "
+            f"x {len(scenario.seeds)} seeds = {num_runs}"
+        )
+    return None
 
 
 def _find_knob_faults(scenario: Scenario, document: Document) -> Iterator[str]:

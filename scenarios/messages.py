@@ -4,12 +4,20 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_origin
 
 from pydantic_core import ErrorDetails
 
-from scenarios.document import Document, Path
-from scenarios.unions import bare_type, child_type, is_container, member_of, tagged_union
+from scenarios.document import Document
+from scenarios.unions import (
+    bare_type,
+    child_type,
+    is_container,
+    member_of,
+    tagged_union,
+    type_hints,
+)
+from scenarios.yaml_text import Path
 
 _UNIT_SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "m": 1e-3}
 _QUANTITY = re.compile(
@@ -110,8 +118,19 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"valid here: {', '.join(known)}"
 
 
+def plain(word: str) -> str:
+    """Give a word without what people write in different ways: capitals, blanks, ``-`` and ``_``.
+
+    A ``+`` is read as ``plus``.
+    """
+    return re.sub(r"[\s_-]+", "", word[:100].casefold().replace("+", "plus"))
+
+
 def _closest(word: str, known: Sequence[str]) -> list[str]:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    """Give the known word that is most like another, if one is."""
+    by_plain = {plain(each): each for each in known}
+    close = difflib.get_close_matches(plain(word), list(by_plain), n=1, cutoff=0.6)
+    return [by_plain[each] for each in close]
 
 
 def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0911 -- one rule a line
@@ -131,6 +150,8 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
         return f"{NAME_RULE}, got {_show(value)}"
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, got {_show(value)}{_hint(kind, value)}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} items, got {context['actual_length']}"
     if kind == "too_short":
         return f"must have at least {context['min_length']} item, got {context['actual_length']}"
     return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_show(value)}"
@@ -148,7 +169,7 @@ def _nearest_key(path: Path, owner: Any) -> str:
 def _wanted(owner: Any, name: str) -> str:
     """Say what a missing key would hold, from its type."""
     names = {float: "a number", int: "a whole number", str: "text"}
-    bare = bare_type(get_type_hints(owner, include_extras=True)[name])
+    bare = bare_type(type_hints(owner)[name])
     if bare in names:
         return names[bare]
     return "a list" if get_origin(bare) in (tuple, list) else "a mapping of keys to values"
@@ -178,6 +199,8 @@ def _show(value: object) -> str:
 
 def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """Find tagged unions whose tag is missing or unknown, before their branches are looked at."""
+    if not isinstance(data, Mapping | list):
+        return
     union = tagged_union(here)
     if union is not None and isinstance(data, Mapping):
         key, members = union
@@ -190,7 +213,7 @@ def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
             return
         here = member_of(members, tag)
         if here is None:
-            yield (*path, key), f"unknown {key} {tag!r}; {nearest(str(tag), list(members))}"
+            yield (*path, key), f"unknown {key} {_show(tag)}; {nearest(str(tag), list(members))}"
             return
     if isinstance(data, Mapping):
         for key, value in data.items():

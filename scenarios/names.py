@@ -1,12 +1,15 @@
 """What methods and variants are called, and the folders that their names give."""
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
-from fl.methods import MethodConfig
+from fl.methods import METHODS, MethodConfig
 from fl.methods.own import OwnConfig
 from scenarios.document import Document
+from scenarios.messages import plain
 from scenarios.results import MANIFEST, SCENARIO
 
 RESERVED = (MANIFEST, SCENARIO, "report.html", "figures", "tables")
@@ -24,6 +27,40 @@ def folder_name(method_name: str, setting: Mapping[str, Any]) -> str:
     """Give the folder of a method under one setting of every knob."""
     suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
     return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
+
+
+def shown_values(values: Sequence[Any]) -> list[Any]:
+    """Give the values of a knob as folders and figures call them: paths without what they share.
+
+    Absolute paths are those of the file system: scenarios are loaded with nothing else, and no
+    other setting begins so.
+    """
+    paths = [value for value in values if isinstance(value, str) and PurePath(value).is_absolute()]
+    if not paths:
+        return list(values)
+    common = os.path.commonpath([PurePath(path).parent for path in paths])
+    return [
+        str(PurePath(value).relative_to(common)) if value in paths else value for value in values
+    ]
+
+
+def name_methods(document: Document) -> Document:
+    """Write the kinds of methods as they are called here: ``FedTT+`` is ``fedtt_plus``.
+
+    Papers and people write capitals, hyphens and signs; what is neither known nor so written stays
+    as it is, and is refused later.
+    """
+    methods = document.data.get("methods")
+    if not isinstance(methods, list):
+        return document
+    known = {plain(kind): kind for kind in METHODS}
+    renamed = [
+        {**method, "kind": known.get(plain(method["kind"]), method["kind"])}
+        if isinstance(method, dict) and isinstance(method.get("kind"), str)
+        else method
+        for method in methods
+    ]
+    return dataclasses.replace(document, data={**document.data, "methods": renamed})
 
 
 def find_method_faults(methods: Sequence[MethodConfig], document: Document) -> Iterator[str]:

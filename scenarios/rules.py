@@ -1,7 +1,8 @@
 """Every rule across sections, gathered from the packages that own them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,26 @@ MAX_THREADS = 256
 """Most threads of torch in a process: beyond any machine's use, and the same bound on every one."""
 
 
+MAX_WHOLE = 1_000_000_000
+"""Largest whole number of any setting but a seed: more is a slip, and some are sizes of memory."""
+MAX_WHOLE_OF = {
+    "num_clients": 100_000,
+    "batch_size": 65_536,
+    "evaluation_batch_size": 65_536,
+    "max_tokens": 1_000_000,
+    "num_rounds": 1_000_000,
+    "rank": 65_536,
+    "min_rank": 65_536,
+    "adapter_dim": 65_536,
+    "projection_dim": 65_536,
+    "num_virtual_tokens": 65_536,
+    "max_experts": 65_536,
+    "num_domain_experts": 65_536,
+    "num_elements": 65_536,
+}
+"""The same for settings, by name, that memory or time grow with."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     path: tuple[str, ...]
@@ -50,6 +71,8 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
     study_methods
         All methods of the study that it belongs to.
     """
+    if sizes := _sizes(scenario):
+        return sizes  # other rules compute with them
     num_clients = scenario.clients.num_clients
     found: list[BrokenRule] = [
         *_seeds(scenario.seeds),
@@ -70,6 +93,33 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *_methods(scenario),
     ]
     return found
+
+
+def _sizes(scenario: Scenario) -> list[BrokenRule]:
+    """Find whole numbers that no machine can follow; those of a user's own class are its own."""
+    sections = {
+        item.name: getattr(scenario, item.name) for item in fields(scenario) if item.name != "seeds"
+    }
+    return [
+        _Rule(path, f"must be <= {most}, got {value}")
+        for path, value in _whole_numbers(sections, ())
+        if "settings" not in path and value > (most := MAX_WHOLE_OF.get(path[-1], MAX_WHOLE))
+    ]
+
+
+def _whole_numbers(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Give every whole number of a tree of settings with its path."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield path, value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from _whole_numbers(getattr(value, item.name), (*path, item.name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _whole_numbers(item, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _whole_numbers(item, (*path, str(index)))
 
 
 def _methods(scenario: Scenario) -> list[BrokenRule]:
@@ -116,5 +166,5 @@ def _threads(threads: int) -> list[BrokenRule]:
 
 
 def _seeds(seeds: Sequence[int]) -> list[BrokenRule]:
-    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    repeated = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
     return [_Rule(("seeds",), f"must differ, got {seed} more than once") for seed in repeated]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fl.clients.devices import ClientsConfig
@@ -26,6 +26,8 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 """A name is a folder: it may neither leave the place of results nor be too long for it."""
 MAX_SEED = 2**63 - 1
 """Largest whole number that tables of results hold."""
+MAX_SEEDS = 1_000
+"""Most replications: the interval of a mean is then within 1 / 16 of the spread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,8 @@ class Scenario:
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Name of the study and of its result folder: 1 to 100 letters, digits, ``_``, ``.``, ``-``."""
-    seeds: Annotated[tuple[Annotated[int, Ge(0), Le(MAX_SEED)], ...], MinLen(1)]
-    """Replications: each seed is one world, in which every variant runs."""
+    seeds: Annotated[tuple[Annotated[int, Ge(0), Le(MAX_SEED)], ...], MinLen(1), MaxLen(MAX_SEEDS)]
+    """Replications, at most 1000: each seed is one world, in which every variant runs."""
     world: WorldConfig
     """Sites, propagation, mobility."""
     radio: RadioConfig

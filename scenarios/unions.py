@@ -7,6 +7,7 @@ A union of dataclasses is told apart by a literal field, its tag: ``kind``, ``so
 import dataclasses
 import types
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from fl.own_code import OWN_KIND, names_a_class
@@ -76,11 +77,17 @@ def child_type(here: Any, step: str | int) -> Any:
     """Give the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
     bare = bare_type(here)
     if dataclasses.is_dataclass(bare) and isinstance(bare, type):
-        return get_type_hints(bare, include_extras=True).get(str(step))
+        return type_hints(bare).get(str(step))
     arguments = get_args(bare)
     if get_origin(bare) in (tuple, list):
         return arguments[0]
     return arguments[1] if get_origin(bare) is dict else None
+
+
+@cache
+def type_hints(kind: type) -> dict[str, Any]:
+    """Give the types of a dataclass's fields by name, annotations kept; read once a class."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def bare_type(here: Any) -> Any:
@@ -108,11 +115,11 @@ def tagged_union(here: Any) -> tuple[str, dict[Any, type]] | None:
         tagged = {
             tag: member
             for member in members
-            for tag in get_args(get_type_hints(member).get(key))
-            if get_origin(get_type_hints(member)[key]) is Literal
+            for tag in get_args(bare_type(type_hints(member).get(key)))
+            if get_origin(bare_type(type_hints(member)[key])) is Literal
         }
         # A member whose tag is any text is that of a user's own class in a file.
-        own = [member for member in members if get_type_hints(member).get(key) is str]
+        own = [member for member in members if bare_type(type_hints(member).get(key)) is str]
         if tagged:
             return key, tagged | dict.fromkeys([OWN_KIND] if own else [], *own)
     return None

@@ -95,8 +95,17 @@ def test_a_wrong_override_is_named(assignment, words):
         ("&x {b: *x}", "must not contain itself"),
         ("!!int many", "not valid YAML"),
         ("!!bool maybe", "not valid YAML"),
-        ("9" * 5000, "not valid YAML"),
-        ("[" * 3000 + "]" * 3000, "nested too deep"),
+        ("9" * 5000, "a: must be a whole number of at most 64 bits (19 digits), got 5000 char"),
+        ("0x" + "f" * 4300, "a: must be a whole number of at most 64 bits (19 digits), got 4302"),
+        ("[1, 0x8000000000000000]", "a.1: must be a whole number of at most 64 bits"),
+        ("1e999", "a: must be a finite number, got inf"),
+        ("[.nan]", "a.0: must be a finite number, got nan"),
+        ('"\\ud800"', "a: must be text of whole characters, got a lone surrogate in"),
+        ('{"\\ud800": 1}', "a: a key must be text of whole characters, got"),
+        ("x" * 1_000_001, "must have at most 1000000 characters"),
+        ("[" * 33 + "]" * 33, "nested too deep: at most 32 levels"),
+        ("[" * 3000 + "]" * 3000, "nested too deep: at most 32 levels"),
+        ("{k: " * 1000 + "1" + "}" * 1000, "nested too deep: at most 32 levels"),
         (f"[&a [{'z, ' * 999}], &b [{'*a, ' * 999}], [{'*b, ' * 999}]]", "at most 100000 values"),
     ],
 )
@@ -122,3 +131,30 @@ def test_the_line_of_what_is_not_json_is_named():
 def test_aliases_and_merges_are_read():
     data = parse_document("a: &x {k: 1}\nb: {<<: *x, c: 2}\nc: *x\n", source="s").data
     assert data == {"a": {"k": 1}, "b": {"k": 1, "c": 2}, "c": {"k": 1}}
+
+
+def test_the_line_of_a_value_without_bound_is_named():
+    text = f"z: 1\na:\n  b: 0x{'f' * 4300}\n  c: {'[' * 40 + ']' * 40}\n"
+    with pytest.raises(ScenarioError, match=r"^s\.yaml:4: is nested too deep"):
+        parse_document(text, source="s.yaml")
+    with pytest.raises(ScenarioError, match=r"^s\.yaml:3: a\.b: must be a whole number"):
+        parse_document(text.partition("  c:")[0], source="s.yaml")
+
+
+def test_the_largest_numbers_and_the_deepest_nesting_are_read():
+    deepest = "[" * 31 + "]" * 31
+    text = f"a: {2**63 - 1}\nb: {-(2**63) + 1}\nc: {deepest}\nd: 0x7fff_ffff\n"
+    data = parse_document(text, source="s").data
+    assert (data["a"], data["b"], data["d"]) == (2**63 - 1, 1 - 2**63, 0x7FFFFFFF)
+    assert str(data["c"]).count("[") == 31
+
+
+def test_messages_are_bounded_in_length_and_number():
+    with pytest.raises(ScenarioError) as caught:
+        parse_document("".join("a: 1\n" for _ in range(300)), source="s")
+    assert len(caught.value.problems) == 101
+    assert caught.value.problems[-1] == "and 199 more problems"
+    with pytest.raises(ScenarioError) as caught:
+        parse_document(f"? {'k' * 5000}\n: !foo x\n", source="s")
+    (line,) = caught.value.problems
+    assert len(line) == 1000

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -328,4 +329,40 @@ def test_a_tag_that_is_no_text_is_one_clear_line(tmp_path, old, path, tag):
 def test_seeds_are_whole_numbers_that_tables_hold(tmp_path):
     assert load(str(STUDY), [f"seeds=[{2**63 - 1}]"]).seeds == (2**63 - 1,)
     (line,) = problems_of(tmp_path, QUICKSTART, [f"seeds=[{2**63}]"])
-    assert "seeds.0: must be <= 9223372036854775807, got 9223372036854775808" in line
+    assert "seeds.0: must be a whole number of at most 64 bits (19 digits), got 92233" in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([f"seeds={list(range(20_000))}"], "seeds: must have at most 1000 items, got 20000"),
+        ([f"matrix={{radio.channel_tick_s: {list(range(1, 168))}}}"],
+         "matrix: must give at most 500 variants, got 3 methods x 167 values = 501"),
+        ([f"matrix={{{', '.join(f'a.k{i}: {list(range(10))}' for i in range(6))}}}"],
+         "= 3000000"),
+        ([f"seeds={list(range(1000))}", "matrix={training.local_steps: [1, 2, 3, 4]}"],
+         "must give at most 10000 runs, got 3 methods x 4 values = 12 variants x 1000 seeds = 12000"),
+    ],
+)  # fmt: skip
+def test_a_study_without_bound_is_refused_at_once(tmp_path, overrides, words):
+    started_s = time.process_time()
+    (line,) = problems_of(tmp_path, QUICKSTART, overrides)
+    assert words in line
+    assert time.process_time() - started_s < 5
+
+
+def test_a_study_of_the_most_variants_is_read_in_seconds():
+    started_s = time.process_time()
+    steps = f"matrix={{training.local_steps: {list(range(1, 167))}}}"
+    assert len(variants(load(str(STUDY), [steps]))) == 498
+    assert time.process_time() - started_s < 20
+
+
+@pytest.mark.parametrize(
+    "key", ["clients.num_clients", "training.batch_size", "server.num_rounds", "methods.0.rank"]
+)
+@pytest.mark.parametrize("value", [f"0x{'f' * 4300}", "9" * 4300, 10**18])
+def test_a_whole_number_beyond_use_is_one_line(tmp_path, key, value):
+    (line,) = problems_of(tmp_path, QUICKSTART, [f"{key}={value}"])
+    assert f"{key}: must be " in line
+    assert len(line) < 300

@@ -1,0 +1,139 @@
+"""Every path that a scenario can name, made absolute: where a command is given changes nothing.
+
+A path in a file is relative to the folder of that file; one in an option (``--set``) is relative to
+the working directory, as on any command line. ``~`` is the home folder everywhere. The resolved
+scenario of a result folder holds absolute paths: it runs again from anywhere.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from fl.models.registry import BUILT_IN
+from fl.own_code import names_a_class
+from scenarios.document import Document
+from scenarios.errors import ScenarioError
+from scenarios.yaml_text import Path
+
+_FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path")}
+"""Keys that name a file and nothing else."""
+_FOLDERS_OR_IDS = {("model", "name"), ("data", "name")}
+"""Keys that name a folder if there is one, else something on a hub."""
+
+
+def resolve_paths(document: Document) -> Document:
+    """Make every path of a document absolute, those among the values of a knob as well.
+
+    Raises
+    ------
+    ScenarioError
+        If a model or data set could be one of the hub or a folder of the working directory.
+    """
+    return dataclasses.replace(document, data=_Resolver(document).resolve(document.data))
+
+
+def locate(text: str, base: FilePath) -> FilePath:
+    """Give the absolute path that a text names from a folder; ``~`` is the home folder.
+
+    A ``~name`` of nobody on this machine is a plain name.
+    """
+    try:
+        path = FilePath(text).expanduser()
+    except RuntimeError:
+        path = FilePath(text)
+    return base.absolute() / path
+
+
+@dataclasses.dataclass(frozen=True)
+class _Resolver:
+    document: Document
+
+    def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Resolve a whole scenario."""
+        faults: list[str] = []
+        resolved = {
+            key: self._resolve(value, (key,), (key,), faults)
+            for key, value in data.items()
+            if key != "matrix"
+        }
+        if "matrix" in data:
+            resolved["matrix"] = self._resolve_matrix(data["matrix"], faults)
+        if faults:
+            raise ScenarioError(faults)
+        return {key: resolved[key] for key in data}
+
+    def _resolve_matrix(self, matrix: object, faults: list[str]) -> object:
+        if not isinstance(matrix, Mapping):
+            return matrix
+        return {
+            knob: [
+                self._resolve(value, tuple(knob.split(".")), ("matrix", knob, index), faults)
+                for index, value in enumerate(values)
+            ]
+            if isinstance(values, list)
+            else values
+            for knob, values in matrix.items()
+        }
+
+    def _resolve(self, value: object, key: Path, place: Path, faults: list[str]) -> object:
+        """Resolve what stands at a place of the document as the value of a key of a variant."""
+        if isinstance(value, Mapping):
+            return {
+                name: self._resolve(item, (*key, name), (*place, name), faults)
+                for name, item in value.items()
+            }
+        if isinstance(value, list):
+            return [
+                self._resolve(item, (*key, index), (*place, index), faults)
+                for index, item in enumerate(value)
+            ]
+        if not isinstance(value, str) or not value:
+            return value
+        return self._resolve_text(value, key, place, faults)
+
+    def _resolve_text(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
+        base = self.document.base(place)
+        if key in _FILES:
+            return str(locate(value, base))
+        if key in _FOLDERS_OR_IDS and not self._is_plain_name(key, place):
+            return self._resolve_folder(value, key, place, faults)
+        if _may_be_code(key) and names_a_class(value):
+            path, _, class_name = value.rpartition(":")
+            return f"{locate(path, base)}:{class_name}"
+        return value
+
+    def _is_plain_name(self, key: Path, place: Path) -> bool:
+        """Whether ``data.name`` is what a data set is called in figures, not where it lies."""
+        if key != ("data", "name"):
+            return False
+        beside: Any = self.document.data
+        for step in place[:-1] if place[0] != "matrix" else ("data",):
+            beside = beside[step] if isinstance(beside, Mapping) else beside
+        whole = self.document.data.get("data")
+        own = beside if isinstance(beside, Mapping) and "source" in beside else whole
+        return not (isinstance(own, Mapping) and own.get("source") == "hub")
+
+    def _resolve_folder(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
+        """Give the folder of a model or data set, if it is one, else its name."""
+        if key == ("model", "name") and value in BUILT_IN:
+            return value
+        found, here = locate(value, self.document.base(place)), FilePath(value)
+        if found.is_dir():
+            return str(found)
+        fault = None
+        if value.startswith(("~", "/", "./", "../")):
+            fault = f"there is no folder {found}"
+        elif here.is_dir():
+            fault = (
+                f"there is no folder {found}, but one in the working directory: "
+                f"write its path, {here.absolute()}"
+            )
+        if fault is not None:
+            faults.append(f"{self.document.place(place)}: {'.'.join(map(str, key))}: {fault}")
+        return value
+
+
+def _may_be_code(key: Path) -> bool:
+    """Whether a key may name a class in a file as ``path.py:Class``."""
+    return key == ("radio", "scheduler") or key[-1] in ("kind", "mode")

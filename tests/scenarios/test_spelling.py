@@ -1,0 +1,70 @@
+"""Names as papers write them: methods are known by them, other words are suggested by them."""
+
+from pathlib import Path
+
+import pytest
+
+from fl.methods import METHODS
+from scenarios.errors import ScenarioError
+from scenarios.load import load
+from scenarios.messages import nearest
+from scenarios.schema import to_data
+
+STUDY = str(Path(__file__).with_name("study.yaml"))
+
+SPELLINGS = {
+    "FedIT": "fedit",
+    "fedIT": "fedit",
+    "FFA-LoRA": "ffa_lora",
+    "RoLoRA": "rolora",
+    "FedSA-LoRA": "fedsa_lora",
+    "FLoRA": "flora",
+    "HetLoRA": "hetlora",
+    "FlexLoRA": "flexlora",
+    "FedAdapter": "fedadapter",
+    "BitFit": "bitfit",
+    "prompt tuning": "prompt_tuning",
+    "Prefix-Tuning": "prefix_tuning",
+    "FDLoRA": "fdlora",
+    "FedTT": "fedtt",
+    "FedTT+": "fedtt_plus",
+    "PFTT": "pftt",
+    "FedAMoLE": "fedamole",
+    "Local": "local",
+    "Full": "full",
+    "head": "head",
+}
+"""How papers and the cards in ``fl/methods`` write a method, and its name here."""
+
+
+def test_every_method_has_a_spelling():
+    assert set(SPELLINGS.values()) == set(METHODS)
+
+
+@pytest.mark.parametrize(("written", "kind"), SPELLINGS.items())
+def test_a_method_is_known_as_papers_write_it(written, kind):
+    scenario = load(STUDY, [f'methods=[{{kind: "{written}"}}]'])
+    assert scenario.methods[0].kind == kind
+    assert to_data(scenario)["methods"][0]["kind"] == kind
+
+
+def test_a_method_nearly_so_written_is_suggested():
+    with pytest.raises(ScenarioError, match="unknown kind 'Fed-TT-Plu'; did you mean 'fedtt_plus'"):
+        load(STUDY, ["methods=[{kind: Fed-TT-Plu}]"])
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("FedTT+", "fedtt_plus"),
+        ("Proportional Fair", "proportional_fair"),
+        ("FFA-LoRA", "ffa_lora"),
+    ],
+)
+def test_suggestions_look_past_capitals_hyphens_blanks_and_signs(written, meant):
+    known = [*METHODS, "proportional_fair", "round_robin"]
+    assert nearest(written, known) == f"did you mean {meant!r}?"
+
+
+def test_a_word_of_any_length_is_looked_up_at_once():
+    assert nearest("x" * 1_000_000, list(METHODS)).startswith("valid here: ")
