@@ -1,0 +1,246 @@
+"""Do the tests notice a wrong line? ``python -m tools.mutants [AREA ...] [--sample N] [--seed S]``.
+
+Changes one operator, comparison, number, sign or truth value of the source at a time (cosmic-ray)
+in a copy of the project, and runs the tests of the module, then those of its wing, then those that
+use the wing, until one fails. A change that no test notices has *survived*; it is printed as a
+diff. What was read and found to be no change of behaviour stands in ``equivalent_mutants.csv`` with
+the reason and does not count.
+
+A seeded sample of each area is run, by hand: it takes minutes to hours, and it is not part of the
+suite.
+"""
+
+import argparse
+import ast
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+
+ROOT = Path(__file__).resolve().parent.parent
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
+GOAL = 0.9
+"""Share of changes that tests have to notice."""
+LIMIT_S = 240.0
+"""A test run that takes longer counts as a failure: the change made it endless."""
+
+OPERATORS = (
+    *(f"ReplaceBinaryOperator_{pair}" for pair in (
+        "Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "Pow_Mul", "Mod_Mul", "FloorDiv_Mul",
+        "BitAnd_BitOr", "BitOr_BitAnd",
+    )),
+    *(f"ReplaceComparisonOperator_{pair}" for pair in (
+        "Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt",
+        "Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is",
+    )),
+    "ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Invert",
+    "ReplaceUnaryOperator_Delete_Not", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue",
+    "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceBreakWithContinue",
+    "ReplaceContinueWithBreak", "AddNot", "NumberReplacer", "ZeroIterationForLoop",
+)  # fmt: skip
+"""Operators of cosmic-ray that make one-line changes somebody could have made by mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Files to change, and the tests that should notice, the nearest first."""
+
+    files: tuple[str, ...]
+    """Globs from the root."""
+    tests: tuple[str, ...]
+    """Folders or files of tests after those that mirror the module."""
+
+
+_RADIO = ("tests/netsim/test_network.py", "tests/netsim/engines")
+AREAS: dict[str, Area] = {
+    "energy": Area(files=("netsim/energy/*.py",), tests=("tests/netsim/energy", *_RADIO)),
+    "rrc": Area(files=("netsim/rrc/*.py",), tests=("tests/netsim/rrc", *_RADIO)),
+    "transport": Area(files=("netsim/transport/*.py",), tests=("tests/netsim/transport", *_RADIO)),
+    "mac": Area(files=("netsim/mac/**/*.py",), tests=("tests/netsim/mac", *_RADIO)),
+    "phy": Area(files=("netsim/phy/*.py",), tests=("tests/netsim/phy", *_RADIO)),
+    "training": Area(files=("fl/training/*.py",), tests=("tests/fl/training", "tests/fl/server")),
+    "server": Area(files=("fl/server/**/*.py",), tests=("tests/fl/server",)),
+    "averaging": Area(
+        files=("fl/methods/averaging.py",), tests=("tests/fl/methods/test_averaging.py",)
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One change of one line."""
+
+    path: str
+    operator: str
+    occurrence: int
+    line: int
+    text: str
+    """The line before the change, without its indentation."""
+
+
+def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
+    """Give every change of a file, annotations and text left alone."""
+    source = (root / path).read_text(encoding="utf-8")
+    lines = source.splitlines()
+    skipped = _annotation_lines(source)
+    nodes = list(ast_nodes(get_ast(source)))
+    for name in OPERATORS:
+        operator = get_operator(f"core/{name}")()
+        occurrence = 0
+        for node in nodes:
+            for start, end in operator.mutation_positions(node):
+                if not any(a <= start and end <= b for a, b in skipped):
+                    yield Mutant(
+                        path=path,
+                        operator=name,
+                        occurrence=occurrence,
+                        line=start[0],
+                        text=lines[start[0] - 1].strip(),
+                    )
+                occurrence += 1
+
+
+def _annotation_lines(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Give the stretches of source that only a reader and a type checker look at."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        parts: list[ast.expr | None] = []
+        if isinstance(node, ast.AnnAssign | ast.arg):
+            parts.append(node.annotation)
+        if isinstance(node, ast.FunctionDef):
+            parts.append(node.returns)
+        for part in parts:
+            if part is not None and part.end_lineno is not None:
+                start = (part.lineno, part.col_offset)
+                found.append((start, (part.end_lineno, part.end_col_offset or 0)))
+    return found
+
+
+def sample(area: str, *, count: int, seed: int) -> list[Mutant]:
+    """Draw changes of an area, each equally likely; all of them when there are fewer."""
+    files = sorted({path for glob in AREAS[area].files for path in ROOT.glob(glob)})
+    names = [str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"]
+    found = [mutant for name in names for mutant in mutants(name)]
+    rng = np.random.default_rng([seed, sorted(AREAS).index(area)])
+    order = rng.permutation(len(found))[:count]
+    return [found[place] for place in sorted(order)]
+
+
+def stages(mutant: Mutant, area: Area) -> list[list[str]]:
+    """Give the runs of tests for a change, the nearest first; no test in two of them by name."""
+    module = Path(mutant.path)
+    mirror = Path("tests") / module.parent / f"test_{module.name}"
+    wanted = [[str(mirror)]] if (ROOT / mirror).is_file() else []
+    return wanted + [[each] for each in area.tests if each != str(mirror)]
+
+
+def survives(mutant: Mutant, area: Area, *, copy: Path) -> bool:
+    """Whether no test notices a change, made in a copy of the project."""
+    place = copy / mutant.path
+    source = place.read_text(encoding="utf-8")
+    changed = mutate_code(source, get_operator(f"core/{mutant.operator}")(), mutant.occurrence)
+    if changed is None:
+        msg = f"{mutant.path}:{mutant.line}: {mutant.operator} cannot be made"
+        raise RuntimeError(msg)
+    try:
+        place.write_text(changed, encoding="utf-8")
+        return all(_passes(tests, copy) for tests in stages(mutant, area))
+    finally:
+        place.write_text(source, encoding="utf-8")
+
+
+def _passes(tests: Sequence[str], copy: Path) -> bool:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(copy),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, check=False, timeout=LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """Return the reasons why changes change nothing, by path, operator and text of the line."""
+    with EQUIVALENT.open(encoding="utf-8", newline="") as file:
+        return {
+            (row["path"], row["operator"], row["line"]): row["reason"]
+            for row in csv.DictReader(file)
+        }
+
+
+def _copy(folder: Path) -> Path:
+    """Copy what git tracks, as it is now."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def main() -> None:
+    """Run the areas and print what survived; exit code 1 where an area misses the goal."""
+    parser = argparse.ArgumentParser(description="Do the tests notice a wrong line?")
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}")
+    parser.add_argument("--sample", type=int, default=40, help="changes of each area")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--json", action="store_true", help="one JSON object in the end")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.areas) - set(AREAS)):
+        parser.error(f"AREA: must be one of {', '.join(AREAS)}, got {', '.join(unknown)}")
+    known, table, missed = equivalents(), {}, False
+    with tempfile.TemporaryDirectory() as folder:
+        copy = _copy(Path(folder))
+        for name in options.areas or AREAS:
+            killed, alive, excused = 0, [], 0
+            started_s = time.monotonic()
+            for mutant in sample(name, count=options.sample, seed=options.seed):
+                if (mutant.path, mutant.operator, mutant.text) in known:
+                    excused += 1
+                elif survives(mutant, AREAS[name], copy=copy):
+                    alive.append(mutant)
+                    print(
+                        f"SURVIVED {mutant.path}:{mutant.line} {mutant.operator} "
+                        f"#{mutant.occurrence}: {mutant.text}",
+                        flush=True,
+                    )
+                else:
+                    killed += 1
+            share = killed / max(killed + len(alive), 1)
+            missed |= share < GOAL
+            table[name] = {
+                "killed": killed,
+                "survived": len(alive),
+                "equivalent": excused,
+                "killed_fraction": round(share, 3),
+                "host_s": round(time.monotonic() - started_s),
+            }
+            print(f"{name}: {table[name]}", flush=True)
+    if options.json:
+        print(json.dumps(table))
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
