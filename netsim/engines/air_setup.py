@@ -16,7 +16,7 @@ from netsim.config.radio import (
     TddDuplex,
 )
 from netsim.config.world import WorldConfig
-from netsim.mac.mean_shares import AVERAGE_S
+from netsim.mac.average_rate import AVERAGE_S
 from netsim.mac.schedulers import load_scheduler
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.mcs import McsTableNumber

@@ -19,7 +19,7 @@ from netsim.energy.ledger import Ledger
 from netsim.energy.ue_energy import UePower
 from netsim.engines.client_meter import book_clients
 from netsim.engines.site_meter import SiteMeter
-from netsim.mac.mean_shares import AVERAGE_S
+from netsim.mac.average_rate import AVERAGE_S
 from netsim.mac.sharing import Sharing
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.air_interface import AirInterface

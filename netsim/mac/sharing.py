@@ -1,20 +1,24 @@
-"""Who gets which blocks: asks the scheduler of every cell.
+"""Who gets which resource blocks: asks the scheduler of every cell.
 
 The flow engine needs the mean of the answers over the time until the next solve, see
-:mod:`netsim.mac.mean_shares`; the slot engine the answer of the instant. What clients limited in
-power leave goes to others where schedulers are blind to it, see :mod:`netsim.mac.unused_blocks`.
+:mod:`netsim.mac.mean_shares`; the slot engine needs the answer of the instant. Blocks that clients
+at their power limit do not use go to others where a scheduler looks at no rates, see
+:mod:`netsim.mac.unused_blocks`. What is done with a scheduler hangs on the traits that its class
+declares (:class:`netsim.mac.schedulers.view.Scheduler`), never on its name.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from netsim.mac.cell_view import cell_view
 from netsim.mac.demand import Demand
-from netsim.mac.mean_shares import TELL_APART, MeanShares
-from netsim.mac.proportional_fair_shares import proportional_fair_shares
+from netsim.mac.mean_shares import TIE_BREAK, MeanShares
+from netsim.mac.metric_shares import Metric, metric_shares
 from netsim.mac.schedulers import CellView, load_scheduler
 from netsim.mac.unused_blocks import redistribute_unused_blocks
 from netsim.phy.effective_sinr import mean_over_groups
@@ -26,20 +30,31 @@ MIN_AVERAGE_FRACTION = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What the schedulers gave out, from each instant to the next, the last to the next solve."""
+    """Shares that schedulers gave, from each instant to the next, the last to the next solve."""
 
     shares: Float[np.ndarray, "instant bearer group"]
     """Share of each group held, on average over time."""
     activity: Float[np.ndarray, "instant bearer"]
     """Part of the time in which anything is held, in (0, 1]; ``shares / activity`` is held then.
 
-    Below 1 when the scheduler serves winners in turn: who has the whole band half of the time
-    spreads its power wider than who has half of the band all the time.
+    Below 1 when the scheduler is exclusive: who has the whole band half of the time spreads its
+    power wider than who has half of the band all the time.
     """
     average_rate_bps: Float[np.ndarray, " bearer"]
-    """The averages that were decided on, those of newcomers filled in."""
+    """The averages that the schedulers looked at, those of new bearers filled in."""
     is_used: bool
     """Whether everybody uses all that it holds, however limited in power."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rates:
+    """The rates that schedulers compare; ones where they look at none."""
+
+    group_bps: Float[np.ndarray, "instant bearer group"]
+    average_bps: Float[np.ndarray, " bearer"]
+    floor_bps: Float[np.ndarray, " bearer"]
+    """No average falls below this."""
+    is_reached: Bool[np.ndarray, "instant transfer"]
 
 
 class Sharing:
@@ -56,17 +71,17 @@ class Sharing:
     def __init__(self, scheduler: str, *, slot_s: float) -> None:
         self._name = scheduler
         self._slot_s = slot_s
-        self._is_fair = scheduler == "proportional_fair"
-        law = load_scheduler(scheduler)
-        self._uses_rates: bool = getattr(law, "uses_rates", True)
-        is_exclusive: bool = getattr(law, "is_exclusive", False)
+        own = load_scheduler(scheduler)
+        self._uses_rates: bool = getattr(own, "uses_rates", True)
+        is_exclusive: bool = getattr(own, "is_exclusive", False)
         self._redistributes = not (self._uses_rates or is_exclusive)
-        self.uses_average_rate: bool = self._uses_rates and getattr(law, "uses_average_rate", True)
+        self._metric: Metric | None = getattr(own, "metric", None) if is_exclusive else None
+        self.uses_average_rate: bool = self._uses_rates and getattr(own, "uses_average_rate", True)
         """Whether answers change with the rates served, and so without any event."""
         self.is_time_shared = self.uses_average_rate and is_exclusive
-        """Whether mean shares are parts of the time, each with a group of its own."""
+        """Whether mean shares are parts of the time in which a bearer has a group of its own."""
         self.follows_fades = self.uses_average_rate or (self._uses_rates and is_exclusive)
-        """Whether who is served changes as fades do."""
+        """Whether the scheduled users change as fading does."""
         self._schedulers: dict[tuple[int, int], MeanShares] = {}
 
     def solve(
@@ -77,7 +92,7 @@ class Sharing:
         duration_s: Float[np.ndarray, " instant"],
         is_averaged: bool = True,
     ) -> Grant:
-        """Ask the scheduler of every cell.
+        """Return the shares that the scheduler of every cell gives.
 
         Parameters
         ----------
@@ -86,119 +101,157 @@ class Sharing:
         now_s
             Simulated time.
         duration_s
-            Time from each instant until the channel changes; inf when it never does.
+            Time from each instant until the channel changes [s]; inf when it never does.
         is_averaged
-            ``False`` gives the scheduler's answer of this instant (the slot engine's).
-
-        Returns
-        -------
-        Grant
-            For every bearer.
+            ``False`` asks for the scheduler's answer of this instant (the slot engine's).
         """
-        is_reached = demand.is_reached()
-        cell = demand.cell_id[demand.first]
-        start = demand.cell_start
-        every = slice(0, len(cell))
-        takes_mean = is_averaged and self.uses_average_rate
-        num_instants, _, num_groups = demand.sinr_per_w.shape
-        if self._uses_rates:
-            group_rate = demand.weakest(every, demand.group_rate_bps(), is_reached)
-            equal = group_rate.sum(axis=2) / demand.contenders[demand.first]
-            is_new = np.isnan(demand.average_rate_bps)
-            average = np.where(is_new, equal[0], demand.average_rate_bps)
-            floor = np.maximum(MIN_AVERAGE_FRACTION * equal.mean(axis=0), np.finfo(float).tiny)
-            average = np.maximum(average, floor)
-            # In an instant one of equals comes first; over time they share alike.
-            seen = average
-            if not takes_mean:
-                place = np.arange(len(cell)) - start.repeat(np.diff(start, append=len(cell)))
-                seen = average * (1.0 + TELL_APART * place)
-        else:  # nobody asked for them: only their shape is looked at
-            group_rate = np.ones((num_instants, len(cell), num_groups))
-            average = seen = floor = np.ones(len(cell))
-        if takes_mean:
-            whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
-            alone = demand.weakest(every, whole, is_reached)
-            if self._is_fair and np.isfinite(duration_s[0]):
-                most = np.inf if demand.backhaul_limit_bps is None else demand.backhaul_limit_bps
-                shares, activity = proportional_fair_shares(
-                    group_rate,
-                    alone_bps=alone,
-                    average_bps=average,
-                    floor_bps=floor,
-                    backhaul_limit_bps=most,
-                    cell_start=start,
-                    duration_s=duration_s,
-                    slot_s=self._slot_s,
-                )
-                return Grant(
-                    shares=shares,
-                    activity=demand.on_the_air(activity),
-                    average_rate_bps=average,
-                    is_used=self._redistributes,
-                )
-        instants_s = [now_s]
-        if num_instants > 1:
-            instants_s += (now_s + duration_s[:-1].cumsum()).tolist()
-        shares = np.empty_like(group_rate)
-        activity = np.ones(shares.shape[:2])
-        views_of_cells = []
-        for first, last in pairwise([*start.tolist(), len(cell)]):
-            part = slice(first, last)
-            views = [
-                _view(
-                    demand,
-                    part,
-                    instant=instant,
-                    group_rate_bps=group_rate[instant, part],
-                    average_rate_bps=seen[part],
-                    is_reached=is_reached[instant : instant + 1],
-                    now_s=at_s,
-                )
-                for instant, at_s in enumerate(instants_s)
-            ]
-            views_of_cells.append(views)
-            scheduler = self._scheduler(int(cell[first]), demand.direction)
-            if takes_mean and last - first > 1:
-                shares[:, part], activity[:, part] = scheduler.over(
-                    views,
-                    duration_s=duration_s,
-                    floor_bps=floor[part],
-                    alone_bps=alone[:, part],
-                    backhaul_limit_bps=np.inf
-                    if demand.backhaul_limit_bps is None
-                    else demand.backhaul_limit_bps[part],
-                )
-            else:
-                shares[:, part] = [scheduler.now(view) for view in views]
-        if takes_mean:
-            activity = demand.on_the_air(activity)
-        if demand.is_uplink and self._redistributes:
-            self._redistribute_unused_blocks(
-                demand, [views[0] for views in views_of_cells], start, shares[0]
+        rates = self._rates(demand)
+        instants_s = np.append(now_s, now_s + duration_s[:-1].cumsum())
+        if is_averaged and self.uses_average_rate:
+            shares, activity = self._mean_shares(
+                demand, rates, instants_s=instants_s, duration_s=duration_s
             )
+            activity = demand.on_the_air(activity)
+        else:
+            shares = self._shares_now(demand, rates, instants_s=instants_s)
+            activity = np.ones(shares.shape[:2])
+        if demand.is_uplink and self._redistributes:
+            self._redistribute_unused_blocks(demand, rates, shares[0], now_s=now_s)
         return Grant(
             shares=shares,
             activity=activity,
-            average_rate_bps=average,
+            average_rate_bps=rates.average_bps,
             is_used=self._redistributes,
         )
+
+    def _rates(self, demand: Demand) -> _Rates:
+        """Return the rates that schedulers compare."""
+        is_reached = demand.is_reached()
+        num_instants, _, num_groups = demand.sinr_per_w.shape
+        num_bearers = len(demand.first)
+        if not self._uses_rates:
+            return _Rates(
+                group_bps=np.ones((num_instants, num_bearers, num_groups)),
+                average_bps=np.ones(num_bearers),
+                floor_bps=np.ones(num_bearers),
+                is_reached=is_reached,
+            )
+        group = demand.weakest(slice(0, num_bearers), demand.group_rate_bps(), is_reached)
+        equal = group.sum(axis=2) / demand.contenders[demand.first]
+        is_new = np.isnan(demand.average_rate_bps)
+        average = np.where(is_new, equal[0], demand.average_rate_bps)
+        floor = np.maximum(MIN_AVERAGE_FRACTION * equal.mean(axis=0), np.finfo(float).tiny)
+        return _Rates(
+            group_bps=group,
+            average_bps=np.maximum(average, floor),
+            floor_bps=floor,
+            is_reached=is_reached,
+        )
+
+    def _mean_shares(
+        self,
+        demand: Demand,
+        rates: _Rates,
+        *,
+        instants_s: Float[np.ndarray, " instant"],
+        duration_s: Float[np.ndarray, " instant"],
+    ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
+        """Return mean shares and activity until the next solve."""
+        whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
+        alone = demand.weakest(slice(0, len(demand.first)), whole, rates.is_reached)
+        limit: Float[np.ndarray, " bearer"] | float = np.inf
+        if demand.backhaul_limit_bps is not None:
+            limit = demand.backhaul_limit_bps
+        if self._metric is not None and np.isfinite(duration_s[0]):
+            return metric_shares(
+                self._metric,
+                name=self._name,
+                group_rate_bps=rates.group_bps,
+                alone_bps=alone,
+                average_bps=rates.average_bps,
+                floor_bps=rates.floor_bps,
+                backhaul_limit_bps=limit,
+                cell_start=demand.cell_start,
+                duration_s=duration_s,
+                slot_s=self._slot_s,
+            )
+        limit = np.broadcast_to(limit, rates.average_bps.shape)
+        shares = np.empty_like(rates.group_bps)
+        activity = np.ones(shares.shape[:2])
+        for cell_id, part in _cells(demand):
+            views = self._views(demand, part, rates, rates.average_bps, instants_s=instants_s)
+            scheduler = self._scheduler(cell_id, demand.direction)
+            if part.stop - part.start > 1:
+                shares[:, part], activity[:, part] = scheduler.over(
+                    views,
+                    duration_s=duration_s,
+                    floor_bps=rates.floor_bps[part],
+                    alone_bps=alone[:, part],
+                    backhaul_limit_bps=limit[part],
+                )
+            else:
+                shares[:, part] = [scheduler.now(view) for view in views]
+        return shares, activity
+
+    def _shares_now(
+        self, demand: Demand, rates: _Rates, *, instants_s: Float[np.ndarray, " instant"]
+    ) -> Float[np.ndarray, "instant bearer group"]:
+        """Return the answers of each instant on its own."""
+        average_bps = self._apart(demand, rates)
+        shares = np.empty_like(rates.group_bps)
+        for cell_id, part in _cells(demand):
+            views = self._views(demand, part, rates, average_bps, instants_s=instants_s)
+            scheduler = self._scheduler(cell_id, demand.direction)
+            shares[:, part] = [scheduler.now(view) for view in views]
+        return shares
+
+    def _apart(self, demand: Demand, rates: _Rates) -> Float[np.ndarray, " bearer"]:
+        """Return the averages, those of a cell told apart: in an instant one of equals is first."""
+        if not self._uses_rates:
+            return rates.average_bps
+        start, num_bearers = demand.cell_start, len(demand.first)
+        place = np.arange(num_bearers) - start.repeat(np.diff(start, append=num_bearers))
+        return rates.average_bps * (1.0 + TIE_BREAK * place)
+
+    @staticmethod
+    def _views(
+        demand: Demand,
+        bearers: slice,
+        rates: _Rates,
+        average_bps: Float[np.ndarray, " bearer"],
+        *,
+        instants_s: Float[np.ndarray, " instant"],
+    ) -> list[CellView]:
+        return [
+            cell_view(
+                demand,
+                bearers,
+                instant=instant,
+                group_rate_bps=rates.group_bps[instant, bearers],
+                average_rate_bps=average_bps[bearers],
+                is_reached=rates.is_reached,
+                now_s=at_s,
+            )
+            for instant, at_s in enumerate(instants_s.tolist())
+        ]
 
     def _redistribute_unused_blocks(
         self,
         demand: Demand,
-        views: list[CellView],
-        start: Int[np.ndarray, " cell"],
+        rates: _Rates,
         shares: Float[np.ndarray, "bearer group"],
+        *,
+        now_s: float,
     ) -> None:
-        """Hand on, in place, what clients at the limit of their power do not use.
+        """Give blocks that clients at their power limit do not use to others, in place.
 
-        Who hands on reads no rates, so there is one instant.
+        A scheduler of which this is asked looks at no rates, so there is one instant.
         """
         held, _ = per_transmitter(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
         used = demand.used_fraction(slice(None), held)
         if used is held:
             return
+        start = demand.cell_start
         is_over = used < held * (1 - FULL_RTOL)
         cut = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]
         block = 1.0 / demand.air.num_blocks
@@ -207,12 +260,15 @@ class Sharing:
         redistributes &= ~np.logical_and.reduceat(is_over, start)
         redistributes &= rest >= block * (1 - FULL_RTOL)
         before = shares.copy()
-        shares[:] = cut  # where nobody takes what is left, that is all
-        for place in np.flatnonzero(redistributes).tolist():
-            view, first = views[place], int(start[place])
-            part = slice(first, first + len(view.client_id))
+        shares[:] = cut  # all that is to do where nobody can use the rest
+        for (cell_id, part), is_wanted in zip(_cells(demand), redistributes.tolist(), strict=True):
+            if not is_wanted:
+                continue
+            (view,) = self._views(
+                demand, part, rates, rates.average_bps, instants_s=np.array([now_s])
+            )
             shares[part] = redistribute_unused_blocks(
-                self._scheduler(int(demand.cell_id[first]), demand.direction).now,
+                self._scheduler(cell_id, demand.direction).now,
                 view,
                 before[part],
                 use=partial(demand.used_fraction, part),
@@ -228,63 +284,7 @@ class Sharing:
         return self._schedulers[key]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CellDemand:
-    """The part of a demand that one cell's scheduler sees at an instant."""
-
-    demand: Demand
-    instant: int
-    bearers: slice
-    transfers: slice
-    is_reached: Bool[np.ndarray, "1 transfer"]
-
-    def rate_bps(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
-        """Give the rate of each bearer at a fraction of every group."""
-        demand = self.demand.at(self.instant)
-        rate = demand.transfer_rate_bps(self.transfers, fraction[self._local])
-        return demand.weakest(self.bearers, rate, self.is_reached)[0]
-
-    def power_w(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
-        """Give the power radiated for each bearer at a fraction of every group."""
-        demand = self.demand.at(self.instant)
-        granted = (fraction * demand.air.num_blocks)[self._local]
-        blocks = demand.used_blocks(self.transfers, granted)
-        heads = demand.first[self.bearers] - self.transfers.start
-        return (blocks * demand.block_power_w(self.transfers, blocks))[..., heads].reshape(-1)
-
-    @property
-    def _local(self) -> Int[np.ndarray, " transfer"]:
-        """Bearer of each transfer, counted within the cell."""
-        return self.demand.bearer[self.transfers] - self.bearers.start
-
-
-def _view(
-    demand: Demand,
-    bearers: slice,
-    *,
-    instant: int,
-    group_rate_bps: Float[np.ndarray, "bearer group"],
-    average_rate_bps: Float[np.ndarray, " bearer"],
-    is_reached: Bool[np.ndarray, "1 transfer"],
-    now_s: float,
-) -> CellView:
-    last = demand.first[bearers.stop] if bearers.stop < len(demand.first) else len(demand.bearer)
-    transfers = slice(int(demand.first[bearers.start]), int(last))
-    part = _CellDemand(
-        demand=demand,
-        instant=instant,
-        bearers=bearers,
-        transfers=transfers,
-        is_reached=is_reached[:, transfers],
-    )
-    return CellView(
-        now_s=now_s,
-        client_id=demand.client_id[bearers],
-        remaining_bits=demand.remaining_bits[bearers],
-        requested_at_s=demand.requested_at_s[bearers],
-        deadline_at_s=demand.deadline_at_s[bearers],
-        group_rate_bps=group_rate_bps,
-        average_rate_bps=average_rate_bps,
-        rate_bps=part.rate_bps,
-        power_w=part.power_w,
-    )
+def _cells(demand: Demand) -> Iterator[tuple[int, slice]]:
+    """Yield the cell and the bearers of each cell."""
+    for first, last in pairwise([*demand.cell_start.tolist(), len(demand.first)]):
+        yield int(demand.cell_id[demand.first[first]]), slice(first, last)

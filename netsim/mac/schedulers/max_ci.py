@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from netsim.mac.schedulers.proportional_fair import TIE_RTOL
-from netsim.mac.schedulers.view import CellView, split_ties
+from netsim.mac.schedulers.metric import serve_largest
+from netsim.mac.schedulers.view import CellView
 
 
 class MaxCI:
@@ -14,6 +14,5 @@ class MaxCI:
     is_exclusive = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give each group to the argmax of its rate, ties shared equally."""
-        best = view.group_rate_bps.max(axis=0, keepdims=True)
-        return split_ties(view.group_rate_bps >= best * (1 - TIE_RTOL))
+        """Return each group as the share of the transfer with the highest rate in it."""
+        return serve_largest(view.group_rate_bps)

@@ -1,4 +1,4 @@
-"""What a scheduler sees of a cell, and what it answers: the whole scheduling interface."""
+"""What a scheduler sees of a cell and what it answers: the interface of schedulers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ class CellView:
     requested_at_s: Float[np.ndarray, " transfer"]
     """When the transfer was asked for."""
     deadline_at_s: Float[np.ndarray, " transfer"]
-    """When it ends undelivered; inf when it has no deadline."""
+    """When it ends if it is not delivered before; inf when it has no deadline."""
     group_rate_bps: Float[np.ndarray, "transfer group"]
-    """Rate of a transfer in each group, were the group its own at the power density it uses now."""
+    """Rate of a transfer that had the whole group, at the power density of an equal split."""
     average_rate_bps: Float[np.ndarray, " transfer"]
     """Exponentially averaged served rate, > 0."""
     rate_bps: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
     """Total rate that each transfer would get with that fraction of the band, in [0, 1].
 
-    Power-limited, hence concave: twice the band is at most twice the rate.
+    Concave, as power is limited: twice the band is at most twice the rate.
     """
     power_w: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]]
     """Power radiated for each transfer at that fraction of the band (downlink: the site's)."""
@@ -49,27 +49,37 @@ class Scheduler(Protocol):
     """Divides a cell's band among its active transfers; a plain class with this one method.
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
-    view only. Views may be of a time soon to come: where fades move, one that reads averages, or
-    reads rates and takes turns, is asked about instants up to the next tick, one after the other,
-    and again about what is left of them after an event. State of its own is allowed, made of the
-    views that it was asked about (there is one instance for each cell and direction); nothing in it
-    may be drawn at random.
+    view only. Views may be of a time soon to come: where fading changes within a tick, a scheduler
+    that looks at average rates, or looks at rates and is exclusive, is asked about instants up to
+    the next tick, one after the other, and again about what is left of them after an event. State
+    of its own is allowed, made of the views that it was asked about (there is one instance for each
+    cell and direction); nothing in it may be drawn at random.
 
-    A class that looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``) may say
-    so by ``uses_rates = False``; the view then holds ones in the place of the two arrays, and the
-    engines are faster for it. Where a client, limited in power, cannot use what it was given, such
-    a class (unless it takes turns) is asked again at once about the others
-    (:mod:`netsim.mac.unused_blocks`). One that looks at rates but not at ``average_rate_bps`` may
-    say ``uses_average_rate = False``: an answer then holds until something else changes.
+    A class may declare traits, on which the engines rely; none is taken from its name:
 
-    Two more things a class may offer, for the engine that follows means over time instead of slots:
-
+    ``uses_rates = False``
+        It looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``). The view then
+        holds ones in place of the two arrays, and the engines are faster. Where a client at its
+        power limit cannot use what it was given, such a class, unless it is exclusive, is asked
+        again at once about the others (:mod:`netsim.mac.unused_blocks`).
+    ``uses_average_rate = False``
+        It looks at rates but not at ``average_rate_bps``: an answer holds until something else
+        changes.
     ``is_exclusive = True``
-        Winners take all: a group divided among several is a tie, and they have it one after
-        another, each at full width, rather than side by side. What other cells hear of them then
-        swings, and what they repeat waits for the next good time. Without it, ties that depend on
-        the average are broken for the scheduler, it is asked more often, and all that is taken to
-        be steady.
+        A group is served to one transfer at a time. One divided among several is a tie: they have
+        it one after another, each at full width, not side by side. Other cells then hear
+        interference that varies, and retransmissions meet other fading. Without this trait, ties
+        that depend on the average are broken for the scheduler, it is asked more often, and
+        interference is taken to be steady.
+
+    It may offer two more methods, for the engine that follows means over time instead of slots:
+
+    ``metric(group_rate_bps, average_rate_bps)``
+        For a scheduler that serves, in each group, the transfer with the largest metric. It returns
+        the metric of each transfer in each group, shape (transfer, group), from its own rates only,
+        so that the engine can compare the transfers of all cells at once, which is faster. It must
+        keep no state, and ``shares`` must be those of
+        :func:`netsim.mac.schedulers.metric.serve_largest` for it.
     ``steady_state_shares(view)``
         Its mean answer over an endless interval in which nothing of the view but the averages
         changes, or ``None`` where it knows of none. Two arrays: the mean shares, as of ``shares``,
@@ -80,17 +90,18 @@ class Scheduler(Protocol):
     """
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give the share of each group that each transfer gets, in [0, 1], columns sum to <= 1."""
+        """Return each transfer's share of each group, in [0, 1]; columns sum to <= 1."""
+        ...
 
 
-def ask(law: Callable[[CellView], Answer], view: CellView, *, name: str) -> Answer:
-    """Ask a scheduler; whatever its code raises carries its name and the simulated time.
+def ask(method: Callable[..., Answer], *arguments: object, name: str) -> Answer:
+    """Return the answer of a scheduler; what its code raises carries its name.
 
     Parameters
     ----------
-    law
-        A method of the scheduler that takes a view.
-    view
+    method
+        A method of the scheduler.
+    arguments
         What it is asked.
     name
         Name of the scheduler, for the error message.
@@ -98,25 +109,25 @@ def ask(law: Callable[[CellView], Answer], view: CellView, *, name: str) -> Answ
     Raises
     ------
     RuntimeError
-        If it raises anything, the end of the program (``SystemExit``) included; one line. When it
-        was is for the caller to say, who has the clock.
+        If it raises anything, the end of the program (``SystemExit``) included; one line. The
+        caller, who has the clock, adds the simulated time.
     """
     try:
-        return law(view)
+        return method(*arguments)
     except (Exception, SystemExit) as error:
         msg = f"scheduler {name}: raised {in_one_line(error)}"
         raise RuntimeError(msg) from error
 
 
 def in_one_line(error: BaseException) -> str:
-    """Name an error of foreign code, which may speak in many lines or in none."""
+    """Return type and message of an error as one line; the message may have many lines or none."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def check_shares(
     shares: Float[np.ndarray, "transfer group"], view: CellView, *, name: str
 ) -> Float[np.ndarray, "transfer group"]:
-    """Give the shares as float64 after checking shape, range and column sums.
+    """Return the shares as float64 after checking shape, range and column sums.
 
     Parameters
     ----------
@@ -170,7 +181,7 @@ def check_activity(
     *,
     name: str,
 ) -> Float[np.ndarray, " transfer"]:
-    """Give the activity as float64 after checking shape and range.
+    """Return the activity as float64 after checking shape and range.
 
     Parameters
     ----------
@@ -212,16 +223,5 @@ def check_activity(
 def same_in_every_group(
     fraction: Float[np.ndarray, " transfer"], view: CellView
 ) -> Float[np.ndarray, "transfer group"]:
-    """Spread one fraction of the band a transfer evenly over all groups."""
+    """Return shares of one fraction of the band a transfer, the same in all groups."""
     return np.repeat(fraction[:, np.newaxis], view.group_rate_bps.shape[1], axis=1)
-
-
-def split_ties(winner: np.ndarray) -> Float[np.ndarray, "transfer group"]:
-    """Divide each group equally among the transfers marked True in its column.
-
-    Parameters
-    ----------
-    winner
-        Boolean, shape (transfer, group), at least one True in every column.
-    """
-    return winner / winner.sum(axis=0, keepdims=True)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.config.radio import NoFading, RayleighFading
-from netsim.mac.mean_shares import AVERAGE_S, STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanShares
+from netsim.mac.average_rate import AVERAGE_S
+from netsim.mac.mean_shares import STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanShares
 from netsim.mac.schedulers import check_activity
 from netsim.mac.schedulers.proportional_fair import ProportionalFair
 from tests.netsim.mac.schedulers.cells import view_of

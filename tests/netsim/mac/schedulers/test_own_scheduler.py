@@ -7,14 +7,33 @@ import pytest
 import simpy
 
 from netsim.config import RadioConfig, WorldConfig
-from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
+from netsim.config.radio import RayleighFading
+from netsim.config.world import (
+    HexagonalLayout,
+    NoShadowing,
+    RandomWaypointMobility,
+    SingleCellLayout,
+    StaticMobility,
+)
 from netsim.mac.mean_shares import MeanShares
-from netsim.mac.schedulers import check_shares, load_scheduler
+from netsim.mac.schedulers import check_shares, load_scheduler, proportional_fair
 from netsim.network import CellularNetwork
 from tests.netsim.mac.schedulers.cells import random_cell
+from tests.netsim.worlds import make_network, plain_radio, run_all
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "docs" / "examples" / "own_scheduler.py"
 NAME = f"{EXAMPLE}:NearlyDone"
+PLAIN = """
+import numpy as np
+
+class Plain:
+    is_exclusive = True
+
+    def shares(self, view):
+        ratio = view.group_rate_bps / view.average_rate_bps[:, None]
+        best = ratio >= ratio.max(axis=0) * (1 - 1e-9)
+        return best / best.sum(axis=0)
+"""
 
 
 def test_it_has_ten_lines_of_code():
@@ -27,6 +46,40 @@ def test_its_shares_are_legal():
     shares = check_shares(load_scheduler(NAME).shares(view), view, name=NAME)
     np.testing.assert_allclose(shares.sum(axis=0), 1.0)
     assert shares[view.remaining_bits.argmin()].min() == 1.0
+
+
+def rows_of(scheduler, *, direction, **radio):
+    """Rows of walking clients in three cells that interfere."""
+    world = WorldConfig(
+        environment="uma",
+        layout=HexagonalLayout(num_sites=1, isd_m=500.0),
+        carrier_hz=3.5e9,
+        mobility=RandomWaypointMobility(),
+    )
+    env, network = make_network(
+        world, plain_radio(fading=RayleighFading(), scheduler=scheduler, **radio), num_clients=9
+    )
+    return run_all(env, [network.send(k, direction, 100_000) for k in range(9)])
+
+
+@pytest.mark.parametrize("engine", ["flow", "slot"])
+@pytest.mark.parametrize("direction", ["uplink", "downlink"])
+def test_a_copy_of_proportional_fair_gives_the_same_rows(tmp_path, direction, engine):
+    """Byte for byte: the engines go by what a scheduler declares, never by its name."""
+    path = tmp_path / "copy.py"
+    path.write_text(Path(proportional_fair.__file__).read_text())
+    ours = rows_of("proportional_fair", direction=direction, engine=engine)
+    assert rows_of(f"{path}:ProportionalFair", direction=direction, engine=engine) == ours
+
+
+def test_proportional_fair_without_its_metric_is_asked_and_agrees(tmp_path):
+    path = tmp_path / "plain.py"
+    path.write_text(PLAIN)
+    ours = rows_of("proportional_fair", direction="downlink")
+    own = rows_of(f"{path}:Plain", direction="downlink")
+    assert own != ours  # the steps of a small cell are not those of the largest
+    finished_s, expected_s = (np.mean([row.finished_at_s for row in rows]) for rows in (own, ours))
+    assert finished_s == pytest.approx(expected_s, rel=0.01)
 
 
 def finish_times_s(scheduler):
@@ -75,10 +128,10 @@ def test_the_closed_form_has_its_place_too(tmp_path):
         "    def steady_state_shares(self, view):\n        return view.nothing\n"
     )
     name = f"{path}:Mine"
-    law, ones = MeanShares(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
+    mean, ones = MeanShares(load_scheduler(name), name=name, slot_s=5e-4), np.ones(2)
     view = random_cell(np.random.default_rng(4), 2).view()
     with pytest.raises(RuntimeError, match=r"own\.py:Mine: raised AttributeError"):
-        law.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
+        mean.over([view], duration_s=np.array([np.inf]), floor_bps=ones, alone_bps=ones[None])
 
 
 def test_a_network_obeys_it():
