@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import simpy
+from jaxtyping import Float, Int
 
 Direction = Literal["uplink", "downlink"]
 
@@ -94,11 +95,16 @@ class EnergyAccount(Protocol):
     ) -> None:
         """Book ``power_w`` for the interval to a client under an activity (``compute``)."""
 
-    def client_energy_j(self, until_s: float) -> float:
-        """Sum of what all clients spent up to an instant, radio and compute."""
+    def client_energy_j(
+        self, client_ids: Int[np.ndarray, " client"], at_s: float
+    ) -> Float[np.ndarray, " client"]:
+        """Return what each of some clients spent up to an instant, radio and compute."""
 
-    def site_energy_j(self, until_s: float) -> float:
-        """Sum of what all sites drew up to an instant."""
+    def total_energy_j(self, at_s: float) -> float:
+        """Sum what all clients spent up to an instant, radio and compute."""
+
+    def site_energy_j(self, at_s: float) -> float:
+        """Sum what all sites drew up to an instant."""
 
 
 class Network(Protocol):

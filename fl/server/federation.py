@@ -150,7 +150,7 @@ class Federation:
 
     def energy_j(self) -> float:
         """Joules that clients spent until now."""
-        return self.network.energy.client_energy_j(self.env.now)
+        return self.network.energy.total_energy_j(self.env.now)
 
     def site_energy_j(self) -> float:
         """Joules that sites drew until now."""

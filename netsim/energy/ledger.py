@@ -8,6 +8,10 @@ not entries but follow from them in closed form when asked for, so they cost no 
   does not cause it, and clients that never take part cost nothing;
 * the *base load* of every site, from instant 0 on, but for its outages: then its power is cut (our
   choice), so it draws nothing at all. It comes back awake.
+
+Sums run along while entries are booked, and gaps are kept by :class:`BusyTime`: what was spent up
+to now is told without reading the entries again. What was spent up to an instant before the end of
+some entry, or while a site has no power, is replayed from the entries.
 """
 
 from array import array
@@ -18,11 +22,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.energy.busy_time import BusyTime, gaps_s
+from netsim.energy.entries import Entries, EntryColumns
 from netsim.energy.site_energy import SitePower
 from netsim.energy.ue_energy import UePower
 
 CLIENT_ACTIVITIES = ("tx", "rx", "idle", "compute")
-RADIO_ACTIVITIES = ("tx", "rx", "idle")
 SITE_ACTIVITIES = ("tx", "rx", "base")
 
 
@@ -35,96 +40,6 @@ class EnergyTotal:
     activity: str
     seconds: float
     energy_j: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
-    """Booked intervals as columns, in the order of booking."""
-
-    owner_id: Int[np.ndarray, " entry"]
-    activity: Int[np.ndarray, " entry"]
-    """Index into the activities of the owner's kind."""
-    started_at_s: Float[np.ndarray, " entry"]
-    finished_at_s: Float[np.ndarray, " entry"]
-    power_w: Float[np.ndarray, " entry"]
-
-    def until(self, until_s: float) -> "Entries":
-        """Cut everything off at an instant."""
-        kept = self.started_at_s < until_s
-        return Entries(
-            owner_id=self.owner_id[kept],
-            activity=self.activity[kept],
-            started_at_s=self.started_at_s[kept],
-            finished_at_s=np.minimum(self.finished_at_s[kept], until_s),
-            power_w=self.power_w[kept],
-        )
-
-    @property
-    def seconds(self) -> Float[np.ndarray, " entry"]:
-        """Length of each interval."""
-        return self.finished_at_s - self.started_at_s
-
-    @property
-    def energy_j(self) -> Float[np.ndarray, " entry"]:
-        """Power times time of each."""
-        return self.power_w * self.seconds
-
-    def of(self, chosen: np.ndarray) -> "Entries":
-        """Keep the entries marked True."""
-        return Entries(
-            owner_id=self.owner_id[chosen],
-            activity=self.activity[chosen],
-            started_at_s=self.started_at_s[chosen],
-            finished_at_s=self.finished_at_s[chosen],
-            power_w=self.power_w[chosen],
-        )
-
-
-class _Book:
-    """Append-only columns of one kind of owner."""
-
-    def __init__(self, activities: tuple[str, ...]) -> None:
-        self._code = {name: code for code, name in enumerate(activities)}
-        self._owner_id = array("q")
-        self._activity = array("b")
-        self._started_at_s = array("d")
-        self._finished_at_s = array("d")
-        self._power_w = array("d")
-
-    def append(
-        self,
-        owner_id: int,
-        activity: str,
-        started_at_s: float,
-        finished_at_s: float,
-        power_w: float,
-    ) -> None:
-        if activity not in self._code:
-            msg = f"activity: must be one of {', '.join(self._code)}, got {activity!r}"
-            raise ValueError(msg)
-        # Written so that NaN fails too.
-        if not 0 <= started_at_s <= finished_at_s < np.inf:
-            msg = f"interval: must be 0 <= start <= end, got {started_at_s} to {finished_at_s} s"
-            raise ValueError(msg)
-        if not 0 <= power_w < np.inf:
-            msg = f"power_w: must be >= 0 and finite, got {power_w} for {activity} of {owner_id}"
-            raise ValueError(msg)
-        if finished_at_s == started_at_s:
-            return
-        self._owner_id.append(owner_id)
-        self._activity.append(self._code[activity])
-        self._started_at_s.append(started_at_s)
-        self._finished_at_s.append(finished_at_s)
-        self._power_w.append(power_w)
-
-    def entries(self) -> Entries:
-        return Entries(
-            owner_id=np.array(self._owner_id, dtype=np.int64),
-            activity=np.array(self._activity, dtype=np.int64),
-            started_at_s=np.array(self._started_at_s, dtype=np.float64),
-            finished_at_s=np.array(self._finished_at_s, dtype=np.float64),
-            power_w=np.array(self._power_w, dtype=np.float64),
-        )
 
 
 class Ledger:
@@ -141,9 +56,17 @@ class Ledger:
     def __init__(self, *, ue_power: UePower, site_power: Sequence[SitePower]) -> None:
         self._ue_power = ue_power
         self._site_power = tuple(site_power)
-        self._clients = _Book(CLIENT_ACTIVITIES)
-        self._sites = _Book(SITE_ACTIVITIES)
+        self._clients = EntryColumns(CLIENT_ACTIVITIES)
+        self._sites = EntryColumns(SITE_ACTIVITIES)
         self._cuts: list[tuple[int, float, float]] = []
+        self._future_cuts: list[tuple[int, float, float]] = []
+        self._radio, self._traffic = BusyTime(), BusyTime()
+        self._entries_j: dict[int, float] = {}
+        self._tails_j: dict[int, array[float]] = {}
+        self._tails_sum_j: dict[int, float] = {}
+        # An empty interval at 0 opens the gap before a site's first traffic.
+        for site_id in range(len(self._site_power)):
+            self._traffic.add(site_id, 0.0, 0.0)
 
     def cut_power(self, site_id: int, *, started_at_s: float, finished_at_s: float) -> None:
         """Take a site off the mains over an interval, past or future: no base load runs.
@@ -167,6 +90,7 @@ class Ledger:
             msg = f"interval: must be 0 <= start <= end, got {started_at_s} to {finished_at_s} s"
             raise ValueError(msg)
         self._cuts.append((site_id, started_at_s, finished_at_s))
+        self._future_cuts.append((site_id, started_at_s, finished_at_s))
 
     def charge(
         self,
@@ -196,7 +120,21 @@ class Ledger:
         ValueError
             If the activity is not one of the four or a number is out of range.
         """
-        self._clients.append(client_id, activity, started_at_s, finished_at_s, power_w)
+        if not self._clients.append(client_id, activity, started_at_s, finished_at_s, power_w):
+            return
+        energy_j = power_w * (finished_at_s - started_at_s)
+        self._entries_j[client_id] = self._entries_j.get(client_id, 0.0) + energy_j
+        if activity == "compute":
+            return
+        gap_s = self._radio.add(client_id, started_at_s, finished_at_s)
+        if gap_s is None:
+            gaps_of_s = self._radio.closed_gaps_s(client_id)
+            self._tails_j[client_id] = array("d", self._ue_power.tail_energy_j(gaps_of_s).tolist())
+            self._tails_sum_j[client_id] = sum(self._tails_j[client_id])
+        elif gap_s > 0:
+            tail_j = float(self._ue_power.tail_energy_j(gap_s))
+            self._tails_j.setdefault(client_id, array("d")).append(tail_j)
+            self._tails_sum_j[client_id] = self._tails_sum_j.get(client_id, 0.0) + tail_j
 
     def charge_site(
         self,
@@ -212,7 +150,8 @@ class Ledger:
         ``tx`` carries the power that radiating costs, ``rx`` usually 0 W: both keep the site awake.
         """
         self._check_site(site_id)
-        self._sites.append(site_id, activity, started_at_s, finished_at_s, power_w)
+        if self._sites.append(site_id, activity, started_at_s, finished_at_s, power_w):
+            self._traffic.add(site_id, started_at_s, finished_at_s)
 
     def client_entries(self) -> Entries:
         """Everything booked to clients; activity is an index into ``CLIENT_ACTIVITIES``."""
@@ -222,15 +161,58 @@ class Ledger:
         """Everything booked to sites; activity is an index into ``SITE_ACTIVITIES``."""
         return self._sites.entries()
 
-    def client_energy_j(self, until_s: float) -> float:
-        """Sum of what all clients spent up to an instant, radio (with tails) and compute."""
-        entries = self.client_entries().until(until_s)
-        return float(entries.energy_j.sum() + self._tails(entries, until_s)[1].sum())
+    def client_energy_j(
+        self, client_ids: Int[np.ndarray, " client"], at_s: float
+    ) -> Float[np.ndarray, " client"]:
+        """Return what some clients spent up to an instant, each its radio (with tails) and compute.
 
-    def site_energy_j(self, until_s: float) -> float:
-        """Sum of what all sites drew up to an instant: base load and radiation."""
-        entries = self.site_entries().until(until_s)
-        return float(entries.energy_j.sum() + self._base_loads(entries, until_s)[0].sum())
+        Running sums: the sum over clients may differ from :meth:`total_energy_j` in the last bits.
+
+        Parameters
+        ----------
+        client_ids
+            Whose, in any order; a client that never took part spent nothing.
+        at_s
+            The instant [s].
+        """
+        ids = np.asarray(client_ids, dtype=np.int64)
+        if at_s < self._clients.latest_s:
+            entries = self.client_entries().until(at_s)
+            owner_id, tail_j, _ = self._tails(entries, at_s)
+            owners = np.concatenate([entries.owner_id, owner_id])
+            energy_j = np.concatenate([entries.energy_j, tail_j])
+            num = int(max(ids.max(initial=-1), owners.max(initial=-1))) + 1
+            return np.bincount(owners, weights=energy_j, minlength=num)[ids]
+        closed_j = [
+            self._entries_j.get(client_id, 0.0) + self._tails_sum_j.get(client_id, 0.0)
+            for client_id in ids.tolist()
+        ]
+        open_s = self._radio.open_gaps_s(ids.tolist(), at_s)
+        return np.array(closed_j) + self._ue_power.tail_energy_j(open_s)
+
+    def total_energy_j(self, at_s: float) -> float:
+        """Sum what all clients spent up to an instant, radio (with tails) and compute."""
+        if at_s < self._clients.latest_s:
+            entries = self.client_entries().until(at_s)
+            return float(entries.energy_j.sum() + self._tails(entries, at_s)[1].sum())
+        client_ids = self._radio.owners()
+        open_s = self._radio.open_gaps_s(client_ids, at_s)
+        open_j = self._ue_power.tail_energy_j(open_s)
+        tails_j = []
+        for place, client_id in enumerate(client_ids):
+            if client_id in self._tails_j:
+                tails_j.append(np.array(self._tails_j[client_id]))
+            if open_s[place] > 0:
+                tails_j.append(open_j[place : place + 1])
+        return self._clients.energy_j() + float(np.concatenate([np.empty(0), *tails_j]).sum())
+
+    def site_energy_j(self, at_s: float) -> float:
+        """Sum what all sites drew up to an instant: base load and radiation."""
+        if at_s < self._sites.latest_s:
+            booked_j = float(self.site_entries().until(at_s).energy_j.sum())
+        else:
+            booked_j = self._sites.energy_j()
+        return booked_j + float(self._base_loads(at_s)[0].sum())
 
     def totals(self, until_s: float) -> list[EnergyTotal]:
         """Seconds and joules by owner and activity up to an instant, clients first, then by id.
@@ -257,7 +239,7 @@ class Ledger:
         entries = self.site_entries().until(until_s)
         num_sites = len(self._site_power)
         base_code = np.full(num_sites, SITE_ACTIVITIES.index("base"))
-        base_j, powered_s = self._base_loads(entries, until_s)
+        base_j, powered_s = self._base_loads(until_s)
         return _sum_by(
             "site",
             SITE_ACTIVITIES,
@@ -276,76 +258,67 @@ class Ledger:
         return owner_id, self._ue_power.tail_energy_j(gap_s), self._ue_power.tail_s(gap_s)
 
     def _base_loads(
-        self, entries: Entries, until_s: float
+        self, until_s: float
     ) -> tuple[Float[np.ndarray, " site"], Float[np.ndarray, " site"]]:
-        """Give each site's base load [J] and its time with power [s].
+        """Return each site's base load [J] and its time with power [s].
 
         Awake while it carries traffic, else as its model says, nothing without power.
         """
         num_sites = len(self._site_power)
-        # An empty interval at 0 opens the gap before a site's first traffic.
-        owner_id = np.arange(num_sites)
-        start_s, finish_s = np.zeros(num_sites), np.zeros(num_sites)
-        cuts = [cut for cut in self._cuts if cut[1] < until_s]
-        if cuts:
-            cut_id, cut_start_s, cut_finish_s = (
-                np.array(column) for column in zip(*cuts, strict=True)
-            )
-            owner_id = np.concatenate([owner_id, cut_id])
-            start_s = np.concatenate([start_s, cut_start_s])
-            finish_s = np.concatenate([finish_s, np.minimum(cut_finish_s, until_s)])
-        powered_id, stretch_s = gaps_s(owner_id, start_s, finish_s, until_s)
+        powered_id, stretch_s = gaps_s(*self._cuts_until(until_s), until_s)
         # Of nothing, bincount makes integers.
         powered_s = np.bincount(powered_id, weights=stretch_s, minlength=num_sites).astype(float)
-        quiet_id, gap_s = gaps_s(
-            np.concatenate([owner_id, entries.owner_id]),
-            np.concatenate([start_s, entries.started_at_s]),
-            np.concatenate([finish_s, entries.finished_at_s]),
-            until_s,
-        )
         energy_j = np.empty(num_sites)
-        for site_id, power in enumerate(self._site_power):
-            quiet_s = gap_s[quiet_id == site_id]
+        gaps_of_s = self._quiet_gaps_s(until_s)
+        for site_id, (power, quiet_s) in enumerate(zip(self._site_power, gaps_of_s, strict=True)):
             busy_s = powered_s[site_id] - quiet_s.sum()
             energy_j[site_id] = power.awake_w * busy_s + power.quiet_energy_j(quiet_s).sum()
         return energy_j, powered_s
+
+    def _quiet_gaps_s(self, until_s: float) -> list[Float[np.ndarray, " gap"]]:
+        """Return each site's gaps without traffic; time without power is no gap."""
+        site_ids = range(len(self._site_power))
+        is_cut = any(start_s < until_s < finish_s for _, start_s, finish_s in self._future_cuts)
+        if is_cut or until_s < self._traffic.latest_s:
+            entries = self.site_entries().until(until_s)
+            owner_id, start_s, finish_s = self._cuts_until(until_s)
+            quiet_id, gap_s = gaps_s(
+                np.concatenate([owner_id, entries.owner_id]),
+                np.concatenate([start_s, entries.started_at_s]),
+                np.concatenate([finish_s, entries.finished_at_s]),
+                until_s,
+            )
+            return [gap_s[quiet_id == site_id] for site_id in site_ids]
+        is_past = [start_s < until_s for _, start_s, _ in self._future_cuts]
+        for cut, past in zip(self._future_cuts, is_past, strict=True):
+            if past:
+                self._traffic.add(*cut)
+        self._future_cuts = [
+            cut for cut, past in zip(self._future_cuts, is_past, strict=True) if not past
+        ]
+        return [self._traffic.gaps_s(site_id, until_s) for site_id in site_ids]
+
+    def _cuts_until(
+        self, until_s: float
+    ) -> tuple[
+        Int[np.ndarray, " interval"],
+        Float[np.ndarray, " interval"],
+        Float[np.ndarray, " interval"],
+    ]:
+        """Return site, start and end of cuts until an instant, after an empty one a site at 0."""
+        cuts = [cut for cut in self._cuts if cut[1] < until_s]
+        opening = [(site_id, 0.0, 0.0) for site_id in range(len(self._site_power))]
+        columns = np.array([*opening, *cuts], dtype=np.float64).reshape(-1, 3)
+        return (
+            columns[:, 0].astype(np.int64),
+            columns[:, 1],
+            np.minimum(columns[:, 2], until_s),
+        )
 
     def _check_site(self, site_id: int) -> None:
         if not 0 <= site_id < len(self._site_power):
             msg = f"site_id: must be 0 to {len(self._site_power) - 1}, got {site_id}"
             raise ValueError(msg)
-
-
-def gaps_s(
-    owner_id: Int[np.ndarray, " entry"],
-    started_at_s: Float[np.ndarray, " entry"],
-    finished_at_s: Float[np.ndarray, " entry"],
-    until_s: float,
-) -> tuple[Int[np.ndarray, " gap"], Float[np.ndarray, " gap"]]:
-    """Find the time between the intervals of each owner, and from its last to ``until_s``.
-
-    Intervals may overlap and come in any order; none may end after ``until_s``. There is no gap
-    before an owner's first interval.
-
-    Returns
-    -------
-    tuple
-        Owner and length [s] of every gap, by owner, then by time; lengths are > 0.
-    """
-    num = len(owner_id)
-    order = np.lexsort((started_at_s, owner_id))
-    owner, start, finish = owner_id[order], started_at_s[order], finished_at_s[order]
-    is_last = np.append(owner[1:] != owner[:-1], np.ones(min(num, 1), dtype=bool))
-    # Running maximum of the ends within each owner, on integer ranks so that nothing is rounded.
-    by_finish = np.argsort(finish, kind="stable")
-    rank = np.empty(num, dtype=np.int64)
-    rank[by_finish] = np.arange(num)
-    offset = num * np.append(np.zeros(min(num, 1), dtype=np.int64), np.cumsum(is_last[:-1]))
-    reached_s = finish[by_finish][np.maximum.accumulate(rank + offset) - offset]
-    next_start_s = np.where(is_last, until_s, np.append(start[1:], np.full(min(num, 1), until_s)))
-    gap_s = next_start_s - reached_s
-    is_gap = gap_s > 0
-    return owner[is_gap], gap_s[is_gap]
 
 
 def _sum_by(

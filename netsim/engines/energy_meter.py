@@ -1,5 +1,8 @@
 """The ledger of a running network: complete up to now whenever it is read."""
 
+import numpy as np
+from jaxtyping import Float, Int
+
 from netsim.energy.ledger import EnergyTotal, Ledger
 from netsim.engines.engine import Engine
 
@@ -37,13 +40,19 @@ class EnergyMeter:
             power_w=power_w,
         )
 
-    def client_energy_j(self, until_s: float) -> float:
-        """Sum of what all clients spent up to an instant, not later than now."""
-        return self.ledger.client_energy_j(until_s)
+    def client_energy_j(
+        self, client_ids: Int[np.ndarray, " client"], at_s: float
+    ) -> Float[np.ndarray, " client"]:
+        """Return what each of some clients spent up to an instant, not later than now."""
+        return self.ledger.client_energy_j(client_ids, at_s)
 
-    def site_energy_j(self, until_s: float) -> float:
-        """Sum of what all sites drew up to an instant, not later than now."""
-        return self.ledger.site_energy_j(until_s)
+    def total_energy_j(self, at_s: float) -> float:
+        """Sum what all clients spent up to an instant, not later than now."""
+        return self.ledger.total_energy_j(at_s)
+
+    def site_energy_j(self, at_s: float) -> float:
+        """Sum what all sites drew up to an instant, not later than now."""
+        return self.ledger.site_energy_j(at_s)
 
     def totals(self, until_s: float) -> list[EnergyTotal]:
         """Seconds and joules by owner and activity up to an instant, not later than now."""

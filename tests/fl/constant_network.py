@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import simpy
+from jaxtyping import Float, Int
 
 from fl.network import Direction
 
@@ -145,13 +147,23 @@ class ConstantRateNetwork:
         """Book power over an interval to a client."""
         self.charges.append((client_id, activity, started_at_s, finished_at_s, power_w))
 
-    def client_energy_j(self, until_s: float) -> float:
+    def client_energy_j(
+        self, client_ids: Int[np.ndarray, " client"], at_s: float
+    ) -> Float[np.ndarray, " client"]:
+        """Return the sums of the bookings of some clients up to an instant."""
+        spent_j = dict.fromkeys(client_ids.tolist(), 0.0)
+        for client_id, _, start_s, end_s, power_w in self.charges:
+            if client_id in spent_j:
+                spent_j[client_id] += power_w * max(0.0, min(end_s, at_s) - start_s)
+        return np.array([spent_j[client_id] for client_id in client_ids.tolist()])
+
+    def total_energy_j(self, at_s: float) -> float:
         """Sum all bookings up to an instant."""
         return sum(
-            power_w * max(0.0, min(end_s, until_s) - start_s)
+            power_w * max(0.0, min(end_s, at_s) - start_s)
             for _, _, start_s, end_s, power_w in self.charges
         )
 
-    def site_energy_j(self, until_s: float) -> float:  # until_s as in the Protocol
-        """Give 0: no sites."""
-        return 0.0 * until_s
+    def site_energy_j(self, at_s: float) -> float:  # at_s as in the Protocol
+        """Return 0: no sites."""
+        return 0.0 * at_s

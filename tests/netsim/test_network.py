@@ -69,7 +69,7 @@ def test_one_upload_equals_the_hand_calculation(distance_m):
     assert row.energy_j == pytest.approx(expected_s * drawn_w, rel=1e-8)
     assert row.mean_sinr_db == pytest.approx(sinr_db, abs=1e-9)
     assert row.num_resource_blocks == pytest.approx(51)
-    assert network.energy.client_energy_j(env.now) == pytest.approx(row.energy_j, rel=1e-12)
+    assert network.energy.total_energy_j(env.now) == pytest.approx(row.energy_j, rel=1e-12)
 
 
 def test_finish_is_exact_to_rounding():
@@ -86,7 +86,7 @@ def test_tail_follows_the_last_data():
     env.run(until=env.now + 0.05)
     listening_w = 0.4 * 100 * 3e-3
     floor_w = 50 * 3e-3
-    tail_j = network.energy.client_energy_j(env.now) - row.energy_j
+    tail_j = network.energy.total_energy_j(env.now) - row.energy_j
     assert tail_j == pytest.approx(0.05 * max(listening_w, floor_w), rel=1e-9)
 
 
@@ -266,8 +266,8 @@ def check_conservation(seed, scheduler, fades, *, moves):
                 transfers[int(rng.integers(len(transfers)))].cancel()
 
     env.run(until=env.process(traffic()))
-    mid_j = network.energy.client_energy_j(env.now)
-    assert network.energy.client_energy_j(env.now) == pytest.approx(mid_j, rel=1e-12)
+    mid_j = network.energy.total_energy_j(env.now)
+    assert network.energy.total_energy_j(env.now) == pytest.approx(mid_j, rel=1e-12)
     rows = run_all(env, transfers)
     assert sorted(map(id, network.transfers())) == sorted(map(id, rows))
     assert network.num_active == 0
@@ -281,7 +281,7 @@ def check_conservation(seed, scheduler, fades, *, moves):
     totals = network.energy.totals(env.now)
     clients_j = sum(total.energy_j for total in totals if total.owner == "client")
     sites_j = sum(total.energy_j for total in totals if total.owner == "site")
-    assert network.energy.client_energy_j(env.now) == pytest.approx(clients_j, rel=1e-9)
+    assert network.energy.total_energy_j(env.now) == pytest.approx(clients_j, rel=1e-9)
     assert network.energy.site_energy_j(env.now) == pytest.approx(sites_j, rel=1e-9)
     assert clients_j >= sum(row.energy_j for row in rows) * (1 - 1e-9)
     return network, rows

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsim.energy.ledger import CLIENT_ACTIVITIES, Ledger, gaps_s
+from netsim.energy.ledger import CLIENT_ACTIVITIES, Ledger
 from netsim.energy.site_energy import site_power
 from netsim.energy.ue_energy import UePower
+from tests.netsim.energy.replay import clients_j, sites_j
 
 UE = UePower(bandwidth_hz=20e6)
 
@@ -49,7 +50,7 @@ def test_totals_are_exactly_power_times_time(charges, until):
         if total.activity != "idle":  # its tails are inexact decimals; tested below
             assert Fraction(total.energy_j) == booked[total.owner_id, total.activity]
             assert Fraction(total.seconds) == seconds[total.owner_id, total.activity]
-    assert ledger.client_energy_j(until) == pytest.approx(sum(t.energy_j for t in totals))
+    assert ledger.total_energy_j(until) == pytest.approx(sum(t.energy_j for t in totals))
 
 
 @settings(max_examples=100, deadline=None)
@@ -73,13 +74,13 @@ def test_tail_runs_exactly_where_the_radio_is_silent(charges, until):
                 gap = 0
             elif gap is not None:
                 gap += 1
-    tail_j = ledger.client_energy_j(until) - ledger.client_entries().until(until).energy_j.sum()
+    tail_j = ledger.total_energy_j(until) - ledger.client_entries().until(until).energy_j.sum()
     assert tail_j == pytest.approx(expected_j, abs=1e-9)
 
 
 def test_a_client_that_never_takes_part_costs_nothing():
     ledger = make_ledger()
-    assert ledger.client_energy_j(1e6) == 0
+    assert ledger.total_energy_j(1e6) == 0
     assert [total.owner for total in ledger.totals(1e6)] == ["site", "site"]
 
 
@@ -93,12 +94,12 @@ def test_hand_calculation_of_one_upload_and_its_tail(ladder):
         18,
         "ledger: one upload, its computation and its tail",
         source="sum of power x time by hand",
-        measured=ledger.client_energy_j(7.0),
+        measured=ledger.total_energy_j(7.0),
         expected=4.2 + 8.0 + tail_j,
         tolerance=1e-9,
         unit="J",
     )
-    assert ledger.client_energy_j(2.0) == pytest.approx(2.1, rel=1e-12)
+    assert ledger.total_energy_j(2.0) == pytest.approx(2.1, rel=1e-12)
     idle = next(t for t in ledger.totals(7.0) if t.activity == "idle")
     assert (idle.owner_id, idle.seconds) == (7, pytest.approx(4.0))
 
@@ -117,15 +118,45 @@ def test_sleeping_sites_wake_for_traffic():
     assert ledger.site_energy_j(10.0) == pytest.approx(awake_s * 780 + asleep_s * 450)
 
 
-def test_gaps_of_overlapping_and_disordered_intervals():
-    owner, gap_s = gaps_s(
-        np.array([2, 1, 2, 2]),
-        np.array([5.0, 1.0, 0.0, 1.0]),
-        np.array([6.0, 2.0, 4.0, 2.0]),
-        10.0,
-    )
-    np.testing.assert_array_equal(owner, [1, 2, 2])
-    np.testing.assert_allclose(gap_s, [8, 1, 4])
+# As a run books: mostly in order of time, now and then late, overlapping or ahead of the clock.
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from(CLIENT_ACTIVITIES),
+        st.floats(-3, 20, allow_subnormal=False),
+        st.floats(0, 15, allow_subnormal=False),
+        st.floats(0, 5, allow_subnormal=False),
+    ),
+    max_size=40,
+)
+cuts = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 200), st.floats(0, 60)), max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=steps, cuts=cuts, sleep_after_s=st.sampled_from([None, 0.5]), back_s=st.floats(0, 20))
+def test_running_sums_are_the_replayed_ones_to_the_bit(steps, cuts, sleep_after_s, back_s):
+    site = site_power("macro", num_cells=3, sleep_after_s=sleep_after_s)
+    ledger = Ledger(ue_power=UE, site_power=[site] * 2)
+    cuts = [(site_id, start_s, start_s + length_s) for site_id, start_s, length_s in cuts]
+    for site_id, start_s, end_s in cuts:
+        ledger.cut_power(site_id, started_at_s=start_s, finished_at_s=end_s)
+    now_s = 0.0
+    for owner, activity, step_s, length_s, power_w in steps:
+        start_s = max(0.0, now_s + step_s)
+        interval = {"started_at_s": start_s, "finished_at_s": start_s + length_s}
+        ledger.charge(owner, activity, **interval, power_w=power_w)
+        if activity in ("tx", "rx"):
+            ledger.charge_site(owner % 2, activity, **interval, power_w=power_w)
+        now_s = max(now_s, start_s + length_s)
+        for at_s in (now_s, now_s + back_s, max(0.0, now_s - back_s)):
+            total_j = ledger.total_energy_j(at_s)
+            assert total_j == clients_j(ledger, UE, at_s)
+            assert ledger.site_energy_j(at_s) == sites_j(ledger, [site] * 2, cuts, at_s)
+            each_j = ledger.client_energy_j(np.array([3, 0, 9, 1, 2]), at_s)
+            assert each_j[2] == 0
+            assert each_j.sum() == pytest.approx(total_j, rel=1e-12, abs=1e-12)
+            spent = [t for t in ledger.totals(at_s) if (t.owner, t.owner_id) == ("client", 3)]
+            assert each_j[0] == pytest.approx(sum(t.energy_j for t in spent), rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize(

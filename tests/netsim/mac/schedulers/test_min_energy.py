@@ -25,7 +25,7 @@ def radio_energy_j(scheduler, seed):
     radio = plain_radio(fading=RayleighFading(), scheduler=scheduler)
     env, network = make_network(world, radio, num_clients=NUM_CLIENTS, seed=seed)
     run_all(env, [network.send(k, "uplink", SIZE_BYTES) for k in range(NUM_CLIENTS)])
-    return network.energy.ledger.client_energy_j(float(env.now) + 20.0)
+    return network.energy.ledger.total_energy_j(float(env.now) + 20.0)
 
 
 def test_in_rayleigh_fading_it_spends_less_than_proportional_fair_and_max_ci():

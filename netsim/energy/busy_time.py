@@ -1,0 +1,129 @@
+"""When owners are busy, and the gaps between: kept as intervals are booked, not searched for anew.
+
+A radio has a tail after its transfers, a site sleeps between them: both follow from the gaps. The
+intervals of an owner may overlap; those that touch or overlap are one.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+class _Union:
+    """Disjoint intervals of one owner, ascending."""
+
+    def __init__(self, started_at_s: float, finished_at_s: float) -> None:
+        self.starts_s = array("d", [started_at_s])
+        self.ends_s = array("d", [finished_at_s])
+
+    def merge(self, started_at_s: float, finished_at_s: float) -> None:
+        """Add an interval that may begin before others do."""
+        low = bisect_left(self.ends_s, started_at_s)
+        high = bisect_right(self.starts_s, finished_at_s)
+        start_s, end_s = started_at_s, finished_at_s
+        if low < high:
+            start_s = min(start_s, self.starts_s[low])
+            end_s = max(end_s, self.ends_s[high - 1])
+        self.starts_s[low:high] = array("d", [start_s])
+        self.ends_s[low:high] = array("d", [end_s])
+
+
+class BusyTime:
+    """The union of the intervals of every owner, and the gaps between them.
+
+    Intervals that are booked in order of time, as a running simulation does, cost one step each.
+    """
+
+    def __init__(self) -> None:
+        self.latest_s = 0.0
+        """End of the interval that ends last."""
+        self._unions: dict[int, _Union] = {}
+
+    def add(self, owner_id: int, started_at_s: float, finished_at_s: float) -> float | None:
+        """Add an interval.
+
+        Parameters
+        ----------
+        owner_id
+            Whose.
+        started_at_s, finished_at_s
+            Start <= end.
+
+        Returns
+        -------
+        float or None
+            Length of the gap that it ends [s], 0 if there is none; ``None`` if it began before an
+            interval that was there already, so that earlier gaps may have changed.
+        """
+        self.latest_s = max(self.latest_s, finished_at_s)
+        union = self._unions.get(owner_id)
+        if union is None:
+            self._unions[owner_id] = _Union(started_at_s, finished_at_s)
+            return 0.0
+        if started_at_s < union.starts_s[-1]:
+            union.merge(started_at_s, finished_at_s)
+            return None
+        gap_s = started_at_s - union.ends_s[-1]
+        if gap_s <= 0:
+            union.ends_s[-1] = max(union.ends_s[-1], finished_at_s)
+            return 0.0
+        union.starts_s.append(started_at_s)
+        union.ends_s.append(finished_at_s)
+        return gap_s
+
+    def owners(self) -> list[int]:
+        """Return who was ever busy, ascending."""
+        return sorted(self._unions)
+
+    def closed_gaps_s(self, owner_id: int) -> Float[np.ndarray, " gap"]:
+        """Return the gaps between the intervals of an owner, by time; each is > 0."""
+        union = self._unions[owner_id]
+        return np.array(union.starts_s)[1:] - np.array(union.ends_s)[:-1]
+
+    def open_gaps_s(self, owner_ids: list[int], until_s: float) -> Float[np.ndarray, " owner"]:
+        """Return the time from each owner's last interval until an instant; 0 if never busy."""
+        unions = (self._unions.get(owner_id) for owner_id in owner_ids)
+        ends_s = [until_s if union is None else union.ends_s[-1] for union in unions]
+        return until_s - np.array(ends_s, dtype=np.float64)
+
+    def gaps_s(self, owner_id: int, until_s: float) -> Float[np.ndarray, " gap"]:
+        """Return an owner's gaps up to an instant, as the function :func:`gaps_s` finds them.
+
+        No interval may end after ``until_s``.
+        """
+        gap_s = np.append(self.closed_gaps_s(owner_id), self.open_gaps_s([owner_id], until_s))
+        return gap_s[gap_s > 0]
+
+
+def gaps_s(
+    owner_id: Int[np.ndarray, " entry"],
+    started_at_s: Float[np.ndarray, " entry"],
+    finished_at_s: Float[np.ndarray, " entry"],
+    until_s: float,
+) -> tuple[Int[np.ndarray, " gap"], Float[np.ndarray, " gap"]]:
+    """Find the time between the intervals of each owner, and from its last to ``until_s``.
+
+    Intervals may overlap and come in any order; none may end after ``until_s``. There is no gap
+    before an owner's first interval.
+
+    Returns
+    -------
+    tuple
+        Owner and length [s] of every gap, by owner, then by time; lengths are > 0.
+    """
+    num = len(owner_id)
+    order = np.lexsort((started_at_s, owner_id))
+    owner, start, finish = owner_id[order], started_at_s[order], finished_at_s[order]
+    is_last = np.append(owner[1:] != owner[:-1], np.ones(min(num, 1), dtype=bool))
+    # Running maximum of the ends within each owner, on integer ranks so that nothing is rounded.
+    by_finish = np.argsort(finish, kind="stable")
+    rank = np.empty(num, dtype=np.int64)
+    rank[by_finish] = np.arange(num)
+    offset = num * np.append(np.zeros(min(num, 1), dtype=np.int64), np.cumsum(is_last[:-1]))
+    reached_s = finish[by_finish][np.maximum.accumulate(rank + offset) - offset]
+    next_start_s = np.where(is_last, until_s, np.append(start[1:], np.full(min(num, 1), until_s)))
+    gap_s = next_start_s - reached_s
+    is_gap = gap_s > 0
+    return owner[is_gap], gap_s[is_gap]
