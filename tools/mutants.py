@@ -138,15 +138,19 @@ def sample(area: str, *, count: int, seed: int) -> list[Mutant]:
     return [found[place] for place in sorted(order)]
 
 
-def stages(mutant: Mutant, area: Area) -> list[list[str]]:
-    """Give the runs of tests for a change, the nearest first; no test in two of them by name."""
+def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[str]]:
+    """Give the runs of tests for a change, the nearest first.
+
+    ``is_near`` leaves out what only uses the wing.
+    """
     module = Path(mutant.path)
     mirror = Path("tests") / module.parent / f"test_{module.name}"
     wanted = [[str(mirror)]] if (ROOT / mirror).is_file() else []
-    return wanted + [[each] for each in area.tests if each != str(mirror)]
+    others = area.tests[:1] if is_near else area.tests
+    return wanted + [[each] for each in others if each != str(mirror)]
 
 
-def survives(mutant: Mutant, area: Area, *, copy: Path) -> bool:
+def survives(mutant: Mutant, area: Area, *, copy: Path, is_near: bool = False) -> bool:
     """Whether no test notices a change, made in a copy of the project."""
     place = copy / mutant.path
     source = place.read_text(encoding="utf-8")
@@ -156,7 +160,7 @@ def survives(mutant: Mutant, area: Area, *, copy: Path) -> bool:
         raise RuntimeError(msg)
     try:
         place.write_text(changed, encoding="utf-8")
-        return all(_passes(tests, copy) for tests in stages(mutant, area))
+        return all(_passes(tests, copy) for tests in stages(mutant, area, is_near=is_near))
     finally:
         place.write_text(source, encoding="utf-8")
 
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}")
     parser.add_argument("--sample", type=int, default=40, help="changes of each area")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--near", action="store_true", help="only tests of module and wing")
     parser.add_argument("--json", action="store_true", help="one JSON object in the end")
     options = parser.parse_args()
     if unknown := sorted(set(options.areas) - set(AREAS)):
@@ -218,7 +223,7 @@ def main() -> None:
             for mutant in sample(name, count=options.sample, seed=options.seed):
                 if (mutant.path, mutant.operator, mutant.text) in known:
                     excused += 1
-                elif survives(mutant, AREAS[name], copy=copy):
+                elif survives(mutant, AREAS[name], copy=copy, is_near=options.near):
                     alive.append(mutant)
                     print(
                         f"SURVIVED {mutant.path}:{mutant.line} {mutant.operator} "

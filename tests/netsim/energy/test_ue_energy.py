@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.energy.ue_energy import UePower
+from netsim.energy.ue_energy import UePower, one_state_at_a_time
 from netsim.units import dbm_to_w
 
 ONE_WATT_PER_UNIT = UePower(bandwidth_hz=100e6, watt_per_pu=1.0)
@@ -73,3 +73,60 @@ def test_tail_never_shrinks(short_s, longer_s):
 def test_timers_that_contradict_each_other(setting, match):
     with pytest.raises(ValueError, match=match):
         UePower(bandwidth_hz=20e6, **setting)
+
+
+def test_timers_may_just_meet():
+    power = UePower(bandwidth_hz=100e6, watt_per_pu=1.0, drx_cycle_s=0.01, drx_on_s=0.01)
+    assert power.drx_w == pytest.approx(100)  # always awake
+    at_once = UePower(bandwidth_hz=100e6, watt_per_pu=1.0, inactivity_s=0.1, release_s=0.1)
+    assert at_once.tail_energy_j(5.0) == pytest.approx(10.0)
+
+
+def test_a_sleep_state_is_open_when_its_transition_just_fits():
+    fits = UePower(bandwidth_hz=100e6, watt_per_pu=1.0, drx_cycle_s=0.014, drx_on_s=0.008)
+    assert fits.drx_cycle_s - fits.drx_on_s == 0.006
+    assert fits.drx_w == pytest.approx((100 * 0.008 + 0.100) / 0.014)  # micro sleep costs 0.270
+
+
+def shares(fraction, power_w, is_uplink, *, client=None):
+    count = len(fraction)
+    found = one_state_at_a_time(
+        np.zeros(count, dtype=int) if client is None else np.array(client),
+        np.array(fraction),
+        np.array(power_w),
+        is_uplink=np.array(is_uplink),
+    )
+    return found.tolist()
+
+
+def test_the_state_that_draws_less_gives_way():
+    assert shares([0.5, 0.8], [2.0, 1.0], [True, False]) == pytest.approx([0.5, 0.4])
+    assert shares([0.5, 0.8], [1.0, 2.0], [True, False]) == pytest.approx([0.1, 0.8])
+
+
+def test_at_equal_power_receiving_gives_way_to_sending():
+    assert shares([0.5, 0.8], [1.0, 1.0], [True, False]) == pytest.approx([0.5, 0.4])
+    assert shares([0.8, 0.5], [1.0, 1.0], [False, True]) == pytest.approx([0.4, 0.5])
+
+
+def test_one_direction_alone_keeps_its_time_and_other_clients_do_not_count():
+    assert shares([0.3, 0.6], [1.0, 2.0], [True, True]) == pytest.approx([0.3, 0.6])
+    found = shares([0.3, 0.6], [1.0, 2.0], [True, False], client=[4, 9])
+    assert found == pytest.approx([0.3, 0.6])
+
+
+def test_transfers_of_one_direction_act_as_one_state():
+    # Both uploads together are on the air for 0.6 of the time, at 3 W where it counts.
+    found = shares([0.2, 0.4, 0.5], [1.0, 3.0, 2.0], [True, True, False])
+    assert found == pytest.approx([0.2, 0.4, 0.5 * 0.4])
+
+
+def test_a_transfer_without_airtime_makes_nobody_give_way():
+    assert shares([0.0, 0.5], [9.0, 1.0], [True, False]) == pytest.approx([0.0, 0.5])
+    # Its power is not that of its direction either.
+    found = shares([0.0, 0.5, 0.5], [9.0, 1.0, 2.0], [True, True, False])
+    assert found == pytest.approx([0.0, 0.25, 0.5])
+
+
+def test_a_direction_on_air_all_the_time_leaves_nothing():
+    assert shares([0.7, 0.7, 0.5], [2.0, 2.0, 1.0], [True, True, False])[2] == 0
