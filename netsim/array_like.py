@@ -1,7 +1,7 @@
-"""What functions that broadcast accept: an array, a number, or a list of numbers.
+"""Type of broadcasting arguments: an array, a number, or a sequence of numbers.
 
-``numpy.typing.ArrayLike`` means the same but counts on int and float being kinds of complex, which
-run-time type checkers do not assume.
+``numpy.typing.ArrayLike`` means the same but relies on int and float being compatible with complex,
+which run-time type checkers do not assume.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Functions tabulated at regular knots, looked up by multilinear interpolation."""
+"""Multilinear interpolation of functions tabulated on regular grids."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from jaxtyping import Float, Int, Shaped
 def find_cell(
     place: Float[np.ndarray, "..."], num_knots: int
 ) -> tuple[Int[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Give the lower of two knots around each place, and how far it is to the next; edges hold.
+    """Return the lower neighbouring knot of each place and the fraction to the next, clipped.
 
     Parameters
     ----------
     place
-        In steps from the first knot.
+        Distance from the first knot in steps; clipped to the knots.
     num_knots
-        At least 2.
+        Number of knots, at least 2.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def find_cell(
     >>> low.tolist(), part.tolist()
     ([0, 0, 1], [0.0, 0.25, 1.0])
     """
-    # not np.clip, which takes several times as long for a few values
+    # np.clip takes several times as long for a few values.
     inside = np.minimum(np.maximum(place, 0.0), num_knots - 1.0)
     low = np.minimum(inside.astype(np.intp), num_knots - 2)
     return low, inside - low
@@ -34,9 +34,10 @@ def find_cell(
 def hat_weights(
     at: Float[np.ndarray, " point"], knots: Float[np.ndarray, " knot"]
 ) -> Float[np.ndarray, "point knot"]:
-    """Give the weights of linear interpolation between ascending knots, held beyond the ends.
+    """Return the weights of linear interpolation between ascending knots, clipped to the ends.
 
-    Means taken with them keep the mean over all points when they are interpolated again.
+    Averages over points with these weights preserve the mean over all points when they are
+    interpolated at the points.
 
     Examples
     --------
@@ -54,14 +55,14 @@ def hat_weights(
 
 
 class RegularTable:
-    """Several functions of the same arguments at the same knots.
+    """Functions of the same arguments, tabulated on one regular grid.
 
     Parameters
     ----------
     values
-        One value a function and knot; axes after the first are those of the arguments.
+        One value per function (first axis) and knot (one axis per argument).
     lowest, step
-        First knot and distance of knots of each argument.
+        First knot and spacing of the knots of each argument.
 
     Examples
     --------
@@ -82,12 +83,12 @@ class RegularTable:
         strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
         self._axes = list(zip(lowest, step, shape, strides, strict=True))
         corners = np.prod(shape, dtype=np.intp) * np.arange(len(values))[None]
-        for stride in reversed(strides):  # near and far half of an argument, each halved by others
+        for stride in reversed(strides):  # lower and upper half of an argument, split by the others
             corners = np.concatenate([corners, corners + stride])
         self._corners = corners
 
     def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
-        """Give the functions at points whose arguments broadcast; beyond the knots edges hold."""
+        """Return the functions at points, clipped to the grid; the arguments broadcast."""
         first: npt.NDArray[np.intp] = np.zeros((), dtype=np.intp)
         parts = []
         for value, (lowest, step, num_knots, stride) in zip(at, self._axes, strict=True):

@@ -1,4 +1,4 @@
-"""A picture of the wireless world: SINR on the ground, sites, sectors, clients and their tracks."""
+"""Map of a scenario: downlink SINR over the area, sites, sectors, clients and their tracks."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from netsim.channel.channel import Channel
+from netsim.channel.geometry import wideband_sinr
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import NoFading
 from netsim.engines.air_setup import make_air_interface
-from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.units import linear_to_db
 from netsim.world.layout import Layout, build_layout
 from netsim.world.population import Population
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LINKS = 600_000
-"""Pixels times sites: some ten seconds of work."""
+"""Largest number of pixels times sites; takes about ten seconds."""
 MAX_PIXELS_ALONG = 260
 SMOOTHING_PIXELS = 5
-"""Side of the window, odd, whose median a pixel shows."""
+"""Side of the median filter, odd."""
 CHUNK_POINTS = 2000
 MAX_CLIENTS, MAX_TRACKS = 300, 40
-"""More dots and lines than this would hide the map."""
+"""Most clients and tracks drawn: more would hide the map."""
 TRACK_POINTS = 400
 TRACK_SHARE = 0.12
-"""Length of a typical track, relative to the area's diameter."""
+"""Length of a typical track over the diameter of the area."""
 TRACK_DURATIONS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 SCALE_STEP_DB = 5.0
 
 ENVIRONMENT_NAMES = {"uma": "UMa", "umi": "UMi", "rma": "RMa", "inh": "Indoor office"}
 INK, PAPER = "#24292f", "#ffffff"
 CLIENT_COLOUR, SITE_COLOUR = "#d55e00", "#24292f"
-"""Vermilion of Okabe and Ito, told from every shade of the blue to yellow scale below."""
+"""Vermilion of Okabe and Ito: distinct from every colour of the map below."""
 COLOUR_MAP = "cividis"
-"""Made to look the same to all kinds of colour vision, and to print well in grey."""
+"""Designed for all kinds of colour vision and for printing in grey."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapSummary:
-    """What the picture shows, in numbers."""
+    """Numbers of what the map shows."""
 
     path: str
     num_sites: int
     num_cells: int
     num_clients_drawn: int
     sinr_p5_db: float
-    """Percentiles over the service area, not over clients."""
+    """Percentile over the service area, not over clients [dB]."""
     sinr_p50_db: float
     sinr_p95_db: float
 
@@ -61,7 +61,7 @@ class _Ground:
     """Pixels of the map."""
 
     extent_m: tuple[float, float, float, float]
-    """Left, right, bottom, top, the order that images want."""
+    """Left, right, bottom, top: the order of ``matplotlib`` images."""
     position_m: Float[np.ndarray, "point 2"]
     is_inside: Bool[np.ndarray, "row column"]
 
@@ -80,16 +80,15 @@ def draw_map(
     Parameters
     ----------
     world, radio
-        The scenario's sections, free of problems.
+        The scenario's sections, without broken rules.
     num_clients
-        Clients that exist; dots are drawn for the first 300, tracks for the first 40.
+        Number of clients; dots are drawn for the first 300, tracks for the first 40.
     seed
-        Root seed: the map shows the very fields and places of that run.
+        Root seed: the map shows the fields and positions of that run.
     path
-        Where to write; the suffix says the format (``.png``, ``.svg``, ``.pdf``).
+        File to write; the suffix decides the format (``.png``, ``.svg``, ``.pdf``).
     track_s
-        Tracks run from 0 s to here [s], > 0; left out, long enough to see and short enough to
-        tell apart.
+        Tracks run from 0 s to this instant [s], > 0; ``None`` chooses it from the clients' speed.
 
     Returns
     -------
@@ -142,11 +141,11 @@ def ground_sinr_db(
     seed: int,
     first_probe_id: int,
 ) -> Float[np.ndarray, " point"]:
-    """Give the downlink SINR of the strongest cell at points outdoors, all cells on.
+    """Return the SINR [dB] of the strongest cell at outdoor points, all cells transmitting.
 
-    No fast fading. Line of sight and shadowing are the run's own fields; walls are left out, as
-    they belong to clients and not to places. Rays belong to clients too, so every point is a client
-    of its own, and the distribution over the area is that of clients.
+    Fast fading is left out. Line of sight and shadowing are the fields of the run; penetration loss
+    is left out, as it is drawn per client. Rays are drawn per client too: every point is a client
+    of its own, so the distribution over the area is that of clients.
 
     Parameters
     ----------
@@ -155,32 +154,27 @@ def ground_sinr_db(
     layout
         Sites and cells of the same world.
     position_m
-        Where to look.
+        Points at which the SINR is computed [m].
     seed
-        Root seed.
+        Root seed of the run.
     first_probe_id
-        Client id of the first point; the others count up from it.
+        Client id of the first point; the others follow in order.
     """
     outdoors = replace(world, indoor_fraction=0.0, car_fraction=0.0)
-    still = replace(radio, fading=NoFading())
-    channel = Channel(outdoors, still, layout, seed=seed)
-    air, budget = make_air_interface(outdoors, still, channel=channel), channel.link_budget
+    unfaded = replace(radio, fading=NoFading())
+    channel = Channel(outdoors, unfaded, layout, seed=seed)
+    air, budget = make_air_interface(outdoors, unfaded, channel=channel), channel.link_budget
     probe_ids = first_probe_id + np.arange(len(position_m))
     chunks = np.array_split(np.arange(len(position_m)), -(-len(position_m) // CHUNK_POINTS))
-    parts = [
-        _sinr_db(budget.gain_at(position_m[chunk], client_ids=probe_ids[chunk]), air)
+    sinr = [
+        wideband_sinr(
+            air.site_block_w * budget.gain_at(position_m[chunk], client_ids=probe_ids[chunk]),
+            noise_w=air.ue_noise_w,
+            is_interfering=air.is_interfering,
+        )
         for chunk in chunks
     ]
-    return np.concatenate(parts)
-
-
-def _sinr_db(
-    gain: Float[np.ndarray, "point cell"], air: AirInterface
-) -> Float[np.ndarray, " point"]:
-    received_w = air.site_block_w * gain
-    best_w = received_w.max(axis=1)
-    others_w = received_w.sum(axis=1) - best_w if air.is_interfering else np.zeros(len(best_w))
-    return linear_to_db(best_w / (others_w + air.ue_noise_w))
+    return linear_to_db(np.concatenate(sinr))
 
 
 def _ground(layout: Layout) -> _Ground:
@@ -240,7 +234,7 @@ def _draw_sinr(
 def _smooth(
     sinr_db: Float[np.ndarray, " point"], ground: _Ground
 ) -> Float[np.ndarray, "row column"]:
-    """Give every pixel the median of the clients around it: rays differ from client to client."""
+    """Return the median of the points around each pixel, as rays differ from point to point."""
     half = SMOOTHING_PIXELS // 2
     rows, columns = ground.is_inside.shape
     framed = np.full((rows + 2 * half, columns + 2 * half), np.nan)
@@ -318,7 +312,7 @@ def _draw_tracks(
 def _readable_duration_s(
     population: Population, client_ids: np.ndarray, diameter_m: float
 ) -> float:
-    """Give the duration in which a typical client goes an eighth of the area's diameter."""
+    """Return the duration in which a typical client covers an eighth of the area's diameter."""
     at_s = np.linspace(0.0, 60.0, 7)
     places_m = np.stack([population.positions_m(client_ids, at_s=float(s)) for s in at_s])
     step_m = np.diff(places_m, axis=0)
@@ -367,7 +361,7 @@ def _label(
 
 
 def _save(figure: "Figure", path: str | Path) -> None:
-    """Write without a date, a version or random ids, so that equal pictures are equal bytes."""
+    """Write the figure without date, version or random ids: equal figures give equal bytes."""
     from matplotlib import rc_context  # noqa: PLC0415
 
     dated = {".svg": "Date", ".png": "Software", ".pdf": "CreationDate"}

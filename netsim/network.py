@@ -1,7 +1,7 @@
-"""The network as a whole: what the server and the clients see of the wireless world.
+"""The cellular network as one object, the interface of the simulator to a federation.
 
 ``CellularNetwork`` has the four calls that a federation needs (send, broadcast, link states,
-energy), and the rows and positions that results and pictures need. It imports no learning code.
+energy), and the rows and positions that results and figures need. It imports no learning code.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ class CellularNetwork:
     Parameters
     ----------
     env
-        Clock, shared with whoever sends.
+        Simulation clock, shared with the senders.
     world, radio
         The scenario's sections.
     num_clients
-        Clients that exist, ids 0 to ``num_clients - 1``; those that do nothing cost nothing.
+        Number of clients, ids 0 to ``num_clients - 1``; inactive clients need no computation.
     seed
         Root seed of the run, at least 0.
 
@@ -83,28 +83,23 @@ class CellularNetwork:
 
     @property
     def _now_s(self) -> float:
-        """The clock; simpy starts it as a whole number."""
+        """Simulated time [s]; simpy starts it as an integer."""
         return float(self._env.now)
 
     @property
     def air(self) -> AirInterface:
-        """Constants of the band."""
+        """Air interface: constants of the carrier and tables of link adaptation."""
         return self._air
 
     @property
     def energy(self) -> EnergyMeter:
-        """The joules of this run."""
+        """Energy meter of the run."""
         return self._energy
 
     @property
     def num_solves(self) -> int:
-        """Times that the engine has solved the network (slots, in the slot engine)."""
+        """Number of solves of the engine (of slots, in the slot engine)."""
         return self._engine.num_solves
-
-    @property
-    def num_active(self) -> int:
-        """Transfers on the air now."""
-        return len(self._engine.active)
 
     def send(
         self,
@@ -114,18 +109,18 @@ class CellularNetwork:
         *,
         timeout_s: float | None = None,
     ) -> Transfer:
-        """Start to move bytes between server and client; gives at once, ends in simulated time.
+        """Start a transfer between server and client; it ends in simulated time.
 
         Parameters
         ----------
         client_id
-            Who sends or receives.
+            Client that sends or receives.
         direction
             ``uplink`` or ``downlink``.
         size_bytes
-            Whole bytes, at least 1.
+            Whole number of bytes, at least 1.
         timeout_s
-            Counts from now; ``None`` is the scenario's ``transfer_timeout_s``.
+            Time limit from now [s]; ``None`` is the scenario's ``transfer_timeout_s``.
 
         Raises
         ------
@@ -139,15 +134,15 @@ class CellularNetwork:
     def broadcast(
         self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
     ) -> list[Transfer]:
-        """Send the same bytes downlink to many clients, on the same blocks within each cell.
+        """Send the same bytes downlink to several clients, on the same blocks within each cell.
 
-        All members in a cell are served at the rate of the weakest that can be reached. One
-        transfer a client comes back, in the order asked for; each leaves a row of its own.
+        All clients of a cell are served at the rate of the weakest one in coverage. The result has
+        one transfer per client, in the order of the ids; each has a row of its own.
 
         Raises
         ------
         ValueError
-            As :meth:`send`, and if a client is named twice.
+            As :meth:`send`, and if an id is repeated.
         """
         if len(set(client_ids)) != len(client_ids):
             msg = f"client_ids: must be distinct, got {list(client_ids)}"
@@ -163,19 +158,19 @@ class CellularNetwork:
         return transfers
 
     def link_states(self, client_ids: Sequence[int]) -> list[LinkState]:
-        """Tell the links of these clients now, in the order asked for."""
+        """Return the present links of clients, in the order of the ids."""
         ids = np.array(
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
         return self._reporter.states(ids, now_s=self._now_s)
 
     def transfers(self) -> list[TransferRow]:
-        """Hand over the rows of transfers that ended since the last call, in order of their end."""
+        """Return the rows of transfers that ended since the last call, in order of their end."""
         rows, self._finished = self._finished, []
         return rows
 
     def positions_m(self, client_ids: Sequence[int]) -> Float[np.ndarray, "client 2"]:
-        """Give the places (x, y) of clients now [m], in the order asked for."""
+        """Return the present positions (x, y) of clients [m], in the order of the ids."""
         ids = np.array(
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
@@ -219,14 +214,14 @@ class CellularNetwork:
         return transfer
 
     def _admit(self, transfer: Transfer) -> None:
-        # Own transfers count up from 0, broadcasts down from -1: a bearer has one number.
+        # Unicast transfers are numbered up from 0, broadcasts down from -1.
         bearer_id = transfer.transfer_id
         if transfer.broadcast_id is not None:
             bearer_id = -1 - transfer.broadcast_id
         self._engine.admit(transfer, bearer_id=bearer_id, deadline_at_s=transfer.deadline_at_s)
 
     def _cancel(self, transfer: Transfer, reason: str) -> None:
-        # What has left the air and is in the wires arrives whatever the client wants now.
+        # A transfer that is already in the backhaul is delivered.
         if self._engine.is_on_air(transfer):
             self._engine.cancel(transfer, reason)
 

@@ -1,4 +1,4 @@
-"""A setting that breaks a rule: where it stands and which rule."""
+"""Broken rules of a configuration."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,6 @@ class Problem:
     """One broken rule of a configuration, found before anything runs."""
 
     path: tuple[str, ...]
-    """Place in the scenario, for example ``("radio", "bandwidth_hz")``."""
+    """Key in the scenario, for example ``("radio", "bandwidth_hz")``."""
     message: str
     """Rule, value found, and what would be right; one line, no full stop."""

@@ -1,6 +1,6 @@
-"""Reading of the tables from standards that lie as csv files beside their modules.
+"""Reader of the csv files with tables of standards that lie beside their modules.
 
-A file opens with ``#`` lines that name its source, then a header row, then the rows.
+A file starts with ``#`` lines that name its source, followed by a header row and the rows.
 """
 
 import csv

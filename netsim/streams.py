@@ -1,7 +1,7 @@
 """Addressed randomness: every draw is named by (seed, purpose, ids), never by call order.
 
-A generator's address does not move when a client, a method or a purpose is added, so two variants
-under one seed see the same world (common random numbers). The address tree is that of
+The address of a generator does not change when a client, a method or a purpose is added, so two
+variants with one seed have the same world (common random numbers). The address tree is that of
 ``numpy.random.SeedSequence.spawn``, without its call counter.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream is for. Append only: a published number is never moved or reused."""
+    """Purpose of a stream. Append only: a published number is never changed or reused."""
 
     PLACEMENT = 0
     MOBILITY = 1
@@ -33,14 +33,14 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
-    """Give the generator addressed by (seed, purpose, key), whatever was drawn elsewhere.
+    """Return the generator addressed by (seed, purpose, key), independent of all other draws.
 
     Parameters
     ----------
     seed
         Root seed of the run, at least 0.
     purpose
-        What the numbers are for.
+        Purpose of the draws.
     *key
         Ids below the purpose, each at least 0: client, cell, round, ...
     """

@@ -1,6 +1,6 @@
-"""Conversions between decibel and linear scales: the only place where they are written.
+"""Conversions between decibel and linear scales.
 
-SI units live inside the simulator; decibels appear at its edges (scenario files, standards, plots).
+The simulator computes in SI units; decibels appear in scenario files, standards and plots.
 """
 
 from typing import TypeVar, cast
@@ -14,12 +14,12 @@ Scalar = TypeVar("Scalar", float, npt.NDArray[np.float64])
 
 
 def db_to_linear(value_db: Scalar) -> Scalar:
-    """Give the power ratio of a value in dB."""
+    """Return the power ratio of a value in dB."""
     return 10.0 ** (value_db / 10.0)
 
 
 def linear_to_db(ratio_linear: Scalar) -> Scalar:
-    """Give a power ratio in dB; a ratio of 0 is -inf dB, a negative one is an error.
+    """Return a power ratio in dB; a ratio of 0 is -inf dB, a negative one is an error.
 
     Raises
     ------
@@ -35,18 +35,19 @@ def linear_to_db(ratio_linear: Scalar) -> Scalar:
 
 
 def floored_db(ratio_linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give power ratios in dB, finite for 0: that of the smallest positive number, -3077 dB.
+    """Return power ratios in dB, with -3077 dB (the smallest positive number) for 0.
 
-    For look-ups in tables whose edge holds, where -inf would be no place. Nothing is checked.
+    For look-ups in tables that are clipped at their edges, where -inf has no index. Arguments are
+    not checked.
     """
     return np.asarray(10.0 * np.log10(np.maximum(ratio_linear, _SMALLEST)))
 
 
 def dbm_to_w(power_dbm: Scalar) -> Scalar:
-    """Give a power in watts from dBm."""
+    """Return a power in watts from dBm."""
     return db_to_linear(power_dbm - 30.0)
 
 
 def w_to_dbm(power_w: Scalar) -> Scalar:
-    """Give a power in dBm from watts; 0 W is -inf dBm."""
+    """Return a power in dBm from watts; 0 W is -inf dBm."""
     return linear_to_db(power_w) + 30.0

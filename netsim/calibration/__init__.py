@@ -1,1 +1,1 @@
-"""Calibration: the simulator's large-scale model against the companies of 3GPP RP-180524."""
+"""Calibration of the large-scale model against the companies' results in 3GPP RP-180524."""

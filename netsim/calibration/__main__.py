@@ -12,7 +12,7 @@ from netsim.calibration.report import NUM_BATCHES, compare, draw_figure, table_t
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cases, print the table, draw the picture; 2 on bad input."""
+    """Run the cases, print the table, draw the figure; return 0."""
     parser = argparse.ArgumentParser(prog="python -m netsim.calibration", description=__doc__)
     parser.add_argument("--figure", type=Path, help="draw the distributions into this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")

@@ -1,4 +1,4 @@
-"""The calibration cases and the percentiles companies reported for them."""
+"""Calibration cases, and the percentiles that companies reported for them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -40,27 +40,27 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """What the companies found at one percentile."""
+    """The companies' results at one percentile."""
 
     quantity: Quantity
     percentile: float
     mean_db: float
     min_db: float | None
-    """Smallest company value; ``None`` where it was not read."""
+    """Smallest result of a company; ``None`` where it is not known."""
     max_db: float | None
-    """Largest company value; ``None`` where it was not read."""
+    """Largest result of a company; ``None`` where it is not known."""
     num_companies: int
 
 
 @cache
 def cases() -> dict[str, Case]:
-    """Give the calibration cases by name, in the order of the table."""
+    """Return the calibration cases by name, in the order of the table."""
     return {row["case"]: _case(row) for row in read_standard_table(HERE / "cases.csv")}
 
 
 @cache
 def targets(case: str) -> tuple[Target, ...]:
-    """Give the companies' percentiles of a case.
+    """Return the companies' percentiles of a case.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Drops of UEs over a macro layout: coupling gain and geometry of each UE.
+"""Drops of UEs in a macro layout: coupling gain and geometry of each UE.
 
-The gains are those of :class:`netsim.channel.link_budget.LinkBudget`, the very ones that both
-engines use; nothing here is tuned to the targets.
+The gains are those of :class:`netsim.channel.link_budget.LinkBudget`, which both engines use;
+nothing here is tuned to the targets.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from netsim.calibration.cases import Case
+from netsim.channel.geometry import wideband_sinr
 from netsim.channel.link_budget import LinkBudget
 from netsim.config.world import HexagonalLayout, SectorAntenna, WorldConfig
 from netsim.phy.noise import noise_power_w
@@ -18,29 +19,30 @@ from netsim.world.layout import Layout, build_layout
 from netsim.world.population import Population
 
 UES_PER_DROP = 190
-"""Ten a site: UEs of one world share its shadowing, so more worlds tell more than more UEs."""
+"""Ten per site: UEs of one drop share the shadowing fields, so more drops reduce the error more
+than more UEs."""
 
 UE_HEIGHT_M = 1.5
 
 
 class DropResult(NamedTuple):
-    """Large-scale view of UEs."""
+    """Large-scale quantities of UEs."""
 
     coupling_gain_db: Float[np.ndarray, " ue"]
-    """All gains less all losses to the serving cell, the strongest one [dB]."""
+    """Coupling gain to the serving cell, the strongest one [dB]."""
     geometry_db: Float[np.ndarray, " ue"]
-    """Wideband downlink SINR with all cells on, without fast fading [dB]."""
+    """Wideband downlink SINR with all cells transmitting, without fast fading [dB]."""
 
 
 def world_of(case: Case, *, ray_averaged: bool = True) -> WorldConfig:
-    """Give the world of a case: 19 sites x 3 sectors with wrap-around, UEs that stand still.
+    """Return the world of a case: 19 sites x 3 sectors with wrap-around, static UEs.
 
     Parameters
     ----------
     case
-        Which one.
+        Calibration case.
     ray_averaged
-        False applies the antenna pattern in the direction of the UE alone, to show the bias.
+        Whether the antenna pattern is averaged over rays; if not, it has a bias.
     """
     return WorldConfig(
         environment=case.environment,
@@ -63,18 +65,18 @@ def run_drops(
     num_ues: int = UES_PER_DROP,
     ray_averaged: bool = True,
 ) -> DropResult:
-    """Drop UEs several times, each time in a new world, and pool them.
+    """Run independent drops of UEs and pool their results.
 
     Parameters
     ----------
     case
-        What to drop.
+        Calibration case.
     num_drops
-        Number of worlds, >= 1; world k has the root seed ``1000 seed + k``.
+        Number of drops, >= 1; drop k has the root seed ``1000 seed + k``.
     seed
-        Decides everything.
+        Seed of all drops.
     num_ues
-        UEs of a world.
+        UEs of a drop.
     ray_averaged
         See :func:`world_of`.
     """
@@ -90,12 +92,11 @@ def run_drops(
 def one_drop(
     case: Case, world: WorldConfig, *, layout: Layout, seed: int, num_ues: int
 ) -> DropResult:
-    """Drop UEs in one world and attach each to its strongest cell."""
+    """Run one drop; each UE is served by its strongest cell."""
     population = Population(world, layout, seed=seed)
     budget = LinkBudget(world, layout, population, seed=seed)
     gain = budget.gain(np.arange(num_ues), at_s=0.0)
     received_w = gain * dbm_to_w(case.tx_power_dbm)
-    noise_w = noise_power_w(case.bandwidth_hz, noise_figure_db=case.noise_figure_db)
-    best_w = received_w.max(axis=1)
-    geometry = best_w / (received_w.sum(axis=1) - best_w + noise_w)
+    noise_w = float(noise_power_w(case.bandwidth_hz, noise_figure_db=case.noise_figure_db))
+    geometry = wideband_sinr(received_w, noise_w=noise_w)
     return DropResult(linear_to_db(gain.max(axis=1)), linear_to_db(geometry))

@@ -1,4 +1,4 @@
-"""The calibration as a table and a picture: measured percentiles beside those of the companies."""
+"""The calibration as a table and a figure: measured percentiles and those of the companies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NUM_BATCHES = 6
-"""Groups of worlds whose scatter gives the standard error."""
+"""Batches of drops whose scatter gives the standard error."""
 
 ENVELOPE_CASE = "uma_mmtc_700_isd500"
-"""The case whose companies' smallest and largest values were read at seven percentiles."""
+"""Case with smallest and largest results of the companies at seven percentiles."""
 
 MODEL_B_ENDING = "_b"
-"""How the names of cases end that have channel model B; drawn dashed."""
+"""Suffix of the names of cases with channel model B, which are drawn dashed."""
 
 LABELS: dict[Quantity, str] = {
     "coupling_gain": "coupling gain [dB]",
@@ -30,7 +30,7 @@ LABELS: dict[Quantity, str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One percentile: what the companies found and what was measured here."""
+    """One percentile: the companies' results and the measured value."""
 
     case: str
     quantity: Quantity
@@ -41,15 +41,15 @@ class Row:
     num_companies: int
     measured_db: float
     standard_error_db: float
-    """From the scatter between groups of worlds [dB]."""
+    """Standard error from the scatter between batches of drops [dB]."""
     gap_db: float
-    """Measured less company mean [dB]."""
+    """Measured value minus mean of the companies [dB]."""
     is_within_companies: bool | None
-    """Whether it lies between the smallest and largest company value; unknown without those."""
+    """Whether the measured value lies between those of the companies; ``None`` if unknown."""
 
 
 def compare(case: str, result: DropResult, *, num_drops: int) -> list[Row]:
-    """Set the percentiles of drops beside the companies' of one case.
+    """Return the percentiles of drops and of the companies for one case.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def compare(case: str, result: DropResult, *, num_drops: int) -> list[Row]:
     result
         Pooled drops, see :func:`netsim.calibration.drop.run_drops`.
     num_drops
-        Number of worlds in it, at least 6: fewer have no standard error.
+        Number of drops in it, at least 6 for a standard error.
     """
     if num_drops < NUM_BATCHES:
         msg = f"num_drops: must be >= {NUM_BATCHES} for a standard error, got {num_drops}"
@@ -92,7 +92,7 @@ def compare(case: str, result: DropResult, *, num_drops: int) -> list[Row]:
 
 
 def table_text(rows: list[Row]) -> str:
-    """Give the comparison as lines of text."""
+    """Return the comparison as lines of text."""
     lines = [
         f"{'case':<22}{'quantity':<15}{'pct':>4}{'companies':>11}{'min..max':>20}"
         f"{'measured':>10}{'+-':>6}{'gap':>7}"
@@ -117,9 +117,9 @@ def draw_figure(results: Mapping[str, DropResult], path: Path) -> None:
     results
         Drops by case.
     path
-        File to write; its ending decides the format.
+        File to write; the suffix decides the format.
     """
-    # Loaded here only: the simulator itself must start without a plotting library.
+    # Imported here: the simulator itself runs without a plotting library.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(11, 8.5), layout="constrained")
@@ -137,7 +137,7 @@ def draw_figure(results: Mapping[str, DropResult], path: Path) -> None:
 
 
 def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None:
-    """Draw one case over the spans from the smallest to the largest company."""
+    """Draw one case over the ranges of the companies' results."""
     known = [target for target in targets(ENVELOPE_CASE) if target.quantity == quantity]
     share = [target.percentile / 100 for target in known]
     low_db = [target.min_db for target in known if target.min_db is not None]
@@ -145,7 +145,7 @@ def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None
     mean_db = [target.mean_db for target in known]
     num = known[0].num_companies
     axes.plot(*_distribution(result, quantity), color="tab:blue", label="Airtune")
-    # Bars, not a band: between the reported percentiles nothing is known.
+    # Bars, not a band: only these percentiles were reported.
     axes.hlines(
         share,
         low_db,
@@ -161,7 +161,7 @@ def _draw_envelope(axes: "Axes", result: DropResult, quantity: Quantity) -> None
 
 
 def _draw_cases(axes: "Axes", results: Mapping[str, DropResult], quantity: Quantity) -> None:
-    """Draw cases as lines and the companies' means as dots of the same colour."""
+    """Draw cases as lines, and the means of the companies as dots of the same colour."""
     for name, result in results.items():
         style = "--" if name.endswith(MODEL_B_ENDING) else "-"
         (line,) = axes.plot(*_distribution(result, quantity), style, label=cases()[name].title)

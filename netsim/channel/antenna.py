@@ -15,12 +15,12 @@ MAX_ATTENUATION_DB = 30.0
 
 @runtime_checkable
 class Pattern(Protocol):
-    """Power gain of an antenna over its own boresight."""
+    """Power gain of an antenna relative to its boresight direction."""
 
     def __call__(
         self, azimuth_rad: Float[np.ndarray, "..."], zenith_rad: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Give the gain over isotropic; azimuth from boresight, zenith from straight up [rad]."""
+        """Return the linear gain over isotropic; azimuth from boresight, zenith angle [rad]."""
         ...
 
 
@@ -32,20 +32,20 @@ def sector_gain_linear(
     element_spacing_wavelengths: float = 0.8,
     zenith_deg: float = 99.0,
 ) -> Float[np.ndarray, "..."]:
-    """Give the power gain of a sector antenna over isotropic; angles broadcast.
+    """Return the power gain of a sector antenna over isotropic; angles broadcast.
 
     Parameters
     ----------
     azimuth_rad
-        Angle from boresight in the horizontal plane [rad], any turn.
+        Angle from boresight in the horizontal plane [rad], any number of turns.
     zenith_rad
-        Angle from straight up [rad]; pi/2 is the horizon.
+        Zenith angle [rad]; pi/2 is the horizon.
     num_elements
         Elements of the vertical column, all fed by one port, >= 1.
     element_spacing_wavelengths
         Distance between elements, > 0.
     zenith_deg
-        Zenith angle the column points at electrically; more than 90 looks down.
+        Electrical steering of the column as a zenith angle; above 90 it points below the horizon.
 
     Returns
     -------
@@ -82,29 +82,29 @@ def column_gain_linear(
     element_spacing_wavelengths: float,
     zenith_deg: float,
 ) -> Float[np.ndarray, "..."]:
-    """Give the power gain of the column over one element, ``num_elements`` where it points.
+    """Return the power gain of the column over one element; at most ``num_elements``.
 
     ``|sum_m exp(j 2 pi d m (cos theta - cos theta_t))|^2 / num_elements``, in closed form.
     """
-    turn_rad = (
+    phase_rad = (
         2
         * np.pi
         * element_spacing_wavelengths
         * (np.cos(zenith_rad) - np.cos(np.radians(zenith_deg)))
     )
-    below = np.asarray(np.sin(turn_rad / 2))
-    at_peak = np.abs(below) < 1e-9
-    ratio = np.sin(num_elements * turn_rad / 2) / np.where(at_peak, 1.0, below)
-    return np.where(at_peak, float(num_elements), ratio**2 / num_elements)
+    denominator = np.asarray(np.sin(phase_rad / 2))
+    is_steered = np.abs(denominator) < 1e-9
+    ratio = np.sin(num_elements * phase_rad / 2) / np.where(is_steered, 1.0, denominator)
+    return np.where(is_steered, float(num_elements), ratio**2 / num_elements)
 
 
 def vertical_attenuation_db(zenith_rad: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Give the vertical cut of an element [dB], >= 0: ``min(12 ((theta - 90) / 65)^2, 30)``."""
+    """Return the vertical cut of an element [dB], >= 0: ``min(12 ((theta - 90) / 65)^2, 30)``."""
     return _parabola_db(np.degrees(zenith_rad) - 90.0)
 
 
 def horizontal_attenuation_db(azimuth_rad: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Give the horizontal cut of an element [dB], >= 0, over the angle from boresight."""
+    """Return the horizontal cut of an element [dB], >= 0, over the angle from boresight."""
     return _parabola_db((np.degrees(azimuth_rad) + 180.0) % 360.0 - 180.0)
 
 

@@ -1,7 +1,7 @@
-"""The channel of clients at an instant: large-scale gain and fast fading, both pure functions.
+"""Large-scale gain and fast fading of clients at an instant, both pure functions of time.
 
-Uplink and downlink of a link meet the same gain and the same fading. With TDD that is reciprocity;
-with FDD, whose bands fade apart in nature, it is our choice: one realisation for both.
+Uplink and downlink of a link have the same gain and the same fading. With TDD that is reciprocity;
+with FDD, whose two bands fade independently, it is our choice.
 """
 
 import numpy as np
@@ -41,15 +41,15 @@ from netsim.world.mobility.trace import read_trace
 from netsim.world.population import Population
 
 MIN_DOPPLER_SPEED_MPS = 3 / 3.6
-"""Doppler of a client that stands still: things around it move, 3 km/h as in 3GPP evaluations."""
+"""Speed for the Doppler of static clients, as scatterers move: 3 km/h as in 3GPP evaluations."""
 
 BLOCKS_PER_GROUP = ((36, 2), (72, 4), (144, 8), (275, 16))
-"""Carrier width up to which a group has so many blocks: TS 38.214 Table 5.1.2.2.1-1, configuration
-1 (recollected)."""
+"""Pairs (largest number of blocks of the carrier, blocks of a resource-block group): TS 38.214
+Table 5.1.2.2.1-1, configuration 1 (recollected)."""
 
 
 def num_groups(fading: Fading, num_blocks: int) -> int:
-    """Give the number of resource-block groups worth telling apart: 1 where fading is flat."""
+    """Return the number of resource-block groups that are simulated: 1 where fading is flat."""
     if not isinstance(fading, TdlFading):
         return 1
     width = next(blocks for limit, blocks in BLOCKS_PER_GROUP if num_blocks <= limit)
@@ -57,12 +57,12 @@ def num_groups(fading: Fading, num_blocks: int) -> int:
 
 
 def typical_speed_mps(mobility: Mobility) -> float:
-    """Give the speed that sets a scenario's Doppler: the mean of the moving time, 3 km/h at least.
+    """Return the speed for a scenario's Doppler: the mean while moving, at least 3 km/h.
 
     One value for all clients and times, as a sum of waves is a function of time only at constant
-    Doppler. Random waypoint: slow legs last longer, so the mean over time is that of
-    :func:`waypoint_speed_mps`, not the middle of the range. A trace: the mean over all its clients,
-    see :func:`trace_speed_mps`; its file must be readable.
+    Doppler. For random waypoint it is the mean over time of :func:`waypoint_speed_mps`, as slow
+    legs last longer; for a trace, whose file must be readable, the mean over all clients of
+    :func:`trace_speed_mps`.
     """
     match mobility:
         case RandomWaypointMobility():
@@ -79,7 +79,7 @@ def typical_speed_mps(mobility: Mobility) -> float:
 
 
 def waypoint_speed_mps(min_mps: float, max_mps: float) -> float:
-    """Give the mean speed [m/s] over the moving time of random waypoint: (b - a) / ln(b / a).
+    """Return the mean speed [m/s] over the moving time of random waypoint: (b - a) / ln(b / a).
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def waypoint_speed_mps(min_mps: float, max_mps: float) -> float:
 
 
 def trace_speed_mps(path: str) -> float:
-    """Give the mean speed [m/s] of all clients of a trace over the time in which they move.
+    """Return the mean speed [m/s] of all clients of a trace over the time in which they move.
 
-    Metres over seconds, both summed over the segments that are longer than 0 m; 0 if nobody moves.
+    Distance over time, both summed over the segments longer than 0 m; 0 if no client moves.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def trace_speed_mps(path: str) -> float:
 
 
 def make_fading(fading: Fading, *, seed: int) -> FadingModel:
-    """Give the fading process of the settings."""
+    """Return the fading process of the settings."""
     match fading:
         case NoFading():
             return NoFadingModel()
@@ -135,12 +135,12 @@ def make_fading(fading: Fading, *, seed: int) -> FadingModel:
 
 
 def _group_centres_hz(count: int, width_hz: float) -> Float[np.ndarray, " group"]:
-    """Give the centres of groups of equal width, relative to the carrier."""
+    """Return the centres of groups of equal width, relative to the carrier."""
     return ((np.arange(count) + 0.5) / count - 0.5) * width_hz
 
 
 class Channel:
-    """Gains of clients to cells at instants.
+    """Gains from clients to cells at given instants.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class Channel:
             band=frequency_range(world.carrier_hz),
         )
         self.is_fading = not isinstance(radio.fading, NoFading) and radio.fading.mode == "block"
-        """Whether gains follow the fading; in ergodic mode they stay at their mean."""
+        """Whether gains follow the fading; in ergodic mode they keep their mean."""
         all_groups = num_groups(radio.fading, num_blocks)
         self.num_groups = all_groups if self.is_fading else 1
         self._fading = make_fading(radio.fading, seed=seed)
@@ -173,21 +173,22 @@ class Channel:
         width_hz = num_blocks * block_bandwidth_hz(radio.subcarrier_spacing_hz)
         self._offset_hz = _group_centres_hz(self.num_groups, width_hz)
         self.all_offsets_hz = tuple(_group_centres_hz(all_groups, width_hz).tolist())
-        """Centres of the groups that fade apart, relative to the carrier, whatever the mode."""
+        """Centres of the groups of a frequency-selective channel relative to the carrier [Hz], in
+        block and ergodic mode alike."""
 
     @property
     def is_varying(self) -> bool:
-        """Whether anything changes with time."""
+        """Whether gains change with time."""
         return self.is_fading or self.population.is_moving
 
     def gain(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
     ) -> Float[np.ndarray, "client cell"]:
-        """Give coupling gains without fast fading."""
+        """Return linear coupling gains without fast fading."""
         return self.link_budget.gain(client_ids, at_s=at_s)
 
     def gain_holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
-        """Give up to when the gains hold that clients were given last; inf where nobody moves."""
+        """Return the instant until which the last gains of these clients are valid [s]."""
         return self.link_budget.holds_until_s(client_ids)
 
     def fading_over(
@@ -197,9 +198,9 @@ class Channel:
         *,
         at_s: Float[np.ndarray, " time"],
     ) -> Float[np.ndarray, "time client group"]:
-        """Give the fading of links between clients and their cells, mean 1; 1 without a cell.
+        """Return the fading power gain of clients' links to their cells, with mean 1.
 
-        The same for both directions, whatever the duplex.
+        It is 1 for a client without a cell (negative id), and the same in both directions.
         """
         num_times, num_links = len(at_s), len(client_ids)
         shape = (num_times, num_links, self.num_groups)

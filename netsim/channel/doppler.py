@@ -1,4 +1,4 @@
-"""Motion seen by the channel: Doppler frequency, Jakes correlation."""
+"""Doppler frequency and Jakes correlation."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from netsim.array_like import ArrayLike
 
 
 def doppler_hz(speed_mps: ArrayLike, *, carrier_hz: float) -> Float[np.ndarray, "..."]:
-    """Give the largest Doppler frequency [Hz] at a speed [m/s]: v f / c.
+    """Return the maximum Doppler frequency [Hz] at a speed [m/s]: v f / c.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def doppler_hz(speed_mps: ArrayLike, *, carrier_hz: float) -> Float[np.ndarray, 
 
 
 def jakes_correlation(lag_s: ArrayLike, *, doppler_hz: ArrayLike) -> Float[np.ndarray, "..."]:
-    """Give the correlation of the complex gain over a lag [s]: J0(2 pi f_d lag).
+    """Return the correlation of the complex gain over a lag [s]: J0(2 pi f_d lag).
 
     References
     ----------

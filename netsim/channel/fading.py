@@ -1,7 +1,8 @@
 """Small-scale fading as a pure function of time.
 
-A link's channel is a sum of waves drawn once from the stream (seed, FADING, link). Its gain at any
-instant needs no history, so events may ask in any order and two variants see the same channel.
+A link's channel is a sum of plane waves drawn once from the stream (seed, FADING, link). Its gain
+at an instant needs no history: instants can be evaluated in any order, and all variants of a study
+have the same channel.
 """
 
 from abc import ABC, abstractmethod
@@ -14,17 +15,17 @@ from netsim.streams import Purpose, stream
 from netsim.units import db_to_linear
 
 LOS_DOPPLER_FRACTION = 0.7
-"""Doppler of the direct path over the largest one, TR 38.901 clause 7.7.2 (recollected)."""
+"""Doppler of the direct path over the maximum Doppler, TR 38.901 clause 7.7.2 (recollected)."""
 
 MAX_CACHED_COEFFICIENTS = 50_000_000
-"""Wave coefficients kept at once (400 MB); beyond, all are dropped and drawn again when asked."""
+"""Most wave coefficients in memory (400 MB); beyond it all are dropped and drawn again."""
 
 _CHUNK_ELEMENTS = 2_000_000
 """Waves evaluated at once: 16 MB of doubles."""
 
 
 class Fading(ABC):
-    """Channel of links: a subclass gives its complex response, this class the power."""
+    """A fading process: subclasses define the complex response, this class the power gain."""
 
     @abstractmethod
     def response(
@@ -35,7 +36,7 @@ class Fading(ABC):
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Complex[np.ndarray, " link #group"]:
-        """Give the complex gain in every group, or in one that stands for all; mean power 1.
+        """Return the complex gain per group, or one for all groups, with mean power 1.
 
         Parameters are those of :meth:`power_gain`.
         """
@@ -48,18 +49,17 @@ class Fading(ABC):
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Float[np.ndarray, "link group"]:
-        """Give power gains with mean 1.
+        """Return power gains with mean 1.
 
         Parameters
         ----------
         link_id
-            Ids of the links, each >= 0; the id addresses the channel.
+            Ids of the links, each >= 0; they select the realisation.
         doppler_hz
-            Largest Doppler frequency of each link [Hz], >= 0; 0 freezes the channel. When it
-            changes, the gain jumps to another independent-looking value of the same channel.
+            Maximum Doppler frequency of each link [Hz], >= 0; 0 freezes the channel. A change of
+            it makes the gain discontinuous.
         at_s
-            Simulated time [s], one for all or one a link. Block fading quantises it, see
-            :func:`block_start_s`.
+            Simulated time [s], one value for all links or one per link.
         offset_hz
             Centre frequency of each resource-block group relative to the carrier [Hz].
         """
@@ -68,17 +68,8 @@ class Fading(ABC):
         return np.array(np.broadcast_to(power, (len(link_id), len(offset_hz))))
 
 
-def block_start_s(at_s: ArrayLike, *, block_s: ArrayLike) -> Float[np.ndarray, "..."]:
-    """Give the start [s] of the fading block that holds an instant; 0 if blocks never end."""
-    instant, length = np.broadcast_arrays(
-        np.asarray(at_s, dtype=float), np.asarray(block_s, dtype=float)
-    )
-    finite = np.where(np.isfinite(length), length, 1.0)
-    return np.where(np.isfinite(length), np.floor(instant / finite) * finite, 0.0)
-
-
 class WaveBank:
-    """Waves of links, drawn when first asked for: angles and phases, by (link, tap, wave).
+    """Angles and phases of the waves of links, by (link, tap, wave), drawn on demand.
 
     Parameters
     ----------
@@ -87,13 +78,13 @@ class WaveBank:
     num_taps
         Independently fading taps of a link, >= 1.
     num_waves
-        Waves of a tap, >= 16: with fewer the gain is visibly not Rayleigh.
+        Waves of a tap, >= 16: with fewer the gain is not Rayleigh distributed.
 
     Notes
     -----
-    Angles of arrival are uniform, one in each of ``num_waves`` equal sectors, so that a single
-    link already shows the Jakes correlation; over links it is exact. Every wave has the same
-    power: the average over time is 1 for each link, not only over links. E|h|^4 is 2 - 1/N.
+    Angles of arrival are uniform, one in each of ``num_waves`` equal sectors: a single link has the
+    Jakes correlation closely, the ensemble of links exactly. All waves have the same power, so the
+    time average of each link is 1. E|h|^4 is 2 - 1/N.
     """
 
     def __init__(self, seed: int, *, num_taps: int, num_waves: int) -> None:
@@ -114,17 +105,18 @@ class WaveBank:
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, "link tap"]:
-        """Give the unit-power Rayleigh gain of every tap."""
+        """Return the unit-power Rayleigh gain of every tap."""
         rows = self._rows(link_id)
-        turned = doppler_hz * np.asarray(at_s, dtype=float)
+        doppler_cycles = doppler_hz * np.asarray(at_s, dtype=float)
         num_taps, num_waves = self._shape
         gain = np.empty((len(rows), num_taps), dtype=complex)
         step = max(1, _CHUNK_ELEMENTS // (num_taps * num_waves))
         for first in range(0, len(rows), step):
             part = slice(first, first + step)
-            cycles = turned[part, None, None] * self._cosine[rows[part]]
+            cycles = doppler_cycles[part, None, None] * self._cosine[rows[part]]
             cycles += self._phase_cycles[rows[part]]
-            # Whole turns are removed in double precision; single then serves (1e-6), much faster.
+            # Whole cycles are removed in double precision; single precision then has an error of
+            # 1e-6 and is much faster.
             cycles -= np.rint(cycles)
             angle_rad = cycles.astype(np.float32)
             angle_rad *= np.float32(2 * np.pi)
@@ -139,10 +131,10 @@ class WaveBank:
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
-        """Give the unit-power gain of the direct path, a turning phasor."""
+        """Return the unit-power gain of the direct path, a rotating phasor."""
         rows = self._rows(link_id)
-        turned_rad = 2 * np.pi * LOS_DOPPLER_FRACTION * doppler_hz * np.asarray(at_s, dtype=float)
-        return np.exp(1j * (turned_rad + self._direct_rad[rows]))
+        phase_rad = 2 * np.pi * LOS_DOPPLER_FRACTION * doppler_hz * np.asarray(at_s, dtype=float)
+        return np.exp(1j * (phase_rad + self._direct_rad[rows]))
 
     def _rows(self, link_id: Int[np.ndarray, " link"]) -> Int[np.ndarray, " link"]:
         wanted = link_id.tolist()
@@ -152,7 +144,7 @@ class WaveBank:
         return np.array([self._row_of[link] for link in wanted], dtype=np.intp)
 
     def _draw(self, missing: list[int], *, keep: dict[int, None]) -> None:
-        """Draw the waves of links; drop what nobody asked for now if there are too many."""
+        """Draw the waves of links; if there are too many, drop those that are not requested now."""
         num_waves = self._shape[0] * self._shape[1]
         if 2 * num_waves * (len(self._row_of) + len(missing)) > MAX_CACHED_COEFFICIENTS:
             self._row_of = {}
@@ -168,7 +160,7 @@ class WaveBank:
             self._row_of[link] = row
 
     def _reserve(self, num_rows: int, *, used: int) -> None:
-        """Make room for rows; capacity doubles, so drawing one link at a time stays linear."""
+        """Grow the arrays to this many rows; doubling keeps the cost per row constant."""
         if num_rows <= len(self._direct_rad):
             return
         capacity = max(num_rows, 2 * used)
@@ -182,7 +174,7 @@ class WaveBank:
 
 
 class NoFading(Fading):
-    """A channel that stays at its mean."""
+    """A channel with constant gain 1."""
 
     def response(
         self,
@@ -192,12 +184,12 @@ class NoFading(Fading):
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Complex[np.ndarray, " link #group"]:
-        """Give ones."""
+        """Return 1 for every link."""
         return np.ones((len(link_id), 1), dtype=complex)
 
 
 class FlatFading(Fading):
-    """Fading that is the same in every group: a subclass gives one complex gain a link."""
+    """Frequency-flat fading: subclasses define one complex gain per link."""
 
     @abstractmethod
     def complex_gain(
@@ -207,7 +199,7 @@ class FlatFading(Fading):
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
-        """Give the complex gain, mean power 1; parameters as in :meth:`Fading.power_gain`."""
+        """Return the complex gain, mean power 1; parameters as in :meth:`Fading.power_gain`."""
 
     def response(
         self,
@@ -217,7 +209,7 @@ class FlatFading(Fading):
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Complex[np.ndarray, " link #group"]:
-        """Give the complex gain once for all groups."""
+        """Return the complex gain, one for all groups."""
         return self.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, None]
 
 
@@ -242,7 +234,7 @@ class Rayleigh(FlatFading):
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
-        """Give the complex gain, mean power 1."""
+        """Return the complex gain, mean power 1."""
         return self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
 
 
@@ -272,7 +264,7 @@ class Rician(FlatFading):
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, " link"]:
-        """Give the complex gain, mean power 1."""
+        """Return the complex gain, mean power 1."""
         waves = self._bank.complex_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)[:, 0]
         direct = self._bank.direct_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
         return self._direct * direct + self._scattered * waves

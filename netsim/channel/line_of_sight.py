@@ -1,4 +1,4 @@
-"""Who sees a site: line-of-sight probability, and a state that is consistent in space."""
+"""Line-of-sight probability, and spatially consistent line-of-sight states."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -33,7 +33,7 @@ def los_probability(
     ue_height_m: ArrayLike,
     office: Office = "mixed",
 ) -> Float[np.ndarray, "..."]:
-    """Give the probability that a link has a free line of sight.
+    """Return the probability that a link has a free line of sight.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ _OFFICE: dict[Office, Callable[[Array], Array]] = {"mixed": _mixed_office, "open
 
 
 class LineOfSightMap:
-    """LOS state of every (site, position): one uniform field a site, LOS where it is below p.
+    """LOS state of every (site, position): LOS where a site's uniform field is below p.
 
-    A UE that stands still keeps its state, and a moving one changes it over tens of metres.
+    A static UE keeps its state; that of a moving UE changes over tens of metres.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class LineOfSightMap:
         distance_2d_m: Float[np.ndarray, "point site"],
         ue_height_m: float | Float[np.ndarray, "point 1"],
     ) -> Bool[np.ndarray, "point site"]:
-        """Give the state of every link between the positions and all sites.
+        """Return whether each link between the positions and the sites is in line of sight.
 
         Parameters
         ----------

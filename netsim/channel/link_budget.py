@@ -1,8 +1,8 @@
-"""Coupling gain between clients and cells: path loss, shadowing, walls and antennas together.
+"""Coupling gain of clients to cells: path loss, shadowing, penetration loss and antenna gain.
 
-The gain is a pure function of client and position. A moving client's gain is that of the grid
-square it stands in, a tenth of the shortest correlation distance wide, so it is computed again only
-when the client enters another square, and does not depend on when anybody asked.
+The gain is a pure function of client and position. A moving client has the gain at the centre of
+its grid square, whose side is a tenth of the shortest correlation distance. So the gain changes
+only when the client enters another square, and does not depend on when it was computed before.
 """
 
 from functools import partial
@@ -35,17 +35,17 @@ CHUNK_CLIENTS = 1024
 """Clients whose gains are computed at once: rays of all their links take 40 MB with 57 cells."""
 
 BORDER_M = 1e-6
-"""Who is this near to the border of its square [m] counts as at it: places are rounded."""
+"""Clients closer than this to the border of their square [m] count as on it (rounding)."""
 
 MIN_RAY_DISTANCE_M = 1.0
-"""Nearer clients are taken to be this far away for the angles of their rays [m]."""
+"""Smallest ground distance from which ray angles are computed [m]."""
 
 UMA_HIGH_UE_M = 13.0
-"""From this height on the environment height of UMa links is random, TR 38.901 Table 7.4.1-1."""
+"""UE height [m] from which the environment height of UMa is random, TR 38.901 Table 7.4.1-1."""
 
 
-class _Walls(NamedTuple):
-    """What stands around clients."""
+class _Penetration(NamedTuple):
+    """Buildings and cars of clients."""
 
     is_indoor: Bool[np.ndarray, " client"]
     indoor_distance_m: Float[np.ndarray, "client site"]
@@ -53,16 +53,16 @@ class _Walls(NamedTuple):
 
 
 class LinkBudget:
-    """Gains of clients to all cells, kept for clients that were asked for.
+    """Gains of clients to all cells, cached per client.
 
     Parameters
     ----------
     world
-        Environment (an office: its kind too) and antennas.
+        Environment (for an office also its kind) and antennas.
     layout
         Sites and cells.
     population
-        Where clients are.
+        Positions of the clients.
     seed
         Root seed of the run.
     """
@@ -83,7 +83,7 @@ class LinkBudget:
             ue_height_m=self._ue_height_m,
         )
         num_sites = len(layout.sites)
-        # Only InH knows kinds of office; elsewhere the map does not look at it.
+        # Only the LOS probability of InH depends on the kind of office.
         office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
         self._line_of_sight = LineOfSightMap(
             seed, world.environment, num_sites=num_sites, office=office
@@ -105,56 +105,56 @@ class LinkBudget:
         self._row_of: dict[int, int] = {}
         self._square = np.zeros((0, 2), dtype=np.int64)
         self._gain = np.zeros((0, len(layout.cells)))
-        self._seen_at_s = np.zeros(0)
+        self._updated_at_s = np.zeros(0)
         self._leaves_at_s = np.zeros(0)
 
     def gain(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
     ) -> Float[np.ndarray, "client cell"]:
-        """Give linear coupling gains (below 1: a loss) to every cell at an instant.
+        """Return linear coupling gains to every cell at an instant.
 
-        Antenna gains are part of it, fast fading is not.
+        They include antenna gains and exclude fast fading.
 
         Parameters
         ----------
         client_ids
-            Whose, without repetition.
+            Clients, without repetition.
         at_s
-            Simulated time; clients that do not move have the same gain at all times.
+            Simulated time [s].
         """
         rows, is_new = self._rows(client_ids)
         if not self._population.is_moving:
             positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
-            self._renew(rows[is_new], client_ids[is_new], positions_m)
+            self._compute(rows[is_new], client_ids[is_new], positions_m)
             return self._gain[rows]
-        # Who has not reached the border of its square since it was last looked at is skipped; the
-        # answer for earlier times than that is looked up again.
-        asked = np.flatnonzero(
-            is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._seen_at_s[rows])
+        # Clients that are still in the square of their last update are skipped, unless the instant
+        # is before that update.
+        due = np.flatnonzero(
+            is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._updated_at_s[rows])
         )
-        if len(asked):
-            self._look_up(rows[asked], client_ids[asked], is_new[asked], at_s)
+        if len(due):
+            self._update(rows[due], client_ids[due], is_new[due], at_s)
         return self._gain[rows]
 
     def holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
-        """Give up to when the gains hold that clients were given last; inf where nobody moves."""
+        """Return the instant [s] until which the last gains of clients are valid; inf if static."""
         if not self._population.is_moving:
             return np.inf
         rows, _ = self._rows(client_ids)
         return float(self._leaves_at_s[rows].min(initial=np.inf))
 
-    def _look_up(
+    def _update(
         self,
         rows: Int[np.ndarray, " client"],
         client_ids: Int[np.ndarray, " client"],
         is_new: Bool[np.ndarray, " client"],
         at_s: float,
     ) -> None:
-        """Find the squares that clients stand in now, and the gains of those that are new."""
+        """Update the grid squares of clients, and the gains of those whose square changed."""
         position_m = self._population.positions_m(client_ids, at_s=at_s)
         square = np.floor(position_m / self.square_m).astype(np.int64)
         corner_m = square * self.square_m
-        self._seen_at_s[rows] = at_s
+        self._updated_at_s[rows] = at_s
         self._leaves_at_s[rows] = self._population.stay_until_s(
             client_ids,
             at_s=at_s,
@@ -164,9 +164,9 @@ class LinkBudget:
         is_stale = is_new | (square != self._square[rows]).any(axis=1)
         self._square[rows] = square
         centre_m = (square[is_stale] + 0.5) * self.square_m
-        self._renew(rows[is_stale], client_ids[is_stale], centre_m)
+        self._compute(rows[is_stale], client_ids[is_stale], centre_m)
 
-    def _renew(
+    def _compute(
         self,
         rows: Int[np.ndarray, " client"],
         client_ids: Int[np.ndarray, " client"],
@@ -179,17 +179,17 @@ class LinkBudget:
     def gain_at(
         self, position_m: Float[np.ndarray, "client 2"], *, client_ids: Int[np.ndarray, " client"]
     ) -> Float[np.ndarray, "client cell"]:
-        """Give the gains that clients would have at these positions."""
+        """Return the gains of clients at given positions."""
         displacement_m = self._layout.displacement_m(position_m)
         distance_m = np.hypot(displacement_m[..., 0], displacement_m[..., 1])
-        walls = self._walls(client_ids)
-        outdoor_m = np.maximum(distance_m - walls.indoor_distance_m, 0.0)
+        entry = self._penetration(client_ids)
+        outdoor_m = np.maximum(distance_m - entry.indoor_distance_m, 0.0)
         is_los = self._is_los(position_m, outdoor_m)
-        loss_db = self._path_loss_db(distance_m, is_los, client_ids) + walls.loss_db
-        loss_db += self._shadow_db(position_m, distance_m, is_los, walls.is_indoor)
+        loss_db = self._path_loss_db(distance_m, is_los, client_ids) + entry.loss_db
+        loss_db += self._shadow_db(position_m, distance_m, is_los, entry.is_indoor)
         azimuth_rad = np.arctan2(displacement_m[..., 1], displacement_m[..., 0])
         antenna = self._antenna_gain(
-            azimuth_rad, distance_m, is_los=is_los, is_indoor=walls.is_indoor, client_ids=client_ids
+            azimuth_rad, distance_m, is_los=is_los, is_indoor=entry.is_indoor, client_ids=client_ids
         )
         return antenna * db_to_linear(-loss_db)[:, self._layout.cell_site_id]
 
@@ -235,16 +235,16 @@ class LinkBudget:
             is_beyond_breakpoint=distance_m > self._breakpoint_m,
         )
 
-    def _walls(self, client_ids: Int[np.ndarray, " client"]) -> "_Walls":
-        """Draw who is in a building or a car, and what that costs."""
+    def _penetration(self, client_ids: Int[np.ndarray, " client"]) -> _Penetration:
+        """Draw which clients are in a building or a car, and their penetration loss."""
         world, num_sites = self._world, len(self._layout.sites)
-        walls = _Walls(
+        drawn = _Penetration(
             np.zeros(len(client_ids), dtype=bool),
             np.zeros((len(client_ids), num_sites)),
             np.zeros((len(client_ids), num_sites)),
         )
         if world.indoor_fraction == 0 and world.car_fraction == 0:
-            return walls
+            return drawn
         for row, client_id in enumerate(client_ids.tolist()):
             rng = stream(self._seed, Purpose.PENETRATION, client_id)
             draw = rng.random()
@@ -256,12 +256,12 @@ class LinkBudget:
                     model=world.penetration,
                     carrier_hz=world.carrier_hz,
                 )
-                walls.is_indoor[row] = True
-                walls.indoor_distance_m[row] = entry.indoor_distance_m
-                walls.loss_db[row] = entry.loss_db
+                drawn.is_indoor[row] = True
+                drawn.indoor_distance_m[row] = entry.indoor_distance_m
+                drawn.loss_db[row] = entry.loss_db
             elif draw < world.indoor_fraction + world.car_fraction:
-                walls.loss_db[row] = draw_car_loss_db(rng, (), windows=world.car_windows)
-        return walls
+                drawn.loss_db[row] = draw_car_loss_db(rng, (), windows=world.car_windows)
+        return drawn
 
     def _is_los(
         self, position_m: Float[np.ndarray, "client 2"], distance_m: Float[np.ndarray, "c site"]
@@ -281,7 +281,7 @@ class LinkBudget:
         is_indoor: Bool[np.ndarray, " client"],
         client_ids: Int[np.ndarray, " client"],
     ) -> Float[np.ndarray, "client cell"]:
-        """Give the gain of every cell's antenna; sectors of a site share the rays of a link."""
+        """Return the antenna gain of every cell; sectors of a site share the rays of a link."""
         antenna = standard.antenna(self._world)
         site = self._layout.cell_site_id
         if isinstance(antenna, OmniAntenna):
@@ -312,7 +312,7 @@ class LinkBudget:
         return every[:, site, sector]
 
     def _rays(self, client_ids: Int[np.ndarray, " client"]) -> RayDraws:
-        """Draw the rays of all links of clients, again each time: they take more room than time."""
+        """Draw the rays of all links of clients; not cached, as drawing them is cheap."""
         num_sites = len(self._layout.sites)
         draws = [
             draw_rays(stream(self._seed, Purpose.ANGULAR_SPREAD, client_id), (num_sites,))
@@ -328,7 +328,7 @@ class LinkBudget:
     def _rows(
         self, client_ids: Int[np.ndarray, " client"]
     ) -> tuple[Int[np.ndarray, " client"], Bool[np.ndarray, " client"]]:
-        """Give the row of each client, and which are new."""
+        """Return the row of each client in the arrays, and whether it is new."""
         rows = np.empty(len(client_ids), dtype=np.intp)
         is_new = np.zeros(len(client_ids), dtype=bool)
         for place, client_id in enumerate(client_ids.tolist()):
@@ -345,7 +345,7 @@ class LinkBudget:
         if num_rows <= old:
             return
         capacity = max(num_rows, 2 * old, 64)
-        for name in ("_square", "_gain", "_seen_at_s", "_leaves_at_s"):
+        for name in ("_square", "_gain", "_updated_at_s", "_leaves_at_s"):
             column = getattr(self, name)
             grown = np.zeros((capacity, *column.shape[1:]), dtype=column.dtype)
             grown[:old] = column

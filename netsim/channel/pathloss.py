@@ -1,8 +1,8 @@
 """Large-scale path loss of TR 38.901 clause 7.4.1: UMa, UMi street canyon, RMa, InH office.
 
-All functions are pure and broadcast their arguments. Distances below the nearest one of a model
-(10 m, indoors 1 m) are evaluated there; distances beyond its farthest one follow the same formula,
-as the interferers of a large layout need a value.
+All functions are pure and broadcast their arguments. Distances below the smallest of a model (10 m,
+indoors 1 m) are evaluated there; distances beyond its largest follow the same formula, as
+interferers of a large layout can be that far away.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from netsim.array_like import ArrayLike
 from netsim.config.environment import MODEL_RANGES, EnvironmentName, check_carrier
 
 LIGHT_SPEED_3GPP_MPS = 3.0e8
-"""Speed of light as TR 38.901 rounds it in every breakpoint distance."""
+"""Speed of light as TR 38.901 rounds it in breakpoint distances."""
 
 RMA_STREET_WIDTH_M = 20.0
 RMA_BUILDING_HEIGHT_M = 5.0
@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float64]
 
 
 class _Link(NamedTuple):
-    """Geometry of links as the formulas want it: carrier in GHz, lengths in m."""
+    """Geometry of links in the units of the formulas: carrier in GHz, lengths in m."""
 
     distance_2d_m: Array
     distance_3d_m: Array
@@ -45,7 +45,7 @@ def path_loss_db(
     ue_height_m: ArrayLike,
     effective_env_height_m: ArrayLike = 1.0,
 ) -> Float[np.ndarray, "..."]:
-    """Give the median path loss [dB] of links, without shadowing, walls or antennas.
+    """Return the median path loss [dB] of links, without shadowing, walls or antennas.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def breakpoint_distance_m(
     ue_height_m: ArrayLike,
     effective_env_height_m: ArrayLike = 1.0,
 ) -> Float[np.ndarray, "..."]:
-    """Give the ground distance [m] at which the LOS loss turns steeper; infinite for InH.
+    """Return the breakpoint distance [m] of the LOS path loss along the ground; inf for InH.
 
     UMa and UMi: ``4 (h_BS - h_E)(h_UT - h_E) f / c``; RMa: ``2 pi h_BS h_UT f / c``, c = 3e8 m/s.
 
@@ -143,7 +143,7 @@ def uma_environment_height_m(
     ue_height_m: ArrayLike,
     uniform: ArrayLike,
 ) -> Float[np.ndarray, "..."]:
-    """Give the effective environment height h_E [m] of UMa links from uniform numbers.
+    """Return the effective environment height h_E [m] of UMa links from uniform numbers.
 
     1 m with probability ``1 / (1 + C)``, else uniform on {12, 15, ..., h_UT - 1.5}. C is 0 for
     UEs below 13 m, which then always get 1 m.
@@ -155,7 +155,7 @@ def uma_environment_height_m(
     ue_height_m
         UE height [m], up to 22.5.
     uniform
-        Numbers in [0, 1), one a link: the draw is the caller's, so that it can be addressed.
+        Numbers in [0, 1), one per link; the caller draws them from an addressed stream.
 
     References
     ----------

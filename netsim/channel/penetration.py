@@ -19,7 +19,7 @@ BUILDING_SPREAD_DB: dict[BuildingModel, float] = {"low": 4.4, "high": 6.5, "lega
 LEGACY_WALL_LOSS_DB: dict[EnvironmentName, float] = {"uma": 20.0, "umi": 20.0, "rma": 10.0}
 """UMa and UMi after TR 38.901 Table 7.4.3-3; RMa after channel model A of ITU-R M.2412, which was
 not read itself: a public simulator of the IMT-2020 evaluation has 10 dB, and the companies' rural
-results bear it out (docs/validation.md)."""
+results agree with it (docs/validation.md)."""
 
 LEGACY_HIGHEST_CARRIER_HZ = 6e9
 INDOOR_LOSS_DB_PER_M = 0.5
@@ -31,21 +31,21 @@ CAR_LOSS_SPREAD_DB = 5.0
 
 
 def wall_loss_db(model: BuildingModel, *, environment: EnvironmentName, carrier_hz: float) -> float:
-    """Give the loss of the outer wall [dB].
+    """Return the loss of the outer wall [dB].
 
     Parameters
     ----------
     model
-        Which kind of building.
+        Building model.
     environment
-        Where it stands: legacy walls are thinner in RMa; the others are the same everywhere.
+        Propagation environment; only the legacy model depends on it (lower loss in RMa).
     carrier_hz
-        Carrier [Hz]; the legacy model is the same at all.
+        Carrier [Hz]; the legacy model does not depend on it.
 
     Raises
     ------
     ValueError
-        If the environment has no legacy walls (InH).
+        If the environment has no legacy model (InH).
 
     References
     ----------
@@ -72,12 +72,12 @@ def wall_loss_db(model: BuildingModel, *, environment: EnvironmentName, carrier_
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class BuildingEntry:
-    """Where inside their buildings UEs are, and how far their walls are from the mean."""
+    """Indoor distance and penetration loss of UEs in buildings."""
 
     indoor_distance_m: Float[np.ndarray, "..."]
-    """Way through the building [m]; subtract it from the ground distance for the outdoor part."""
+    """Indoor part of the ground distance [m]."""
     loss_db: Float[np.ndarray, "..."]
-    """Wall loss, indoor loss and spread together [dB]."""
+    """Sum of outer wall loss, indoor loss and normal deviation [dB]."""
 
 
 def draw_building_entry(
@@ -88,20 +88,19 @@ def draw_building_entry(
     model: BuildingModel,
     carrier_hz: float,
 ) -> BuildingEntry:
-    """Draw indoor distances and the loss that follows from them.
+    """Draw indoor distances and penetration losses.
 
     Parameters
     ----------
     rng
-        Address it by UE: the low and high models have one value a UE, the same on all its links,
-        so that serving and interfering signals lose alike. The legacy model has one a link: ask
-        for a shape with a site axis.
+        Generator addressed by UE. The low and high models have one value per UE, common to all its
+        links; the legacy model one per link: its shape needs a site axis.
     shape
         Shape of the result.
     environment
-        RMa houses are 10 m deep at most, all others 25 m.
+        Depth of buildings: at most 10 m in RMa, 25 m elsewhere.
     model
-        Which kind of building.
+        Building model.
     carrier_hz
         Carrier [Hz].
 
@@ -132,7 +131,7 @@ def draw_car_loss_db(
 ) -> Float[np.ndarray, "..."]:
     """Draw the loss into cars [dB]: normal with mean 9 (metallised windows: 20), deviation 5.
 
-    As in the standard the normal is not cut off: 3.6 % of plain cars have a loss below 0.
+    As in the standard the distribution is not truncated: 3.6 % of plain cars have a loss below 0.
 
     References
     ----------
@@ -148,7 +147,7 @@ def find_problems(
     carrier_hz: float,
     path: tuple[str, ...] = (),
 ) -> list[Problem]:
-    """List why a building model does not fit; ``path`` is where the model's key stands."""
+    """Return the rules that a building model breaks; ``path`` is the key of the model."""
     problems = []
     if environment == "inh":
         problems.append(Problem(path, f"has no effect in environment inh, got {model}"))

@@ -1,10 +1,10 @@
-"""Antenna gain averaged over scattered rays: the cheap cure of a known bias.
+"""Antenna gain averaged over scattered rays.
 
-Applying the pattern in the direction of the UE alone overrates narrow sectors: median geometry of a
-macro layout comes out 1.3 to 2.3 dB too good against the companies of RP-180524. Energy really
-leaves in many directions. Here each link has a direct path and some twenty rays around it, drawn
-once with the angular spreads of TR 38.901; the pattern is averaged in power. No clusters, no
-delays.
+Applying the pattern in the direction of the UE alone overestimates narrow sectors: the median
+geometry of a macro layout is then 1.3 to 2.3 dB above that of the companies of RP-180524, as power
+leaves the site in many directions. Here each link has a direct path and 20 rays around it, drawn
+once with the angular spreads of TR 38.901, and the pattern is averaged in power. There are no
+clusters and no delays.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MAX_ZENITH_SPREAD_DEG = 52.0
 """Limits of the spreads, TR 38.901 clause 7.5 step 4."""
 
 POLARISATION_LOSS = 0.5
-"""A +45 degree port into two UE polarisations, each sees half."""
+"""Loss of one +45 degree port towards two UE polarisations: each receives half."""
 
 _CHUNK_ELEMENTS = 2_000_000
 """Rays times sectors evaluated at once: 16 MB of doubles."""
@@ -42,7 +42,7 @@ class Normal(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RayDraws:
-    """Standard random numbers of links, free of distance, state and carrier."""
+    """Standard random numbers of links, independent of distance, LOS state and carrier."""
 
     spread_normal: Float[np.ndarray, "*link 2"]
     """Standard normal: azimuth spread, zenith spread."""
@@ -62,11 +62,11 @@ def draw_rays(
     Parameters
     ----------
     rng
-        Address it by (seed, ANGULAR_SPREAD, ue) and ask for one link a site: so a UE keeps its
-        random numbers for ever, however far it goes, and other UEs do not disturb them. Spreads
-        and offsets follow distance and state, the rays turn with the direct path. Our choice, where
-        TR 38.901 has them change with place: a gain that is a function of client and place needs no
-        memory of the way there. The price: a wide or narrow link of a client stays so for a run.
+        Generator addressed by (seed, ANGULAR_SPREAD, ue), with one link per site: a UE then keeps
+        its random numbers for the whole run, whatever other UEs there are. Spreads and offsets
+        follow distance and LOS state, and the rays rotate with the direct path. In TR 38.901 they
+        change with position instead; here the gain is a function of client and position without
+        history (our choice), and a link with a wide or narrow spread keeps it for a run.
     shape
         Shape of the links.
     num_rays
@@ -82,20 +82,20 @@ def draw_rays(
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LinkAngles:
-    """Directions in which links leave the site, and how their power is split."""
+    """Angles of departure of links at the site, and the split of their power."""
 
     azimuth_rad: Float[np.ndarray, "*link"]
-    """Direct path, counter-clockwise from the x axis [rad]."""
+    """Azimuth of the direct path, counter-clockwise from the x axis [rad]."""
     zenith_rad: Float[np.ndarray, "*link"]
-    """Direct path, from straight up [rad]."""
+    """Zenith angle of the direct path [rad]."""
     ray_azimuth_rad: Float[np.ndarray, "*link ray"]
-    """Scattered rays [rad]."""
+    """Azimuth of the scattered rays [rad]."""
     ray_zenith_rad: Float[np.ndarray, "*link ray"]
-    """Scattered rays [rad]."""
+    """Zenith angle of the scattered rays [rad]."""
     k_factor_linear: Float[np.ndarray, "*link"]
-    """Power of the direct path over all rays; 0 where it is blocked."""
+    """Power of the direct path over that of all rays; 0 without line of sight."""
     cross_polar_linear: Float[np.ndarray, "*link"]
-    """Power of rays in the other polarisation over their own: the mean of 1 / XPR."""
+    """Cross-polar over co-polar power of rays: the mean of 1 / XPR."""
 
 
 def link_angles(
@@ -110,7 +110,7 @@ def link_angles(
     bs_height_m: float,
     ue_height_m: ArrayLike,
 ) -> LinkAngles:
-    """Place the rays of links around their direct paths.
+    """Return the angles of links: the direct path and the rays around it.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def link_angles(
     is_los, is_indoor
         State of the links; only outdoor links in line of sight have a direct path.
     carrier_hz
-        Carrier [Hz]; UMa spreads below 6 GHz are those of 6 GHz.
+        Carrier [Hz]; UMa spreads below 6 GHz are those at 6 GHz.
     bs_height_m, ue_height_m
         Antenna heights [m].
 
@@ -133,14 +133,14 @@ def link_angles(
     -----
     Azimuths are normal with deviation ASD, zeniths Laplace with deviation ZSD around the direct
     path plus the zenith offset; lg ASD and lg ZSD are normal. Correlations between these
-    quantities and with shadowing are left out. The XPR of rays is log-normal; the power in the
-    other polarisation is the mean over it, which exceeds that at the median.
+    quantities and with shadowing are neglected. The XPR of rays is lognormal; the cross-polar power
+    is the mean over it, which exceeds that at the median.
 
     References
     ----------
     3GPP TR 38.901 version 16.1, Tables 7.5-6 to 7.5-10, equal to the copy in Sionna 2.2.0 (see the
-    cross-check); version 19 narrowed the azimuth spreads of UMa, after RP-180524 was calibrated.
-    Averaging instead of clusters is ours.
+    cross-check); version 19 has smaller azimuth spreads of UMa, later than the calibration of
+    RP-180524. Averaging over rays instead of clusters is our choice.
     """
     place = _Place(
         distance_2d_m,
@@ -180,7 +180,7 @@ def mean_gain(
     *,
     boresight_rad: Float[np.ndarray, " sector"],
 ) -> Float[np.ndarray, "*link sector"]:
-    """Give the power gain of every sector of a site towards links, averaged over their rays.
+    """Return the power gain of every sector of a site towards links, averaged over their rays.
 
     ``0.5 [K G(direct) + (1 + E[1/XPR]) mean G(rays)] / (K + 1)`` with one +45 degree port.
 
@@ -212,7 +212,7 @@ def mean_gain(
 
 
 class _Place(NamedTuple):
-    """Where links are, as the tables want it."""
+    """Geometry and state of links in the units of the tables."""
 
     distance_2d_m: Array
     is_los: npt.NDArray[np.bool_]
@@ -222,7 +222,7 @@ class _Place(NamedTuple):
     ue_height_m: Array
 
     def by_state(self, los: ArrayLike, nlos: ArrayLike, indoor: ArrayLike) -> Array:
-        """Pick a value by the state of each link."""
+        """Return a value by the state of each link."""
         return np.where(self.is_indoor, indoor, np.where(self.is_los, los, nlos))
 
 
@@ -242,9 +242,9 @@ def _spread_deg(lg_spread: Normal, normal: Array, *, limit_deg: float) -> Array:
 
 
 def _mean_of_inverse(ratio_db: Normal) -> Array:
-    """Mean of ``1 / x`` where ``10 log10 x`` is normal: ``10^(-mean/10) exp(s^2 / 2)``."""
-    neper = np.log(10) / 10 * np.asarray(ratio_db.sigma)
-    return np.asarray(db_to_linear(-np.asarray(ratio_db.mean, dtype=float)) * np.exp(neper**2 / 2))
+    """Return the mean of ``1 / x`` for normal ``10 log10 x``: ``10^(-mean/10) exp(s^2 / 2)``."""
+    sigma = np.log(10) / 10 * np.asarray(ratio_db.sigma)
+    return np.asarray(db_to_linear(-np.asarray(ratio_db.mean, dtype=float)) * np.exp(sigma**2 / 2))
 
 
 def _uma(place: _Place) -> _Statistics:

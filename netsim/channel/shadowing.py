@@ -1,4 +1,4 @@
-"""Shadow fading: its spread, its correlation in space and between sites."""
+"""Shadow fading: standard deviation, spatial correlation, correlation between sites."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ SHADOW_SIGMA_DB: dict[EnvironmentName, dict[LinkState, float]] = {
 """
 
 RMA_SIGMA_BEYOND_BREAKPOINT_DB = 6.0
-"""RMa LOS links beyond the breakpoint spread wider, TR 38.901 Table 7.4.1-1."""
+"""Standard deviation of RMa LOS links beyond the breakpoint, TR 38.901 Table 7.4.1-1."""
 
 SHADOW_CORRELATION_M: dict[EnvironmentName, dict[LinkState, float]] = {
     "uma": {"los": 37.0, "nlos": 50.0, "indoor": 7.0},
@@ -39,7 +39,7 @@ InH is recollected, and the same in another simulator's transcription of version
 """
 
 COMMON_FIELD_KEY = 0
-"""Second key of the field that all sites share; the field of site i has key i + 1."""
+"""Stream key of the field common to all sites; the field of site i has key i + 1."""
 
 
 def shadow_sigma_db(
@@ -49,7 +49,7 @@ def shadow_sigma_db(
     is_indoor: ArrayLike = False,
     is_beyond_breakpoint: ArrayLike = False,
 ) -> Float[np.ndarray, "..."]:
-    """Give the standard deviation of shadow fading [dB], the broadcast shape of the arguments.
+    """Return the standard deviation of shadow fading [dB], the broadcast shape of the arguments.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def shadow_sigma_db(
     is_los
         True for links in line of sight.
     is_indoor
-        True for UEs inside a building; wins over ``is_los``.
+        True for UEs inside a building; takes precedence over ``is_los``.
     is_beyond_breakpoint
         True beyond the RMa breakpoint; other environments do not depend on it.
 
@@ -77,15 +77,16 @@ def shadow_sigma_db(
 class ShadowingMap:
     """Shadow fading of every (site, position), a pure function of the seed.
 
-    LOS, NLOS and indoor links of a site have fields of their own, as their correlation distances
-    differ. Sectors of a site share its value.
+    LOS, NLOS and indoor links of a site have separate fields, as their correlation distances
+    differ. Sectors of a site have the same value.
 
     Parameters
     ----------
     seed
-        Root seed of the run; streams are (seed, SHADOWING, state, site + 1) and (.., 0) in common.
+        Root seed of the run; streams are (seed, SHADOWING, state, site + 1), and (.., 0) for the
+        common field.
     environment
-        Sets spread and correlation distance.
+        Sets standard deviation and correlation distance.
     num_sites
         Number of sites, >= 1.
     inter_site_correlation
@@ -124,7 +125,7 @@ class ShadowingMap:
         is_los: Bool[np.ndarray, "point site"],
         is_indoor: Bool[np.ndarray, " point"],
     ) -> Float[np.ndarray, "point site"]:
-        """Give the shadowing divided by its standard deviation (zero mean, unit variance)."""
+        """Return the shadowing divided by its standard deviation (zero mean, unit variance)."""
         indoor = np.broadcast_to(is_indoor[:, None], is_los.shape)
         masks = (is_los & ~indoor, ~is_los & ~indoor, indoor)
         value = np.zeros(is_los.shape)
@@ -151,7 +152,7 @@ class ShadowingMap:
         is_indoor: Bool[np.ndarray, " point"],
         is_beyond_breakpoint: ArrayLike = False,
     ) -> Float[np.ndarray, "point site"]:
-        """Give the shadow loss [dB] between the positions and all sites; positive is more loss.
+        """Return the shadow loss [dB] between the positions and all sites; positive is more loss.
 
         Parameters
         ----------

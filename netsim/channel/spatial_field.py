@@ -1,7 +1,7 @@
-"""Gaussian random fields over the plane that are pure functions of position.
+"""Gaussian random fields over the plane as pure functions of position.
 
-A field is a finite sum of plane waves drawn once. It needs no memory of where anybody walked: the
-same position has the same value whoever asks, in whatever order.
+A field is a finite sum of plane waves drawn once: the same position has the same value, in whatever
+order positions are evaluated.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ _CHUNK_ELEMENTS = 2_000_000
 
 
 class GaussianField:
-    """Zero mean, unit variance, correlation ``exp(-distance / correlation_m)``.
+    """Field with zero mean, unit variance and correlation ``exp(-distance / correlation_m)``.
 
     Parameters
     ----------
     rng
-        Where the waves are drawn from; address it by (seed, purpose, site).
+        Generator of the waves, addressed by (seed, purpose, site).
     correlation_m
         Distance at which the correlation is 1/e [m], > 0.
     num_waves
@@ -61,7 +61,7 @@ class GaussianField:
         self._phase_cycles = rng.random(num_waves)
 
     def value(self, position_m: Float[np.ndarray, "*point 2"]) -> Float[np.ndarray, "*point"]:
-        """Give the field at positions [m]: standard normal over seeds."""
+        """Return the field at positions [m]: standard normal over seeds."""
         points = position_m.reshape(-1, 2)
         num_waves = self._phase_cycles.size
         values = np.empty(len(points))
@@ -71,11 +71,11 @@ class GaussianField:
         return (values * np.sqrt(2.0 / num_waves)).reshape(position_m.shape[:-1])
 
     def _sum_of_waves(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, " point"]:
-        # No matrix product: its rounding depends on how many points are asked for together.
+        # No matrix product: its rounding depends on the number of points.
         cycles = points[:, :1] * self._wave_per_m[0]
         cycles += points[:, 1:] * self._wave_per_m[1]
         cycles += self._phase_cycles
-        # Whole turns are removed in double precision; single is then good for the cosine (1e-6).
+        # Whole cycles are removed in double precision; the cosine is then exact to 1e-6 in single.
         cycles -= np.rint(cycles)
         phase_rad = cycles.astype(np.float32)
         phase_rad *= np.float32(2 * np.pi)
@@ -83,5 +83,5 @@ class GaussianField:
         return phase_rad.sum(axis=1)
 
     def uniform(self, position_m: Float[np.ndarray, "*point 2"]) -> Float[np.ndarray, "*point"]:
-        """Give the field mapped to (0, 1): uniform over seeds, consistent in space."""
+        """Return the field mapped to (0, 1): uniform over seeds, consistent in space."""
         return np.asarray(ndtr(self.value(position_m)))

@@ -14,7 +14,7 @@ from netsim.standard_table import read_standard_table
 from netsim.units import db_to_linear
 
 ProfileName = Literal["A", "B", "C", "D", "E"]
-"""A, B, C have no direct path; D (K = 13.3 dB) and E (K = 22 dB) do."""
+"""A, B and C have no direct path; D has K = 13.3 dB, E has K = 22 dB."""
 
 PROFILES: tuple[ProfileName, ...] = get_args(ProfileName)
 
@@ -28,12 +28,12 @@ class PowerDelayProfile:
     power: Float[np.ndarray, " tap"]
     """Mean power, normalised to sum 1."""
     is_direct: Bool[np.ndarray, " tap"]
-    """True for the direct path, which does not fade."""
+    """Whether a tap is the direct path, which does not fade."""
 
 
 @cache
 def power_delay_profile(name: ProfileName) -> PowerDelayProfile:
-    """Give a profile of TR 38.901.
+    """Return the power delay profile of a TDL channel of TR 38.901.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class TappedDelayLine(Fading):
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
     ) -> Complex[np.ndarray, "link tap"]:
-        """Give the complex gain of every tap; mean powers sum to 1."""
+        """Return the complex gain of every tap; mean powers sum to 1."""
         gain = np.empty((len(link_id), len(self._amplitude)), dtype=complex)
         gain[:, ~self._is_direct] = self._bank.complex_gain(
             link_id, doppler_hz=doppler_hz, at_s=at_s
@@ -117,6 +117,6 @@ class TappedDelayLine(Fading):
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
     ) -> Complex[np.ndarray, " link #group"]:
-        """Give ``H(f)`` at the group centres."""
+        """Return the frequency response ``H(f)`` at the group centres."""
         taps = self.tap_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
         return taps @ np.exp(-2j * np.pi * self.delay_s[:, None] * offset_hz)

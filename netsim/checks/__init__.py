@@ -1,1 +1,1 @@
-"""Rules between settings, and settings without effect: checked once, before anything is built."""
+"""Rules across settings, and settings without effect; checked once, before anything is built."""

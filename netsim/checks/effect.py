@@ -1,4 +1,4 @@
-"""Rules against settings that change nothing: who writes one means something else."""
+"""Rules against settings without effect, which are taken for mistakes."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ from netsim.problems import Problem
 
 
 def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    """Find settings that differ from their default and have no effect beside the others.
+    """Find settings that differ from their default and have no effect with the other settings.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _place_effects(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _entry_effects(world: WorldConfig) -> Iterator[Problem]:
-    """Find walls and windows that nobody is behind."""
+    """Find settings of penetration loss without clients in buildings or cars."""
     if world.indoor_fraction == 0 and world.penetration != WorldConfig.penetration:
         yield _problem("world.penetration", "has no effect with indoor_fraction 0")
     if world.car_fraction == 0 and world.car_windows != WorldConfig.car_windows:
@@ -84,8 +84,8 @@ def _entry_effects(world: WorldConfig) -> Iterator[Problem]:
 def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     fading = radio.fading
     if (
-        _is_still(world)
-        and _is_steady(radio)
+        _is_static(world)
+        and _is_unfaded(radio)
         and radio.channel_tick_s != RadioConfig.channel_tick_s
     ):
         yield _problem(
@@ -99,23 +99,23 @@ def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
 
 
 def _handover_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    """Find settings of an event that never happens."""
+    """Find settings of handover where none can happen."""
     handover = radio.handover
     if isinstance(handover, NoHandover) or handover == A3Handover():
         return
     if standard.has_single_cell(world):
         yield _problem("radio.handover", "has no effect with a single cell")
-    elif _is_still(world) and not radio.outages:
+    elif _is_static(world) and not radio.outages:
         yield _problem("radio.handover", "has no effect: no client ever moves and no site fails")
 
 
 def _failure_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    """Find settings of a failure that never happens; ``out_of_sync_db`` is also coverage's edge.
+    """Find settings of link failure where none can happen; ``out_of_sync_db`` is used anyway.
 
-    A link is measured again when its client moves, it fades, its site fails or others disturb it.
+    A link is measured when its client moves, it fades, its site fails or its interference changes.
     """
-    disturbs = radio.interference and not standard.has_single_cell(world)
-    if not _is_still(world) or not _is_steady(radio) or radio.outages or disturbs:
+    is_interfering = radio.interference and not standard.has_single_cell(world)
+    if not _is_static(world) or not _is_unfaded(radio) or radio.outages or is_interfering:
         return
     for name in ("in_sync_db", "timer_s", "recovery_s"):
         if getattr(radio.link_failure, name) != getattr(LinkFailureConfig, name):
@@ -138,9 +138,10 @@ def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         )
 
 
-def _is_steady(radio: RadioConfig) -> bool:
+def _is_unfaded(radio: RadioConfig) -> bool:
+    """Return whether gains do not follow the fading."""
     return isinstance(radio.fading, NoFading) or radio.fading.mode == "ergodic"
 
 
-def _is_still(world: WorldConfig) -> bool:
+def _is_static(world: WorldConfig) -> bool:
     return isinstance(world.mobility, StaticMobility)

@@ -1,6 +1,6 @@
-"""Rules of size: every place of the service area within reach of a site, and room between them.
+"""Rules of size: the service area must lie within the range of the path-loss model.
 
-The range of a path-loss model is that of the link to the nearest site; interferers may be farther.
+The range applies to the link to the nearest site; interferers may be farther away.
 """
 
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from netsim.config.world import HexagonalLayout, SingleCellLayout, SitesLayout, 
 from netsim.problems import Problem
 
 GRID_POINTS = 101
-"""Points along each side of a plane of given sites at which distances are looked at."""
+"""Points along each side of a rectangular service area at which distances are checked."""
 
-MIN_ROOM = 0.05
-"""Least share of a plane that is not too near to a site: placement by chance finds it surely."""
+MIN_FREE_FRACTION = 0.05
+"""Smallest share of the service area in which clients may be placed: random placement finds it."""
 
 
 def find_problems(world: WorldConfig) -> Iterator[Problem]:
-    """Find extents that the environment's path-loss model does not cover.
+    """Find extents outside the range of the environment's path-loss model.
 
     Parameters
     ----------
     world
-        The section; an office, whose size is fixed, breaks no rule, and values that are not finite
-        are left to the rule that finds those.
+        The section. An office, whose size is fixed, breaks no rule; values that are not finite are
+        reported by another rule.
     """
     layout = world.layout
     if world.environment == "inh":
-        return  # Belongs to the office alone, which is a rule of its own.
+        return  # Only an office may have this environment, which is another rule.
     nearest_m, farthest_m = MODEL_RANGES[world.environment].distance_2d_m
     match layout:
         case SingleCellLayout():
@@ -63,7 +63,7 @@ def _outside(
 def _plane_problems(
     layout: SitesLayout, range_m: tuple[float, float], environment: EnvironmentName
 ) -> Iterator[Problem]:
-    """Look at the distance to the nearest site on a grid of points, the corners among them."""
+    """Check the distance to the nearest site on a grid of points that includes the corners."""
     if not isfinite(layout.width_m * layout.height_m):
         return
     nearest_m, farthest_m = range_m
@@ -76,13 +76,14 @@ def _plane_problems(
             f"path-loss model of {environment} ends, got {getattr(layout, key):g} with a place "
             f"{distance_m.max():.6g} m away",
         )
-    room = float((distance_m >= nearest_m).mean())
-    if room < MIN_ROOM:
+    free_fraction = float((distance_m >= nearest_m).mean())
+    if free_fraction < MIN_FREE_FRACTION:
         key = "width_m" if layout.width_m <= layout.height_m else "height_m"
         yield Problem(
             ("world", "layout", key),
             f"must leave room for clients, who keep {nearest_m:g} m from every site: "
-            f"{MIN_ROOM:.0%} of the plane at least, got {getattr(layout, key):g} with {room:.1%}",
+            f"{MIN_FREE_FRACTION:.0%} of the plane at least, got {getattr(layout, key):g} with "
+            f"{free_fraction:.1%}",
         )
 
 

@@ -1,7 +1,7 @@
-"""Rules across fields of ``world:`` and ``radio:``: model ranges, legal pairs, given places.
+"""Rules across fields of ``world:`` and ``radio:``: model ranges, legal pairs, given positions.
 
-Bounds of single fields stand beside the fields; a rule that needs two fields, a table or a file
-stands here; sizes are looked at in :mod:`netsim.checks.extent`, settings without effect in
+Bounds of single fields are declared at the fields. Rules that need two fields, a table or a file
+are here; sizes are in :mod:`netsim.checks.extent`, settings without effect in
 :mod:`netsim.checks.effect`. Every broken rule is reported, not only the first.
 """
 
@@ -37,7 +37,7 @@ from netsim.transport import backhaul
 from netsim.units import dbm_to_w, w_to_dbm
 
 _OWN_WORD = {"bs_height_m": "site_height_m"}
-"""Keys of ``world:`` by the standard's word for them."""
+"""Keys of ``world:`` by their name in the standard."""
 
 SCHEDULERS = (
     "round_robin",
@@ -53,28 +53,27 @@ TIME_TO_TRIGGER_S = tuple(
     ms / 1000
     for ms in (0, 40, 64, 80, 100, 128, 160, 256, 320, 480, 512, 640, 1024, 1280, 2560, 5120)
 )
-"""The values that TS 38.331 can signal."""
-
+"""Values of TimeToTrigger in TS 38.331."""
 
 UPLINK_ALPHAS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""The values that TS 38.331 can signal for alpha of TS 38.213 clause 7.1.1 (as recollected)."""
+"""Values of alpha (TS 38.213 clause 7.1.1) in TS 38.331 (as recollected)."""
 
 CARRIERS_HZ = ((410e6, 7.125e9), (24.25e9, 71e9))
 """FR1 and FR2, TS 38.104 Table 5.1-1 (as recollected; 52.6 to 71 GHz is FR2-2)."""
 
 MAX_SPEED_RATIO = 10_000
-"""Most that a random waypoint's highest speed may be of its lowest (our choice): the steady state
-is sampled by rejection, which takes some 3000 draws there, and more in proportion beyond."""
+"""Largest ratio of the highest to the lowest speed of random waypoint (our choice): the steady
+state is sampled by rejection, whose number of draws grows with the ratio, to some 3000 here."""
 
 
 def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
-    """Give every broken rule of the two sections; an empty list means that they can run.
+    """Return every broken rule of the two sections; an empty list means that they can run.
 
     Parameters
     ----------
     world, radio
-        The sections as they stand in the scenario; single-field bounds are checked elsewhere,
-        except that values which are not finite are found here too.
+        The sections as they stand in the scenario. Bounds of single fields are checked elsewhere,
+        except that values that are not finite are reported here too.
     """
     space = [
         *_not_finite(world, ("world",)),
@@ -188,10 +187,9 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _street_problems(world: WorldConfig) -> Iterator[Problem]:
-    """Lay the streets out; only in an area that breaks no rule itself."""
+    """Find a grid of streets that does not fit an area, which itself breaks no rule."""
     if not isinstance(world.mobility, ManhattanMobility):
         return
-    # Both need the settings themselves.
     from netsim.world.layout import build_layout  # noqa: PLC0415
     from netsim.world.mobility.manhattan import find_street_fault  # noqa: PLC0415
 
@@ -268,7 +266,7 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
 
 
 def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    """Find a power that the sites' hardware cannot radiate, where the scenario says it."""
+    """Find a power that the hardware of the sites cannot radiate, and the key that sets it."""
     site_class = standard.site_class(world, radio)
     power_dbm = standard.site_power_dbm(world, radio)
     problems = site_energy.find_problems(

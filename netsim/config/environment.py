@@ -1,4 +1,4 @@
-"""The four propagation environments of TR 38.901 and the ranges in which their models hold."""
+"""The four propagation environments of TR 38.901 and the ranges of validity of their models."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,12 +13,12 @@ ENVIRONMENTS: tuple[EnvironmentName, ...] = get_args(EnvironmentName)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRange:
-    """Where a path-loss model may be used, and the heights its standard assumes."""
+    """Range of validity of a path-loss model, and the default antenna heights."""
 
     carrier_hz: tuple[float, float]
     """Lowest and highest carrier [Hz]."""
     distance_2d_m: tuple[float, float]
-    """Nearest and farthest ground distance [m]; nearer is evaluated at the nearest."""
+    """Smallest and largest ground distance [m]; closer links are evaluated at the smallest."""
     bs_height_m: tuple[float, float]
     """Lowest and highest base-station antenna [m]."""
     ue_height_m: tuple[float, float]
@@ -66,14 +66,14 @@ MODEL_RANGES: dict[EnvironmentName, ModelRange] = {
 """Validity of each environment.
 
 Carriers, distances, UE heights of UMa and UMi and the heights of RMa follow TR 38.901 Table
-7.4.1-1 (RMa carriers up to 7 GHz; RMa NLOS distances up to 5 km). The table fixes one
-base-station height for UMa (25 m) and UMi (10 m) and none for InH: the bands around them are our
-choice, wide enough for real masts and narrow enough to catch a wrong unit.
+7.4.1-1 (RMa carriers up to 7 GHz; RMa NLOS distances up to 5 km). The table has a single base
+station height for UMa (25 m) and UMi (10 m) and none for InH: the ranges are our choice, wide
+enough for real sites and narrow enough to detect a wrong unit.
 """
 
 
 def check_environment(environment: str) -> EnvironmentName:
-    """Give the environment back, or say which names exist.
+    """Return the environment of this name.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def check_environment(environment: str) -> EnvironmentName:
 
 
 def check_carrier(environment: EnvironmentName, carrier_hz: float) -> None:
-    """Raise if the carrier is outside the range of the environment's model.
+    """Raise an error if the carrier is outside the range of the environment's model.
 
     Raises
     ------
     ValueError
-        Naming the range and the value.
+        With the range and the value.
     """
     rule = _broken_range(environment, "carrier_hz", carrier_hz)
     if rule is not None:
@@ -109,16 +109,16 @@ def find_problems(
     ue_height_m: float,
     path: tuple[str, ...] = (),
 ) -> list[Problem]:
-    """List every value outside the range of the environment's model.
+    """Return every value outside the range of the environment's model.
 
     Parameters
     ----------
     environment
-        Which model.
+        Propagation environment.
     carrier_hz, bs_height_m, ue_height_m
         Values to check [Hz, m, m].
     path
-        Place of the three keys in the scenario file, for example ``("world",)``.
+        Section of the three keys in the scenario file, for example ``("world",)``.
     """
     values = {"carrier_hz": carrier_hz, "bs_height_m": bs_height_m, "ue_height_m": ue_height_m}
     rules = ((key, _broken_range(environment, key, value)) for key, value in values.items())

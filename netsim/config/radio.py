@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 SiteClass = Literal["macro", "rrh", "micro", "pico", "femto"]
-"""Rows of the EARTH table."""
+"""Rows of the EARTH power model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FddDuplex:
-    """Uplink and downlink on a band of ``bandwidth_hz`` each, all the time.
+    """Frequency division: uplink and downlink have a band of ``bandwidth_hz`` each.
 
     Both bands have the gains and the fading of ``carrier_hz`` (our choice).
     """
@@ -24,7 +24,7 @@ class FddDuplex:
 
 @dataclass(frozen=True, kw_only=True)
 class TddDuplex:
-    """Uplink and downlink share one band in time, all cells in step."""
+    """Time division: uplink and downlink share one band, synchronised over all cells."""
 
     uplink_fraction: Annotated[float, Gt(0), Lt(1)] = 0.4
     """Share of the slots that are uplink (DDSUU is 0.4, DDDSU 0.2); the rest is downlink."""
@@ -33,14 +33,14 @@ class TddDuplex:
 
 @dataclass(frozen=True, kw_only=True)
 class NoFading:
-    """The channel is its large-scale gain."""
+    """No fast fading: the channel gain is the large-scale gain."""
 
     kind: Literal["none"] = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayleighFading:
-    """Rayleigh fading of the serving link, Doppler spectrum of Clarke."""
+    """Rayleigh fading of the serving link with the Doppler spectrum of Clarke."""
 
     mode: Literal["block", "ergodic"] = "block"
     """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
@@ -50,10 +50,10 @@ class RayleighFading:
 
 @dataclass(frozen=True, kw_only=True)
 class RicianFading:
-    """A fixed path plus Rayleigh scatter."""
+    """Rician fading: a direct path and Rayleigh-distributed scatter."""
 
     k_db: Annotated[float, Ge(-40), Le(40)] = 9.0
-    """Power of the fixed path over that of the scatter [dB]."""
+    """K factor: power of the direct path over that of the scatter [dB]."""
     mode: Literal["block", "ergodic"] = "block"
     """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
     that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
@@ -62,12 +62,12 @@ class RicianFading:
 
 @dataclass(frozen=True, kw_only=True)
 class TdlFading:
-    """Tapped delay line of TR 38.901 clause 7.7.2: fading that differs over the band."""
+    """Frequency-selective fading: tapped delay line of TR 38.901 clause 7.7.2."""
 
     profile: Literal["A", "B", "C", "D", "E"] = "A"
-    """Table 7.7.2-1 to -5; D and E have a line of sight."""
+    """Table 7.7.2-1 to -5; D and E have a direct path."""
     delay_spread_s: Annotated[float, Gt(0)] = 100e-9
-    """RMS delay spread [s]; 100 ns is the standard's nominal value."""
+    """RMS delay spread [s]; 100 ns is the nominal value of the standard."""
     mode: Literal["block", "ergodic"] = "block"
     """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
     that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
@@ -79,21 +79,21 @@ Fading = NoFading | RayleighFading | RicianFading | TdlFading
 
 @dataclass(frozen=True, kw_only=True)
 class InnerLoopAdaptation:
-    """The modulation and coding follow the measurement alone."""
+    """Inner loop only: the MCS follows the measured SINR."""
 
     target_block_error: Annotated[float, Ge(0.001), Le(0.5)] = 0.1
-    """Largest error rate of a first transmission at the SINR measured."""
+    """Largest BLER of a first transmission at the measured SINR."""
     kind: Literal["inner_loop"] = "inner_loop"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OuterLoopAdaptation:
-    """Acknowledgements correct the measurement until the target share of blocks fails."""
+    """Outer loop: acknowledgements correct the measured SINR until the target BLER is met."""
 
     target_block_error: Annotated[float, Ge(0.001), Le(0.5)] = 0.1
-    """Share of first transmissions that fail once the loop has settled."""
+    """BLER of first transmissions in steady state."""
     step_up_db: Annotated[float, Ge(0.001), Le(3)] = 0.1
-    """Correction after a failure [dB]; engine flow takes the loop as settled if nothing fades."""
+    """Correction after a NACK [dB]; without fading, engine flow assumes the steady state."""
     kind: Literal["outer_loop"] = "outer_loop"
 
 
@@ -107,24 +107,24 @@ class UplinkPowerConfig:
     p0_dbm: Annotated[float, Ge(-202), Le(24)] = -80.0
     """Target received power [dBm] per resource block of 15 kHz spacing."""
     alpha: Annotated[float, Ge(0), Le(1)] = 0.8
-    """Share of the coupling loss that is made up for: 0, 0.4, 0.5, ..., 0.9 or 1 (TS 38.213)."""
+    """Share of the coupling loss that is compensated: 0, 0.4, 0.5, ..., 0.9 or 1 (TS 38.213)."""
     max_dbm: Annotated[float, Ge(-40), Le(33)] = 23.0
     """Largest radiated power [dBm]; 23 is power class 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundLoadConfig:
-    """Traffic of others, present in every cell at all times."""
+    """Traffic that is not part of the run, constant in every cell."""
 
     downlink_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
-    """Share of its power that every cell transmits besides the transfers of this run."""
+    """Share of its power that every cell transmits for background traffic."""
     uplink_rise_db: Annotated[float, Ge(0), Le(40)] = 0.0
-    """Interference of others over the thermal noise of every cell [dB]."""
+    """Noise rise of every cell due to background traffic [dB]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoHandover:
-    """A transfer stays with the cell that was strongest when it started."""
+    """No handover: a transfer stays in the cell that was strongest when it started."""
 
     kind: Literal["none"] = "none"
 
@@ -134,15 +134,15 @@ class A3Handover:
     """Event A3 of TS 38.331 clause 5.5.4.4 on filtered reference-signal power."""
 
     offset_db: Annotated[float, Ge(-15), Le(15)] = 0.0
-    """How much better the neighbour must be [dB]."""
+    """Offset by which the neighbour must exceed the serving cell [dB]."""
     hysteresis_db: Annotated[float, Ge(0), Le(15)] = 3.0
-    """Added to enter, taken to leave [dB]."""
+    """Hysteresis [dB], added in the entering condition, subtracted in the leaving condition."""
     time_to_trigger_s: Annotated[float, Ge(0), Le(5.12)] = 0.256
-    """How long [s] the entering condition must hold."""
+    """Time [s] for which the entering condition must hold."""
     filter_coefficient: Annotated[int, Ge(0), Le(19)] = 4
-    """Layer-3 filter k of clause 5.5.3.2; a = 2^(-k/4) at samples 200 ms apart."""
+    """Layer-3 filter coefficient k of clause 5.5.3.2; a = 2^(-k/4), samples every 200 ms."""
     interruption_s: Annotated[float, Ge(0)] = 0.05
-    """Pause [s] of a transfer while its client changes cell."""
+    """Interruption [s] of transfers while a client changes cell."""
     kind: Literal["a3"] = "a3"
 
 
@@ -151,16 +151,16 @@ Handover = NoHandover | A3Handover
 
 @dataclass(frozen=True, kw_only=True)
 class LinkFailureConfig:
-    """When a connection counts as lost, and what getting back costs (TS 38.331 clause 5.3.10)."""
+    """Radio link failure and re-establishment (TS 38.331 clause 5.3.10)."""
 
     out_of_sync_db: Annotated[float, Ge(-40), Le(40)] = -8.0
-    """Below this downlink SINR [dB] the client is out of sync; also the edge of coverage."""
+    """Downlink SINR [dB] below which a client is out of sync; also the edge of coverage."""
     in_sync_db: Annotated[float, Ge(-40), Le(40)] = -6.0
-    """Above this downlink SINR [dB] it is in sync again."""
+    """Downlink SINR [dB] above which it is in sync again."""
     timer_s: Annotated[float, Gt(0)] = 1.0
-    """Time [s] out of sync after which the link has failed (T310)."""
+    """Time [s] out of sync until the link fails (T310)."""
     recovery_s: Annotated[float, Ge(0)] = 0.2
-    """Pause [s] to find and join the strongest cell."""
+    """Time [s] of re-establishment in the strongest cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,68 +168,68 @@ class EnergyConfig:
     """Power models: clients after TR 38.840, sites after EARTH."""
 
     watt_per_pu: Annotated[float, Gt(0)] = 3e-3
-    """Watts of one relative power unit of TR 38.840; 3 mW makes 2.1 W at 23 dBm."""
+    """Watts of one relative power unit of TR 38.840; 3 mW gives 2.1 W at 23 dBm."""
     amplifier_efficiency: Annotated[float, Gt(0), Le(1)] | None = None
-    """Radiated over drawn power of the amplifier; ``None`` keeps the slope of TR 38.840."""
+    """Radiated over drawn power of the amplifier; ``None`` is the slope of TR 38.840."""
     inactivity_s: Annotated[float, Ge(0)] = 0.1
-    """After its last data a client listens to every control slot this long [s]."""
+    """Time [s] after the last data in which a client monitors every PDCCH slot."""
     drx_cycle_s: Annotated[float, Gt(0)] = 0.32
-    """Period of connected-mode DRX after that [s]."""
+    """Cycle of connected-mode DRX after that [s]."""
     drx_on_s: Annotated[float, Gt(0)] = 0.01
-    """Time awake in each DRX period [s]."""
+    """On-duration of each DRX cycle [s]."""
     release_s: Annotated[float, Ge(0)] = 10.0
-    """From the last data to the release of the connection [s]; nothing is drawn after it."""
+    """Time [s] from the last data to the release of the connection; 0 W are counted after it."""
     site_class: SiteClass | None = None
     """Row of the EARTH table; ``None`` is the environment's (macro, micro, macro or pico)."""
     site_sleep_after_s: Annotated[float, Ge(0)] | None = None
-    """A site without traffic this long sleeps until the next [s]; ``None`` is never."""
+    """Time [s] without traffic after which a site sleeps until the next; ``None`` is never."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackhaulLink:
-    """One cable, usable in both directions at once."""
+    """One full-duplex link of the backhaul."""
 
     ends: tuple[str, str]
-    """Names of what it joins: ``server``, ``site-0``, ``site-1``, ... or any router's."""
+    """Names of its two nodes: ``server``, ``site-0``, ``site-1``, ... or the name of a router."""
     latency_s: Annotated[float, Ge(0)] = 0.0
     """One-way latency [s]."""
     rate_bps: Annotated[float, Gt(0)] | None = None
-    """Rate in each direction [bit/s], shared by what crosses it; ``None`` is no limit."""
+    """Rate in each direction [bit/s], shared by all transfers on it; ``None`` is no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkCut:
-    """A link that is broken for a while."""
+    """A planned failure of a backhaul link."""
 
     ends: tuple[str, str]
-    """The link's ends, in either order."""
+    """The two nodes of the link, in either order."""
     started_at_s: Annotated[float, Ge(0)]
-    """When it breaks [s]."""
+    """Start of the failure [s]."""
     finished_at_s: Annotated[float, Gt(0)]
-    """When it is whole again [s]."""
+    """End of the failure [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarBackhaul:
-    """One wire from each site straight to the server, all alike."""
+    """One link from each site to the server, all with the same settings."""
 
     latency_s: Annotated[float, Ge(0)] = 0.0
     """One-way latency [s]."""
     rate_bps: Annotated[float, Gt(0)] | None = None
-    """Rate of each wire [bit/s], shared by its transfers; ``None`` is no limit."""
+    """Rate of each link [bit/s], shared by its transfers; ``None`` is no limit."""
     cuts: tuple[LinkCut, ...] = ()
-    """Planned failures of wires."""
+    """Planned failures of links."""
     kind: Literal["star"] = "star"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphBackhaul:
-    """Any graph of links between ``site-0``, ``site-1``, ..., routers and ``server``."""
+    """A graph of links between ``site-0``, ``site-1``, ..., routers and ``server``."""
 
     links: tuple[BackhaulLink, ...]
-    """All wires."""
+    """All links."""
     cuts: tuple[LinkCut, ...] = ()
-    """Planned failures of wires; traffic goes another way round where there is one."""
+    """Planned failures of links; traffic is rerouted where there is another route."""
     kind: Literal["graph"] = "graph"
 
 
@@ -238,19 +238,19 @@ BackhaulConfig = StarBackhaul | GraphBackhaul
 
 @dataclass(frozen=True, kw_only=True)
 class SiteOutage:
-    """A site that is dead for a while: its cells neither transmit nor receive."""
+    """A planned outage of a site: its cells neither transmit nor receive."""
 
     site_id: Annotated[int, Ge(0)]
     """Index of the site in the layout."""
     started_at_s: Annotated[float, Ge(0)]
-    """When it fails [s]."""
+    """Start of the outage [s]."""
     finished_at_s: Annotated[float, Gt(0)]
-    """When it is back [s]."""
+    """End of the outage [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RadioConfig:
-    """Everything between a client's antenna and the server."""
+    """Settings of the radio access network and its backhaul."""
 
     bandwidth_hz: float
     """Channel bandwidth [Hz]; with the spacing it must be a pair of TS 38.101-1 Table 5.3.2-1."""
@@ -259,7 +259,7 @@ class RadioConfig:
     fading: Fading = RayleighFading()
     """Fast fading of serving links; interfering links keep their mean gain."""
     scheduler: str = "proportional_fair"
-    """Who gets which blocks: a name in ``rules.SCHEDULERS``, or ``path.py:Class``."""
+    """Scheduler of every cell: a name in ``rules.SCHEDULERS``, or ``path.py:Class``."""
     uplink_power: UplinkPowerConfig = UplinkPowerConfig()
     """Uplink power control."""
     site_power_dbm: Annotated[float, Ge(0), Le(60)] | None = None
@@ -268,39 +268,39 @@ class RadioConfig:
     From 1 mW to 1 kW; the hardware of ``energy.site_class`` may set a lower limit.
     """
     duplex: FddDuplex | TddDuplex = FddDuplex()
-    """How uplink and downlink share the spectrum."""
+    """Duplex mode of uplink and downlink."""
     mcs_table: Literal[1, 2] = 1
     """TS 38.214 table: 1 ends at 64QAM, 2 at 256QAM."""
     link_adaptation: LinkAdaptation = OuterLoopAdaptation()
-    """How modulation and coding are chosen."""
+    """Selection of the MCS."""
     knowledge_delay_slots: Annotated[int, Ge(0), Le(1000)] = 2
-    """Age [slot] of the channel measurement by which blocks and MCS are chosen."""
+    """Age [slot] of the channel measurement that scheduling and MCS selection use."""
     uplink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08
     """Share of resource elements without data in the uplink; TS 38.306 clause 4.1.2, FR1."""
     downlink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
     """The same in the downlink."""
     site_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 5.0
-    """Noise figure of the sites [dB]."""
+    """Noise figure of the sites [dB]; 5 below 6 GHz in TR 36.814, TR 38.802 and ITU-R M.2412."""
     ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 9.0
-    """Noise figure of the clients [dB]."""
+    """Noise figure of the clients [dB]; 9 in TR 36.814 and TR 38.802, 7 in ITU-R M.2412."""
     interference: bool = True
-    """Whether cells disturb each other; off, every cell is alone with its noise."""
+    """Whether cells interfere with each other; if not, every cell has its noise only."""
     background_load: BackgroundLoadConfig = BackgroundLoadConfig()
     """Interference of traffic that is not simulated."""
     handover: Handover = A3Handover()
-    """Change of cell while a transfer runs."""
+    """Change of cell during a transfer."""
     link_failure: LinkFailureConfig = LinkFailureConfig()
     """Loss of coverage."""
     energy: EnergyConfig = EnergyConfig()
     """Power models."""
     backhaul: BackhaulConfig = StarBackhaul()
-    """BackhaulFlow between sites and server."""
+    """Backhaul between sites and server."""
     outages: tuple[SiteOutage, ...] = ()
-    """Planned site failures."""
+    """Planned site outages."""
     channel_tick_s: Annotated[float, Gt(0)] = 0.05
-    """How often [s] gains and rates of moving or fading clients are renewed while transfers run; a
-    slot at least. Schedulers that follow fades see them move in between."""
+    """Interval [s] at which gains and rates of moving or fading clients are updated during
+    transfers; at least a slot. Schedulers that follow fades get finer steps of the fading."""
     transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
-    """A transfer that has not ended after this time [s] ends undelivered."""
+    """Time [s] after which an unfinished transfer ends undelivered."""
     engine: Literal["flow", "slot"] = "flow"
-    """``flow`` solves rates at events; ``slot`` steps every slot (reference, slow)."""
+    """``flow`` solves rates at events; ``slot`` simulates every slot (reference, slow)."""

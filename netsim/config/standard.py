@@ -1,8 +1,8 @@
-"""What a ``None`` in the scenario stands for, and how many sites and cells a layout has.
+"""Default values of settings left at ``None``, and numbers of sites and cells of a layout.
 
-Heights are those of :mod:`netsim.config.environment`. 46 dBm a macro cell is that of ITU-R M.2412
-rural; 41 dBm for street and 24 dBm for office cells are our choice: what the EARTH hardware of that
-size can radiate.
+Heights are those of :mod:`netsim.config.environment`. 46 dBm for macro cells is the value of ITU-R
+M.2412 rural; 41 dBm for street and 24 dBm for office cells are our choice: the largest power of the
+EARTH hardware of that class.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from netsim.config.world import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentDefaults:
-    """Usual values of one environment of TR 38.901."""
+    """Default values of one environment of TR 38.901."""
 
     site_power_dbm: float
     site_class: SiteClass
@@ -50,28 +50,28 @@ DEFAULTS: dict[str, EnvironmentDefaults] = {
 
 
 def site_height_m(world: WorldConfig) -> float:
-    """Give the antenna height [m] of the sites."""
+    """Return the antenna height [m] of the sites."""
     if world.site_height_m is not None:
         return world.site_height_m
     return MODEL_RANGES[world.environment].default_bs_height_m
 
 
 def ue_height_m(world: WorldConfig) -> float:
-    """Give the antenna height [m] of the clients."""
+    """Return the antenna height [m] of the clients."""
     if world.ue_height_m is not None:
         return world.ue_height_m
     return MODEL_RANGES[world.environment].default_ue_height_m
 
 
 def antenna(world: WorldConfig) -> Antenna:
-    """Give the site antenna: a column of elements where there are sectors, else 0 dBi."""
+    """Return the site antenna: a column of elements where there are sectors, else 0 dBi."""
     if world.antenna is not None:
         return world.antenna
     return SectorAntenna() if has_sectors(world) else OmniAntenna()
 
 
 def has_sectors(world: WorldConfig) -> bool:
-    """Tell whether the cells of a site look in different directions."""
+    """Return whether a site has several cells with different boresights."""
     layout = world.layout
     if isinstance(layout, SitesLayout):
         return layout.has_sectors
@@ -79,7 +79,7 @@ def has_sectors(world: WorldConfig) -> bool:
 
 
 def num_sites(world: WorldConfig) -> int:
-    """Give the number of sites of the layout."""
+    """Return the number of sites of the layout."""
     match world.layout:
         case HexagonalLayout(num_sites=count):
             return count
@@ -92,19 +92,19 @@ def num_sites(world: WorldConfig) -> int:
 
 
 def has_single_cell(world: WorldConfig) -> bool:
-    """Tell whether there is no cell but one: no neighbour to go to or to be disturbed by."""
+    """Return whether there is a single cell, without neighbours for handover or interference."""
     return num_sites(world) == 1 and not has_sectors(world)
 
 
 def site_power_dbm(world: WorldConfig, radio: RadioConfig) -> float:
-    """Give the total power of one cell over its band [dBm]."""
+    """Return the total power of one cell over its band [dBm]."""
     if radio.site_power_dbm is not None:
         return radio.site_power_dbm
     return DEFAULTS[world.environment].site_power_dbm
 
 
 def site_class(world: WorldConfig, radio: RadioConfig) -> SiteClass:
-    """Give the EARTH class of the sites."""
+    """Return the EARTH class of the sites."""
     if radio.energy.site_class is not None:
         return radio.energy.site_class
     return DEFAULTS[world.environment].site_class

@@ -1,7 +1,7 @@
-"""The ``world:`` section: where the sites stand, how clients move, what the air does to a signal.
+"""The ``world:`` section: layout of sites, mobility of clients, large-scale propagation.
 
 Every value is in SI units unless its name says otherwise. A field left at ``None`` takes the value
-that TR 38.901 gives for the environment; :mod:`netsim.config.standard` holds those values.
+of TR 38.901 for the environment, see :mod:`netsim.config.standard`.
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from netsim.config.environment import EnvironmentName
 Point = tuple[float, float]
 
 MAX_SPEED_MPS = 150.0
-"""Fastest movement taken (our choice): 3GPP evaluations end at 500 km/h (139 m/s), the train of
-TR 38.913; more is a wrong unit, and every leg of a path is kept."""
+"""Highest accepted speed (our choice): 3GPP evaluations end at 500 km/h (139 m/s), the train of
+TR 38.913; a higher value is a wrong unit, and every leg of a path is kept in memory."""
 MIN_STEP_S = 0.1
-"""Shortest time between velocity changes taken (our choice): nobody walks or drives to a finer
-rule, and each is a leg that is kept, 36 000 for each client and hour."""
+"""Shortest accepted time between velocity changes (our choice): each change is a leg that is kept
+in memory, 36 000 per client and hour."""
 MIN_BLOCK_M = 10.0
-"""Shortest block taken (our choice): a street's width; each crossing is the start of a leg."""
+"""Shortest accepted block (our choice): the width of a street; each crossing starts a leg."""
 
 Speed = Annotated[float, Gt(0), Le(MAX_SPEED_MPS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleCellLayout:
-    """One site at the origin with one cell that looks in every direction."""
+    """One site at the origin with one omnidirectional cell."""
 
     radius_m: Annotated[float, Gt(0)] = 250.0
-    """Radius [m] of the disc in which clients live; within the range of the path-loss model."""
+    """Radius [m] of the service area, within the range of the path-loss model."""
     kind: Literal["single_cell"] = "single_cell"
 
 
@@ -39,11 +39,11 @@ class HexagonalLayout:
     """Sites on a hexagonal grid, three sectors each (boresights 30, 150 and 270 degrees)."""
 
     num_sites: Literal[1, 7, 19] = 1
-    """Sites: the centre, and one or two rings around it."""
+    """Number of sites: the centre and none, one or two rings."""
     isd_m: Annotated[float, Gt(0)] = 500.0
-    """Distance [m] between neighbouring sites; cells must lie in the path-loss model's range."""
+    """Inter-site distance [m]; cells must lie within the range of the path-loss model."""
     wraparound: bool = False
-    """Whether the area closes on itself, so that outer sites see as many interferers."""
+    """Whether the layout wraps around, so that outer sites have as many interferers as inner."""
     kind: Literal["hexagonal"] = "hexagonal"
 
 
@@ -52,27 +52,27 @@ class IndoorOfficeLayout:
     """Floor of 120 m x 50 m with 12 ceiling cells 20 m apart (ITU-R M.2412 indoor hotspot)."""
 
     office: Literal["mixed", "open"] = "mixed"
-    """Line-of-sight probability of TR 38.901 Table 7.4.2-1: ``mixed`` has walls, ``open`` none."""
+    """LOS probability of TR 38.901 Table 7.4.2-1: ``mixed`` (with walls) or ``open`` office."""
     kind: Literal["indoor_office"] = "indoor_office"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SitesLayout:
-    """Sites at given places in a rectangular plane around the origin."""
+    """Sites at given positions in a rectangular service area around the origin."""
 
     positions_m: Annotated[tuple[Point, ...], MinLen(1)]
-    """Place (x, y) [m] of each site, in order of ids; within the plane."""
+    """Position (x, y) [m] of each site, in order of ids; within the service area."""
     width_m: Annotated[float, Gt(0)]
-    """Extent [m] of the plane in which clients live, along x."""
+    """Extent [m] of the service area along x."""
     height_m: Annotated[float, Gt(0)]
-    """The same along y."""
+    """Extent [m] of the service area along y."""
     num_sectors: Literal[1, 3] = 3
-    """Cells of a site: one all around, or three (boresights 30, 150 and 270 degrees)."""
+    """Cells of a site: one omnidirectional, or three (boresights 30, 150 and 270 degrees)."""
     kind: Literal["sites"] = "sites"
 
     @property
     def has_sectors(self) -> bool:
-        """Whether its cells look in different directions."""
+        """Whether a site has several cells with different boresights."""
         return self.num_sectors > 1
 
 
@@ -81,30 +81,30 @@ Layout = SingleCellLayout | HexagonalLayout | IndoorOfficeLayout | SitesLayout
 
 @dataclass(frozen=True, kw_only=True)
 class StaticMobility:
-    """Clients never move."""
+    """Static clients."""
 
     positions_m: Annotated[tuple[Point, ...], MinLen(1)] | None = None
-    """Place (x, y) [m] of each client, in order of ids; ``None`` places them uniformly."""
+    """Position (x, y) [m] of each client, in order of ids; ``None`` places them uniformly."""
     kind: Literal["static"] = "static"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomWaypointMobility:
-    """Straight legs between uniform points, each at a uniform speed; started in steady state."""
+    """Straight legs between uniform points at uniform speeds, started in steady state."""
 
     min_speed_mps: Annotated[float, Ge(0)] = 0.5
     """Lowest speed [m/s]; 0 has no steady state and is refused, as is less than 1 / 10 000 of the
-    highest: clients would be stuck in their slowest legs."""
+    highest: clients would spend nearly all time in their slowest legs."""
     max_speed_mps: Speed = 1.5
     """Highest speed [m/s]."""
     pause_s: Annotated[float, Ge(0)] = 0.0
-    """Rest [s] at every waypoint."""
+    """Pause [s] at every waypoint."""
     kind: Literal["random_waypoint"] = "random_waypoint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomDirectionMobility:
-    """Constant speed in a uniform direction, reflected at the border; stays uniform in space."""
+    """Constant speed in a uniform direction, reflected at the border; stationary and uniform."""
 
     speed_mps: Speed = 0.83
     """Speed [m/s]; 3 km/h by default, the pedestrian of 3GPP evaluations."""
@@ -113,7 +113,7 @@ class RandomDirectionMobility:
 
 @dataclass(frozen=True, kw_only=True)
 class GaussMarkovMobility:
-    """Velocity that forgets its past exponentially; reflected at the border."""
+    """Velocity with exponentially decaying correlation; reflected at the border."""
 
     mean_speed_mps: Speed = 1.0
     """Mean speed [m/s]."""
@@ -128,11 +128,11 @@ class GaussMarkovMobility:
 
 @dataclass(frozen=True, kw_only=True)
 class ManhattanMobility:
-    """Streets on a square grid; straight 0.5, left 0.25, right 0.25 at every crossing."""
+    """Streets on a square grid; straight on 0.5, left 0.25, right 0.25 at every crossing."""
 
     block_m: Annotated[float, Ge(MIN_BLOCK_M)] = 100.0
-    """Distance [m] between parallel streets; the service area must hold at least one street and at
-    most 100 000 crossings."""
+    """Distance [m] between parallel streets; at least one street and at most 100 000 crossings must
+    lie in the service area."""
     speed_mps: Speed = 0.83
     """Mean speed [m/s]."""
     kind: Literal["manhattan"] = "manhattan"
@@ -187,13 +187,14 @@ class SectorAntenna:
     """Sector element of TR 38.901 Table 7.3-1 in a vertical column of elements."""
 
     num_elements: Annotated[int, Ge(1)] = 8
-    """Elements in the column; 1 is the bare element."""
+    """Elements in the column; 1 is a single element."""
     element_spacing_wavelengths: Annotated[float, Gt(0)] = 0.8
     """Distance between elements in wavelengths."""
     zenith_deg: Annotated[float, Gt(0), Lt(180)] = 99.0
-    """Zenith angle [degree] that the column points at electrically; 90 is the horizon."""
+    """Electrical steering of the column as a zenith angle [degree]; 90 is the horizon."""
     ray_averaged: bool = True
-    """Average the pattern over the rays of a link instead of taking the line of sight's gain."""
+    """Whether the pattern is averaged over the rays of a link; if not, the gain of the line of
+    sight is used."""
     kind: Literal["sector"] = "sector"
 
 
@@ -202,23 +203,23 @@ Antenna = OmniAntenna | SectorAntenna
 
 @dataclass(frozen=True, kw_only=True)
 class WorldConfig:
-    """Everything about space: sites, clients' places and the large-scale loss between them."""
+    """Settings of sites, mobility of clients and large-scale propagation between them."""
 
     environment: EnvironmentName
     """Path-loss model of TR 38.901: ``uma``, ``umi`` (street canyon), ``rma``, ``inh`` (office)."""
     layout: Layout
-    """Where the sites stand."""
+    """Layout of the sites."""
     carrier_hz: Annotated[float, Gt(0)]
     """Carrier frequency [Hz], in frequency range 1 (410 MHz to 7.125 GHz) or 2 (24.25 to 71 GHz) of
     TS 38.104, and within the range of the path-loss model."""
     mobility: Mobility = StaticMobility()
-    """How clients move."""
+    """Mobility of the clients."""
     line_of_sight: Literal["probability", "always", "never"] = "probability"
-    """``probability`` after TR 38.901 Table 7.4.2-1, consistent in space; or one state."""
+    """``probability``: spatially consistent states after TR 38.901 Table 7.4.2-1; or one state."""
     shadowing: NoShadowing | CorrelatedShadowing = CorrelatedShadowing()
-    """Slow loss around the path loss."""
+    """Shadow fading."""
     antenna: Antenna | None = None
-    """Site antenna; ``None`` is a column of elements for sectors, else 0 dBi all around."""
+    """Site antenna; ``None`` is a column of elements for sectors, else omnidirectional, 0 dBi."""
     site_height_m: Annotated[float, Gt(0)] | None = None
     """Antenna height [m] of the sites; ``None`` is the environment's (25, 10, 35 or 3 m)."""
     ue_height_m: Annotated[float, Gt(0)] | None = None

@@ -1,1 +1,1 @@
-"""Power models of clients and sites, and the ledger of joules."""
+"""Power models of clients and sites, and the ledger of the energy that they use."""

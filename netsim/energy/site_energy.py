@@ -1,4 +1,4 @@
-"""What a site draws: the EARTH power model, affine in the radiated power.
+"""Power consumption of a site: the EARTH model, affine in the radiated power.
 
 References
 ----------
@@ -27,38 +27,38 @@ class SitePower:
     max_output_w: float
     """Largest radiated power of one transceiver [W]."""
     base_w: float
-    """Drawn by one transceiver that radiates nothing [W]."""
+    """Power drawn by one active transceiver that radiates nothing [W]."""
     slope: float
-    """Watts drawn for each watt radiated."""
+    """Power drawn per radiated power."""
     sleep_w: float
-    """Drawn by one transceiver asleep [W]."""
+    """Power drawn by one transceiver in sleep mode [W]."""
     sleep_after_s: float | None = None
-    """A site without traffic this long sleeps until the next [s]; ``None``: it never does."""
+    """Time without traffic after which a site enters sleep mode [s]; ``None``: never."""
 
     @property
     def max_radiated_w(self) -> float:
-        """Largest power that the whole site can radiate [W]."""
+        """Largest power that the site can radiate [W]."""
         return self.num_transceivers * self.max_output_w
 
     @property
     def awake_w(self) -> float:
-        """Drawn by the whole site when awake and silent [W]."""
+        """Power drawn by the active site when it radiates nothing [W]."""
         return self.num_transceivers * self.base_w
 
     @property
     def asleep_w(self) -> float:
-        """Drawn by the whole site asleep [W]."""
+        """Power drawn by the site in sleep mode [W]."""
         return self.num_transceivers * self.sleep_w
 
     def radiation_w(self, radiated_w: Scalar) -> Scalar:
-        """Drawn on top of :attr:`awake_w` for a power that the whole site radiates [W].
+        """Return the power drawn in addition to :attr:`awake_w` [W].
 
-        The transceivers share the power equally, so ``N Delta_p (radiated / N)``.
+        The transceivers share the radiated power equally: ``N Delta_p (radiated / N)``.
         """
         return self.slope * radiated_w
 
     def quiet_energy_j(self, gap_s: Scalar) -> Scalar:
-        """Energy of a gap without traffic: silent until ``sleep_after_s``, then asleep."""
+        """Return the energy [J] of a gap without traffic: active, then asleep."""
         if self.sleep_after_s is None:
             return self.awake_w * gap_s
         awake_s = np.minimum(gap_s, self.sleep_after_s)
@@ -78,10 +78,10 @@ def _table() -> dict[str, dict[str, float]]:
 def site_power(
     site_class: SiteClass, *, num_cells: int, sleep_after_s: float | None = None
 ) -> SitePower:
-    """Give the power model of a site with so many cells.
+    """Return the power model of a site with a number of cells.
 
-    The table's macro and RRH rows are sites of three sectors, the others of one cell; every row has
-    two transceivers a cell, and so has every site here.
+    The macro and RRH rows of the table are sites of three sectors, the others of one cell. Every
+    row has two transceivers per cell, and so has every site here.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def site_power(
     num_cells
         Cells (sectors) of the site, at least 1.
     sleep_after_s
-        Quiet time before the site sleeps [s], at least 0; ``None``: it never sleeps.
+        Time without traffic before sleep mode [s], at least 0; ``None``: never.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def site_power(
 def find_problems(
     site_class: SiteClass, *, cell_power_w: float, path: tuple[str, ...]
 ) -> list[Problem]:
-    """List the broken rule, if any: a site's hardware must be able to radiate its cells' power.
+    """Return the broken rule, if any: a site must be able to radiate the power of its cells.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def find_problems(
     cell_power_w
         Full power of one cell [W].
     path
-        Place of the site class in the scenario.
+        Key of the site class in the scenario.
     """
     limit_w = site_power(site_class, num_cells=1).max_radiated_w
     if cell_power_w <= limit_w * (1 + 1e-6):

@@ -1,7 +1,7 @@
-"""What a client's radio draws: the power states of TR 38.840, the tail after a transfer.
+"""Power consumption of a client's radio: power states of TR 38.840, tail after a transfer.
 
-The scale of TR 38.840 is relative (power units, PU; deep sleep is 1); ``watt_per_pu`` makes it
-absolute and is a setting of ours, not of the report.
+The scale of TR 38.840 is relative (power units, PU; deep sleep is 1). ``watt_per_pu`` converts it
+to watts; it is a setting of this simulator, not of the report.
 
 References
 ----------
@@ -28,16 +28,14 @@ MAX_0_DBM_W, MAX_23_DBM_W = 1e-3, 10 ** (2.3 - 3)
 TRANSMIT_SLOPE_PU_PER_W = (TRANSMIT_AT_23_DBM_PU - TRANSMIT_AT_0_DBM_PU) / (
     MAX_23_DBM_W - MAX_0_DBM_W
 )
-TRANSMIT_BASE_PU = TRANSMIT_AT_0_DBM_PU - TRANSMIT_SLOPE_PU_PER_W * MAX_0_DBM_W
-"""Power units of a transmission that radiates nothing, by the same straight line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UePower:
-    """Drawn power of a radio in its states, and energy of its tail; all in closed form.
+    """Power of a radio in each of its states, and energy of its tail, in closed form.
 
-    Reception scales with the open bandwidth by ``0.4 + 0.6 (X - 20) / 80`` (X in MHz, held at 20
-    below and 100 above, where the report gives no value). Transmission does not.
+    Reception power scales with the receive bandwidth by ``0.4 + 0.6 (X - 20) / 80`` (X in MHz,
+    clipped to 20 and 100, beyond which the report has no value). Transmission power does not.
 
     Raises
     ------
@@ -47,21 +45,21 @@ class UePower:
     """
 
     bandwidth_hz: Annotated[float, Gt(0)]
-    """Bandwidth that the receiver has open [Hz]."""
+    """Receive bandwidth [Hz]."""
     watt_per_pu: Annotated[float, Gt(0)] = 3e-3
     """Watts of one TR 38.840 power unit; 3 mW gives 2.1 W at 23 dBm (our choice: 2 to 5 mW fits
     phone modems that draw 0.7 to 2 W at 23 dBm)."""
     amplifier_efficiency: Annotated[float, Interval(gt=0, le=1)] | None = None
-    """Radiated over drawn power of the amplifier: the slope of the transmit power. Left out, the
-    slope is that of TR 38.840 between 0 and 23 dBm."""
+    """Radiated over drawn power of the amplifier: the slope of the transmit power. ``None`` is the
+    slope of TR 38.840 between 0 and 23 dBm."""
     inactivity_s: Annotated[float, Ge(0)] = 0.1
-    """After the last data the radio listens to every PDCCH this long (drx-InactivityTimer) [s]."""
+    """Time after the last data in which every PDCCH is monitored (drx-InactivityTimer) [s]."""
     drx_cycle_s: Annotated[float, Gt(0)] = 0.32
-    """Period of connected-mode DRX after that [s]."""
+    """Cycle of connected-mode DRX after that [s]."""
     drx_on_s: Annotated[float, Gt(0)] = 0.01
-    """Time awake in each DRX period [s]."""
+    """On-duration of each DRX cycle [s]."""
     release_s: Annotated[float, Ge(0)] = 10.0
-    """From the last data to the release of the connection, the end of the tail [s]."""
+    """Time from the last data to the release of the connection, the end of the tail [s]."""
 
     def __post_init__(self) -> None:
         """Check the rules between the timers."""
@@ -74,16 +72,16 @@ class UePower:
 
     @property
     def bandwidth_scale(self) -> float:
-        """Factor on reception power for the open bandwidth, 0.4 to 1."""
+        """Factor on reception power for the receive bandwidth, 0.4 to 1."""
         bandwidth_mhz = min(max(self.bandwidth_hz / 1e6, 20.0), 100.0)
         return 0.4 + 0.6 * (bandwidth_mhz - 20.0) / 80.0
 
     def transmit_w(self, radiated_w: Scalar) -> Scalar:
-        """Give the power drawn while transmitting.
+        """Return the power drawn while transmitting [W].
 
-        Linear in radiated milliwatts through 250 PU at 0 dBm and 700 PU at 23 dBm, the same line
-        beyond these points (our choice). With ``amplifier_efficiency`` the line passes through the
-        0 dBm point with slope 1 / efficiency.
+        Linear in radiated power through 250 PU at 0 dBm and 700 PU at 23 dBm, extended beyond these
+        points (our choice). With ``amplifier_efficiency`` the line passes through the 0 dBm point
+        with slope 1 / efficiency.
 
         Parameters
         ----------
@@ -99,20 +97,20 @@ class UePower:
 
     @property
     def receive_w(self) -> float:
-        """Power drawn while control and data are received."""
+        """Power drawn while PDCCH and PDSCH are received [W]."""
         return PDCCH_AND_PDSCH_PU * self.bandwidth_scale * self.watt_per_pu
 
     @property
     def listen_w(self) -> float:
-        """Power drawn while only the control channel is watched, as when waiting for a turn."""
+        """Power drawn while only the PDCCH is monitored, as between grants of a transfer [W]."""
         return max(PDCCH_PU * self.bandwidth_scale, PDCCH_MINIMUM_PU) * self.watt_per_pu
 
     @property
     def drx_w(self) -> float:
-        """Mean power over one DRX period: awake on the control channel, then the cheapest sleep.
+        """Mean power over one DRX cycle [W]: PDCCH in the on-duration, then the cheapest sleep.
 
-        A sleep state costs its transition energy over its transition time and its power over the
-        rest; one whose transition does not fit into the pause is not open.
+        A sleep state draws its transition energy over its transition time and its power over the
+        rest; one whose transition does not fit into the off-duration is not available.
         """
         pause_s = self.drx_cycle_s - self.drx_on_s
         options = [MICRO_SLEEP_PU * pause_s]
@@ -127,22 +125,22 @@ class UePower:
         return (awake_j + min(options) * self.watt_per_pu) / self.drx_cycle_s
 
     def tail_energy_j(self, gap_s: Scalar) -> Scalar:
-        """Energy from the end of the last data until ``gap_s`` later without any.
+        """Return the energy [J] of a gap without data: the tail.
 
-        Listening for ``inactivity_s``, mean DRX power until ``release_s``, nothing after: the
-        standby of a released radio is not caused by the federation.
+        PDCCH power for ``inactivity_s``, mean DRX power until ``release_s``, nothing after it: idle
+        mode is not caused by the federation.
 
         Parameters
         ----------
         gap_s
-            Time since the last data [s], >= 0; a scalar or any shape.
+            Time since the end of the last data [s], >= 0; a scalar or any shape.
         """
         listening_s = np.minimum(gap_s, self.inactivity_s)
         drx_s = self.tail_s(gap_s) - listening_s
         return self.listen_w * listening_s + self.drx_w * drx_s
 
     def tail_s(self, gap_s: Scalar) -> Scalar:
-        """Part of a gap without data during which the radio is still connected [s]."""
+        """Return the part of a gap without data in which the radio is connected [s]."""
         return np.minimum(gap_s, self.release_s)
 
 
@@ -153,28 +151,28 @@ def one_state_at_a_time(
     *,
     is_uplink: Bool[np.ndarray, " transfer"],
 ) -> Float[np.ndarray, " transfer"]:
-    """Give the share of time that each transfer's client spends on it, in one state at a time.
+    """Return the share of time in which each transfer sets the power state of its client.
 
-    A client that sends and receives at once is in the state that draws more (sending, if they draw
-    the same): the power of a state stands for the whole radio (our reading: the report's model is
-    one state a slot, for TDD). The turns of the two directions are independent, so the state that
-    gives way keeps the part of its time in which the other is off.
+    A client that sends and receives at once is in the state that draws more (sending if they are
+    equal), as the power of a state is that of the whole radio (our reading: the model of the report
+    has one state per slot, for TDD). The grants of the two directions are independent, so the state
+    of lower power keeps the part of its time in which the other direction is off.
 
     Parameters
     ----------
     client
-        Whose transfer; any numbers.
+        Client of each transfer.
     fraction
-        Share of time on air; those of one client and direction sum to at most 1.
+        Airtime fraction of each transfer; those of one client and direction sum to at most 1.
     power_w
-        Power drawn then [W].
+        Power drawn during that airtime [W].
     is_uplink
-        Whether it is sent or received.
+        Whether the transfer is uplink.
 
     Returns
     -------
     Float[np.ndarray, " transfer"]
-        Shares, not above ``fraction``; those of a client sum to at most 1.
+        Shares of time, at most ``fraction``; those of a client sum to at most 1.
 
     Examples
     --------
@@ -193,6 +191,6 @@ def one_state_at_a_time(
     drawn_w = np.zeros((2, len(client)))
     np.maximum.at(drawn_w, (direction, place), np.where(fraction > 0, power_w, 0.0))
     own_w, other_w = drawn_w[direction, place], drawn_w[1 - direction, place]
-    gives_way = np.where(is_uplink, own_w < other_w, own_w <= other_w)
+    is_lower = np.where(is_uplink, own_w < other_w, own_w <= other_w)
     other_busy = np.minimum(busy[1 - direction, place], 1.0)
-    return np.where(gives_way, fraction * (1.0 - other_busy), fraction)
+    return np.where(is_lower, fraction * (1.0 - other_busy), fraction)

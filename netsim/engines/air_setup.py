@@ -50,7 +50,7 @@ FLAT_SERIES, SELECTIVE_SERIES = 72, 24
 
 
 def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Channel) -> AirInterface:
-    """Give the band of a scenario, divided into the channel's resource-block groups."""
+    """Return the band of a scenario, divided into the channel's resource-block groups."""
     spacing_hz = radio.subcarrier_spacing_hz
     blocks = num_resource_blocks(
         radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
@@ -92,13 +92,13 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
 
 
 def _serves_peaks(scheduler: str) -> bool:
-    """Tell whether a scheduler serves winners, by rates: whose fades are peaks."""
+    """Return whether a scheduler serves winners, by rates: whose fades are peaks."""
     law = load_scheduler(scheduler)
     return getattr(law, "uses_rates", True) and getattr(law, "is_exclusive", False)
 
 
 def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
-    """Give the outer loop of a scenario, ``None`` if it has none."""
+    """Return the outer loop of a scenario, ``None`` if it has none."""
     if not isinstance(settings, OuterLoopAdaptation):
         return None
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
@@ -107,7 +107,7 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
 def _make_interference_variability(
     radio: RadioConfig, *, num_cells: int
 ) -> InterferenceVariability | None:
-    """Give what swings of interference cost; ``None`` where no cell hears another.
+    """Return what swings of interference cost; ``None`` where no cell hears another.
 
     The slot engine plays them out.
     """

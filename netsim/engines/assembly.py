@@ -1,4 +1,4 @@
-"""From the sections of a scenario to the models and the engine that a network consists of."""
+"""Assembly of a network: the models and the engine of a scenario's sections."""
 
 import numpy as np
 import simpy
@@ -24,7 +24,7 @@ from netsim.world.layout import Layout
 def make_models(
     world: WorldConfig, radio: RadioConfig, *, layout: Layout, channel: Channel
 ) -> Models:
-    """Give everything that an engine puts together; nothing here depends on the clock."""
+    """Return the models of a scenario; they do not depend on the clock."""
     air = make_air_interface(world, radio, channel=channel)
     outages = Outages(radio.outages, layout.cell_site_id)
     ue_power = _make_ue_power(radio)
@@ -55,12 +55,12 @@ def make_models(
 def make_engine(
     env: simpy.Environment, radio: RadioConfig, models: Models, *, seed: int, on_end: OnEnd
 ) -> Engine:
-    """Give the engine that the scenario names.
+    """Return the engine of a scenario.
 
     Parameters
     ----------
     env
-        Clock.
+        Simulation clock.
     radio
         The scenario's section.
     models
@@ -106,7 +106,7 @@ def _make_site_power(world: WorldConfig, radio: RadioConfig, layout: Layout) -> 
 
 
 def make_backhaul(radio: RadioConfig, *, num_sites: int) -> Backhaul:
-    """Give the wires between sites and server."""
+    """Return the backhaul between sites and server."""
     config = radio.backhaul
     if isinstance(config, StarBackhaul):
         links = star(num_sites, latency_s=config.latency_s, rate_bps=config.rate_bps)

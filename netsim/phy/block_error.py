@@ -1,4 +1,4 @@
-"""Block error rate without tables: finite-blocklength theory plus one gap a modulation."""
+"""Block error rate in closed form: finite-blocklength theory and one SNR gap per modulation."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,11 +8,11 @@ from netsim.array_like import ArrayLike
 from netsim.units import db_to_linear
 
 CODE_GAP_DB: dict[int, float] = {2: 0.68, 4: 1.08, 6: 1.79, 8: 2.10}
-"""Distance of NR's LDPC code with a modulation of 2, 4, 6, 8 bits from the normal approximation.
+"""SNR gap of the LDPC code of NR to the normal approximation, by bits per symbol [dB].
 
-Fitted to the 10 % points of the link curves that Sionna ships (78 of PDSCH table 1, blocks of
-500 to 2000 bits): standard deviation 0.25 dB, at most 0.53 dB, much of it the 1.7 dB grid of the
-curves.
+Fitted to the 10 % points of the link-level curves that Sionna ships (78 of PDSCH table 1, blocks of
+500 to 2000 bits): standard deviation of the residual 0.25 dB, at most 0.53 dB, much of it due to
+the 1.7 dB grid of the curves.
 """
 
 MAX_CODE_BLOCK_BITS = 8448
@@ -26,11 +26,11 @@ def code_block_error(
     spectral_efficiency: ArrayLike,
     modulation_order: ArrayLike,
 ) -> Float[np.ndarray, "..."]:
-    """Give the error probability of one code block at a flat SINR.
+    """Return the error probability of one code block on a flat channel.
 
     ``Q((n C - k + log2(n) / 2) / sqrt(n V))`` with n = k / spectral efficiency complex symbols,
-    capacity ``C = log2(1 + g)``, dispersion ``V = (1 - (1 + g)^-2) log2(e)^2`` and g the SINR
-    lowered by the gap of the modulation. All arguments broadcast.
+    capacity ``C = log2(1 + g)``, dispersion ``V = (1 - (1 + g)^-2) log2(e)^2`` and g the SINR over
+    the gap of the modulation. All arguments broadcast.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def code_block_error(
 
     Notes
     -----
-    For blocks of more than 3000 symbols the waterfall of real LDPC codes is wider (about 1 dB)
-    than this form gives.
+    For blocks of more than 3000 symbols the waterfall of real LDPC codes is wider (about 1 dB) than
+    that of this formula.
 
     References
     ----------
@@ -63,20 +63,20 @@ def code_block_error(
         msg = f"num_info_bits: must be within 1 and {MAX_CODE_BLOCK_BITS}, got {np.max(bits)}"
         raise ValueError(msg)
     gap = db_to_linear(np.select([orders == q for q in CODE_GAP_DB], list(CODE_GAP_DB.values())))
-    gained = np.asarray(sinr_linear, dtype=float) / gap
+    snr = np.asarray(sinr_linear, dtype=float) / gap
     symbols = bits / np.asarray(spectral_efficiency, dtype=float)
-    capacity = np.log2(1 + gained)
-    dispersion = (1 - (1 + gained) ** -2) * np.log2(np.e) ** 2
+    capacity = np.log2(1 + snr)
+    dispersion = (1 - (1 + snr) ** -2) * np.log2(np.e) ** 2
     spare_bits = symbols * capacity - bits + 0.5 * np.log2(symbols)
     # At zero SINR the dispersion is zero: the smallest double keeps the ratio at -infinity.
-    spread = np.sqrt(np.maximum(symbols * dispersion, np.finfo(float).tiny))
-    return np.asarray(ndtr(-spare_bits / spread))
+    deviation_bits = np.sqrt(np.maximum(symbols * dispersion, np.finfo(float).tiny))
+    return np.asarray(ndtr(-spare_bits / deviation_bits))
 
 
 def transport_block_error(
     code_block_error_rate: ArrayLike, *, num_code_blocks: ArrayLike
 ) -> Float[np.ndarray, "..."]:
-    """Give the error probability of a transport block of equal code blocks: 1 - (1 - BLER)^C."""
+    """Return the error probability of a transport block of equal code blocks: 1 - (1 - BLER)^C."""
     rate = np.asarray(code_block_error_rate, dtype=float)
     with np.errstate(divide="ignore"):  # a certain error has log(0) = -inf, which is right
         return np.asarray(-np.expm1(np.asarray(num_code_blocks, dtype=float) * np.log1p(-rate)))

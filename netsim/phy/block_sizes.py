@@ -1,4 +1,4 @@
-"""What transport blocks of whole bytes carry, against what their resource elements would."""
+"""Mean transport block sizes, relative to spectral efficiency times resource elements."""
 
 from functools import cache
 
@@ -15,10 +15,10 @@ _SMALLEST = np.finfo(float).tiny
 
 
 class BlockSizes:
-    """Transport block sizes of one direction, and their mean against the nominal bits.
+    """Transport block sizes of one direction, and their ratio to the nominal number of bits.
 
-    The sizes of the standard are steps: up to 16 % below or 4 % above what code rate, modulation
-    and elements give, most where few blocks carry a slow MCS.
+    The standard quantises sizes: they are up to 16 % below or 4 % above code rate times modulation
+    order times resource elements, most for few resource blocks at a low MCS.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class BlockSizes:
     num_blocks
         Width of the band in resource blocks.
     overhead_fraction
-        Share of resource elements without data, rounded to whole elements of a block here.
+        Share of resource elements without data; rounded to whole elements of a block.
 
     References
     ----------
@@ -48,7 +48,7 @@ class BlockSizes:
         )
         """Size [bit] by MCS and number of blocks; 0 for none."""
         efficiency = mcs_table(mcs_table_number).spectral_efficiency
-        # Table 1 repeats a step at lower efficiency where the modulation changes.
+        # Where the modulation changes, table 1 has an MCS of lower efficiency than the one before.
         is_faster = efficiency > np.maximum.accumulate(np.append(0, efficiency))[:-1]
         self._efficiency = efficiency[is_faster]
         self._bits = self.bits[is_faster].ravel()
@@ -59,19 +59,19 @@ class BlockSizes:
         spectral_efficiency: Float[np.ndarray, "*transfer"],
         blocks: Float[np.ndarray, "*transfer"],
     ) -> Float[np.ndarray, "*transfer"]:
-        """Give mean bits of a transport block over spectral efficiency x data elements.
+        """Return the mean transport block size over spectral efficiency times data elements.
 
-        A mean of blocks that is no whole number stands for the two around it in turn (none and one
-        below 1), a spectral efficiency between two MCS for these in turn.
+        A number of blocks that is not whole stands for a mix of the two whole numbers around it (0
+        and 1 if below 1), a spectral efficiency between two MCS for a mix of these.
 
         Parameters
         ----------
         spectral_efficiency
-            Bits per element that are sent, on average; the table's ends hold beyond them.
+            Mean bits sent per resource element; held at the ends of the MCS table.
         blocks
             Resource blocks held, at most those of the band.
         """
-        # not np.clip, which takes several times as long for a few values
+        # np.clip takes several times as long for a few values.
         width = self.bits.shape[1]
         held = np.minimum(np.maximum(blocks, _SMALLEST), width - 1.0)
         fewer = np.minimum(held.astype(np.intp), width - 2)
@@ -79,16 +79,16 @@ class BlockSizes:
             np.maximum(spectral_efficiency, self._efficiency[0]), self._efficiency[-1]
         )
         place = self._efficiency.searchsorted(sent, side="right") - 1
-        slow = np.minimum(place, len(self._efficiency) - 2)
-        low, high = self._efficiency.take(slow), self._efficiency.take(slow + 1)
-        often = (sent - low) / (high - low)
-        more = held - fewer
-        at, less = slow * width + fewer, 1.0 - more
+        lower_mcs = np.minimum(place, len(self._efficiency) - 2)
+        low, high = self._efficiency.take(lower_mcs), self._efficiency.take(lower_mcs + 1)
+        share_of_higher = (sent - low) / (high - low)
+        share_of_more = held - fewer
+        at, share_of_fewer = lower_mcs * width + fewer, 1.0 - share_of_more
         per_mcs = [
-            self._bits.take(each) * less + self._bits.take(each + 1) * more
+            self._bits.take(each) * share_of_fewer + self._bits.take(each + 1) * share_of_more
             for each in (at, at + width)
         ]
-        bits = per_mcs[0] * (1.0 - often) + per_mcs[1] * often
+        bits = per_mcs[0] * (1.0 - share_of_higher) + per_mcs[1] * share_of_higher
         return bits / (sent * self._elements * held)
 
 

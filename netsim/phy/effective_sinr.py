@@ -1,4 +1,4 @@
-"""One SINR for a block that saw many: the exponential effective SINR mapping (EESM)."""
+"""Exponential effective SINR mapping (EESM): one SINR for a block over a selective channel."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,7 @@ def effective_sinr_linear(
     beta: ArrayLike,
     weight: Float[np.ndarray, "... group"] | None = None,
 ) -> Float[np.ndarray, "*link"]:
-    """Give the flat SINR that would cause the same block error rate.
+    """Return the SINR of a flat channel with the same block error rate.
 
     ``-beta ln(sum_g w_g exp(-sinr_g / beta))`` with weights that sum to 1.
 
@@ -23,13 +23,13 @@ def effective_sinr_linear(
     beta
         Parameter of the MCS, > 0, see :class:`netsim.phy.mcs.McsTable`; broadcasts over links.
     weight
-        Share of the block each group carries, >= 0, any scale; equal shares if absent. A link
-        needs at least one group with weight above 0.
+        Share of the block in each group, >= 0, any scale; equal shares if absent. At least one
+        group of a link has a weight above 0.
 
     Returns
     -------
     array
-        Effective SINR, between the smallest and the mean of the groups.
+        Effective SINR, between the smallest SINR and the mean SINR of the groups.
 
     References
     ----------
@@ -56,7 +56,7 @@ def effective_sinr_linear(
             raise ValueError(msg)
         share = weight / total
         floor = np.where(share > 0, sinr_linear, np.inf).min(axis=-1, keepdims=True)
-    # Relative to the weakest used group the exponentials cannot all underflow.
+    # Relative to the weakest group in use the exponentials cannot all underflow.
     decay = np.exp(-np.maximum(sinr_linear - floor, 0.0) / beta_row)
     return np.asarray(floor[..., 0] - beta_row[..., 0] * np.log((share * decay).sum(axis=-1)))
 
@@ -64,7 +64,7 @@ def effective_sinr_linear(
 def mean_over_groups(
     values: Float[np.ndarray, "*transfer group"],
 ) -> Float[np.ndarray, "*transfer"]:
-    """Average over groups; a flat band costs nothing."""
+    """Return the mean over groups, without a sum where there is one group."""
     return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
 
 
@@ -72,7 +72,7 @@ def mean_over_held(
     values: Float[np.ndarray, "*transfer group"],
     shares: Float[np.ndarray, "*transfer group"],
 ) -> Float[np.ndarray, "*transfer"]:
-    """Average over the groups held, by how much of each is; over all where none is."""
+    """Return the mean over groups weighted by the shares held; unweighted where none is held."""
     if values.shape[-1] == 1:
         return values[..., 0]
     weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)

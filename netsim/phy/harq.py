@@ -1,4 +1,4 @@
-"""Hybrid ARQ with chase combining: how often a block is sent, and what is left in error."""
+"""Hybrid ARQ with chase combining: mean number of transmissions and residual error rate."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 MAX_TRANSMISSIONS = 4
-"""Usual limit of NR schedulers: one transmission and three repetitions."""
+"""Usual limit of NR schedulers: one first transmission and three retransmissions."""
 
 ROUND_TRIP_SLOTS = 8
-"""From a transmission to its repetition; NR schedulers need about 8 to 10 slots (5G-LENA)."""
+"""From a transmission to its retransmission; about 8 to 10 slots with NR schedulers (5G-LENA)."""
 
 
 class HarqOutcome(NamedTuple):
-    """What becomes of a block, on average."""
+    """Mean outcome of a transport block."""
 
     mean_transmissions: Float[np.ndarray, "..."]
     """Expected number of transmissions, from 1 to the limit."""
@@ -28,31 +28,32 @@ def chase_combining(
     *,
     max_transmissions: int = MAX_TRANSMISSIONS,
 ) -> HarqOutcome:
-    """Give the outcome of sending a block until it is received.
+    """Return the outcome of sending a block until it is decoded or the limit is reached.
 
-    Copies add up in SINR: attempt q meets the error rate at ``q x sinr`` (two equal copies are
-    3.01 dB). Attempts fail independently, so ``E[tx] = 1 + p1 + p1 p2 + ...`` and the residual is
-    ``p1 p2 ... pm``.
+    SINRs of the transmissions add up: attempt q has the error rate of ``q x sinr`` (two equal
+    transmissions gain 3.01 dB). Attempts fail independently, so ``E[tx] = 1 + p1 + p1 p2 + ...``
+    and the residual error is ``p1 p2 ... pm``.
 
     Parameters
     ----------
     block_error
         Error rate of one attempt as a function of the combined SINR.
     sinr_linear
-        SINR of one copy, linear.
+        SINR of one transmission, linear.
     max_transmissions
-        Copies sent at most, >= 1.
+        Largest number of transmissions, >= 1.
 
     References
     ----------
-    Chase combining as in the 5G-LENA manual: per-copy SINRs summed, same MCS, same error curve.
+    Chase combining as in the 5G-LENA manual: SINRs of all transmissions summed, same MCS, same
+    error curve.
     """
     if max_transmissions < 1:
         msg = f"max_transmissions: must be >= 1, got {max_transmissions}"
         raise ValueError(msg)
-    still_wrong = np.ones(np.shape(sinr_linear))
+    error = np.ones(np.shape(sinr_linear))
     mean_transmissions = np.zeros(np.shape(sinr_linear))
     for attempt in range(1, max_transmissions + 1):
-        mean_transmissions = mean_transmissions + still_wrong
-        still_wrong = still_wrong * block_error(attempt * sinr_linear)
-    return HarqOutcome(mean_transmissions, still_wrong)
+        mean_transmissions = mean_transmissions + error
+        error = error * block_error(attempt * sinr_linear)
+    return HarqOutcome(mean_transmissions, error)

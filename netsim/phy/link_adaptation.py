@@ -1,10 +1,11 @@
-"""From SINR to rate: the MCS a converged link adaptation picks, and what it delivers."""
+"""From SINR to rate: the MCS that link adaptation selects at a known SINR, and its goodput."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.interpolation import find_cell
 from netsim.phy.block_error import MAX_CODE_BLOCK_BITS, code_block_error, transport_block_error
-from netsim.phy.harq import MAX_TRANSMISSIONS, chase_combining
+from netsim.phy.harq import MAX_TRANSMISSIONS, HarqOutcome, chase_combining
 from netsim.phy.mcs import McsTableNumber, mcs_table
 from netsim.units import floored_db
 
@@ -17,7 +18,7 @@ class RateTable:
     """Goodput and MCS as functions of SINR, tabulated once at 0.05 dB.
 
     At every SINR the MCS is, among those whose first transmission meets the target error rate, the
-    one with the largest ``SE (1 - BLER)``; below the reach of all, MCS 0. Its goodput counts chase
+    one with the largest ``SE (1 - BLER)``; where none meets it, MCS 0. Its goodput includes chase
     combining: ``SE (1 - residual) / E[transmissions]``.
 
     Parameters
@@ -29,20 +30,20 @@ class RateTable:
     code_block_bits
         Information bits of a code block, 24 to 8448.
     num_code_blocks
-        Code blocks of a transport block, >= 1: all must be right.
+        Code blocks of a transport block, >= 1; the block is in error if any of them is.
     max_transmissions
         Transmissions of a block at most, >= 1.
 
     Notes
     -----
-    This stands for a choice with the SINR known: no delay of the measurement, no quantisation, no
-    outer loop (:mod:`netsim.phy_abstraction.goodput` has those). "Highest MCS that meets the
-    target" is not used: the efficiency of table 1 falls from MCS 16 to 17. Goodput never falls with
-    SINR, even so.
+    The SINR is taken as known: no measurement delay, no quantisation, no outer loop
+    (:mod:`netsim.phy_abstraction.goodput` models delay and outer loop). "Highest MCS that meets the
+    target" is not used, as the efficiency of table 1 falls from MCS 16 to 17. Goodput never falls
+    with SINR.
 
     References
     ----------
-    3GPP TS 38.214 clause 5.1.3.1 (tables); the choice of MCS and the goodput form are ours.
+    3GPP TS 38.214 clause 5.1.3.1 (tables); MCS selection and goodput formula are our choice.
 
     Examples
     --------
@@ -71,28 +72,30 @@ class RateTable:
         num_points = round((GRID_HIGHEST_DB - GRID_LOWEST_DB) / GRID_STEP_DB) + 1
         self.grid_db = GRID_LOWEST_DB + GRID_STEP_DB * np.arange(num_points)
         grid = 10.0 ** (self.grid_db / 10)
-        outcome = chase_combining(
-            lambda sinr: self.block_error(sinr, np.arange(len(self.mcs))[:, None]),
+        every_mcs = np.arange(len(self.mcs))[:, None]
+        self.first_error: Float[np.ndarray, "mcs sinr"] = self.block_error(grid, every_mcs)
+        """BLER of the first transmission, by MCS and grid point."""
+        self.harq: HarqOutcome = chase_combining(
+            lambda sinr: self.block_error(sinr, every_mcs),
             np.broadcast_to(grid, (len(self.mcs), num_points)),
             max_transmissions=max_transmissions,
         )
+        """Transmissions and residual error, by MCS and grid point."""
         goodput = self.mcs.spectral_efficiency[:, None] * (
-            (1 - outcome.residual_error) / outcome.mean_transmissions
+            (1 - self.harq.residual_error) / self.harq.mean_transmissions
         )
-        first_error = self.block_error(grid, np.arange(len(self.mcs))[:, None])
-        promised = self.mcs.spectral_efficiency[:, None] * (1 - first_error)
-        meets = first_error <= target_block_error
-        allowed = np.where(meets, promised, -1.0)
+        expected = self.mcs.spectral_efficiency[:, None] * (1 - self.first_error)
+        allowed = np.where(self.first_error <= target_block_error, expected, -1.0)
         allowed[0] = np.maximum(allowed[0], 0.0)  # the most robust MCS is always allowed
         self._best = allowed.argmax(axis=0)
         self.mcs_in_use: Int[np.ndarray, " rung"] = np.unique(self._best)
-        """Every MCS that is ever chosen, the most robust first."""
+        """MCS indices that are selected at some SINR, the most robust first."""
         self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
 
     def block_error(
         self, sinr_linear: Float[np.ndarray, "..."], mcs_index: Int[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Give the error rate of a transport block sent once with an MCS; arguments broadcast."""
+        """Return the error rate of a transport block sent once with an MCS; arguments broadcast."""
         rate = code_block_error(
             sinr_linear,
             num_info_bits=self.code_block_bits,
@@ -104,22 +107,21 @@ class RateTable:
     def spectral_efficiency(
         self, sinr_linear: Float[np.ndarray, "*link"]
     ) -> Float[np.ndarray, "*link"]:
-        """Give goodput in bits per resource element; retransmissions and losses are counted.
+        """Return goodput in bits per resource element, retransmissions and losses included.
 
-        Between grid points it is linear in dB; below the grid 0, above it its last value.
+        Linear in dB between grid points; 0 below the grid, the last value above it.
         """
         place = self._place(sinr_linear)
-        inside = np.clip(place, 0, len(self._goodput) - 1)
-        low = np.minimum(inside.astype(np.intp), len(self._goodput) - 2)
+        low, part = find_cell(place, len(self._goodput))
         rise = self._goodput[low + 1] - self._goodput[low]
-        return np.where(place < 0, 0.0, self._goodput[low] + (inside - low) * rise)
+        return np.where(place < 0, 0.0, self._goodput[low] + part * rise)
 
     def mcs_index(self, sinr_linear: Float[np.ndarray, "*link"]) -> Int[np.ndarray, "*link"]:
-        """Give the index of the MCS in use, that of the grid point at or below the SINR."""
+        """Return the MCS index selected at a SINR: that of the grid point at or below it."""
         place = np.clip(self._place(sinr_linear), 0, len(self.grid_db) - 1)
         return self._best[place.astype(np.intp)]
 
     def _place(self, sinr_linear: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
-        """Position on the grid in steps; far below it for a SINR of 0."""
+        """Return the position on the grid in steps; far below 0 for a SINR of 0."""
         sinr_db = floored_db(sinr_linear)
         return np.asarray((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)

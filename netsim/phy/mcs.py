@@ -32,7 +32,7 @@ class McsTable:
 
 @cache
 def mcs_table(number: McsTableNumber) -> McsTable:
-    """Give an MCS table: 1 goes up to 64QAM, 2 up to 256QAM.
+    """Return an MCS table of TS 38.214: 1 ends at 64QAM, 2 at 256QAM.
 
     Raises
     ------

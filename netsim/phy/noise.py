@@ -7,17 +7,11 @@ from netsim.array_like import ArrayLike
 from netsim.units import dbm_to_w
 
 NOISE_DENSITY_DBM_PER_HZ = -174.0
-"""Thermal noise density the standards round to; kT at 290 K is -173.975 dBm/Hz."""
-
-BS_NOISE_FIGURE_DB = 5.0
-"""Base station below 6 GHz, TR 36.814, TR 38.802 and ITU-R M.2412."""
-
-UE_NOISE_FIGURE_DB = 7.0
-"""UE below 6 GHz after ITU-R M.2412; TR 36.814 and TR 38.802 use 9 dB."""
+"""Thermal noise density as the standards round it; kT at 290 K is -173.975 dBm/Hz."""
 
 
 def noise_power_w(bandwidth_hz: ArrayLike, *, noise_figure_db: float) -> Float[np.ndarray, "..."]:
-    """Give the noise power [W] of a receiver: -174 dBm/Hz times bandwidth, plus noise figure.
+    """Return the noise power [W] of a receiver: -174 dBm/Hz times bandwidth, plus noise figure.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def pusch_power_w(
     min_dbm: float = MIN_POWER_DBM,
     subcarrier_spacing_hz: float,
 ) -> Float[np.ndarray, "..."]:
-    """Give the transmit power [W] of UEs: ``min(P_CMAX, P_0 + 10 log10(2^mu M) + alpha PL)``.
+    """Return the PUSCH power [W] of UEs: ``min(P_CMAX, P_0 + 10 log10(2^mu M) + alpha PL)``.
 
     Parameters
     ----------
@@ -29,15 +29,16 @@ def pusch_power_w(
         Coupling loss to the serving cell [dB]: antenna gains are part of it, as the UE derives
         it from received reference-signal power.
     num_resource_blocks
-        Blocks a UE is granted, > 0; fractions stand for time sharing.
+        Blocks granted to a UE, > 0; fractions stand for time sharing.
     p0_dbm
         Target power received in one block of 15 kHz subcarriers [dBm].
     alpha
-        Share of the path loss made up for, in [0, 1]; a network can signal 0 and 0.4 to 1 by 0.1.
+        Share of the path loss that is compensated, in [0, 1]; a network can signal 0 and 0.4 to 1
+        in steps of 0.1.
     max_dbm
         P_CMAX [dBm]; 23 for power class 3, 26 for class 2.
     min_dbm
-        Least power of a transmission [dBm].
+        Smallest power of a transmission [dBm].
     subcarrier_spacing_hz
         Sets mu. The 2^mu term counts power per 15 kHz-equivalent block; LTE, and some NR
         simulators, omit it, which is 3 dB less at 30 kHz.
@@ -45,7 +46,7 @@ def pusch_power_w(
     Returns
     -------
     array
-        Power over all blocks together [W], within ``min_dbm`` and P_CMAX. Delta_TF and closed-loop
+        Power over all blocks together [W], between ``min_dbm`` and P_CMAX. Delta_TF and closed-loop
         corrections are 0.
 
     References

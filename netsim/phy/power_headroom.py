@@ -1,9 +1,9 @@
-"""How many of the blocks it is granted a client really uses: the limits of one transmitter.
+"""Power headroom: how many of its granted blocks a power-limited client uses.
 
-A client that is limited in power spreads it thinner with every further block, down to SINRs at
-which nothing gets through. A site knows the power headroom of its clients (reports of TS 38.321
-clause 6.1.3.8, as recollected) and lets them use no more blocks than help; the others of the grant
-go to others of the cell or stay empty, see :mod:`netsim.mac.unused_blocks`.
+At its power limit a client has less power per block with every further block, down to SINRs at
+which nothing is decoded. A site knows the power headroom of its clients (reports of TS 38.321
+clause 6.1.3.8, as recollected) and lets them use only as many blocks as raise the rate. The rest of
+the grant goes to other clients of the cell or stays empty, see :mod:`netsim.mac.unused_blocks`.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 FULL_RTOL = 1e-9
-"""Numbers of blocks this close count as equal."""
+"""Relative difference below which two numbers of blocks count as equal."""
 
 LOWEST_DB, HIGHEST_DB, STEP_DB = -25.0, 60.0, 0.05
 
 
 class BestBitsPerWatt:
-    """At which SINR a watt carries most, among those that fewer blocks can reach.
+    """The SINR at which a power-limited client carries most bits per watt.
 
-    With its power at the limit a client at SINR g carries ``f(g) = efficiency(g) / g`` for each
-    watt, whatever its number of blocks. With fewer blocks it can have any larger SINR: the best is
-    where f is largest at or above g. Rates are then never lower with more blocks granted.
+    At its power limit a client with SINR g carries bits in proportion to ``f(g) = efficiency(g) /
+    g``, whatever its number of blocks. Using fewer blocks raises g. The best SINR is where f is
+    largest at or above g, so the rate never falls when more blocks are granted.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class BestBitsPerWatt:
         self._best = np.minimum.accumulate(np.where(is_best, points, len(points))[::-1])[::-1]
 
     def sinr(self, sinr: Float[np.ndarray, "*link"]) -> Float[np.ndarray, "*link"]:
-        """Give the SINR to go up to, at least ``sinr``; that of the table's top stays as it is."""
+        """Return the best SINR at or above ``sinr``; above the table it is ``sinr`` itself."""
         place_db = 10 * np.log10(np.maximum(sinr, self._grid[0]))
         place = np.floor((place_db - LOWEST_DB) / STEP_DB).astype(np.intp)
         place = np.minimum(place, len(self._grid) - 1)
@@ -56,21 +56,30 @@ def per_transmitter(
     blocks: Float[np.ndarray, "... transfer"],
     activity: Float[np.ndarray, "... transfer"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
-    """Give the blocks that each transfer's client holds at once, and the transfer's airtime share.
+    """Return the blocks that each transfer's client holds at once, and its share of the airtime.
 
-    A client's transfers are on air together unless they take turns (activities sum to at most 1).
-    One transmitter sends them all: they share its power and its time on air.
+    Transfers of one client are on air at the same time unless their activities sum to at most 1.
+    One transmitter sends them all: they share its power and its airtime.
+
+    Parameters
+    ----------
+    client
+        Client of each transfer.
+    blocks
+        Blocks that each transfer holds while it is on air, >= 0.
+    activity
+        Fraction of the time that each transfer is on air, in [0, 1].
     """
     if len(set(client.tolist())) == len(client):
         return blocks, np.ones(blocks.shape)
     _, place = np.unique(client, return_inverse=True)
 
     def summed(values: Float[np.ndarray, "... transfer"]) -> Float[np.ndarray, "... transfer"]:
-        # A sum over clients, back at each of its transfers; few clients send twice at once.
+        # The sum over a client's transfers, at each of them; few clients send twice at once.
         return values @ (place[:, np.newaxis] == place)
 
     is_on = blocks > 0
-    crowd = summed(np.where(is_on, activity, 0.0))
-    are_at_once = crowd > 1 + 1e-9
-    total = np.where(are_at_once, summed(blocks), blocks)
-    return total, np.where(are_at_once & is_on, 1.0 / np.maximum(crowd, 1.0), 1.0)
+    client_activity = summed(np.where(is_on, activity, 0.0))
+    is_shared = client_activity > 1 + 1e-9
+    total = np.where(is_shared, summed(blocks), blocks)
+    return total, np.where(is_shared & is_on, 1.0 / np.maximum(client_activity, 1.0), 1.0)

@@ -12,13 +12,13 @@ SYMBOLS_PER_SLOT = 14
 """Normal cyclic prefix."""
 
 FR2_LOWEST_CARRIER_HZ = 24.25e9
-"""Carriers from here on belong to frequency range 2, TS 38.104 Table 5.1-1 (recollected)."""
+"""Lowest carrier of frequency range 2, TS 38.104 Table 5.1-1 (recollected)."""
 
 FrequencyRange = Literal["FR1", "FR2"]
 
 
 def frequency_range(carrier_hz: float) -> FrequencyRange:
-    """Give the frequency range a carrier belongs to."""
+    """Return the frequency range a carrier belongs to."""
     return "FR2" if carrier_hz >= FR2_LOWEST_CARRIER_HZ else "FR1"
 
 
@@ -36,14 +36,14 @@ def _table() -> dict[tuple[FrequencyRange, float, float], int]:
 
 
 def legal_pairs(band: FrequencyRange = "FR1") -> list[tuple[float, float]]:
-    """List the (bandwidth [Hz], subcarrier spacing [Hz]) pairs the standard knows."""
+    """Return the (bandwidth [Hz], subcarrier spacing [Hz]) pairs of the standard."""
     return [(wide_hz, scs_hz) for found, scs_hz, wide_hz in _table() if found == band]
 
 
 def num_resource_blocks(
     bandwidth_hz: float, subcarrier_spacing_hz: float, *, band: FrequencyRange = "FR1"
 ) -> int:
-    """Give the number of resource blocks of a carrier.
+    """Return the number of resource blocks of a carrier.
 
     Parameters
     ----------
@@ -83,7 +83,15 @@ def find_problems(
     band: FrequencyRange = "FR1",
     path: tuple[str, ...] = (),
 ) -> list[Problem]:
-    """List what is wrong with a pair of bandwidth and spacing; ``path`` is where the keys stand."""
+    """Return what is wrong with a pair of bandwidth and spacing.
+
+    Parameters
+    ----------
+    bandwidth_hz, subcarrier_spacing_hz, band
+        As for :func:`num_resource_blocks`.
+    path
+        Section of the scenario that holds the two keys.
+    """
     if (band, float(subcarrier_spacing_hz), float(bandwidth_hz)) in _table():
         return []
     place, message = _pair_rule(bandwidth_hz, subcarrier_spacing_hz, band)
@@ -93,7 +101,7 @@ def find_problems(
 def _pair_rule(
     bandwidth_hz: float, subcarrier_spacing_hz: float, band: FrequencyRange
 ) -> tuple[str, str]:
-    """Name the key at fault and what would be right."""
+    """Return the key at fault and what would be right."""
     spacings_hz = sorted({scs_hz for _, scs_hz in legal_pairs(band)})
     if subcarrier_spacing_hz not in spacings_hz:
         known = ", ".join(f"{scs_hz / 1e3:g}e3" for scs_hz in spacings_hz)
@@ -114,7 +122,7 @@ def _pair_rule(
 
 
 def numerology(subcarrier_spacing_hz: float) -> int:
-    """Give mu of TS 38.211 Table 4.2-1: spacing = 15 kHz x 2^mu.
+    """Return mu of TS 38.211 Table 4.2-1: spacing = 15 kHz x 2^mu.
 
     Raises
     ------
@@ -129,27 +137,27 @@ def numerology(subcarrier_spacing_hz: float) -> int:
 
 
 def slot_duration_s(subcarrier_spacing_hz: float) -> float:
-    """Give the duration of a slot of 14 symbols [s]: 1 ms / 2^mu."""
+    """Return the duration of a slot of 14 symbols [s]: 1 ms / 2^mu."""
     return float(1e-3 / 2 ** numerology(subcarrier_spacing_hz))
 
 
 def block_bandwidth_hz(subcarrier_spacing_hz: float) -> float:
-    """Give the occupied bandwidth of one resource block [Hz]."""
+    """Return the occupied bandwidth of one resource block [Hz]."""
     return SUBCARRIERS_PER_BLOCK * subcarrier_spacing_hz
 
 
 def resource_elements_per_slot(
     num_blocks: float, *, overhead_fraction: float = 0.14, num_symbols: int = SYMBOLS_PER_SLOT
 ) -> float:
-    """Give the resource elements of one slot that carry data.
+    """Return the number of resource elements of one slot that carry data.
 
     Parameters
     ----------
     num_blocks
-        Resource blocks, fractions allowed (time sharing), >= 0.
+        Resource blocks, >= 0; fractions stand for time sharing.
     overhead_fraction
-        Share lost to reference signals and control, in [0, 1). TS 38.306 clause 4.1.2 uses 0.14
-        for downlink and 0.08 for uplink in FR1.
+        Share of reference signals and control, in [0, 1). TS 38.306 clause 4.1.2 uses 0.14 for
+        downlink and 0.08 for uplink in FR1.
     num_symbols
         Symbols of the slot in use, 1 to 14.
     """
@@ -162,6 +170,6 @@ def resource_elements_per_slot(
 def resource_element_rate_hz(
     num_blocks: float, subcarrier_spacing_hz: float, *, overhead_fraction: float = 0.14
 ) -> float:
-    """Give data-carrying resource elements per second: spectral efficiency times this is bit/s."""
+    """Return data-carrying resource elements per second; times spectral efficiency it is bit/s."""
     per_slot = resource_elements_per_slot(num_blocks, overhead_fraction=overhead_fraction)
     return per_slot / slot_duration_s(subcarrier_spacing_hz)

@@ -1,4 +1,4 @@
-"""How many bits fit into a grant: transport block sizes and peak rates of NR."""
+"""Transport block sizes of NR: the number of bits of a grant."""
 
 import math
 from fractions import Fraction
@@ -8,16 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from netsim.phy.resource_grid import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT, slot_duration_s
+from netsim.phy.resource_grid import SUBCARRIERS_PER_BLOCK
 from netsim.standard_table import read_standard_table
 
 MAX_ELEMENTS_PER_BLOCK = 156
 SMALL_BLOCK_BITS = 3824
-CHECKSUM_BITS = 24
-
-DOWNLINK_OVERHEAD_FRACTION = 0.14
-UPLINK_OVERHEAD_FRACTION = 0.08
-"""Control overhead in FR1, TS 38.306 clause 4.1.2."""
+CRC_BITS = 24
 
 
 @cache
@@ -36,7 +32,7 @@ def transport_block_size_bits(
     overhead_elements_per_block: int = 0,
     num_layers: int = 1,
 ) -> int:
-    """Give the size of the transport block of one slot [bits].
+    """Return the size of the transport block of one slot [bit].
 
     Parameters
     ----------
@@ -49,9 +45,9 @@ def transport_block_size_bits(
     num_symbols
         Symbols of the slot in use, 1 to 14.
     dmrs_elements_per_block
-        Resource elements of a block that carry reference signals.
+        Resource elements of a block that carry demodulation reference signals.
     overhead_elements_per_block
-        Further overhead, configured as 0, 6, 12 or 18.
+        Further overhead (xOverhead), configured as 0, 6, 12 or 18.
     num_layers
         Spatial layers, 1 to 4.
 
@@ -87,70 +83,20 @@ def transport_block_size_bits(
 
 
 def _large_size_bits(info: Fraction, *, is_low_rate: bool) -> int:
-    """Size beyond 3824 bits: equal code blocks of whole bytes."""
-    step = 2 ** (_floor_log2(info - CHECKSUM_BITS) - 5)
-    # Halves go up, as in the standard's examples; Python's round would go to even.
-    quantised = max(3840, step * math.floor((info - CHECKSUM_BITS) / step + Fraction(1, 2)))
-    with_checksum = quantised + CHECKSUM_BITS
+    """Return a size beyond 3824 bits: equal code blocks of whole bytes."""
+    step = 2 ** (_floor_log2(info - CRC_BITS) - 5)
+    # Halves are rounded up, as in the standard's examples; Python rounds them to even.
+    quantised = max(3840, step * math.floor((info - CRC_BITS) / step + Fraction(1, 2)))
+    with_crc = quantised + CRC_BITS
     if is_low_rate:
-        num_blocks = math.ceil(with_checksum / 3816)
+        num_code_blocks = math.ceil(with_crc / 3816)
     elif quantised > 8424:
-        num_blocks = math.ceil(with_checksum / 8424)
+        num_code_blocks = math.ceil(with_crc / 8424)
     else:
-        num_blocks = 1
-    return 8 * num_blocks * math.ceil(with_checksum / (8 * num_blocks)) - CHECKSUM_BITS
+        num_code_blocks = 1
+    return 8 * num_code_blocks * math.ceil(with_crc / (8 * num_code_blocks)) - CRC_BITS
 
 
 def _floor_log2(value: Fraction) -> int:
-    """Floor of log2, exact for fractions; below 1 the caller's lower limit rules."""
+    """Return the floor of log2, exact for fractions; 0 below 1, where the caller has a floor."""
     return max(0, math.floor(value).bit_length() - 1)
-
-
-def num_code_blocks(size_bits: int, *, code_rate: float) -> int:
-    """Give the number of LDPC code blocks a transport block is cut into.
-
-    Base graph 2 (blocks of up to 3840 bits) codes small blocks and low rates, base graph 1 (8448
-    bits) all others.
-
-    References
-    ----------
-    3GPP TS 38.212, clauses 5.2.2 and 7.2.2 (recollected).
-    """
-    uses_second_graph = (
-        size_bits <= 292
-        or code_rate <= 0.25
-        or (size_bits <= SMALL_BLOCK_BITS and code_rate <= 0.67)
-    )
-    largest = 3840 if uses_second_graph else 8448
-    with_checksum = size_bits + (CHECKSUM_BITS if size_bits > SMALL_BLOCK_BITS else 16)
-    if with_checksum <= largest:
-        return 1
-    return math.ceil(with_checksum / (largest - CHECKSUM_BITS))
-
-
-def peak_rate_bps(
-    num_resource_blocks: int,
-    *,
-    subcarrier_spacing_hz: float,
-    modulation_order: int,
-    num_layers: int,
-    overhead_fraction: float,
-    code_rate: float = 948 / 1024,
-) -> float:
-    """Give the largest data rate of one carrier [bit/s].
-
-    References
-    ----------
-    3GPP TS 38.306, clause 4.1.2.
-
-    Examples
-    --------
-    >>> uplink = peak_rate_bps(273, subcarrier_spacing_hz=30e3, modulation_order=6, num_layers=1,
-    ...                        overhead_fraction=UPLINK_OVERHEAD_FRACTION)
-    >>> round(uplink / 1e6, 2)
-    468.76
-    """
-    symbol_s = slot_duration_s(subcarrier_spacing_hz) / SYMBOLS_PER_SLOT
-    subcarriers = num_resource_blocks * SUBCARRIERS_PER_BLOCK
-    bits_per_symbol = num_layers * modulation_order * code_rate * subcarriers
-    return bits_per_symbol / symbol_s * (1 - overhead_fraction)

@@ -94,7 +94,7 @@ class AirInterface:
         return self.num_blocks / self.num_groups
 
     def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
-        """Give the power in one block [W] that open-loop control asks of clients, without a limit.
+        """Return the power per block [W] of open-loop power control, without the power limit.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class AirInterface:
     def block_power_w(
         self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
     ) -> Float[np.ndarray, "*transfer"]:
-        """Give the uplink power in one block [W] of clients that hold so many blocks.
+        """Return the uplink power in one block [W] of clients that hold so many blocks.
 
         A holding below one block stands for one block part of the time, at the power of one block.
 
@@ -142,7 +142,7 @@ class AirInterface:
     def is_limited(
         self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
     ) -> bool:
-        """Tell whether somebody with so many blocks is at the limit of power."""
+        """Return whether somebody with so many blocks is at the limit of power."""
         return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
 
     @cached_property
@@ -185,7 +185,7 @@ class AirInterface:
         density_w: Float[np.ndarray, "*transfer"],
         sinr_per_w: Float[np.ndarray, "*transfer"],
     ) -> Float[np.ndarray, "*transfer"]:
-        """Give the better whole number of blocks for those who use less than they are granted.
+        """Return the better whole number of blocks for those who use less than they are granted.
 
         Parameters are those of :meth:`used_blocks`. The best fraction is often the last at which an
         MCS works, so the two whole numbers around it in turn would not have the mean of its rate.
@@ -209,7 +209,7 @@ class AirInterface:
         used: Float[np.ndarray, "*transfer"],
         granted: Float[np.ndarray, "*transfer"],
     ) -> Reserve | None:
-        """Give how far clients can gather their power; ``None`` where nobody is at its limit.
+        """Return how far clients can gather their power; ``None`` where nobody is at its limit.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class AirInterface:
         cross_gain: Float[np.ndarray, "transfer cell"],
         sent_w: Float[np.ndarray, "transfer group"],
     ) -> Float[np.ndarray, "cell group"]:
-        """Give what the senders of other cells put into one block of each cell [W].
+        """Return what the senders of other cells put into one block of each cell [W].
 
         Parameters
         ----------
@@ -247,7 +247,7 @@ class AirInterface:
         cross_gain: Float[np.ndarray, "transfer cell"],
         radiated: Float[np.ndarray, "cell group"],
     ) -> Float[np.ndarray, "transfer group"]:
-        """Give what other cells put into one block at each receiver [W].
+        """Return what other cells put into one block at each receiver [W].
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class AirInterface:
         element_rate_hz: float,
         contention: Contention | None = None,
     ) -> Float[np.ndarray, "*#transfer"]:
-        """Give the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
+        """Return the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class AirInterface:
         contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
-        """Give the rate [bit/s] that really comes of it, and the transmissions of each block.
+        """Return the rate [bit/s] that really comes of it, and the transmissions of each block.
 
         Parameters
         ----------
@@ -344,7 +344,7 @@ def flat_sinr(
     sinr: Float[np.ndarray, "*transfer group"],
     weight: Float[np.ndarray, "*transfer group"] | None,
 ) -> Float[np.ndarray, "*transfer"]:
-    """Give :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
+    """Return :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
     if sinr.shape[-1] == 1:
         return sinr[..., 0]
     if weight is not None:

@@ -108,7 +108,7 @@ class MeanOverFading:
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
-        """Give goodput averaged over the fading, by mean SINR; 0 below the table."""
+        """Return goodput averaged over the fading, by mean SINR; 0 below the table."""
         return self._goodput(sinr, self._read(sinr, contention)[0])
 
     def outcome(
@@ -118,7 +118,7 @@ class MeanOverFading:
         contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Give goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
+        """Return goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
         del fade, reserve
         efficiency, transmissions, _ = self._read(sinr, contention)
         return self._goodput(sinr, efficiency), transmissions
@@ -126,7 +126,7 @@ class MeanOverFading:
     def overlap(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None
     ) -> Float[np.ndarray, "..."]:
-        """Give how many of the contenders are on the air at once, >= 1."""
+        """Return how many of the contenders are on the air at once, >= 1."""
         return self._read(sinr, contention)[2]
 
     def _read(

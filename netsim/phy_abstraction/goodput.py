@@ -26,7 +26,6 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from netsim.interpolation import RegularTable
-from netsim.phy.harq import chase_combining
 from netsim.phy.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
 from netsim.units import floored_db
 
@@ -76,7 +75,7 @@ class Adaptation(Protocol):
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
-        """Give goodput in bits per resource element when the fade is neither good nor bad.
+        """Return goodput in bits per resource element when the fade is neither good nor bad.
 
         Repetitions and losses are counted. ``sinr`` is the linear effective SINR.
         """
@@ -89,7 +88,7 @@ class Adaptation(Protocol):
         contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Give goodput in bits per resource element, and transmissions for each block sent.
+        """Return goodput in bits per resource element, and transmissions for each block sent.
 
         Parameters
         ----------
@@ -128,7 +127,7 @@ class KnownChannel:
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
-        """Give goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
+        """Return goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
         del contention
         return np.interp(floored_db(sinr), self._sinr_db, self._efficiency, left=0.0)
 
@@ -139,7 +138,7 @@ class KnownChannel:
         contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Give goodput and transmissions, see :class:`Adaptation`."""
+        """Return goodput and transmissions, see :class:`Adaptation`."""
         del fade, contention, reserve
         return self.efficiency(sinr), np.interp(
             floored_db(sinr), self._sinr_db, self._transmissions
@@ -194,7 +193,7 @@ class DelayedKnowledge:
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
-        """Give goodput at a fade of 0 dB, see :class:`Adaptation`."""
+        """Return goodput at a fade of 0 dB, see :class:`Adaptation`."""
         del contention
         return np.interp(floored_db(sinr), self._sinr_db, self._plain, left=0.0)
 
@@ -227,25 +226,21 @@ class _ByMcs(NamedTuple):
 
 
 def _outcomes(rates: RateTable) -> _ByMcs:
-    """Give what comes of a known SINR, on the rate table's grid."""
-    mcs = rates.mcs_in_use[:, None]
-    grid = 10.0 ** (rates.grid_db / 10)
-    outcome = chase_combining(
-        lambda sinr: rates.block_error(sinr, mcs),
-        np.broadcast_to(grid, (len(mcs), len(grid))),
-    )
-    bits = rates.mcs.spectral_efficiency[mcs] * (1 - outcome.residual_error)
+    """Return what comes of a known SINR, on the rate table's grid."""
+    mcs = rates.mcs_in_use
+    transmissions = rates.harq.mean_transmissions[mcs]
+    bits = rates.mcs.spectral_efficiency[mcs, None] * (1 - rates.harq.residual_error[mcs])
     return _ByMcs(
-        first_error=rates.block_error(grid, mcs),
-        efficiency=bits / outcome.mean_transmissions,
-        first_copies=1.0 / outcome.mean_transmissions,
+        first_error=rates.first_error[mcs],
+        efficiency=bits / transmissions,
+        first_copies=1.0 / transmissions,
     )
 
 
 def _mean_over(
     known: _ByMcs, met_db: Float[np.ndarray, " draw"], sinr_db: Float[np.ndarray, " sinr"]
 ) -> _ByMcs:
-    """Give the mean over equally likely ratios of the SINR met to the one measured."""
+    """Return the mean over equally likely ratios of the SINR met to the one measured."""
     num_points = known.first_error.shape[1]
     shift, times = np.unique(np.round(met_db / GRID_STEP_DB), return_counts=True)
     base = np.round((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)
@@ -264,7 +259,7 @@ def _choose(
     *,
     has_outer_loop: bool,
 ) -> tuple[Float[np.ndarray, " sinr"], Float[np.ndarray, " sinr"]]:
-    """Give goodput and transmissions with the MCS that are chosen at measured SINRs.
+    """Return goodput and transmissions with the MCS that are chosen at measured SINRs.
 
     Without an outer loop that is the one the rate table gives. With it, the fastest that meets the
     target share of errors, and the next one so often that the share is met exactly.
@@ -291,5 +286,5 @@ def _choose(
 
 
 def _normal_nodes(count: int) -> list[float]:
-    """Give the medians of equally likely parts of the standard normal distribution."""
+    """Return the medians of equally likely parts of the standard normal distribution."""
     return list(ndtri((np.arange(count) + 0.5) / count))

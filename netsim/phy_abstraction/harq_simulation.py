@@ -172,7 +172,7 @@ def gathered(
     spread: Float[np.ndarray, "step case link"],
     room: Float[np.ndarray, "case 1"],
 ) -> Float[np.ndarray, "step case link"]:
-    """Give the SINR on the whole number of blocks used, from that with power spread over all.
+    """Return the SINR on the whole number of blocks used, from that with power spread over all.
 
     As :meth:`netsim.phy_abstraction.air_interface.AirInterface.used_whole_blocks` for clients that
     are at the limit of their power with one block. Who reaches it with more has finer steps than
@@ -196,7 +196,7 @@ def _mean_step_db(
     is_lowest: Bool[np.ndarray, "case link"],
     is_highest: Bool[np.ndarray, "case link"],
 ) -> Float[np.ndarray, "case link"]:
-    """Give the mean change of the margin over the slots of a round trip [dB]."""
+    """Return the mean change of the margin over the slots of a round trip [dB]."""
     right, wrong = (
         outer_loop.step_db(
             is_received=np.full(error.shape, was), is_lowest=is_lowest, is_highest=is_highest

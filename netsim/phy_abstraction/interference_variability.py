@@ -103,7 +103,7 @@ class InterferenceVariability:
         sinr: Float[np.ndarray, "..."],
         variance: Float[np.ndarray, "..."],
     ) -> Float[np.ndarray, "..."]:
-        """Give the constant SINR of the same goodput.
+        """Return the constant SINR of the same goodput.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ def over_held_groups(
     log_variance: Float[np.ndarray, "transfer group"],
     shares: Float[np.ndarray, "... transfer group"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
-    """Give what a block meets that lies on several groups: less of a swing, about a higher mean.
+    """Return what a block meets that lies on several groups: less of a swing, about a higher mean.
 
     A sum of independent lognormals is about lognormal, with the sums of means and variances. Its
     geometric mean is nearer to the mean than theirs. A block does not meet that sum but the
@@ -158,7 +158,7 @@ def over_held_groups(
 
 
 def _even_normals() -> Float[np.ndarray, "step link"]:
-    """Give normal deviates that are spread evenly over steps and links, in random order.
+    """Return normal deviates that are spread evenly over steps and links, in random order.
 
     The same for all runs: they describe the process, not a world.
     """
@@ -168,7 +168,7 @@ def _even_normals() -> Float[np.ndarray, "step link"]:
 
 
 def _smooth(goodput: Float[np.ndarray, "swing sinr"]) -> Float[np.ndarray, "swing sinr"]:
-    """Give running means over SINRs; the ends are held."""
+    """Return running means over SINRs; the ends are held."""
     reach = round(SMOOTHED_DB / SINR_STEP_DB)
     padded = np.pad(goodput, ((0, 0), (reach, reach)), mode="edge")
     return sliding_window_view(padded, 2 * reach + 1, axis=1).mean(axis=2)

@@ -103,7 +103,7 @@ class RetransmissionCorrection:
     def efficiency(
         self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
     ) -> Float[np.ndarray, "..."]:
-        """Give what schedulers and power headroom go by: goodput at a fade that stays."""
+        """Return what schedulers and power headroom go by: goodput at a fade that stays."""
         return self._still.efficiency(sinr, contention)
 
     def outcome(
@@ -113,7 +113,7 @@ class RetransmissionCorrection:
         contention: Contention | None = None,
         reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Give goodput and transmissions (:class:`netsim.phy_abstraction.goodput.Adaptation`)."""
+        """Return goodput and transmissions (:class:`netsim.phy_abstraction.goodput.Adaptation`)."""
         efficiency, transmissions = self._still.outcome(sinr, fade, contention)
         fade_db = floored_db(fade)
         now, most = (1.0, 1.0) if reserve is None else reserve
@@ -189,5 +189,5 @@ def _difference(
 def _slot_scale(
     spread: Float[np.ndarray, "..."], room: Float[np.ndarray, "..."] | float
 ) -> Float[np.ndarray, "..."]:
-    """Give the capacity of all blocks together, over that of one at 0 dB: near to what is sent."""
+    """Return the capacity of all blocks over that of one block at 0 dB."""
     return room * np.log2(1.0 + spread)

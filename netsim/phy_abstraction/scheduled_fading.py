@@ -71,13 +71,13 @@ class ScheduledFading:
 
 
 def series_step_s(*, doppler_hz: float, average_s: float, slot_s: float) -> float:
-    """Give the distance of instants of a series [s]: fine against all that changes, >= a slot."""
+    """Return the distance of instants of a series [s]: fine against all that changes, >= a slot."""
     cycle_s = 1.0 / doppler_hz if doppler_hz > 0 else np.inf
     return max(min(cycle_s / STEPS_A_CYCLE, average_s / STEPS_AN_AVERAGE), slot_s)
 
 
 def num_series_steps(*, step_s: float, average_s: float) -> int:
-    """Give the number of instants of a series."""
+    """Return the number of instants of a series."""
     return NUM_STEPS + round(WARM_UP_AVERAGES * average_s / step_s)
 
 
@@ -199,7 +199,7 @@ def _linear(level_db: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
 def _spread(
     fade: Float[np.ndarray, " draw"], weight: Float[np.ndarray, " draw"]
 ) -> Float[np.ndarray, " level"]:
-    """Give the part of the weight at each level, the one nearest in dB."""
+    """Return the part of the weight at each level, the one nearest in dB."""
     fade_db = floored_db(fade)
     step_db = FADE_DB[1] - FADE_DB[0]
     level = np.clip(np.rint((fade_db - FADE_DB[0]) / step_db), 0, len(FADE_DB) - 1)

@@ -1,1 +1,1 @@
-"""Space: areas, sites, places and movement of clients."""
+"""Space: service areas, sites and cells, placement and mobility of clients."""

@@ -1,4 +1,4 @@
-"""Shapes of the service area: where clients are, and where they turn round."""
+"""Shapes of the service area: placement of clients and reflection at the border."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,34 +8,34 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 RELATIVE_SLACK = 1e-9
-"""Points this far outside, relative to the diameter, still count as inside (rounding)."""
+"""Distance outside, over the diameter, up to which points count as inside (rounding)."""
 
 
 @runtime_checkable
 class Area(Protocol):
-    """A region of the plane; coordinates in metres. A frozen value, so that it can be a key."""
+    """A region of the plane, coordinates in metres; immutable and hashable."""
 
     def __hash__(self) -> int:
-        """Equal regions have equal hashes."""
+        """Return the hash; equal regions have equal hashes."""
 
     @property
     def diameter_m(self) -> float:
-        """Upper bound of the distance between two of its points."""
+        """Upper bound of the distance between two points of the area."""
 
     @property
     def bounds_m(self) -> tuple[float, float, float, float]:
         """Smallest x, smallest y, largest x, largest y."""
 
     def contains(self, position_m: Float[np.ndarray, "point 2"]) -> Bool[np.ndarray, " point"]:
-        """Tell which points lie in the area, its border included."""
+        """Return which points lie in the area, its border included."""
 
     def place(self, uniform: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point 2"]:
-        """Map triples of uniform numbers in [0, 1) to points that are uniform in the area."""
+        """Map triples of uniform numbers in [0, 1) to points uniform in the area."""
 
     def leave(
         self, position_m: Float[np.ndarray, " 2"], direction: Float[np.ndarray, " 2"]
     ) -> tuple[float, Float[np.ndarray, " 2"]]:
-        """Tell where a straight line from an inner point first leaves the area.
+        """Return where a straight line from a point of the area first leaves it.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class Area(Protocol):
         Returns
         -------
         tuple
-            Distance to the border [m], >= 0, and the border's outward unit normal there.
+            Distance to the border [m], >= 0, and the outward unit normal of the border there.
         """
 
 
@@ -64,16 +64,16 @@ class Disc:
 
     @property
     def bounds_m(self) -> tuple[float, float, float, float]:
-        """The square around it."""
+        """The enclosing square."""
         return (-self.radius_m, -self.radius_m, self.radius_m, self.radius_m)
 
     def contains(self, position_m: Float[np.ndarray, "point 2"]) -> Bool[np.ndarray, " point"]:
-        """Tell which points are at most the radius from the origin."""
+        """Return which points are at most the radius from the origin."""
         limit_m = self.radius_m * (1 + RELATIVE_SLACK)
         return np.hypot(position_m[:, 0], position_m[:, 1]) <= limit_m
 
     def place(self, uniform: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point 2"]:
-        """Use the root of the first number as relative radius, the second as angle."""
+        """Take the root of the first number as relative radius, the second as angle."""
         radius_m = self.radius_m * np.sqrt(uniform[:, 0])
         angle_rad = 2.0 * np.pi * uniform[:, 1]
         return np.stack([radius_m * np.cos(angle_rad), radius_m * np.sin(angle_rad)], axis=1)
@@ -81,7 +81,7 @@ class Disc:
     def leave(
         self, position_m: Float[np.ndarray, " 2"], direction: Float[np.ndarray, " 2"]
     ) -> tuple[float, Float[np.ndarray, " 2"]]:
-        """Solve the quadratic for the circle."""
+        """Solve the quadratic equation for the circle."""
         along_m = float(position_m @ direction)
         inside_m2 = self.radius_m**2 - float(position_m @ position_m)
         distance_m = -along_m + np.sqrt(max(along_m**2 + inside_m2, 0.0))
@@ -104,7 +104,7 @@ class Rectangle:
 
     @property
     def bounds_m(self) -> tuple[float, float, float, float]:
-        """Its corners."""
+        """The rectangle itself."""
         x_m, y_m = self.width_m / 2, self.height_m / 2
         return (-x_m, -y_m, x_m, y_m)
 
@@ -121,7 +121,7 @@ class Rectangle:
     def leave(
         self, position_m: Float[np.ndarray, " 2"], direction: Float[np.ndarray, " 2"]
     ) -> tuple[float, Float[np.ndarray, " 2"]]:
-        """Take the nearer of the two walls ahead."""
+        """Return the nearer of the two sides in this direction."""
         half_m = np.array([self.width_m, self.height_m]) / 2
         ahead_m = np.full(2, np.inf)
         moving = direction != 0
@@ -142,7 +142,7 @@ SIDE_NORMALS = np.stack(
 
 @dataclass(frozen=True)
 class Hexagons:
-    """A union of the hexagonal cells of a grid with distance ``isd_m`` between centres."""
+    """A union of hexagons of a grid with distance ``isd_m`` between centres."""
 
     centre_m: tuple[tuple[float, float], ...]
     isd_m: float
@@ -159,7 +159,7 @@ class Hexagons:
 
     @cached_property
     def diameter_m(self) -> float:
-        """Distance between the outermost centres plus one hexagon's."""
+        """Distance between the outermost centres plus the diameter of a hexagon."""
         gap_m = self._centre_m[:, np.newaxis] - self._centre_m[np.newaxis]
         return float(np.hypot(gap_m[..., 0], gap_m[..., 1]).max() + 2 * self.isd_m / np.sqrt(3.0))
 
@@ -183,14 +183,14 @@ class Hexagons:
         return np.array(middle_m), np.array(normal)
 
     def contains(self, position_m: Float[np.ndarray, "point 2"]) -> Bool[np.ndarray, " point"]:
-        """Tell which points are on the inner side of all sides of some hexagon."""
+        """Return which points lie in one of the hexagons."""
         limit_m = 0.5 * self.isd_m + RELATIVE_SLACK * self.diameter_m
         relative_m = position_m[:, np.newaxis] - self._centre_m[np.newaxis]
         inside = np.abs(relative_m @ SIDE_NORMALS[:3].T) <= limit_m
         return inside.all(axis=2).any(axis=1)
 
     def place(self, uniform: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point 2"]:
-        """Choose a hexagon and one of the three rhombi that tile it, then a point of that."""
+        """Select a hexagon, one of the three rhombi that tile it, and a point in the rhombus."""
         choice = np.minimum(
             (uniform[:, 0] * 3 * len(self.centre_m)).astype(np.int64), 3 * len(self.centre_m) - 1
         )
@@ -201,7 +201,7 @@ class Hexagons:
     def leave(
         self, position_m: Float[np.ndarray, " 2"], direction: Float[np.ndarray, " 2"]
     ) -> tuple[float, Float[np.ndarray, " 2"]]:
-        """Intersect the line with the outer sides and take the first that it crosses outwards."""
+        """Return the first outer side that the line crosses outwards."""
         middle_m, normal = self.border
         outward = normal @ direction
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Where the sites stand, which way their cells look, and the distance from any point to them.
+"""Positions of sites, boresights of their cells, and distances from points to sites.
 
 References
 ----------
@@ -23,7 +23,7 @@ from netsim.config.world import (
 from netsim.world.area import Area, Disc, Hexagons, Rectangle
 
 NO_CELL = -1
-"""Serving cell of a client that no cell covers."""
+"""Serving cell of a client out of coverage."""
 
 SECTOR_BORESIGHTS_DEG = (30.0, 150.0, 270.0)
 RINGS = {1: 0, 7: 1, 19: 2}
@@ -32,7 +32,7 @@ OFFICE_WIDTH_M, OFFICE_HEIGHT_M, OFFICE_SPACING_M = 120.0, 50.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A mast."""
+    """A base station site."""
 
     site_id: int
     x_m: float
@@ -47,12 +47,12 @@ class Cell:
     cell_id: int
     site_id: int
     boresight_deg: float | None
-    """Direction that it looks in, counter-clockwise from the x axis; ``None``: all of them."""
+    """Boresight, counter-clockwise from the x axis [degree]; ``None``: omnidirectional."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Sites, cells, service area and, with wrap-around, the displaced copies of the whole."""
+    """Sites, cells, service area and, with wrap-around, the displaced copies of the layout."""
 
     sites: tuple[Site, ...]
     cells: tuple[Cell, ...]
@@ -62,24 +62,24 @@ class Layout:
 
     @cached_property
     def site_position_m(self) -> Float[np.ndarray, "site 2"]:
-        """Where the sites stand."""
+        """Positions of the sites [m]."""
         return np.array([(site.x_m, site.y_m) for site in self.sites])
 
     @cached_property
     def cell_site_id(self) -> Int[np.ndarray, " cell"]:
-        """Site of each cell."""
+        """Site id of each cell."""
         return np.array([cell.site_id for cell in self.cells])
 
     @cached_property
     def cell_boresight_rad(self) -> Float[np.ndarray, " cell"]:
-        """Direction of each cell; NaN where it looks in all directions."""
+        """Boresight of each cell [rad]; NaN if omnidirectional."""
         degrees = [np.nan if c.boresight_deg is None else c.boresight_deg for c in self.cells]
         return np.radians(np.array(degrees))
 
     def displacement_m(
         self, position_m: Float[np.ndarray, "point 2"]
     ) -> Float[np.ndarray, "point site 2"]:
-        """Vector from the nearest copy of each site to each point.
+        """Return the vector from the nearest copy of each site to each point [m].
 
         Parameters
         ----------
@@ -107,16 +107,16 @@ class Layout:
     def distance_m(
         self, position_m: Float[np.ndarray, "point 2"]
     ) -> Float[np.ndarray, "point site"]:
-        """Two-dimensional distance from each point to the nearest copy of each site."""
+        """Return the ground distance from each point to the nearest copy of each site [m]."""
         displacement_m = self.displacement_m(position_m)
         return np.hypot(displacement_m[..., 0], displacement_m[..., 1])
 
 
 def build_layout(config: world_config.Layout) -> Layout:
-    """Place the sites and cells that the scenario asks for.
+    """Return the layout of the scenario's settings.
 
-    Site ids count from the centre outwards, then by angle (given sites: as given); cell ids by
-    site, then by boresight.
+    Sites are numbered from the centre outwards, then by angle (given sites: in the given order);
+    cells by site, then by boresight.
     """
     match config:
         case SingleCellLayout(radius_m=radius_m):
@@ -153,7 +153,7 @@ def _hexagonal(config: HexagonalLayout) -> Layout:
         for j in range(-rings, rings + 1)
         if abs(i + j) <= rings
     ]
-    # Ring first, then angle; the angle is rounded so that -180 and 180 degrees cannot swap.
+    # By ring, then angle; the angle is rounded so that -180 and 180 degrees cannot swap.
     axial.sort(key=lambda ij: (_ring(ij), round(_angle_rad(ij), 6)))
     position_m = [_grid_point_m(i, j, config.isd_m) for i, j in axial]
     sites, cells = _sites_and_cells(position_m, SECTOR_BORESIGHTS_DEG)
@@ -178,19 +178,19 @@ def _grid_point_m(i: int, j: int, isd_m: float) -> tuple[float, float]:
 
 
 def copy_shifts_m(num_sites: int, isd_m: float) -> tuple[tuple[float, float], ...]:
-    """Displacements of the six copies that surround a cluster of 1, 7 or 19 hexagons.
+    """Return the displacements of the six copies around a cluster of 1, 7 or 19 hexagons [m].
 
-    With r rings they are ``(r + 1) a1 + r a2`` turned by multiples of 60 degrees, a1 and a2 being
-    the grid vectors at 0 and 60 degrees; the copies tile the plane without gap or overlap.
+    With r rings they are ``(r + 1) a1 + r a2`` rotated by multiples of 60 degrees, where a1 and a2
+    are the grid vectors at 0 and 60 degrees; the copies tile the plane.
     """
     rings = RINGS[num_sites]
     x_m, y_m = _grid_point_m(rings + 1, rings, isd_m)
-    turned = complex(x_m, y_m) * np.exp(1j * np.pi / 3 * np.arange(6))
-    return tuple((float(z.real), float(z.imag)) for z in turned)
+    rotated_m = complex(x_m, y_m) * np.exp(1j * np.pi / 3 * np.arange(6))
+    return tuple((float(z_m.real), float(z_m.imag)) for z_m in rotated_m)
 
 
 def _office_positions_m() -> list[tuple[float, float]]:
-    """Two rows of six, 20 m apart, centred in the hall."""
+    """Return two rows of six sites, 20 m apart, centred in the hall."""
     return [
         (OFFICE_SPACING_M * (column - 2.5), OFFICE_SPACING_M * (row - 0.5))
         for row in range(2)

@@ -1,4 +1,4 @@
-"""Where clients are put: uniform in the service area, drawn only for those that are asked for."""
+"""Placement of clients: uniform in the service area, drawn on demand."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,9 +13,9 @@ MAX_ATTEMPTS = 1000
 class Placement:
     """Uniform positions of any number of clients.
 
-    Ids are drawn in blocks of 1024, each from its own stream, so a client's position depends on
-    the seed and its id only: not on how many clients there are, who was asked for before, or
-    whether one or many are asked for at once. A million clients cost nothing until asked for.
+    Ids are drawn in blocks of 1024, each from its own stream: a client's position depends on the
+    seed and its id only, not on the number of clients or the order of calls. Clients whose position
+    is never needed take no time and no memory.
 
     Parameters
     ----------
@@ -24,8 +24,7 @@ class Placement:
     seed
         Root seed of the run.
     min_distance_m
-        No client is nearer than this to a site, in two dimensions [m], >= 0; a position that is
-        gets drawn again.
+        Smallest ground distance of a client to a site [m], >= 0; closer positions are drawn again.
     """
 
     def __init__(self, layout: Layout, *, seed: int, min_distance_m: float = 0.0) -> None:
@@ -35,12 +34,12 @@ class Placement:
         self._blocks: dict[int, Float[np.ndarray, "block 2"]] = {}
 
     def position_m(self, client_id: int) -> Float[np.ndarray, " 2"]:
-        """Position of one client."""
+        """Return the position of one client [m]."""
         block, row = divmod(client_id, BLOCK_SIZE)
         return self._block(block)[row].copy()
 
     def positions_m(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, "client 2"]:
-        """Positions of many clients, in the order asked for."""
+        """Return the positions of clients [m], in the order of the ids."""
         block, row = np.divmod(np.asarray(client_ids, dtype=np.int64), BLOCK_SIZE)
         numbers, position = np.unique(block, return_inverse=True)
         if len(numbers) == 0:
@@ -58,7 +57,7 @@ class Placement:
         missing = np.arange(BLOCK_SIZE)
         for attempt in range(MAX_ATTEMPTS):
             rng = stream(self._seed, Purpose.PLACEMENT, block, attempt)
-            # The whole block is drawn each time: a row's value must not depend on its neighbours.
+            # The whole block is drawn each time: a row must not depend on the other rows.
             drawn_m = self._layout.area.place(rng.random((BLOCK_SIZE, 3)))[missing]
             position_m[missing] = drawn_m
             if self._min_distance_m <= 0:

@@ -1,4 +1,4 @@
-"""Where clients are: paths made for those that are asked for, nothing kept for the others."""
+"""Positions of clients as functions of time; paths are created on demand."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,7 +9,7 @@ from netsim.world.mobility import Trajectory, make_trajectory
 from netsim.world.placement import Placement
 
 MIN_SITE_DISTANCE_M = {"uma": 10.0, "umi": 10.0, "rma": 10.0, "inh": 0.0}
-"""No client is placed nearer to a site than this [m]: the lower end of the outdoor models."""
+"""Smallest ground distance of a placed client to a site [m]: that of the outdoor models."""
 
 
 class Population:
@@ -18,9 +18,9 @@ class Population:
     Parameters
     ----------
     world
-        Kind of mobility.
+        Mobility model and environment.
     layout
-        Area to live in.
+        Sites and service area.
     seed
         Root seed of the run.
     """
@@ -42,7 +42,7 @@ class Population:
     def positions_m(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
     ) -> Float[np.ndarray, "client 2"]:
-        """Give the places of clients at an instant, in the order asked for."""
+        """Return the positions of clients at an instant [m], in the order of the ids."""
         mobility = self._mobility
         if isinstance(mobility, StaticMobility) and mobility.positions_m is None:
             return self._placement.positions_m(client_ids)
@@ -59,7 +59,7 @@ class Population:
         lowest_m: Float[np.ndarray, "client 2"],
         highest_m: Float[np.ndarray, "client 2"],
     ) -> Float[np.ndarray, " client"]:
-        """Give up to when clients stay in boxes that they are in at an instant, at least.
+        """Return an instant [s] until which each client stays in a box that contains it.
 
         See :meth:`netsim.world.mobility.trajectory.Trajectory.stays_until_s`.
         """

@@ -270,7 +270,7 @@ def check_conservation(seed, scheduler, fades, *, moves):
     assert network.energy.total_energy_j(env.now) == pytest.approx(mid_j, rel=1e-12)
     rows = run_all(env, transfers)
     assert sorted(map(id, network.transfers())) == sorted(map(id, rows))
-    assert network.num_active == 0
+    assert not len(network._engine.active)
     for row in rows:
         assert 0 <= row.delivered_bytes <= row.size_bytes
         assert (row.status == "delivered") == (row.delivered_bytes == row.size_bytes)

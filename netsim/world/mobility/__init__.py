@@ -1,6 +1,6 @@
-"""Mobility: one class a kind, each a path that is a function of (seed, client, time).
+"""Mobility models: one class per model, each a path that is a function of (seed, client, time).
 
-The dict below is the registry: settings class -> path class.
+:data:`TRAJECTORIES` maps the settings class of a model to its path class.
 """
 
 from typing import Any
@@ -47,21 +47,21 @@ def make_trajectory(
     client_id: int,
     start_m: Float[np.ndarray, " 2"],
 ) -> Trajectory:
-    """Make the path of one client.
+    """Return the path of one client.
 
     Parameters
     ----------
     config
-        Kind and settings of the movement.
+        Settings of the mobility model.
     area
         Region that the path stays in.
     seed
         Root seed of the run.
     client_id
-        Whose path.
+        Client of the path.
     start_m
-        Placed position at 0 s, in the area. Kinds whose stationary places are not uniform
-        (random waypoint, Manhattan, trace) start elsewhere.
+        Placed position at 0 s, in the area. Models whose stationary distribution is not uniform
+        (random waypoint, Manhattan, trace) do not use it.
     """
     rng = stream(seed, Purpose.MOBILITY, client_id)
     return TRAJECTORIES[type(config)](

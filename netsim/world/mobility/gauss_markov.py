@@ -1,4 +1,4 @@
-"""Gauss-Markov: a velocity that forgets its past exponentially.
+"""Gauss-Markov mobility: a velocity with exponentially decaying correlation.
 
 References
 ----------
@@ -15,12 +15,12 @@ from netsim.world.mobility.trajectory import Legs, reflect, unit_vector
 
 
 class GaussMarkov(Legs):
-    """Velocity components that are AR(1) about a mean velocity of the client's own.
+    """AR(1) velocity components around a mean velocity of each client.
 
-    The mean velocity has the configured mean speed and a uniform direction; both it and the present
+    The mean velocity has the configured mean speed and a uniform direction; it and the present
     velocity are reflected at the border. The start is stationary (velocity N(mean, std^2) in each
-    component), and as reflection preserves area and the noise has no direction, uniform places
-    stay uniform.
+    component). Reflection preserves area and the noise is isotropic, so uniform positions stay
+    uniform.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Manhattan: streets on a square grid.
+"""Manhattan mobility: streets on a square grid.
 
 References
 ----------
@@ -22,11 +22,11 @@ SPEED_CHANGE_PROBABILITY = 0.2
 SPEED_CHECK_M = 5.0
 SPEED_STD_FRACTION = 0.1
 SPEED_SPREAD_FRACTION = 0.5
-"""Speeds are cut off this far from the mean (five deviations)."""
+"""Largest relative deviation from the mean speed (five standard deviations)."""
 
 MAX_CROSSINGS = 100_000
-"""Most crossings of a grid that are looked at, a city of 30 km with blocks of 100 m (our choice):
-the list of streets then takes a second and 50 MB."""
+"""Most crossings of a grid, those of a city of 30 km with blocks of 100 m (our choice): the list of
+streets then takes a second and 50 MB."""
 
 Crossing = tuple[int, int]
 Street = tuple[Crossing, Crossing]
@@ -35,16 +35,16 @@ STEPS: tuple[Crossing, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 @lru_cache(maxsize=8)
 def streets(area: Area, block_m: float) -> tuple[tuple[Street, ...], frozenset[Street]]:
-    """Pairs of neighbouring crossings whose street lies in the area, in both directions.
+    """Return the streets in an area as pairs of neighbouring crossings, in both directions.
 
-    Crossings are the points ``block_m * (i, j)``. A street counts if nine points along it
-    are in the area. Given as a sorted tuple to draw from and a set to look up.
+    Crossings are the points ``block_m * (i, j)``. A street is in the area if nine points along it
+    are. The result is a sorted tuple for drawing and a set for look-up.
 
     Raises
     ------
     ValueError
-        If there is none (the blocks are too large for the area), or there are more than
-        :data:`MAX_CROSSINGS` crossings (they are too small).
+        If there is no street (blocks too large for the area), or more than :data:`MAX_CROSSINGS`
+        crossings (blocks too small).
     """
     x0, y0, x1, y1 = area.bounds_m
     columns = np.arange(np.floor(x0 / block_m), np.ceil(x1 / block_m) + 1)
@@ -76,7 +76,7 @@ def streets(area: Area, block_m: float) -> tuple[tuple[Street, ...], frozenset[S
 
 
 def find_street_fault(area: Area, *, block_m: float) -> str | None:
-    """Say what keeps a grid of streets from being used in an area: none fits, or too many do."""
+    """Return why a grid of streets cannot be used in an area, or ``None`` if it can."""
     try:
         streets(area, block_m)
     except ValueError as error:
@@ -85,11 +85,11 @@ def find_street_fault(area: Area, *, block_m: float) -> str | None:
 
 
 class Manhattan(Legs):
-    """Along streets, turning at crossings, with small changes of speed.
+    """Movement along streets with turns at crossings and small changes of speed.
 
-    Where a street ends, the probability of going there becomes that of turning back. With this rule
-    the walk is as likely to enter a street as to leave it, so places uniform along the streets
-    stay uniform. The start is drawn so; ``start_m`` is not used (streets have no area).
+    Where a street is missing, its probability is added to that of turning back. With this rule
+    every street is entered as often as it is left, so positions uniform along the streets stay
+    uniform. The start is drawn from that distribution; ``start_m`` is not used.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Manhattan(Legs):
         from_, to = np.array(self._from, dtype=np.float64), np.array(self._to, dtype=np.float64)
         start_m = self._block_m * from_ + (to - from_) * self._done_m
         length_m = min(self._block_m - self._done_m, self._same_speed_m)
-        # Set, not added up: a sum that falls a rounding short of the block would leave a bit over.
+        # Set, not summed: a sum that is rounded below the block would leave a remainder.
         ends_street = length_m == self._block_m - self._done_m
         self._done_m = self._block_m if ends_street else self._done_m + length_m
         self._same_speed_m -= length_m

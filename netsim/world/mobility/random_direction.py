@@ -1,4 +1,4 @@
-"""Random direction: constant speed, straight on, reflected at the border."""
+"""Random direction mobility: constant velocity, reflected at the border."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,10 +9,10 @@ from netsim.world.mobility.trajectory import Legs, reflect, unit_vector
 
 
 class RandomDirection(Legs):
-    """Straight on in a uniform direction, like a ball on a table.
+    """Constant speed in a uniform direction, reflected at the border.
 
-    Reflection preserves area, so places that are uniform at the start stay uniform for ever. It is
-    the usual model of 3GPP evaluations (constant speed, random direction).
+    Reflection preserves area, so positions that are uniform at the start stay uniform. It is the
+    usual model of 3GPP evaluations.
     """
 
     def __init__(
@@ -36,6 +36,6 @@ class RandomDirection(Legs):
         length_m, normal = self._area.leave(start_m, direction)
         self._place_m = start_m + length_m * direction
         after = reflect(direction, normal)
-        # Thousands of reflections must not let the length of a unit vector drift.
+        # Normalised again, or the length would drift over thousands of reflections.
         self._direction = after / np.hypot(after[0], after[1])
         return start_m, self._speed_mps * direction, length_m / self._speed_mps

@@ -1,11 +1,11 @@
-"""Random waypoint, in its steady state from the first instant.
+"""Random waypoint mobility, in steady state from the start.
 
 References
 ----------
 W. Navidi and T. Camp, "Stationary distributions for the random waypoint mobility model", IEEE
 Trans. Mobile Computing 3(1), 2004 (abstract read, the rest as recollected): a path that starts at a
-uniform place with a uniform speed is slower and more central later on; it must start in the middle
-of a leg or pause.
+uniform position with a uniform speed gets slower and more central with time; in steady state it
+starts within a leg or pause.
 """
 
 import numpy as np
@@ -22,11 +22,11 @@ MAX_BATCHES = 100_000
 class RandomWaypoint(Legs):
     """Straight legs between uniform points, each at its own uniform speed, then a pause.
 
-    A leg never leaves the area: where the area is not convex, a waypoint that cannot be reached in
-    a straight line is drawn again. The start is an exact sample of the steady state for any area:
-    a cycle (leg, speed, pause) is drawn as the model draws it, kept with a probability in
-    proportion to its duration, and entered at a uniform instant. Stationary places are not uniform
-    (denser in the middle), so ``start_m`` is not used.
+    A leg stays in the area: if the area is not convex, a waypoint that cannot be reached in a
+    straight line is drawn again. The start is an exact sample of the steady state for any area: a
+    cycle (leg, speed, pause) is drawn, accepted with a probability proportional to its duration,
+    and entered at a uniform instant. The stationary distribution is not uniform (denser in the
+    centre), so ``start_m`` is not used.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class RandomWaypoint(Legs):
         return start_m, velocity_mps, length_m / speed_mps
 
     def _first_leg(self) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"], float]:
-        """Enter a cycle, chosen in proportion to its duration, at a uniform instant."""
+        """Return the rest of a cycle from a uniform instant; long cycles are likelier."""
         from_m, to_m, speed_mps = self._longer_cycle()
         gap_m = to_m - from_m
         leg_s = float(np.hypot(gap_m[0], gap_m[1])) / speed_mps

@@ -1,4 +1,4 @@
-"""Clients that never move."""
+"""Static clients."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from netsim.world.area import Area
 
 
 class Static:
-    """One place for ever: the placed one, or that of the scenario's list."""
+    """A constant position: the placed one, or that of the scenario's list."""
 
     def __init__(
         self,
@@ -32,18 +32,18 @@ class Static:
             raise ValueError(msg)
 
     def position_m(self, at_s: float) -> Float[np.ndarray, " 2"]:
-        """Give the place, whatever the instant."""
+        """Return the position [m], the same at every instant."""
         del at_s
         return self._position_m.copy()
 
     def speed_mps(self, at_s: float) -> float:
-        """Give 0."""
+        """Return 0."""
         del at_s
         return 0.0
 
     def stays_until_s(
         self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
     ) -> float:
-        """Give inf."""
+        """Return inf: a static client stays for ever."""
         del at_s, lowest_m, highest_m
         return np.inf

@@ -1,4 +1,4 @@
-"""Paths recorded elsewhere: a table of instants and positions."""
+"""Mobility traces: tables of instants and positions."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,13 +19,13 @@ Points = tuple[
 
 
 def read_trace(path: str) -> dict[int, Points]:
-    """Read a csv or parquet file of positions; one that has not changed is read once.
+    """Read a csv or parquet file of positions; an unchanged file is read once.
 
     Parameters
     ----------
     path
-        File with the columns ``client_id, at_s, x_m, y_m``; other columns are not read. The rows of
-        a client must stand in the order of time.
+        File with the columns ``client_id, at_s, x_m, y_m``; other columns are ignored. The rows of
+        a client are in order of time.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_trace(path: str) -> dict[int, Points]:
 
 @lru_cache(maxsize=4)
 def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> dict[int, Points]:
-    """Read the file as it is now: size and time of the last change tell versions apart."""
+    """Read the file; size and time of the last change identify its version."""
     del size_bytes, modified_at_ns
     table = _read_columns(path)
     bad_rows = np.flatnonzero(~np.isfinite(table).all(axis=1))
@@ -104,14 +104,14 @@ def _read_columns(path: str) -> Float[np.ndarray, "row 4"]:
 
 
 def find_trace_faults(path: str, *, area: Area, num_clients: int) -> list[str]:
-    """Say what keeps a trace from being used: unreadable, a client missing, a place outside.
+    """Return why a trace cannot be used: unreadable, a client missing, a position outside.
 
     Parameters
     ----------
     path
         The trace file.
     area
-        Service area that the places must lie in.
+        Service area that contains all positions.
     num_clients
         Clients 0 .. num_clients - 1 must have rows.
     """
@@ -138,7 +138,7 @@ def find_trace_faults(path: str, *, area: Area, num_clients: int) -> list[str]:
 
 
 class Trace:
-    """A recorded path: straight between rows, at rest before the first and after the last."""
+    """A recorded path: linear between rows, at rest before the first and after the last."""
 
     def __init__(
         self,
@@ -157,13 +157,13 @@ class Trace:
         self._at_s, self._x_m, self._y_m = points[client_id]
 
     def position_m(self, at_s: float) -> Float[np.ndarray, " 2"]:
-        """Give the place at an instant."""
+        """Return the position at an instant [m]."""
         return np.array(
             [np.interp(at_s, self._at_s, self._x_m), np.interp(at_s, self._at_s, self._y_m)]
         )
 
     def speed_mps(self, at_s: float) -> float:
-        """Give the speed of the segment that starts at or before the instant."""
+        """Return the speed of the segment that starts at or before the instant."""
         k = self._segment(at_s)
         if k < 0 or k >= len(self._at_s) - 1:
             return 0.0
@@ -173,7 +173,7 @@ class Trace:
     def stays_until_s(
         self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
     ) -> float:
-        """Give when the segment of an instant leaves a box, or ends."""
+        """Return the instant [s] at which the present segment leaves a box, or ends."""
         k = self._segment(at_s)
         if k < 0:
             return float(self._at_s[0])
@@ -190,5 +190,5 @@ class Trace:
         return min(started_at_s + leaves_after_s, ended_at_s)
 
     def _segment(self, at_s: float) -> int:
-        """Give the last row at or before an instant; -1 before the first."""
+        """Return the index of the last row at or before an instant; -1 before the first."""
         return int(np.searchsorted(self._at_s, at_s, side="right")) - 1

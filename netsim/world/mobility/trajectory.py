@@ -1,4 +1,4 @@
-"""A client's path: where it is and how fast it goes at any instant, asked in any order."""
+"""Path of a client: position and speed as functions of time."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -10,33 +10,33 @@ from jaxtyping import Float
 
 @runtime_checkable
 class Trajectory(Protocol):
-    """A path that is a function of time: the same answer whenever and however often asked."""
+    """A path that is a function of time, whatever the order of the calls."""
 
     def position_m(self, at_s: float) -> Float[np.ndarray, " 2"]:
-        """Give the place at an instant >= 0."""
+        """Return the position [m] at an instant >= 0."""
 
     def speed_mps(self, at_s: float) -> float:
-        """Give the speed at an instant >= 0; at a change, that after it."""
+        """Return the speed [m/s] at an instant >= 0; at a change, the speed after it."""
 
     def stays_until_s(
         self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
     ) -> float:
-        """Give an instant up to which the path stays in a box: when it leaves it, or turns.
+        """Return an instant [s] until which the path stays in a box: when it leaves it or turns.
 
         Parameters
         ----------
         at_s
-            Instant >= 0 at which it is in the box.
+            Instant >= 0 at which the path is in the box.
         lowest_m, highest_m
-            Corners, sides parallel to the axes.
+            Opposite corners; the sides are parallel to the axes.
         """
 
 
 class Legs(ABC):
-    """A path of straight legs at constant velocity, made only as far as somebody asked.
+    """A path of straight legs at constant velocity, extended on demand.
 
-    Legs come from one generator in the order of time and are kept, hence the path does not depend
-    on the order of questions.
+    Legs are drawn from one generator in order of time and kept, so the path does not depend on the
+    order of the calls.
     """
 
     def __init__(self) -> None:
@@ -47,22 +47,22 @@ class Legs(ABC):
 
     @abstractmethod
     def _next_leg(self) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"], float]:
-        """Give start, velocity and duration [s] of the leg that follows the last one."""
+        """Return start [m], velocity [m/s] and duration [s] of the next leg."""
 
     def position_m(self, at_s: float) -> Float[np.ndarray, " 2"]:
-        """Give the place at an instant >= 0."""
+        """Return the position [m] at an instant >= 0."""
         leg = self._leg(at_s)
         return self._start_m[leg] + self._velocity_mps[leg] * (at_s - self._started_at_s[leg])
 
     def speed_mps(self, at_s: float) -> float:
-        """Give the speed at an instant >= 0; at a change, that after it."""
+        """Return the speed [m/s] at an instant >= 0; at a change, the speed after it."""
         x_mps, y_mps = self._velocity_mps[self._leg(at_s)]
         return float(np.hypot(x_mps, y_mps))
 
     def stays_until_s(
         self, at_s: float, *, lowest_m: Float[np.ndarray, " 2"], highest_m: Float[np.ndarray, " 2"]
     ) -> float:
-        """Give when the leg of an instant leaves a box, or ends; see :class:`Trajectory`."""
+        """Return the instant [s] at which the present leg leaves a box, or ends."""
         leg = self._leg(at_s)
         is_last = leg + 1 == len(self._started_at_s)
         leaves_after_s = leaves_box_after_s(
@@ -88,7 +88,7 @@ class Legs(ABC):
 
 
 def unit_vector(angle_rad: float) -> Float[np.ndarray, " 2"]:
-    """Give the direction at an angle, counter-clockwise from the x axis."""
+    """Return the unit vector at an angle, counter-clockwise from the x axis."""
     return np.array([np.cos(angle_rad), np.sin(angle_rad)])
 
 
@@ -99,7 +99,7 @@ def leaves_box_after_s(
     lowest_m: Float[np.ndarray, " 2"],
     highest_m: Float[np.ndarray, " 2"],
 ) -> float:
-    """Give how long after its start a straight path leaves a box; inf if it stands in it.
+    """Return the time [s] from its start until a straight path leaves a box; inf if at rest.
 
     Examples
     --------
@@ -119,5 +119,5 @@ def leaves_box_after_s(
 def reflect(
     vector: Float[np.ndarray, " 2"], normal: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, " 2"]:
-    """Mirror a vector at a wall with this unit normal."""
+    """Return a vector reflected at a wall with this unit normal."""
     return vector - 2.0 * float(vector @ normal) * normal

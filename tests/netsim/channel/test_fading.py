@@ -6,7 +6,7 @@ from scipy.special import exp1, j0
 from scipy.stats import ncx2
 
 from netsim.channel.doppler import doppler_hz, jakes_correlation
-from netsim.channel.fading import NoFading, Rayleigh, Rician, block_start_s
+from netsim.channel.fading import NoFading, Rayleigh, Rician
 
 CARRIER = np.zeros(1)
 
@@ -217,11 +217,6 @@ def test_doppler_frequencies():
     ]:
         found_hz = doppler_hz(speed_kmh / 3.6, carrier_hz=carrier_hz)
         assert found_hz == pytest.approx(expected_hz, rel=1e-3)
-
-
-def test_blocks_start_at_multiples_of_their_length():
-    found_s = block_start_s([0.0, 0.99, 1.0, 7.3, 7.3], block_s=[1.0, 1.0, 1.0, 0.5, np.inf])
-    np.testing.assert_allclose(found_s, [0.0, 0.0, 1.0, 7.0, 0.0])
 
 
 def test_too_few_waves_are_refused():

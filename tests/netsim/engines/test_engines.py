@@ -299,7 +299,7 @@ def test_slot_engine_keeps_bytes_joules_and_reasons():
         assert 0 <= row.delivered_bytes <= row.size_bytes
     entries = network.energy.ledger.client_entries()
     assert entries.energy_j.sum() == pytest.approx(sum(row.energy_j for row in rows), rel=1e-9)
-    assert network.num_active == 0
+    assert not len(network._engine.active)
 
 
 def test_slot_engine_is_deterministic():

@@ -1,16 +1,11 @@
-"""Ladder step 12: transport block sizes and peak rates, exact."""
+"""Ladder step 12: transport block sizes, exact."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netsim.phy.mcs import mcs_table
-from netsim.phy.transport_block import (
-    _small_sizes,
-    num_code_blocks,
-    peak_rate_bps,
-    transport_block_size_bits,
-)
+from netsim.phy.transport_block import _small_sizes, transport_block_size_bits
 
 
 @pytest.mark.parametrize(
@@ -72,40 +67,6 @@ def test_more_blocks_never_carry_less(num_blocks, mcs):
         for n in (num_blocks, num_blocks + 1)
     ]
     assert sizes[0] <= sizes[1]
-
-
-def test_peak_rates(ladder):
-    uplink = peak_rate_bps(
-        273, subcarrier_spacing_hz=30e3, modulation_order=6, num_layers=1, overhead_fraction=0.08
-    )
-    ladder.near(
-        12,
-        "peak rate of one layer, 64QAM, 273 blocks uplink",
-        source="TS 38.306 clause 4.1.2",
-        measured=uplink / 1e6,
-        expected=468.76,
-        tolerance=0.005,
-        unit="Mb/s",
-    )
-    downlink = peak_rate_bps(
-        273, subcarrier_spacing_hz=30e3, modulation_order=8, num_layers=4, overhead_fraction=0.14
-    )
-    ladder.near(
-        12,
-        "peak rate of four layers, 256QAM, 273 blocks downlink",
-        source="TS 38.306 clause 4.1.2",
-        measured=downlink / 1e6,
-        expected=2337.0,
-        tolerance=0.05,
-        unit="Mb/s",
-    )
-
-
-def test_code_blocks_of_a_transport_block():
-    assert num_code_blocks(8424, code_rate=0.9) == 1
-    assert num_code_blocks(8432, code_rate=0.9) == 2
-    assert num_code_blocks(200808, code_rate=948 / 1024) == 24
-    assert num_code_blocks(8448, code_rate=120 / 1024) == 3
 
 
 def test_empty_grant_is_refused():

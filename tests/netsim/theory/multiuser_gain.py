@@ -10,7 +10,7 @@ from scipy.special import exp1
 
 
 def mean_best_gain(num_users: int) -> float:
-    """Give the mean power gain of the best of K users: the harmonic number H_K.
+    """Return the mean power gain of the best of K users: the harmonic number H_K.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def mean_best_gain(num_users: int) -> float:
 
 
 def best_user_capacity(num_users: int, mean_sinr_linear: float) -> float:
-    """Give E log2(1 + SINR) of the best of K users [bit/s/Hz].
+    """Return E log2(1 + SINR) of the best of K users [bit/s/Hz].
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def best_user_capacity(num_users: int, mean_sinr_linear: float) -> float:
 
 
 def proportional_fair_gain(num_users: int, mean_sinr_linear: float) -> float:
-    """Give the sum rate of proportional fair over that of round robin, >= 1."""
+    """Return the sum rate of proportional fair over that of round robin, >= 1."""
     return best_user_capacity(num_users, mean_sinr_linear) / best_user_capacity(1, mean_sinr_linear)
 
 
