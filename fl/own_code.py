@@ -96,7 +96,7 @@ class OwnClass:
         fl.problems.OwnCodeError
             One line that names the file, the line, and the first thing missing.
         """
-        for part in _parts(protocol):
+        for part in protocol_parts(protocol):
             with self.blame(part):
                 value = getattr(made, part, _MISSING)
             wanted = inspect.getattr_static(protocol, part, None)
@@ -198,7 +198,7 @@ def load_class(name: str, *, key: str, protocol: type) -> OwnClass:
         msg = f"{key}: {path_text} has no class {class_name!r}"
         raise OwnCodeError(msg)
     own = OwnClass(name, cls, digest)
-    for part in _parts(protocol):
+    for part in protocol_parts(protocol):
         wanted = inspect.getattr_static(protocol, part, None)
         if inspect.isfunction(wanted) and not callable(getattr(cls, part, None)):
             signature = _without_annotations(inspect.signature(wanted))
@@ -294,7 +294,7 @@ def _line_of(defined: object, file: str) -> int | None:
     return None if code is None or code.co_filename != file else code.co_firstlineno
 
 
-def _parts(protocol: type) -> list[str]:
+def protocol_parts(protocol: type) -> list[str]:
     """Name the public methods, properties and attributes of a protocol, its base first."""
     bases = [base for base in reversed(protocol.__mro__) if base not in (Protocol, Generic, object)]
     names = [name for base in bases for name in (*vars(base), *base.__annotations__)]

@@ -25,7 +25,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("network", "map_picture", "calibration"),
     ),
     "fl": (
-        ("problems", "payload", "rows", "metrics", "network"),
+        ("problems", "payload", "rows", "metrics", "network", "global_generators"),
         ("own_code", "data", "clients"),
         ("models", "policies"),
         ("peft", "training"),

@@ -44,7 +44,7 @@ class Installer(Protocol):
 def install_own(
     config: OwnConfig, module: "torch.nn.Module", *, generator: "torch.Generator"
 ) -> "Method":
-    """Let a user's own method put its tensors into a model.
+    """Let a user's own method put its tensors into a model; return it with its answers checked.
 
     Raises
     ------
@@ -52,10 +52,13 @@ def install_own(
         One line that says what is wrong with the file, its class or what ``install`` returns.
     """
     from fl.methods.base import Method  # noqa: PLC0415  torch is loaded where a method runs
+    from fl.methods.checked import CheckedMethod  # noqa: PLC0415
 
     own = load_class(config.kind, key="methods", protocol=Installer)
     made: Installer = own.make(config.settings, key="methods", protocol=Installer)
     with own.blame("install", made):
         method = made.install(module, generator=generator)
     own.check_offers(method, Method, key="methods")
-    return method
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    seed = generator.initial_seed()
+    return CheckedMethod(method, own=own, module_shapes=shapes, seed=seed)
