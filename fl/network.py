@@ -53,32 +53,36 @@ class TransferEvent(Protocol):
         """End the transfer now; its event fires with this status. No effect when it has ended."""
 
 
-class LinkState(Protocol):
-    """What a policy may know of a client's link before it selects."""
+class LinkTable(Protocol):
+    """What a policy may know of clients' links before it selects: columns, one entry a client."""
 
     @property
-    def client_id(self) -> int:
-        """Whose link it is."""
-
-    @property
-    def cell_id(self) -> int:
+    def cell_id(self) -> Int[np.ndarray, " client"]:
         """Serving cell, -1 when no cell covers the client."""
 
     @property
-    def snr_db(self) -> float:
+    def site_id(self) -> Int[np.ndarray, " client"]:
+        """Site of that cell, -1 when no cell covers the client."""
+
+    @property
+    def snr_db(self) -> Float[np.ndarray, " client"]:
         """Wide-band signal-to-noise ratio now, fading included; -inf out of coverage."""
 
     @property
-    def mean_snr_db(self) -> float:
+    def mean_snr_db(self) -> Float[np.ndarray, " client"]:
         """The same without fading."""
 
     @property
-    def uplink_rate_bps(self) -> float:
+    def uplink_rate_bps(self) -> Float[np.ndarray, " client"]:
         """Rate that the client would have alone in its cell now; 0 out of coverage."""
 
     @property
-    def downlink_rate_bps(self) -> float:
+    def downlink_rate_bps(self) -> Float[np.ndarray, " client"]:
         """The same in the other direction."""
+
+    @property
+    def uplink_w(self) -> Float[np.ndarray, " client"]:
+        """Power that the client would draw while it sends at that rate; 0 out of coverage."""
 
 
 class EnergyAccount(Protocol):
@@ -132,8 +136,8 @@ class Network(Protocol):
     ) -> Sequence[TransferEvent]:
         """Send the same bytes downlink to many clients at once; one event a client, same order."""
 
-    def link_states(self, client_ids: Sequence[int]) -> Sequence[LinkState]:
-        """Tell the links of these clients now, in the order asked for."""
+    def link_table(self, client_ids: Sequence[int] | Int[np.ndarray, " client"]) -> LinkTable:
+        """Return the links of these clients now, in the order asked for."""
 
 
 class Streams(Protocol):

@@ -1,6 +1,6 @@
 """The cellular network as one object, the interface of the simulator to a federation.
 
-``CellularNetwork`` has the four calls that a federation needs (send, broadcast, link states,
+``CellularNetwork`` has the four calls that a federation needs (send, broadcast, link table,
 energy), and the rows and positions that results and figures need. It imports no learning code.
 """
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import simpy
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from netsim.channel.channel import Channel
 from netsim.checks.rules import find_problems
 from netsim.config import RadioConfig, WorldConfig
 from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.energy_meter import EnergyMeter
-from netsim.engines.link_states import LinkReporter, LinkState
+from netsim.engines.link_states import LinkReporter, LinkTable
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 from netsim.world.layout import Layout, build_layout
@@ -157,12 +157,12 @@ class CellularNetwork:
             self._admit(transfer)
         return transfers
 
-    def link_states(self, client_ids: Sequence[int]) -> list[LinkState]:
-        """Return the present links of clients, in the order of the ids."""
+    def link_table(self, client_ids: Sequence[int] | Int[np.ndarray, " client"]) -> LinkTable:
+        """Return the links of these clients now, in the order asked for."""
         ids = np.array(
             [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
         )
-        return self._reporter.states(ids, now_s=self._now_s)
+        return self._reporter.table(ids, now_s=self._now_s)
 
     def transfers(self) -> list[TransferRow]:
         """Return the rows of transfers that ended since the last call, in order of their end."""

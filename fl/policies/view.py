@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fl.network import LinkState
+from fl.network import LinkTable
 from fl.rows import ClientRow
 
 
@@ -21,7 +21,7 @@ class PolicyView:
     """Clients that may be selected, ascending."""
     num_samples: Sequence[int]
     """Training texts of each of them, same order."""
-    links: Callable[[Sequence[int]], Sequence[LinkState]]
+    links: Callable[[Sequence[int]], LinkTable]
     """Ask the network for the links of some clients now."""
     history: Sequence[ClientRow]
     """Every finished part so far, oldest first."""

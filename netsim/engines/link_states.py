@@ -13,20 +13,23 @@ from netsim.world.layout import NO_CELL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
-    """A client's link as it is now."""
+class LinkTable:
+    """The links of some clients as they are now, one entry a client."""
 
-    client_id: int
-    cell_id: int
+    cell_id: Int[np.ndarray, " client"]
     """Serving cell, or the one that would serve; -1 out of coverage."""
-    snr_db: float
+    site_id: Int[np.ndarray, " client"]
+    """Site of that cell; -1 out of coverage."""
+    snr_db: Float[np.ndarray, " client"]
     """Downlink signal over noise, fading included, no interference [dB]; -inf out of coverage."""
-    mean_snr_db: float
+    mean_snr_db: Float[np.ndarray, " client"]
     """The same without fading [dB]."""
-    uplink_rate_bps: float
+    uplink_rate_bps: Float[np.ndarray, " client"]
     """Rate with the whole band of its cell, under the interference of now; 0 out of coverage."""
-    downlink_rate_bps: float
+    downlink_rate_bps: Float[np.ndarray, " client"]
     """Likewise downlink."""
+    uplink_w: Float[np.ndarray, " client"]
+    """Power that the client would draw while it sends at that rate; 0 out of coverage."""
 
 
 class LinkReporter:
@@ -43,14 +46,25 @@ class LinkReporter:
     def __init__(self, models: Models, engine: Engine) -> None:
         self._channel = models.channel
         self._air = models.air
+        self._ue_power = models.ue_power
         self._outages = models.outages
+        self._cell_site_id = models.layout.cell_site_id
         self._min_gain = edge_gain(models.link_failure, models.air)
         self._engine = engine
 
-    def states(self, client_ids: Int[np.ndarray, " client"], *, now_s: float) -> list[LinkState]:
-        """Tell the links of these clients now, in the order asked for."""
+    def table(self, client_ids: Int[np.ndarray, " client"], *, now_s: float) -> LinkTable:
+        """Return the links of these clients now, in the order asked for."""
         if not len(client_ids):
-            return []
+            none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
+            return LinkTable(
+                cell_id=none,
+                site_id=none,
+                snr_db=nothing,
+                mean_snr_db=nothing,
+                uplink_rate_bps=nothing,
+                downlink_rate_bps=nothing,
+                uplink_w=nothing,
+            )
         unique, place = np.unique(client_ids, return_inverse=True)
         at_s = self._engine.channel_time_s(now_s)
         gain = self._channel.gain(unique, at_s=at_s)
@@ -58,27 +72,18 @@ class LinkReporter:
         fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))[0]
         received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
         snr = self._air.site_block_w * received / self._air.ue_noise_w
-        columns = zip(
-            unique.tolist(),
-            cell_id.tolist(),
-            linear_to_db(snr * fading.mean(axis=1)).tolist(),
-            linear_to_db(snr).tolist(),
-            self._uplink_rate_alone(received, cell_id, fading).tolist(),
-            self._downlink_rate_alone(gain, received, cell_id, fading).tolist(),
-            strict=True,
+        is_covered = cell_id != NO_CELL
+        uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading)
+        site_id = np.where(is_covered, self._cell_site_id[np.maximum(cell_id, 0)], NO_CELL)
+        return LinkTable(
+            cell_id=cell_id[place],
+            site_id=site_id[place],
+            snr_db=linear_to_db(snr * fading.mean(axis=1))[place],
+            mean_snr_db=linear_to_db(snr)[place],
+            uplink_rate_bps=uplink_bps[place],
+            downlink_rate_bps=self._downlink_rate_alone(gain, received, cell_id, fading)[place],
+            uplink_w=np.where(is_covered, self._ue_power.transmit_w(radiated_w), 0.0)[place],
         )
-        states = [
-            LinkState(
-                client_id=client_id,
-                cell_id=cell,
-                snr_db=snr_db,
-                mean_snr_db=mean_snr_db,
-                uplink_rate_bps=uplink_bps,
-                downlink_rate_bps=downlink_bps,
-            )
-            for client_id, cell, snr_db, mean_snr_db, uplink_bps, downlink_bps in columns
-        ]
-        return [states[k] for k in place.tolist()]
 
     def _serving_cells(
         self,
@@ -97,12 +102,13 @@ class LinkReporter:
                 cell_id[place] = links.cell_id[slot]
         return cell_id
 
-    def _uplink_rate_alone(
+    def _uplink_alone(
         self,
         received: Float[np.ndarray, " client"],
         cell_id: Int[np.ndarray, " client"],
         fading: Float[np.ndarray, "client group"],
-    ) -> Float[np.ndarray, " client"]:
+    ) -> tuple[Float[np.ndarray, " client"], Float[np.ndarray, " client"]]:
+        """Return the rate [bit/s] in the whole band, and the power radiated for it [W]."""
         air = self._air
         reached = cell_id >= 0
         band = np.where(reached, float(air.num_blocks), 0.0)
@@ -115,7 +121,7 @@ class LinkReporter:
         fade = mean_over_groups(fading)
         reserve = air.reserve(density_w, used=blocks, granted=band)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True, reserve=reserve)
-        return rate
+        return rate, block_w * blocks
 
     def _downlink_rate_alone(
         self,

@@ -25,16 +25,17 @@ class ConstantTransfer:
     status: str = "delivered"
 
 
-@dataclass(frozen=True, slots=True)
-class ConstantLink:
-    """A link that never changes; fields as in :class:`fl.network.LinkState`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstantLinks:
+    """Links that never change; columns as in :class:`fl.network.LinkTable`."""
 
-    client_id: int
-    cell_id: int
-    snr_db: float
-    mean_snr_db: float
-    uplink_rate_bps: float
-    downlink_rate_bps: float
+    cell_id: Int[np.ndarray, " client"]
+    site_id: Int[np.ndarray, " client"]
+    snr_db: Float[np.ndarray, " client"]
+    mean_snr_db: Float[np.ndarray, " client"]
+    uplink_rate_bps: Float[np.ndarray, " client"]
+    downlink_rate_bps: Float[np.ndarray, " client"]
+    uplink_w: Float[np.ndarray, " client"]
 
 
 @dataclass(slots=True)
@@ -112,10 +113,18 @@ class ConstantRateNetwork:
         """Send to all at the one downlink rate."""
         return [self.send(i, "downlink", size_bytes, timeout_s=timeout_s) for i in client_ids]
 
-    def link_states(self, client_ids: Sequence[int]) -> list[ConstantLink]:
-        """Give the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""
-        rates = (self.uplink_rate_bps, self.downlink_rate_bps)
-        return [ConstantLink(client_id, 0, 0.0, 0.0, *rates) for client_id in client_ids]
+    def link_table(self, client_ids: Int[np.ndarray, " client"]) -> ConstantLinks:
+        """Return the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""
+        num = len(client_ids)
+        return ConstantLinks(
+            cell_id=np.zeros(num, dtype=np.int64),
+            site_id=np.zeros(num, dtype=np.int64),
+            snr_db=np.zeros(num),
+            mean_snr_db=np.zeros(num),
+            uplink_rate_bps=np.full(num, self.uplink_rate_bps),
+            downlink_rate_bps=np.full(num, self.downlink_rate_bps),
+            uplink_w=np.full(num, self.transmit_w),
+        )
 
     def finish(self, outcome: ConstantTransfer, status: str) -> None:
         """Fill in what became of a transfer that ends now, and book its joules."""

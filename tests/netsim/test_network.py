@@ -74,7 +74,7 @@ def test_one_upload_equals_the_hand_calculation(distance_m):
 
 def test_finish_is_exact_to_rounding():
     env, network = make_network(still_world([(100.0, 0.0)]), plain_radio())
-    rate_bps = network.link_states([0])[0].uplink_rate_bps
+    rate_bps = network.link_table([0]).uplink_rate_bps[0]
     env.run(until=12345.678)
     (row,) = run_all(env, [network.send(0, "uplink", SIZE_BYTES)])
     assert row.finished_at_s == pytest.approx(12345.678 + 8 * SIZE_BYTES / rate_bps, rel=1e-12)
@@ -109,7 +109,7 @@ def test_power_limited_clients_gain_little_from_blocks():
         _, network = make_network(
             world, plain_radio(bandwidth_hz=bandwidth_hz, uplink_power=UplinkPowerConfig(alpha=1.0))
         )
-        rates.append(network.link_states([0])[0].uplink_rate_bps)
+        rates.append(network.link_table([0]).uplink_rate_bps[0])
     assert rates[1] < 2 * rates[0]
     assert rates[2] < 1.5 * rates[1]
 
@@ -160,7 +160,7 @@ def test_broadcast_runs_at_the_weakest_members_rate_on_one_set_of_blocks():
     places = [(40.0, 0.0), (0.0, 120.0), (180.0, 0.0)]
     world = still_world(places, layout=SingleCellLayout(radius_m=1e3), line_of_sight="never")
     env, network = make_network(world, plain_radio(site_power_dbm=20.0))
-    slowest_bps = min(state.downlink_rate_bps for state in network.link_states([0, 1, 2]))
+    slowest_bps = network.link_table([0, 1, 2]).downlink_rate_bps.min()
     rows = run_all(env, network.broadcast([0, 1, 2], SIZE_BYTES))
     assert {row.status for row in rows} == {"delivered"}
     for row in rows:
@@ -180,10 +180,10 @@ def test_no_coverage_ends_by_timeout_with_its_reason():
     assert rows[1].delivered_bytes == 0
     assert rows[1].finished_at_s == 3.0
     assert rows[1].mean_sinr_db is None
-    state = network.link_states([1])[0]
-    assert state.cell_id == -1
-    assert state.uplink_rate_bps == 0
-    assert state.snr_db == -math.inf
+    links = network.link_table([1])
+    assert (links.cell_id[0], links.site_id[0]) == (-1, -1)
+    assert links.uplink_rate_bps[0] == 0
+    assert links.snr_db[0] == -math.inf
 
 
 def test_site_outage_pauses_and_names_itself():
@@ -203,7 +203,7 @@ def test_site_outage_pauses_and_names_itself():
 
 def test_cancel_keeps_what_was_delivered():
     env, network = make_network(still_world([(100.0, 0.0)]), plain_radio())
-    rate_bps = network.link_states([0])[0].uplink_rate_bps
+    rate_bps = network.link_table([0]).uplink_rate_bps[0]
     transfer = network.send(0, "uplink", SIZE_BYTES)
     env.run(until=0.1)
     transfer.cancel()
@@ -338,7 +338,8 @@ def test_world_does_not_depend_on_what_is_sent():
     other = busy.send(7, "downlink", 1000)
     busy._env.run(until=other.event)
     busy._env.run(until=20.0)
-    assert quiet.link_states(range(8)) == busy.link_states(range(8))
+    one, other = quiet.link_table(range(8)), busy.link_table(range(8))
+    assert all(np.array_equal(getattr(one, name), getattr(other, name)) for name in one.__slots__)
     np.testing.assert_array_equal(quiet.positions_m(range(8)), busy.positions_m(range(8)))
 
 
@@ -346,7 +347,7 @@ def poisson_downloads(size_law, *, load, num_transfers, run):
     """Poisson downloads in one cell: arrival times, service times alone, measured times."""
     env, network = make_network(still_world(ring(64, radius_m=100.0)), plain_radio())
     mean_bytes = 1_000_000
-    rate_bps = network.link_states([0])[0].downlink_rate_bps
+    rate_bps = network.link_table([0]).downlink_rate_bps[0]
     rng = stream(11, Purpose.COHORT, run)
     transfers = []
 

@@ -96,7 +96,11 @@ def test_methods_meet_the_same_world(result, small):
                 env.run(until=at_s)
             shards = [(shard.train.tolist(), shard.test.tolist()) for shard in federation.shards]
             worlds.append(
-                (network.positions_m(everyone).tolist(), network.link_states(everyone), shards)
+                (
+                    network.positions_m(everyone).tolist(),
+                    network.link_table(everyone).mean_snr_db.tolist(),
+                    shards,
+                )
             )
         assert worlds[0] == worlds[1]
         assert all(own != other for own, other in zip(worlds[0], worlds[2], strict=True))

@@ -60,7 +60,7 @@ def _select(federation: Federation, round_id: int) -> list[int]:
         now_s=federation.now_s,
         client_ids=client_ids,
         num_samples=[len(shard.train) for shard in federation.shards],
-        links=federation.network.link_states,
+        links=federation.network.link_table,
         history=federation.history,
     )
     chosen = federation.policy.select(view, rng=federation.streams("cohort", round_id))

@@ -330,8 +330,8 @@ def drive_past_a_border(tmp_path, *, handover, speed_mps=20.0):
 
     def watch():
         while not transfer.event.triggered:
-            state = network.link_states([0])[0]
-            cells.append((float(network.positions_m([0])[0, 0]), state.cell_id))
+            links = network.link_table([0])
+            cells.append((float(network.positions_m([0])[0, 0]), int(links.cell_id[0])))
             yield env.timeout(0.05)
 
     env.process(watch())

@@ -136,7 +136,7 @@ class TestJoulesOfADeadSite:
         rates = []
         for at_s in (5.0, 15.0, 25.0):
             env.run(until=at_s)
-            rates.append(network.link_states([0])[0].downlink_rate_bps)
+            rates.append(network.link_table([0]).downlink_rate_bps[0])
         assert rates[1] > rates[0] == rates[2]
 
     def test_the_last_download_silences_its_site(self):

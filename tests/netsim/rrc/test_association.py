@@ -33,7 +33,7 @@ class TestReturnAfterAnOutage:
         cells = []
         for at_s in (0.1, 0.3, 0.755, 0.76, 1.4):
             env.run(until=at_s)
-            cells.append(network.link_states([0])[0].cell_id)
+            cells.append(network.link_table([0]).cell_id[0])
         assert cells == [0, 1, 1, 0, 0]
         (row,) = run_all(env, [transfer])
         assert row.handovers == 2
@@ -43,8 +43,8 @@ class TestReturnAfterAnOutage:
     def test_the_bytes_of_an_outage_are_those_of_two_cells_and_two_pauses(self):
         env, network = two_sites(outages=(dead(0, 1.0, 3.0),))
         far = two_sites(outages=(dead(0, 0.0, 99.0),))[1]
-        near_bps = network.link_states([0])[0].uplink_rate_bps
-        far_bps = far.link_states([0])[0].uplink_rate_bps
+        near_bps = network.link_table([0]).uplink_rate_bps[0]
+        far_bps = far.link_table([0]).uplink_rate_bps[0]
         (row,) = run_all(env, [network.send(0, "uplink", 10**9, timeout_s=5.0)])
         back_s = 3.0 + 0.256
         near_s = 1.0 + 5.0 - (back_s + 0.05)
@@ -60,7 +60,7 @@ class TestReturnAfterAnOutage:
         cells = []
         for at_s in (0.2, 0.557, 0.61, 1.155, 1.16):
             env.run(until=at_s)
-            cells.append(network.link_states([0])[0].cell_id)
+            cells.append(network.link_table([0]).cell_id[0])
         assert cells == [1, 1, 1, 1, 0]
         (row,) = run_all(env, [transfer])
         assert row.handovers == 2

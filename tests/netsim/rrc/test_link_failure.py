@@ -127,7 +127,7 @@ class TestStandingStillUnderInterference:
     def test_bytes_are_those_of_the_time_outside_the_pauses(self):
         """The uplink itself is undisturbed: 2 s of interference cost one recovery."""
         env, network = at_the_edge()
-        rate_bps = network.link_states([0])[0].uplink_rate_bps
+        rate_bps = network.link_table([0]).uplink_rate_bps[0]
         disturb(env, network, from_s=0.5, until_s=2.5)
         (row,) = run_all(env, [network.send(0, "uplink", 10**10, timeout_s=4.0)])
         assert row.handovers == 1
@@ -199,7 +199,7 @@ class TestStandingStillInAFade:
         """Failures of a client whose mean SNR is so far above Q_out."""
         world = still_world([(240.0, 0.0)])
         _, network = make_network(world, plain_radio())
-        out_db = network.link_states([0])[0].mean_snr_db - margin_db
+        out_db = network.link_table([0]).mean_snr_db[0] - margin_db
         failure = LinkFailureConfig(out_of_sync_db=out_db, in_sync_db=out_db + 2.0, timer_s=0.1)
         radio = plain_radio(fading=RayleighFading(), link_failure=failure)
         env, network = make_network(world, radio)

@@ -46,7 +46,7 @@ class TestEndsOfUploads:
     @ENGINES
     def test_a_timeout_comes_at_the_deadline_with_what_has_arrived(self, engine):
         env, network = with_wires(0.05, engine=engine)
-        rate_bps = network.link_states([0])[0].uplink_rate_bps
+        rate_bps = network.link_table([0]).uplink_rate_bps[0]
         (row,) = run_all(env, [network.send(0, "uplink", 10**8, timeout_s=0.3)])
         assert (row.status, row.finished_at_s) == ("timeout", 0.3)
         assert env.now == pytest.approx(0.3, abs=1e-12)
@@ -60,7 +60,7 @@ class TestEndsOfUploads:
     @pytest.mark.parametrize("margin_s", [-1e-6, 1e-6])
     def test_the_last_byte_counts_if_it_arrives_by_the_deadline(self, margin_s):
         env, network = with_wires(0.05)
-        rate_bps = network.link_states([0])[0].uplink_rate_bps
+        rate_bps = network.link_table([0]).uplink_rate_bps[0]
         need_s = 8e6 / rate_bps + 0.05
         (row,) = run_all(env, [network.send(0, "uplink", 10**6, timeout_s=need_s + margin_s)])
         if margin_s > 0:
@@ -81,7 +81,7 @@ class TestEndsOfUploads:
         cut = LinkCut(ends=("site-0", "server"), started_at_s=0.1, finished_at_s=9.0)
         radio = plain_radio(backhaul=GraphBackhaul(links=links, cuts=(cut,)))
         env, network = make_network(still_world([NEAR_0]), radio)
-        rate_bps = network.link_states([0])[0].uplink_rate_bps
+        rate_bps = network.link_table([0]).uplink_rate_bps[0]
         size_bytes = int(0.3 * rate_bps / 8)
         (row,) = run_all(env, [network.send(0, "uplink", size_bytes, timeout_s=0.4)])
         assert (row.status, row.finished_at_s) == ("timeout", 0.4)

@@ -1,0 +1,49 @@
+"""Links of clients as columns: order, repeats, nobody, who is out of coverage."""
+
+import numpy as np
+import pytest
+import simpy
+
+from netsim.config import RadioConfig, WorldConfig
+from netsim.config.world import HexagonalLayout
+from netsim.network import CellularNetwork
+
+
+def network():
+    world = WorldConfig(environment="uma", layout=HexagonalLayout(), carrier_hz=3.5e9)
+    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
+    return CellularNetwork(simpy.Environment(), world, radio, num_clients=12, seed=5)
+
+
+def test_columns_come_in_the_order_asked_for():
+    asked = network()
+    every, some = asked.link_table(range(12)), asked.link_table([7, 2, 7, 11])
+    for name in every.__slots__:
+        np.testing.assert_array_equal(getattr(some, name), getattr(every, name)[[7, 2, 7, 11]])
+    assert len(np.unique(every.mean_snr_db)) == 12
+
+
+def test_sites_are_those_of_the_cells():
+    asked = network()
+    links = asked.link_table(range(12))
+    is_covered = links.cell_id >= 0
+    assert is_covered.any()
+    expected = asked.layout.cell_site_id[links.cell_id[is_covered]]
+    np.testing.assert_array_equal(links.site_id[is_covered], expected)
+    assert (links.uplink_rate_bps[is_covered] > 0).all()
+
+
+def test_an_upload_alone_costs_the_power_of_the_table():
+    """Joules of a short upload by a client that has the band to itself: power by time on air."""
+    asked = network()
+    client_id = int(asked.link_table(range(12)).uplink_rate_bps.argmax())
+    power_w = asked.link_table([client_id]).uplink_w[0]
+    row = asked._env.run(until=asked.send(client_id, "uplink", 200_000).event)
+    assert row.status == "delivered"
+    spent_j = row.energy_j / (row.finished_at_s - row.started_at_s)
+    assert spent_j == pytest.approx(power_w, rel=0.05)
+
+
+def test_nobody_has_empty_columns():
+    links = network().link_table([])
+    assert {len(getattr(links, name)) for name in links.__slots__} == {0}
