@@ -1,17 +1,20 @@
-"""The last look before a result folder is made: data, model, devices and a user's own code load."""
+"""The last look before a result folder is made: data, model, devices and a user's own code load.
+
+What can be looked at without torch comes first. What variants and seeds share is looked at once: a
+study of hundreds of variants of one knob loads its texts and its model once.
+"""
 
 import dataclasses
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
-from fl.clients.devices import draw_devices
+from netsim.checks.trial import try_network
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
-from scenarios.prepare import facts_of, shards_of, streams_of, texts_of
 from scenarios.schema import Scenario
-from scenarios.single import assemble
+from scenarios.shares import corpus_of, shards_of, streams_of
 from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
@@ -19,23 +22,14 @@ _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
 _SECTIONS = ("world", "radio", "clients", "data", "model", "training", "server")
 _PLACES: dict[str, Path] = {"scheduler": ("radio", "scheduler"), "texts": ("data",)}
 """Where the keys stand that some call by a short name."""
-
-
-class _NoRows:
-    """A recorder for a run that is only put together."""
-
-    def round(self, row: object, clients: object) -> None:
-        """Keep nothing."""
-
-    def evaluation(self, row: object) -> None:
-        """Keep nothing."""
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
-    """Load everything that the runs of a scenario need; give name and digest of its data.
+    """Load everything that the runs of a scenario need; give name, digest and classes of its data.
 
-    Every variant is put together under the first seed (model, method, scheduler). Data are shared
-    and devices are drawn under every seed, and each of those must hold its largest step.
+    Every variant is put together under the first seed (data, model, method, scheduler). Data are
+    shared and devices are drawn under every seed, and each of those must hold its largest step.
 
     Parameters
     ----------
@@ -49,19 +43,73 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     ScenarioError
         With one line for every problem.
     """
-    problems: list[str] = []
     places = places or Document(data={}, source=scenario.name)
     all_variants = variants(scenario)
-    for variant in all_variants:
-        try:
-            _check_variant(variant, scenario.seeds)
-        except ValueError as error:
-            index = scenario.methods.index(variant.scenario.methods[0])
-            path, message = _locate(str(error), variant, index)
-            problems.append(placed(places, path, message, variant.knobs))
-    if problems:
-        raise ScenarioError(list(dict.fromkeys(problems)))
+    _check_each(scenario, all_variants, places, _network_key, _try_network)
+    _check_each(scenario, all_variants, places, _shares_key, _try_shares)
+    # torch is loaded only here: it takes longer than all of the above
+    from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
+    from scenarios.prepare import facts_of  # noqa: PLC0415
+
+    found = [
+        _line(error, variant, scenario, places)
+        for variant, error in find_learning_faults(all_variants)
+    ]
+    if found:
+        raise ScenarioError(list(dict.fromkeys(found)))
     return facts_of(all_variants[0].scenario)
+
+
+def _check_each(
+    scenario: Scenario,
+    all_variants: Sequence[Variant],
+    places: Document,
+    key_of: Callable[[Scenario], _Key],
+    attempt: Callable[[Scenario, Sequence[int]], None],
+) -> None:
+    """Try something once for all variants that are the same to it; report every fault."""
+    faults: dict[_Key, ValueError | None] = {}
+    lines = []
+    for variant in all_variants:
+        key = key_of(variant.scenario)
+        if key not in faults:
+            try:
+                attempt(variant.scenario, scenario.seeds)
+                faults[key] = None
+            except ValueError as error:
+                faults[key] = error
+        fault = faults[key]
+        if fault is not None:
+            lines.append(_line(fault, variant, scenario, places))
+    if lines:
+        raise ScenarioError(list(dict.fromkeys(lines)))
+
+
+def _network_key(scenario: Scenario) -> Hashable:
+    return scenario.world, scenario.radio
+
+
+def _try_network(scenario: Scenario, seeds: Sequence[int]) -> None:
+    try_network(scenario.world, scenario.radio, seed=seeds[0])
+
+
+def _shares_key(scenario: Scenario) -> Hashable:
+    return scenario.data, scenario.clients.num_clients
+
+
+def _try_shares(scenario: Scenario, seeds: Sequence[int]) -> None:
+    corpus = corpus_of(scenario)
+    for seed in seeds:
+        shards_of(scenario, corpus, streams_of(seed))
+
+
+def _line(error: ValueError, variant: Variant, scenario: Scenario, places: Document) -> str:
+    """Say in one line, with its place, what is wrong with a variant."""
+    index = scenario.methods.index(variant.scenario.methods[0])
+    path, message = _locate(str(error), variant, index)
+    if path == ("model", "name"):
+        message = f"{message}; folders are looked for from {places.base(path).absolute()}"
+    return placed(places, path, message, variant.knobs)
 
 
 def _locate(complaint: str, variant: Variant, index: int) -> tuple[Path, str]:
@@ -83,25 +131,3 @@ def _locate(complaint: str, variant: Variant, index: int) -> tuple[Path, str]:
     if first in {item.name for item in dataclasses.fields(method)}:
         return ("methods", index, first, *rest), message
     return ("methods", index), complaint
-
-
-def _check_variant(variant: Variant, seeds: Sequence[int]) -> None:
-    """Put a variant together once, then give it shards and devices of the other seeds.
-
-    Raises
-    ------
-    ValueError
-        If a seed cannot be run.
-    """
-    first, *others = seeds
-    _, _, federation = assemble(variant, first, recorder=_NoRows())
-    clients, corpus = variant.scenario.clients, texts_of(variant.scenario).corpus
-    for seed in others:
-        streams = streams_of(seed)
-        # A federation refuses devices that are too small. The backbone has the same size under
-        # every seed, so that of the first one serves for all.
-        dataclasses.replace(
-            federation,
-            shards=shards_of(variant.scenario, corpus, streams),
-            devices=draw_devices(clients.devices, num_clients=clients.num_clients, streams=streams),
-        )

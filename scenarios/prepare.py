@@ -1,24 +1,23 @@
-"""What a run needs before its clock starts: texts, tokens, shards; loaded once a process.
+"""What a run needs of its model before its clock starts: tokens, backbone; loaded once a process.
 
 Everything here can fail on bad input, and does so before a result folder exists.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from fl.data.config import DataConfig, IidPartition
-from fl.data.corpus import Corpus, load_corpus
-from fl.data.partition import Shard, partition, split_shard
+from fl.data.config import DataConfig
+from fl.data.corpus import Corpus
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.models.tokens import TokenTable, tokenize_table
-from fl.network import Streams
+from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
+from scenarios.shares import corpus_of, source_of
+
+_MAX_TEXTS = 2
+"""Data sets that are kept as tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +28,40 @@ class Texts:
     train: TokenTable
     test: TokenTable
 
+    def examples(self) -> tuple[Examples, Examples]:
+        """Give what is trained and what is tested on."""
+        train, test = self.corpus.train, self.corpus.test
+        return (
+            Examples(tokens=self.train, labels=train.labels),
+            Examples(tokens=self.test, labels=test.labels),
+        )
 
-def streams_of(seed: int) -> Streams:
-    """Give the addressed randomness of one run; ``fl`` names a purpose in lower case."""
 
-    def draw(purpose: str, *key: int) -> np.random.Generator:
-        return stream(seed, Purpose[purpose.upper()], *key)
+def texts_of(scenario: Scenario, *, backbone: Backbone | None = None) -> Texts:
+    """Load and tokenise the texts of a scenario; a second call costs nothing.
 
-    return draw
-
-
-def texts_of(scenario: Scenario) -> Texts:
-    """Load and tokenise the texts of a scenario; a second call costs nothing."""
-    source = dataclasses.replace(scenario.data, partition=IidPartition())
-    return _texts(source, scenario.model)
+    Parameters
+    ----------
+    scenario
+        Whose data and model.
+    backbone
+        The model of the scenario, if it is loaded already; its tokenizer serves.
+    """
+    key = (source_of(scenario), scenario.model)
+    texts = _TEXTS.get(key)
+    if texts is None:
+        corpus = corpus_of(scenario)
+        # the tokenizer comes with the model; the head drawn here is thrown away with it
+        loaded = backbone or backbone_of(scenario, num_classes=len(corpus.class_names), seed=0)
+        texts = Texts(
+            corpus=corpus,
+            train=tokenize_table(corpus.train, loaded),
+            test=tokenize_table(corpus.test, loaded),
+        )
+        if len(_TEXTS) == _MAX_TEXTS:
+            del _TEXTS[next(iter(_TEXTS))]
+        _TEXTS[key] = texts
+    return texts
 
 
 def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
@@ -51,29 +70,10 @@ def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
     return load_backbone(scenario.model, num_classes=num_classes, rng=rng, task=scenario.data.task)
 
 
-def shards_of(scenario: Scenario, corpus: Corpus, streams: Streams) -> list[Shard]:
-    """Share the training texts among the clients; the same for every method."""
-    parts = partition(
-        corpus.train,
-        scenario.data.partition,
-        num_clients=scenario.clients.num_clients,
-        rng=streams("partition"),
-    )
-    return [
-        split_shard(
-            part,
-            corpus.train.labels,
-            test_fraction=scenario.data.test_fraction,
-            rng=streams("partition", client_id),
-            may_test=corpus.train.may_test,
-        )
-        for client_id, part in enumerate(parts)
-    ]
-
-
 def facts_of(scenario: Scenario) -> dict[str, Any]:
-    """Name and digest of the data set, for the manifest."""
-    corpus = texts_of(scenario).corpus
+    """Name, digest and classes of the data set, for the manifest and for who validates."""
+    corpus = corpus_of(scenario)
+    counts = [corpus.count_classes(table) for table in (corpus.train, corpus.test)]
     return {
         "name": corpus.name,
         "digest": corpus.digest,
@@ -81,21 +81,9 @@ def facts_of(scenario: Scenario) -> dict[str, Any]:
         "num_test_texts": len(corpus.test),
         "num_test_texts_in_train": corpus.num_test_texts_in_train,
         "class_names": list(corpus.class_names),
+        "num_train_texts_by_class": counts[0],
+        "num_test_texts_by_class": counts[1],
     }
 
 
-@lru_cache(maxsize=2)
-def _texts(data: DataConfig, model: ModelConfig) -> Texts:
-    corpus = load_corpus(data)
-    # the tokenizer comes with the model; the head drawn here is thrown away with it
-    backbone = load_backbone(
-        model,
-        num_classes=len(corpus.class_names),
-        rng=stream(0, Purpose.MODEL_INIT),
-        task=data.task,
-    )
-    return Texts(
-        corpus=corpus,
-        train=tokenize_table(corpus.train, backbone),
-        test=tokenize_table(corpus.test, backbone),
-    )
+_TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

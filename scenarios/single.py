@@ -7,18 +7,22 @@ from typing import Any
 
 import simpy
 
-from fl.clients.devices import draw_devices
+from fl.clients.devices import DeviceClass
+from fl.data.partition import Shard
+from fl.models.backbone import Backbone
+from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes.sync import run_rounds
-from fl.training.batches import Examples
 from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
 from scenarios.load import Variant
-from scenarios.prepare import backbone_of, facts_of, shards_of, streams_of, texts_of
+from scenarios.prepare import backbone_of, facts_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
+from scenarios.schema import Scenario
+from scenarios.shares import devices_of, shards_of, streams_of
 from scenarios.task import RunTask
 from scenarios.workers import Emit
 
@@ -115,29 +119,75 @@ def assemble(
     ValueError
         If data, model, devices or a user's own code do not allow the run; one line says why.
     """
-    scenario, streams = variant.scenario, streams_of(seed)
-    num_clients = scenario.clients.num_clients
+    scenario = variant.scenario
     texts = texts_of(scenario)
     env = simpy.Environment()
     network = CellularNetwork(
-        env, scenario.world, scenario.radio, num_clients=num_clients, seed=seed
+        env, scenario.world, scenario.radio, num_clients=scenario.clients.num_clients, seed=seed
     )
-    federation = build_federation(
+    streams = streams_of(seed)
+    federation = federate(
+        scenario,
+        seed=seed,
+        env=env,
+        network=network,
+        backbone=backbone_of(scenario, num_classes=len(texts.corpus.class_names), seed=seed),
+        shards=shards_of(scenario, texts.corpus, streams),
+        devices=devices_of(scenario, streams),
+        recorder=recorder,
+        on_progress=on_progress,
+    )
+    return env, network, federation
+
+
+def federate(
+    scenario: Scenario,
+    *,
+    seed: int,
+    env: simpy.Environment,
+    network: Network,
+    backbone: Backbone,
+    shards: Sequence[Shard],
+    devices: Sequence[DeviceClass],
+    recorder: Recorder,
+    on_progress: Callable[[Progress], None] = ignore_progress,
+) -> Federation:
+    """Put the federation of a scenario of one method together from loaded parts.
+
+    Parameters
+    ----------
+    scenario, seed
+        Whose settings and randomness.
+    env, network
+        Clock, and what moves bytes on it.
+    backbone
+        Fresh: the method is installed in it, in place.
+    shards, devices
+        By client id.
+    recorder, on_progress
+        Told of rows and rounds.
+
+    Raises
+    ------
+    ValueError
+        If the method does not suit the backbone, or a device does not hold its largest step.
+    """
+    train, test = texts_of(scenario, backbone=backbone).examples()
+    return build_federation(
         scenario.methods[0],
         env=env,
         network=network,
-        streams=streams,
-        backbone=backbone_of(scenario, num_classes=len(texts.corpus.class_names), seed=seed),
-        train=Examples(tokens=texts.train, labels=texts.corpus.train.labels),
-        test=Examples(tokens=texts.test, labels=texts.corpus.test.labels),
-        shards=shards_of(scenario, texts.corpus, streams),
-        devices=draw_devices(scenario.clients.devices, num_clients=num_clients, streams=streams),
+        streams=streams_of(seed),
+        backbone=backbone,
+        train=train,
+        test=test,
+        shards=shards,
+        devices=devices,
         training=scenario.training,
         server=scenario.server,
         recorder=recorder,
         on_progress=on_progress,
     )
-    return env, network, federation
 
 
 class _FolderRecorder:

@@ -33,6 +33,11 @@ class Corpus:
     num_test_texts_in_train: int
     """Texts of the test set that occur in training too, where a source does not keep them apart."""
 
+    def count_classes(self, table: TextTable) -> list[int]:
+        """Count the texts of each class in one of the two tables, in the order of the classes."""
+        counts: list[int] = np.bincount(table.labels, minlength=len(self.class_names)).tolist()
+        return counts
+
 
 def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
     """Read the texts that a scenario asks for.

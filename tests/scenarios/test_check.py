@@ -1,13 +1,20 @@
 import dataclasses
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from fl.clients.devices import DEVICES, draw_devices
+from scenarios import check_learning
 from scenarios.check import check
 from scenarios.errors import ScenarioError
-from scenarios.load import load
-from scenarios.prepare import streams_of
-from tests.scenarios.conftest import SMALL
+from scenarios.load import load, variants
+from scenarios.shares import streams_of
+from tests.scenarios.conftest import SMALL, STUDY
 
 
 def seeds_without_and_with(device, shares, num_clients):
@@ -31,6 +38,62 @@ def test_devices_of_every_seed_must_hold_a_step(monkeypatch):
         with pytest.raises(ScenarioError, match=r"but phone_low has 0\.000977 GiB") as caught:
             check(load("quickstart", [*common, f"seeds={seeds}"]))
         assert len(caught.value.problems) == 1
+
+
+def test_what_variants_share_is_made_once(monkeypatch):
+    """The model is loaded once, a method is put together once for all that changes no shape."""
+    calls = Counter()
+    for module, name in ((check_learning, "backbone_of"), (check_learning, "federate")):
+        real = getattr(module, name)
+
+        def counted(*arguments, _name=name, _real=real, **named):
+            calls[_name] += 1
+            return _real(*arguments, **named)
+
+        monkeypatch.setattr(module, name, counted)
+    overrides = [
+        *SMALL,
+        "seeds=[1, 2, 3]",
+        "methods=[{kind: fedit, rank: 2}, {kind: fedit, rank: 4}]",
+        "matrix={training.learning_rate: [1e-3, 1e-2], training.batch_size: [2, 4],"
+        " radio.scheduler: [round_robin, max_ci]}",
+    ]
+    scenario = load("quickstart", overrides)
+    assert len(variants(scenario)) == 16
+    check(scenario)
+    assert calls == {"backbone_of": 1, "federate": 2}
+
+
+def test_of_variants_that_share_a_check_only_those_at_fault_are_named(monkeypatch):
+    """In 20 MiB a step on 128 texts (on as many as a client has) is too large; on 4 it is not."""
+    small = dataclasses.replace(DEVICES["laptop"], memory_bytes=20 * 2**20)
+    monkeypatch.setitem(DEVICES, "laptop", small)
+    overrides = [
+        *SMALL,
+        "clients.devices={laptop: 1}",
+        "methods=[{kind: fedit}]",
+        "matrix={training.batch_size: [2, 128, 4], training.local_steps: [1, 2]}",
+    ]
+    with pytest.raises(ScenarioError, match="a step of fedit on") as caught:
+        check(load("quickstart", overrides))
+    (line,) = caught.value.problems
+    assert re.search(r"on [3-9]\d texts of 64 tokens needs 0\.0\d+ GiB of memory", line)
+
+
+def test_a_fault_of_the_data_is_found_before_torch_is_loaded(tmp_path):
+    text = Path(STUDY).read_text(encoding="utf-8")
+    text = re.sub(r"data: .*", "data: {source: files, train: gone.csv, test: gone2.csv}", text)
+    (tmp_path / "s.yaml").write_text(text)
+    code = (
+        "import sys; from scenarios.cli import main; code = main(['validate', 's.yaml']); "
+        "sys.exit(9 if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"s.yaml:18: data.train: {tmp_path}/gone.csv does not exist" in done.stderr
 
 
 BROKEN = {

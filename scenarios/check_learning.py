@@ -1,0 +1,181 @@
+"""Every method of a study put together on its model, and every device asked to hold its step.
+
+Variants that differ in nothing that this depends on are tried once, and all seeds together: memory
+grows with the batch and the texts of a step, so that a device that holds the largest batch of the
+longest texts of all seeds holds each one's.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Hashable, Iterator, Sequence
+from typing import cast
+
+import numpy as np
+import simpy
+
+from fl.clients.devices import DEVICES, DeviceClass, DeviceMemoryError
+from fl.data.partition import Shard
+from fl.models.backbone import Backbone
+from fl.network import Network
+from scenarios.load import Variant
+from scenarios.prepare import Texts, backbone_of, texts_of
+from scenarios.schema import Scenario
+from scenarios.shares import corpus_of, devices_of, shards_of, source_of, streams_of
+from scenarios.single import federate
+
+_HOW_LONG = {
+    "methods": ("label", "learning_rate"),
+    "training": (
+        "learning_rate",
+        "weight_decay",
+        "max_gradient_norm",
+        "local_steps",
+        "local_epochs",
+        "threads",
+        "batch_size",
+    ),
+    "server": ("num_rounds", "evaluate_every", "targets", "target_split", "policy"),
+}
+"""Settings on which only the values and the number of steps depend, not whether one can be made;
+the batch size stands aside because the largest one speaks for all."""
+
+
+class _NoRows:
+    """A recorder for a run that is only put together."""
+
+    def round(self, row: object, clients: object) -> None:
+        """Keep nothing."""
+
+    def evaluation(self, row: object) -> None:
+        """Keep nothing."""
+
+
+def find_learning_faults(all_variants: Sequence[Variant]) -> Iterator[tuple[Variant, ValueError]]:
+    """Put every variant together; give those that cannot be, each with its fault."""
+    groups: dict[Hashable, dict[Hashable, list[Variant]]] = {}
+    for variant in all_variants:
+        scenario = variant.scenario
+        group = groups.setdefault(_loaded_key(scenario), {})
+        group.setdefault(_method_key(scenario), []).append(variant)
+    for group in groups.values():
+        loader = _Loader()
+        for alike in group.values():
+            yield from _find_faults(alike, loader)
+
+
+class _Loader:
+    """The model of a group of variants, loaded once and copied for each method."""
+
+    def __init__(self) -> None:
+        self._loaded: Backbone | None = None
+
+    def fresh(self, scenario: Scenario) -> Backbone:
+        """Give a copy of the model, for a method to be installed in."""
+        loaded = self.loaded(scenario)
+        return dataclasses.replace(loaded, module=copy.deepcopy(loaded.module))
+
+    def loaded(self, scenario: Scenario) -> Backbone:
+        """Give the model as it was loaded."""
+        if self._loaded is None:
+            classes = corpus_of(scenario).class_names
+            self._loaded = backbone_of(scenario, num_classes=len(classes), seed=scenario.seeds[0])
+        return self._loaded
+
+
+def _loaded_key(scenario: Scenario) -> Hashable:
+    """Name what is loaded for a scenario: texts and model."""
+    return source_of(scenario), scenario.model
+
+
+def _method_key(scenario: Scenario) -> Hashable:
+    """Name what decides whether a method can be put together and how large its step is."""
+    parts = {
+        "methods": scenario.methods[0],
+        "training": scenario.training,
+        "server": scenario.server,
+        "data": scenario.data,
+        "clients": scenario.clients,
+    }
+    return tuple(
+        repr(
+            [
+                getattr(part, item.name)
+                for item in dataclasses.fields(part)
+                if item.name not in _HOW_LONG.get(name, ())
+            ]
+        )
+        for name, part in parts.items()
+    )
+
+
+def _find_faults(alike: Sequence[Variant], loader: _Loader) -> Iterator[tuple[Variant, ValueError]]:
+    """Try the variant of the largest batch for all that are alike, and each only if it fails."""
+    largest = max(alike, key=lambda variant: variant.scenario.training.batch_size)
+    try:
+        _try_all_seeds(largest.scenario, loader)
+    except ValueError as error:
+        if len(alike) == 1:
+            yield largest, error
+            return
+        for variant in alike:
+            try:
+                _try_all_seeds(variant.scenario, loader)
+            except ValueError as own:
+                yield variant, own
+
+
+def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
+    """Put a variant together with the largest step of any seed; seed by seed if that is too much.
+
+    Raises
+    ------
+    ValueError
+        If some seed cannot be run.
+    """
+    texts = texts_of(scenario, backbone=loader.loaded(scenario))
+    by_seed = [
+        _largest(shards_of(scenario, texts.corpus, streams_of(seed)), texts)
+        for seed in scenario.seeds
+    ]
+    smallest = min(
+        (DEVICES[name] for name in scenario.clients.devices), key=lambda each: each.memory_bytes
+    )
+    try:
+        _try(scenario, loader, _largest(by_seed, texts), [smallest])
+    except DeviceMemoryError:
+        # it may be that no seed has drawn that device, or those texts together
+        tried = set()
+        for seed, largest in zip(scenario.seeds, by_seed, strict=True):
+            devices = devices_of(scenario, streams_of(seed))
+            need = (frozenset(device.name for device in devices), largest.train.tobytes())
+            if need not in tried:
+                tried.add(need)
+                _try(scenario, loader, largest, devices)
+
+
+def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
+    """Give the shard whose step is the largest of all: most texts, among them the longest."""
+    train = np.concatenate([shard.train for shard in shards])
+    answers = texts.train.answer_lengths
+    longest = [texts.train.lengths, *([] if answers is None else [answers])]
+    rows = [train[lengths[train].argmax()] for lengths in longest]
+    num_texts = max(len(rows), *(len(shard.train) for shard in shards))
+    return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])
+
+
+def _try(
+    scenario: Scenario, loader: _Loader, largest: Shard, devices: Sequence[DeviceClass]
+) -> None:
+    """Put a federation together in which every client has the largest shard."""
+    num_clients = scenario.clients.num_clients
+    padded = [devices[client_id % len(devices)] for client_id in range(num_clients)]
+    federate(
+        scenario,
+        seed=scenario.seeds[0],
+        env=simpy.Environment(),
+        network=cast("Network", None),  # nothing is sent
+        backbone=loader.fresh(scenario),
+        shards=[largest] * num_clients,
+        devices=padded,
+        recorder=_NoRows(),
+    )

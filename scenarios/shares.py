@@ -1,0 +1,70 @@
+"""What a run needs of data and devices before torch is loaded: texts, shards, device classes."""
+
+import dataclasses
+from functools import lru_cache
+
+import numpy as np
+
+from fl.clients.devices import DeviceClass, draw_devices
+from fl.data.config import DataConfig, IidPartition
+from fl.data.corpus import Corpus, load_corpus
+from fl.data.partition import Shard, partition, split_shard
+from fl.network import Streams
+from netsim.streams import Purpose, stream
+from scenarios.schema import Scenario
+
+
+def streams_of(seed: int) -> Streams:
+    """Give the addressed randomness of one run; ``fl`` names a purpose in lower case."""
+
+    def draw(purpose: str, *key: int) -> np.random.Generator:
+        return stream(seed, Purpose[purpose.upper()], *key)
+
+    return draw
+
+
+def source_of(scenario: Scenario) -> DataConfig:
+    """Give the settings of a scenario that decide its texts: how they are shared does not."""
+    return dataclasses.replace(scenario.data, partition=IidPartition())
+
+
+def corpus_of(scenario: Scenario) -> Corpus:
+    """Load the texts of a scenario; a second call costs nothing.
+
+    Raises
+    ------
+    fl.problems.DataError
+        One line that says what is wrong with them.
+    """
+    return _corpus(source_of(scenario))
+
+
+def shards_of(scenario: Scenario, corpus: Corpus, streams: Streams) -> list[Shard]:
+    """Share the training texts among the clients; the same for every method."""
+    parts = partition(
+        corpus.train,
+        scenario.data.partition,
+        num_clients=scenario.clients.num_clients,
+        rng=streams("partition"),
+    )
+    return [
+        split_shard(
+            part,
+            corpus.train.labels,
+            test_fraction=scenario.data.test_fraction,
+            rng=streams("partition", client_id),
+            may_test=corpus.train.may_test,
+        )
+        for client_id, part in enumerate(parts)
+    ]
+
+
+def devices_of(scenario: Scenario, streams: Streams) -> list[DeviceClass]:
+    """Draw the device class of every client; the same for every method."""
+    clients = scenario.clients
+    return draw_devices(clients.devices, num_clients=clients.num_clients, streams=streams)
+
+
+@lru_cache(maxsize=2)
+def _corpus(source: DataConfig) -> Corpus:
+    return load_corpus(source)
