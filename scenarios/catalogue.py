@@ -23,9 +23,21 @@ def _methods() -> list[Entry]:
 
 
 def _policies() -> list[Entry]:
+    from fl.own_code import OWN_KIND  # noqa: PLC0415
     from fl.policies import POLICIES  # noqa: PLC0415
 
-    return [{"name": name, "summary": entry.summary} for name, entry in POLICIES.items()]
+    entries = [
+        {
+            "name": name,
+            "summary": f"{entry.summary} ({entry.source})",
+            "source": entry.source,
+        }
+        for name, entry in POLICIES.items()
+    ]
+    return [
+        *entries,
+        {"name": OWN_KIND, "summary": "a class in a file of yours, see docs/examples"},
+    ]
 
 
 def _schedulers() -> list[Entry]:

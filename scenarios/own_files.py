@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fl.methods.own import OwnConfig
+from fl.policies.own import OwnPolicyConfig
 from netsim.config.world import TraceMobility
 from scenarios.load import Variant
 from scenarios.schema import Scenario
@@ -24,6 +25,8 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
         yield path
     if isinstance(scenario.world.mobility, TraceMobility):
         yield scenario.world.mobility.path
+    if isinstance(scenario.server.policy, OwnPolicyConfig):
+        yield scenario.server.policy.kind.rpartition(":")[0]
     for method in scenario.methods:
         if isinstance(method, OwnConfig):
             yield method.kind.rpartition(":")[0]

@@ -1,14 +1,24 @@
-"""Client selection: which clients take part in a round. One table, one line a policy."""
+"""Client selection: which clients take part in a round. One table, one entry a policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fl.policies.all import AllPolicy, AllPolicyConfig
+from fl.policies.best_channel import BestChannelPolicy, BestChannelPolicyConfig
+from fl.policies.own import OwnPolicy, OwnPolicyConfig
 from fl.policies.random import RandomPolicy, RandomPolicyConfig
+from fl.policies.round_robin import RoundRobinPolicy, RoundRobinPolicyConfig
 from fl.policies.view import Policy
 from fl.problems import Problem
 
-PolicyConfig = RandomPolicyConfig
+PolicyConfig = (
+    RandomPolicyConfig
+    | AllPolicyConfig
+    | RoundRobinPolicyConfig
+    | BestChannelPolicyConfig
+    | OwnPolicyConfig
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,25 +28,50 @@ class PolicyEntry:
     config: type[Any]
     """Class of its settings."""
     build: Callable[[Any], Policy]
-    """Give the policy for one run from its settings."""
+    """Return the policy for one run from its settings."""
     summary: str
+    source: str
+    """Where the policy comes from."""
 
 
 POLICIES: dict[str, PolicyEntry] = {
     "random": PolicyEntry(
-        config=RandomPolicyConfig, build=RandomPolicy, summary="uniformly at random"
+        config=RandomPolicyConfig,
+        build=RandomPolicy,
+        summary="uniformly at random",
+        source="arXiv:1602.05629",
+    ),
+    "all": PolicyEntry(
+        config=AllPolicyConfig,
+        build=AllPolicy,
+        summary="every client in every round",
+        source="reference point",
+    ),
+    "round_robin": PolicyEntry(
+        config=RoundRobinPolicyConfig,
+        build=RoundRobinPolicy,
+        summary="in turn, longest unselected first",
+        source="RR of arXiv:1908.06287",
+    ),
+    "best_channel": PolicyEntry(
+        config=BestChannelPolicyConfig,
+        build=BestChannelPolicy,
+        summary="highest signal-to-noise ratio now",
+        source="BC of Amiri et al. 2021",
     ),
 }
 
 
 def build_policy(config: PolicyConfig) -> Policy:
-    """Give a fresh policy for one run.
+    """Return a fresh policy for one run.
 
     Raises
     ------
     ValueError
-        If no policy has this kind.
+        If no policy has this kind, or a class of the user's own cannot be used.
     """
+    if isinstance(config, OwnPolicyConfig):
+        return OwnPolicy(config)
     entry = POLICIES.get(config.kind)
     if entry is None:
         msg = f"policy.kind: must be one of {', '.join(sorted(POLICIES))}, got {config.kind!r}"
@@ -48,7 +83,8 @@ def find_problems(
     config: PolicyConfig, *, num_clients: int, path: tuple[str, ...] = ("server", "policy")
 ) -> list[Problem]:
     """Find settings of a policy that the scenario's clients cannot satisfy."""
-    if config.num_clients > num_clients:
-        rule = f"must be <= clients.num_clients = {num_clients}, got {config.num_clients}"
+    asked = getattr(config, "num_clients", 0)
+    if asked > num_clients:
+        rule = f"must be <= clients.num_clients = {num_clients}, got {asked}"
         return [Problem((*path, "num_clients"), rule)]
     return []

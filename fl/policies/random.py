@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from fl.policies.view import PolicyView
+from fl.policies.view import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,9 @@ class RandomPolicy:
     def __init__(self, config: RandomPolicyConfig) -> None:
         self._num_clients = config.num_clients
 
-    def select(self, view: PolicyView, *, rng: np.random.Generator) -> list[int]:
+    def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         """Draw the cohort; all clients when fewer are there than asked for."""
-        count = min(self._num_clients, len(view.client_ids))
-        chosen = rng.choice(len(view.client_ids), size=count, replace=False)
-        return sorted(view.client_ids[index] for index in chosen)
+        client_ids = view.candidates.client_id
+        count = min(self._num_clients, len(client_ids))
+        chosen = rng.choice(len(client_ids), size=count, replace=False)
+        return sorted(client_ids[chosen].tolist())

@@ -9,6 +9,7 @@ import simpy
 from jaxtyping import Int
 
 from fl.clients.devices import DeviceClass, check_memory
+from fl.clients.roster import Roster
 from fl.data.partition import Shard
 from fl.execution.executor import Executor
 from fl.methods.base import Method, ServerState
@@ -109,7 +110,7 @@ class Federation:
     on_progress: Callable[[Progress], None] = ignore_progress
     state: ServerState = field(init=False)
     personal: dict[int, Tensors] = field(init=False, default_factory=dict)
-    history: list[ClientRow] = field(init=False, default_factory=list)
+    roster: Roster = field(init=False)
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
@@ -128,6 +129,7 @@ class Federation:
             raise ValueError(msg)
         self._check_devices()
         self.state = self.method.initial_state()
+        self.roster = Roster([len(shard.train) for shard in self.shards])
 
     @property
     def client_ids(self) -> range:

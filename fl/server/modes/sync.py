@@ -6,12 +6,12 @@ from typing import Any
 import simpy
 
 from fl.metrics import METRICS
-from fl.policies.view import PolicyView
 from fl.rows import EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.evaluation import Evaluator
 from fl.server.federation import Federation, Progress
 from fl.server.participation import Part, client_row, contribution, take_part
+from fl.server.selection import select_clients
 
 
 def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
@@ -39,7 +39,7 @@ def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any,
     env, started_at_s = federation.env, federation.now_s
     timeout_s = federation.server.round_timeout_s
     deadline_at_s = None if timeout_s is None else started_at_s + timeout_s
-    client_ids = _select(federation, round_id)
+    client_ids = select_clients(federation, round_id)
     version = federation.state.version
     parts = [Part(client_id=each, round=round_id, version=version) for each in client_ids]
     broadcasts = _broadcast(federation, client_ids, round_id=round_id, timeout_s=timeout_s)
@@ -50,29 +50,6 @@ def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any,
     yield env.all_of(processes)
     _aggregate(federation, parts)
     _record(federation, parts, round_id=round_id, started_at_s=started_at_s)
-
-
-def _select(federation: Federation, round_id: int) -> list[int]:
-    """Ask the policy; give its choice ascending, and refuse one that is not a set of clients."""
-    client_ids = federation.client_ids
-    view = PolicyView(
-        round=round_id,
-        now_s=federation.now_s,
-        client_ids=client_ids,
-        num_samples=[len(shard.train) for shard in federation.shards],
-        links=federation.network.link_table,
-        history=federation.history,
-    )
-    chosen = federation.policy.select(view, rng=federation.streams("cohort", round_id))
-    ordered = sorted(int(client_id) for client_id in chosen)
-    has_unknown = any(client_id not in client_ids for client_id in ordered)
-    if has_unknown or len(set(ordered)) != len(ordered):
-        msg = (
-            f"server.policy: must select ids out of 0..{len(client_ids) - 1}, each at most once, "
-            f"got {ordered} in round {round_id}"
-        )
-        raise ValueError(msg)
-    return ordered
 
 
 def _broadcast(
@@ -109,7 +86,8 @@ def _record(
     federation.uplink_bytes += uplink_bytes
     federation.downlink_bytes += downlink_bytes
     rows = [client_row(part, staleness=0) for part in parts]
-    federation.history.extend(rows)
+    for each in rows:
+        federation.roster.end(each.client_id, round_id=round_id, loss=each.train_loss)
     row = RoundRow(
         round=round_id,
         started_at_s=started_at_s,

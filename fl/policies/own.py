@@ -1,0 +1,51 @@
+"""A policy of the user's own: a class in a file, named ``path.py:Class``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Predicate
+from jaxtyping import Int
+
+from fl.own_code import load_class, names_a_class
+from fl.policies.view import Policy, Selection
+from fl.problems import OwnCodeError
+
+KEY = "server.policy"
+"""Key of the scenario with which messages begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPolicyConfig:
+    """A class in a file; ``settings`` are its arguments. It has ``select(view, *, rng)``."""
+
+    kind: Annotated[str, Predicate(names_a_class)]
+    """File and class: ``path.py:Class``."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the class."""
+
+
+class OwnPolicy:
+    """Ask an object of the user's class; what it raises is told with place, round and time.
+
+    Raises
+    ------
+    fl.problems.OwnCodeError
+        One line: a file or class that cannot be used, or an unknown or missing setting.
+    """
+
+    def __init__(self, config: OwnPolicyConfig) -> None:
+        self._own = load_class(config.kind, key=KEY, protocol=Policy)
+        self._made: Policy = self._own.make(config.settings, key=KEY, protocol=Policy)
+
+    def select(
+        self, view: Selection, *, rng: np.random.Generator
+    ) -> Sequence[int] | Int[np.ndarray, " selected"]:
+        """Return what the user's class selects."""
+        try:
+            with self._own.blame("select", self._made):
+                return self._made.select(view, rng=rng)
+        except OwnCodeError as error:
+            msg = f"{KEY}: {error} (in round {view.round}, at {view.now_s:g} s)"
+            raise OwnCodeError(msg) from error

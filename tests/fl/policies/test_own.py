@@ -1,0 +1,50 @@
+"""A policy in a file of the user's own: the printed example, and faults in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from fl.policies import build_policy
+from fl.policies.own import OwnPolicyConfig
+from fl.problems import OwnCodeError
+from fl.server.modes.sync import run_rounds
+from tests.fl.fakes import SMALLEST, federation
+
+EXAMPLE = Path(__file__).parents[3] / "docs/examples/own_policy.py"
+
+
+def played(config):
+    made = federation(SMALLEST["head"], num_clients=4, num_rounds=2)
+    made.policy = build_policy(config)
+    made.env.run(until=made.env.process(run_rounds(made)))
+    return made
+
+
+def test_the_example_runs_as_printed():
+    assert len([line for line in EXAMPLE.read_text().splitlines() if line]) <= 12
+    found = played(OwnPolicyConfig(kind=f"{EXAMPLE}:FastOfTheIdle", settings={"num": 2}))
+    assert [row.client_id for row in found.recorder.clients] == [0, 1, 2, 3]
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(OwnCodeError, match=r"^server\.policy\.settings\.nun: unknown key"):
+        build_policy(OwnPolicyConfig(kind=f"{EXAMPLE}:FastOfTheIdle", settings={"nun": 2}))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise KeyError('x')", r"^server\.policy: .*own\.py:3.*KeyError.*in round 1, at 0 s"),
+        ("return [0, 0]", r"each at most once, got \[0, 0\] in round 1, at 0 s"),
+        ("return [4]", r"ids out of 0\.\.3, .* got \[4\]"),
+        ("return [0.5]", r"got \[0\.5\]"),
+        ("return [True]", r"got \[True\]"),
+        ("return None", r"got None"),
+    ],
+)
+def test_faults_are_one_line(tmp_path, body, message):
+    file = tmp_path / "own.py"
+    file.write_text(f"class Mine:\n    def select(self, view, *, rng):\n        {body}\n")
+    with pytest.raises(ValueError, match=message) as caught:
+        played(OwnPolicyConfig(kind=f"{file}:Mine"))
+    assert "\n" not in str(caught.value)
