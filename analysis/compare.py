@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import ResultError, Results
+from analysis.errors import ResultError
+from analysis.load import Results
 from analysis.stats import (
     COSTS,
     LEVEL,
@@ -19,6 +20,7 @@ from analysis.stats import (
     to_target,
 )
 from analysis.tables import Table, metrics_of, splits_of, target_name
+from analysis.text_safety import file_name
 from analysis.units import axis_label, with_interval
 
 COMPARED = ("seconds", "joules", "uplink")
@@ -92,7 +94,7 @@ def compare(
         msg = f"{results.folder}: no two variants have {metric} on the same kind of model"
         raise ResultError(msg)
     return Table(
-        name=f"compare_{metric}_{target:g}",
+        name=file_name(f"compare_{metric}_{target:g}"),
         title=f"Cost to {target_name(metric, target)}, differences paired by seed",
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame([_text(row, results.labels) for row in numbers]),

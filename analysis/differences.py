@@ -5,9 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import ResultError, Results, Variant
+from analysis.errors import ResultError
+from analysis.load import Results
+from analysis.manifest import Variant
 from analysis.stats import LEVEL, final_values, is_better_low, paired_difference
 from analysis.tables import Table, metrics_of, splits_of
+from analysis.text_safety import file_name
 from analysis.units import with_interval
 
 SUMMARIES = {"mean": "", "worst10": " worst 10 %"}
@@ -59,7 +62,7 @@ def final_differences(results: Results, *, baseline: str, level: float = LEVEL) 
         msg = f"{results.folder}: nothing to compare with {baseline}"
         raise ResultError(msg)
     return Table(
-        name=f"differences_{baseline}",
+        name=file_name(f"differences_{baseline}"),
         title=f"Final metrics minus those of {baseline}, paired by seed",
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame(_text(numbers, results.labels)),

@@ -1,6 +1,5 @@
 """The page of a report: one HTML file that asks nothing of any other file or host."""
 
-import html
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +8,10 @@ from pathlib import Path
 
 from analysis.figures import SavedFigure
 from analysis.load import Results
+from analysis.outlets import LEFT_HEADS
 from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
-from analysis.tables import LEFT_HEADS, Table, target_name
+from analysis.tables import Table, target_name
+from analysis.text_safety import html_text
 from analysis.units import axis_label
 
 TWO_CLOCKS = (
@@ -53,7 +54,7 @@ def render_page(results: Results, tables: Sequence[Table], figures: Sequence[Sav
         *(_table(table) for table in main),
         *(_figure(figure, number) for number, figure in enumerate(shown, start=1)),
         "<section><h2>How this was made</h2>",
-        f"<p>{html.escape(TWO_CLOCKS)}</p>",
+        f"<p>{html_text(TWO_CLOCKS)}</p>",
         _table(runs, level=3),
         _provenance(results),
         _scenario(results.folder / "scenario.yaml"),
@@ -61,12 +62,14 @@ def render_page(results: Results, tables: Sequence[Table], figures: Sequence[Sav
         "</section>",
     ]
     page = resources.files("analysis").joinpath("page.html").read_text(encoding="utf-8")
-    return (
-        page.replace("{{title}}", html.escape(f"{results.name} · Airtune report"))
-        .replace("{{palette}}", _palette_css(PALETTE))
-        .replace("{{dark_palette}}", _palette_css(DARK_PALETTE))
-        .replace("{{body}}", "\n".join(part for part in body if part))
-    )
+    parts = {
+        "title": html_text(f"{results.name} · Airtune report"),
+        "palette": _palette_css(PALETTE),
+        "dark_palette": _palette_css(DARK_PALETTE),
+        "body": "\n".join(part for part in body if part),
+    }
+    # in one pass: what is put in is not searched for places again
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
 
 
 def _palette_css(palette: Iterable[str]) -> str:
@@ -74,25 +77,25 @@ def _palette_css(palette: Iterable[str]) -> str:
 
 
 def _header(results: Results) -> str:
-    status = str(results.manifest.get("status", "unknown"))
-    seeds = [str(seed) for seed in results.manifest.get("seeds", [])]
+    status = results.manifest.status
+    seeds = [str(seed) for seed in results.manifest.seeds]
     facts = [
         _count(len(results.variants), "variant"),
         f"{_count(len(seeds), 'seed')} ({', '.join(seeds)})" if seeds else "",
         *(f"target {target_name(m, t)}{_of_split(results)}" for m, t in results.targets.items()),
     ]
     label = results.cost_label
-    lead = " · ".join(html.escape(fact) for fact in facts if fact)
-    cost = f'<p class="label">Costs as: {html.escape(label)}</p>' if label else ""
-    badge = f'<span class="status status-{html.escape(status)}">{html.escape(status)}</span>'
+    lead = " · ".join(html_text(fact) for fact in facts if fact)
+    cost = f'<p class="label">Costs as: {html_text(label)}</p>' if label else ""
+    badge = f'<span class="status status-{html_text(status)}">{html_text(status)}</span>'
     return (
-        f'<header><p class="kicker">Airtune report</p><h1>{html.escape(results.name)}</h1>'
+        f'<header><p class="kicker">Airtune report</p><h1>{html_text(results.name)}</h1>'
         f'<p class="lead">{lead} {badge}</p>{cost}</header>'
     )
 
 
 def _of_split(results: Results) -> str:
-    split = results.manifest.get("target_split")
+    split = results.manifest.data.get("target_split")
     return f" ({split})" if split else ""
 
 
@@ -103,7 +106,7 @@ def _count(number: int, word: str) -> str:
 def _notes(results: Results) -> str:
     if not results.notes:
         return ""
-    items = "".join(f"<li>{html.escape(note)}</li>" for note in results.notes)
+    items = "".join(f"<li>{html_text(note)}</li>" for note in results.notes)
     return f'<aside class="notes"><p>Not everything is here:</p><ul>{items}</ul></aside>'
 
 
@@ -111,7 +114,7 @@ def _table(table: Table, *, level: int = 2) -> str:
     heads = list(table.text.columns)
     align = ["left" if head in LEFT_HEADS else "right" for head in heads]
     head = "".join(
-        f'<th scope="col" class="{side}">{html.escape(text)}</th>'
+        f'<th scope="col" class="{side}">{html_text(text)}</th>'
         for side, text in zip(align, heads, strict=True)
     )
     rows = "".join(
@@ -120,7 +123,7 @@ def _table(table: Table, *, level: int = 2) -> str:
     )
     notes = "".join(f"<p>{_prose(note)}</p>" for note in table.notes)
     return (
-        f"<section><h{level}>{html.escape(table.title)}</h{level}>"
+        f"<section><h{level}>{html_text(table.title)}</h{level}>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
         f'</div><div class="remarks">{notes}</div></section>'
     )
@@ -128,17 +131,17 @@ def _table(table: Table, *, level: int = 2) -> str:
 
 def _prose(text: str) -> str:
     """Keep signs and the numbers after them on one line."""
-    return re.sub("([≥≤±]) ", "\\1&nbsp;", html.escape(text))
+    return re.sub("([≥≤±]) ", "\\1&nbsp;", html_text(text))
 
 
 def _cell(text: str, side: str) -> str:
     kind = f"{side} missing" if text in {"not reached", "-"} else side
-    return f'<td class="{kind}">{html.escape(text)}</td>'
+    return f'<td class="{kind}">{html_text(text)}</td>'
 
 
 def _figure(figure: SavedFigure, number: int) -> str:
     svg = inline_svg(figure.svg.read_text(encoding="utf-8"), prefix=f"f{number}-")
-    title = html.escape(figure.title)
+    title = html_text(figure.title)
     return (
         f'<section><h2>{title}</h2><figure role="group" aria-label="{title}">'
         f'<div class="scroll">{svg}</div>'
@@ -155,21 +158,25 @@ def inline_svg(text: str, *, prefix: str) -> str:
     """
     svg = text[text.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
-    svg = re.sub(r'href="#', f'href="#{prefix}', svg)
-    svg = svg.replace("url(#", f"url(#{prefix}")
-    svg = svg.replace("fill: #ffffff", "fill: none")
+    return re.sub(r"<[^<>]*>", lambda tag: _inline_tag(tag[0], prefix), svg)
+
+
+def _inline_tag(tag: str, prefix: str) -> str:
+    """Change one tag; the text between tags is somebody's words and stays as it is."""
+    tag = re.sub(r'\bid="', f'id="{prefix}', tag)
+    tag = re.sub(r'href="#', f'href="#{prefix}', tag)
+    tag = tag.replace("url(#", f"url(#{prefix}").replace("fill: #ffffff", "fill: none")
     for colour, variable in _THEMED.items():
-        svg = svg.replace(colour, variable)
-    return svg
+        tag = tag.replace(colour, variable)
+    return tag
 
 
 def _provenance(results: Results) -> str:
-    manifest = results.manifest
+    manifest = results.manifest.data
     order = [key for key in _PROVENANCE if key in manifest]
     order += [key for key in manifest if key not in order and key not in _ELSEWHERE]
     rows = "".join(
-        f"<dt>{html.escape(axis_label(key))}</dt><dd>{_value(manifest[key])}</dd>"
+        f"<dt>{html_text(axis_label(key))}</dt><dd>{_value(manifest[key])}</dd>"
         for key in order
         if manifest[key] not in (None, "", {}, [])
     )
@@ -179,12 +186,12 @@ def _provenance(results: Results) -> str:
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
         parts = [
-            html.escape(f"{axis_label(key)} {_plain(item)}")
+            html_text(f"{axis_label(key)} {_plain(item)}")
             for key, item in value.items()
             if item is not None
         ]
         return ", ".join(parts) if len(parts) > _MANY else "<br>".join(parts)
-    return html.escape(_plain(value))
+    return html_text(_plain(value))
 
 
 def _plain(value: object) -> str:
@@ -196,20 +203,21 @@ def _plain(value: object) -> str:
 def _scenario(path: Path) -> str:
     if not path.is_file():
         return ""
-    text = html.escape(path.read_text(encoding="utf-8"))
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = "\n".join(html_text(line) for line in lines)
     return f"<details><summary>Resolved scenario</summary><pre>{text}</pre></details>"
 
 
 def _files(figures: Sequence[SavedFigure], tables: Sequence[Table]) -> str:
     items = [
-        f"<li>{html.escape(figure.title)}: {_link(figure.png, 'PNG')}, {_link(figure.svg, 'SVG')}, "
+        f"<li>{html_text(figure.title)}: {_link(figure.png, 'PNG')}, {_link(figure.svg, 'SVG')}, "
         f"{_link(figure.csv, 'data')}</li>"
         for figure in figures
     ]
     items += [
-        f"<li>{html.escape(table.title)}: "
+        f"<li>{html_text(table.title)}: "
         + ", ".join(
-            f'<a href="tables/{html.escape(table.name)}.{ending}">{word}</a>'
+            f'<a href="tables/{html_text(table.name)}.{ending}">{word}</a>'
             for ending, word in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
         )
         + "</li>"
@@ -222,4 +230,4 @@ def _files(figures: Sequence[SavedFigure], tables: Sequence[Table]) -> str:
 
 
 def _link(path: Path, word: str) -> str:
-    return f'<a href="figures/{html.escape(path.name)}">{word}</a>'
+    return f'<a href="figures/{html_text(path.name)}">{word}</a>'

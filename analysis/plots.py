@@ -11,8 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.log_axis import use_log_x
 from analysis.stats import is_better_low
 from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
+from analysis.text_safety import figure_text
 from analysis.units import DisplayUnit, axis_label, display_unit, with_interval
 
 _LOG_FROM = 30.0
@@ -52,7 +54,7 @@ def draw_curves(
     paying = ends[ends > 0.0]
     is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= _LOG_FROM
     if is_log:
-        ax.set_xscale("log")
+        use_log_x(ax)
     for variant, rows in frame.groupby("variant", sort=False):
         style = styles[str(variant)]
         if ends[variant] <= 0.0:
@@ -73,7 +75,7 @@ def draw_curves(
     if target is not None:
         draw_target(ax, metric, target)
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
-    ax.set_ylabel(metric.replace("_", " "))
+    ax.set_ylabel(figure_text(metric.replace("_", " ")))
 
 
 def _draw_mean(
@@ -204,7 +206,7 @@ def _limit_costs(ax: Axes, values: "pd.Series[float]", *, is_log: bool) -> None:
         ax.set_xlim(0.0, 1.0)
         ax.set_xticks([])
     elif is_log:
-        ax.set_xscale("log")
+        use_log_x(ax)
         ax.set_xlim(values.min() / 2.0, values.max() * (values.max() / values.min()) ** 0.3)
     else:
         ax.set_xlim(0.0, 1.45 * values.max())
@@ -279,10 +281,10 @@ def draw_stack(
             hatch=None if part in colours else "////",
             edgecolor=PAPER,
             linewidth=0.6,
-            label=part,
+            label=figure_text(part),
         )
         handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
-                             edgecolor=PAPER, label=part))  # fmt: skip
+                             edgecolor=PAPER, label=figure_text(part)))  # fmt: skip
         left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
     totals = {row["variant"]: row for row in frame.to_dict("records")}
     for place, name in enumerate(variants):
@@ -325,7 +327,7 @@ def draw_cdf(
     is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= _LOG_FROM
     unit = display_unit(column, float(positive.max()) if len(positive) else 0.0)
     if is_log:
-        ax.set_xscale("log")
+        use_log_x(ax)
     for variant, rows in frame.groupby("variant", sort=False):
         style = styles[str(variant)]
         x = rows[column].to_numpy(dtype=np.float64) / unit.scale

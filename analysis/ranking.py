@@ -5,10 +5,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from analysis.load import Results, Variant
+from analysis.load import Results
+from analysis.log_axis import use_log_x
+from analysis.manifest import Variant
 from analysis.stats import final_values, is_better_low, mean_ci
 from analysis.style import INK, PAGE_WIDTH_IN, PALETTE
 from analysis.tables import splits_of
+from analysis.text_safety import figure_text
 from analysis.units import axis_label, display_unit
 
 MANY_VARIANTS = 12
@@ -76,12 +79,12 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
                 color=PALETTE[place % len(PALETTE)],
                 ms=3.2,
                 elinewidth=0.8,
-                label=setting or "all",
+                label=figure_text(setting) or "all",
             )
         if quantity == "uplink_mb":
-            ax.set_xscale("symlog", linthresh=1.0)
+            use_log_x(ax, scale="symlog")
         elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
-            ax.set_xscale("log")
+            use_log_x(ax)
             ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             ax.xaxis.set_minor_formatter(NullFormatter())
@@ -92,9 +95,10 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
             margin = 0.12 * float(spread.max() - spread.min() or 1.0)
             ax.set_xlim(float(spread.min()) - margin, float(spread.max()) + margin)
         label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
-        ax.set_xlabel(label if unit is not None else f"{metric},\n{label}")
+        ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
         ax.grid(axis="y", visible=True)
-    axes[0].set_yticks(list(row_of.values()), list(row_of), color=INK)
+    names = [figure_text(method) for method in row_of]
+    axes[0].set_yticks(list(row_of.values()), names, color=INK)
     axes[0].set_ylim(-0.6, len(methods) - 0.4)
     if len(settings) > 1:
         handles, names = axes[0].get_legend_handles_labels()

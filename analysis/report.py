@@ -1,21 +1,22 @@
 """Write the report of a result folder: figures, tables and one self-contained page."""
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.figures import SavedFigure, all_pictures, save_picture
+from analysis.errors import FolderLostError, ResultError
+from analysis.figures import SavedFigure, all_pictures, file_names, save_picture
+from analysis.folder_files import add_to_record, check_no_link
+from analysis.folder_lock import locked_if_free, lost_message
 from analysis.load import Results, load_results
+from analysis.manifest import read_manifest
+from analysis.outlets import to_latex, to_markdown, write_csv
 from analysis.page import render_page
 from analysis.style import figure_style
-from analysis.tables import (
-    Table,
-    metrics_of,
-    runs_table,
-    summary_table,
-    target_table,
-    to_latex,
-    to_markdown,
-)
+from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
+
+_PAGE = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,19 @@ class Report:
     """Runs that are unfinished, missing or left out."""
 
 
-def write_report(folder: Path | str) -> Report:
+def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
     """Write ``figures/``, ``tables/`` and ``report.html`` into a result folder.
 
     The same rows give the same bytes. Files of an earlier report with the same names are replaced.
+    No run can replace the folder meanwhile. Of a folder that a run still writes to, what is there
+    is shown, and the first note says so.
 
     Parameters
     ----------
     folder
         A result folder as ``airtune run`` leaves it, finished or not.
+    run_id
+        Report only if this run wrote the folder, and nobody writes to it now.
 
     Returns
     -------
@@ -49,21 +54,24 @@ def write_report(folder: Path | str) -> Report:
 
     Raises
     ------
+    FolderLostError
+        The folder is not (or no longer) that of ``run_id``.
     ResultError
         The folder cannot be used; see :func:`analysis.load.load_results`.
+    OSError
+        A file cannot be written.
     """
     results = load_results(folder)
-    tables = all_tables(results)
-    _write_tables(tables, results.folder / "tables")
-    with figure_style():
-        figures = tuple(
-            save_picture(picture, results.folder / "figures") for picture in all_pictures(results)
-        )
-    index = results.folder / "report.html"
-    index.write_text(render_page(results, tables, figures), encoding="utf-8", newline="\n")
-    return Report(
-        folder=results.folder, index=index, figures=figures, tables=tables, notes=results.notes
-    )
+    with locked_if_free(results.folder, purpose="airtune report") as holder:
+        is_ours = run_id is None or (results.manifest.run_id == run_id and holder is None)
+        if not is_ours:
+            raise FolderLostError(lost_message(results.folder))
+        if holder is None:
+            _check_unchanged(results)
+        elif not any(holder in note for note in results.notes):
+            notes = (f"still running, shown as far as it got: {holder}", *results.notes)
+            results = dataclasses.replace(results, notes=notes)
+        return _write(results)
 
 
 def all_tables(results: Results) -> tuple[Table, ...]:
@@ -76,10 +84,49 @@ def all_tables(results: Results) -> tuple[Table, ...]:
     return (summary_table(results), *targets, runs_table(results))
 
 
+def _check_unchanged(results: Results) -> None:
+    """Refuse rows that were replaced between reading them and taking the lock."""
+    if read_manifest(results.folder) != results.manifest.data:
+        msg = f"{results.folder}: a run changed it while it was read; ask for the report again"
+        raise ResultError(msg)
+
+
+def _write(results: Results) -> Report:
+    tables = all_tables(results)
+    _write_tables(tables, results.folder)
+    figures = []
+    with figure_style():
+        for picture in all_pictures(results):
+            names = file_names(picture)
+            _announce(results.folder, (f"figures/{name}" for name in names))
+            figures.append(save_picture(picture, results.folder / "figures"))
+    index = results.folder / _PAGE
+    _announce(results.folder, [_PAGE])
+    page = render_page(results, tables, figures)
+    index.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
+    return Report(
+        folder=results.folder,
+        index=index,
+        figures=tuple(figures),
+        tables=tables,
+        notes=results.notes,
+    )
+
+
 def _write_tables(tables: tuple[Table, ...], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / "tables"
     for table in tables:
-        table.numbers.to_csv(folder / f"{table.name}.csv", index=False, lineterminator="\n")
+        _announce(folder, (f"tables/{table.name}.{ending}" for ending in ("csv", "md", "tex")))
+        place.mkdir(exist_ok=True)
+        write_csv(table.numbers, place / f"{table.name}.csv")
         for ending, text in (("md", to_markdown(table)), ("tex", to_latex(table))):
-            path = folder / f"{table.name}.{ending}"
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path = place / f"{table.name}.{ending}"
+            path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _announce(folder: Path, names: Iterable[str]) -> None:
+    """Record files before they are written, and refuse links that lead out of the folder."""
+    listed = list(names)
+    for name in listed:
+        check_no_link(folder, folder / name)
+    add_to_record(folder, listed)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 
+from analysis.text_safety import figure_text
+
 COLUMN_WIDTH_IN = 3.5
 """Width of one column of a two-column journal."""
 PAGE_WIDTH_IN = 7.16
@@ -85,6 +87,9 @@ _RC: dict[str, object] = {
     "pdf.fonttype": 42,
     "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
+    "axes.formatter.use_mathtext": False,
+    "text.parse_math": False,  # nobody's words are formulas
+    "text.usetex": False,
 }
 
 
@@ -111,18 +116,13 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
     """
     return {
         name: LineStyle(
-            label=as_text(label),
+            label=figure_text(label),
             colour=PALETTE[place % len(PALETTE)],
             dash=_DASHES[(place % len(PALETTE) + place // len(PALETTE)) % len(_DASHES)],
             marker=_MARKERS[place % len(_MARKERS)],
         )
         for place, (name, label) in enumerate(labels.items())
     }
-
-
-def as_text(words: str) -> str:
-    """Keep matplotlib from reading dollar signs in someone's words as formulas."""
-    return words.replace("$", r"\$")
 
 
 @contextmanager

@@ -1,20 +1,15 @@
 """Tables of a study: numbers in a data frame, and the same as text for every outlet.
 
 A table keeps raw numbers (for CSV and further work) and the text of its cells (for Markdown, LaTeX,
-HTML and the terminal) side by side, so all outlets say the same.
+HTML and the terminal) side by side, so all of :mod:`analysis.outlets` say the same.
 """
 
 import math
-import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from analysis.load import Results
 from analysis.stats import (
@@ -26,6 +21,7 @@ from analysis.stats import (
     target_summary,
     to_target,
 )
+from analysis.text_safety import file_name
 from analysis.units import axis_label, display_unit, with_interval
 
 SPLITS = ("global", "personal")
@@ -171,7 +167,7 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
                 numbers.append(_target_numbers(variant.name, split, rows))
                 text.append((variant.label, split, rows))
     return Table(
-        name=f"to_{metric}_{target:g}",
+        name=file_name(f"to_{metric}_{target:g}"),
         title=f"Cost to {target_name(metric, target)}",
         numbers=pd.DataFrame(numbers),
         text=_target_text(text),
@@ -263,122 +259,3 @@ def runs_table(results: Results) -> Table:
 
 def _plain(value: float) -> str:
     return with_interval(float(value), float("nan"))
-
-
-def to_markdown(table: Table) -> str:
-    """Write as a Markdown table: text columns left, numbers right."""
-    heads = list(table.text.columns)
-    left = _left_columns(heads)
-    rows = [
-        [_escape_markdown(head) for head in heads],
-        [":---" if head in left else "---:" for head in heads],
-        *([_escape_markdown(str(cell)) for cell in row] for row in table.text.to_numpy()),
-    ]
-    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", *table.notes]) + "\n"
-
-
-def _escape_markdown(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-LEFT_HEADS = {"variant", "model", "status", "cost", "first", "second", "verdict"}
-
-
-def _left_columns(heads: Sequence[str]) -> set[str]:
-    return {head for head in heads if head in LEFT_HEADS}
-
-
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "≥": r"$\geq$",
-        "≤": r"$\leq$",
-        "“": "``",
-        "”": "''",
-        "[": r"{[}",
-        "]": r"{]}",
-    }
-)
-
-
-def to_latex(table: Table) -> str:
-    r"""Write as a ``tabular`` with the rules of the package booktabs.
-
-    The notes follow as LaTeX comments, for use in the caption.
-    """
-    heads = list(table.text.columns)
-    left = _left_columns(heads)
-    body = [[str(cell) for cell in row] for row in table.text.to_numpy()]
-    head_row, *rows = (
-        " & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in [heads, *body]
-    )
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{tabular}{" + "".join("l" if head in left else "r" for head in heads) + "}",
-        r"\toprule",
-        head_row,
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        *(f"% {note}" for note in table.notes),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def rich_table(table: Table) -> "TerminalTable":
-    """Give the table for a terminal, notes below it."""
-    return TerminalTable(table)
-
-
-@dataclass(frozen=True, slots=True)
-class TerminalTable:
-    """A table that turns itself on its side where the terminal is too narrow for it upright."""
-
-    table: Table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield title, table and notes; called by rich when it prints this."""
-        heads = list(self.table.text.columns)
-        rows = [[str(cell) for cell in row] for row in self.table.text.to_numpy()]
-        upright = _grid(heads, rows, left=_left_columns(heads))
-        turned = _grid(
-            [heads[0], *(row[0] for row in rows)],
-            [[head, *(row[i] for row in rows)] for i, head in enumerate(heads) if i],
-            left={heads[0]},
-        )
-        wide = options.update(width=10_000)
-        fits = (
-            grid
-            for grid in (upright, turned)
-            if console.measure(grid, options=wide).maximum <= options.max_width
-        )
-        yield Text(self.table.title, style="bold")
-        yield next(fits, upright)
-        for note in self.table.notes:
-            yield Text(note, style="dim")
-
-
-def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[str]) -> RichTable:
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        words = "\n".join(textwrap.wrap(head, _HEAD_WIDTH, break_long_words=False))
-        side: Literal["left", "right"] = "left" if head in left else "right"
-        grid.add_column(Text(words, overflow="fold"), justify=side, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    return grid
-
-
-_HEAD_WIDTH = 12
-"""Characters of a column head before it goes on below."""

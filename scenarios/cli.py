@@ -7,16 +7,19 @@ import argparse
 import dataclasses
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from rich.console import RenderableType
+from analysis.errors import FolderLostError, ResultError
+from analysis.text_safety import shortened
+from scenarios.errors import AnswerLostError, RunFailedError, ScenarioError, is_full
+from scenarios.output import MAX_LINE, bounded, complain, fill_closed_streams, flush_answer, say
+from scenarios.progress import Bars, Silent
 
-from scenarios.errors import RunFailedError, ScenarioError
-from scenarios.progress import Bars, PipeConsole, Silent
+if TYPE_CHECKING:
+    from analysis.report import Report
 
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -24,18 +27,19 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    options = _parser().parse_args(arguments)
+    fill_closed_streams()
+    options = _parse(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
     except ScenarioError as error:
-        _complain(error.problems, as_json=options.json)
+        complain(error.problems, as_json=options.json)
         return BAD_INPUT
     except RunFailedError as error:
-        _complain([str(error)], as_json=options.json)
+        complain([str(error)], as_json=options.json)
         return FAILED
     except KeyboardInterrupt:
-        _complain(["interrupted: finished rounds are on disk"], as_json=False)
+        complain(["interrupted: finished rounds are on disk"], as_json=False)
         return INTERRUPTED
 
 
@@ -56,13 +60,13 @@ def _run(options: argparse.Namespace) -> int:
         with Bars(len(scenario.seeds) * len(variants(scenario))) as bars:
             result = run(scenario, reporter=bars, **settings)
     if result.status == "interrupted":
-        _complain([f"interrupted: the finished rounds are in {result.folder}"], as_json=False)
+        complain([f"interrupted: the finished rounds are in {result.folder}"], as_json=False)
         return INTERRUPTED
-    for failure in result.failures:
-        _complain([failure], as_json=False)
+    complain(result.failures, as_json=False)
     if not result.num_done:
         return FAILED
-    _present(result.folder, as_json=options.json, host_other_fraction=result.host_other_fraction)
+    report = _write_report(result.folder, run_id=result.run_id)
+    _present(report, as_json=options.json, host_other_fraction=result.host_other_fraction)
     return FAILED if result.failures else DONE
 
 
@@ -74,7 +78,7 @@ def _validate(options: argparse.Namespace) -> int:
     check(scenario, places)
     names = [variant.name for variant in variants(scenario)]
     if options.json:
-        _say(
+        say(
             json.dumps(
                 {
                     "name": scenario.name,
@@ -86,7 +90,7 @@ def _validate(options: argparse.Namespace) -> int:
         )
     else:
         size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
-        _say(f"{scenario.name}: valid; {size}: {', '.join(names)}")
+        say(f"{scenario.name}: valid; {size}: {', '.join(names)}")
     return DONE
 
 
@@ -95,24 +99,24 @@ def _list(options: argparse.Namespace) -> int:
 
     entries = CATALOGUES[options.what]()
     if options.json:
-        _say(json.dumps(entries, indent=2))
+        say(json.dumps(entries, indent=2))
     else:
         width = max(len(entry["name"]) for entry in entries)
         for entry in entries:
-            _say(f"{entry['name']:{width}}  {entry['summary']}")
+            say(f"{entry['name']:{width}}  {entry['summary']}")
     return DONE
 
 
 def _report(options: argparse.Namespace) -> int:
-    _present(Path(options.folder), as_json=options.json)
+    _present(_write_report(Path(options.folder)), as_json=options.json)
     return DONE
 
 
 def _compare(options: argparse.Namespace) -> int:
     from analysis.compare import compare  # noqa: PLC0415
     from analysis.differences import final_differences  # noqa: PLC0415
-    from analysis.load import ResultError, load_results  # noqa: PLC0415
-    from analysis.tables import rich_table  # noqa: PLC0415
+    from analysis.load import load_results  # noqa: PLC0415
+    from analysis.outlets import rich_table  # noqa: PLC0415
 
     if options.target is None and options.baseline is None:
         raise ScenarioError(["compare: give --target METRIC=VALUE, --baseline METHOD, or both"])
@@ -130,9 +134,9 @@ def _compare(options: argparse.Namespace) -> int:
         where = error.filename or options.folder
         raise ScenarioError([f"{where}: {error.strerror or error}"]) from None
     if options.json:
-        _say(table.numbers.to_json(orient="records"))
+        say(table.numbers.to_json(orient="records"))
     else:
-        _say(rich_table(table))
+        say(rich_table(table))
     return DONE
 
 
@@ -163,18 +167,34 @@ def _new(options: argparse.Namespace) -> int:
     path = Path(options.file)
     text = annotated_template(path.stem)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        _write_new(path, text)
     except FileExistsError:
         raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
     except OSError as error:
-        raise ScenarioError([f"{path}: cannot be written: {error.strerror}"]) from None
-    _say(
+        raise _not_written(path, error) from None
+    say(
         json.dumps({"file": str(path)})
         if options.json
         else f"{path}: written; every key is explained in it"
     )
     return DONE
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist yet; half a file is not left behind."""
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _not_written(path: Path, error: OSError) -> Exception:
+    """Say that a file cannot be written: bad input, or on a full disk a failure."""
+    message = f"{path}: cannot be written: {error.strerror or error}"
+    return RunFailedError(message) if is_full(error) else ScenarioError([message])
 
 
 def _map(options: argparse.Namespace) -> int:
@@ -194,12 +214,12 @@ def _map(options: argparse.Namespace) -> int:
             path=path,
         )
     except OSError as error:
-        raise ScenarioError([f"{path}: cannot be written: {error.strerror or error}"]) from None
+        raise _not_written(path, error) from None
     if options.json:
-        _say(json.dumps(dataclasses.asdict(summary)))
+        say(json.dumps(dataclasses.asdict(summary)))
     else:
-        _say(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
-        _say(
+        say(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
+        say(
             "SINR over the area: "
             f"p5 {summary.sinr_p5_db:.1f} dB, median {summary.sinr_p50_db:.1f} dB, "
             f"p95 {summary.sinr_p95_db:.1f} dB"
@@ -222,21 +242,39 @@ def _check_map(path: Path, seed: int) -> None:
         raise ScenarioError(problems)
 
 
-def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None = None) -> None:
-    """Write figures and tables of a result folder and show what they say."""
-    from analysis.load import ResultError  # noqa: PLC0415
+def _write_report(folder: Path, *, run_id: str | None = None) -> "Report":
+    """Write figures and tables of a result folder: one that was named, or that of a run just done.
+
+    Raises
+    ------
+    ScenarioError
+        If the named folder cannot be used.
+    RunFailedError
+        If the run's folder is no longer its own, or the disk is full.
+    """
     from analysis.report import write_report  # noqa: PLC0415
-    from analysis.tables import rich_table  # noqa: PLC0415
 
     try:
-        report = write_report(folder)
-    except ResultError as error:
-        raise ScenarioError([str(error)]) from None
-    except OSError as error:
-        raise ScenarioError([f"{error.filename or folder}: {error.strerror or error}"]) from None
+        return write_report(folder, run_id=run_id)
+    except FolderLostError as error:
+        raise RunFailedError(str(error)) from None
+    except (ResultError, OSError) as error:
+        message = str(error)
+        if isinstance(error, OSError):
+            message = f"{error.filename or folder}: {error.strerror or error}"
+        if run_id is None and not is_full(error):
+            raise ScenarioError([message]) from None
+        msg = f"the report cannot be written: {message}"
+        raise RunFailedError(msg) from None
+
+
+def _present(report: "Report", *, as_json: bool, host_other_fraction: float | None = None) -> None:
+    """Show what a report says."""
+    from analysis.outlets import rich_table  # noqa: PLC0415
+
     if as_json:
         answer = {
-            "folder": str(folder),
+            "folder": str(report.folder),
             "report": str(report.index),
             "tables": {
                 table.name: json.loads(table.numbers.to_json(orient="records"))
@@ -245,41 +283,41 @@ def _present(folder: Path, *, as_json: bool, host_other_fraction: float | None =
             "notes": list(report.notes),
             "host_other_fraction": host_other_fraction,
         }
-        _say(json.dumps(answer, indent=2))
+        say(json.dumps(answer, indent=2))
         return
     for table in report.tables[:-1]:  # the last one lists the runs: it is on the page
-        _say(rich_table(table))
-    for note in report.notes:
-        _say(note)
+        say(rich_table(table))
+    for note in bounded(report.notes):
+        say(note)
     if host_other_fraction is not None:
-        _say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
-    _say(f"figures: {folder / 'figures'}")
-    _say(f"report:  {report.index}")
+        say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
+    say(f"figures: {report.folder / 'figures'}")
+    say(f"report:  {report.index}")
 
 
-def _complain(lines: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        _say(json.dumps({"errors": list(lines)}))
-    for line in lines:
-        _say(f"airtune: {line}", to=sys.stderr)
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are bounded."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments and end."""
+        super().error(shortened(message, MAX_LINE))
 
 
-def _say(what: RenderableType, *, to: TextIO | None = None) -> None:
-    """Print to standard output, or to another stream; a reader that has left misses the rest."""
-    stream = sys.stdout if to is None else to
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments; a help text that cannot be written is a failure."""
     try:
-        if isinstance(what, str):
-            print(what, file=stream)
-        else:
-            PipeConsole(file=stream).print(what)
-        stream.flush()
-    except BrokenPipeError:
-        # whatever is still in the buffer would fail once more when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return _parser().parse_args(arguments)
+    except SystemExit:
+        try:
+            flush_answer()
+        except AnswerLostError as error:
+            complain([str(error)], as_json=False)
+            raise SystemExit(FAILED) from None
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="airtune",
         description="Federated fine-tuning over a simulated cellular network.",
     )
@@ -332,7 +370,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    verbs: "argparse._SubParsersAction[_Parser]",
     name: str,
     command: Callable[[argparse.Namespace], int],
     text: str,

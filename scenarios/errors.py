@@ -1,6 +1,9 @@
-"""What the scenario layer raises: bad input, with every problem on a line of its own."""
+"""What the scenario layer raises: bad input, and runs or answers that failed."""
 
+import errno
 from collections.abc import Sequence
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MAX_LINE_CHARACTERS = 1_000
 """Longest message: what a user typed may be of any length."""
@@ -36,3 +39,16 @@ def shorten(text: str, *, most: int = 100) -> str:
     """Put a text on one line of at most ``most`` characters."""
     line = " ".join(text[: 10 * most].split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+class ResultFolderError(RunFailedError):
+    """The result folder cannot be written, or is no longer that of the run; one line says why."""
+
+
+class AnswerLostError(RunFailedError):
+    """Standard output cannot take the answer; files that were written are complete."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk, a quota or a limit on file sizes is used up."""
+    return isinstance(error, OSError) and error.errno in _FULL

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from analysis.folder_files import MANIFEST, SCENARIO
 from fl.methods import METHODS, MethodConfig
 from fl.methods.own import OwnConfig
 from scenarios.document import Document
 from scenarios.messages import plain
-from scenarios.results import MANIFEST, SCENARIO
 
 RESERVED = (MANIFEST, SCENARIO, "report.html", "figures", "tables")
 """What else stands in a result folder, beside the folders of its variants."""

@@ -1,11 +1,9 @@
 """What a person sees while runs go on: one bar a run with simulated time, joules and accuracy."""
 
-import sys
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +12,12 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from analysis.text_safety import shortened
+from scenarios.output import error_console
+
+_MAX_NAME = 60
+"""Longest name of a run beside its bar, in characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +54,16 @@ class Silent:
         """Say nothing."""
 
 
-class PipeConsole(Console):
-    """A console that falls silent when its reader has left; rich would end the program."""
-
-    def on_broken_pipe(self) -> None:
-        """Say nothing from here on; what was computed is not lost with its listener."""
-        self.quiet = True
-
-
 class Bars:
     """Bars on a terminal, one line a finished run elsewhere; both on standard error."""
 
     def __init__(self, num_runs: int) -> None:
-        self._console = PipeConsole(file=sys.stderr)
+        self._console = error_console()
         self._progress = Progress(
-            TextColumn("{task.description}", style="bold"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
             disable=not self._console.is_terminal,
@@ -93,7 +89,7 @@ class Bars:
         key = (progress.variant, progress.seed)
         self._last[key] = progress
         if key not in self._tasks:
-            name = f"{progress.variant} seed {progress.seed}"
+            name = _name(progress.variant, progress.seed)
             self._tasks[key] = self._progress.add_task(name, total=progress.num_rounds, state="")
         self._progress.update(self._tasks[key], completed=progress.round, state=_state(progress))
 
@@ -107,9 +103,15 @@ class Bars:
         if not self._console.is_terminal:
             state = _state(self._last[key]) if key in self._last else ""
             self._console.print(
-                f"{variant} seed {seed}: {status} in {host_s:.1f} s of host time; {state}",
+                f"{_name(variant, seed)}: {status} in {host_s:.1f} s of host time; {state}",
+                markup=False,
+                emoji=False,
                 highlight=False,
             )
+
+
+def _name(variant: str, seed: int) -> str:
+    return f"{shortened(variant, _MAX_NAME)} seed {seed}"
 
 
 def _state(progress: RunProgress) -> str:

@@ -1,19 +1,26 @@
 """From a scenario to a result folder: every variant under every seed, on one process or several."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.text_safety import shortened
 from scenarios.document import Document
-from scenarios.errors import ScenarioError
+from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
 from scenarios.load import Variant, variants
+from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
 from scenarios.progress import Reporter, RunProgress, Silent
-from scenarios.results import make_result_folder, provenance, write_manifest, write_scenario
+from scenarios.provenance import provenance
+from scenarios.result_folder import ResultFolder
 from scenarios.schema import Scenario, to_data
 from scenarios.task import RunTask
 from scenarios.workers import Message, run_tasks
+
+MAX_ERROR = 20_000
+"""Longest traceback in the manifest, in characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +28,8 @@ class StudyResult:
     """What a study left behind."""
 
     folder: Path
+    run_id: str
+    """Stands in the manifest: tells whether the folder still is that of this run."""
     status: str
     """``done``, ``failed`` (at least one run) or ``interrupted``."""
     num_done: int
@@ -62,33 +71,43 @@ def run(
     Raises
     ------
     ScenarioError
-        If ``jobs`` is below 1, the scenario cannot be run, or the folder exists and may not be
-        replaced.
+        If ``jobs`` is below 1, the scenario cannot be run, or the folder is in use, or exists and
+        may not be replaced.
     RunFailedError
-        If a worker process died.
+        If a worker process died, or the folder could not be written or was taken away. Finished
+        rounds stay readable.
     """
     # torch is loaded here, not where this module is imported: listing and validating stay quick
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.single import run_single  # noqa: PLC0415
+    from scenarios.single import ROW_TYPES, run_single  # noqa: PLC0415
 
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
-    folder = Path(out) / scenario.name
-    make_result_folder(folder, overwrite=overwrite)
-    write_scenario(folder / "scenario.yaml", to_data(scenario))
-    study = _Study(folder, scenario, all_variants, inputs, reporter)
-    study.save("running")
+    folder = ResultFolder(Path(out) / scenario.name, overwrite=overwrite)
     try:
-        run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
-    except KeyboardInterrupt:
-        return study.close("interrupted")
-    except BaseException:
-        study.close("failed")
-        raise
-    return study.close("failed" if study.failures else "done")
+        folder.write_scenario(to_data(scenario))
+        study = _Study(folder, scenario, all_variants, inputs, reporter)
+        study.save("running")
+        folder.record(
+            f"{task.variant.name}/seed{task.seed}/{name}.csv"
+            for task in study.tasks
+            for name in ROW_TYPES
+        )
+        try:
+            run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
+        except KeyboardInterrupt:
+            return study.close("interrupted")
+        except BaseException:
+            # what stopped the study is told, not that its last manifest could not be written either
+            with contextlib.suppress(ResultFolderError):
+                study.close("failed")
+            raise
+        return study.close("failed" if study.failures else "done")
+    finally:
+        folder.release()
 
 
 class _Study:
@@ -96,16 +115,16 @@ class _Study:
 
     def __init__(
         self,
-        folder: Path,
+        folder: ResultFolder,
         scenario: Scenario,
         all_variants: list[Variant],
         inputs: dict[str, Any],
         reporter: Reporter,
     ) -> None:
-        self.folder = folder
+        self._folder = folder
         self.failures: list[str] = []
         self.tasks = [
-            RunTask(variant=variant, seed=seed, folder=folder / variant.name / f"seed{seed}")
+            RunTask(variant=variant, seed=seed, folder=folder.path / variant.name / f"seed{seed}")
             for seed in scenario.seeds
             for variant in all_variants
         ]
@@ -143,9 +162,13 @@ class _Study:
             self._reporter.advance(message.content)
             return
         if message.kind == "failure":
-            entry.update(status="failed", error=message.content)
+            text = message.content
+            kept = text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}\n(cut off here)"
+            entry.update(status="failed", error=kept)
             where = f"{task.variant.name} seed {task.seed}"
-            self.failures.append(f"{where}: failed: {message.summary}")
+            self.failures.append(shortened(f"{where}: failed: {message.summary}", MAX_LINE))
+            if message.is_fatal:
+                raise RunFailedError(self.failures[-1])
         else:
             entry.update(status="done", **message.content)
         self._reporter.finish(
@@ -155,23 +178,29 @@ class _Study:
 
     def save(self, status: str) -> None:
         """Replace the manifest."""
+        self._folder.write_manifest(self._manifest(status))
+
+    def _manifest(self, status: str) -> dict[str, Any]:
         host_s = time.perf_counter() - self._started_s
-        write_manifest(
-            self.folder,
-            {**self._head, "status": status, "host_total_s": round(host_s, 3), "runs": self._runs},
-        )
+        return {
+            **self._head,
+            "status": status,
+            "host_total_s": round(host_s, 3),
+            "runs": self._runs,
+        }
 
     def close(self, status: str) -> StudyResult:
         """Write the last manifest; runs that had begun and did not end carry the study's status."""
         for entry in self._runs:
             if entry["status"] == "running":
                 entry["status"] = status
-        self.save(status)
+        self._folder.write_last_manifest(self._manifest(status))
         done = [entry for entry in self._runs if entry["status"] == "done"]
         total_s = sum(entry["host_total_s"] for entry in done)
         learning_s = sum(entry["host_train_s"] + entry["host_eval_s"] for entry in done)
         return StudyResult(
-            folder=self.folder,
+            folder=self._folder.path,
+            run_id=self._folder.run_id,
             status=status,
             num_done=len(done),
             failures=tuple(self.failures),

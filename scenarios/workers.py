@@ -30,6 +30,8 @@ class Message:
     content: Any
     summary: str = ""
     """Of a ``failure``: the error and what it says, on one line."""
+    is_fatal: bool = False
+    """Of a ``failure``: whether it would meet every other task, too (a full disk, say)."""
 
 
 Emit = Callable[[object], None]
@@ -61,8 +63,11 @@ def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], 
     try:
         result = task(argument, lambda event: say(Message(index, "event", event)))
     except (Exception, SystemExit) as error:  # a user's own code may call sys.exit
-        summary = " ".join("".join(traceback.format_exception_only(error)).split())
-        say(Message(index, "failure", traceback.format_exc(), summary))
+        is_fatal = isinstance(error, RunFailedError)
+        notes = getattr(error, "__notes__", [])
+        lines = [str(error), *notes] if is_fatal else traceback.format_exception_only(error)
+        summary = " ".join(" ".join(lines).split())
+        say(Message(index, "failure", traceback.format_exc(), summary, is_fatal))
     else:
         say(Message(index, "result", result))
 

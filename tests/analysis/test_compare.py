@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from analysis.compare import compare
-from analysis.load import ResultError, load_results
+from analysis.errors import ResultError
+from analysis.load import load_results
 from tests.analysis.synthetic import METHODS, write_results
 
 

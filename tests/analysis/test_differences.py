@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis.differences import final_differences
-from analysis.load import ResultError
+from analysis.errors import ResultError
 from analysis.stats import final_values
 
 

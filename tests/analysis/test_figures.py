@@ -7,8 +7,10 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from analysis.figures import all_pictures, curve_picture, energy_picture, save_picture
+from analysis.figures import FIGURES, all_pictures, draw_picture, save_picture
 from analysis.load import load_results
+from analysis.log_axis import plain_power, use_log_x
+from analysis.picture import Subject
 from analysis.plots import draw_curves, draw_stack
 from analysis.series import (
     cdf_frame,
@@ -21,6 +23,8 @@ from analysis.series import (
 from analysis.stats import COSTS
 from analysis.style import PALETTE, figure_style, variant_styles
 from tests.analysis.synthetic import METHODS, write_results
+
+GLOBAL_AGAINST_SECONDS = Subject(metric="accuracy", split="global", cost=COSTS["seconds"])
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,63 @@ def test_every_kind_of_figure_is_made(pictures):
     }
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A study with more variants than curves can show."""
+    methods = [
+        dataclasses.replace(METHODS[1], name=f"m{i}", label=f"m{i % 7} (rank = {i // 7})")
+        for i in range(14)
+    ]
+    folder = write_results(tmp_path_factory.mktemp("large"), methods=methods, num_rounds=2)
+    return load_results(folder)
+
+
+def test_there_are_kinds_of_figures():
+    assert len(FIGURES) >= 7
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_every_kind_is_drawn_from_its_own_frame_where_its_needs_are_met(kind, results, large):
+    drawn = 0
+    for study in (results, large):
+        subjects = FIGURES[kind].needs(study)
+        if subjects:
+            frame = FIGURES[kind].frame(study, subjects[0])
+            with figure_style():
+                picture = FIGURES[kind].draw(study, subjects[0], frame)
+            pd.testing.assert_frame_equal(picture.data, frame)
+            assert len(frame)
+            assert picture.caption.endswith(".")
+            assert picture.figure.axes
+            drawn += 1
+    assert drawn
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_a_kind_without_rows_is_not_asked_for(kind, results):
+    nothing = {name: getattr(results, name).iloc[:0]
+               for name in ("evaluations", "energy", "clients", "rounds")}  # fmt: skip
+    assert not FIGURES[kind].needs(dataclasses.replace(results, **nothing))
+
+
+def test_figures_of_a_metric_come_before_those_of_the_run(pictures):
+    names = list(pictures)
+    assert names[0] == "accuracy_global"
+    assert names.index("to_accuracy_0.8") < names.index("energy_breakdown")
+
+
+def test_tick_labels_of_logarithmic_axes_are_plain_text():
+    with figure_style():
+        ax = Figure().subplots()
+        ax.plot([1e-4, 1e6], [0, 1])
+        use_log_x(ax)
+        ax.figure.draw_without_rendering()
+        shown = [label.get_text() for label in ax.get_xticklabels()]
+    assert {"0.01", "1", "100", "10⁶"} & set(shown)
+    assert "$" not in "".join(shown)
+    assert plain_power(3e-5) == "3·10⁻⁵"
+
+
 def test_legend_never_covers_an_axes(pictures):
     for picture in pictures.values():
         picture.figure.draw_without_rendering()
@@ -57,10 +118,7 @@ def test_axes_keep_room_with_many_long_labels(tmp_path):
     folder = write_results(tmp_path / "out", methods=methods, seeds=(1,), num_rounds=2)
     results = load_results(folder)
     with figure_style():
-        picture = curve_picture(
-            results, metric="accuracy", split="global", cost=COSTS["seconds"],
-            styles=variant_styles(results.labels),
-        )  # fmt: skip
+        picture = draw_picture("curve", results, GLOBAL_AGAINST_SECONDS)
         picture.figure.draw_without_rendering()
         height_in = picture.figure.axes[0].get_window_extent().height / picture.figure.dpi
     assert height_in > 1.5
@@ -150,7 +208,7 @@ def test_a_server_that_does_not_wait_has_no_wait_part(results):
 def test_unknown_activity_is_drawn_and_named(results):
     energy = results.energy.replace({"activity": {"idle": "sleeping"}})
     with figure_style():
-        picture = energy_picture(dataclasses.replace(results, energy=energy))
+        picture = draw_picture("energy", dataclasses.replace(results, energy=energy), Subject())
     (legend,) = picture.figure.legends
     assert "sleeping" in [text.get_text() for text in legend.get_texts()]
 
@@ -192,10 +250,8 @@ def test_saved_bytes_repeat_and_svg_text_is_text(results, tmp_path):
     saved = []
     for turn in ("first", "second"):
         with figure_style():
-            picture = curve_picture(
-                results, metric="accuracy", split="global", cost=COSTS["uplink"],
-                styles=variant_styles(results.labels),
-            )  # fmt: skip
+            subject = Subject(metric="accuracy", split="global", cost=COSTS["uplink"])
+            picture = draw_picture("curve", results, subject)
             saved.append(save_picture(picture, tmp_path / turn))
     first, second = saved
     for ending in ("png", "svg", "csv"):
@@ -220,7 +276,7 @@ def test_dollar_signs_in_labels_are_text_not_formulas(tmp_path):
     methods = [dataclasses.replace(METHODS[1], label="costs $5_{ or $6")]
     folder = write_results(tmp_path / "out", methods=methods, seeds=(1,), num_rounds=2)
     with figure_style():
-        saved = save_picture(energy_picture(load_results(folder)), tmp_path)
+        saved = save_picture(draw_picture("energy", load_results(folder), Subject()), tmp_path)
     assert ">costs $5_{ or $6</text>" in saved.svg.read_text()
 
 

@@ -1,9 +1,16 @@
 import json
+import os
 import shutil
 
 import pytest
 
-from analysis.load import SCHEMAS, ResultError, load_results
+from analysis.errors import ResultError
+from analysis.folder_files import mark
+from analysis.folder_lock import FolderLock
+from analysis.load import load_results
+from analysis.page import render_page
+from analysis.rows import SCHEMAS
+from analysis.tables import runs_table, summary_table
 from tests.analysis.synthetic import METHODS, write_results
 
 
@@ -173,3 +180,132 @@ def test_a_table_that_is_no_text_or_has_no_columns_is_refused(small, content):
     path.write_bytes(content)
     with pytest.raises(ResultError, match=r"rounds\.csv: "):
         load_results(small)
+
+
+def put_cell(folder, table, column, cell, *, row=1):
+    """Write a cell of a run's table."""
+    path = folder / "fedit_r8" / "seed1" / f"{table}.csv"
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[row][lines[0].index(column)] = cell
+    path.write_text("".join(",".join(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "cell", "want"),
+    [
+        ("rounds", "finished_at_s", "inf", "a finite number, got 'inf'"),
+        ("rounds", "energy_j", "-Infinity", "a finite number, got '-Infinity'"),
+        ("rounds", "energy_j", "nan", "a finite number, got 'nan'"),
+        ("rounds", "energy_j", "1e999", "a number, got '1e999'"),
+        ("rounds", "energy_j", "1e300", "a number, got '1e300'"),
+        ("rounds", "uplink_bytes", "inf", "a whole number, got 'inf'"),
+        ("rounds", "uplink_bytes", "1e30", "a whole number, got '1e30'"),
+        ("rounds", "uplink_bytes", "9" * 5000, "a whole number, got '9999"),
+        ("rounds", "uplink_bytes", "True", "a whole number, got 'True'"),
+        ("evaluations", "at_s", "inf", "a finite number, got 'inf'"),
+        ("energy", "energy_j", "inf", "a finite number, got 'inf'"),
+        ("clients", "radio_j", "inf", "a finite number, got 'inf'"),
+    ],
+)
+def test_a_number_that_is_none_is_one_line(small, table, column, cell, want):
+    path = put_cell(small, table, column, cell)
+    with pytest.raises(ResultError) as caught:
+        load_results(small)
+    assert str(caught.value).startswith(f"{path}: line 2: {column}: must be {want}")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "nan", "NaN", "1e999"])
+def test_a_metric_that_diverged_is_left_out_and_told(small, cell):
+    """A perplexity that overflows is an honest result: the report still comes."""
+    put_cell(small, "evaluations", "mean", cell)
+    put_cell(small, "evaluations", "mean", cell, row=3)
+    results = load_results(small)
+    assert results.notes == (
+        "fedit_r8/seed1/evaluations.csv: mean: 2 values are not finite, left out of means",
+    )
+    mine = results.evaluations.query("variant == 'fedit_r8' and seed == 1")["mean"]
+    assert list(mine.isna()) == [True, False, True, *[False] * (len(mine) - 3)]
+
+
+def test_an_empty_cell_that_may_be_empty_is_not_told(small):
+    put_cell(small, "clients", "train_loss", "")
+    assert load_results(small).notes == ()
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+@pytest.mark.parametrize("pair", ["[]", "{}"])
+def test_a_deep_manifest_is_one_line(small, depth, pair):
+    begin, end = ("[", "]") if pair == "[]" else ('{"a":', "}")
+    deep = begin * depth + "1" + end * depth
+    text = (small / "manifest.json").read_text()
+    (small / "manifest.json").write_text(text.replace("{", f'{{"deep": {deep},', 1))
+    with pytest.raises(ResultError, match=r"manifest\.json: must have at most 40 levels"):
+        load_results(small)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
+def test_a_manifest_with_a_number_that_is_none_is_one_line(small, number):
+    text = (small / "manifest.json").read_text()
+    (small / "manifest.json").write_text(text.replace("0.8", number, 1))
+    with pytest.raises(ResultError, match=r"manifest\.json: not readable as JSON: ") as caught:
+        load_results(small)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [1, "x", [1], {"a": [1]}, None, True, "\udcff"])
+@pytest.mark.parametrize(
+    "key", ["name", "status", "cost_label", "target_split", "versions", "data", "commit", "label"]
+)
+def test_whatever_a_manifest_says_elsewhere_is_shown_or_one_line(small, key, value):
+    manifest = manifest_of(small)
+    place = manifest["variants"][0] if key == "label" else manifest
+    put_manifest(small, {**manifest, key: value} if key != "label" else manifest)
+    if key == "label":
+        place["label"] = value
+        put_manifest(small, manifest)
+    results = load_results(small)
+    render_page(results, (summary_table(results), runs_table(results)), ())
+
+
+def test_variants_of_one_name_are_refused(small):
+    manifest = manifest_of(small)
+    manifest["variants"] += manifest["variants"][:1]
+    put_manifest(small, manifest)
+    with pytest.raises(ResultError, match="objects of different names, got 'fedit_r8'"):
+        load_results(small)
+
+
+@pytest.mark.parametrize("name", ["seed99999999999999999999", "seed-1", "seedling"])
+def test_a_folder_whose_seed_no_table_can_hold_is_left_out(small, name):
+    shutil.copytree(small / "fedit_r8" / "seed1", small / "fedit_r8" / name)
+    assert set(load_results(small).runs["seed"]) == {1, 2}
+
+
+def test_a_folder_of_a_newer_schema_is_one_line(small):
+    put_manifest(small, {**manifest_of(small), **mark("ab")})
+    assert load_results(small).manifest.run_id == "ab"
+    put_manifest(small, {**manifest_of(small), "airtune": {"result_schema": 2}})
+    with pytest.raises(ResultError, match="result schema 2, this one reads up to 1"):
+        load_results(small)
+
+
+def test_a_column_that_the_folder_tells_is_refused(small):
+    path = small / "fedit_r8" / "seed1" / "rounds.csv"
+    head, *rows = path.read_text().splitlines()
+    path.write_text("".join(f"{line}\n" for line in (f"{head},seed", *(f"{r},1" for r in rows))))
+    with pytest.raises(ResultError, match="must not have a column seed"):
+        load_results(small)
+
+
+def test_a_folder_that_a_run_writes_to_says_so(small):
+    put_manifest(small, {**manifest_of(small), "status": "running"})
+    assert load_results(small).notes == ()
+    with FolderLock(small, purpose="airtune run"):
+        (note,) = load_results(small).notes
+        assert note.startswith(f"still running, shown as far as it got: process {os.getpid()} on ")
+    assert load_results(small).notes == (
+        "the study was killed: its manifest says running, but no process writes to it",
+    )

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from analysis.load import ResultError
+from analysis.errors import ResultError
 from analysis.page import inline_svg
 from analysis.report import write_report
 from tests.analysis.synthetic import METHODS, write_results

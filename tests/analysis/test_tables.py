@@ -4,16 +4,9 @@ import pytest
 from rich.console import Console
 
 from analysis.load import load_results
+from analysis.outlets import rich_table, to_latex, to_markdown
 from analysis.stats import final_values
-from analysis.tables import (
-    metrics_of,
-    rich_table,
-    splits_of,
-    summary_table,
-    target_table,
-    to_latex,
-    to_markdown,
-)
+from analysis.tables import metrics_of, splits_of, summary_table, target_table
 from analysis.units import axis_label, display_unit, unit_of, with_interval
 from tests.analysis.synthetic import METHODS, write_results
 

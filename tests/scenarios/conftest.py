@@ -1,3 +1,5 @@
+import contextlib
+import resource
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,19 @@ SMALL = (
 @pytest.fixture(scope="session")
 def small():
     return load(STUDY, list(SMALL))
+
+
+@pytest.fixture
+def file_limit():
+    """Within the block no file of this process grows beyond so many bytes, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limited(num_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

@@ -1,17 +1,10 @@
-import json
+import csv
 from dataclasses import dataclass
 
 import pytest
-from ruamel.yaml import YAML
 
-from scenarios.errors import ScenarioError
-from scenarios.results import (
-    RunFolder,
-    make_result_folder,
-    provenance,
-    write_manifest,
-    write_scenario,
-)
+from scenarios.errors import ResultFolderError
+from scenarios.results import RunFolder
 
 
 @dataclass(frozen=True)
@@ -20,39 +13,78 @@ class Row:
     b_s: float
     c: float | None
     d: bool = True
+    e: str = "x"
 
 
-def test_rows_are_on_disk_before_the_file_is_closed(tmp_path):
-    with RunFolder(tmp_path / "v" / "seed1", {"rows": Row}) as folder:
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "study").mkdir()
+    return tmp_path / "study"
+
+
+def open_run(study):
+    return RunFolder(study / "v" / "seed1", {"rows": Row, "more": Row})
+
+
+def test_rows_are_on_disk_before_the_file_is_closed(study):
+    with open_run(study) as folder:
         folder.write("rows", [Row(1, 0.1, None), Row(2, 1e-9, 3.0, d=False)])
         text = (folder.path / "rows.csv").read_text()
-    assert text == "a,b_s,c,d\n1,0.1,,true\n2,1e-09,3.0,false\n"
+    assert text == "a,b_s,c,d,e\n1,0.1,,true,x\n2,1e-09,3.0,false,x\n"
 
 
-def test_an_existing_folder_is_kept_unless_replacing_is_asked_for(tmp_path):
-    folder = tmp_path / "study"
-    make_result_folder(folder, overwrite=False)
-    write_manifest(folder, {"name": "study"})
-    (folder / "old.csv").write_text("x")
-    with pytest.raises(ScenarioError, match="--overwrite"):
-        make_result_folder(folder, overwrite=False)
-    assert (folder / "old.csv").exists()
-    make_result_folder(folder, overwrite=True)
-    assert not (folder / "old.csv").exists()
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@a", "'@a"),
+        ("\t=1", "\\t=1"),
+        ("\ra", "\\ra"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_a_text_cell_is_never_a_formula(study, text, cell):
+    with open_run(study) as folder:
+        folder.write("rows", [Row(1, -0.5, -1.0, e=text)])
+    with (study / "v" / "seed1" / "rows.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1] == ["1", "-0.5", "-1.0", "true", cell]
 
 
-def test_a_foreign_folder_is_never_replaced(tmp_path):
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(ScenarioError, match="not a result folder"):
-        make_result_folder(tmp_path, overwrite=True)
-    assert (tmp_path / "thesis.txt").exists()
+def test_a_run_whose_folder_was_taken_away_fails_and_makes_no_new_one(study):
+    with open_run(study) as folder:
+        folder.write("rows", [Row(1, 0.1, None)])
+        study.rename(study.with_name("moved"))
+        with pytest.raises(ResultFolderError, match=r"seed1: no longer the folder of this run"):
+            folder.write("rows", [Row(2, 0.2, None)])
+    assert not study.exists()
+    with pytest.raises(ResultFolderError, match="cannot be written: No such file or directory"):
+        open_run(study)
+    assert not study.exists()
 
 
-def test_manifest_and_scenario_are_read_back(tmp_path):
-    write_manifest(tmp_path, {"name": "x", **provenance()})
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["versions"]["numpy"]
-    write_scenario(tmp_path / "scenario.yaml", {"b": 1e-3, "a": {"c": [1, None]}})
-    data = YAML(typ="safe", pure=True).load(tmp_path / "scenario.yaml")
-    assert data == {"b": 1e-3, "a": {"c": [1, None]}}
-    assert list(data) == ["b", "a"]
+def test_a_run_whose_file_was_replaced_fails_and_leaves_the_other_file(study):
+    with open_run(study) as folder:
+        path = folder.path / "rows.csv"
+        path.unlink()
+        path.write_text("of another run")
+        with pytest.raises(ResultFolderError, match="removed, moved or replaced"):
+            folder.write("rows", [Row(2, 0.2, None)])
+    assert path.read_text() == "of another run"
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_written(study, file_limit):
+    with open_run(study) as folder:
+        path = folder.path / "rows.csv"
+        folder.write("rows", [Row(1, 0.1, None)])
+        with file_limit(40), pytest.raises(ResultFolderError) as caught:
+            folder.write("rows", [Row(2, 0.2, None)] * 10)
+    assert str(caught.value) == f"{path}: cannot be written: File too large"
+    assert path.read_text().startswith("a,b_s,c,d,e\n1,0.1,,true,x\n")
+
+
+def test_a_folder_that_is_in_the_way_is_not_written_to(study):
+    (study / "v" / "seed1").mkdir(parents=True)
+    with pytest.raises(ResultFolderError, match="seed1: cannot be written: File exists"):
+        open_run(study)

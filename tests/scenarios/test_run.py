@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenarios import run
+from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import load, variants
 from scenarios.single import ROW_TYPES, assemble
@@ -200,6 +201,73 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     assert manifest["status"] == "interrupted"
     assert manifest["runs"][0]["status"] == "interrupted"
     assert rows(path.with_name("energy.csv"))
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A study that goes on for long, once it has finished two rounds; and its first table."""
+    command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
+    for assignment in (*SMALL, "server.num_rounds=5000"):
+        command += ["--set", assignment]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
+    deadline_s = time.monotonic() + 240
+    while time.monotonic() < deadline_s and not (
+        path.exists() and len(path.read_text().splitlines()) > 2
+    ):
+        time.sleep(0.2)
+    yield process, path
+    process.kill()
+    process.communicate()
+
+
+def test_a_folder_belongs_to_one_run_until_that_run_ends(running, small, tmp_path, capsys):
+    """A second run is refused, a report says so; a run whose folder was taken away fails."""
+    process, path = running
+    folder = tmp_path / "small"
+    with pytest.raises(ScenarioError) as caught:
+        run(small, out=tmp_path, overwrite=True)
+    (line,) = caught.value.problems
+    assert line.startswith(f"{folder}: in use: process {process.pid} on ")
+    assert main(["report", str(folder)]) == 0
+    assert f"still running, shown as far as it got: process {process.pid} on" in (
+        capsys.readouterr().out
+    )
+    assert path.exists()
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said == (
+        f"airtune: local seed 1: failed: {path.parent}: no longer the folder of this run: "
+        f"it was removed, moved or replaced at {said.rpartition(' at ')[2]}"
+    )
+    assert out == ""
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_ends_a_study_in_one_line_with_its_rows_and_status(tmp_path):
+    """No file may grow beyond 70 kB, which the rows of endless rounds reach."""
+    command = [sys.executable, "-c", LIMITED, "run", STUDY, "--out", str(tmp_path)]
+    for assignment in (*SMALL, "server.num_rounds=100000", "seeds=[1]"):
+        command += ["--set", assignment]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    path = tmp_path / "small" / "local" / "seed1" / "evaluations.csv"
+    assert done.stderr.startswith(f"airtune: local seed 1: failed: {path}: cannot be written: File")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 1
+    manifest = json.loads((tmp_path / "small" / "manifest.json").read_text())
+    assert manifest["status"] == "failed"
+    assert [entry["status"] for entry in manifest["runs"]] == ["failed", "waiting", "waiting"]
+    assert len(rows(path)) > 10
+    assert main(["report", str(tmp_path / "small")]) == 0
+
+
+LIMITED = (
+    "import resource, sys\nfrom scenarios.cli import main\n"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))\n"
+    "sys.exit(main())\n"
+)
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True])

@@ -1,0 +1,217 @@
+"""Figures of costs: what a target cost, where the joules and the seconds of a run went."""
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from analysis.load import Results
+from analysis.picture import (
+    Picture,
+    Subject,
+    add_legend,
+    cost_words,
+    interval_words,
+    mark_costs,
+    spread_words,
+)
+from analysis.plots import curve_handles, draw_cdf, draw_stack, draw_target_costs
+from analysis.ranking import MANY_VARIANTS, draw_ranking, ranking_frame
+from analysis.series import (
+    cdf_frame,
+    energy_frame,
+    latency_frame,
+    round_durations,
+    target_frame,
+    transfer_durations,
+)
+from analysis.style import ACTIVITY_COLOURS, PAGE_WIDTH_IN, PHASE_COLOURS, variant_styles
+from analysis.tables import interval_note, metrics_of, splits_of, target_name
+from analysis.text_safety import figure_text, file_name
+
+_EVERYTHING = (Subject(),)
+
+
+def ranking_subjects(results: Results) -> list[Subject]:
+    """One subject a metric, in studies with too many variants for curves."""
+    is_large = len(results.variants) > MANY_VARIANTS
+    return [Subject(metric=metric) for metric in metrics_of(results)] if is_large else []
+
+
+def target_subjects(results: Results) -> list[Subject]:
+    """One subject a metric that has a target."""
+    return [Subject(metric=m) for m in metrics_of(results) if m in results.targets]
+
+
+def energy_subjects(results: Results) -> tuple[Subject, ...]:
+    """Whether the ledger of energy has rows."""
+    return _EVERYTHING if len(results.used(results.energy)) else ()
+
+
+def latency_subjects(results: Results) -> tuple[Subject, ...]:
+    """Whether any client's update was received."""
+    is_received = results.used(results.clients)["outcome"] == "received"
+    return _EVERYTHING if is_received.any() else ()
+
+
+def duration_subjects(results: Results) -> tuple[Subject, ...]:
+    """Whether any round ended."""
+    return _EVERYTHING if len(results.used(results.rounds)) else ()
+
+
+def ranking_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give final metric and total costs of every variant."""
+    return ranking_frame(results, metric=_metric(subject))
+
+
+def target_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give the cost to target of every run."""
+    metric = _metric(subject)
+    splits, target = splits_of(results, metric), results.targets[metric]
+    return target_frame(results, metric=metric, target=target, splits=splits)
+
+
+def energy_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give joules by owner kind and activity."""
+    return energy_frame(results)
+
+
+def latency_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give seconds of a round by phase."""
+    return latency_frame(results)[0]
+
+
+def duration_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give the distributions of round and transfer times, told apart by column ``what``."""
+    panels = {
+        "round time": round_durations(results),
+        "uplink transfer time": transfer_durations(results, direction="uplink"),
+        "downlink transfer time": transfer_durations(results, direction="downlink"),
+    }
+    parts = [cdf_frame(rows).assign(what=what) for what, rows in panels.items() if len(rows)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw_ranking_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw where every method ends and what it spent, one page wide."""
+    metric = _metric(subject)
+    note = interval_note(int(frame["n"].min()))
+    figure = draw_ranking(frame, metric=metric)
+    mark_costs(figure, results)
+    return Picture(
+        name=file_name(f"{metric}_ranking"),
+        title=f"Final {metric} of every method, and what it cost",
+        caption=(
+            "One row a method, one dot a setting; best own models on top. Costs are those of the "
+            f"whole run, bytes on a logarithmic scale above 1 MB. {note}{cost_words(results)}"
+        ),
+        figure=figure,
+        data=frame,
+    )
+
+
+def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw what it cost each variant to meet the target, one page wide."""
+    metric = _metric(subject)
+    target, splits = results.targets[metric], splits_of(results, metric)
+    styles = variant_styles(results.labels)
+    have = set(zip(frame["variant"], frame["split"], strict=True))
+    order = [(v.name, s) for s in splits for v in results.variants if (v.name, s) in have]
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.75 + 0.25 * len(order)))
+    axes = figure.subplots(1, 3, sharey=True)
+    shown = ("at_s", "energy_j", "uplink_mb")
+    for ax, column in zip(axes, shown, strict=True):
+        draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
+    names = [styles[v].label + (f", {s}" if len(splits) > 1 else "") for v, s in order]
+    axes[0].set_yticks(range(len(order)), names)
+    mark_costs(figure, results)
+    name = target_name(metric, target)
+    return Picture(
+        name=file_name(f"to_{metric}_{target:g}"),
+        title=f"Cost to {name}",
+        caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
+        "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
+        f"whiskers: {interval_words(frame)}; dots: single seeds.{cost_words(results)}",
+        figure=figure,
+        data=frame,
+    )
+
+
+def draw_energy_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw joules of clients and sites by activity, one page wide."""
+    owners = [owner for owner in ("client", "site") if (frame["owner"] == owner).any()]
+    variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
+    axes = figure.subplots(1, len(owners), sharey=True, squeeze=False)[0]
+    handles: dict[str, Artist] = {}
+    for ax, owner in zip(axes, owners, strict=True):
+        rows = frame[frame["owner"] == owner]
+        column = "energy_j" if owner == "client" else "site_energy_j"
+        drawn = draw_stack(
+            rows, ax, column=column, variants=variants, colours=ACTIVITY_COLOURS, room=0.45
+        )
+        handles |= {str(patch.get_label()): patch for patch in drawn}
+    axes[0].set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
+    add_legend(figure, list(handles.values()))
+    mark_costs(figure, results)
+    return Picture(
+        name="energy_breakdown",
+        title="Where the joules went",
+        caption="Energy of a whole run by activity, sum over all clients (left) and all sites "
+        f"(right): mean over seeds, total {spread_words(frame)}.{cost_words(results)}",
+        figure=figure,
+        data=frame,
+    )
+
+
+def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw what a round of a client is made of, one page wide."""
+    variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
+    ax = figure.subplots()
+    handles = draw_stack(
+        frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.18
+    )
+    ax.set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
+    add_legend(figure, list(handles))
+    mark_costs(figure, results)
+    rest = (
+        "“wait” is the rest of the round, queueing and slower clients"
+        if (frame["part"] == "wait").any()
+        else "the server did not wait for every client, so no rest of the round is shown"
+    )
+    return Picture(
+        name="round_breakdown",
+        title="What a round is made of",
+        caption="Seconds of the mean client whose update was received, mean over rounds, then over "
+        f"seeds, total {spread_words(frame)}; {rest}.{cost_words(results)}",
+        figure=figure,
+        data=frame,
+    )
+
+
+def draw_duration_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw the distributions of round and transfer times, one page wide."""
+    styles = variant_styles(results.labels)
+    panels = list(dict.fromkeys(frame["what"]))
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 2.6))
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, what in zip(axes, panels, strict=True):
+        draw_cdf(frame[frame["what"] == what], ax, styles=styles, what=what)
+    axes[0].set_ylabel("share at or below")
+    add_legend(figure, list(curve_handles(styles, list(dict.fromkeys(frame["variant"])))))
+    mark_costs(figure, results)
+    return Picture(
+        name="duration_cdf",
+        title="How long rounds and transfers take",
+        caption="Empirical distributions over all rounds and delivered transfers, seeds pooled; a "
+        f"transfer lasts from request to end, queueing included.{cost_words(results)}",
+        figure=figure,
+        data=frame,
+    )
+
+
+def _metric(subject: Subject) -> str:
+    if subject.metric is None:
+        msg = f"subject: must have a metric, got {subject}"
+        raise ValueError(msg)
+    return subject.metric

@@ -1,0 +1,167 @@
+"""Figures of a metric against what it cost: one panel a cost, or all four on a page."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.load import Results
+from analysis.picture import Picture, Subject, add_legend, cost_words, interval_words, mark_costs
+from analysis.plots import curve_handles, draw_curves
+from analysis.ranking import MANY_VARIANTS
+from analysis.series import absent_variants, curve_frame
+from analysis.stats import COSTS, Cost
+from analysis.style import COLUMN_WIDTH_IN, PAGE_WIDTH_IN, LineStyle, variant_styles
+from analysis.tables import metrics_of, splits_of, target_name
+from analysis.text_safety import figure_text, file_name
+from analysis.units import axis_label, words_of
+
+
+def curve_subjects(results: Results) -> list[Subject]:
+    """One subject a metric, split and cost; none where too many curves would cross."""
+    return [
+        Subject(metric=subject.metric, split=subject.split, cost=cost)
+        for subject in overview_subjects(results)
+        for cost in COSTS.values()
+    ]
+
+
+def overview_subjects(results: Results) -> list[Subject]:
+    """One subject a metric and split; none where too many curves would cross."""
+    if len(results.variants) > MANY_VARIANTS:
+        return []
+    return [
+        Subject(metric=metric, split=split)
+        for metric in metrics_of(results)
+        for split in splits_of(results, metric)
+    ]
+
+
+def one_curve_frame(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give the mean curves against the subject's cost."""
+    metric, split = subject.metric_and_split()
+    return curve_frame(results, metric=metric, split=split, cost=_cost(subject))
+
+
+def overview_frame(results: Results, subject: Subject) -> pd.DataFrame:
+    """Give the mean curves against all costs: column ``cost`` names what is in column ``x``."""
+    metric, split = subject.metric_and_split()
+    parts = [
+        curve_frame(results, metric=metric, split=split, cost=cost)
+        .rename(columns={cost.column: "x"})
+        .assign(cost=cost.column)
+        for cost in COSTS.values()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw a metric against one cost, one column wide."""
+    (metric, split), cost = subject.metric_and_split(), _cost(subject)
+    styles = variant_styles(results.labels)
+    figure = Figure(figsize=(COLUMN_WIDTH_IN, 2.7))
+    ax = figure.subplots()
+    target = results.targets.get(metric)
+    draw_curves(frame, ax, column=cost.column, styles=styles, metric=metric, target=target)
+    ax.set_ylabel(_value_label(metric, split))
+    _add_curve_legend(figure, results, subject, frame, styles)
+    mark_costs(figure, results)
+    return Picture(
+        name=file_name(f"{metric}_{split}_vs_{cost.key}"),
+        title=f"{_value_words(metric, split)} against {words_of(cost.column)}",
+        caption=_caption(results, metric, split, {cost.column: frame}),
+        figure=figure,
+        data=frame,
+        in_report=False,
+    )
+
+
+def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw a metric against all four costs, one page wide."""
+    metric, split = subject.metric_and_split()
+    styles = variant_styles(results.labels)
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 4.7))
+    axes = figure.subplots(2, 2, sharey=True)
+    target = results.targets.get(metric)
+    frames = {
+        cost.column: frame[frame["cost"] == cost.column].rename(columns={"x": cost.column})
+        for cost in COSTS.values()
+    }
+    for ax, letter, (column, rows) in zip(axes.flat, "abcd", frames.items(), strict=True):
+        draw_curves(rows, ax, column=column, styles=styles, metric=metric, target=target)
+        ax.set_ylabel(_value_label(metric, split) if letter in "ac" else "")
+        ax.set_title(f"({letter})", loc="left", fontweight="bold")
+    _share_value_limits(list(axes.flat))
+    _add_curve_legend(figure, results, subject, frame, styles)
+    mark_costs(figure, results)
+    return Picture(
+        name=file_name(f"{metric}_{split}"),
+        title=f"{_value_words(metric, split)} against time, energy, bytes and rounds",
+        caption=_caption(results, metric, split, frames),
+        figure=figure,
+        data=frame,
+    )
+
+
+def _cost(subject: Subject) -> Cost:
+    if subject.cost is None:
+        msg = f"subject: must have a cost, got {subject}"
+        raise ValueError(msg)
+    return subject.cost
+
+
+def _value_label(metric: str, split: str) -> str:
+    words = figure_text(metric.replace("_", " "))
+    return f"{words}, {split} model{'s' if split == 'personal' else ''}"
+
+
+def _value_words(metric: str, split: str) -> str:
+    words = metric.replace("_", " ")
+    models = "global model" if split == "global" else "personal models"
+    return f"{words[:1].upper()}{words[1:]} of the {models}"
+
+
+def _share_value_limits(axes: Sequence[Axes]) -> None:
+    """Widen the shared y axis to the outermost of what each panel asked for."""
+    lows, highs = zip(*(ax.get_ylim() for ax in axes), strict=True)
+    axes[0].set_ylim(min(lows), max(highs))
+
+
+def _add_curve_legend(
+    figure: Figure,
+    results: Results,
+    subject: Subject,
+    frame: pd.DataFrame,
+    styles: Mapping[str, LineStyle],
+) -> None:
+    metric, split = subject.metric_and_split()
+    shown = list(dict.fromkeys(frame["variant"]))
+    absent = [figure_text(label) for label in absent_variants(results, metric=metric, split=split)]
+    remark = f"no {split} model: {'; '.join(absent)}" if absent else ""
+    add_legend(figure, curve_handles(styles, shown), remark=remark)
+
+
+def _band_words(frame: pd.DataFrame) -> str:
+    if int(frame["n"].max()) == 2:
+        return "range of two seeds (too few for an interval that fits the picture)"
+    return interval_words(frame)
+
+
+def _caption(results: Results, metric: str, split: str, frames: Mapping[str, pd.DataFrame]) -> str:
+    """Say what the panels show; ``frames`` holds the rows of each by cost column."""
+    rows = pd.concat([frame for frame in frames.values() if len(frame)], ignore_index=True)
+    means = rows[rows["series"] == "mean"]
+    against = ", ".join(axis_label(column) for column in frames)
+    text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
+    text += f"; bands: {_band_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
+    if (rows["series"] != "mean").any():
+        text += " Thin lines: single seeds beyond the point that all seeds reached."
+    if any((frame.groupby("variant")[column].max() <= 0).any() for column, frame in frames.items()):
+        text += " Horizontal line: final value of a variant that sends nothing."
+    absent = absent_variants(results, metric=metric, split=split)
+    if absent:
+        text += f" Without a {split} model, hence not shown: {'; '.join(absent)}."
+    if metric in results.targets:
+        text += f" Dashed: target, {target_name(metric, results.targets[metric])}."
+    return text + cost_words(results)

@@ -1,0 +1,183 @@
+"""The CSV files of a run, read with every cell checked."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import ResultError
+
+Columns = Mapping[str, str]
+"""Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty."""
+
+SCHEMAS: dict[str, Columns] = {
+    "rounds": {
+        "round": "int",
+        "started_at_s": "float",
+        "finished_at_s": "float",
+        "num_selected": "int",
+        "num_received": "int",
+        "num_late": "int",
+        "num_failed": "int",
+        "uplink_bytes": "int",
+        "downlink_bytes": "int",
+        "energy_j": "float",
+        "site_energy_j": "float",
+    },
+    "clients": {
+        "round": "int",
+        "client_id": "int",
+        "outcome": "text",
+        "download_s": "float?",
+        "compute_s": "float?",
+        "upload_s": "float?",
+        "compute_j": "float",
+        "radio_j": "float",
+        "train_loss": "float?",
+        "staleness": "int",
+    },
+    "transfers": {
+        "client_id": "int",
+        "direction": "text",
+        "size_bytes": "int",
+        "requested_at_s": "float",
+        "started_at_s": "float?",
+        "finished_at_s": "float?",
+        "energy_j": "float",
+        "status": "text",
+    },
+    "evaluations": {
+        "round": "int",
+        "at_s": "float",
+        "energy_j": "float",
+        "site_energy_j": "float",
+        "uplink_bytes": "int",
+        "downlink_bytes": "int",
+        "metric": "text",
+        "split": "text",
+        "mean": "float?",
+        "std": "float?",
+        "worst10": "float?",
+        "n": "int",
+    },
+    "energy": {"owner": "text", "activity": "text", "seconds": "float", "energy_j": "float"},
+}
+"""Columns that analysis reads; further columns of a file are kept as they are."""
+
+_DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
+
+_LARGEST = 1e100
+"""Largest number that is read: sums and squares of it are finite."""
+_LARGEST_WHOLE = 2**53
+"""Largest whole number that is read: it is exact as a floating-point number."""
+_NOT_NUMBERS = ("nan", "-nan")
+_ADDRESS = ("variant", "seed")
+"""Columns that are put in front of every table."""
+
+
+def read_rows(
+    path: Path, columns: Columns, *, is_done: bool, notes: list[str] | None = None
+) -> pd.DataFrame:
+    """Read one file, all columns typed; a last line cut off by a kill is dropped.
+
+    Parameters
+    ----------
+    path
+        The file; one that is absent has no rows, unless its run is done.
+    columns
+        What it must hold at least.
+    is_done
+        Whether the manifest says that the run ended.
+    notes
+        Told of numbers that are left out because they are not finite (a run that diverged).
+
+    Raises
+    ------
+    ResultError
+        The file is missing, cut off though done, not a table, lacks a column or has a bad cell.
+    """
+    if not path.is_file():
+        if is_done:
+            msg = f"{path}: missing, though the manifest says that this run is done"
+            raise ResultError(msg)
+        return empty_rows(columns)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        msg = f"{path}: is not UTF-8 text"
+        raise ResultError(msg) from None
+    if text and not text.endswith("\n"):
+        if is_done:
+            msg = f"{path}: ends in the middle of a row, though the manifest says done"
+            raise ResultError(msg)
+        text = text[: text.rfind("\n") + 1]
+    if not text:
+        return empty_rows(columns)
+    try:
+        table = pd.read_csv(
+            io.StringIO(text),
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(columns, "str"),  # read here, so that "nan" is not an empty cell
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        msg = f"{path}: {error}".splitlines()[0]
+        raise ResultError(msg) from None
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        msg = f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(table.columns)}"
+        raise ResultError(msg)
+    for name in _ADDRESS:
+        if name in table.columns:
+            msg = f"{path}: must not have a column {name}: that is told by its folder"
+            raise ResultError(msg)
+    for name, kind in columns.items():
+        table[name], num_left_out = _typed(table[name], kind, path)
+        if num_left_out and notes is not None:
+            values = "value is" if num_left_out == 1 else "values are"
+            where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+            notes.append(f"{where}: {name}: {num_left_out} {values} not finite, left out of means")
+    return table
+
+
+def empty_rows(columns: Columns) -> pd.DataFrame:
+    """Give a table of these columns without rows."""
+    types = {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def _typed(cells: "pd.Series[Any]", kind: str, path: Path) -> tuple["pd.Series[Any]", int]:
+    """Give a column its type and the number of cells left out, or name the first bad cell."""
+    base = kind.rstrip("?")
+    if base == "text":
+        return cells.fillna("").astype("str"), 0
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_infinite = numbers.abs() > (_LARGEST_WHOLE if base == "int" else _LARGEST)
+    bad = numbers.isna() & cells.notna()
+    if kind == "float?":
+        is_infinite |= cells.str.lower().isin(_NOT_NUMBERS)
+        bad &= ~is_infinite
+    else:
+        bad |= is_infinite
+    if not kind.endswith("?"):
+        bad |= cells.isna()
+    if base == "int":
+        bad |= numbers % 1 != 0
+    if bad.any():
+        row = int(np.flatnonzero(bad.to_numpy())[0])
+        raise _bad_cell(path, row, cells, base)
+    if kind == "float?":
+        return numbers.mask(is_infinite).astype(_DTYPES[base]), int(is_infinite.sum())
+    return numbers.astype(_DTYPES[base]), 0
+
+
+def _bad_cell(path: Path, row: int, cells: "pd.Series[Any]", base: str) -> ResultError:
+    cell = cells.iloc[row]
+    want = "a whole number" if base == "int" else "a number"
+    if base == "float" and str(cell).strip("+-").lower() in (*_NOT_NUMBERS, "inf", "infinity"):
+        want = "a finite number"
+    got = "an empty cell" if pd.isna(cell) else repr(str(cell)[:80])
+    return ResultError(f"{path}: line {row + 2}: {cells.name}: must be {want}, got {got}")

@@ -1,0 +1,202 @@
+"""The folder of a study: claimed before its first file, held while it is written, then released.
+
+Nothing is replaced but a folder that an earlier run made, and nothing in it is removed that Airtune
+did not write. While a run holds its folder, another is refused.
+"""
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from analysis.errors import FolderInUseError, FolderLostError, ResultError
+from analysis.folder_files import (
+    MANIFEST,
+    MANIFEST_DRAFT,
+    RECORD,
+    RESERVE,
+    RESULT_SCHEMA,
+    SCENARIO,
+    add_to_record,
+    files_to_replace,
+    is_unused,
+    mark,
+    schema_of,
+)
+from analysis.folder_lock import FolderLock, holder_of
+from analysis.manifest import read_manifest
+from scenarios.errors import ResultFolderError, ScenarioError, is_full
+from scenarios.results import writing
+
+_RESERVE_BYTES = 1 << 16
+
+
+class ResultFolder:
+    """The folder of one study, locked until :meth:`release`.
+
+    Parameters
+    ----------
+    path
+        Where it is; a link to a folder stands for that folder.
+    overwrite
+        Replace what an earlier run left there.
+
+    Raises
+    ------
+    ScenarioError
+        If the folder is in use, exists and may not be replaced, or cannot be made.
+    ResultFolderError
+        If the disk is full, or an old file cannot be removed.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self.path = path
+        self.run_id = uuid.uuid4().hex
+        _prepare(path, overwrite=overwrite)
+        try:
+            self._lock = FolderLock(path, purpose="airtune run")
+        except FolderInUseError as error:
+            raise ScenarioError([_in_use(error)]) from None
+        except ResultError as error:
+            raise ScenarioError([str(error)]) from None
+        except OSError as error:
+            raise _cannot_be_made(path, error) from None
+        try:
+            self._clear(overwrite=overwrite)
+            with writing(path / RESERVE):
+                (path / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def record(self, names: Iterable[str]) -> None:
+        """Record files, by their paths relative to the folder, before they are made."""
+        with writing(self.path / RECORD):
+            add_to_record(self.path, names)
+
+    def write_scenario(self, data: Mapping[str, Any]) -> None:
+        """Write the resolved scenario: every key with the value that was used."""
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        path = self.path / SCENARIO
+        with writing(path), path.open("w", encoding="utf-8") as file:
+            yaml.dump(data, file)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace the manifest in one step; the mark of Airtune is put in front.
+
+        Raises
+        ------
+        ResultFolderError
+            If it cannot be written, or the folder is no longer that of this run.
+        """
+        self._check()
+        marked = {**mark(self.run_id), **manifest}
+        text = json.dumps(marked, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        data = text.encode("utf-8", "backslashreplace")
+        draft = self.path / MANIFEST_DRAFT
+        with writing(self.path / MANIFEST):
+            draft.write_bytes(data)
+            draft.replace(self.path / MANIFEST)
+            reserve = self.path / RESERVE
+            if reserve.exists() and reserve.stat().st_size < 2 * len(data):
+                reserve.write_bytes(bytes(4 * len(data)))
+
+    def write_last_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest of a study that ended, on a full disk in the space kept for it."""
+        with contextlib.suppress(OSError):
+            self._check()
+            (self.path / RESERVE).unlink(missing_ok=True)
+        self.write_manifest(manifest)
+
+    def release(self) -> None:
+        """Let others use the folder."""
+        self._lock.release()
+
+    def _check(self) -> None:
+        try:
+            self._lock.check()
+        except FolderLostError as error:
+            raise ResultFolderError(str(error)) from None
+
+    def _clear(self, *, overwrite: bool) -> None:
+        """Remove what an earlier run left; looked at anew, now that nobody else writes here."""
+        if is_unused(self.path):
+            return
+        if not overwrite:
+            raise ScenarioError([_exists(self.path)])
+        _check_mark(self.path)
+        try:
+            files, folders = files_to_replace(self.path)
+        except ResultError as error:
+            raise ScenarioError([str(error)]) from None
+        with writing(self.path):
+            for file in files:
+                if file.name != MANIFEST or file.parent != self.path:
+                    file.unlink()
+            for folder in folders:
+                folder.rmdir()
+            (self.path / RECORD).write_bytes(b"")
+
+
+def _prepare(path: Path, *, overwrite: bool) -> None:
+    """Make the folder, or check without changing anything that an existing one may be taken."""
+    if path.is_symlink() and not path.exists():
+        raise ScenarioError([f"{path}: is a link to nothing; remove it, or use --out"])
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise ScenarioError([f"{path}: is a file, not a folder"]) from None
+    except OSError as error:
+        raise _cannot_be_made(path, error) from None
+    else:
+        return
+    try:
+        holder = holder_of(path)
+        if holder is not None:
+            raise ScenarioError([_in_use(f"{path}: in use: {holder}")])
+        if not is_unused(path):
+            if not overwrite:
+                raise ScenarioError([_exists(path)])
+            _check_mark(path)
+    except OSError as error:
+        raise ScenarioError([f"{error.filename or path}: {error.strerror or error}"]) from None
+
+
+def _check_mark(path: Path) -> None:
+    """Refuse to replace a folder whose manifest does not say that a run of ours made it."""
+    try:
+        version = schema_of(read_manifest(path))
+    except ResultError as error:
+        raise ScenarioError([f"{error}; so it is not replaced"]) from None
+    if version is None:
+        message = (
+            f"{path}: its {MANIFEST} lacks the mark of Airtune (or is older than the mark), "
+            "so it is not replaced; move it away, or use --out to go elsewhere"
+        )
+        raise ScenarioError([message])
+    if version > RESULT_SCHEMA:
+        message = (
+            f"{path}: made by a newer Airtune (result schema {version}, this one knows "
+            f"{RESULT_SCHEMA}), so it is not replaced"
+        )
+        raise ScenarioError([message])
+
+
+def _exists(path: Path) -> str:
+    return f"{path}: exists already; use --overwrite to replace it, or --out to go elsewhere"
+
+
+def _in_use(error: object) -> str:
+    return f"{error}; wait for its end, or use --out to go elsewhere"
+
+
+def _cannot_be_made(path: Path, error: OSError) -> ScenarioError | ResultFolderError:
+    message = f"{error.filename or path}: cannot be made: {error.strerror or error}"
+    return ResultFolderError(message) if is_full(error) else ScenarioError([message])
