@@ -10,7 +10,7 @@ from scenarios.check import check
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import find, load, load_with_places, variants
-from scenarios.results import write_scenario
+from scenarios.result_folder import ResultFolder
 from scenarios.schema import to_data
 
 ROOT = Path(__file__).parents[2]
@@ -61,9 +61,11 @@ def test_a_study_is_valid_from_anywhere(study, monkeypatch, capsys):
 def test_the_resolved_scenario_of_a_result_runs_again_from_anywhere(study, monkeypatch, tmp_path):
     monkeypatch.chdir(study)
     scenario = load("study.yaml", ["world.mobility={kind: trace, path: walk.csv}"])
-    write_scenario(tmp_path / "scenario.yaml", to_data(scenario))
+    folder = ResultFolder(tmp_path / "out", overwrite=False)
+    folder.write_scenario(to_data(scenario))
+    folder.release()
     monkeypatch.chdir("/")
-    again = load(tmp_path / "scenario.yaml")
+    again = load(tmp_path / "out" / "scenario.yaml")
     assert again == scenario
     assert check(again)["num_train_texts"] == 40
 

@@ -238,10 +238,11 @@ def test_a_folder_belongs_to_one_run_until_that_run_ends(running, small, tmp_pat
     folder.mkdir()
     out, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert said == (
+    assert said.startswith(
         f"airtune: local seed 1: failed: {path.parent}: no longer the folder of this run: "
-        f"it was removed, moved or replaced at {said.rpartition(' at ')[2]}"
+        "it was removed, moved or replaced"
     )
+    assert said.count("\n") == 1
     assert out == ""
     assert list(folder.iterdir()) == []
 
@@ -252,8 +253,10 @@ def test_a_full_disk_ends_a_study_in_one_line_with_its_rows_and_status(tmp_path)
     for assignment in (*SMALL, "server.num_rounds=100000", "seeds=[1]"):
         command += ["--set", assignment]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
-    path = tmp_path / "small" / "local" / "seed1" / "evaluations.csv"
-    assert done.stderr.startswith(f"airtune: local seed 1: failed: {path}: cannot be written: File")
+    path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
+    begin, _, reason = done.stderr.partition(".csv: cannot be written: ")
+    assert begin.startswith(f"airtune: local seed 1: failed: {path.parent}")
+    assert reason.startswith("File too large")
     assert done.stderr.count("\n") == 1
     assert done.returncode == 1
     manifest = json.loads((tmp_path / "small" / "manifest.json").read_text())
