@@ -2,7 +2,7 @@
 
 Each figure is a ratio to a reference of the same run, on one thread:
 
-* job: host time of :func:`fl.training.supervised.run_job`, without what a method works out after
+* job: host time of :func:`fl.execution.run_job.run_job`, without what a method works out after
 its last
   step, against the same steps written as a plain torch loop on the same module with the same
   batches, penalty included. Medians over interleaved repeats;
@@ -25,16 +25,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from fl.execution.recipe import build_worker
+from fl.execution.run_job import run_job
 from fl.methods import METHODS
+from fl.methods.base import Method
 from fl.models.backbone import load_backbone
 from fl.models.config import ModelConfig
 from fl.network import Streams
 from fl.peft.tensor_train import TensorTrainLinear
-from fl.server.build import build_worker
 from fl.training.batches import Examples, plan_batches
 from fl.training.config import TrainingConfig
 from fl.training.job import JobSettings, TrainJob
-from fl.training.supervised import run_job
 from fl.training.worker import Worker
 from scenarios import load
 from scenarios.prepare import texts_of
@@ -74,6 +75,7 @@ def measure_method(kind: str, *, train: Examples, model: ModelConfig, seed: Stre
         config,
         backbone=backbone,
         train=train,
+        test=train,
         training=training,
         streams=seed,
         num_clients=NUM_CLIENTS,
@@ -101,7 +103,7 @@ def measure_method(kind: str, *, train: Examples, model: ModelConfig, seed: Stre
     )
 
 
-def _job(worker: Worker, training: TrainingConfig) -> TrainJob:
+def _job(worker: Worker[Method], training: TrainingConfig) -> TrainJob:
     """Make the job of client 0 in round 2: methods with a first stage are past it."""
     method = worker.method
     state = method.initial_state()
@@ -129,7 +131,7 @@ def _job(worker: Worker, training: TrainingConfig) -> TrainJob:
     )
 
 
-def _plain_loop(job: TrainJob, worker: Worker) -> float:
+def _plain_loop(job: TrainJob, worker: Worker[Method]) -> float:
     """Train as a script would that knows one model and one client; give host seconds."""
     settings, module = job.settings, worker.module
     parameters = worker.load(job.start.tensors, trainable=job.start.trainable)
@@ -157,7 +159,7 @@ def _plain_loop(job: TrainJob, worker: Worker) -> float:
     return time.perf_counter() - started_s
 
 
-def _switch_ratio(job: TrainJob, worker: Worker) -> float:
+def _switch_ratio(job: TrainJob, worker: Worker[Method]) -> float:
     def switch() -> None:
         worker.load(job.start.tensors, trainable=job.start.trainable)
         worker.read(job.start.trainable)

@@ -20,6 +20,7 @@ from fl.training.config import TrainingConfig
 from netsim.config import RadioConfig, WorldConfig
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
+from scenarios.field_docs import describe_inherited
 from scenarios.messages import explain
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -90,5 +91,7 @@ def to_data(scenario: Scenario) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON schema of a scenario file, for editors."""
-    return _ADAPTER.json_schema()
+    """Return the JSON schema of a scenario file, for editors; every key has its description."""
+    schema = _ADAPTER.json_schema()
+    describe_inherited(schema, Scenario)
+    return schema

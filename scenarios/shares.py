@@ -14,13 +14,20 @@ from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunStreams:
+    """Addressed randomness of one run; can be sent to another process."""
+
+    seed: int
+
+    def __call__(self, purpose: str, *key: int) -> np.random.Generator:
+        """Return the generator at (seed, purpose, ids); ``fl`` names a purpose in lower case."""
+        return stream(self.seed, Purpose[purpose.upper()], *key)
+
+
 def streams_of(seed: int) -> Streams:
-    """Give the addressed randomness of one run; ``fl`` names a purpose in lower case."""
-
-    def draw(purpose: str, *key: int) -> np.random.Generator:
-        return stream(seed, Purpose[purpose.upper()], *key)
-
-    return draw
+    """Return the addressed randomness of one run."""
+    return RunStreams(seed)
 
 
 def source_of(scenario: Scenario) -> DataConfig:

@@ -9,6 +9,8 @@ import simpy
 
 from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
+from fl.execution.executor import InProcessExecutor
+from fl.execution.recipe import Loaded
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -18,7 +20,7 @@ from fl.server.modes.sync import run_rounds
 from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
 from scenarios.load import Variant
-from scenarios.prepare import backbone_of, facts_of, texts_of
+from scenarios.prepare import backbone_of, facts_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
 from scenarios.schema import Scenario
@@ -89,6 +91,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
             # an interrupted run keeps the energy of its finished part, too
             folder.write("transfers", network.transfers())
             folder.write("energy", _energy_rows(network, until_s=env.now))
+            federation.executor.close()
     host_total_s = time.perf_counter() - host_started_s
     host_train_s = federation.executor.host_training_s
     host_eval_s = federation.host_evaluation_s
@@ -173,18 +176,19 @@ def federate(
         If the method does not suit the backbone, or a device does not hold its largest step.
     """
     train, test = texts_of(scenario, backbone=backbone).examples()
+    loaded = Loaded(backbone=backbone, train=train, test=test)
+    worker = recipe_of(scenario, seed=seed).build(loaded)
     return build_federation(
         scenario.methods[0],
         env=env,
         network=network,
         streams=streams_of(seed),
-        backbone=backbone,
-        train=train,
-        test=test,
+        worker=worker,
         shards=shards,
         devices=devices,
         training=scenario.training,
         server=scenario.server,
+        executor=InProcessExecutor(worker),
         recorder=recorder,
         on_progress=on_progress,
     )

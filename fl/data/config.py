@@ -64,13 +64,9 @@ class DocstringsData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilesData:
-    """Tables on disk, one text a row: parquet, csv, jsonl, the latter two also as .gz."""
+class TableData:
+    """Columns of a table with one text a row, and what is done with its texts."""
 
-    train: Annotated[str, MinLen(1)]
-    """File with the training texts."""
-    test: Annotated[str, MinLen(1)]
-    """File with the common test set."""
     text: Annotated[str, MinLen(1)] = "text"
     """Column that holds the text, or the prompt where there is a ``response``."""
     text_pair: Annotated[str, MinLen(1)] | None = None
@@ -83,8 +79,6 @@ class FilesData:
     ``response``, what the texts are shared among clients by; none when empty."""
     domain: Annotated[str, MinLen(1)] | None = None
     """Column that holds the natural domain; only for the ``domains`` partition."""
-    name: Annotated[str, MinLen(1)] | None = None
-    """Name shown in manifest and figures; the training file's own name when not given."""
     partition: PartitionConfig = field(default_factory=IidPartition)
     """How clients share the training texts."""
     test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
@@ -96,8 +90,6 @@ class FilesData:
     """Most training texts, over all clients; all when not given."""
     max_test_texts: Annotated[int, Ge(1)] | None = None
     """Most texts of the common test set; all when not given."""
-    source: Literal["files"] = "files"
-    """Name of this source."""
 
     @property
     def task(self) -> Task:
@@ -106,7 +98,21 @@ class FilesData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubData:
+class FilesData(TableData):
+    """Tables on disk, one text a row: parquet, csv, jsonl, the latter two also as .gz."""
+
+    train: Annotated[str, MinLen(1)]
+    """File with the training texts."""
+    test: Annotated[str, MinLen(1)]
+    """File with the common test set."""
+    name: Annotated[str, MinLen(1)] | None = None
+    """Name shown in manifest and figures; the training file's own name when not given."""
+    source: Literal["files"] = "files"
+    """Name of this source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubData(TableData):
     """A data set of the Hugging Face hub, or a local folder laid out like one."""
 
     name: Annotated[str, MinLen(1)]
@@ -119,36 +125,8 @@ class HubData:
     """Split with the training texts."""
     test_split: Annotated[str, MinLen(1)] = "test"
     """Split with the common test set."""
-    text: Annotated[str, MinLen(1)] = "text"
-    """Column that holds the text, or the prompt where there is a ``response``."""
-    text_pair: Annotated[str, MinLen(1)] | None = None
-    """Column with the second text of a sentence pair, or with more of the prompt."""
-    response: Annotated[str, MinLen(1)] | None = None
-    """Column with the answer to the prompt; where it is given, a causal model learns to write it
-    instead of naming a class."""
-    label: Annotated[str, MinLen(1)] | None = None
-    """Column that holds the class: whole numbers, booleans or names; ``label`` when empty. With a
-    ``response``, what the texts are shared among clients by; none when empty."""
-    domain: Annotated[str, MinLen(1)] | None = None
-    """Column that holds the natural domain; only for the ``domains`` partition."""
-    partition: PartitionConfig = field(default_factory=IidPartition)
-    """How clients share the training texts."""
-    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
-    """Part of a client's own texts kept for testing its personal model, in (0, 1)."""
-    fold: Literal["final", "tuning"] = "final"
-    """``tuning`` trains and tests within training texts that no ``final`` run is ever tested on:
-    there, learning rates and other settings are chosen."""
-    max_train_texts: Annotated[int, Ge(1)] | None = None
-    """Most training texts, over all clients; all when not given."""
-    max_test_texts: Annotated[int, Ge(1)] | None = None
-    """Most texts of the common test set; all when not given."""
     source: Literal["hub"] = "hub"
     """Name of this source."""
-
-    @property
-    def task(self) -> Task:
-        """What a model learns from these texts."""
-        return "classification" if self.response is None else "generation"
 
 
 DataConfig = DocstringsData | FilesData | HubData

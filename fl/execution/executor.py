@@ -1,31 +1,74 @@
 """Who runs jobs, and when: after submission, before the result is first needed."""
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar, overload
 
-from fl.training.job import TrainJob, TrainResult
+from fl.execution.run_job import run_job
+from fl.training.job import EvaluationJob, EvaluationResult, Job, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.supervised import run_job
 from fl.training.worker import Worker
 
+AnyJob = TypeVar("AnyJob", bound=Job)
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
-class JobHandle(Protocol):
+
+class JobHandle(Protocol[Result_co]):
     """A submitted job."""
 
-    def result(self) -> TrainResult:
-        """Give the update; runs the job if nothing has run it yet."""
+    def result(self) -> Result_co:
+        """Return what the job produced; runs it if nothing has run it yet.
+
+        Raises
+        ------
+        RuntimeError
+            If the job was dropped.
+        """
+
+    def drop(self) -> None:
+        """Declare that nobody will ask for the result: a job that has not run never will.
+
+        No effect on a job that was dropped before. What the job holds may be freed.
+        """
 
 
 class Executor(Protocol):
     """Runs jobs in this process, in batches, or elsewhere; results never depend on which."""
 
     num_submitted: int
+    """Training jobs that were submitted."""
     num_computed: int
+    """Training jobs that were run."""
     host_training_s: float
-    """Host seconds spent in training."""
+    """Host seconds spent in training jobs."""
+    host_evaluation_s: float
+    """Host seconds spent in evaluation jobs."""
 
-    def submit(self, job: TrainJob) -> JobHandle:
-        """Take a job whose inputs are fixed. Nobody may ever ask for its result."""
+    @overload
+    def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
+    @overload
+    def submit(self, job: EvaluationJob, *, flop: int = 0) -> JobHandle[EvaluationResult]: ...
+    def submit(
+        self, job: Job, *, flop: int = 0
+    ) -> JobHandle[TrainResult] | JobHandle[EvaluationResult]:
+        """Take a job whose inputs are fixed. Nobody may ever ask for its result.
+
+        Parameters
+        ----------
+        job
+            What to run.
+        flop
+            Its floating-point operations, by which work may be spread; 0 where they are not known.
+
+        Raises
+        ------
+        RuntimeError
+            If the executor is closed.
+        """
+
+    def close(self) -> None:
+        """End the executor: no job is taken or run from now on. No effect the second time."""
 
 
 class InProcessExecutor:
@@ -35,32 +78,69 @@ class InProcessExecutor:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
-        self._worker = worker
+        self.host_evaluation_s = 0.0
+        self._worker: Worker[LocalWork] | None = worker
 
-    def submit(self, job: TrainJob) -> JobHandle:
-        """Keep the job until it is asked for; computes nothing."""
+    @overload
+    def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
+    @overload
+    def submit(self, job: EvaluationJob, *, flop: int = 0) -> JobHandle[EvaluationResult]: ...
+    def submit(
+        self, job: Job, *, flop: int = 0
+    ) -> JobHandle[TrainResult] | JobHandle[EvaluationResult]:
+        """Keep the job until it is asked for; computes nothing, so ``flop`` makes no difference."""
+        del flop
+        self._open_worker(job)
+        if isinstance(job, EvaluationJob):
+            return _LazyHandle(job, self._evaluate)
         self.num_submitted += 1
-        return _LazyHandle(job, self)
+        return _LazyHandle(job, self._train)
 
-    def compute(self, job: TrainJob) -> TrainResult:
-        """Run a job now and count it."""
-        host_started_s = time.perf_counter()
-        result = run_job(job, self._worker)
+    def close(self) -> None:
+        """Let go of the worker."""
+        self._worker = None
+
+    def _train(self, job: TrainJob) -> TrainResult:
+        worker, host_started_s = self._open_worker(job), time.perf_counter()
+        result = run_job(job, worker)
         self.host_training_s += time.perf_counter() - host_started_s
         self.num_computed += 1
         return result
 
+    def _evaluate(self, job: EvaluationJob) -> EvaluationResult:
+        worker, host_started_s = self._open_worker(job), time.perf_counter()
+        result = run_job(job, worker)
+        self.host_evaluation_s += time.perf_counter() - host_started_s
+        return result
 
-class _LazyHandle:
-    """A job that runs at most once."""
+    def _open_worker(self, job: Job) -> Worker[LocalWork]:
+        if self._worker is None:
+            msg = f"executor: is closed, cannot take or run the {job.describe()}"
+            raise RuntimeError(msg)
+        return self._worker
 
-    def __init__(self, job: TrainJob, executor: InProcessExecutor) -> None:
-        # Holds the job until it has run, then its update: start tensors are not kept longer.
-        self._state: TrainJob | TrainResult = job
-        self._executor = executor
 
-    def result(self) -> TrainResult:
-        """Run the job unless it has run; give its update."""
-        if isinstance(self._state, TrainJob):
-            self._state = self._executor.compute(self._state)
-        return self._state
+class _LazyHandle(Generic[AnyJob, Result]):
+    """A job that runs at most once, when its result is first asked for."""
+
+    def __init__(self, job: AnyJob, run: Callable[[AnyJob], Result]) -> None:
+        # Holds the job until it has run, then its result: start tensors are not kept longer.
+        self._job: AnyJob | None = job
+        self._result: Result | None = None
+        self._run = run
+        self._name = job.describe()
+
+    def result(self) -> Result:
+        """Run the job unless it has run; return its result."""
+        if self._result is None:
+            if self._job is None:
+                msg = f"result: the {self._name} was dropped, it has no result"
+                raise RuntimeError(msg)
+            self._result = self._run(self._job)
+            self._job = None
+        return self._result
+
+    def drop(self) -> None:
+        """Free the job and its result."""
+        self._job = None
+        self._result = None

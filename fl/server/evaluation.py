@@ -3,16 +3,18 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
+from fl.execution.executor import JobHandle
 from fl.metrics import METRICS, over_clients
 from fl.payload import Tensors
 from fl.rows import EvaluationRow
 from fl.server.federation import Federation
-from fl.training.batches import Examples
-from fl.training.evaluate import score_texts, score_writing, sum_scores
+from fl.training.evaluate import sum_scores
+from fl.training.job import EvaluationJob, EvaluationResult
 
 Sums = Mapping[str, float]
 """Sums of scores over a set of texts, by name."""
@@ -26,6 +28,22 @@ class _Evaluated:
     sums: Sums
 
 
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """Evaluation jobs of one model on several sets of texts."""
+
+    jobs: Sequence[tuple[JobHandle[EvaluationResult], Sequence[int]]]
+    """Each with the number of texts of each set."""
+
+    def sums(self) -> list[Sums]:
+        """Return the sums of all scores, set by set."""
+        by_job = [sum_scores(handle.result().scores, sizes) for handle, sizes in self.jobs]
+        return [
+            {name: value for sums in of_set for name, value in sums.items()}
+            for of_set in zip(*by_job, strict=True)
+        ]
+
+
 class Evaluator:
     """Evaluates a federation, models that did not change since the last time not again.
 
@@ -37,33 +55,43 @@ class Evaluator:
         self._federation = federation
         self._last: dict[int, _Evaluated] = {}
         asked = {METRICS[name].over for name in federation.metrics}
+        self._every = np.arange(len(federation.worker.test.labels))
         self._is_written = "rouge_l" in asked
         self._is_read = bool(asked - {"rouge_l"})
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
         """Evaluate now; the rows of ``global``, where the method has one, come first."""
         federation, host_started_s = self._federation, time.perf_counter()
+        host_training_s = federation.executor.host_training_s
+        of_server, of_clients = self._submit_global(), self._submit_personal()
         rows = []
-        model = federation.method.global_model(federation.state)
-        if model is not None:
-            every = np.arange(len(federation.test.labels))
-            (sums,) = self._sums(model, federation.test, [every])
+        if of_server is not None:
+            (sums,) = of_server.sums()
             for name in federation.metrics:
                 value = METRICS[name].value(sums)
                 values = (value, 0.0, value)
-                n = int(sums["written"]) if name == "rouge_l" else len(every)
+                n = int(sums["written"]) if name == "rouge_l" else len(self._every)
                 rows.append(self._row(round_id, name, "global", values, n=n))
-        of_clients = self._personal_sums()
+        for client_ids, model, submitted in of_clients:
+            for client_id, sums in zip(client_ids, submitted.sums(), strict=True):
+                self._last[client_id] = _Evaluated(model, sums)
         for name in federation.metrics:
             metric = METRICS[name]
-            each = np.array([metric.value(sums) for sums in of_clients])
-            values = over_clients(each, is_lower_better=metric.is_lower_better)
-            rows.append(self._row(round_id, name, "personal", values, n=len(each)))
-        federation.host_evaluation_s += time.perf_counter() - host_started_s
+            each = np.array([metric.value(self._last[i].sums) for i in federation.client_ids])
+            means = over_clients(each, is_lower_better=metric.is_lower_better)
+            rows.append(self._row(round_id, name, "personal", means, n=len(each)))
+        # training jobs that ran meanwhile are counted as training
+        host_training_s = federation.executor.host_training_s - host_training_s
+        federation.host_evaluation_s += time.perf_counter() - host_started_s - host_training_s
         return rows
 
-    def _personal_sums(self) -> list[Sums]:
-        """Sum the scores of each client's model on its own test texts, by client id."""
+    def _submit_global(self) -> "_Submitted | None":
+        """Submit the server's model, where there is one."""
+        model = self._federation.method.global_model(self._federation.state)
+        return None if model is None else self._submit(model, "test", [self._every])
+
+    def _submit_personal(self) -> list[tuple[list[int], Tensors, "_Submitted"]]:
+        """Submit clients' models that changed: ids of equal models, the model, its jobs."""
         federation = self._federation
         models = [
             federation.method.personal_model(federation.state, federation.personal_of(client_id))
@@ -75,45 +103,39 @@ class Evaluator:
             if client_id not in self._last
             or not _is_same_model(self._last[client_id].model, models[client_id])
         ]
+        submitted = []
         for group in _group_by_model(stale, models):
-            model = models[group[0]]
             tests = [federation.shards[client_id].test for client_id in group]
-            found = self._sums(model, federation.worker.train, tests)
-            for client_id, sums in zip(group, found, strict=True):
-                self._last[client_id] = _Evaluated(model, sums)
-        return [self._last[client_id].sums for client_id in federation.client_ids]
+            model = models[group[0]]
+            submitted.append((group, model, self._submit(model, "train", tests)))
+        return submitted
 
-    def _sums(
-        self, model: Tensors, examples: Examples, parts: Sequence[Int[np.ndarray, " text"]]
-    ) -> Sequence[Sums]:
-        """Score a model on several sets of texts in one pass, and add up set by set."""
-        federation = self._federation
-        found: list[dict[str, float]] = [{} for _ in parts]
-        size = federation.evaluation_batch_size
+    def _submit(
+        self,
+        model: Tensors,
+        table: Literal["train", "test"],
+        parts: Sequence[Int[np.ndarray, " text"]],
+    ) -> "_Submitted":
+        """Submit a model on several sets of texts, all sets in one job of each kind."""
+        federation, generation = self._federation, self._federation.server.generation
+        asked: list[tuple[Sequence[Int[np.ndarray, " text"]], int | None]] = []
         if self._is_read:
-            scores = score_texts(
-                model,
-                federation.worker,
-                examples=examples,
-                indices=np.concatenate(parts),
-                batch_size=size,
-            )
-            for sums, own in zip(found, sum_scores(scores, list(map(len, parts))), strict=True):
-                sums.update(own)
+            asked.append((parts, None))
         if self._is_written:
-            generation = federation.server.generation
             few = [part[: generation.max_texts] for part in parts]
-            scores = score_writing(
-                model,
-                federation.worker,
-                examples=examples,
-                indices=np.concatenate(few),
-                batch_size=size,
-                num_tokens=generation.max_tokens,
+            asked.append((few, generation.max_tokens))
+        jobs = []
+        for sets, max_new_tokens in asked:
+            job = EvaluationJob(
+                model_key=federation.worker.model_key,
+                tensors=model,
+                table=table,
+                samples=np.concatenate(sets),
+                batch_size=federation.evaluation_batch_size,
+                max_new_tokens=max_new_tokens,
             )
-            for sums, own in zip(found, sum_scores(scores, list(map(len, few))), strict=True):
-                sums.update(own)
-        return found
+            jobs.append((federation.executor.submit(job), [len(each) for each in sets]))
+        return _Submitted(jobs)
 
     def _row(
         self,

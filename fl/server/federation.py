@@ -18,9 +18,9 @@ from fl.payload import Tensors
 from fl.policies.view import Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
-from fl.training.batches import Examples
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
+from fl.training.procedure import Procedure
 from fl.training.worker import Worker
 
 
@@ -97,13 +97,13 @@ class Federation:
     policy: Policy
     server: ServerConfig
     job_settings: JobSettings
+    procedure: Procedure
+    """What training jobs do."""
     evaluation_batch_size: int
     shards: Sequence[Shard]
     """By client id; indices into ``worker.train``."""
     devices: Sequence[DeviceClass]
     """By client id."""
-    test: Examples
-    """Common test set."""
     metrics: tuple[str, ...]
     """What is measured, at least one."""
     recorder: Recorder

@@ -13,8 +13,7 @@ from fl.network import TransferEvent, TransferOutcome
 from fl.payload import Payload
 from fl.rows import ClientRow
 from fl.server.federation import Federation
-from fl.training.batches import plan_batches
-from fl.training.job import Start, TrainJob
+from fl.training.job import Start, TrainJob, TrainResult
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class Part:
     radio_j: float = 0.0
     uplink_bytes: int = 0
     downlink_bytes: int = 0
-    handle: JobHandle | None = None
+    handle: JobHandle[TrainResult] | None = None
     """The job, once its inputs were fixed."""
 
     @property
@@ -83,12 +82,14 @@ def take_part(
     start = method.start(download, federation.personal_of(part.client_id), version=part.version)
     finished = yield from _compute(federation, part, start, deadline_at_s=deadline_at_s)
     if not finished:
+        _drop(part)
         return
     # The shapes of the upload are those of its start: its size is known without the result.
     upload = method.upload({**start.tensors, **start.client_outputs}, version=part.version)
     if upload is not None:
         outcome = yield from _send_up(federation, part, upload, deadline_at_s=deadline_at_s)
         if not _arrived(part, outcome, deadline_at_s):
+            _drop(part)
             return
         part.upload_s = outcome.finished_at_s - outcome.requested_at_s
     part.outcome = "received"
@@ -140,25 +141,8 @@ def _compute(
     settings, shard = federation.job_settings, federation.shards[part.client_id]
     device = federation.devices[part.client_id]
     seed = federation.job_seed(part.client_id, part.round)
-    batches = plan_batches(
-        shard.train,
-        batch_size=settings.batch_size,
-        local_steps=settings.local_steps,
-        local_epochs=settings.local_epochs,
-        seed=seed,
-    )
-    tokens = federation.worker.train.tokens
-    finishing = federation.method.finish_batches(shard.train, batch_size=settings.batch_size)
-    flop = sum(
-        federation.cost.job_flop(
-            trainable,
-            batches=each,
-            lengths=tokens.lengths,
-            answer_lengths=tokens.answer_lengths,
-            tensors=start.tensors,
-        )
-        for trainable, each in ((start.trainable, batches), ((), finishing))
-    )
+    plan = federation.procedure.plan(shard.train, seed=seed)
+    flop = federation.procedure.flop(plan, start, federation.cost)
     part.handle = federation.executor.submit(
         TrainJob(
             model_key=federation.worker.model_key,
@@ -169,7 +153,8 @@ def _compute(
             samples=shard.train,
             settings=settings,
             seed=seed,
-        )
+        ),
+        flop=flop,
     )
     started_at_s = federation.env.now
     needed_s, left_s = compute_s(flop, device), _left_s(federation, deadline_at_s)
@@ -216,6 +201,12 @@ def _arrived(part: Part, outcome: TransferOutcome, deadline_at_s: float | None) 
     else:
         part.outcome = f"dropped:{outcome.direction}:{outcome.status}"
     return False
+
+
+def _drop(part: Part) -> None:
+    """Let the job of a lost part never run."""
+    if part.handle is not None:
+        part.handle.drop()
 
 
 def _left_s(federation: Federation, deadline_at_s: float | None) -> float | None:

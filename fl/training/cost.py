@@ -369,24 +369,20 @@ class _SavedActivations:
 
     def __init__(self, module: nn.Module) -> None:
         self.total_bytes = 0
-        # Storages are held so that no two alive at different times share an identity.
-        self._seen: dict[int, torch.Tensor] = {
-            _storage_key(parameter): parameter for parameter in module.parameters()
-        }
+        # A storage is one object however many tensors share it. Those seen are held, so that no
+        # two alive at different times share an identity.
+        storages = [parameter.untyped_storage() for parameter in module.parameters()]
+        self._seen = {id(storage): storage for storage in storages}
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
         # With its history, a result that its own operation saves would keep the graph alive where
         # backward does not reach it.
         tensor = tensor.detach()
-        key = _storage_key(tensor)
-        if key not in self._seen:
-            self._seen[key] = tensor
-            self.total_bytes += tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        if id(storage) not in self._seen:
+            self._seen[id(storage)] = storage
+            self.total_bytes += storage.nbytes()
         return tensor
-
-
-def _storage_key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 @contextmanager

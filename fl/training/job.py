@@ -1,14 +1,19 @@
-"""A training job: everything that decides a client's update, and the update."""
+"""Jobs and their results: everything that decides a client's update, or the scores of a model."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from fl.payload import Tensors
+
+Scores = Mapping[str, Float[np.ndarray, " text"]]
+"""What metrics are summed from, by name: one number a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,7 @@ class TrainJob:
     """The inputs of one client's training in one round. The result is a function of these alone."""
 
     model_key: str
-    """Names backbone, method settings, training texts and threads: what a worker was built from."""
+    """What the worker was built from: backbone, method, texts, threads, code, library versions."""
     client_id: int
     round: int
     version: int
@@ -55,32 +60,89 @@ class TrainJob:
     """Decides the order of the texts."""
 
     def digest(self) -> str:
-        """SHA-256 of all inputs: equal digests, equal results."""
-        digest = hashlib.sha256()
-        settings = {name: getattr(self.settings, name) for name in JobSettings.__slots__}
-        inputs = [self.model_key, self.client_id, self.round, self.version]
-        inputs += [self.seed, settings]
-        inputs.append(list(self.start.trainable))
-        digest.update(json.dumps(inputs, sort_keys=True).encode())
-        digest.update(np.ascontiguousarray(self.samples, dtype="<i8").tobytes())
-        for tensors in (self.start.tensors, self.start.client_outputs):
-            for name in sorted(tensors):
-                tensor = tensors[name].contiguous()
-                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """Return the SHA-256 of all inputs: equal digests, equal results."""
+        numbers = [self.client_id, self.round, self.version, self.seed]
+        return _digest(
+            "train",
+            [self.model_key, *numbers, asdict(self.settings)],
+            self.samples,
+            self.start.tensors,
+            self.start.client_outputs,
+            trainable=self.start.trainable,
+        )
+
+    def describe(self) -> str:
+        """Return whose job it is, for messages."""
+        return f"training job of client {self.client_id} in round {self.round}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What a job produced."""
+    """What a training job produced."""
 
     tensors: Tensors
     """Value of every installed tensor after training, trained or not (an untrained one is the very
-    object that the job began with), and of the client outputs that the method computed."""
+    object that the job began with), and of the client outputs that the method worked out."""
     mean_loss: float
     """Loss of the task [nat], mean over all texts of all steps, before each step, without the
     method's penalty."""
     num_samples: int
     """Texts of the shard: the weight of the update."""
     num_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationJob:
+    """The inputs of one evaluation of one model. The result is a function of these alone."""
+
+    model_key: str
+    """As in :class:`TrainJob`."""
+    tensors: Tensors
+    """A value for every tensor that the method installed."""
+    table: Literal["train", "test"]
+    """Table of the worker that ``samples`` index."""
+    samples: Int[np.ndarray, " text"]
+    """Texts to evaluate on; one may occur several times."""
+    batch_size: int
+    """Texts a batch; it changes the last bits of scores."""
+    max_new_tokens: int | None = None
+    """Tokens of a generated answer at most; ``None``: texts are scored and nothing is generated."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all inputs: equal digests, equal results."""
+        inputs = [self.model_key, self.table, self.batch_size, self.max_new_tokens]
+        return _digest("evaluate", inputs, self.samples, self.tensors)
+
+    def describe(self) -> str:
+        """Return what is evaluated, for messages."""
+        return f"evaluation job on {len(self.samples)} texts of the {self.table} table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationResult:
+    """What an evaluation job produced."""
+
+    scores: Scores
+    """Scores of each text, in the order of the job's ``samples``."""
+
+
+Job = TrainJob | EvaluationJob
+
+
+def _digest(
+    kind: str,
+    inputs: list[Any],
+    samples: Int[np.ndarray, " text"],
+    *mappings: Tensors,
+    trainable: tuple[str, ...] = (),
+) -> str:
+    """Digest inputs that are plain data, then texts, then tensors; each part with its length."""
+    plain = [kind, *inputs, list(trainable), len(samples), [len(each) for each in mappings]]
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(samples, dtype="<i8").tobytes())
+    for tensors in mappings:
+        for name in sorted(tensors):
+            tensor = tensors[name].detach().contiguous()
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,87 +1,144 @@
-"""Local training: a job in, an update out, and nothing else changes."""
+"""Supervised training: optimiser steps on the loss of the model's task."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Int
 
 from fl.payload import Tensors
-from fl.training.batches import plan_batches
-from fl.training.job import TrainJob, TrainResult
+from fl.training.batches import Examples, plan_batches
+from fl.training.cost import CostModel
+from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.procedure import Plan
 from fl.training.worker import Worker
 
 
-def run_job(job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
-    """Train a client's tensors on its shard: AdamW, fresh, on the loss of the model's task.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """AdamW, fresh in every job, then the work that the method does after the last step."""
 
-    A method may add a penalty to the loss of each step, and work something out after the last one.
-    The result depends on the job alone (and on torch's thread count, part of its ``model_key``):
-    not on the jobs before it, nor on the worker's state.
+    settings: JobSettings
+    work: LocalWork
+    """The method: it decides what is passed forward after the last step."""
+    train: Examples
+    """Table that jobs index; lengths of its texts decide the cost."""
 
-    Raises
-    ------
-    ValueError
-        If the job was made for another model, or the method's work after training does not have the
-        names and shapes that it announced.
-    FloatingPointError
-        If the loss is not finite; says which client, round and step.
-    """
-    if job.model_key != worker.model_key:
-        msg = f"model_key: job was made for {job.model_key}, worker holds {worker.model_key}"
-        raise ValueError(msg)
-    settings = job.settings
-    method, trainable = worker.method, job.start.trainable
-    parameters = worker.load(job.start.tensors, trainable=trainable)
-    named = dict(zip(trainable, parameters, strict=True))
-    batches = plan_batches(
-        job.samples,
-        batch_size=settings.batch_size,
-        local_steps=settings.local_steps,
-        local_epochs=settings.local_epochs,
-        seed=job.seed,
-    )
-    optimiser = torch.optim.AdamW(
-        parameters,
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
-    )
-    loss_sum, num_texts = 0.0, 0
-    for step, indices in enumerate(batches):
-        loss = worker.module.loss(worker.train.batch(indices))
-        penalty = method.penalty(named, job.start)
-        optimiser.zero_grad(set_to_none=True)
-        total = loss if penalty is None else loss + penalty
-        total.backward()  # type: ignore[no-untyped-call]
-        if settings.max_gradient_norm is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
-        optimiser.step()
-        value = loss.item()
-        if not math.isfinite(value):
-            msg = (
-                f"training diverged: loss {value} at step {step} of client {job.client_id} in "
-                f"round {job.round}; a smaller training.learning_rate may help"
+    def plan(self, samples: Int[np.ndarray, " text"], *, seed: int) -> Plan:
+        """Return the batches of a job; see :meth:`fl.training.procedure.Procedure.plan`."""
+        settings = self.settings
+        return Plan(
+            steps=_steps(settings, samples, seed=seed),
+            forward=tuple(self.work.finish_batches(samples, batch_size=settings.batch_size)),
+        )
+
+    def flop(self, plan: Plan, start: Start, cost: CostModel) -> int:
+        """Return the operations of the steps and of what is passed forward after them."""
+        tokens = self.train.tokens
+        return sum(
+            cost.job_flop(
+                trainable,
+                batches=batches,
+                lengths=tokens.lengths,
+                answer_lengths=tokens.answer_lengths,
+                tensors=start.tensors,
             )
-            raise FloatingPointError(msg)
-        loss_sum += value * len(indices)
-        num_texts += len(indices)
-    for parameter in parameters:
-        parameter.requires_grad = False
-        parameter.grad = None
-    tensors = {**job.start.tensors, **worker.read(trainable)}
-    client_outputs = method.finish(tensors, job, worker)
-    _check_announced(client_outputs, job)
-    return TrainResult(
-        tensors={**tensors, **client_outputs},
-        mean_loss=loss_sum / num_texts,
-        num_samples=len(job.samples),
-        num_steps=len(batches),
+            for trainable, batches in ((start.trainable, plan.steps), ((), plan.forward))
+        )
+
+    def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
+        """Train a client's tensors on its texts.
+
+        The method may add a penalty to the loss of each step, and compute something after the last
+        one. The result depends on the job alone (and on torch's thread count, part of its
+        ``model_key``): not on the jobs before it, nor on the worker's state.
+
+        Raises
+        ------
+        ValueError
+            If the job was made for another model or has other settings, or the method's work after
+            training does not have the names and shapes that it announced.
+        FloatingPointError
+            If the loss is not finite; says which client, round and step.
+        """
+        worker.check_key(job.model_key)
+        if job.settings != self.settings:
+            msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
+            raise ValueError(msg)
+        trainable = job.start.trainable
+        parameters = worker.load(job.start.tensors, trainable=trainable)
+        steps = _steps(self.settings, job.samples, seed=job.seed)
+        mean_loss = self._optimise(job, worker, parameters, steps)
+        for parameter in parameters:
+            parameter.requires_grad = False
+            parameter.grad = None
+        tensors = {**job.start.tensors, **worker.read(trainable)}
+        outputs = worker.method.finish(tensors, job, worker)
+        _check_announced(outputs, job)
+        return TrainResult(
+            tensors={**tensors, **outputs},
+            mean_loss=mean_loss,
+            num_samples=len(job.samples),
+            num_steps=len(steps),
+        )
+
+    def _optimise(
+        self,
+        job: TrainJob,
+        worker: Worker[LocalWork],
+        parameters: list[torch.nn.Parameter],
+        steps: tuple[Int[np.ndarray, " text"], ...],
+    ) -> float:
+        """Make the optimiser's steps; return the mean loss over all texts before their step."""
+        settings = self.settings
+        named = dict(zip(job.start.trainable, parameters, strict=True))
+        optimiser = torch.optim.AdamW(
+            parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
+        )
+        loss_sum, num_texts = 0.0, 0
+        for step, indices in enumerate(steps):
+            loss = worker.module.loss(worker.train.batch(indices))
+            penalty = worker.method.penalty(named, job.start)
+            optimiser.zero_grad(set_to_none=True)
+            total = loss if penalty is None else loss + penalty
+            total.backward()  # type: ignore[no-untyped-call]
+            if settings.max_gradient_norm is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
+            optimiser.step()
+            value = loss.item()
+            if not math.isfinite(value):
+                msg = (
+                    f"training diverged: loss {value} at step {step} of client {job.client_id} in "
+                    f"round {job.round}; a smaller training.learning_rate may help"
+                )
+                raise FloatingPointError(msg)
+            loss_sum += value * len(indices)
+            num_texts += len(indices)
+        return loss_sum / num_texts
+
+
+def _steps(
+    settings: JobSettings, samples: Int[np.ndarray, " text"], *, seed: int
+) -> tuple[Int[np.ndarray, " text"], ...]:
+    return tuple(
+        plan_batches(
+            samples,
+            batch_size=settings.batch_size,
+            local_steps=settings.local_steps,
+            local_epochs=settings.local_epochs,
+            seed=seed,
+        )
     )
 
 
-def _check_announced(client_outputs: Tensors, job: TrainJob) -> None:
-    """Compare what a method worked out with what it announced, on which the bytes sent rest."""
-    found = {name: tuple(tensor.shape) for name, tensor in client_outputs.items()}
+def _check_announced(outputs: Tensors, job: TrainJob) -> None:
+    """Compare what a method computed with what it announced, on which the bytes sent rest."""
+    found = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
     announced = {name: tuple(tensor.shape) for name, tensor in job.start.client_outputs.items()}
     if found != announced:
         msg = f"finish: must give tensors of the names and shapes {announced}, got {found}"

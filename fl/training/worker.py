@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import torch
 import transformers
@@ -30,11 +30,29 @@ class Worker(Generic[Work_co]):
     """Backbone with the method installed, frozen, in evaluation mode."""
     method: Work_co
     train: Examples
-    """Table that shards index."""
+    """Table that clients' texts are rows of."""
+    test: Examples
+    """Common test set."""
     tokenizer: transformers.PreTrainedTokenizerBase | None = None
     """Turns what a language model writes into text; not needed otherwise."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
+
+    def table(self, name: Literal["train", "test"]) -> Examples:
+        """Return the texts that jobs index under this name."""
+        return self.train if name == "train" else self.test
+
+    def check_key(self, model_key: str) -> None:
+        """Refuse a job that was made for another worker.
+
+        Raises
+        ------
+        ValueError
+            If the keys differ.
+        """
+        if model_key != self.model_key:
+            msg = f"model_key: job was made for {model_key}, worker holds {self.model_key}"
+            raise ValueError(msg)
 
     @cached_property
     def parameters(self) -> Mapping[str, nn.Parameter]:

@@ -18,6 +18,8 @@ from transformers import (
 
 from fl.clients.devices import DEVICES, ClientsConfig, draw_devices
 from fl.data.partition import Shard
+from fl.execution.executor import InProcessExecutor
+from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, init_head
@@ -211,6 +213,7 @@ def federation(
     **server,
 ):
     is_classified = task == "classification"
+    training = training or TrainingConfig(local_steps=3, batch_size=8, learning_rate=5e-3)
     env = simpy.Environment()
     network = ConstantRateNetwork(
         env=env,
@@ -223,20 +226,29 @@ def federation(
     shares = {"phone_mid": 0.5, "laptop": 0.5}
     clients = ClientsConfig(num_clients=num_clients, devices=shares)
     drawn = draw_devices(clients.devices, num_clients=num_clients, streams=streams())
+    streamed = streams()
+    worker = build_worker(
+        config,
+        backbone=backbone(module or (classifier() if is_classified else language_model())),
+        train=examples(num_texts) if is_classified else answers(num_texts),
+        test=examples(100, seed=9) if is_classified else answers(100, seed=9),
+        training=training,
+        streams=streamed,
+        num_clients=num_clients,
+    )
     return build_federation(
         config,
         env=env,
         network=network,
-        streams=streams(),
-        backbone=backbone(module or (classifier() if is_classified else language_model())),
-        train=examples(num_texts) if is_classified else answers(num_texts),
-        test=examples(100, seed=9) if is_classified else answers(100, seed=9),
+        streams=streamed,
+        worker=worker,
         shards=shards(num_clients, num_texts),
         devices=drawn if devices is None else [DEVICES[name] for name in devices],
-        training=training or TrainingConfig(local_steps=3, batch_size=8, learning_rate=5e-3),
+        training=training,
         server=SyncServer(
             num_rounds=num_rounds, policy=RandomPolicyConfig(num_clients=cohort), **server
         ),
+        executor=InProcessExecutor(worker),
         recorder=Rows(),
     )
 

@@ -7,6 +7,7 @@ from fl.methods.base import Contribution
 from fl.methods.low_rank import lora_layers
 from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import classifier
+from tests.fl.watching import watch_training
 
 
 def installed(config, *, seed=3, module=None):
@@ -59,12 +60,7 @@ def mean_products(contributions):
 
 def play(federation):
     """Run all rounds; give the federation, with the jobs that were submitted and the states."""
-    jobs, submit = [], federation.executor.submit
-
-    def watch(job):
-        jobs.append((job, federation.state))
-        return submit(job)
-
-    federation.executor.submit = watch
+    jobs = []
+    watch_training(federation, lambda job, _: jobs.append((job, federation.state)))
     federation.env.run(until=federation.env.process(run_rounds(federation)))
     return jobs

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from fl.execution.run_job import run_job
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fdlora.fusion import compass_search, fused
 from fl.methods.fdlora.method import FUSION, OWN, REFRESHED, outer_step
 from fl.methods.fedit.config import FeditConfig
 from fl.training.config import TrainingConfig
-from fl.training.supervised import run_job
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, products, random_part
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaModel
 
+from fl.execution.run_job import run_job
 from fl.methods import install_method
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.fedamole.method import mean_of_holders
@@ -19,7 +20,6 @@ from fl.server.federation import Federation
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, TrainJob
-from fl.training.supervised import run_job
 from fl.training.worker import Worker
 from tests.fl.fakes import classifier, examples, federation
 from tests.fl.methods.recorded import recorded
@@ -139,7 +139,9 @@ def test_experts_choose_by_the_embeddings_received():
 def test_embeddings_are_means_over_tokens(mask_padding):
     module = classifier()
     method = installed(FedamoleConfig(mask_padding=mask_padding), module=module)
-    worker = Worker(module=module, method=method, train=examples(60), model_key="key")
+    worker = Worker(
+        module=module, method=method, train=examples(60), test=examples(10), model_key="key"
+    )
     start = start_of(method, method.initial_state(), 4)
     job = TrainJob(
         model_key="key",

@@ -18,6 +18,7 @@ from tests.fl.methods.test_fedtt import (
     other_numbers,
     relative_distance,
 )
+from tests.fl.watching import watch_training
 
 RULES = ["ends_and_one", "single"]
 
@@ -113,15 +114,8 @@ def test_frozen_factors_are_the_servers_bit_for_bit(rule, cohort):
     config = FedttPlusConfig(factors=rule, freeze_biases=True)
     parts = federation(config, num_clients=4, cohort=cohort, num_rounds=5)
     first = {name: tensor.clone() for name, tensor in parts.method.initial.items()}
-    jobs, executor = [], parts.executor
-
-    class Watching:
-        def submit(self, job):
-            handle = executor.submit(job)
-            jobs.append((job, dict(parts.state.tensors), handle))
-            return handle
-
-    parts.executor = Watching()
+    jobs = []
+    watch_training(parts, lambda job, handle: jobs.append((job, dict(parts.state.tensors), handle)))
     parts.env.run(until=parts.env.process(run_rounds(parts)))
     assert len(jobs) == 5 * cohort
     for job, server, handle in jobs:

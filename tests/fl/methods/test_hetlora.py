@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
+from fl.execution.run_job import run_job
 from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.hetlora.method import tail_norm
 from fl.methods.low_rank import product_norm
 from fl.training.config import TrainingConfig
-from fl.training.supervised import run_job
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, random_part
 

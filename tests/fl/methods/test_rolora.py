@@ -12,6 +12,7 @@ from tests.fl.methods.updates import (
     numbers_on_roberta_base,
     products_before_and_after,
 )
+from tests.fl.watching import watch_training
 
 
 def payload_numbers(shape, version):
@@ -68,14 +69,8 @@ def test_download_is_what_the_client_lacks():
 
 def test_clients_that_sit_rounds_out_begin_where_the_server_is():
     parts = federation(RoLoraConfig(), num_clients=4, cohort=2, num_rounds=5)
-    begun, executor = [], parts.executor
-
-    class Watching:
-        def submit(self, job):
-            begun.append((parts.state.tensors, job.start.tensors))
-            return executor.submit(job)
-
-    parts.executor = Watching()
+    begun = []
+    watch_training(parts, lambda job, _: begun.append((parts.state.tensors, job.start.tensors)))
     parts.env.run(until=parts.env.process(run_rounds(parts)))
     assert len(begun) == 5 * 2
     for server, client in begun:

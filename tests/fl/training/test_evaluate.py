@@ -1,6 +1,7 @@
 """Evaluation: batching by length changes no score; what a language model writes is compared."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from fl.models.rouge import rouge_l
-from fl.training.evaluate import score_texts, score_writing, sum_scores
+from fl.training.evaluate import run_evaluation, sum_scores
+from fl.training.job import EvaluationJob
 from fl.training.worker import Worker
 from tests.fl.fakes import answers, examples, install, language_model
 
@@ -20,7 +22,14 @@ def worker_of(table, module=None):
         name: value + 0.3 * torch.randn(value.shape, generator=generator)
         for name, value in method.initial.items()
     }
-    return Worker(module=module, method=method, train=table, model_key="key"), model
+    other = examples(5, seed=3)
+    worker = Worker(module=module, method=method, train=table, test=other, model_key="key")
+    return worker, model
+
+
+def scores_of(worker, model, indices, **options):
+    job = EvaluationJob(model_key="key", tensors=model, table="train", samples=indices, **options)
+    return run_evaluation(job, worker).scores
 
 
 INDICES = np.array([40, 3, 3, *range(10, 30), 8, 2])
@@ -30,7 +39,7 @@ INDICES = np.array([40, 3, 3, *range(10, 30), 8, 2])
 def test_answers_are_those_of_one_text_at_a_time(batch_size):
     table = examples(50)
     worker, model = worker_of(table)
-    scores = score_texts(model, worker, examples=table, indices=INDICES, batch_size=batch_size)
+    scores = scores_of(worker, model, INDICES, batch_size=batch_size)
     expected = []
     for index in INDICES:
         batch = table.batch(np.array([index]))
@@ -45,7 +54,7 @@ def test_answers_are_those_of_one_text_at_a_time(batch_size):
 def test_nats_are_those_of_the_answers_of_one_text_at_a_time(batch_size):
     table = answers(50)
     worker, model = worker_of(table, language_model())
-    scores = score_texts(model, worker, examples=table, indices=INDICES, batch_size=batch_size)
+    scores = scores_of(worker, model, INDICES, batch_size=batch_size)
     for row, index in enumerate(INDICES):
         prompt, answer = table.tokens.prompt_and_answer(int(index))
         ids = torch.tensor([[*prompt, *answer]])
@@ -58,7 +67,7 @@ def test_nats_are_those_of_the_answers_of_one_text_at_a_time(batch_size):
 def test_loss_of_a_batch_is_the_mean_over_its_tokens():
     table = answers(50)
     worker, model = worker_of(table, language_model())
-    scores = score_texts(model, worker, examples=table, indices=INDICES, batch_size=8)
+    scores = scores_of(worker, model, INDICES, batch_size=8)
     loss = worker.module.loss(table.batch(INDICES))
     assert float(loss) == pytest.approx(scores["nats"].sum() / scores["tokens"].sum(), rel=1e-5)
 
@@ -91,12 +100,8 @@ class Words:
 def test_what_is_written_is_compared_with_the_answer():
     table = answers(20)
     worker, model = worker_of(table, language_model())
-    worker = Worker(
-        module=worker.module, method=worker.method, train=table, tokenizer=Words(), model_key="key"
-    )
-    scores = score_writing(
-        model, worker, examples=table, indices=np.arange(5), batch_size=2, num_tokens=4
-    )
+    worker = replace(worker, tokenizer=Words())
+    scores = scores_of(worker, model, np.arange(5), batch_size=2, max_new_tokens=4)
     worker.load(model)
     for index in range(5):
         prompt, answer = table.tokens.prompt_and_answer(index)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl.execution.executor import InProcessExecutor
+from fl.execution.run_job import run_job
 from fl.methods import METHODS
 from fl.training.batches import plan_batches
 from fl.training.job import JobSettings, TrainJob
-from fl.training.supervised import run_job
 from fl.training.worker import Worker
 from tests.fl.fakes import examples, install
 
@@ -30,7 +30,9 @@ SETTINGS = JobSettings(
 
 def worker_of(kind):
     method, module = install(kind)
-    return Worker(module=module, method=method, train=examples(60), model_key="key")
+    return Worker(
+        module=module, method=method, train=examples(60), test=examples(10), model_key="key"
+    )
 
 
 def job_of(worker, client_id=0, **changes):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fl.clients.devices import DeviceMemoryError
+from fl.execution.run_job import run_job
 from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
@@ -17,10 +18,10 @@ from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
 from fl.training.config import find_problems as find_training_problems
-from fl.training.supervised import run_job
 from tests.fl import fakes
 from tests.fl.fakes import NUM_CLASSES, SMALLEST, federation, streams
 from tests.fl.training.closed_form import lora_step_flop
+from tests.fl.watching import watch_training
 
 KINDS = sorted(METHODS)
 
@@ -94,8 +95,7 @@ def test_a_round_lasts_as_long_as_its_slowest_client():
 def test_aggregate_is_the_weighted_mean_of_what_the_clients_trained():
     played = federation(FeditConfig(), num_clients=3, cohort=3, num_rounds=1, num_texts=100)
     captured = []
-    submit = played.executor.submit
-    played.executor.submit = lambda job: captured.append(job) or submit(job)
+    watch_training(played, lambda job, _: captured.append(job))
     run(played)
     results = [run_job(job, played.worker) for job in captured]
     weights = np.array([len(job.samples) for job in captured]) / sum(
@@ -122,16 +122,19 @@ class EagerExecutor:
 
     def __init__(self, worker):
         self.num_submitted = self.num_computed = 0
-        self.host_training_s = 0.0
+        self.host_training_s = self.host_evaluation_s = 0.0
         self._worker = worker
 
-    def submit(self, job):
+    def submit(self, job, *, flop=0):
         run_job(job, self._worker)
         worker = self._worker
 
         class Handle:
             def result(self):
                 return run_job(job, worker)
+
+            def drop(self):
+                pass
 
         return Handle()
 
@@ -147,10 +150,8 @@ def test_methods_are_compared_on_the_same_cohorts_and_batches():
     cohorts = {}
     for kind in KINDS:
         played = federation(SMALLEST[kind], num_rounds=4)
-        jobs, submit = [], played.executor.submit
-        played.executor.submit = lambda job, jobs=jobs, submit=submit: (
-            jobs.append(job) or submit(job)
-        )
+        jobs = []
+        watch_training(played, lambda job, _, jobs=jobs: jobs.append(job))
         run(played)
         cohorts[kind] = sorted((job.round, job.client_id, job.seed) for job in jobs)
     assert all(cohort == cohorts[KINDS[0]] for cohort in cohorts.values())

@@ -1,0 +1,218 @@
+"""How a worker is made, as plain settings: the same recipe makes an equal one in any process."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from fl.data.config import DataConfig
+from fl.data.corpus import load_corpus
+from fl.execution.code_digest import code_digest, imported_modules, library_versions
+from fl.methods import METHODS, MethodConfig, install_method
+from fl.methods.base import Method
+from fl.methods.own import OwnConfig
+from fl.models.backbone import Backbone, load_backbone, num_positions
+from fl.models.config import ModelConfig
+from fl.models.tokens import tokenize_table
+from fl.network import Streams
+from fl.own_code import file_digest, file_of
+from fl.training.batches import Examples
+from fl.training.config import TrainingConfig
+from fl.training.worker import Worker
+
+_CODE = ("fl.execution.run_job", "fl.models.backbone")
+"""Modules that run a job on a model and load the model; the method's own comes on top."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a recipe reads from disk."""
+
+    backbone: Backbone
+    """Fresh: it serves one worker only."""
+    train: Examples
+    """Texts that clients share."""
+    test: Examples
+    """Common test set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecipe:
+    """Settings from which a worker is made; it can be pickled where ``streams`` can.
+
+    Equal recipes make workers with equal ``model_key``, whose jobs have equal results: in this
+    process, in another one, or on another machine with the same files and libraries.
+    """
+
+    method: MethodConfig
+    data: DataConfig
+    """Which texts; how they are shared makes no difference."""
+    model: ModelConfig
+    training: TrainingConfig
+    num_clients: int
+    """Clients of the federation."""
+    streams: Streams
+    """Addressed randomness of the run. Used: ``model_init`` () and ``method_init`` ()."""
+
+    def load(self) -> Loaded:
+        """Read the texts and the model.
+
+        Raises
+        ------
+        ValueError
+            One line: what is wrong with the data or the model.
+        """
+        corpus = load_corpus(self.data)
+        backbone = load_backbone(
+            self.model,
+            num_classes=len(corpus.class_names),
+            rng=self.streams("model_init"),
+            task=self.data.task,
+        )
+        train, test = (
+            Examples(tokens=tokenize_table(table, backbone), labels=table.labels)
+            for table in (corpus.train, corpus.test)
+        )
+        return Loaded(backbone=backbone, train=train, test=test)
+
+    def build(self, loaded: Loaded | None = None) -> Worker[Method]:
+        """Make the worker.
+
+        Parameters
+        ----------
+        loaded
+            What :meth:`load` returns, if this process has it already.
+
+        Raises
+        ------
+        ValueError
+            Data, a model or a setting that do not go together.
+        """
+        parts = self.load() if loaded is None else loaded
+        return build_worker(
+            self.method,
+            backbone=parts.backbone,
+            train=parts.train,
+            test=parts.test,
+            training=self.training,
+            streams=self.streams,
+            num_clients=self.num_clients,
+        )
+
+
+def build_worker(
+    config: MethodConfig,
+    *,
+    backbone: Backbone,
+    train: Examples,
+    test: Examples,
+    training: TrainingConfig,
+    streams: Streams,
+    num_clients: int,
+) -> Worker[Method]:
+    """Install a method in a backbone, in place, and return what runs its jobs.
+
+    The same arguments give an equal worker in any process, with the same ``model_key``. Sets the
+    number of threads of torch for this process.
+
+    Parameters
+    ----------
+    config
+        Settings of the method.
+    backbone
+        Freshly loaded; it serves this method only from now on.
+    train, test
+        Texts that shards index, and the common test set.
+    training
+        Settings of local training.
+    streams
+        Addressed randomness; the method's first values come from ``method_init``.
+    num_clients
+        Clients of the federation.
+
+    Raises
+    ------
+    ValueError
+        A setting that does not suit the backbone.
+    """
+    torch.set_num_threads(training.threads)
+    _check_positions(config, backbone)
+    seed = int(streams("method_init").integers(2**63 - 1))
+    method = install_method(
+        config,
+        backbone.module,
+        generator=torch.Generator().manual_seed(seed),
+        num_clients=num_clients,
+    )
+    backbone.module.eval()
+    key = _model_key(
+        config, method, seed=seed, backbone=backbone, tables=(train, test), training=training
+    )
+    return Worker(
+        module=backbone.module,
+        method=method,
+        train=train,
+        test=test,
+        tokenizer=backbone.tokenizer,
+        model_key=key,
+    )
+
+
+def _check_positions(config: MethodConfig, backbone: Backbone) -> None:
+    """Refuse texts that have no room beside what the method puts before them."""
+    positions = num_positions(backbone.module.encoder.config) if config.extra_positions else None
+    if positions is not None and backbone.max_tokens + config.extra_positions > positions:
+        msg = (
+            f"model.max_tokens: must be at most {positions - config.extra_positions} with the "
+            f"{config.extra_positions} virtual tokens of {config.kind}, as {backbone.name!r} has "
+            f"{positions} positions, got {backbone.max_tokens}"
+        )
+        raise ValueError(msg)
+
+
+def _model_key(
+    config: MethodConfig,
+    method: Method,
+    *,
+    seed: int,
+    backbone: Backbone,
+    tables: Sequence[Examples],
+    training: TrainingConfig,
+) -> str:
+    """Digest what a job's result depends on beside the job itself, code and libraries included."""
+    digest = hashlib.sha256()
+    named = [
+        backbone.digest,
+        getattr(backbone.module, "pooling", None),
+        config.kind,
+        {key: value for key, value in asdict(config).items() if key != "label"},
+        seed,
+        training.threads,
+        _code_of(config),
+        dict(library_versions()),
+    ]
+    digest.update(json.dumps(named, sort_keys=True).encode())
+    arrays: list[np.ndarray | None] = [
+        value.detach().numpy()
+        for name, value in backbone.module.named_parameters()
+        if name.startswith("head.") and name not in method.initial
+    ]
+    for table in tables:
+        tokens = table.tokens
+        arrays += [tokens.ids, tokens.offsets, table.labels, tokens.type_ids, tokens.answer_starts]
+    for array in arrays:
+        held = np.zeros(0) if array is None else np.ascontiguousarray(array)
+        digest.update(f"{held.dtype} {held.shape}".encode())
+        digest.update(held.tobytes())
+    return digest.hexdigest()
+
+
+def _code_of(config: MethodConfig) -> list[str]:
+    """Digest the code of a method, of training and of models; of a user's own file as well."""
+    if not isinstance(config, OwnConfig):
+        return [code_digest(*_CODE, METHODS[config.kind].module)]
+    imported = imported_modules(file_of(config.kind).read_bytes())
+    return [file_digest(config.kind), code_digest(*_CODE, *sorted(imported))]

@@ -1,0 +1,41 @@
+"""Running a job of any kind, here and now: what every executor does in the end."""
+
+from typing import overload
+
+from fl.training.evaluate import run_evaluation
+from fl.training.job import (
+    EvaluationJob,
+    EvaluationResult,
+    Job,
+    JobSettings,
+    TrainJob,
+    TrainResult,
+)
+from fl.training.local_work import LocalWork
+from fl.training.procedure import Procedure
+from fl.training.supervised import Supervised
+from fl.training.worker import Worker
+
+
+def procedure_of(settings: JobSettings, worker: Worker[LocalWork]) -> Procedure:
+    """Return what training jobs with these settings do."""
+    return Supervised(settings=settings, work=worker.method, train=worker.train)
+
+
+@overload
+def run_job(job: TrainJob, worker: Worker[LocalWork]) -> TrainResult: ...
+@overload
+def run_job(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationResult: ...
+def run_job(job: Job, worker: Worker[LocalWork]) -> TrainResult | EvaluationResult:
+    """Run a job on a worker. The result is a function of the job alone.
+
+    Raises
+    ------
+    ValueError
+        If the job was made for another model.
+    FloatingPointError
+        If training diverges.
+    """
+    if isinstance(job, EvaluationJob):
+        return run_evaluation(job, worker)
+    return procedure_of(job.settings, worker).run(job, worker)

@@ -1,0 +1,50 @@
+"""What a training job does: its plan, its cost, its run."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int
+
+from fl.training.cost import CostModel
+from fl.training.job import Start, TrainJob, TrainResult
+from fl.training.local_work import LocalWork
+from fl.training.worker import Worker
+
+Batches = tuple[Int[np.ndarray, " text"], ...]
+"""Texts batch by batch: indices into the training table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Which texts a job passes through the model, in order: known before the job runs."""
+
+    steps: Batches
+    """Of each optimiser step: forward and backward."""
+    forward: Batches = ()
+    """Passed forward only, after the last step."""
+
+
+class Procedure(Protocol):
+    """A way to turn a client's texts into an update.
+
+    The cost of a job is a function of its plan, never of its result: the device's seconds must be
+    known before the job has run, and jobs that nobody needs never run.
+    """
+
+    def plan(self, samples: Int[np.ndarray, " text"], *, seed: int) -> Plan:
+        """Return what a job on these texts does; a pure function of its arguments.
+
+        Parameters
+        ----------
+        samples
+            Texts of the client: indices into the training table, at least one.
+        seed
+            Seed of the job.
+        """
+
+    def flop(self, plan: Plan, start: Start, cost: CostModel) -> int:
+        """Return the floating-point operations of a plan; of ``start`` only shapes matter."""
+
+    def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
+        """Run a job. The result depends on the job alone, not on the jobs before it."""
