@@ -10,7 +10,6 @@ from fl.methods.base import Contribution, Method
 from fl.methods.checked import CheckedMethod
 from fl.methods.own import OwnConfig
 from fl.own_code import OwnClass, protocol_parts
-from fl.payload import Payload
 from fl.problems import OwnCodeError
 from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import SMALLEST, classifier, federation
@@ -352,7 +351,7 @@ def test_methods_of_the_table_pass_and_give_the_same_rows(kind, monkeypatch):
         shapes = {name: value.shape for name, value in module.named_parameters()}
         return CheckedMethod(method, own=own, module_shapes=shapes, seed=1)
 
-    monkeypatch.setattr("fl.server.build.install_method", checked)
+    monkeypatch.setattr("fl.execution.recipe.install_method", checked)
     wrapped = run(SMALLEST[kind], num_rounds=1, num_clients=2)
     assert isinstance(wrapped.method, CheckedMethod)
     assert wrapped.recorder.evaluations == plain.recorder.evaluations
@@ -363,11 +362,3 @@ def test_every_part_of_the_protocol_is_checked():
     parts = protocol_parts(Method)
     assert {"upload", "aggregate", "penalty", "kind"} <= set(parts)
     assert all(part in vars(CheckedMethod) for part in parts)
-
-
-def test_a_check_costs_little(tmp_path):
-    """A thousand uploads of a small payload in well under a second."""
-    method = install(tmp_path)
-    trained = dict(method.initial)
-    for version in range(1000):
-        assert isinstance(method.upload(trained, version=version), Payload)
