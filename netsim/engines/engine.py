@@ -72,6 +72,16 @@ class Models:
     site_meter: SiteMeter
 
 
+class _EndOfInstant(simpy.Event):
+    """An event after all others of this instant, triggered as ``Event.succeed()`` would."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority=LAST_PRIORITY)
+
+
 OnEnd = Callable[[Transfer, TransferRow, float], None]
 
 
@@ -260,11 +270,7 @@ class Engine(ABC):
 
     def _call_last(self, call: Callable[[], None]) -> None:
         """Call a function at the end of this instant."""
-        event = self._env.event()
-        event.callbacks.append(lambda _: call())
-        # What Event.succeed() does, at a priority of our own.
-        event._ok, event._value = True, None
-        self._env.schedule(event, priority=LAST_PRIORITY)
+        _EndOfInstant(self._env).callbacks.append(lambda _: call())
 
     # Ends ---------------------------------------------------------------------------------------
 

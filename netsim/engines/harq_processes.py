@@ -1,7 +1,8 @@
-"""Hybrid ARQ processes of many transfers at once: what is in flight, and what has arrived.
+"""Hybrid ARQ processes of many transfers at once.
 
-One row a transfer, one column a process. A block in error is due again after the round trip; copies
-add up in SINR (chase combining). After the last attempt its bits go back to the queue.
+One row a transfer, one column a process. A block in error is retransmitted after the round trip;
+the SINRs of its transmissions add up (chase combining). After the last transmission in error its
+bits return to the queue.
 """
 
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.phy.harq import MAX_TRANSMISSIONS, ROUND_TRIP_SLOTS
+from netsim.slot_arrays import SlotArrays
 from netsim.streams import Purpose, stream
 
 NUM_PROCESSES = 16
@@ -19,19 +21,19 @@ _DRAWS = 512
 
 
 class Attempt(NamedTuple):
-    """What some transfers send in one slot."""
+    """The transport blocks that some transfers send in one slot."""
 
     place: Int[np.ndarray, " sender"]
-    """Where each sender stands among those granted."""
+    """Index of each sender among those granted."""
     rows: Int[np.ndarray, " sender"]
     process: Int[np.ndarray, " sender"]
-    is_repeat: Bool[np.ndarray, " sender"]
+    is_retransmission: Bool[np.ndarray, " sender"]
     mcs: Int[np.ndarray, " sender"]
     bits: Float[np.ndarray, " sender"]
     """Size of the block [bit]."""
 
 
-class HarqProcesses:
+class HarqProcesses(SlotArrays):
     """State of the HARQ processes, rows aligned with those of the active transfers.
 
     Parameters
@@ -40,53 +42,48 @@ class HarqProcesses:
         Root seed; the errors of a transfer come from the stream (seed, BLOCK_ERROR, transfer).
     """
 
+    unsent_bits: Float[np.ndarray, " transfer"]
+    """Bits that are in no process."""
+    _draws: Float[np.ndarray, "transfer draw"]
+    _cursor: Int[np.ndarray, " transfer"]
+    _bits: Float[np.ndarray, "transfer process"]
+    _mcs: Int[np.ndarray, "transfer process"]
+    _blocks: Float[np.ndarray, "transfer process"]
+    _sinr: Float[np.ndarray, "transfer process"]
+    _count: Int[np.ndarray, "transfer process"]
+    """Transmissions so far, 0 for a free process."""
+    _due: Int[np.ndarray, "transfer process"]
+    """Slot from which a retransmission may be sent."""
+
     def __init__(self, seed: int) -> None:
+        zero = np.zeros(NUM_PROCESSES)
+        super().__init__(
+            unsent_bits=0.0,
+            _draws=np.zeros(_DRAWS),
+            _cursor=_DRAWS,
+            _bits=zero,
+            _mcs=zero.astype(np.intp),
+            _blocks=zero,
+            _sinr=zero,
+            _count=zero.astype(np.int64),
+            _due=np.full(NUM_PROCESSES, NEVER),
+        )
         self._seed = seed
         self._rng: list[np.random.Generator] = []
-        self._draws = np.empty((0, _DRAWS))
-        self._cursor = np.empty(0, dtype=np.intp)
-        self.unsent_bits = np.empty(0)
-        """Bits that are in no process."""
-        shape = (0, NUM_PROCESSES)
-        self._bits = np.empty(shape)
-        self._mcs = np.empty(shape, dtype=np.intp)
-        self._blocks = np.empty(shape)
-        self._sinr = np.empty(shape)
-        self._count = np.empty(shape, dtype=np.int64)
-        self._due = np.empty(shape, dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self.unsent_bits)
+        return self.num_slots
 
     def append(self, transfer_id: int, size_bits: float) -> None:
         """Add a row for a transfer of which nothing has been sent."""
         self._rng.append(stream(self._seed, Purpose.BLOCK_ERROR, transfer_id))
-        self._draws = np.concatenate([self._draws, np.zeros((1, _DRAWS))])
-        self._cursor = np.append(self._cursor, _DRAWS)
-        self.unsent_bits = np.append(self.unsent_bits, size_bits)
-        for name in ("_bits", "_mcs", "_blocks", "_sinr", "_count"):
-            column = getattr(self, name)
-            setattr(
-                self, name, np.concatenate([column, np.zeros((1, NUM_PROCESSES), column.dtype)])
-            )
-        self._due = np.concatenate([self._due, np.full((1, NUM_PROCESSES), NEVER)])
+        self.add()
+        self.unsent_bits[-1] = size_bits
 
-    def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> None:
-        """Drop rows."""
-        kept = ~is_gone
-        self._rng = [rng for rng, keep in zip(self._rng, kept, strict=True) if keep]
-        for name in (
-            "_draws",
-            "_cursor",
-            "unsent_bits",
-            "_bits",
-            "_mcs",
-            "_blocks",
-            "_sinr",
-            "_count",
-            "_due",
-        ):
-            setattr(self, name, getattr(self, name)[kept])
+    def keep(self, is_kept: Bool[np.ndarray, " transfer"]) -> None:
+        """Drop all other rows."""
+        self._rng = [rng for rng, keeps in zip(self._rng, is_kept, strict=True) if keeps]
+        super().keep(is_kept)
 
     def attempt(
         self,
@@ -98,7 +95,7 @@ class HarqProcesses:
         size_bits: Float[np.ndarray, " granted"],
         allowed_bits: Float[np.ndarray, " granted"] | None = None,
     ) -> Attempt:
-        """Decide what each granted transfer sends: a repetition that is due, else new bits.
+        """Return what each granted transfer sends: a retransmission that is due, else new bits.
 
         Parameters
         ----------
@@ -107,23 +104,23 @@ class HarqProcesses:
         slot
             Number of the slot.
         blocks, mcs, size_bits
-            Holding, MCS and transport-block size for new bits.
+            Blocks held, MCS and transport-block size for new bits.
         allowed_bits
             New bits that each may send, 0 for none; ``None`` is no limit.
         """
         due = self._due[rows]
-        repeat = due.argmin(axis=1)
-        is_repeat = due[np.arange(len(rows)), repeat] <= slot
+        due_first = due.argmin(axis=1)
+        is_retransmission = due[np.arange(len(rows)), due_first] <= slot
         is_free = self._count[rows] == 0
         free = is_free.argmax(axis=1)
-        can_start = is_free.any(axis=1) & (self.unsent_bits[rows] > 0) & ~is_repeat
+        can_start = is_free.any(axis=1) & (self.unsent_bits[rows] > 0) & ~is_retransmission
         if allowed_bits is not None:
             can_start &= allowed_bits > 0
             size_bits = np.minimum(size_bits, allowed_bits)
-        sends = np.flatnonzero(is_repeat | can_start)
-        rows, is_repeat = rows[sends], is_repeat[sends]
-        process = np.where(is_repeat, repeat[sends], free[sends])
-        new = ~is_repeat
+        sends = np.flatnonzero(is_retransmission | can_start)
+        rows, is_retransmission = rows[sends], is_retransmission[sends]
+        process = np.where(is_retransmission, due_first[sends], free[sends])
+        new = ~is_retransmission
         started, started_at = rows[new], process[new]
         bits = np.minimum(size_bits[sends][new], self.unsent_bits[started])
         self.unsent_bits[started] -= bits
@@ -136,7 +133,7 @@ class HarqProcesses:
             place=sends,
             rows=rows,
             process=process,
-            is_repeat=is_repeat,
+            is_retransmission=is_retransmission,
             mcs=self._mcs[rows, process],
             bits=self._bits[rows, process],
         )
@@ -148,19 +145,19 @@ class HarqProcesses:
         blocks: Float[np.ndarray, " sender"],
         sinr: Float[np.ndarray, " sender"],
     ) -> Float[np.ndarray, " sender"]:
-        """Add what is received now to earlier copies; give the SINR of all together.
+        """Add the SINR received now to that of earlier transmissions; return the sum.
 
         Parameters
         ----------
         attempt
-            What was sent.
+            The blocks sent.
         blocks
-            Holding in this slot.
+            Blocks held in this slot.
         sinr
-            Effective SINR that the transmission has met.
+            Effective SINR of the transmission.
         """
         rows, process = attempt.rows, attempt.process
-        # A repetition on fewer blocks carries that much less of the block's energy.
+        # A retransmission on fewer blocks carries that much less of the block's energy.
         self._sinr[rows, process] += sinr * blocks / self._blocks[rows, process]
         return self._sinr[rows, process]
 
@@ -170,24 +167,26 @@ class HarqProcesses:
         *,
         slot: int,
         error: Float[np.ndarray, " sender"],
-        may_repeat: Bool[np.ndarray, " sender"],
+        may_retransmit: Bool[np.ndarray, " sender"],
     ) -> Float[np.ndarray, " sender"]:
-        """Draw which blocks are received; give the bits that arrived with each.
+        """Draw which blocks are received; return the bits received with each.
 
         Parameters
         ----------
         attempt
-            What was sent.
+            The blocks sent.
         slot
             Number of the slot.
         error
             Probability that each block is in error.
-        may_repeat
-            False for broadcasts: a block in error goes back to the queue at once.
+        may_retransmit
+            False for broadcasts: the bits of a block in error return to the queue at once.
         """
         rows, process = attempt.rows, attempt.process
         is_received = self._uniform(rows) >= error
-        gives_up = ~is_received & ((self._count[rows, process] >= MAX_TRANSMISSIONS) | ~may_repeat)
+        gives_up = ~is_received & (
+            (self._count[rows, process] >= MAX_TRANSMISSIONS) | ~may_retransmit
+        )
         self._due[rows, process] = slot + ROUND_TRIP_SLOTS
         ends = is_received | gives_up
         self._count[rows[ends], process[ends]] = 0

@@ -8,11 +8,12 @@ from jaxtyping import Float, Int
 
 INTERFERENCE_AVERAGE_S = 0.05
 """Time over which a site averages the uplink interference that it expects [s]: long against the
-turns of a scheduler, short against a transfer. No standard fixes it; our choice."""
+time for which a scheduler serves one user, short against a transfer. Our choice; no standard fixes
+it."""
 
 MEMORY_S = 0.025
-"""How long the flow engine lets what was heard count among what is expected [s]. Half as long as
-the site's average, as the outer loop follows slow swings too; chosen by comparing the engines."""
+"""Time constant with which the flow engine averages the moments of interference [s]. Half of that
+of the site, as the outer loop follows slow changes too; chosen by comparing the engines."""
 
 NUM_DRAWS = 64
 """Draws of who sends in other cells, over all instants."""
@@ -38,17 +39,98 @@ class InterferenceMoments(NamedTuple):
         return np.maximum(self.log_square - self.log_mean**2, 0.0)
 
     def after(self, other: "InterferenceMoments", elapsed_s: float) -> "InterferenceMoments":
-        """Give the exponential mean of this, for some time, after another."""
+        """Return the exponential mean after these moments have followed others for some time."""
         keep = np.exp(-elapsed_s / MEMORY_S)
         return InterferenceMoments(
             *(now + keep * (then - now) for now, then in zip(self, other, strict=True))
         )
 
+    @classmethod
+    def from_time_shared(
+        cls,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        sent_w: Float[np.ndarray, "instant transfer"],
+        shares: Float[np.ndarray, "instant transfer group"],
+        *,
+        weight: Float[np.ndarray, " instant"],
+        first_of_cell: Int[np.ndarray, " sending"],
+        noise_w: float,
+    ) -> "InterferenceMoments":
+        """Return the moments where one transfer of each cell at a time has a group.
+
+        The transmitter of each cell is drawn by shares of the time, evenly and independently of the
+        other cells.
+
+        Parameters
+        ----------
+        cross_gain
+            Gain from every transmitter to every cell, 0 to its own.
+        sent_w
+            Mean power in a block of what each holds [W].
+        shares
+            Parts of the time in which each has a group.
+        weight
+            Of the instants; sums to 1.
+        first_of_cell
+            First transfer of each cell that sends.
+        noise_w
+            Of a block [W].
+        """
+        num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
+        num_draws = -(-NUM_DRAWS // len(weight))
+        last = np.append(first_of_cell[1:], shares.shape[1])
+        moments = cls(*np.zeros((3, num_cells, num_groups)))
+        place = np.arange(len(first_of_cell))
+        cell = place.repeat(last - first_of_cell)
+        for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
+            even = _even_draws(num_draws, len(first_of_cell), instant=instant)
+            total = held.cumsum(axis=0)
+            before = (total - held)[first_of_cell]
+            for group in range(num_groups):
+                # Rising over all transfers: the index of the cell, then the time given out in it.
+                given_out = cell + np.minimum(total[:, group] - before[cell, group], 1.0)
+                chosen = given_out.searchsorted(place + even)
+                is_sending = chosen < last  # the rest of the time the group is empty
+                chosen = np.minimum(chosen, last - 1)
+                power = np.where(is_sending, power_w[chosen], 0.0)
+                moments._add(
+                    part, noise_w + np.einsum("dk,dkc->dc", power, cross_gain[chosen]), group
+                )
+        return moments
+
+    @classmethod
+    def from_frequency_shared(
+        cls,
+        cross_gain: Float[np.ndarray, "transfer cell"],
+        sent_w: Float[np.ndarray, "instant transfer"],
+        shares: Float[np.ndarray, "instant transfer group"],
+        *,
+        weight: Float[np.ndarray, " instant"],
+        noise_w: float,
+    ) -> "InterferenceMoments":
+        """Return the moments where all have their shares all the time.
+
+        Parameters are those of :meth:`from_time_shared`.
+        """
+        moments = cls(*np.zeros((3, cross_gain.shape[1], shares.shape[2])))
+        for part, power_w, held in zip(weight, sent_w, shares, strict=True):
+            interference_w = noise_w + cross_gain.T @ (power_w[:, None] * held)
+            for group in range(shares.shape[2]):
+                moments._add(part, interference_w[None, :, group], group)
+        return moments
+
+    def _add(self, part: float, drawn_w: Float[np.ndarray, "draw cell"], group: int) -> None:
+        """Add the moments of draws in one group, in place, by a part of the time."""
+        log = np.log(drawn_w)
+        for moment, value in zip(self, (drawn_w, log, log**2), strict=True):
+            moment[:, group] += part * value.mean(axis=0)
+
 
 class ExpectedInterference:
-    """What sites expect to hear, of what they have heard.
+    """The interference that sites expect from what they have heard, in the flow engine.
 
-    The slot engine averages what it has heard. Here each solve gives the moments until the next.
+    The slot engine averages what it has measured (:class:`MeasuredInterference`). Here each solve
+    gives the moments until the next.
     """
 
     def __init__(self) -> None:
@@ -63,7 +145,7 @@ class ExpectedInterference:
     def update(
         self, heard: InterferenceMoments, *, now_s: float, until_s: float
     ) -> InterferenceMoments:
-        """Take in what is heard from now on; give what is expected up to a time.
+        """Take what is heard from now on; return what is expected up to a time.
 
         Parameters
         ----------
@@ -79,86 +161,41 @@ class ExpectedInterference:
         return heard if self._past is None else heard.after(self._past, until_s - now_s)
 
 
-def heard_in_turns(
-    cross_gain: Float[np.ndarray, "transfer cell"],
-    sent_w: Float[np.ndarray, "instant transfer"],
-    shares: Float[np.ndarray, "instant transfer group"],
-    *,
-    weight: Float[np.ndarray, " instant"],
-    first_of_cell: Int[np.ndarray, " sending"],
-    noise_w: float,
-) -> InterferenceMoments:
-    """Give what is heard where of each cell one transfer at a time has a group.
-
-    Each cell's senders are drawn by their shares of the time, evenly and independently of others.
+class MeasuredInterference:
+    """What sites have measured of the uplink interference, slot by slot.
 
     Parameters
     ----------
-    cross_gain
-        Gain from every sender to every cell, 0 to its own.
-    sent_w
-        Mean power in a block of what each holds [W].
-    shares
-        Parts of the time in which each has a group.
-    weight
-        Of the instants; sums to 1.
-    first_of_cell
-        First sender of each cell that sends.
-    noise_w
-        Of a block [W].
+    num_cells, num_groups
+        Shape of the interference.
+    apart_s
+        Distance of uplink slots, on average [s].
     """
-    num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
-    num_draws = -(-NUM_DRAWS // len(weight))
-    last = np.append(first_of_cell[1:], shares.shape[1])
-    heard = InterferenceMoments(*np.zeros((3, num_cells, num_groups)))
-    place = np.arange(len(first_of_cell))
-    cell = place.repeat(last - first_of_cell)
-    for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
-        even = _even_draws(num_draws, len(first_of_cell), instant=instant)
-        total = held.cumsum(axis=0)
-        before = (total - held)[first_of_cell]
-        for group in range(num_groups):
-            # Rising over all senders: the number of the cell, then the time given out in it.
-            given_out = cell + np.minimum(total[:, group] - before[cell, group], 1.0)
-            chosen = given_out.searchsorted(place + even)
-            is_sending = chosen < last  # the others of the time the group is empty
-            chosen = np.minimum(chosen, last - 1)
-            power = np.where(is_sending, power_w[chosen], 0.0)
-            found_w = noise_w + np.einsum("dk,dkc->dc", power, cross_gain[chosen])
-            _add(heard, part, found_w, group)
-    return heard
 
+    def __init__(self, *, num_cells: int, num_groups: int, apart_s: float) -> None:
+        self._apart_s = apart_s
+        self.mean_w: Float[np.ndarray, "cell group"] = np.zeros((num_cells, num_groups))
+        """Exponential mean over the uplink slots [W]."""
+        self._num_measured = 0
 
-def heard_side_by_side(
-    cross_gain: Float[np.ndarray, "transfer cell"],
-    sent_w: Float[np.ndarray, "instant transfer"],
-    shares: Float[np.ndarray, "instant transfer group"],
-    *,
-    weight: Float[np.ndarray, " instant"],
-    noise_w: float,
-) -> InterferenceMoments:
-    """Give what is heard where all have their shares all the time; parameters as above."""
-    heard = InterferenceMoments(*np.zeros((3, cross_gain.shape[1], shares.shape[2])))
-    for part, power_w, held in zip(weight, sent_w, shares, strict=True):
-        found_w = noise_w + cross_gain.T @ (power_w[:, None] * held)
-        for group in range(shares.shape[2]):
-            _add(heard, part, found_w[None, :, group], group)
-    return heard
+    def forget(self) -> None:
+        """Start anew: nobody sends."""
+        self._num_measured = 0
+        self.mean_w[:] = 0.0
 
-
-def _add(
-    heard: InterferenceMoments, part: float, found_w: Float[np.ndarray, "draw cell"], group: int
-) -> None:
-    log = np.log(found_w)
-    for moment, value in zip(heard, (found_w, log, log**2), strict=True):
-        moment[:, group] += part * value.mean(axis=0)
+    def measure(self, interference_w: Float[np.ndarray, "cell group"]) -> None:
+        """Take the interference of an uplink slot; the first ones weigh equally."""
+        self._num_measured += 1
+        newest = -np.expm1(-self._apart_s / INTERFERENCE_AVERAGE_S)
+        newest = max(newest, 1.0 / self._num_measured)
+        self.mean_w += newest * (interference_w - self.mean_w)
 
 
 @cache
 def _even_draws(num_draws: int, num_cells: int, *, instant: int) -> Float[np.ndarray, "draw cell"]:
-    """Give numbers in (0, 1), evenly spread for each cell, in an order of its own each instant.
+    """Return numbers in (0, 1), evenly spread for each cell, in an order of its own each instant.
 
-    The same for all runs: they stand for all draws, not for those of a world.
+    The same for all runs: they stand for all draws, not for those of one world.
     """
     even = np.tile((np.arange(num_draws)[:, None] + 0.5) / num_draws, (1, num_cells))
     return np.random.default_rng(instant).permuted(even, axis=0)

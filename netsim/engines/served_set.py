@@ -1,61 +1,132 @@
-"""The transfers of one direction that the flow engine serves now, and what stays while they do."""
+"""The transfers of one direction that are served, and what stays the same until they change."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.mac.demand import Demand
 from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.rrc.links import Links
+from netsim.transport.active_transfers import UPLINK
 
 
 class ServedSet:
-    """The transfers of one direction that are served now, and what stays while they are.
+    """The transfers of one direction that are served, sorted by cell, then by bearer.
 
     Parameters
     ----------
+    rows
+        Of the active transfers.
     record
-        Theirs, sorted by cell, then by bearer.
+        Theirs.
     cell_id
-        Of their clients.
+        Serving cells of their clients.
+    direction
+        Index into ``DIRECTIONS``.
+    air
+        Constants of the band.
     """
 
     def __init__(
-        self, record: np.ndarray, cell_id: Int[np.ndarray, " transfer"], *, key: bytes
+        self,
+        rows: Int[np.ndarray, " transfer"],
+        record: np.ndarray,
+        cell_id: Int[np.ndarray, " transfer"],
+        *,
+        direction: int,
+        air: AirInterface,
     ) -> None:
-        self.key = key
+        self._air = air
+        self.rows = rows
+        self.direction = direction
+        self.is_uplink = direction == UPLINK
         self.slots = record["slot"]
+        """Slots of their clients, see :class:`netsim.rrc.links.Links`."""
         self.cell_id = cell_id
+        self.client_id = record["client_id"]
         self.bearer_id = record["bearer_id"]
-        changes = np.ones(len(cell_id), dtype=bool)
-        changes[1:] = cell_id[1:] != cell_id[:-1]
-        changes[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
-        self.first = np.flatnonzero(changes)
-        self.first_of_cell = np.flatnonzero(np.diff(cell_id, prepend=-1))
-        self._cell_sizes = np.diff(self.first_of_cell, append=len(cell_id))
-        self.cell_start = np.flatnonzero(np.diff(cell_id[self.first], prepend=-1))
-        self.bearer = np.cumsum(changes) - 1
-        self.contenders = np.bincount(cell_id[self.first])[cell_id]
-        self.has_groups = len(self.first) < len(cell_id)
-        self.client_id = record["client_id"][self.first]
-        self.requested_at_s = record["requested_at_s"][self.first]
-        self.deadline_at_s = record["deadline_at_s"][self.first]
-        self._gain = np.zeros(0)
-        self._density_w = np.zeros(0)
+        starts = np.diff(cell_id, prepend=-1) != 0
+        starts |= np.diff(self.bearer_id, prepend=-1) != 0
+        self.first = np.flatnonzero(starts)
+        """First transfer of each bearer."""
+        self.bearer = np.cumsum(starts) - 1
+        """Bearer of each transfer."""
+        self.has_groups = len(self.first) < len(rows)
+        """Whether some bearer serves several transfers."""
+        cell_of_bearer = cell_id[self.first]
+        self.contenders = np.bincount(cell_of_bearer)[cell_id]
+        """Bearers in the cell of each transfer."""
+        self.cell_start = np.flatnonzero(np.diff(cell_of_bearer, prepend=-1))
+        """First bearer of each cell."""
+        self.first_of_cell = self.first[self.cell_start]
+        """First transfer of each cell."""
+        self._requested_at_s = record["requested_at_s"][self.first]
+        self._deadline_at_s = record["deadline_at_s"][self.first]
+        self.gain: Float[np.ndarray, " transfer"] = np.zeros(0)
+        """Coupling gain to the serving cell, fast fading averaged out."""
+        self.density_w: Float[np.ndarray, " transfer"] = np.zeros(0)
+        """Power in one block that open-loop control asks for, see ``AirInterface.density_w``."""
+        self.cross_gain: Float[np.ndarray, "transfer cell"] = np.zeros((0, 0))
+        """Gain to every other cell."""
 
-    def density_w(
-        self, air: AirInterface, gain: Float[np.ndarray, " transfer"]
-    ) -> Float[np.ndarray, " transfer"]:
-        """Give :meth:`AirInterface.density_w`; gains change more seldom than the fading."""
-        if not np.array_equal(gain, self._gain):
-            self._gain, self._density_w = gain, air.density_w(gain)
-        return self._density_w
+    def follow(self, links: Links) -> None:
+        """Take the present gains; they change more seldom than the fading."""
+        gain = links.serving_gain(self.slots)
+        self.cross_gain = links.cross_gain[self.slots]
+        if not np.array_equal(gain, self.gain):
+            self.gain, self.density_w = gain, self._air.density_w(gain)
+
+    def demand(
+        self,
+        record: np.ndarray,
+        sinr_per_w: Float[np.ndarray, "instant transfer group"],
+        *,
+        unsent_bits: Float[np.ndarray, " transfer"],
+        backhaul_limit_bps: Float[np.ndarray, " bearer"] | None = None,
+    ) -> Demand:
+        """Return what the schedulers are asked.
+
+        Parameters
+        ----------
+        record
+            Records of all active transfers, for the average rates.
+        sinr_per_w
+            SINR for each watt sent in one block.
+        unsent_bits
+            What is left of each transfer.
+        backhaul_limit_bps
+            See :class:`netsim.mac.demand.Demand`.
+        """
+        return Demand(
+            air=self._air,
+            direction=self.direction,
+            is_uplink=self.is_uplink,
+            cell_id=self.cell_id,
+            density_w=self.density_w,
+            sinr_per_w=sinr_per_w,
+            first=self.first,
+            bearer=self.bearer,
+            contenders=self.contenders,
+            cell_start=self.cell_start,
+            client_id=self.client_id[self.first],
+            remaining_bits=(
+                np.maximum.reduceat(unsent_bits, self.first) if self.has_groups else unsent_bits
+            ),
+            requested_at_s=self._requested_at_s,
+            deadline_at_s=self._deadline_at_s,
+            average_rate_bps=record["average_rate_bps"][self.rows[self.first]],
+            backhaul_limit_bps=backhaul_limit_bps,
+        )
 
     def level(
         self, total: Float[np.ndarray, "instant transfer"], num_blocks: int
     ) -> Float[np.ndarray, "instant transfer"]:
-        """Give the blocks that transfers could hold where what some do not use is handed on.
+        """Return the blocks that transfers could hold where unused blocks are redistributed.
 
-        As many as the others do, an equal split at least: who is cut now is cut by its fade.
+        As many as the largest holding of the cell, an equal split at least: who uses less now does
+        so because of its fade.
         """
         most = np.maximum.reduceat(total, self.first_of_cell, axis=-1)
         if len(self.first_of_cell) > 1:
-            most = np.repeat(most, self._cell_sizes, axis=-1)
+            sizes = np.diff(self.first_of_cell, append=len(self.rows))
+            most = np.repeat(most, sizes, axis=-1)
         return np.maximum(most, num_blocks / self.contenders)

@@ -10,6 +10,7 @@ from netsim.rrc.handover import NO_TARGET, A3Monitor
 from netsim.rrc.link_failure import FADE_MARGIN_DB, FadeMean, LinkMonitor
 from netsim.rrc.links import Links
 from netsim.rrc.outages import Outages
+from netsim.slot_arrays import SlotArrays
 from netsim.units import db_to_linear, linear_to_db, w_to_dbm
 from netsim.world.layout import NO_CELL
 
@@ -20,14 +21,25 @@ def strongest_cell(
     is_alive: Bool[np.ndarray, " cell"],
     min_gain: float,
 ) -> Int[np.ndarray, " client"]:
-    """Give the cell with the largest gain among those alive; -1 where it is below ``min_gain``.
+    """Return the cell with the largest gain among those alive; -1 where it is below ``min_gain``.
 
-    Among equal gains the lowest id wins.
+    Among equal gains it is the one with the lowest id.
     """
     usable = np.where(is_alive, gain, 0.0)
     best = usable.argmax(axis=1)
     reached = usable[np.arange(len(best)), best] >= min_gain
     return np.where(reached, best, NO_CELL)
+
+
+class _Coverage(SlotArrays):
+    """What is remembered of each connected client's coverage."""
+
+    may_fail: Bool[np.ndarray, " slot"]
+    """Whether the link is out of sync if all other cells transmit, in a deep fade."""
+    has_had_cell: Bool[np.ndarray, " slot"]
+
+    def __init__(self) -> None:
+        super().__init__(may_fail=False, has_had_cell=False)
 
 
 class Association:
@@ -36,11 +48,11 @@ class Association:
     Parameters
     ----------
     links
-        State of connected clients; serving cells, pauses and counts are changed here.
+        State of connected clients; serving cells, interruptions and counts are changed here.
     handover, link_failure
         Settings.
     outages
-        When sites are dead.
+        When sites are out of service.
     air
         Power and noise of the band.
     is_fading
@@ -58,7 +70,7 @@ class Association:
         is_fading: bool,
     ) -> None:
         self._links = links
-        # One cell has no neighbour to go to.
+        # In a single cell there is no target of a handover.
         can_move = isinstance(handover, A3Handover) and links.gain.shape[1] > 1
         self._handover = handover if isinstance(handover, A3Handover) and can_move else None
         self._link_failure = link_failure
@@ -71,36 +83,30 @@ class Association:
         self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
         self._sync = LinkMonitor(link_failure)
         self._fade = FadeMean() if is_fading else None
-        self._may_fail = np.zeros(0, dtype=bool)
-        self._has_had_cell = np.zeros(0, dtype=bool)
+        self._coverage = _Coverage()
         self._looks_s: list[float] = []
 
     @property
     def is_alive(self) -> Bool[np.ndarray, " cell"]:
-        """Which cells work."""
+        """Which cells are in service."""
         return self._is_alive
 
     def is_settled(self, slots: Int[np.ndarray, " connected"]) -> bool:
-        """Tell whether a measurement that repeats the last one cannot change anything.
+        """Whether a measurement equal to the last one cannot change anything.
 
-        That is so in a single cell, without neighbours and interference, while everybody is served
-        and in sync, and too near for a fade to change that.
+        That is so in a single cell, without neighbours and interference, while everybody is served,
+        in sync, and with so high a SINR that no fade puts the link out of sync.
         """
         return (
             self._links.gain.shape[1] == 1
             and bool((self._links.cell_id[slots] != NO_CELL).all())
             and not self._sync.may_run
-            and not self._may_fail[slots].any()
+            and not self._coverage.may_fail[slots].any()
         )
 
     def connect(self, slots: Int[np.ndarray, " new"]) -> None:
         """Serve newly connected clients by their strongest cells, at no cost in time."""
-        missing = int(slots.max(initial=-1)) + 1 - len(self._has_had_cell)
-        if missing > 0:
-            never = np.zeros(missing, dtype=bool)
-            self._has_had_cell = np.append(self._has_had_cell, never)
-            self._may_fail = np.append(self._may_fail, never)
-        self._has_had_cell[slots] = False
+        self._coverage.renew(slots)
         self._attach(slots)
 
     def step(
@@ -110,7 +116,7 @@ class Association:
         at_s: float,
         radiated: Float[np.ndarray, "cell group"],
     ) -> Int[np.ndarray, " changed"]:
-        """Take a measurement of clients that may move; give those whose cell has changed.
+        """Take a measurement of clients that may move; return those whose cell has changed.
 
         Parameters
         ----------
@@ -134,8 +140,8 @@ class Association:
     def watch(self, *, at_s: float, radiated: Float[np.ndarray, "cell group"]) -> None:
         """Start and stop link-failure timers of clients that stand still.
 
-        Their own gains repeat. What can change is the interference, and the fading. Who stays in
-        sync whatever others send is not looked at, so this costs nothing where nothing can change.
+        Their own gains do not change, interference and fading may. Clients that stay in sync
+        whatever other cells transmit are left out, so this costs nothing where nothing can change.
 
         Parameters
         ----------
@@ -144,15 +150,15 @@ class Association:
         radiated
             Share of its power that each cell radiates in each group, from now on.
         """
-        if not self._may_fail.any():
+        if not self._coverage.may_fail.any():
             return
         slots = self._links.slots
-        slots = slots[self._may_fail[slots]]
+        slots = slots[self._coverage.may_fail[slots]]
         served = slots[self._links.is_served(slots, now_s=at_s)]
         self._observe(served, at_s=at_s, radiated=radiated)
 
     def fail_due(self, *, at_s: float) -> Int[np.ndarray, " changed"]:
-        """Let links fail whose timers have expired; give those whose cell has changed."""
+        """Let links fail whose timers have expired; return those whose cell has changed."""
         if not self._sync.may_run:
             return np.zeros(0, dtype=np.intp)
         slots = self._running()
@@ -164,9 +170,9 @@ class Association:
     def refresh_sites(
         self, slots: Int[np.ndarray, " connected"], *, at_s: float
     ) -> Int[np.ndarray, " changed"]:
-        """Look which sites are alive; move clients of dead cells; give those that changed.
+        """Move clients of cells that are out of service; return those whose cell has changed.
 
-        A dead cell is noticed at once; joining another takes the recovery time.
+        An outage is noticed at once; joining another cell takes the recovery time.
         """
         is_alive = self._outages.is_alive(at_s)
         if np.array_equal(is_alive, self._is_alive):
@@ -180,10 +186,11 @@ class Association:
     def reselect(
         self, slots: Int[np.ndarray, " connected"], *, at_s: float
     ) -> Int[np.ndarray, " changed"]:
-        """Let clients that stand still return to a cell that is back; give those that moved.
+        """Let clients that stand still return to a cell that is back; return those that changed.
 
-        They take no measurements at ticks, as theirs repeat. What can change is which cells work,
-        so event A3 runs when that changes, and again when the time to trigger has passed.
+        They take no measurements at ticks, as their gains do not change. What can change is which
+        cells are in service, so event A3 runs when that changes, and again when the time to trigger
+        has passed.
 
         Parameters
         ----------
@@ -201,7 +208,7 @@ class Association:
             is_served = self._links.is_served(beaten, now_s=at_s)
             self._hand_over(beaten[is_served], at_s=at_s)
             left = beaten[self._is_beaten(beaten)]
-            # Who is still joining a cell measures when that is done.
+            # A client that is still joining a cell measures when that is done.
             look_s = np.maximum(
                 at_s + self._handover.time_to_trigger_s, self._links.resume_at_s[left]
             )
@@ -210,19 +217,19 @@ class Association:
         return slots[self._links.cell_id[slots] != before]
 
     def next_edge_s(self, after_s: float) -> float:
-        """Give when to look next: a site fails or comes back, or a handover is due; else inf."""
+        """Return when to look next: a site fails or is back, or a handover is due; else inf."""
         looks_s = (look_s for look_s in self._looks_s if look_s > after_s)
         return min(self._outages.next_edge_s(after_s), next(looks_s, np.inf))
 
     def next_change_s(self, after_s: float) -> float:
-        """Give when something happens unless a measurement changes it: an edge or a failure."""
+        """Return when the next site failure, repair, handover or link failure is due; else inf."""
         edge_s = self.next_edge_s(after_s)
         if not self._sync.may_run:
             return edge_s
         return min(edge_s, float(self._sync.expires_at_s(self._running()).min(initial=np.inf)))
 
     def _running(self) -> Int[np.ndarray, " some"]:
-        """Give the connected clients whose link-failure timers run."""
+        """Return the connected clients whose link-failure timers run."""
         slots = self._sync.running()
         is_connected = self._links.client_id[slots] >= 0
         self._sync.start(slots[~is_connected])
@@ -232,7 +239,7 @@ class Association:
         cell_id = strongest_cell(
             self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
         )
-        self._has_had_cell[slots] |= cell_id != NO_CELL
+        self._coverage.has_had_cell[slots] |= cell_id != NO_CELL
         self._serve(slots, cell_id)
         if self._a3 is not None:
             self._a3.start(slots)
@@ -245,10 +252,10 @@ class Association:
         self._assess(slots)
 
     def _recover(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> None:
-        """Join the strongest cell after a loss; who never had one to lose connects at no cost."""
+        """Join the strongest cell after a loss; a first connection costs no time."""
         if not len(slots):
             return
-        is_back = self._has_had_cell[slots]
+        is_back = self._coverage.has_had_cell[slots]
         self._attach(slots)
         slots = slots[is_back]
         found = slots[self._links.cell_id[slots] != NO_CELL]
@@ -256,14 +263,14 @@ class Association:
         self._links.handovers[found] += 1
 
     def _assess(self, slots: Int[np.ndarray, " some"]) -> None:
-        """Find out whose link may fail: out of sync if all others send, in a deep fade."""
+        """Find out whose link may fail: out of sync if all others transmit, in a deep fade."""
         signal_w = self._air.site_block_w * self._links.serving_gain(slots)
         disturbed_w = self._air.ue_noise_w
         if self._air.is_interfering:
             disturbed_w += self._air.site_block_w * self._links.cross_gain[slots].sum(axis=1)
         margin_db = FADE_MARGIN_DB if self._fade is not None else 0.0
         least = db_to_linear(self._link_failure.out_of_sync_db + margin_db)
-        self._may_fail[slots] = signal_w < least * disturbed_w
+        self._coverage.may_fail[slots] = signal_w < least * disturbed_w
 
     def _observe(
         self,
@@ -272,7 +279,7 @@ class Association:
         at_s: float,
         radiated: Float[np.ndarray, "cell group"],
     ) -> None:
-        """Tell the link-failure timers the SINR of clients that are served."""
+        """Update the link-failure timers with the SINR of clients that are served."""
         if not len(slots):
             return
         signal_w = self._air.site_block_w * self._links.serving_gain(slots)
@@ -289,7 +296,7 @@ class Association:
         return w_to_dbm(self._air.site_block_w * usable)
 
     def _is_beaten(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
-        """Tell whose cell is not the strongest that works and enters event A3 against it."""
+        """Return whose strongest cell in service meets the entering condition of event A3."""
         if self._handover is None:
             return np.zeros(len(slots), dtype=bool)
         power_dbm = self._power_dbm(slots)
@@ -316,5 +323,5 @@ class Association:
 
 
 def edge_gain(link_failure: LinkFailureConfig, air: AirInterface) -> float:
-    """Give the coupling gain at which the downlink, without interference, is just out of sync."""
+    """Return the coupling gain at which the downlink without interference is just out of sync."""
     return db_to_linear(link_failure.out_of_sync_db) * air.ue_noise_w / air.site_block_w

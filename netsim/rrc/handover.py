@@ -1,7 +1,7 @@
 """When a client changes cell: event A3 on filtered power.
 
-A pure state machine over many clients at once. A *slot* is a row of the state, one client being
-tracked; the caller says which slots it steps and with what measurements.
+A state machine over many clients at once. A *slot* is a row of the state: one client that is
+tracked. The caller says which slots it steps and with what measurements.
 
 References
 ----------
@@ -12,17 +12,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.config.radio import A3Handover
+from netsim.slot_arrays import SlotArrays
 from netsim.units import Scalar
 
 FILTER_SAMPLE_S = 0.2
 """Sample distance for which the filter coefficient is defined [s]."""
 CLOCK_SLACK_S = 1e-9
-"""Ticks are sums of rounded steps; a timer that is short by less than this has expired."""
+"""A timer that is short by less than this has expired: ticks are sums of rounded steps [s]."""
 NO_TARGET = -1
 
 
 def filter_weight(filter_coefficient: int, interval_s: Scalar) -> Scalar:
-    """Weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to another distance.
+    """Return the weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to another distance.
 
     ``a' = 1 - (1 - a)^(interval / 200 ms)`` gives the same memory per second at any distance.
 
@@ -42,7 +43,7 @@ def filter_weight(filter_coefficient: int, interval_s: Scalar) -> Scalar:
     return 1.0 - memory ** (interval_s / FILTER_SAMPLE_S)
 
 
-class A3Monitor:
+class A3Monitor(SlotArrays):
     """Event A3 for many clients: a neighbour is better than the serving cell for long enough.
 
     A neighbour's entering condition is ``filtered_n - hysteresis > filtered_serving + offset``; it
@@ -58,30 +59,25 @@ class A3Monitor:
         Cells in a measurement.
     """
 
+    _filtered_dbm: Float[np.ndarray, "slot cell"]
+    _entered_at_s: Float[np.ndarray, "slot cell"]
+    """Since when each cell meets the entering condition; inf where it does not."""
+    _measured_at_s: Float[np.ndarray, " slot"]
+
     def __init__(self, config: A3Handover, *, num_cells: int) -> None:
+        super().__init__(
+            _filtered_dbm=np.full(num_cells, -np.inf),
+            _entered_at_s=np.full(num_cells, np.inf),
+            _measured_at_s=-np.inf,
+        )
         self._config = config
-        self._num_cells = num_cells
-        self._filtered_dbm = np.empty((0, num_cells))
-        self._entered_at_s = np.empty((0, num_cells))
-        self._measured_at_s = np.empty(0)
 
     def start(self, slots: Int[np.ndarray, " some"]) -> None:
-        """Forget what these slots measured: for a new client, or one that lost its cell.
-
-        Slots that were never seen are made.
-        """
-        missing = int(slots.max(initial=-1)) + 1 - len(self._measured_at_s)
-        if missing > 0:
-            shape = (missing, self._num_cells)
-            self._filtered_dbm = np.concatenate([self._filtered_dbm, np.full(shape, -np.inf)])
-            self._entered_at_s = np.concatenate([self._entered_at_s, np.full(shape, np.inf)])
-            self._measured_at_s = np.append(self._measured_at_s, np.full(missing, -np.inf))
-        self._filtered_dbm[slots] = -np.inf
-        self._entered_at_s[slots] = np.inf
-        self._measured_at_s[slots] = -np.inf
+        """Forget what these slots measured: for a new client, or one that lost its cell."""
+        self.renew(slots)
 
     def filtered_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
-        """Give the filtered powers [dBm]; -inf where nothing was measured yet."""
+        """Return the filtered powers [dBm]; -inf where nothing was measured yet."""
         return self._filtered_dbm[slots]
 
     def step(
@@ -92,7 +88,7 @@ class A3Monitor:
         serving_cell: Int[np.ndarray, " some"],
         at_s: float,
     ) -> Int[np.ndarray, " some"]:
-        """Take a measurement of every cell and say who must change.
+        """Take a measurement of every cell; return which clients change to which cell.
 
         Parameters
         ----------
@@ -109,7 +105,7 @@ class A3Monitor:
         -------
         Int[np.ndarray, " some"]
             Cell to change to, or ``NO_TARGET`` (-1). The timers of a slot with a target start
-            anew; its filter goes on, as the measurements stay valid.
+            anew; its filter continues, as the measurements stay valid.
         """
         filtered_dbm = self._filter(slots, rsrp_dbm, at_s)
         rows = np.arange(len(slots))
@@ -133,7 +129,7 @@ class A3Monitor:
         weight = filter_weight(
             self._config.filter_coefficient, at_s - self._measured_at_s[slots, np.newaxis]
         )
-        # A cell that was off, or is, has no memory: its filter starts with the measurement.
+        # The filter of a cell that was off, or is, starts with the measurement.
         has_memory = np.isfinite(before_dbm) & np.isfinite(rsrp_dbm)
         old_dbm = np.where(has_memory, before_dbm, 0.0)
         new_dbm = np.where(has_memory, rsrp_dbm, 0.0)

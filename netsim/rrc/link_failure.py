@@ -1,8 +1,8 @@
 """When a client loses its link: out of sync for as long as a timer runs.
 
-Pure state machines over many clients at once, by slot as in :mod:`netsim.rrc.handover`. Fading is
-averaged as the standard averages what it compares with the thresholds; interference is the mean
-that the engines give.
+State machines over many clients at once, by slot as in :mod:`netsim.rrc.handover`. Fading is
+averaged over the evaluation period of the standard; interference is the mean that the engines
+work out.
 
 References
 ----------
@@ -16,37 +16,36 @@ from jaxtyping import Bool, Float, Int
 
 from netsim.config.radio import LinkFailureConfig
 from netsim.rrc.handover import CLOCK_SLACK_S
+from netsim.slot_arrays import SlotArrays
 
 EVALUATION_S = 0.2
 """Time over which the quality of a link is evaluated [s]."""
 FADE_MARGIN_DB = 20.0
-"""A fade that is deeper than this on average over the evaluation does not last for a timer of
-usual length (our choice): at 3 km/h and 3.5 GHz, the least motion, it spans two Doppler cycles."""
+"""Fading whose mean over the evaluation period is below this does not last for a timer of usual
+length (our choice): at 3 km/h and 3.5 GHz the period spans two Doppler cycles."""
 
 
-class FadeMean:
+class FadeMean(SlotArrays):
     """Fading of the serving link, averaged over the evaluation period.
 
     An exponential memory in place of the standard's sliding window, with the same mean age: half
     the period.
     """
 
+    _mean: Float[np.ndarray, " slot"]
+    _measured_at_s: Float[np.ndarray, " slot"]
+
     def __init__(self) -> None:
-        self._mean = np.empty(0)
-        self._measured_at_s = np.empty(0)
+        super().__init__(_mean=1.0, _measured_at_s=-np.inf)
 
     def start(self, slots: Int[np.ndarray, " some"]) -> None:
-        """Forget what these slots measured; slots that were never seen are made."""
-        missing = int(slots.max(initial=-1)) + 1 - len(self._mean)
-        if missing > 0:
-            self._mean = np.append(self._mean, np.ones(missing))
-            self._measured_at_s = np.append(self._measured_at_s, np.full(missing, -np.inf))
-        self._measured_at_s[slots] = -np.inf
+        """Forget what these slots measured."""
+        self.renew(slots)
 
     def step(
         self, slots: Int[np.ndarray, " some"], fade: Float[np.ndarray, " some"], *, at_s: float
     ) -> Float[np.ndarray, " some"]:
-        """Take a power gain of each slot's fading; give the mean up to now.
+        """Take a power gain of each slot's fading; return the mean up to now.
 
         Parameters
         ----------
@@ -64,8 +63,8 @@ class FadeMean:
         return self._mean[slots]
 
 
-class LinkMonitor:
-    """Radio-link failure for many clients: out of sync for as long as the timer runs.
+class LinkMonitor(SlotArrays):
+    """Radio-link failure of many clients: out of sync for as long as the timer runs.
 
     A SINR below ``out_of_sync_db`` starts the timer (T310); one above ``in_sync_db`` stops it; in
     between nothing changes. When it expires the link has failed.
@@ -76,23 +75,23 @@ class LinkMonitor:
         Both thresholds and the timer.
     """
 
+    _lost_at_s: Float[np.ndarray, " slot"]
+    """When each timer has started; inf where none runs."""
+
     def __init__(self, config: LinkFailureConfig) -> None:
+        super().__init__(_lost_at_s=np.inf)
         self._config = config
-        self._lost_at_s = np.empty(0)
         self.may_run = False
-        """Whether some timer may run: a cheap answer for the usual case that none does."""
+        """Whether some timer may run; cheap to ask in the usual case that none does."""
 
     def start(self, slots: Int[np.ndarray, " some"]) -> None:
-        """Stop the timers of these slots; slots that were never seen are made."""
-        missing = int(slots.max(initial=-1)) + 1 - len(self._lost_at_s)
-        if missing > 0:
-            self._lost_at_s = np.append(self._lost_at_s, np.full(missing, np.inf))
-        self._lost_at_s[slots] = np.inf
+        """Stop the timers of these slots."""
+        self.renew(slots)
 
     def observe(
         self, slots: Int[np.ndarray, " some"], sinr_db: Float[np.ndarray, " some"], *, at_s: float
     ) -> None:
-        """Take a downlink SINR of each slot: it holds until the next one.
+        """Take a downlink SINR of each slot, which holds until the next one.
 
         Parameters
         ----------
@@ -110,17 +109,17 @@ class LinkMonitor:
         self.may_run = self.may_run or bool(is_out.any())
 
     def expire(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> Bool[np.ndarray, " some"]:
-        """Tell whose link fails now, once for each failure; the timer is then stopped."""
+        """Return whose link fails now, once for each failure; the timer is then stopped."""
         has_failed = at_s - self._lost_at_s[slots] >= self._config.timer_s - CLOCK_SLACK_S
         self._lost_at_s[slots[has_failed]] = np.inf
         return has_failed
 
     def running(self) -> Int[np.ndarray, " some"]:
-        """Give the slots whose timers run."""
+        """Return the slots whose timers run."""
         slots = np.flatnonzero(np.isfinite(self._lost_at_s))
         self.may_run = len(slots) > 0
         return slots
 
     def expires_at_s(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
-        """Give when the timer of each slot expires if nothing changes; inf where none runs."""
+        """Return when the timer of each slot expires if nothing changes; inf where none runs."""
         return self._lost_at_s[slots] + self._config.timer_s

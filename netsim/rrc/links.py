@@ -1,18 +1,19 @@
 """Connected clients: serving cell, gains and fading of every client that has a transfer now.
 
-Rows are slots that are reused, so a row number stays valid while its client is connected.
-Everything is arrays over slots; who decides to change cell stands in :mod:`netsim.rrc.association`.
+Slots are reused, so the number of a slot stays valid while its client is connected. Which cell
+serves a client is decided in :mod:`netsim.rrc.association`.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.slot_arrays import SlotArrays
 from netsim.world.layout import NO_CELL
 
 INITIAL_CAPACITY = 64
 
 
-class Links:
+class Links(SlotArrays):
     """Arrays over slots of connected clients.
 
     Parameters
@@ -23,25 +24,38 @@ class Links:
         Instants of a channel tick at which fading is known.
     """
 
+    client_id: Int[np.ndarray, " slot"]
+    """-1 in a slot that is free."""
+    cell_id: Int[np.ndarray, " slot"]
+    """Serving cell, -1 for none."""
+    resume_at_s: Float[np.ndarray, " slot"]
+    """No blocks before this instant: handover interruption or recovery."""
+    handovers: Int[np.ndarray, " slot"]
+    """Changes of cell since the client connected."""
+    gain: Float[np.ndarray, "slot cell"]
+    """Coupling gain to every cell, fast fading averaged out."""
+    cross_gain: Float[np.ndarray, "slot cell"]
+    """The same with 0 at the serving cell: the gains over which interference is caused or heard."""
+    fading: Float[np.ndarray, "slot instant group"]
+    """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
+    _serving_gain: Float[np.ndarray, " slot"]
+    _num_transfers: Int[np.ndarray, " slot"]
+
     def __init__(self, *, num_cells: int, num_groups: int, num_instants: int) -> None:
-        self.client_id: Int[np.ndarray, " slot"] = np.full(INITIAL_CAPACITY, -1, dtype=np.int64)
-        self.cell_id: Int[np.ndarray, " slot"] = np.full(INITIAL_CAPACITY, NO_CELL, dtype=np.int64)
-        self.resume_at_s: Float[np.ndarray, " slot"] = np.zeros(INITIAL_CAPACITY)
-        """No blocks before this instant: handover interruption or recovery."""
-        self.handovers: Int[np.ndarray, " slot"] = np.zeros(INITIAL_CAPACITY, dtype=np.int64)
-        """Changes of cell since the client connected."""
-        self.gain: Float[np.ndarray, "slot cell"] = np.zeros((INITIAL_CAPACITY, num_cells))
-        """Coupling gain to every cell, fast fading averaged out."""
-        self.cross_gain: Float[np.ndarray, "slot cell"] = np.zeros((INITIAL_CAPACITY, num_cells))
-        """The same with 0 at the serving cell: what disturbs, or is disturbed."""
-        self._serving_gain: Float[np.ndarray, " slot"] = np.zeros(INITIAL_CAPACITY)
-        self.fading: Float[np.ndarray, "slot instant group"] = np.ones(
-            (INITIAL_CAPACITY, num_instants, num_groups)
+        super().__init__(
+            client_id=-1,
+            cell_id=NO_CELL,
+            resume_at_s=0.0,
+            handovers=0,
+            gain=np.zeros(num_cells),
+            cross_gain=np.zeros(num_cells),
+            fading=np.ones((num_instants, num_groups)),
+            _serving_gain=0.0,
+            _num_transfers=0,
         )
-        """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
-        self._num_users = np.zeros(INITIAL_CAPACITY, dtype=np.int64)
         self._slot_of: dict[int, int] = {}
-        self._free: list[int] = list(range(INITIAL_CAPACITY - 1, -1, -1))
+        self._free: list[int] = []
+        self._make_slots(INITIAL_CAPACITY)
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -52,34 +66,28 @@ class Links:
         return np.fromiter(self._slot_of.values(), dtype=np.intp, count=len(self._slot_of))
 
     def slot_of(self, client_id: int) -> int | None:
-        """Give the slot of a client, ``None`` when it is not connected."""
+        """Return the slot of a client, ``None`` when it is not connected."""
         return self._slot_of.get(client_id)
 
     def acquire(self, client_id: int) -> tuple[int, bool]:
-        """Give a client's slot for one more transfer, and whether it is newly connected."""
+        """Return a client's slot for one more transfer, and whether it is newly connected."""
         slot = self._slot_of.get(client_id)
         if slot is not None:
-            self._num_users[slot] += 1
+            self._num_transfers[slot] += 1
             return slot, False
         if not self._free:
-            self._grow()
+            self._make_slots(self.num_slots)
         slot = self._free.pop()
+        self.renew(np.array([slot]))
         self._slot_of[client_id] = slot
-        self._num_users[slot] = 1
+        self._num_transfers[slot] = 1
         self.client_id[slot] = client_id
-        self.cell_id[slot] = NO_CELL
-        self.resume_at_s[slot] = 0.0
-        self.handovers[slot] = 0
-        self.gain[slot] = 0.0
-        self.cross_gain[slot] = 0.0
-        self._serving_gain[slot] = 0.0
-        self.fading[slot] = 1.0
         return slot, True
 
     def release(self, slot: int) -> bool:
-        """Take one transfer off a slot; tell whether that was the client's last."""
-        self._num_users[slot] -= 1
-        if self._num_users[slot] > 0:
+        """Take one transfer off a slot; return whether that was the client's last."""
+        self._num_transfers[slot] -= 1
+        if self._num_transfers[slot] > 0:
             return False
         del self._slot_of[int(self.client_id[slot])]
         self.client_id[slot] = -1
@@ -99,7 +107,7 @@ class Links:
         self._split_gain(slots)
 
     def _split_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
-        """Tell the gain to the serving cell from those to the others."""
+        """Separate the gain to the serving cell from those to the others."""
         cross = self.gain[slots]
         cell_id = self.cell_id[slots]
         served = np.flatnonzero(cell_id != NO_CELL)
@@ -109,30 +117,15 @@ class Links:
         self._serving_gain[slots], self.cross_gain[slots] = serving, cross
 
     def serving_gain(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
-        """Give the gain to the serving cell; 0 without one."""
+        """Return the gain to the serving cell; 0 without one."""
         return self._serving_gain[slots]
 
     def is_served(
         self, slots: Int[np.ndarray, " some"], *, now_s: float
     ) -> Bool[np.ndarray, " some"]:
-        """Tell which slots have a cell and are not in an interruption."""
+        """Return which slots have a cell and are not in an interruption."""
         return (self.cell_id[slots] != NO_CELL) & (self.resume_at_s[slots] <= now_s)
 
-    def _grow(self) -> None:
-        old = len(self.client_id)
-        for name in (
-            "client_id",
-            "cell_id",
-            "resume_at_s",
-            "handovers",
-            "gain",
-            "cross_gain",
-            "_serving_gain",
-            "fading",
-            "_num_users",
-        ):
-            column = getattr(self, name)
-            grown = np.zeros((2 * old, *column.shape[1:]), dtype=column.dtype)
-            grown[:old] = column
-            setattr(self, name, grown)
-        self._free = list(range(2 * old - 1, old - 1, -1))
+    def _make_slots(self, count: int) -> None:
+        self.add(count)
+        self._free = list(range(self.num_slots - 1, self.num_slots - count - 1, -1))

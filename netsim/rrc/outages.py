@@ -1,4 +1,4 @@
-"""Planned failures of sites: which cells work when."""
+"""Planned failures of sites: which cells are in service when."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from netsim.config.radio import SiteOutage
 
 
 class Outages:
-    """Planned failures of sites: which cells are alive when.
+    """Planned failures of sites: which cells are in service when.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Outages:
         self, outages: Sequence[SiteOutage], cell_site_id: Int[np.ndarray, " cell"]
     ) -> None:
         self.intervals = tuple(outages)
-        """What was planned; intervals of one site may overlap."""
+        """As planned; intervals of one site may overlap."""
         edges = {o.started_at_s for o in outages} | {o.finished_at_s for o in outages}
         self._edges_s = np.array(sorted(edges))
         num_sites = int(cell_site_id.max(initial=-1)) + 1
@@ -36,15 +36,15 @@ class Outages:
         self._is_alive = self._is_site_alive[:, cell_site_id]
 
     def is_alive(self, at_s: float) -> Bool[np.ndarray, " cell"]:
-        """Tell which cells work; an outage holds from its start to just before its end."""
+        """Return which cells are in service; an outage includes its start, not its end."""
         return self._is_alive[self._row(at_s)]
 
     def is_site_alive(self, at_s: float) -> Bool[np.ndarray, " site"]:
-        """Tell which sites work."""
+        """Return which sites are in service."""
         return self._is_site_alive[self._row(at_s)]
 
     def next_edge_s(self, after_s: float) -> float:
-        """Give when the next failure or repair happens, inf when none does."""
+        """Return when the next failure or repair happens, inf when none does."""
         if not self.intervals:
             return np.inf
         place = self._row(after_s)

@@ -3,10 +3,13 @@
 Progress is linear between two solves, so :meth:`ActiveTransfers.advance` is exact.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.energy.ue_energy import one_state_at_a_time
+from netsim.slot_arrays import SlotArrays
 from netsim.transport.transfers import DIRECTIONS, Transfer
 
 TINY = np.finfo(float).tiny
@@ -20,20 +23,20 @@ FIELDS = np.dtype(
         ("client_id", np.int64),
         ("slot", np.int64),  # row of the client in Links
         ("direction", np.int64),
-        ("has_route", np.bool_),  # whether the latency of its wires is accounted for
+        ("has_route", np.bool_),  # whether the latency of its backhaul is accounted for
         ("is_cancelled", np.bool_),
         ("bearer_id", np.int64),  # one number for the members of a broadcast
         ("size_bytes", np.int64),
         ("remaining_bits", np.float64),
         ("requested_at_s", np.float64),
-        ("ready_at_s", np.float64),  # when the first byte has come through the wires
+        ("ready_at_s", np.float64),  # when the first byte has crossed the backhaul
         ("started_at_s", np.float64),  # first block, NaN before
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
-        # What the wires let it send at once, and the rate they hold it down to; flow engine only:
+        # What it may send at once, and the rate of its backhaul while its buffer is empty; flow only:
         ("allowance_bits", np.float64),
-        ("backhaul_limit_bps", np.float64),  # inf when they do not
+        ("backhaul_limit_bps", np.float64),  # inf where it does not limit
         # Constant between two solves:
         ("rate_bps", np.float64),
         ("filling_bps", np.float64),  # growth of the allowance
@@ -58,7 +61,30 @@ FIELDS = np.dtype(
 )
 
 
-class ActiveTransfers:
+_NEW = np.zeros((), dtype=FIELDS)
+_NEW["started_at_s"] = _NEW["average_rate_bps"] = np.nan
+_NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = np.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What some transfers get over the air from now to the next solve."""
+
+    rows: Int[np.ndarray, " some"]
+    """Of the records."""
+    rate_bps: Float[np.ndarray, " some"]
+    blocks: Float[np.ndarray, " some"]
+    """Resource blocks held, on average over time."""
+    sinr_db: Float[np.ndarray, " some"]
+    airtime_fraction: Float[np.ndarray, " some"]
+    """Part of the time in which the client sends, or receives, it."""
+    airtime_w: Float[np.ndarray, " some"]
+    """Power drawn then [W]."""
+    retransmitted_fraction: Float[np.ndarray, " some"]
+    """Part of the time in which what is sent is a retransmission."""
+
+
+class ActiveTransfers(SlotArrays):
     """Records of active transfers in the order of admission.
 
     Parameters
@@ -68,8 +94,11 @@ class ActiveTransfers:
         :func:`netsim.energy.ue_energy.one_state_at_a_time`.
     """
 
+    records: np.ndarray
+    """One record a transfer, of the fields of ``FIELDS``."""
+
     def __init__(self, *, is_full_duplex: bool) -> None:
-        self.records = np.zeros(0, dtype=FIELDS)
+        super().__init__(records=_NEW)
         self.transfers: list[Transfer] = []
         self._is_full_duplex = is_full_duplex
         self._shares_radio = False
@@ -88,8 +117,9 @@ class ActiveTransfers:
         handovers: int,
         has_company: bool,
     ) -> None:
-        """Add a transfer that has no blocks yet; ``has_company`` if its client has another."""
-        record = np.zeros(1, dtype=FIELDS)
+        """Add a transfer that has no blocks yet; ``has_company`` if its client has others."""
+        self.add()
+        record = self.records[-1:]
         record["transfer_id"] = transfer.transfer_id
         record["client_id"] = transfer.client_id
         record["slot"] = slot
@@ -99,21 +129,16 @@ class ActiveTransfers:
         record["remaining_bits"] = 8.0 * transfer.size_bytes
         record["requested_at_s"] = transfer.requested_at_s
         record["ready_at_s"] = now_s
-        record["started_at_s"] = np.nan
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers
-        record["average_rate_bps"] = np.nan
-        record["backhaul_limit_bps"] = np.inf
-        record["finish_at_s"] = np.inf
         record["booked_until_s"] = now_s
-        self.records = np.concatenate([self.records, record])
         self.transfers.append(transfer)
         self._shares_radio |= has_company
 
     def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> list[tuple[Transfer, np.void]]:
-        """Take transfers out; give each with its last record, in the order of admission."""
+        """Take transfers out; return each with its last record, in the order of admission."""
         gone = [(self.transfers[k], self.records[k]) for k in np.flatnonzero(is_gone)]
-        self.records = self.records[~is_gone]
+        self.keep(~is_gone)
         self.transfers = [
             transfer for transfer, left in zip(self.transfers, is_gone, strict=True) if not left
         ]
@@ -122,14 +147,14 @@ class ActiveTransfers:
         return gone
 
     def with_company(self, chosen: Bool[np.ndarray, " transfer"]) -> Int[np.ndarray, " some"]:
-        """Give the rows of some transfers and of all others that their clients have."""
+        """Return the rows of some transfers and of all others of their clients."""
         if not self._shares_radio:
             return np.flatnonzero(chosen)
         slot = self.records["slot"]
         return np.flatnonzero(np.isin(slot, slot[chosen]))
 
     def index(self, transfer: Transfer) -> int | None:
-        """Give the position of a transfer, ``None`` when it is not on the air."""
+        """Return the row of a transfer, ``None`` when it is not on the air."""
         found = np.flatnonzero(self.records["transfer_id"] == transfer.transfer_id)
         return int(found[0]) if len(found) else None
 
@@ -173,34 +198,23 @@ class ActiveTransfers:
         record["airtime_s"] += on_air_s
         record["airtime_j"] += on_air_s * record["airtime_w"]
 
-    def grant(
-        self,
-        rows: Int[np.ndarray, " some"],
-        *,
-        now_s: float,
-        rate_bps: Float[np.ndarray, " some"],
-        blocks: Float[np.ndarray, " some"],
-        sinr_db: Float[np.ndarray, " some"],
-        airtime_fraction: Float[np.ndarray, " some"],
-        airtime_w: Float[np.ndarray, " some"],
-        retransmission_rate_hz: Float[np.ndarray, " some"],
-    ) -> None:
-        """Set what holds for some transfers until the next solve."""
-        record = self.records
+    def serve(self, service: Service, *, now_s: float, slot_s: float) -> None:
+        """Set what some transfers get from now on; a block is sent in a slot of ``slot_s``."""
+        record, rows, rate_bps = self.records, service.rows, service.rate_bps
         record["rate_bps"][rows] = rate_bps
-        record["blocks"][rows] = blocks
-        record["sinr_db"][rows] = sinr_db
-        record["airtime_fraction"][rows] = airtime_fraction
-        record["airtime_w"][rows] = airtime_w
-        record["retransmission_rate_hz"][rows] = retransmission_rate_hz
+        record["blocks"][rows] = service.blocks
+        record["sinr_db"][rows] = service.sinr_db
+        record["airtime_fraction"][rows] = service.airtime_fraction
+        record["airtime_w"][rows] = service.airtime_w
+        record["retransmission_rate_hz"][rows] = service.retransmitted_fraction / slot_s
         lasts_s = np.full(len(rows), np.inf)
         np.divide(record["remaining_bits"][rows], rate_bps, out=lasts_s, where=rate_bps > 0)
         record["finish_at_s"][rows] = now_s + lasts_s
-        starts = (blocks > 0) & np.isnan(record["started_at_s"][rows])
+        starts = (service.blocks > 0) & np.isnan(record["started_at_s"][rows])
         record["started_at_s"][rows[starts]] = now_s
 
-    def clear_grants(self) -> None:
-        """Take all blocks away; the solve that follows hands them out again."""
+    def clear_service(self) -> None:
+        """Take all blocks away; the solve that follows grants them again."""
         for name in (
             "rate_bps",
             "filling_bps",

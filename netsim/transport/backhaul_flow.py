@@ -44,8 +44,8 @@ class BackhaulFlow:
         self._backhaul = backhaul
         self._cell_site_id = cell_site_id
         has_limit = any(link.rate_bps is not None for link in backhaul.links)
-        self.holds_back = bool(has_limit or np.isfinite(backhaul.next_edge_s(-1.0)))
-        """Whether some wire has a limited rate or is ever cut."""
+        self.is_limited = bool(has_limit or np.isfinite(backhaul.next_edge_s(-1.0)))
+        """Whether some backhaul link has a limited rate or is ever cut."""
 
     def next_edge_s(self, after_s: float) -> float:
         """Give when a link is cut or whole again next, inf when none is."""

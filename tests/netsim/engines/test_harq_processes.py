@@ -21,7 +21,7 @@ def send(bank, slot, *, error, size_bits=100.0, sinr=1.0):
     combined = bank.combine(attempt, blocks=4.0 * ones, sinr=sinr * ones)
     wrong = np.full(len(attempt.rows), error)
     bits = bank.settle(
-        attempt, slot=slot, error=wrong, may_repeat=np.ones(len(attempt.rows), dtype=bool)
+        attempt, slot=slot, error=wrong, may_retransmit=np.ones(len(attempt.rows), dtype=bool)
     )
     return attempt, bits, combined
 
@@ -39,7 +39,7 @@ def test_every_bit_arrives_once(seed, error):
         attempt, bits, _ = send(bank, slot, error=error)
         arrived[attempt.rows] += bits
         at = attempt.rows, attempt.process
-        copies[at] = np.where(attempt.is_repeat, copies[at] + 1, 1)
+        copies[at] = np.where(attempt.is_retransmission, copies[at] + 1, 1)
         is_over = (bits > 0) | (copies[at] == MAX_TRANSMISSIONS)
         waiting[at] = np.where(is_over, 0.0, attempt.bits)
         everything = arrived + bank.unsent_bits + waiting.sum(axis=1)
@@ -65,5 +65,5 @@ def test_rows_follow_their_transfers():
     bank = HarqProcesses(0)
     for transfer_id in range(3):
         bank.append(transfer_id, 100.0 * (transfer_id + 1))
-    bank.remove(np.array([False, True, False]))
+    bank.keep(np.array([True, False, True]))
     assert bank.unsent_bits.tolist() == [100.0, 300.0]

@@ -31,7 +31,7 @@ def run_loop(loop, *, reported, true, table=TABLE):
     bank, exact = OuterLoopMargins(loop), BlockErrorTable(table)
     num_slots, num_links = true.shape
     for _ in range(num_links):
-        bank.append()
+        bank.add()
     rows = np.arange(num_links)
     uniform = np.random.default_rng(1).random(true.shape)
     is_error, mcs = np.empty(true.shape, dtype=bool), np.empty(true.shape, dtype=int)
@@ -103,7 +103,7 @@ def test_a_margin_without_effect_stays():
 def test_lessons_come_a_round_trip_late_and_none_is_lost(gaps, outcomes):
     loop = OuterLoop(step_up_db=1.0)
     bank = OuterLoopMargins(loop)
-    bank.append()
+    bank.add()
     no = np.array([False])
     due, slot = [], 0
     for k, gap in enumerate(gaps):
@@ -119,12 +119,12 @@ def test_lessons_come_a_round_trip_late_and_none_is_lost(gaps, outcomes):
 def test_margins_stay_within_limits_and_with_their_transfers():
     bank = OuterLoopMargins(OuterLoop(step_up_db=3.0, limit_db=20.0))
     for _ in range(3):
-        bank.append()
+        bank.add()
     no = np.zeros(2, dtype=bool)
     for slot in range(100):
         bank.listen(slot)
         bank.report(np.array([1, 2]), is_received=no, is_lowest=no, is_highest=no)
-    bank.remove(np.array([False, True, False]))
+    bank.keep(np.array([True, False, True]))
     assert bank.margin_db.tolist() == [0.0, 20.0]
 
 

@@ -65,7 +65,7 @@ def test_settled_loop_is_what_a_real_one_comes_to():
     ).reshape(slots, 30)
     bank, errors = OuterLoopMargins(OuterLoop()), BlockErrorTable(RATES)
     for _ in links:
-        bank.append()
+        bank.add()
     uniform = stream(3, Purpose.BLOCK_ERROR, 1).random((slots, 30))
     received = sent = 0.0
     for slot in range(slots - 2):

@@ -8,8 +8,6 @@ from netsim.engines.interference import (
     MEMORY_S,
     ExpectedInterference,
     InterferenceMoments,
-    heard_in_turns,
-    heard_side_by_side,
 )
 from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
@@ -33,7 +31,7 @@ def drawn_goodput(sinr, sigma, outer_loop):
     loop = OuterLoopMargins(outer_loop)
     for link in rows:
         bank.append(int(link), 1e12)
-        loop.append()
+        loop.add()
     measured = np.full(LINKS, sinr * np.exp(-(sigma**2) / 2))  # at the mean interference
     received = 0.0
     for slot in range(SLOTS):
@@ -48,8 +46,8 @@ def drawn_goodput(sinr, sigma, outer_loop):
         )
         met = sinr * np.exp(-sigma * rng.normal(size=LINKS))
         error = errors.lookup(bank.combine(attempt, blocks=np.ones(LINKS), sinr=met), attempt.mcs)
-        bits = bank.settle(attempt, slot=slot, error=error, may_repeat=np.ones(LINKS, bool))
-        new = ~attempt.is_repeat
+        bits = bank.settle(attempt, slot=slot, error=error, may_retransmit=np.ones(LINKS, bool))
+        new = ~attempt.is_retransmission
         loop.report(
             attempt.rows[new],
             is_received=bits[new] > 0,
@@ -121,7 +119,7 @@ def test_moments_are_those_of_drawn_turns():
             sender = rng.choice(size + 1, len(rows), p=[*part, 1 - part.sum()])
             rows, sender = rows[sender < size], start + sender[sender < size]
             found_w[rows] += sent_w[place, sender][:, None] * cross_gain[sender]
-    heard = heard_in_turns(
+    heard = InterferenceMoments.from_time_shared(
         cross_gain,
         sent_w,
         shares,
@@ -140,7 +138,7 @@ def test_draws_of_many_instants_pair_cells_anew():
     rng = np.random.default_rng(4)
     cross_gain = rng.exponential(1.0, (200, 20))
     shares = np.full((8, 200, 1), 0.1)
-    heard = heard_in_turns(
+    heard = InterferenceMoments.from_time_shared(
         cross_gain,
         np.ones((8, 200)),
         shares,
@@ -157,7 +155,7 @@ def test_draws_of_many_instants_pair_cells_anew():
 
 def test_one_who_always_sends_does_not_swing():
     cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
-    heard = heard_in_turns(
+    heard = InterferenceMoments.from_time_shared(
         cross_gain,
         np.ones((1, 2)),
         np.array([[[1.0], [0.0]]]),
@@ -175,7 +173,7 @@ def test_who_sends_side_by_side_swings_only_from_instant_to_instant():
     shares = np.array([[[0.5], [0.5]], [[1.0], [0.0]]])
 
     def heard(weight):
-        return heard_side_by_side(
+        return InterferenceMoments.from_frequency_shared(
             cross_gain, np.ones((2, 2)), shares, weight=np.array(weight), noise_w=1.0
         )
 

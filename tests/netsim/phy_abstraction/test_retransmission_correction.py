@@ -60,7 +60,7 @@ def draw(fade, sinr, blocks, outer_loop):
     for link in rows:
         bank.append(int(link), 1e12)
         if loop:
-            loop.append()
+            loop.add()
     received, first, sent = 0.0, 0, 0
     for slot in range(num_slots):
         measured = sinr[slot]
@@ -77,9 +77,9 @@ def draw(fade, sinr, blocks, outer_loop):
         )
         met = sinr[slot] * fade[slot + DELAY_SLOTS] / fade[slot]
         error = errors.lookup(bank.combine(attempt, blocks=blocks[slot], sinr=met), attempt.mcs)
-        bits = bank.settle(attempt, slot=slot, error=error, may_repeat=np.ones(num_links, bool))
+        bits = bank.settle(attempt, slot=slot, error=error, may_retransmit=np.ones(num_links, bool))
         if loop:
-            new = ~attempt.is_repeat
+            new = ~attempt.is_retransmission
             loop.report(
                 attempt.rows[new],
                 is_received=bits[new] > 0,
@@ -88,7 +88,7 @@ def draw(fade, sinr, blocks, outer_loop):
             )
         if slot >= WARM_UP_STEPS * ROUND_TRIP_SLOTS:
             received += bits.sum()
-            first += (~attempt.is_repeat).sum()
+            first += (~attempt.is_retransmission).sum()
             sent += num_links
     return received / sent, first / sent
 

@@ -1,0 +1,207 @@
+"""Transport blocks slot by slot: MCS, size, hybrid ARQ, outer loop and backhaul buffers.
+
+The state that the slot engine keeps of each transfer: its HARQ processes, the margin of its outer
+loop and the allowance of its backhaul.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.engines.harq_processes import Attempt, HarqProcesses
+from netsim.engines.outer_loop_margins import OuterLoopMargins
+from netsim.engines.served_set import ServedSet
+from netsim.engines.transmission import SlotTransmission
+from netsim.phy.block_error_table import BlockErrorTable
+from netsim.phy.outer_loop import OuterLoop
+from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.transport.active_transfers import DOWNLINK, UPLINK, Service
+from netsim.transport.site_buffers import SiteBuffers
+from netsim.units import floored_db
+
+
+class BlockExchange:
+    """Sends one transport block a slot for each transfer with blocks, and draws what is received.
+
+    Parameters
+    ----------
+    air
+        Constants of the band.
+    outer_loop
+        Steps of the outer loop; ``None`` without one.
+    buffers
+        Between backhaul and air; ``None`` where no backhaul is limited.
+    slot_s
+        Duration of a slot [s].
+    seed
+        Root seed of the run.
+    """
+
+    def __init__(
+        self,
+        air: AirInterface,
+        *,
+        outer_loop: OuterLoop | None,
+        buffers: SiteBuffers | None,
+        slot_s: float,
+        seed: int,
+    ) -> None:
+        self._air = air
+        self._harq = HarqProcesses(seed)
+        self._loop = OuterLoopMargins(outer_loop) if outer_loop else None
+        self._buffers = buffers
+        self._slot_s = slot_s
+        self._errors = BlockErrorTable(air.rates)
+        self._sizes = {UPLINK: air.uplink_sizes.bits, DOWNLINK: air.downlink_sizes.bits}
+        self._most_bits: dict[int, Float[np.ndarray, " transfer"]] = {}
+        """By direction: size of the buffer of each served transfer [bit]."""
+
+    def append(self, transfer_id: int, size_bits: float) -> None:
+        """Add a row for a new transfer."""
+        self._harq.append(transfer_id, size_bits)
+        if self._loop is not None:
+            self._loop.add()
+        if self._buffers is not None:
+            self._buffers.add()
+
+    def keep(self, is_kept: Bool[np.ndarray, " transfer"]) -> None:
+        """Drop all other rows."""
+        self._harq.keep(is_kept)
+        if self._loop is not None:
+            self._loop.keep(is_kept)
+        if self._buffers is not None:
+            self._buffers.keep(is_kept)
+
+    def unsent_bits(self, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
+        """Return the bits of some transfers that are in no HARQ process."""
+        return self._harq.unsent_bits[rows]
+
+    def listen(self, slot: int) -> None:
+        """Apply the acknowledgements that have arrived by a slot."""
+        if self._loop is not None:
+            self._loop.listen(slot)
+
+    def fill_buffers(
+        self, served: ServedSet, site_id: Int[np.ndarray, " bearer"], *, at_s: float
+    ) -> None:
+        """Let the backhaul fill the buffers of served transfers for a slot.
+
+        Parameters
+        ----------
+        served
+            Transfers of one direction.
+        site_id
+            Site of each bearer; all reach the server.
+        at_s
+            Simulated time.
+        """
+        if self._buffers is None:
+            return
+        self._most_bits[served.direction] = self._buffers.fill(
+            served.rows,
+            bearer=served.bearer,
+            first=served.first,
+            site_id=site_id,
+            unsent_bits=self._harq.unsent_bits[served.rows],
+            at_s=at_s,
+            elapsed_s=self._slot_s,
+        )
+
+    def exchange(self, sent: SlotTransmission, *, slot: int) -> Service:
+        """Send a transport block for each transfer with blocks; return what is received.
+
+        Parameters
+        ----------
+        sent
+            What the transfers of one direction send.
+        slot
+            Number of the slot.
+        """
+        air, served = self._air, sent.served
+        granted = np.flatnonzero(sent.blocks > 0)
+        rows = served.rows[granted]
+        own = air.effective_sinr(sent.known_sinr[granted], sent.shares[granted])
+        if self._loop is not None:
+            own = self._loop.corrected(rows, own)
+        believed = _weakest(served, granted, own) if served.has_groups else own
+        mcs = air.rates.mcs_index(believed)
+        attempt = self._attempt(served, granted, mcs, sent.blocks[granted], slot=slot)
+        sender = granted[attempt.place]
+        sinr = air.effective_sinr(sent.sinr[sender], sent.shares[sender])
+        combined = self._harq.combine(attempt, blocks=sent.blocks[sender], sinr=sinr)
+        bits = self._harq.settle(
+            attempt,
+            slot=slot,
+            error=self._errors.lookup(combined, attempt.mcs),
+            may_retransmit=served.bearer_id[sender] >= 0,
+        )
+        if self._loop is not None:
+            # The MCS of a broadcast is that of its weakest member: only that one's margin adapts.
+            adapts = ~attempt.is_retransmission & (own == believed)[attempt.place]
+            self._adapt(self._loop, attempt, bits > 0, adapts)
+        return Service(
+            rows=attempt.rows,
+            rate_bps=bits / self._slot_s,
+            blocks=sent.blocks[sender],
+            sinr_db=floored_db(sinr),
+            airtime_fraction=sent.airtime_share[sender],
+            airtime_w=sent.airtime_w[sender],
+            retransmitted_fraction=attempt.is_retransmission.astype(float),
+        )
+
+    def _attempt(
+        self,
+        served: ServedSet,
+        granted: Int[np.ndarray, " granted"],
+        mcs: Int[np.ndarray, " granted"],
+        blocks: Float[np.ndarray, " granted"],
+        *,
+        slot: int,
+    ) -> Attempt:
+        """Return the blocks sent: retransmissions that are due, else what the backhaul allows."""
+        rows = served.rows[granted]
+        size_bits = self._sizes[served.direction][mcs, blocks.astype(np.intp)]
+        if self._buffers is None:
+            return self._harq.attempt(rows, slot=slot, blocks=blocks, mcs=mcs, size_bits=size_bits)
+        # A block is sent when the buffer fills it, or is as full as it can get.
+        allowed_bits = self._buffers.allowance_bits[rows]
+        needed_bits = np.minimum(size_bits, self._most_bits[served.direction][granted])
+        allowed_bits[allowed_bits < needed_bits * (1 - 1e-9)] = 0.0
+        attempt = self._harq.attempt(
+            rows,
+            slot=slot,
+            blocks=blocks,
+            mcs=mcs,
+            size_bits=size_bits,
+            allowed_bits=allowed_bits,
+        )
+        is_new = ~attempt.is_retransmission
+        self._buffers.take(attempt.rows[is_new], attempt.bits[is_new])
+        return attempt
+
+    def _adapt(
+        self,
+        loop: OuterLoopMargins,
+        attempt: Attempt,
+        is_received: Bool[np.ndarray, " sender"],
+        adapts: Bool[np.ndarray, " sender"],
+    ) -> None:
+        """Give the outer loop the outcome of first transmissions."""
+        in_use = self._air.rates.mcs_in_use
+        mcs = attempt.mcs[adapts]
+        loop.report(
+            attempt.rows[adapts],
+            is_received=is_received[adapts],
+            is_lowest=mcs == in_use[0],
+            is_highest=mcs == in_use[-1],
+        )
+
+
+def _weakest(
+    served: ServedSet,
+    granted: Int[np.ndarray, " granted"],
+    believed: Float[np.ndarray, " granted"],
+) -> Float[np.ndarray, " granted"]:
+    """Return for all members of a broadcast the SINR of the weakest of them."""
+    least = np.full(len(served.first), np.inf)
+    np.minimum.at(least, served.bearer[granted], believed)
+    return least[served.bearer[granted]]

@@ -1,0 +1,75 @@
+"""What comes of a transmission until the next solve: the steps from SINR to mean bit rate."""
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.engines.sub_ticks import time_mean
+from netsim.engines.transmission import FlowTransmission
+from netsim.mac.demand import Demand
+from netsim.phy.effective_sinr import mean_over_held
+from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.phy_abstraction.interference_variability import over_held_groups
+from netsim.transport.active_transfers import Service
+from netsim.units import floored_db
+
+
+def service_of(air: AirInterface, sent: FlowTransmission) -> Service:
+    """Return what transfers get over the air, on average until the next solve.
+
+    Parameters
+    ----------
+    air
+        Constants of the band.
+    sent
+        What they send.
+    """
+    sinr = _effective_sinr(air, sent)
+    is_uplink = sent.served.is_uplink
+    rate_bps, transmissions = air.outcome(
+        sinr,
+        sent.blocks,
+        fade=mean_over_held(sent.fading, sent.shares),
+        is_uplink=is_uplink,
+        contention=sent.demand.contention(slice(None)),
+        reserve=sent.reserve,
+    )
+    on_air = sent.activity * np.minimum(sent.blocks, 1.0)
+    fraction = air.uplink_fraction if is_uplink else air.downlink_fraction
+    airtime = fraction * on_air * sent.airtime_share
+    duration_s = sent.duration_s
+    return Service(
+        rows=sent.served.rows,
+        rate_bps=time_mean(duration_s, sent.activity * rate_bps),
+        blocks=time_mean(duration_s, sent.activity * sent.blocks),
+        sinr_db=time_mean(duration_s, floored_db(sinr), airtime),
+        airtime_fraction=time_mean(duration_s, airtime),
+        airtime_w=time_mean(duration_s, sent.airtime_w, airtime),
+        retransmitted_fraction=time_mean(duration_s, (1.0 - 1.0 / transmissions) * airtime),
+    )
+
+
+def _effective_sinr(
+    air: AirInterface, sent: FlowTransmission
+) -> Float[np.ndarray, "instant transfer"]:
+    """Return the constant SINR of a flat channel that is worth as much as what blocks meet."""
+    sinr = air.effective_sinr(sent.sinr, sent.shares)
+    if air.swing is not None and sent.interference is not None:
+        log_variance = sent.interference.log_variance[sent.served.cell_id]
+        variance, factor = over_held_groups(log_variance, sent.shares)
+        sinr = air.swing.constant_sinr(sinr * factor, variance)
+    if sent.served.has_groups:
+        sinr = _weakest_sinr(sent.demand, sinr)
+    return sinr
+
+
+def _weakest_sinr(
+    demand: Demand, sinr: Float[np.ndarray, "instant transfer"]
+) -> Float[np.ndarray, "instant transfer"]:
+    """Return for all reached members of a broadcast the SINR of the weakest of them.
+
+    Members that are not reached receive nothing now; the blocks are coded such that any that are
+    received count (an assumption), so they catch up later.
+    """
+    is_reached = demand.is_reached()
+    weakest = demand.weakest(slice(0, len(demand.first)), sinr, is_reached)
+    return np.where(is_reached, weakest[:, demand.bearer], 0.0)

@@ -1,0 +1,59 @@
+"""What served transfers send: the object that carries a grant from shares to bit rates.
+
+Both engines fill it in from the shares that the schedulers gave, the power limit and the
+interference, and then work out what is received: the flow engine on average over the time to the
+next solve (:mod:`netsim.engines.flow_outcome`), the slot engine block by block
+(:mod:`netsim.engines.block_exchange`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from netsim.engines.interference import InterferenceMoments
+from netsim.engines.served_set import ServedSet
+from netsim.mac.demand import Demand
+from netsim.phy_abstraction.goodput import Reserve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transmission:
+    """What the transfers of a served set send; the flow engine has a leading axis of instants."""
+
+    served: ServedSet
+    shares: Float[np.ndarray, "*instant transfer group"]
+    """Share of each group in use, on average over time."""
+    blocks: Float[np.ndarray, "*instant transfer"]
+    """Resource blocks in use at once."""
+    sinr: Float[np.ndarray, "*instant transfer group"]
+    """SINR in a block of each group, linear."""
+    airtime_share: Float[np.ndarray, "*instant transfer"]
+    """Part of its client's time on the air that a transfer has."""
+    airtime_w: Float[np.ndarray, "*instant transfer"]
+    """Power that the client draws while it is on the air [W]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowTransmission(Transmission):
+    """One that lasts until the next solve."""
+
+    demand: Demand
+    duration_s: Float[np.ndarray, " instant"]
+    """Time from each instant to the next, the last to the next solve [s]."""
+    activity: Float[np.ndarray, "instant transfer"]
+    """Part of the time in which each is on the air."""
+    fading: Float[np.ndarray, "instant transfer group"]
+    """Power gain of the fading, mean 1."""
+    interference: InterferenceMoments | None = None
+    """What sites hear, where it varies; ``sinr`` is that at its geometric mean."""
+    reserve: Reserve | None = None
+    """See :meth:`netsim.phy_abstraction.air_interface.AirInterface.reserve`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTransmission(Transmission):
+    """One of a single slot."""
+
+    known_sinr: Float[np.ndarray, "transfer group"]
+    """SINR in a block of each group as it was measured some slots ago, linear."""
