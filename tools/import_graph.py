@@ -14,7 +14,15 @@ PACKAGES = ("netsim", "fl", "scenarios", "analysis")
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "netsim": (
-        ("units", "streams", "problems", "array_like", "interpolation", "standard_table"),
+        (
+            "units",
+            "streams",
+            "problems",
+            "array_like",
+            "interpolation",
+            "standard_table",
+            "slot_arrays",
+        ),
         ("config", "phy"),
         ("world", "energy"),
         ("channel",),

@@ -23,7 +23,7 @@ NO_TARGET = -1
 
 
 def filter_weight(filter_coefficient: int, interval_s: Scalar) -> Scalar:
-    """Return the weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to another distance.
+    """Return the weight of a new measurement: ``a = 2^(-k/4)`` at 200 ms, adapted to others.
 
     ``a' = 1 - (1 - a)^(interval / 200 ms)`` gives the same memory per second at any distance.
 

@@ -34,7 +34,7 @@ FIELDS = np.dtype(
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
-        # What it may send at once, and the rate of its backhaul while its buffer is empty; flow only:
+        # What it may send at once, and its backhaul rate while its buffer is empty; flow only:
         ("allowance_bits", np.float64),
         ("backhaul_limit_bps", np.float64),  # inf where it does not limit
         # Constant between two solves:
