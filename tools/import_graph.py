@@ -23,7 +23,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "standard_table",
             "slot_arrays",
         ),
-        ("config", "phy"),
+        ("config", "phy", "slot_arrays"),
         ("world", "energy"),
         ("channel",),
         ("phy_abstraction",),

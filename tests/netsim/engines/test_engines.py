@@ -247,7 +247,7 @@ def test_first_transmissions_fail_as_often_as_the_outer_loop_wants(ladder, sched
             uplink_power=UplinkPowerConfig(p0_dbm=-95.0),
         ),
     )
-    bank = network._engine._bank
+    bank = network._engine._exchange._harq
     settle, is_error = bank.settle, []
 
     def watch(attempt, **settings):
@@ -496,8 +496,8 @@ def test_slot_engine_forgets_the_interference_of_traffic_that_has_ended():
     )
     env, network = make_network(world, plain_radio(engine="slot"), num_clients=12)
     run_all(env, [network.send(client_id, "uplink", 20_000) for client_id in range(12)])
-    assert not network._engine._measured_w.any()
-    assert network._engine._num_measured == 0
+    assert not network._engine._measured.mean_w.any()
+    assert network._engine._measured._num_measured == 0
 
 
 def test_a_law_loaded_by_path_is_the_law(tmp_path):
