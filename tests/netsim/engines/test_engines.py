@@ -252,7 +252,7 @@ def test_first_transmissions_fail_as_often_as_the_outer_loop_wants(ladder, sched
 
     def watch(attempt, **settings):
         bits = settle(attempt, **settings)
-        counted = ~attempt.is_repeat & (attempt.mcs > 0) & (attempt.mcs < 28)
+        counted = ~attempt.is_retransmission & (attempt.mcs > 0) & (attempt.mcs < 28)
         is_error.extend(bits[counted] == 0)
         return bits
 
