@@ -14,7 +14,7 @@ from fl.execution.code_digest import code_digest, imported_modules, library_vers
 from fl.methods import METHODS, MethodConfig, install_method
 from fl.methods.base import Method
 from fl.methods.own import OwnConfig
-from fl.models.backbone import Backbone, load_backbone, num_positions
+from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.models.tokens import tokenize_table
 from fl.network import Streams
@@ -139,7 +139,7 @@ def build_worker(
         A setting that does not suit the backbone.
     """
     torch.set_num_threads(training.threads)
-    _check_positions(config, backbone)
+    backbone.check_room(config.extra_positions, kind=config.kind)
     seed = int(streams("method_init").integers(2**63 - 1))
     method = install_method(
         config,
@@ -159,18 +159,6 @@ def build_worker(
         tokenizer=backbone.tokenizer,
         model_key=key,
     )
-
-
-def _check_positions(config: MethodConfig, backbone: Backbone) -> None:
-    """Refuse texts that have no room beside what the method puts before them."""
-    positions = num_positions(backbone.module.encoder.config) if config.extra_positions else None
-    if positions is not None and backbone.max_tokens + config.extra_positions > positions:
-        msg = (
-            f"model.max_tokens: must be at most {positions - config.extra_positions} with the "
-            f"{config.extra_positions} virtual tokens of {config.kind}, as {backbone.name!r} has "
-            f"{positions} positions, got {backbone.max_tokens}"
-        )
-        raise ValueError(msg)
 
 
 def _model_key(

@@ -1,5 +1,9 @@
 """A causal language model that learns to write answers to prompts."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 import transformers
 from jaxtyping import Float, Int
@@ -7,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.batch import NO_LABEL, Batch
+from fl.problems import ModelError
 
 Places = tuple[Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]
 """Row and column of some tokens of a batch."""
@@ -15,14 +20,47 @@ Places = tuple[Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]
 class LanguageModel(nn.Module):
     """Decoder and its output layer, which may share its weights with the token embedding.
 
-    Tokens are scored only where an answer is asked for: with a large vocabulary the output layer
-    costs more than the rest.
+    Scores come from the causal model's own forward pass, so that whatever it does to them (a
+    scale, a soft cap) is done here too. Tokens are scored only where an answer is asked for: with a
+    large vocabulary the output layer costs more than the rest.
+
+    Parameters
+    ----------
+    causal
+        Causal model of transformers.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        The model has no output layer, or weights outside its decoder and its output layer.
     """
 
-    def __init__(self, encoder: transformers.PreTrainedModel, *, lm_head: nn.Module) -> None:
+    def __init__(self, causal: transformers.PreTrainedModel) -> None:
         super().__init__()
-        self.encoder = encoder
+        lm_head: nn.Module | None = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+        decoder_name = _first_called(causal)
+        if lm_head is None or not decoder_name:
+            msg = f"model.name: a {type(causal).__name__} has no decoder with an output layer"
+            raise ModelError(msg)
+        self.encoder = causal.get_submodule(decoder_name)
         self.lm_head = lm_head
+        known = {id(parameter) for parameter in self.parameters()}
+        others = [name for name, each in causal.named_parameters() if id(each) not in known]
+        if others:
+            msg = (
+                f"model.name: a {type(causal).__name__} has weights outside its decoder and its "
+                f"output layer, first {others[0]}"
+            )
+            raise ModelError(msg)
+        # In a tuple it is no submodule: its parts are, under names of their own.
+        self._whole = (causal,)
+        output_name = next(name for name, each in causal.named_modules() if each is lm_head)
+        self._names = (decoder_name, output_name)
+
+    @property
+    def causal(self) -> transformers.PreTrainedModel:
+        """The causal model as a whole."""
+        return self._whole[0]
 
     def forward(
         self,
@@ -30,18 +68,23 @@ class LanguageModel(nn.Module):
         attention_mask: torch.Tensor,
         asked: Places | None = None,
     ) -> Float[torch.Tensor, "... vocabulary"]:
-        """Give the scores (logits) of the token after each token, or after those asked for."""
-        hidden = self._hidden(input_ids, attention_mask)
-        return self.lm_head(hidden if asked is None else hidden[asked])
+        """Return the scores (logits) of the token after each token, or after those asked for."""
+        causal = self.causal
+        # A method may have put other modules in the place of these.
+        for name, part in zip(self._names, (self.encoder, self.lm_head), strict=True):
+            causal.set_submodule(name, part)
+        with _only(asked, self.lm_head):
+            found = causal(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+        return found.logits
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
         """Give the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
-        scores, wanted, _ = self._scores(batch)
+        scores, wanted, _ = self.answer_scores(batch)
         return functional.cross_entropy(scores, wanted)
 
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
         """Give what metrics are summed from: ``nats`` and ``tokens`` of each answer."""
-        scores, wanted, rows = self._scores(batch)
+        scores, wanted, rows = self.answer_scores(batch)
         nats = functional.cross_entropy(scores, wanted, reduction="none").double()
         sums = torch.zeros((2, len(batch.labels)), dtype=torch.float64, device=nats.device)
         sums[0].index_add_(0, rows, nats)
@@ -81,8 +124,7 @@ class LanguageModel(nn.Module):
                 ids[row, : len(texts[index])] = torch.tensor(texts[index])
                 mask[row, : len(texts[index])] = 1
             last = mask.sum(dim=1) - 1
-            hidden = self._hidden(ids.to(device), mask.to(device))
-            scores = self.lm_head(hidden[torch.arange(len(going)), last])
+            scores = self(ids.to(device), mask.to(device), (torch.arange(len(going)), last))
             for index, token in zip(going, scores.argmax(dim=-1).tolist(), strict=True):
                 if token == stop_id:
                     is_done[index] = True
@@ -90,17 +132,58 @@ class LanguageModel(nn.Module):
                     texts[index].append(token)
         return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
 
-    def _hidden(
-        self, input_ids: Int[torch.Tensor, "text token"], attention_mask: torch.Tensor
-    ) -> Float[torch.Tensor, "text token hidden"]:
-        found = self.encoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        return found.last_hidden_state
-
-    def _scores(
+    def answer_scores(
         self, batch: Batch
     ) -> tuple[torch.Tensor, Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]:
-        """Give scores, true token and row of every token of an answer."""
+        """Return scores, true token and row of every token of an answer."""
         wanted = batch.labels[:, 1:]
         rows, columns = (wanted != NO_LABEL).nonzero(as_tuple=True)
         scores = self(batch.input_ids, batch.attention_mask, (rows, columns))
         return scores, wanted[rows, columns], rows
+
+
+class _CalledError(Exception):
+    """Ends a forward pass as soon as a part of the model is called; carries the part's name."""
+
+
+def _first_called(causal: nn.Module) -> str:
+    """Name the part of a causal model that its forward pass calls first: what the scores are of.
+
+    It is not always the base model: some call a part of that. Nothing is computed.
+    """
+
+    def stop(name: str) -> Callable[..., None]:
+        def end_pass(*_: object) -> None:
+            raise _CalledError(name)
+
+        return end_pass
+
+    handles = [
+        part.register_forward_pre_hook(stop(name)) for name, part in causal.named_modules() if name
+    ]
+    device = next(causal.parameters()).device
+    try:
+        causal(input_ids=torch.zeros((1, 2), dtype=torch.int64, device=device), use_cache=False)
+    except _CalledError as called:
+        return str(called)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return ""
+
+
+@contextmanager
+def _only(asked: Places | None, lm_head: nn.Module) -> Iterator[None]:
+    """Let an output layer see the hidden states at some places alone, shape ``(place, hidden)``."""
+    if asked is None:
+        yield
+        return
+
+    def select(_: nn.Module, args: tuple[Any, ...]) -> torch.Tensor:
+        return args[0][asked]
+
+    handle = lm_head.register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        handle.remove()

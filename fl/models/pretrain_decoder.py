@@ -121,7 +121,7 @@ def train(causal: transformers.LlamaForCausalLM, table: TokenTable, *, recipe: R
     """Run the recipe's steps on a model in place; logs its loss."""
     rng = np.random.default_rng(recipe.seed)
     batches = draw_batches(table.lengths, batch_texts=recipe.batch_texts, rng=rng)
-    model = LanguageModel(causal.model, lm_head=causal.lm_head)
+    model = LanguageModel(causal)
 
     def step() -> dict[str, torch.Tensor]:
         rows = next(batches)

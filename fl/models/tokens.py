@@ -12,6 +12,13 @@ from jaxtyping import Bool, Int
 from fl.data.table import TextTable
 from fl.models.backbone import Backbone
 from fl.models.batch import NO_LABEL
+from fl.problems import ModelError
+
+NUM_CHECKED, MAX_CHECKED_CHARACTERS = 200, 2000
+"""Most texts, and most characters of each, on which a tokenizer is tried."""
+MIN_KNOWN = 0.9
+"""Least share of characters that a tokenizer knows of texts [our choice]: rare signs are missing
+from many vocabularies, whole alphabets only from those of other languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +131,74 @@ class TokenTable:
 
 
 def tokenize_table(table: TextTable, backbone: Backbone) -> TokenTable:
-    """Turn a table into ids with the model's own tokenizer, cut at its ``max_tokens``."""
+    """Turn a table into ids with the model's own tokenizer, cut at its ``max_tokens``.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        The tokenizer does not know what the texts are written in, or gives ids that the model has
+        no embedding for.
+    ValueError
+        As :func:`tokenize_with` or :func:`tokenize_answers`.
+    """
+    tokenizer = backbone.tokenizer
+    check_known(tokenizer, table.texts, name=backbone.name)
     options = {"max_tokens": backbone.max_tokens, "pad_token_id": backbone.pad_token_id}
     if table.responses is None:
-        return tokenize_with(backbone.tokenizer, table.texts, pairs=table.pairs, **options)
-    return tokenize_answers(
-        backbone.tokenizer,
-        ["\n".join(filter(None, each)) for each in table.inputs],
-        table.responses,
-        **options,
-    )
+        has_types = backbone.facts.num_token_types > 1
+        found = tokenize_with(
+            tokenizer, table.texts, pairs=table.pairs, has_types=has_types, **options
+        )
+    else:
+        check_known(tokenizer, table.responses, name=backbone.name)
+        prompts = ["\n".join(filter(None, each)) for each in table.inputs]
+        found = tokenize_answers(tokenizer, prompts, table.responses, **options)
+    largest, size = int(found.ids.max(initial=0)), backbone.facts.vocabulary_size
+    if largest >= size:
+        msg = (
+            f"model.name: the tokenizer of {backbone.name!r} gives token ids up to {largest} "
+            f"({tokenizer.convert_ids_to_tokens(largest)!r}), the model has embeddings for ids "
+            f"below {size}; is tokenizer.json that of this model?"
+        )
+        raise ModelError(msg)
+    return found
+
+
+def check_known(
+    tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str], *, name: str
+) -> None:
+    """Refuse a tokenizer that leaves out, or does not know, much of some texts.
+
+    Counted are the characters of up to :data:`NUM_CHECKED` texts, spread evenly, that no token
+    covers or an unknown one does; blanks do not count.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        Less than :data:`MIN_KNOWN` of the characters are known.
+    """
+    some = [texts[index] for index in range(0, len(texts), -(-len(texts) // NUM_CHECKED) or 1)]
+    some = [text[:MAX_CHECKED_CHARACTERS] for text in some]
+    if not some:
+        return
+    encoded = tokenizer(some, add_special_tokens=False, return_offsets_mapping=True)
+    num_known = num_all = 0
+    for text, ids, offsets in zip(
+        some, encoded["input_ids"], encoded["offset_mapping"], strict=True
+    ):
+        is_known = np.zeros(len(text), dtype=bool)
+        for token, (start, end) in zip(ids, offsets, strict=True):
+            is_known[start:end] |= token != tokenizer.unk_token_id
+        is_ink = np.array([not character.isspace() for character in text], dtype=bool)
+        num_known += int((is_known & is_ink).sum())
+        num_all += int(is_ink.sum())
+    if num_known < MIN_KNOWN * num_all:
+        msg = (
+            f"model.name: the tokenizer of {name!r} knows {100 * num_known / num_all:.0f} % of the "
+            f"characters of {len(some)} texts, at least {100 * MIN_KNOWN:.0f} % are needed; is "
+            "tokenizer.json that of this model, and are the texts in its language?"
+        )
+        raise ModelError(msg)
 
 
 def tokenize_with(
@@ -143,10 +208,12 @@ def tokenize_with(
     max_tokens: int,
     pad_token_id: int,
     pairs: Sequence[str] | None = None,
+    has_types: bool = True,
 ) -> TokenTable:
     """Turn texts, or pairs of texts, into ids with any fast tokenizer of transformers.
 
-    The longer text of a pair is cut first.
+    The longer text of a pair is cut first. Its tokens get types where both the model has them
+    (``has_types``) and the tokenizer says that its model takes them.
 
     Raises
     ------
@@ -162,7 +229,9 @@ def tokenize_with(
         max_length=max_tokens,
         padding=False,
         return_attention_mask=False,
-        return_token_type_ids=pairs is not None and "token_type_ids" in tokenizer.model_input_names,
+        return_token_type_ids=(
+            has_types and pairs is not None and "token_type_ids" in tokenizer.model_input_names
+        ),
     )
     rows = encoded["input_ids"]
     if empty := [index for index, row in enumerate(rows) if not row]:

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fl.peft.places import After, adapter_places, layer_shape, put_behind
+from fl.models.architecture import layer_shape
+from fl.peft.places import After, adapter_places, put_behind
 
 MAX_EXPANSION = 4
 """Widest adapter, in widths of the block; our choice: wider than a usual feed-forward layer, it

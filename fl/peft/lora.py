@@ -13,9 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fl.models.architecture import attention_targets
+from fl.models.architecture import attention_targets, layer_shape
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.places import layer_shape
 
 
 class LoraLinear(nn.Module):

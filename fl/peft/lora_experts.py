@@ -23,8 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fl.models.architecture import layer_shape
 from fl.peft.lora import check_rank, target_layers
-from fl.peft.places import layer_shape
 
 DOMAIN = ("domain_A", "domain_B")
 """Parameters whose first dimension counts the domain experts."""
@@ -75,11 +75,16 @@ class LoraExperts(nn.Module):
         self._has_router = num_experts > 0
         self._top_k = top_k
         self._scale = alpha / rank
+        self.token_shape: tuple[int, ...] | None = None
+        """Texts and tokens of the forward pass that runs. To be set before it: some attention uses
+        a layer several times a pass, for the text and for its table of relative positions, and only
+        the text counts in :attr:`balance`. ``None``: any input is the text, the last one counts."""
         self.mask: torch.Tensor | None = None
         """Tokens that count in :attr:`balance`, 1 or 0, shape of the input without its last
         dimension; all count when ``None``. To be set before a forward pass."""
         self.balance: torch.Tensor | None = None
-        """Balance loss of the last forward pass, if it recorded gradients."""
+        """Balance loss of the last forward pass, if it recorded gradients; the sum over its uses
+        in a layer that several blocks share."""
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw all first values."""
@@ -112,12 +117,24 @@ class LoraExperts(nn.Module):
         shared, token, experts = low[..., :1, :], low[..., 1:2, :], low[..., 2:, :]
         logits = (experts * token).sum(dim=-1) * rank**-0.5
         gates, is_chosen = route(logits, top_k=self._top_k)
-        self.balance = (
-            balance_loss(logits, is_chosen, mask=self.mask) if torch.is_grad_enabled() else None
-        )
+        self._note_balance(hidden, logits, is_chosen)
         mixed = torch.cat([shared, experts * gates.unsqueeze(-1)], dim=-2).flatten(-2)
         second = torch.cat([self.shared_B, self.domain_B.transpose(0, 1).flatten(1)], dim=1)
         return self._scale * functional.linear(mixed, second)
+
+    def is_text(self, hidden: torch.Tensor) -> bool:
+        """Whether an input holds the tokens of the text, and no table of positions."""
+        return self.token_shape is None or tuple(hidden.shape[:-1]) == self.token_shape
+
+    def _note_balance(
+        self, hidden: torch.Tensor, logits: torch.Tensor, is_chosen: torch.Tensor
+    ) -> None:
+        if not torch.is_grad_enabled():
+            self.balance = None
+        elif self.is_text(hidden):
+            loss = balance_loss(logits, is_chosen, mask=self.mask)
+            before = None if self.token_shape is None else self.balance
+            self.balance = loss if before is None else before + loss
 
 
 class LoraExpertsLinear(nn.Module):

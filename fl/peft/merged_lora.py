@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fl.models.architecture import layer_shape
 from fl.peft.lora import LoraLinear, add_lora
-from fl.peft.places import layer_shape
 
 MERGED = ".merged"
 """End of the name of the dense update of a layer."""

@@ -10,20 +10,11 @@ from typing import Literal
 import torch
 from torch import nn
 
+from fl.models.architecture import transformer_blocks
+from fl.problems import ModelError
+
 After = Literal["both", "attention", "mlp"]
 """Behind which projections of a block adapters go."""
-
-PLACES: tuple[tuple[str, str], ...] = (
-    ("attention.output.dense", "output.dense"),
-    ("attn.o", "output.dense"),
-    ("attention.out_lin", "ffn.lin2"),
-    ("self_attn.o_proj", "mlp.down_proj"),
-    ("self_attn.out_proj", "fc2"),
-    ("attn.c_proj", "mlp.c_proj"),
-)
-"""Ends of the names of attention output and feed-forward output, one pair a family of models:
-BERT (also RoBERTa, ELECTRA, DeBERTa), MPNet, DistilBERT, LLaMA (also Mistral, Qwen, Gemma), OPT,
-GPT-2."""
 
 
 class Adapted(nn.Module):
@@ -51,31 +42,22 @@ def adapter_places(module: nn.Module, *, after: After = "both") -> list[str]:
 
     Raises
     ------
-    ValueError
-        If the architecture is none of those in :data:`PLACES`.
+    fl.problems.ModelError
+        No attention is found, or a block's feed-forward does not end in a linear layer.
     """
-    names = [name for name, _ in module.named_modules()]
-    for attention, feed_forward in PLACES:
-        after_attention = [name for name in names if name.endswith(f".{attention}")]
-        # "output.dense" ends "attention.output.dense" too.
-        after_feed_forward = [
-            name
-            for name in names
-            if name.endswith(f".{feed_forward}") and name not in after_attention
-        ]
-        if after_attention and len(after_attention) == len(after_feed_forward):
-            chosen = {
-                "both": {*after_attention, *after_feed_forward},
-                "attention": {*after_attention},
-                "mlp": {*after_feed_forward},
-            }[after]
-            return [name for name in names if name in chosen]
-    known = "; ".join(f"{attention} and {feed_forward}" for attention, feed_forward in PLACES)
-    msg = (
-        f"model.name: adapters go after attention and feed-forward outputs named {known}; "
-        f"{type(module).__name__} has none of these pairs"
-    )
-    raise ValueError(msg)
+    chosen = []
+    for block in transformer_blocks(module):
+        if block.feed_forward_output is None:
+            msg = (
+                f"model.name: adapters go after the last linear layer of the feed-forward, which "
+                f"the block of {block.attention_output} in a {type(module).__name__} has not"
+            )
+            raise ModelError(msg)
+        if after != "mlp":
+            chosen.append(block.attention_output)
+        if after != "attention":
+            chosen.append(block.feed_forward_output)
+    return [name for name, _ in module.named_modules() if name in set(chosen)]
 
 
 def put_behind(module: nn.Module, name: str, adapter: nn.Module) -> list[str]:
@@ -84,10 +66,3 @@ def put_behind(module: nn.Module, name: str, adapter: nn.Module) -> list[str]:
     parent = module.get_submodule(parent_name)
     setattr(parent, leaf, Adapted(getattr(parent, leaf), adapter))
     return [f"{name}.adapter.{part}" for part, _ in adapter.named_parameters()]
-
-
-def layer_shape(layer: nn.Module) -> tuple[int, int]:
-    """Give output and input features of a linear layer; GPT-2 stores its weights transposed."""
-    weight: torch.Tensor = layer.weight  # type: ignore[assignment]
-    first, second = weight.shape
-    return (first, second) if isinstance(layer, nn.Linear) else (second, first)

@@ -9,6 +9,8 @@ it takes none of the positions that a model has [our choice; peft moves the text
 """
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,13 +19,13 @@ from peft import PrefixEncoder, PrefixTuningConfig
 from torch import nn
 from torch.nn import functional
 
-from fl.models.architecture import transformer_blocks
+from fl.problems import ModelError
 
 PREFIX_INIT_STD = 0.02
 """Standard deviation of the first values of the table [our choice: that of BERT's embeddings]."""
 
-ATTENTION_ENDS = ("attention.self", "self_attn", "attn")
-"""Ends of the names of self-attention layers: BERT, LLaMA and OPT, GPT-2."""
+CACHE_ARGUMENTS = ("past_key_values", "past_key_value", "layer_past")
+"""What attention layers of transformers call the argument that holds earlier keys and values."""
 
 
 class PrefixCache:
@@ -33,10 +35,13 @@ class PrefixCache:
         self.keys, self.values = keys, values
 
     def update(
-        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int
+        self,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        *_: Any,  # noqa: ANN401 -- number of the layer, rotary tables
+        **__: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give keys and values, shape ``(text, head, token, channel)``, with the prefix first."""
-        del layer_idx
+        """Return keys and values, shape ``(text, head, token, channel)``, with the prefix first."""
         texts = len(keys)
         return (
             torch.cat([self.keys.expand(texts, -1, -1, -1), keys], dim=2),
@@ -50,6 +55,8 @@ class PrefixedAttention(nn.Module):
     def __init__(self, base_layer: nn.Module) -> None:
         super().__init__()
         self.base_layer = base_layer
+        self.argument = _cache_argument(base_layer)
+        """Name of the argument that takes the prefix."""
         self.cache: PrefixCache | None = None
         """Set for the length of a forward pass."""
 
@@ -59,7 +66,7 @@ class PrefixedAttention(nn.Module):
         if mask is not None and cache is not None:
             # An eager mask is added to the scores: 0 hides nothing.
             kwargs["attention_mask"] = functional.pad(mask, (cache.keys.shape[-2], 0))
-        return self.base_layer(*args, **{**kwargs, "past_key_values": cache})
+        return self.base_layer(*args, **{**kwargs, self.argument: cache})
 
 
 class PrefixedEncoder(nn.Module):
@@ -71,30 +78,39 @@ class PrefixedEncoder(nn.Module):
         Encoder whose attention layers are :class:`PrefixedAttention`.
     prefix
         Gives the rows of the virtual tokens, ``2 L`` keys and values of ``heads x channels``.
+    key_shape
+        Heads, and channels a head, of an attention layer's keys.
     """
 
-    def __init__(self, base_layer: transformers.PreTrainedModel, prefix: PrefixEncoder) -> None:
+    def __init__(
+        self,
+        base_layer: transformers.PreTrainedModel,
+        prefix: PrefixEncoder,
+        *,
+        key_shape: tuple[int, int],
+    ) -> None:
         super().__init__()
         self.base_layer = base_layer
         self.prefix = prefix
+        self._key_shape = key_shape
 
     @property
     def config(self) -> transformers.PretrainedConfig:
         """Settings of the encoder."""
         return self.base_layer.config
 
-    def forward(self, **kwargs: Any) -> Any:  # noqa: ANN401 -- those of any encoder
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- those of any encoder
         """Encode a batch; arguments and result are those of the encoder."""
         attentions = [each for each in self.modules() if isinstance(each, PrefixedAttention)]
         table: torch.Tensor = self.prefix.embedding.weight
         rows = self.prefix(torch.arange(len(table), device=table.device))
-        heads, channels = _key_shape(self.config)
+        heads, channels = self._key_shape
         # As peft lays it out: of each virtual token, key and value of the first layer, and so on.
         states = rows.view(len(table), 2 * len(attentions), heads, channels).permute(1, 2, 0, 3)
         for index, attention in enumerate(attentions):
             attention.cache = PrefixCache(states[2 * index], states[2 * index + 1])
         try:
-            return self.base_layer(**kwargs)
+            return self.base_layer(*args, **kwargs)
         finally:
             for attention in attentions:
                 attention.cache = None
@@ -131,14 +147,15 @@ def add_prefix(
     Raises
     ------
     ValueError
-        If the attention layers of this architecture take no cache, or do not run eagerly.
+        If the attention layers of this architecture take no cache, differ in the shape of their
+        keys, or do not run eagerly.
     """
     encoder: transformers.PreTrainedModel = module.encoder  # type: ignore[assignment]
     if encoder.config._attn_implementation != "eager":
         msg = f"module: attention must be eager, got {encoder.config._attn_implementation}"
         raise ValueError(msg)
     places = attention_places(encoder)
-    heads, channels = _key_shape(encoder.config)
+    heads, channels = key_shape = _key_shape(encoder, places)
     settings = PrefixTuningConfig(
         num_virtual_tokens=num_tokens,
         token_dim=heads * channels,
@@ -160,36 +177,101 @@ def add_prefix(
         parent_name, _, leaf = name.rpartition(".")
         parent = encoder.get_submodule(parent_name)
         setattr(parent, leaf, PrefixedAttention(getattr(parent, leaf)))
-    module.encoder = PrefixedEncoder(encoder, prefix)
+    module.encoder = PrefixedEncoder(encoder, prefix, key_shape=key_shape)
     return sorted(f"encoder.prefix.{name}" for name, _ in prefix.named_parameters())
 
 
 def attention_places(encoder: nn.Module) -> list[str]:
-    """Name the self-attention layers that can take keys and values from a cache, in order.
+    """Name the attention layers that take keys and values from a cache, in order.
+
+    They are the innermost modules with such an argument: blocks pass it on.
 
     Raises
     ------
-    ValueError
-        If there is not one in every block.
+    fl.problems.ModelError
+        If there is none.
     """
-    names = [
-        name
-        for name, layer in encoder.named_modules()
-        if name.endswith(tuple(f".{end}" for end in ATTENTION_ENDS))
-        and "past_key_values" in inspect.signature(layer.forward).parameters
-    ]
-    if len(names) != len(transformer_blocks(encoder)):
-        known = ", ".join(ATTENTION_ENDS)
+    taking = [name for name, layer in encoder.named_modules() if name and _cache_argument(layer)]
+    names = [name for name in taking if not any(other.startswith(f"{name}.") for other in taking)]
+    if not names:
         msg = (
-            f"model.name: prefixes need attention layers named {known} that take a cache, one a "
-            f"block; {type(encoder).__name__} has not"
+            "model.name: prefixes need attention layers that take earlier keys and values "
+            f"({', '.join(CACHE_ARGUMENTS)}); {type(encoder).__name__} has none"
         )
-        raise ValueError(msg)
+        raise ModelError(msg)
     return names
 
 
-def _key_shape(config: transformers.PretrainedConfig) -> tuple[int, int]:
-    """Give heads and channels a head of an attention layer's keys."""
-    heads = config.num_attention_heads
-    channels = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return getattr(config, "num_key_value_heads", None) or heads, channels
+def _cache_argument(layer: nn.Module) -> str:
+    """Name the argument of a layer that takes earlier keys and values; empty where it has none."""
+    arguments = inspect.signature(layer.forward).parameters
+    return next((name for name in CACHE_ARGUMENTS if name in arguments), "")
+
+
+class _ShapeCache:
+    """Notes the shapes of keys and values, and adds nothing to them."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, int]] = []
+
+    def update(
+        self,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        *_: Any,  # noqa: ANN401
+        **__: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return keys and values as they are."""
+        heads, channels = keys.shape[1], keys.shape[3]
+        self.shapes.append((heads, channels) if keys.shape == values.shape else (0, 0))
+        return keys, values
+
+
+def _key_shape(encoder: nn.Module, places: list[str]) -> tuple[int, int]:
+    """Return heads, and channels a head, of the keys in every layer, seen in a forward pass.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        If an attention layer does not use the cache once a pass, or the shapes differ.
+    """
+    seen = [_ShapeCache() for _ in places]
+    with _with_caches(encoder, dict(zip(places, seen, strict=True))), torch.no_grad():
+        device = next(encoder.parameters()).device
+        try:
+            encoder(input_ids=torch.zeros((1, 2), dtype=torch.int64, device=device))
+        except AttributeError as error:
+            # A layer that asks its cache for more than to be updated, as for its length.
+            msg = f"model.name: {type(encoder).__name__} takes no prefixes: {error}"
+            raise ModelError(msg) from None
+    shapes = [tuple(cache.shapes) for cache in seen]
+    if len(shapes[0]) != 1 or len(set(shapes)) != 1 or not all(shapes[0][0]):
+        msg = (
+            "model.name: prefixes need keys and values of one shape in all attention layers; "
+            f"those of {type(encoder).__name__} differ"
+        )
+        raise ModelError(msg)
+    return shapes[0][0]
+
+
+@contextmanager
+def _with_caches(encoder: nn.Module, caches: dict[str, _ShapeCache]) -> Iterator[None]:
+    """Let attention layers find a cache each, for as long as the context lasts."""
+    handles = []
+    for name, cache in caches.items():
+        layer = encoder.get_submodule(name)
+
+        def give(
+            layer: nn.Module,
+            args: tuple[Any, ...],
+            kwargs: dict[str, Any],
+            cache: _ShapeCache = cache,
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            return args, {**kwargs, _cache_argument(layer): cache}
+
+        handles.append(layer.register_forward_pre_hook(give, with_kwargs=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

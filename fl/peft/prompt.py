@@ -53,9 +53,10 @@ class PromptedEncoder(nn.Module):
         token_type_ids
             Same shape, which text of a pair a token belongs to; virtual tokens to the first.
         settings
-            Passed on.
+            Passed on; no ``inputs_embeds``, which are made here.
         """
         num_virtual = len(self.prompt)
+        settings.pop("inputs_embeds", None)  # a causal model passes on that it has none
         words = self.base_layer.get_input_embeddings()(input_ids)
         prompt = self.prompt.expand(len(words), -1, -1)
         if attention_mask is not None:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fl.models.architecture import layer_shape
 from fl.peft.bottleneck import check_width
-from fl.peft.places import After, adapter_places, layer_shape, put_behind
+from fl.peft.places import After, adapter_places, put_behind
 from fl.peft.tensor_train import TensorTrainLinear
 
 

@@ -333,7 +333,8 @@ def _count_step(
         ):
             loss = module(input_ids, attention_mask, *places).logsumexp(dim=-1).mean()
         if not is_forward_only:
-            torch.autograd.grad(loss, trained, allow_unused=True)
+            # The counter allows no autograd.grad where a weight itself is passed to a layer.
+            loss.backward()
     weight_bytes = sum(parameter.nbytes for parameter in module.parameters())
     trained_bytes = sum(parameter.nbytes for parameter in trained)
     return StepCost(
@@ -387,14 +388,18 @@ class _SavedActivations:
 
 @contextmanager
 def _only_trainable(module: nn.Module, trained: Sequence[torch.Tensor]) -> Iterator[None]:
-    """Let gradients flow to these parameters alone, and put the flags back."""
-    before = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+    """Let gradients flow to these parameters alone, and put flags and gradients back."""
+    before = [
+        (parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()
+    ]
     for parameter in module.parameters():
         parameter.requires_grad = False
+        parameter.grad = None
     for tensor in trained:
         tensor.requires_grad = True
     try:
         yield
     finally:
-        for parameter, flag in before:
+        for parameter, flag, gradient in before:
             parameter.requires_grad = flag
+            parameter.grad = gradient

@@ -24,6 +24,7 @@ from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, init_head
 from fl.models.language import LanguageModel
+from fl.models.probe import ModelFacts
 from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -107,7 +108,7 @@ def language_model(architecture="llama", *, layers=2, hidden=32, seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         causal = kind(config)
-    return LanguageModel(causal.base_model, lm_head=causal.lm_head).eval()
+    return LanguageModel(causal).eval()
 
 
 def roberta_base_on_meta():
@@ -126,7 +127,13 @@ def backbone(module=None):
         module=classifier() if module is None else module,
         tokenizer=None,
         digest="fake",
-        hidden_size=32,
+        facts=ModelFacts(
+            hidden_size=32,
+            vocabulary_size=VOCABULARY_SIZE,
+            num_positions=NUM_POSITIONS,
+            num_token_types=2,
+            is_causal=False,
+        ),
         max_tokens=MAX_TOKENS,
         pad_token_id=0,
     )

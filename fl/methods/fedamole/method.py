@@ -383,13 +383,15 @@ def _watch_passes(
     """
 
     def begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        token_shape = tuple(args[0].shape if args else kwargs["input_ids"].shape)
         for layer in layers.values():
+            layer.experts.token_shape = token_shape
             layer.experts.balance = None
             layer.experts.mask = kwargs["attention_mask"] if mask_padding else None
 
     def end(_: nn.Module, args: tuple[Any, ...], result: Any) -> None:  # noqa: ANN401
         for layer in layers.values():
-            layer.experts.mask = None
+            layer.experts.token_shape = layer.experts.mask = None
 
     encoder = module.get_submodule("encoder")
     encoder.register_forward_pre_hook(begin, with_kwargs=True)
@@ -423,7 +425,8 @@ def _mean_inputs(layers: Mapping[str, LoraExpertsLinear]) -> Iterator[Mapping[st
 
     def hook(name: str) -> Any:  # noqa: ANN401 -- a hook of torch
         def note(layer: LoraExpertsLinear, args: tuple[torch.Tensor, ...]) -> None:
-            means[name].add(args[0], layer.experts.mask)
+            if layer.experts.is_text(args[0]):
+                means[name].add(args[0], layer.experts.mask)
 
         return note
 

@@ -9,9 +9,10 @@ from torch import nn
 from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.fedtt.config import FedttConfig, TensorTrainOptions
+from fl.models.architecture import layer_shape
 from fl.payload import Tensors
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.places import adapter_places, layer_shape
+from fl.peft.places import adapter_places
 from fl.peft.tensor_train import TensorTrainLinear
 from fl.peft.tensor_train_adapter import add_tensor_train_adapters, add_tensor_train_head
 

@@ -11,9 +11,8 @@ import torch
 from peft import PeftConfig
 from torch import nn
 
-from fl.models.architecture import attention_targets
+from fl.models.architecture import attention_targets, layer_shape
 from fl.peft.lora_experts import LoraExperts
-from fl.peft.places import layer_shape
 from fl.peft.tuners.config import TunerType, check_positive
 from fl.peft.tuners.layer import TunerLayer, in_own_type, out_features
 from fl.peft.tuners.model import TunerModel

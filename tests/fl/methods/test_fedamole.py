@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaModel
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from fl.execution.run_job import run_job
 from fl.methods import install_method
@@ -241,7 +241,7 @@ def test_without_domain_experts_it_is_fedit_with_equal_weights():
 def test_numbers_on_llama_3_2_1b():
     """The mean over clients of what the paper's own model takes: 6,488,064, 7.6 times LoRA."""
     with torch.device("meta"):
-        encoder = LlamaModel(
+        causal = LlamaForCausalLM(
             LlamaConfig(
                 hidden_size=2048,
                 intermediate_size=8192,
@@ -251,7 +251,7 @@ def test_numbers_on_llama_3_2_1b():
                 vocab_size=128_256,
             )
         )
-        module = LanguageModel(encoder, lm_head=torch.nn.Linear(2048, 128_256, bias=False))
+        module = LanguageModel(causal)
     method = installed(FedamoleConfig(num_domain_experts=30), module=module)
     state = method.initial_state()
     ups, downs = [], []

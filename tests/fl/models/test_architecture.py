@@ -1,60 +1,92 @@
+"""Projections of transformer blocks, found in the modules of many architectures."""
+
 import numpy as np
 import pytest
 import torch
 import transformers
 from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
 
-from fl.models.architecture import (
-    ATTENTION_TARGETS,
-    attention_targets,
-    transformer_blocks,
-)
+from fl.models.architecture import attention_targets, layer_shape, transformer_blocks
 from fl.models.backbone import load_backbone
 from fl.models.config import ModelConfig
+from fl.peft.lora import add_lora
 from fl.problems import ModelError
+from tests.fl.models import zoo
 
-SMALL_CONFIGS = {
-    "bert": {"hidden_size": 16, "intermediate_size": 32},
-    "roberta": {"hidden_size": 16, "intermediate_size": 32},
-    "electra": {"hidden_size": 16, "intermediate_size": 32, "embedding_size": 16},
-    "distilbert": {"dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2},
-    "mpnet": {"hidden_size": 16, "intermediate_size": 32},
-    "llama": {"hidden_size": 16, "intermediate_size": 32},
-    "qwen2": {"hidden_size": 16, "intermediate_size": 32, "num_key_value_heads": 2},
-    "deberta-v2": {"hidden_size": 16, "intermediate_size": 32},
-    "opt": {"hidden_size": 16, "ffn_dim": 32, "word_embed_proj_dim": 16},
+ENDS = {
+    "bert": ("query", "value", "attention.output.dense", "output.dense"),
+    "electra": ("query", "value", "attention.output.dense", "output.dense"),
+    "albert": ("query", "value", "attention.dense", "ffn_output"),
+    "distilbert": ("q_lin", "v_lin", "attention.out_lin", "ffn.lin2"),
+    "deberta": ("in_proj", "in_proj", "attention.output.dense", "output.dense"),
+    "deberta-v2": ("query_proj", "value_proj", "attention.output.dense", "output.dense"),
+    "mpnet": ("attn.q", "attn.v", "attn.o", "output.dense"),
+    "modernbert": ("attn.Wqkv", "attn.Wqkv", "attn.Wo", "mlp.Wo"),
+    "gpt2": ("attn.c_attn", "attn.c_attn", "attn.c_proj", "mlp.c_proj"),
+    "gpt_neo": ("attention.q_proj", "attention.v_proj", "attention.out_proj", "mlp.c_proj"),
+    "gpt_neox": (
+        "query_key_value",
+        "query_key_value",
+        "attention.dense",
+        "mlp.dense_4h_to_h",
+    ),
+    "opt": ("self_attn.q_proj", "self_attn.v_proj", "self_attn.out_proj", "fc2"),
+    "llama": ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj"),
+    "phi": ("self_attn.q_proj", "self_attn.v_proj", "self_attn.dense", "mlp.fc2"),
+    "phi3": ("self_attn.qkv_proj", "self_attn.qkv_proj", "self_attn.o_proj", "mlp.down_proj"),
 }
+"""Ends of the names of query, value, attention output and feed-forward output, read by hand."""
 
 
-def build(model_type):
-    keys = {"num_hidden_layers": 2, "num_attention_heads": 2, **SMALL_CONFIGS[model_type]}
-    config = transformers.AutoConfig.for_model(model_type, vocab_size=50, **keys)
-    return transformers.AutoModel.from_config(config)
+def build(name):
+    settings = {"vocab_size": zoo.VOCABULARY_SIZE, "pad_token_id": 0, **zoo.TYPES[name]}
+    with torch.random.fork_rng(devices=[]):
+        return transformers.AutoModel.from_config(
+            transformers.AutoConfig.for_model(name, **settings)
+        )
 
 
-@pytest.mark.parametrize("model_type", SMALL_CONFIGS)
-def test_targets_name_one_linear_layer_a_block(model_type):
-    encoder = build(model_type)
-    targets = attention_targets(encoder)
+@pytest.mark.parametrize("name", ENDS)
+def test_projections_of_every_block(name):
+    encoder = build(name)
     blocks = transformer_blocks(encoder)
-    assert len(blocks) == 2
-    for name in (targets.query, targets.key, targets.value, targets.output):
-        for block in blocks:
-            found = [
-                part for path, part in block.named_modules() if f".{path}".endswith(f".{name}")
-            ]
-            assert [type(part) for part in found] == [torch.nn.Linear]
-
-
-def test_gpt2_has_one_layer_for_query_key_and_value():
-    config = transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=50)
-    encoder = transformers.AutoModel.from_config(config)
+    assert len(blocks) == (1 if name == "albert" else 2)  # ALBERT uses one block twice
+    for block in blocks:
+        found = (block.query, block.value, block.attention_output, block.feed_forward_output)
+        assert all(full.endswith(f".{end}") for full, end in zip(found, ENDS[name], strict=True)), (
+            found
+        )
+        for full in (block.attention_output, block.feed_forward_output):
+            assert layer_shape(encoder.get_submodule(full))[0] == 32
     targets = attention_targets(encoder)
-    assert targets.query == targets.key == targets.value
-    for block in transformer_blocks(encoder):
-        assert block.attn.c_attn is block.get_submodule(f"attn.{targets.query}")
-        assert block.attn.c_attn.nf == 3 * 16
-        assert block.attn.c_proj is block.get_submodule(targets.output)
+    for end, places in (
+        (targets.query, [block.query for block in blocks]),
+        (targets.value, [block.value for block in blocks]),
+        (targets.output, [block.attention_output for block in blocks]),
+    ):
+        named = [full for full, _ in encoder.named_modules() if f".{full}".endswith(f".{end}")]
+        assert named == places
+
+
+def test_a_layer_that_a_method_wrapped_counts_once_and_by_its_wrapper():
+    encoder = build("bert")
+    before = transformer_blocks(encoder)
+    add_lora(
+        encoder,
+        targets=["attention.output.dense", "query"],
+        rank=2,
+        alpha=2,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert transformer_blocks(encoder) == before
+
+
+def test_gpt2_stores_its_weights_transposed():
+    encoder = build("gpt2")
+    block = transformer_blocks(encoder)[0]
+    assert block.query == block.key == block.value
+    assert layer_shape(encoder.get_submodule(block.query)) == (3 * 32, 32)
 
 
 @pytest.mark.parametrize("kind", ["bert_folder", "llama_folder"])
@@ -64,27 +96,24 @@ def test_peft_injects_where_the_targets_say(kind, request):
     ids = torch.full((2, 8), 9)
     before = backbone.module(ids, torch.ones_like(ids))
     targets = attention_targets(backbone.module.encoder)
+    num_blocks = len(transformer_blocks(backbone.module.encoder))
     lora = LoraConfig(r=4, target_modules=[targets.query, targets.value])
     injected = inject_adapter_in_model(lora, backbone.module)
     names = [name for name, _ in injected.named_parameters() if "lora_A" in name]
-    assert len(names) == 2 * len(transformer_blocks(backbone.module.encoder))
+    assert len(names) == 2 * num_blocks
     # B starts at 0: the adapted model is the model.
     torch.testing.assert_close(injected(ids, torch.ones_like(ids)), before)
 
 
-def test_unknown_architectures_are_refused():
-    encoder = transformers.AutoModel.from_config(
-        transformers.AutoConfig.for_model(
-            "gpt_neox",
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            vocab_size=50,
-        )
-    )
-    assert "gpt_neox" not in ATTENTION_TARGETS
-    with pytest.raises(ModelError, match=r"layers of 'gpt_neox' models .*; known: bert, "):
-        attention_targets(encoder)
-    with pytest.raises(ModelError, match="no list of layers found in a Linear"):
-        transformer_blocks(torch.nn.Linear(2, 2))
+def test_a_model_without_attention_is_refused():
+    with pytest.raises(ModelError, match=r"^model\.name: no attention is found in a MambaModel: "):
+        transformer_blocks(build("mamba"))
+    with pytest.raises(ModelError, match="no attention is found in a Linear"):
+        transformer_blocks(nn.Linear(2, 2))
+
+
+def test_experts_that_are_no_linear_layers_end_no_feed_forward():
+    assert [block.feed_forward_output for block in transformer_blocks(build("mixtral"))] == [
+        None,
+        None,
+    ]

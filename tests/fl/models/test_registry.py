@@ -33,7 +33,7 @@ def test_minilm_loads_from_the_installed_package():
     backbone = load_backbone(
         ModelConfig(name="minilm"), num_classes=4, rng=np.random.default_rng(0)
     )
-    assert backbone.hidden_size == 384
+    assert backbone.facts.hidden_size == 384
     num_weights = sum(weight.numel() for weight in backbone.module.encoder.parameters())
     assert 22.0e6 < num_weights < 23.0e6
 

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,8 +10,16 @@ from fl.models.backbone import load_backbone
 from fl.models.batch import NO_LABEL
 from fl.models.config import ModelConfig
 from fl.models.pretrain_text import train_writing_tokenizer
-from fl.models.tokens import TokenTable, tokenize_answers, tokenize_table, tokenize_with
+from fl.models.tokens import (
+    TokenTable,
+    check_known,
+    tokenize_answers,
+    tokenize_table,
+    tokenize_with,
+)
+from fl.problems import ModelError
 from tests.fl.fakes import tokenize
+from tests.fl.models import zoo
 from tests.fl.models.conftest import TEXTS
 
 
@@ -177,3 +186,45 @@ def test_a_table_with_responses_joins_prompt_and_pair(llama_folder):
     joined = tokenize_table(TextTable(**{**keys, "texts": ("Return\nall", "Plot")}), causal)
     assert table.ids.tolist() == joined.ids.tolist()
     assert table.answer_starts.tolist() == joined.answer_starts.tolist()
+
+
+def test_a_tokenizer_that_does_not_know_the_texts_is_refused():
+    """Words without a token become [UNK], which trains without complaint and learns nothing."""
+    tokenizer = zoo.tokenizer()
+    known = " ".join(zoo.WORDS[:9])
+    check_known(tokenizer, [known], name="m")
+    check_known(tokenizer, [], name="m")
+    check_known(tokenizer, ["   "], name="m")
+    # 2 of 20 characters are unknown, then 3 of 21.
+    check_known(tokenizer, ["return return return xx"], name="m")
+    message = (
+        r"^model\.name: the tokenizer of 'm' knows 86 % of the characters of 1 texts, "
+        r"at least 90 % are needed; is tokenizer\.json "
+    )
+    with pytest.raises(ModelError, match=message):
+        check_known(tokenizer, ["return return return xxx"], name="m")
+
+
+def test_a_tokenizer_that_leaves_characters_out_is_refused(backbone):
+    """A vocabulary of bytes without an unknown token may drop what it lacks."""
+    tokenizer = zoo.tokenizer()
+    tokenizer.backend_tokenizer.model = type(tokenizer.backend_tokenizer.model)(
+        {"[UNK]": 1}, unk_token="[UNK]"
+    )
+    texts = TextTable(texts=("return the sum",) * 3, labels=np.zeros(3, dtype=np.int64))
+    emptied = dataclasses.replace(backbone, tokenizer=tokenizer)
+    with pytest.raises(ModelError, match="knows 0 % of the characters of 3 texts"):
+        tokenize_table(texts, emptied)
+
+
+def test_ids_beyond_the_embedding_are_refused(backbone):
+    facts = dataclasses.replace(backbone.facts, vocabulary_size=20)
+    small = dataclasses.replace(backbone, facts=facts)
+    texts = TextTable(texts=tuple(TEXTS), labels=np.zeros(3, dtype=np.int64))
+    largest = int(tokenize_table(texts, backbone).ids.max())
+    assert largest >= 20
+    message = (
+        rf"gives token ids up to {largest} \(.*\), the model has embeddings for ids below 20; "
+    )
+    with pytest.raises(ModelError, match=message):
+        tokenize_table(texts, small)

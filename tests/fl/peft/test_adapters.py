@@ -106,7 +106,7 @@ def test_places_are_two_a_block_in_order():
 
 
 def test_unknown_architecture_is_refused():
-    with pytest.raises(ValueError, match=r"model\.name: adapters go after"):
+    with pytest.raises(ValueError, match=r"model\.name: no attention is found in a Sequential"):
         adapter_places(nn.Sequential(nn.Linear(3, 3)))
 
 

@@ -160,7 +160,7 @@ def test_starts_come_from_the_generator_alone():
 def test_attention_that_takes_no_cache_is_refused():
     module = tiny("deberta-v2")
     with pytest.raises(
-        ValueError, match=r"^model\.name: prefixes need .*; DebertaV2Model has not$"
+        ValueError, match=r"^model\.name: prefixes need .*; DebertaV2Model has none$"
     ):
         add_prefix(module, num_tokens=3, projection_dim=None, generator=torch.Generator())
 
