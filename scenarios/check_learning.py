@@ -15,6 +15,7 @@ import simpy
 
 from fl.clients.devices import DEVICES, DeviceClass, DeviceMemoryError
 from fl.data.partition import Shard
+from fl.execution.trial import try_out
 from fl.models.backbone import Backbone
 from fl.network import Network
 from scenarios.load import Variant
@@ -125,7 +126,9 @@ def _find_faults(alike: Sequence[Variant], loader: _Loader) -> Iterator[tuple[Va
 
 
 def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
-    """Put a variant together with the largest step of any seed; seed by seed if that is too much.
+    """Try a variant's method on its model, then put it together with the largest step of any seed.
+
+    Where that is too much for a device, it is put together seed by seed.
 
     Raises
     ------
@@ -133,6 +136,13 @@ def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
         If some seed cannot be run.
     """
     texts = texts_of(scenario, backbone=loader.loaded(scenario))
+    try_out(
+        scenario.methods[0],
+        backbone=loader.fresh(scenario),
+        train=texts.examples()[0],
+        num_clients=scenario.clients.num_clients,
+        seed=scenario.seeds[0],
+    )
     by_seed = [
         _largest(shards_of(scenario, texts.corpus, streams_of(seed)), texts)
         for seed in scenario.seeds

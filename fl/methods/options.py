@@ -54,6 +54,11 @@ class MethodOptions:
         return True
 
     @property
+    def is_identity_at_start(self) -> bool:
+        """Whether the model scores as it did without the method, until it is trained."""
+        return True
+
+    @property
     def extra_positions(self) -> int:
         """Positions of the model that the method takes away from texts."""
         return 0

@@ -29,6 +29,11 @@ class OwnConfig(MethodOptions):
     """Arguments of the class."""
 
     @property
+    def is_identity_at_start(self) -> bool:
+        """Whether the model scores as before: not known."""
+        return False
+
+    @property
     def name(self) -> str:
         """Name of the class: tables and folders call the method so."""
         return self.label or self.kind.rpartition(":")[2]

@@ -31,6 +31,11 @@ class TensorTrainOptions(AveragingOptions):
     freeze_biases: bool = False
     """Whether the biases of the trains stay at their first values, and are never sent."""
 
+    @property
+    def is_identity_at_start(self) -> bool:
+        """Whether fresh trains change nothing; one before the head always does."""
+        return self.start == "identity" and self.classifier == "linear"
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

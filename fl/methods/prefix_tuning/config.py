@@ -18,3 +18,8 @@ class PrefixTuningConfig(AveragingOptions):
     """Hidden width of a network that makes the prefixes and is trained and sent in their place;
     without one when empty."""
     kind: Literal["prefix_tuning"] = "prefix_tuning"
+
+    @property
+    def is_identity_at_start(self) -> bool:
+        """Whether the model scores as before: no, what is put before a text is seen at once."""
+        return False

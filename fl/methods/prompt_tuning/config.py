@@ -20,3 +20,8 @@ class PromptTuningConfig(AveragingOptions):
     def extra_positions(self) -> int:
         """The virtual tokens stand in positions of the model."""
         return self.num_virtual_tokens
+
+    @property
+    def is_identity_at_start(self) -> bool:
+        """Whether the model scores as before: no, what is put before a text is seen at once."""
+        return False

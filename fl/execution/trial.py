@@ -1,0 +1,240 @@
+"""A trial of a method on a model, before anything is simulated.
+
+One small batch, with a text of the greatest length, goes through the model as it was loaded and
+then with the method in it. What would only show in the middle of a run, or not at all, is refused
+here: scores that are not those of the model's own forward pass, padding that changes them, losses
+that are not finite, gradients that do not reach what is trained or reach anything else.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from fl.methods import MethodConfig, install_method
+from fl.methods.base import Method
+from fl.methods.own import OwnConfig
+from fl.models.backbone import Backbone
+from fl.models.classifier import TextClassifier, pool
+from fl.models.language import LanguageModel
+from fl.models.tokens import TokenTable
+from fl.problems import ModelError
+from fl.training.batches import Examples
+from fl.training.job import JobSettings, Start, TrainJob
+from fl.training.supervised import Supervised
+from fl.training.worker import Worker
+
+TOLERANCE = 1e-3
+"""Largest difference between equal scores, relative to the largest score: float32 sums in another
+order differ by 1e-6 in a small model and 1e-4 in a large one [our choice]."""
+_KEY = "trial"
+_SETTINGS = JobSettings(
+    local_steps=1,
+    local_epochs=None,
+    batch_size=2,
+    learning_rate=1e-5,
+    weight_decay=0.0,
+    max_gradient_norm=None,
+)
+
+
+def try_out(
+    config: MethodConfig,
+    *,
+    backbone: Backbone,
+    train: Examples,
+    num_clients: int,
+    seed: int,
+) -> None:
+    """Pass two texts through a model, install a method in it, and let a client train one step.
+
+    Draws nothing from a global generator. The backbone is of no use afterwards. A method of a
+    user's own is not tried, only the model.
+
+    Parameters
+    ----------
+    config
+        Settings of the method.
+    backbone
+        Freshly loaded.
+    train
+        Training texts, at least one; the texts of the trial are made of their tokens.
+    num_clients
+        Clients of the federation.
+    seed
+        Of the method's first values.
+
+    Raises
+    ------
+    ValueError
+        One line that names model, method and reason; or what the method says of its own settings.
+    """
+    backbone.check_room(config.extra_positions, kind=config.kind)
+    examples = trial_texts(train.tokens, max_tokens=backbone.max_tokens)
+    try:
+        plain = _own_scores(backbone, examples)
+        _compare(_scores(backbone, examples), plain, what="scores in a padded batch")
+    except Exception as error:
+        msg = f"model.name: {backbone.name!r} does not work: {_reason(error)}"
+        raise ModelError(msg) from error
+    if isinstance(config, OwnConfig):
+        return
+    try:
+        generator = torch.Generator().manual_seed(seed)
+        method = install_method(
+            config, backbone.module, generator=generator, num_clients=num_clients
+        )
+        backbone.module.eval()
+        _try_method(config, method, backbone=backbone, examples=examples, plain=plain)
+    except Exception as error:
+        # What a method says of its own settings names them: it needs no words of ours.
+        is_of_model = isinstance(error, ModelError) or str(error).startswith("model.name: ")
+        if isinstance(error, ValueError) and not is_of_model:
+            raise
+        msg = f"model.name: {backbone.name!r} does not work with {config.kind}: {_reason(error)}"
+        raise ModelError(msg) from error
+
+
+def trial_texts(tokens: TokenTable, *, max_tokens: int) -> Examples:
+    """Return two texts made of the tokens of others: one of the greatest length, one of half that.
+
+    The largest token id is among them. Where texts are answers to prompts, the second half is to be
+    written; where tokens have types, it has type 1.
+    """
+    lengths = np.array([max_tokens, max(2, max_tokens // 2)])
+    ids = np.resize(tokens.ids, lengths.sum())
+    ids[0] = tokens.ids.max()
+    is_second_half = np.concatenate([np.arange(length) >= length // 2 for length in lengths])
+    table = TokenTable(
+        ids=ids,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        pad_token_id=tokens.pad_token_id,
+        type_ids=None if tokens.type_ids is None else is_second_half.astype(np.int8),
+        answer_starts=(None if tokens.answer_starts is None else (lengths // 2).astype(np.int32)),
+    )
+    return Examples(tokens=table, labels=np.arange(2))
+
+
+def _own_scores(backbone: Backbone, examples: Examples) -> torch.Tensor:
+    """Return the scores that the model of transformers gives to each text alone, without padding.
+
+    Shape ``(text, class)``, or ``(asked token, vocabulary)``.
+    """
+    module, found = backbone.module, []
+    with torch.no_grad():
+        for index in range(2):
+            batch = examples.batch(np.array([index]))
+            if isinstance(module, LanguageModel):
+                logits = module.causal(input_ids=batch.input_ids).logits[0]
+                starts = examples.tokens.answer_starts
+                first = 1 if starts is None else int(starts[index])
+                found.append(logits[first - 1 : -1])
+                continue
+            types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+            hidden = module.encoder(input_ids=batch.input_ids, **types).last_hidden_state
+            features = pool(hidden, batch.attention_mask, pooling=module.pooling)
+            found.append(module.head(features))
+    return torch.cat(found)
+
+
+def _scores(backbone: Backbone, examples: Examples, index: int | None = None) -> torch.Tensor:
+    """Return our scores of both texts in one batch, or of one alone; shape as above."""
+    module = backbone.module
+    batch = examples.batch(np.arange(2) if index is None else np.array([index]))
+    with torch.no_grad():
+        if isinstance(module, TextClassifier):
+            return module(batch.input_ids, batch.attention_mask, batch.token_type_ids)
+        return module.answer_scores(batch)[0]
+
+
+def _compare(found: torch.Tensor, expected: torch.Tensor, *, what: str) -> None:
+    """Refuse scores that are not finite or not those expected."""
+    if not found.isfinite().all():
+        msg = "scores are not finite"
+        raise ModelError(msg)
+    scale = float(expected.abs().max())
+    worst = float((found - expected).abs().max())
+    if not worst <= TOLERANCE * scale:
+        msg = (
+            f"{what} must be those of the model's own forward pass on each text alone; largest "
+            f"difference {worst:.3g} among scores up to {scale:.3g}"
+        )
+        raise ModelError(msg)
+
+
+def _try_method(
+    config: MethodConfig,
+    method: Method,
+    *,
+    backbone: Backbone,
+    examples: Examples,
+    plain: torch.Tensor,
+) -> None:
+    """Compare scores, look at every gradient, and run a job of one step."""
+    worker = Worker(
+        module=backbone.module,
+        method=method,
+        train=examples,
+        test=examples,
+        tokenizer=backbone.tokenizer,
+        model_key=_KEY,
+    )
+    procedure = Supervised(settings=_SETTINGS, work=method, train=examples)
+    tried: set[tuple[str, ...]] = set()
+    # Methods that train their tensors in turn have another set after an aggregation.
+    for version in (0, 1):
+        state = replace(method.initial_state(), version=version)
+        download = method.download(state, client_id=0)
+        start = method.start(download, method.initial_personal(0), version=version)
+        if start.trainable in tried:
+            continue
+        tried.add(start.trainable)
+        _check_gradients(start, worker)
+        worker.load(start.tensors)
+        scores = _scores(backbone, examples)
+        if config.is_identity_at_start:
+            _compare(scores, plain, what="scores before training")
+        alone = torch.cat([_scores(backbone, examples, index) for index in range(2)])
+        _compare(scores, alone, what="scores in a padded batch")
+        job = TrainJob(
+            model_key=_KEY,
+            client_id=0,
+            round=version + 1,
+            version=version,
+            start=start,
+            samples=np.arange(2),
+            settings=_SETTINGS,
+            seed=0,
+        )
+        method.upload(procedure.run(job, worker).tensors, version=version)
+
+
+def _check_gradients(start: Start, worker: Worker[Method]) -> None:
+    """Refuse a step whose gradients are not on exactly the tensors that it trains."""
+    parameters = worker.load(start.tensors, trainable=start.trainable)
+    named = dict(zip(start.trainable, parameters, strict=True))
+    loss = worker.module.loss(worker.train.batch(np.arange(2)))
+    penalty = worker.method.penalty(named, start)
+    total = loss if penalty is None else loss + penalty
+    if not total.isfinite():
+        msg = f"the loss of a step must be finite, got {float(total)}"
+        raise ModelError(msg)
+    total.backward()  # type: ignore[no-untyped-call]
+    found = {name: each.grad for name, each in worker.parameters.items() if each.grad is not None}
+    reached = found.keys()
+    wild = {name for name, gradient in found.items() if not gradient.isfinite().all()}
+    for names, fault in (
+        (set(start.trainable) - reached, "trains tensors that no gradient reaches"),
+        (reached - set(start.trainable), "sends gradients to tensors that are not trained"),
+        (wild, "has gradients that are not finite"),
+    ):
+        if names:
+            msg = f"a step {fault}: {len(names)}, first {min(names)}"
+            raise ModelError(msg)
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says in one line of bounded length, without our own key."""
+    text = " ".join(str(error).split()).removeprefix("model.name: ")
+    text = text if len(text) <= 300 else f"{text[:297]}..."
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
