@@ -3,12 +3,11 @@
 Three tables, each measured in processes of its own:
 
 * one cell: 20 clients x 5 MB uplink in one 20 MHz cell, simulated seconds per host second of both
-  engines, walking in block fading; of the flow engine also standing still, and in ergodic mode.
+  engines, with walking clients; of the flow engine also with static clients.
   References: the slot engine in the same run, and a C++ LTE simulator's published-style figure for
   the same load, measured elsewhere and only quoted (ns-3 3.37 on 2 cores: 0.58).
 * many cells: 57 cells, 10,000 clients, 1000 of them uploading 1 MB at once, round robin and the
-  default scheduler (proportional fair), the latter in block fading, in ergodic mode and in ergodic
-  mode with clients that stand still; host milliseconds per solve against the number of active
+  default scheduler (proportional fair); host milliseconds per solve against the number of active
   transfers;
 * a million clients: a round of 500 downloads and uploads among 1,000,000 against 10,000 clients.
 """
@@ -38,14 +37,14 @@ _PRELUDE = """
 
     def make(
         layout, *, num_clients, engine="flow", spacing_hz=30e3, scheduler="round_robin",
-        mode="block", mobility=RandomWaypointMobility(),
+        mobility=RandomWaypointMobility(),
     ):
         env = simpy.Environment()
         world = WorldConfig(
             environment="uma", layout=layout, carrier_hz=3.5e9, mobility=mobility
         )
         radio = RadioConfig(
-            bandwidth_hz=20e6, subcarrier_spacing_hz=spacing_hz, fading=RayleighFading(mode=mode),
+            bandwidth_hz=20e6, subcarrier_spacing_hz=spacing_hz, fading=RayleighFading(),
             scheduler=scheduler, engine=engine,
         )
         return env, CellularNetwork(env, world, radio, num_clients=num_clients, seed=1)
@@ -58,7 +57,7 @@ _ONE_CELL = """
     best_s = float("inf")
     for _ in range(REPEATS):  # the least disturbed of a few runs
         env, network = make(
-            SingleCellLayout(), num_clients=20, engine="ENGINE", spacing_hz=15e3, mode="MODE",
+            SingleCellLayout(), num_clients=20, engine="ENGINE", spacing_hz=15e3,
             mobility=MOBILITY(),
         )
         started_s = time.perf_counter()
@@ -69,9 +68,7 @@ _ONE_CELL = """
 _MANY_CELLS = """
     layout = HexagonalLayout(num_sites=19, isd_m=500.0, wraparound=True)
     started_s = time.perf_counter()
-    env, network = make(
-        layout, num_clients=10_000, scheduler="SCHEDULER", mode="MODE", mobility=MOBILITY()
-    )
+    env, network = make(layout, num_clients=10_000, scheduler="SCHEDULER")
     delivered = finish(env, [network.send(k, "uplink", 1_000_000) for k in range(1000)])
     host_s = time.perf_counter() - started_s
     print(json.dumps({
@@ -112,19 +109,17 @@ def measure() -> dict[str, Any]:
 
 def _one_cell() -> dict[str, Any]:
     speed = {}
-    for name, engine, mode, mobility, repeats in (
-        ("flow", "flow", "block", "RandomWaypointMobility", 10),
-        ("flow_static", "flow", "block", "StaticMobility", 10),
-        ("flow_ergodic", "flow", "ergodic", "RandomWaypointMobility", 10),
-        ("slot", "slot", "block", "RandomWaypointMobility", 1),
+    for name, engine, mobility, repeats in (
+        ("flow", "flow", "RandomWaypointMobility", 10),
+        ("flow_static", "flow", "StaticMobility", 10),
+        ("slot", "slot", "RandomWaypointMobility", 1),
     ):
         code = _ONE_CELL.replace("ENGINE", engine).replace("REPEATS", str(repeats))
-        result = _python(code.replace("MODE", mode).replace("MOBILITY", mobility))
+        result = _python(code.replace("MOBILITY", mobility))
         speed[name] = result["simulated_s"] / result["host_s"]
     return {
         "one_cell_flow_simulated_s_per_host_s": round(speed["flow"], 1),
         "one_cell_flow_static_simulated_s_per_host_s": round(speed["flow_static"], 1),
-        "one_cell_flow_ergodic_simulated_s_per_host_s": round(speed["flow_ergodic"], 1),
         "one_cell_slot_simulated_s_per_host_s": round(speed["slot"], 2),
         "one_cell_flow_per_slot": round(speed["flow"] / speed["slot"], 1),
         "one_cell_ns3_quoted_simulated_s_per_host_s": NS3_SIMULATED_S_PER_HOST_S,
@@ -136,8 +131,7 @@ def _one_cell() -> dict[str, Any]:
 def _many_cells() -> dict[str, Any]:
     full = _thousand_uploads("round_robin")
     block = _thousand_uploads("proportional_fair")
-    ergodic = _thousand_uploads("proportional_fair", mode="ergodic")
-    still = _thousand_uploads("proportional_fair", mode="ergodic", mobility="StaticMobility")
+
     cost = {
         active: _python(_COST.replace("ACTIVE", str(active)))["host_ms_per_solve"]
         for active in (10, 100, 1000)
@@ -150,18 +144,13 @@ def _many_cells() -> dict[str, Any]:
         "many_cells_peak_bytes": full["peak_bytes"],
         "many_cells_solves": full["solves"],
         **_described("many_cells_pf", block),
-        **_described("many_cells_ergodic_pf", ergodic),
-        **_described("many_cells_ergodic_static_pf", still),
         **{f"solve_host_ms_{active}_active": round(ms, 3) for active, ms in cost.items()},
         "solve_cost_growth_100_to_1000": round(cost[1000] / cost[100], 2),
     }
 
 
-def _thousand_uploads(
-    scheduler: str, *, mode: str = "block", mobility: str = "RandomWaypointMobility"
-) -> dict[str, Any]:
-    code = _MANY_CELLS.replace("SCHEDULER", scheduler).replace("MODE", mode)
-    return _python(code.replace("MOBILITY", mobility))
+def _thousand_uploads(scheduler: str) -> dict[str, Any]:
+    return _python(_MANY_CELLS.replace("SCHEDULER", scheduler))
 
 
 def _described(name: str, result: dict[str, Any]) -> dict[str, Any]:

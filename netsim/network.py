@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from netsim.channel.channel import Channel
 from netsim.checks.rules import find_problems
+from netsim.checks.trial import check_scheduler
 from netsim.config import RadioConfig, WorldConfig
 from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.energy_meter import EnergyMeter
@@ -67,6 +68,7 @@ class CellularNetwork:
             raise ValueError(msg)
         if problems:
             raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
+        check_scheduler(radio)
         self._env = env
         self._radio = radio
         self._num_clients = num_clients

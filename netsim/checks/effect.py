@@ -18,6 +18,7 @@ from netsim.config.world import (
     StaticMobility,
     WorldConfig,
 )
+from netsim.mac.schedulers import SCHEDULERS, Scheduler, follows_fades
 from netsim.problems import Problem
 
 
@@ -96,6 +97,31 @@ def _time_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
             yield _problem("radio.knowledge_delay_slots", "has no effect without fading")
     elif fading.mode == "ergodic" and radio.engine == "slot":
         yield _problem("radio.fading.mode", "ergodic has no meaning slot by slot; use block")
+    elif radio.scheduler in SCHEDULERS:
+        problem = find_ergodic_problem(radio, SCHEDULERS[radio.scheduler]())
+        if problem is not None:
+            yield problem
+
+
+def find_ergodic_problem(radio: RadioConfig, scheduler: Scheduler) -> Problem | None:
+    """Return the broken rule, if any, of an ergodic mode with a scheduler that follows fades.
+
+    Ergodic rates are means over all fades; such a scheduler serves a client at good ones.
+
+    Parameters
+    ----------
+    radio
+        The section as it stands in the scenario.
+    scheduler
+        An instance of ``radio.scheduler``, which may be a user's own.
+    """
+    if not _is_ergodic(radio) or not follows_fades(scheduler):
+        return None
+    return _problem(
+        "radio.fading.mode",
+        "must be block with a scheduler that follows fades (looks at average rates, or looks at "
+        f"rates and is exclusive), got ergodic with {radio.scheduler}",
+    )
 
 
 def _handover_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
@@ -138,9 +164,13 @@ def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         )
 
 
+def _is_ergodic(radio: RadioConfig) -> bool:
+    return not isinstance(radio.fading, NoFading) and radio.fading.mode == "ergodic"
+
+
 def _is_unfaded(radio: RadioConfig) -> bool:
     """Return whether gains do not follow the fading."""
-    return isinstance(radio.fading, NoFading) or radio.fading.mode == "ergodic"
+    return isinstance(radio.fading, NoFading) or _is_ergodic(radio)
 
 
 def _is_static(world: WorldConfig) -> bool:

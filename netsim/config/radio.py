@@ -43,8 +43,8 @@ class RayleighFading:
     """Rayleigh fading of the serving link with the Doppler spectrum of Clarke."""
 
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
-    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over all fades,
+    which schedulers that follow fades do not allow (``proportional_fair``, ``max_ci``)."""
     kind: Literal["rayleigh"] = "rayleigh"
 
 
@@ -55,8 +55,8 @@ class RicianFading:
     k_db: Annotated[float, Ge(-40), Le(40)] = 9.0
     """K factor: power of the direct path over that of the scatter [dB]."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
-    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over all fades,
+    which schedulers that follow fades do not allow (``proportional_fair``, ``max_ci``)."""
     kind: Literal["rician"] = "rician"
 
 
@@ -69,8 +69,8 @@ class TdlFading:
     delay_spread_s: Annotated[float, Gt(0)] = 100e-9
     """RMS delay spread [s]; 100 ns is the nominal value of the standard."""
     mode: Literal["block", "ergodic"] = "block"
-    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over the fades
-    that are served: peaks under ``proportional_fair``, all alike under any other scheduler."""
+    """``block`` follows the gain from tick to tick; ``ergodic`` takes the mean rate over all fades,
+    which schedulers that follow fades do not allow (``proportional_fair``, ``max_ci``)."""
     kind: Literal["tdl"] = "tdl"
 
 

@@ -1,4 +1,4 @@
-"""From a scenario's settings to the band: constants, and the tables of what comes of a SINR."""
+"""From a scenario's settings to the air interface: constants and tables of link adaptation."""
 
 from functools import lru_cache, partial
 
@@ -16,8 +16,6 @@ from netsim.config.radio import (
     TddDuplex,
 )
 from netsim.config.world import WorldConfig
-from netsim.mac.average_rate import AVERAGE_S
-from netsim.mac.schedulers import load_scheduler
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.mcs import McsTableNumber
 from netsim.phy.noise import noise_power_w
@@ -29,28 +27,16 @@ from netsim.phy.resource_grid import (
     slot_duration_s,
 )
 from netsim.phy_abstraction.air_interface import AirInterface, flat_sinr
-from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains, sample_series
+from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains
 from netsim.phy_abstraction.goodput import Adaptation, DelayedKnowledge, KnownChannel
 from netsim.phy_abstraction.harq_simulation import sample_fading_traces
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
-from netsim.phy_abstraction.retransmission_correction import (
-    MANY_CONTENDERS,
-    RetransmissionCorrection,
-)
-from netsim.phy_abstraction.scheduled_fading import (
-    num_series_steps,
-    series_step_s,
-    served_by_all,
-    served_by_proportional_fair,
-)
+from netsim.phy_abstraction.retransmission_correction import RetransmissionCorrection
 from netsim.units import db_to_linear, dbm_to_w
-
-FLAT_SERIES, SELECTIVE_SERIES = 72, 24
-"""Links on whose series proportional fair is played out; groups that fade apart are fades too."""
 
 
 def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Channel) -> AirInterface:
-    """Return the band of a scenario, divided into the channel's resource-block groups."""
+    """Return the air interface of a scenario, with the resource-block groups of the channel."""
     spacing_hz = radio.subcarrier_spacing_hz
     blocks = num_resource_blocks(
         radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
@@ -75,7 +61,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         background_fraction=radio.background_load.downlink_fraction,
         is_interfering=radio.interference,
         rates=rates,
-        swing=_make_interference_variability(radio, num_cells=channel.num_cells),
+        interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),
         adaptation=_make_adaptation(
             radio.fading,
             radio.link_adaptation,
@@ -84,21 +70,12 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
             doppler_hz=channel.doppler_hz,
             offsets_hz=channel.all_offsets_hz,
             slot_s=slot_duration_s(spacing_hz),
-            num_blocks=blocks,
-            serves_peaks=_serves_peaks(radio.scheduler),
-            is_fair=radio.scheduler == "proportional_fair",
         ),
     )
 
 
-def _serves_peaks(scheduler: str) -> bool:
-    """Return whether a scheduler serves winners, by rates: whose fades are peaks."""
-    law = load_scheduler(scheduler)
-    return getattr(law, "uses_rates", True) and getattr(law, "is_exclusive", False)
-
-
 def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
-    """Return the outer loop of a scenario, ``None`` if it has none."""
+    """Return the outer loop of a scenario, ``None`` without one."""
     if not isinstance(settings, OuterLoopAdaptation):
         return None
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
@@ -107,9 +84,9 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
 def _make_interference_variability(
     radio: RadioConfig, *, num_cells: int
 ) -> InterferenceVariability | None:
-    """Return what swings of interference cost; ``None`` where no cell hears another.
+    """Return the model of interference variability; ``None`` without interference.
 
-    The slot engine plays them out.
+    The slot engine does not need it: it simulates every slot.
     """
     if not radio.interference or num_cells == 1 or radio.engine == "slot":
         return None
@@ -141,13 +118,10 @@ def _make_adaptation(
     doppler_hz: float,
     offsets_hz: tuple[float, ...],
     slot_s: float,
-    num_blocks: int,
-    serves_peaks: bool,
-    is_fair: bool,
 ) -> Adaptation:
-    """Tabulate what comes of a SINR; runs that differ in their worlds and seeds only share it.
+    """Return the tables of link adaptation; runs of the same radio settings share them.
 
-    Samples of the fading come from seed 0: they describe the process, not a world.
+    Samples of the fading have seed 0: they describe the process, not a world.
     """
     rates = _rate_table(mcs_table, link_adaptation.target_block_error)
     outer_loop = make_outer_loop(link_adaptation)
@@ -155,47 +129,20 @@ def _make_adaptation(
         return KnownChannel(rates, has_outer_loop=outer_loop is not None)
     process, offset_hz = make_fading(fading, seed=0), np.array(offsets_hz)
     gains = sample_gains(process, offset_hz=offset_hz)
-    still = DelayedKnowledge(
+    static = DelayedKnowledge(
         rates,
         correlation=float(jakes_correlation(delay_s, doppler_hz=doppler_hz)),
         fading_share=min(float(gains.mean(axis=1).var()), 1.0),
         has_outer_loop=outer_loop is not None,
     )
-    fades = partial(
-        sample_fading_traces,
+    fades = sample_fading_traces(
         process,
         doppler_hz=doppler_hz,
         offset_hz=offset_hz,
         delay_s=delay_s,
         slot_s=slot_s,
     )
-    adaptation = RetransmissionCorrection(
-        still,
-        rates,
-        fades=fades(),
-        contended=fades(num_contenders=MANY_CONTENDERS) if serves_peaks else None,
-        outer_loop=outer_loop,
-        most_blocks=num_blocks,
-    )
+    adaptation = RetransmissionCorrection(static, rates, fades=fades, outer_loop=outer_loop)
     if fading.mode == "block":
         return adaptation
-    flatten = partial(flat_sinr, rates)
-    if is_fair:
-        step_s = series_step_s(doppler_hz=doppler_hz, average_s=AVERAGE_S, slot_s=slot_s)
-        series = sample_series(
-            process,
-            doppler_hz=doppler_hz,
-            offset_hz=offset_hz,
-            step_s=step_s,
-            num_steps=num_series_steps(step_s=step_s, average_s=AVERAGE_S),
-            num_links=FLAT_SERIES if len(offsets_hz) == 1 else SELECTIVE_SERIES,
-        )
-        served = served_by_proportional_fair(
-            series,
-            step_s=step_s,
-            average_s=AVERAGE_S,
-            efficiency=adaptation.efficiency,
-            flatten=flatten,
-        )
-        return MeanOverFading(adaptation, served=served)
-    return MeanOverFading(adaptation, served=served_by_all(gains, flatten=flatten))
+    return MeanOverFading(adaptation, gain=gains, flatten=partial(flat_sinr, rates))

@@ -54,7 +54,7 @@ class FlowEngine(Engine):
         self._served_keys: dict[int, bytes] = {}
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
-        self._is_disturbed = models.air.swing is not None
+        self._is_disturbed = models.air.interference_variability is not None
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -225,11 +225,6 @@ class FlowEngine(Engine):
                 interference=interference,
                 airtime_share=airtime_share,
                 airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
-                reserve=air.reserve(
-                    served.density_w,
-                    used=used,
-                    granted=served.level(total, air.num_blocks) if grant.is_used else total,
-                ),
             ),
             now_s,
         )

@@ -8,7 +8,6 @@ from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
 from netsim.phy.effective_sinr import mean_over_held
 from netsim.phy_abstraction.air_interface import AirInterface
-from netsim.phy_abstraction.interference_variability import over_held_groups
 from netsim.transport.active_transfers import Service
 from netsim.units import floored_db
 
@@ -30,8 +29,6 @@ def service_of(air: AirInterface, sent: FlowTransmission) -> Service:
         sent.blocks,
         fade=mean_over_held(sent.fading, sent.shares),
         is_uplink=is_uplink,
-        contention=sent.demand.contention(slice(None)),
-        reserve=sent.reserve,
     )
     on_air = sent.activity * np.minimum(sent.blocks, 1.0)
     fraction = air.uplink_fraction if is_uplink else air.downlink_fraction
@@ -53,10 +50,11 @@ def _effective_sinr(
 ) -> Float[np.ndarray, "instant transfer"]:
     """Return the constant SINR of a flat channel that is worth as much as what blocks meet."""
     sinr = air.effective_sinr(sent.sinr, sent.shares)
-    if air.swing is not None and sent.interference is not None:
+    if air.interference_variability is not None and sent.interference is not None:
         log_variance = sent.interference.log_variance[sent.served.cell_id]
-        variance, factor = over_held_groups(log_variance, sent.shares)
-        sinr = air.swing.constant_sinr(sinr * factor, variance)
+        sinr = air.interference_variability.constant_sinr(
+            sinr, log_variance=log_variance, shares=sent.shares
+        )
     if sent.served.has_groups:
         sinr = _weakest_sinr(sent.demand, sinr)
     return sinr

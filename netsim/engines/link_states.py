@@ -119,8 +119,7 @@ class LinkReporter:
         block_w = air.block_power_w(density_w, blocks)
         sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
         fade = mean_over_groups(fading)
-        reserve = air.reserve(density_w, used=blocks, granted=band)
-        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True, reserve=reserve)
+        rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)
         return rate, block_w * blocks
 
     def _downlink_rate_alone(

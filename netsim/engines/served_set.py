@@ -116,17 +116,3 @@ class ServedSet:
             average_rate_bps=record["average_rate_bps"][self.rows[self.first]],
             backhaul_limit_bps=backhaul_limit_bps,
         )
-
-    def level(
-        self, total: Float[np.ndarray, "instant transfer"], num_blocks: int
-    ) -> Float[np.ndarray, "instant transfer"]:
-        """Return the blocks that transfers could hold where unused blocks are redistributed.
-
-        As many as the largest holding of the cell, an equal split at least: who uses less now does
-        so because of its fade.
-        """
-        most = np.maximum.reduceat(total, self.first_of_cell, axis=-1)
-        if len(self.first_of_cell) > 1:
-            sizes = np.diff(self.first_of_cell, append=len(self.rows))
-            most = np.repeat(most, sizes, axis=-1)
-        return np.maximum(most, num_blocks / self.contenders)

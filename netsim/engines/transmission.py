@@ -14,7 +14,6 @@ from jaxtyping import Float
 from netsim.engines.interference import InterferenceMoments
 from netsim.engines.served_set import ServedSet
 from netsim.mac.demand import Demand
-from netsim.phy_abstraction.goodput import Reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +46,6 @@ class FlowTransmission(Transmission):
     """Power gain of the fading, mean 1."""
     interference: InterferenceMoments | None = None
     """What sites hear, where it varies; ``sinr`` is that at its geometric mean."""
-    reserve: Reserve | None = None
-    """See :meth:`netsim.phy_abstraction.air_interface.AirInterface.reserve`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ from jaxtyping import Bool, Float, Int
 
 from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy_abstraction.air_interface import AirInterface
-from netsim.phy_abstraction.ergodic import MeanOverFading
-from netsim.phy_abstraction.goodput import Contention
 
 MIN_REACH = 0.2
 """A broadcast member counts as reached when its efficiency is at least this share of MCS 0's:
@@ -112,52 +110,7 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
-        contention = self.contention(transfers)
-        return self.air.rate_bps(
-            sinr, blocks, element_rate_hz=self.element_rate_hz, contention=contention
-        )
-
-    def contention(self, transfers: slice, *, is_column: bool = False) -> Contention | None:
-        """Describe among whom the scheduler chooses, where that decides which fades are served."""
-        adaptation = self.air.adaptation
-        if not adaptation.depends_on_contention:
-            return None
-        contenders = self.contenders[transfers]
-        limited = np.zeros(len(contenders))
-        if isinstance(adaptation, MeanOverFading):
-            limited = self._limited(transfers, contenders)
-        if is_column:
-            return Contention(contenders[:, None], limited[..., None])
-        return Contention(contenders, limited)
-
-    def _limited(
-        self, transfers: slice, contenders: Int[np.ndarray, " some"]
-    ) -> Float[np.ndarray, "... some"]:
-        """Give how much thinner power is spread, see ``goodput.Contention``."""
-        whole = np.full(len(contenders), float(self.air.num_blocks))
-        split_w, whole_w = (
-            self.block_power_w(transfers, self.used_blocks(transfers, blocks))
-            for blocks in (whole / contenders, whole)
-        )
-        crowd = np.log(np.maximum(contenders, 2))
-        return np.clip(np.log(split_w / whole_w) / crowd, 0.0, 1.0)
-
-    def on_the_air(
-        self, turn: Float[np.ndarray, "instant bearer"]
-    ) -> Float[np.ndarray, "instant bearer"]:
-        """Give the part of the time in which bearers hold anything, from that of their turns alone.
-
-        More where the rate is a mean over fades that differ between groups: several winners then
-        hold a part of the band each. It is read at the SINR that the whole band would have.
-        """
-        adaptation = self.air.adaptation
-        if not (isinstance(adaptation, MeanOverFading) and adaptation.has_overlap):
-            return turn
-        whole = np.full(len(self.bearer), float(self.air.num_blocks))
-        power_w = self.block_power_w(slice(None), whole)
-        sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
-        overlap = adaptation.overlap(sinr, self.contention(slice(None)))[:, self.first]
-        return np.minimum(turn * overlap, 1.0)
+        return self.air.rate_bps(sinr, blocks, element_rate_hz=self.element_rate_hz)
 
     def weakest(
         self,
@@ -194,5 +147,4 @@ class Demand:
             sinr,
             self.air.blocks_per_group * (used / split)[..., None],
             element_rate_hz=self.element_rate_hz,
-            contention=self.contention(slice(None), is_column=True),
         )

@@ -19,7 +19,7 @@ from netsim.mac.cell_view import cell_view
 from netsim.mac.demand import Demand
 from netsim.mac.mean_shares import TIE_BREAK, MeanShares
 from netsim.mac.metric_shares import Metric, metric_shares
-from netsim.mac.schedulers import CellView, load_scheduler
+from netsim.mac.schedulers import CellView, follows_fades, load_scheduler
 from netsim.mac.unused_blocks import redistribute_unused_blocks
 from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy.power_headroom import FULL_RTOL, per_transmitter
@@ -80,7 +80,7 @@ class Sharing:
         """Whether answers change with the rates served, and so without any event."""
         self.is_time_shared = self.uses_average_rate and is_exclusive
         """Whether mean shares are parts of the time in which a bearer has a group of its own."""
-        self.follows_fades = self.uses_average_rate or (self._uses_rates and is_exclusive)
+        self.follows_fades = follows_fades(own)
         """Whether the scheduled users change as fading does."""
         self._schedulers: dict[tuple[int, int], MeanShares] = {}
 
@@ -111,7 +111,6 @@ class Sharing:
             shares, activity = self._mean_shares(
                 demand, rates, instants_s=instants_s, duration_s=duration_s
             )
-            activity = demand.on_the_air(activity)
         else:
             shares = self._shares_now(demand, rates, instants_s=instants_s)
             activity = np.ones(shares.shape[:2])

@@ -71,12 +71,3 @@ def code_block_error(
     # At zero SINR the dispersion is zero: the smallest double keeps the ratio at -infinity.
     deviation_bits = np.sqrt(np.maximum(symbols * dispersion, np.finfo(float).tiny))
     return np.asarray(ndtr(-spare_bits / deviation_bits))
-
-
-def transport_block_error(
-    code_block_error_rate: ArrayLike, *, num_code_blocks: ArrayLike
-) -> Float[np.ndarray, "..."]:
-    """Return the error probability of a transport block of equal code blocks: 1 - (1 - BLER)^C."""
-    rate = np.asarray(code_block_error_rate, dtype=float)
-    with np.errstate(divide="ignore"):  # a certain error has log(0) = -inf, which is right
-        return np.asarray(-np.expm1(np.asarray(num_code_blocks, dtype=float) * np.log1p(-rate)))

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.interpolation import find_cell
-from netsim.phy.block_error import MAX_CODE_BLOCK_BITS, code_block_error, transport_block_error
-from netsim.phy.harq import MAX_TRANSMISSIONS, HarqOutcome, chase_combining
+from netsim.phy.block_error import MAX_CODE_BLOCK_BITS, code_block_error
+from netsim.phy.harq import HarqOutcome, chase_combining
 from netsim.phy.mcs import McsTableNumber, mcs_table
 from netsim.units import floored_db
 
@@ -28,11 +28,8 @@ class RateTable:
     target_block_error
         Largest error rate of a first transmission, in (0, 1); 0.1 is usual.
     code_block_bits
-        Information bits of a code block, 24 to 8448.
-    num_code_blocks
-        Code blocks of a transport block, >= 1; the block is in error if any of them is.
-    max_transmissions
-        Transmissions of a block at most, >= 1.
+        Information bits of a block, a single code block, 24 to 8448.
+
 
     Notes
     -----
@@ -58,8 +55,6 @@ class RateTable:
         mcs_table_number: McsTableNumber = 1,
         target_block_error: float = 0.1,
         code_block_bits: int = MAX_CODE_BLOCK_BITS,
-        num_code_blocks: int = 1,
-        max_transmissions: int = MAX_TRANSMISSIONS,
     ) -> None:
         if not 0 < target_block_error < 1:
             msg = f"target_block_error: must be > 0 and < 1, got {target_block_error}"
@@ -68,7 +63,7 @@ class RateTable:
         self.mcs = mcs_table(mcs_table_number)
         self.target_block_error = target_block_error
         self.code_block_bits = code_block_bits
-        self.num_code_blocks = num_code_blocks
+
         num_points = round((GRID_HIGHEST_DB - GRID_LOWEST_DB) / GRID_STEP_DB) + 1
         self.grid_db = GRID_LOWEST_DB + GRID_STEP_DB * np.arange(num_points)
         grid = 10.0 ** (self.grid_db / 10)
@@ -78,7 +73,6 @@ class RateTable:
         self.harq: HarqOutcome = chase_combining(
             lambda sinr: self.block_error(sinr, every_mcs),
             np.broadcast_to(grid, (len(self.mcs), num_points)),
-            max_transmissions=max_transmissions,
         )
         """Transmissions and residual error, by MCS and grid point."""
         goodput = self.mcs.spectral_efficiency[:, None] * (
@@ -95,14 +89,13 @@ class RateTable:
     def block_error(
         self, sinr_linear: Float[np.ndarray, "..."], mcs_index: Int[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Return the error rate of a transport block sent once with an MCS; arguments broadcast."""
-        rate = code_block_error(
+        """Return the error rate of a block sent once with an MCS; arguments broadcast."""
+        return code_block_error(
             sinr_linear,
             num_info_bits=self.code_block_bits,
             spectral_efficiency=self.mcs.spectral_efficiency[mcs_index],
             modulation_order=self.mcs.modulation_order[mcs_index],
         )
-        return transport_block_error(rate, num_code_blocks=self.num_code_blocks)
 
     def spectral_efficiency(
         self, sinr_linear: Float[np.ndarray, "*link"]

@@ -1,1 +1,30 @@
-"""From gain to bit rate."""
+"""From gain to bit rate: link-level results in the form that a system-level simulation needs.
+
+The steps from the gains of a tick to the rates of transfers, with the module of each:
+
+1. Large-scale gain times fading, at the instants of a tick (:mod:`netsim.channel.channel`,
+   :mod:`netsim.rrc.link_tracker`).
+2. SINR per watt at noise and expected interference (:mod:`netsim.engines.flow`,
+   :mod:`netsim.mac.demand`).
+3. Shares of the resource-block groups from the scheduler of each cell (:mod:`netsim.mac.sharing`).
+4. Power limit, and the blocks that a client uses of its grant (:mod:`netsim.phy.power_headroom`,
+   :mod:`netsim.phy_abstraction.air_interface`).
+5. Power per block from open-loop power control (:mod:`netsim.phy.power_control`).
+6. Interference in other cells: mean and variability (:mod:`netsim.engines.interference`).
+7. Effective SINR over the blocks held, by EESM (:mod:`netsim.phy.effective_sinr`).
+8. Loss by variability of interference
+   (:mod:`netsim.phy_abstraction.interference_variability`).
+9. Mean goodput of link adaptation at this fade (:mod:`netsim.phy_abstraction.goodput`; averaged
+   over fading in ergodic mode, :mod:`netsim.phy_abstraction.ergodic`).
+10. Correction for retransmissions and outer loop over changing fades
+    (:mod:`netsim.phy_abstraction.retransmission_correction`, simulated at set-up by
+    :mod:`netsim.phy_abstraction.harq_simulation`).
+11. Quantised transport block sizes (:mod:`netsim.phy.block_sizes`).
+12. Activity, and the mean over the instants of the tick (:mod:`netsim.engines.sub_ticks`).
+13. Backhaul and site buffers (:mod:`netsim.transport.backhaul_flow`,
+    :mod:`netsim.transport.site_buffers`).
+
+The flow engine takes all steps. The slot engine takes steps 1 to 7 in every slot, draws the error
+of every block (:mod:`netsim.phy.block_error_table`) in place of 8 to 10, and has real transport
+blocks and HARQ processes in place of 11 and 12.
+"""

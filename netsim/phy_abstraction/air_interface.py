@@ -1,10 +1,10 @@
-"""From gains and shares to rates: the arithmetic that both engines solve, free of any clock.
+"""From gains and shares to powers, interference, SINR and rates, without any clock.
 
 Axes: ``transfer`` (of one direction), ``cell``, ``group`` (resource-block groups of equal width
-that together are the band). A share is the fraction of a group's blocks that a transfer holds
-within every slot. Power is spread evenly over the blocks a sender holds. Blocks of different cells
-meet at random, so a sender that holds a share of a group disturbs every block of it, on average,
-with that share of its power density.
+that together are the carrier). A share is the fraction of a group's blocks that a transfer holds in
+every slot. A transmitter divides its power equally over its blocks. Blocks of different cells
+collide at random: a transmitter that holds a share of a group interferes with every block of it, on
+average, with that share of its power per block.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from netsim.phy.link_adaptation import RateTable
 from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 from netsim.phy.resource_grid import resource_element_rate_hz
-from netsim.phy_abstraction.goodput import Adaptation, Contention, Reserve
+from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
 from netsim.units import dbm_to_w
 
 
 @dataclass(frozen=True, kw_only=True)
 class AirInterface:
-    """Constants of the band, and what follows from them for any set of transfers."""
+    """Constants of the carrier, and the functions of gains and shares that follow from them."""
 
     carrier_hz: float
     num_blocks: int
@@ -37,24 +37,26 @@ class AirInterface:
     """Share of resource elements without data, in uplink slots."""
     downlink_overhead_fraction: float
     uplink_fraction: float
-    """Share of time that is uplink: 1 with FDD."""
+    """Share of the slots that are uplink; 1 with FDD."""
     downlink_fraction: float
+    """Share of the slots that are downlink; 1 with FDD."""
     uplink_power: UplinkPowerConfig
     site_noise_w: float
-    """Noise, and uplink background, of one block at a site [W]."""
+    """Noise and background interference in one block at a site [W]."""
     ue_noise_w: float
-    """Noise of one block at a client [W]."""
+    """Noise in one block at a client [W]."""
     site_block_w: float
     """Power of a cell in one block [W]."""
     background_fraction: float
-    """Share of its power that every cell transmits in any case."""
+    """Share of its power that every cell transmits for background traffic."""
     is_interfering: bool
+    """Whether cells interfere with each other."""
     rates: RateTable
-    """Goodput at a known SINR."""
+    """MCS and goodput at a known SINR."""
     adaptation: Adaptation
-    """Goodput on average, for channel knowledge as old as it is."""
-    swing: InterferenceVariability | None
-    """What swings of uplink interference cost; ``None`` where there are none."""
+    """Mean goodput of link adaptation over the fading."""
+    interference_variability: InterferenceVariability | None
+    """Loss by variability of uplink interference; ``None`` without uplink interference."""
 
     @cached_property
     def uplink_element_rate_hz(self) -> float:
@@ -99,12 +101,12 @@ class AirInterface:
         Parameters
         ----------
         gain
-            Coupling gain to the serving cell, fast fading averaged out; 0 out of coverage.
+            Coupling gain to the serving cell without fast fading; 0 out of coverage.
 
         Notes
         -----
         :func:`netsim.phy.power_control.pusch_power_w` is linear in watts: blocks times ``2^mu P_0``
-        times loss to the power alpha, then clipped. This is its first part.
+        times path loss to the power alpha, then clipped. This is the unclipped power of one block.
         """
         with np.errstate(divide="ignore"):
             return self._density_at_0_db_w * gain**-self.uplink_power.alpha
@@ -124,9 +126,9 @@ class AirInterface:
     def block_power_w(
         self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
     ) -> Float[np.ndarray, "*transfer"]:
-        """Return the uplink power in one block [W] of clients that hold so many blocks.
+        """Return the uplink power in one block [W] of clients by their number of blocks.
 
-        A holding below one block stands for one block part of the time, at the power of one block.
+        Less than one block stands for one block part of the time, at the power of one block.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class AirInterface:
     def is_limited(
         self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
     ) -> bool:
-        """Return whether somebody with so many blocks is at the limit of power."""
+        """Return whether one of the clients is at its power limit with these blocks."""
         return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
 
     @cached_property
@@ -156,26 +158,26 @@ class AirInterface:
         density_w: Float[np.ndarray, "*transfer"],
         sinr_per_w: Float[np.ndarray, "*transfer"],
     ) -> Float[np.ndarray, "*transfer"]:
-        """Return how many of the uplink blocks granted a client uses.
+        """Return the number of granted uplink blocks that each client uses.
 
         See :mod:`netsim.phy.power_headroom`.
 
         Parameters
         ----------
         blocks
-            Blocks granted, >= 0; one at least is used of a grant of one or more.
+            Blocks granted, >= 0; at least one is used of a grant of one or more.
         density_w
             From :meth:`density_w`.
         sinr_per_w
-            SINR for each watt sent in one block.
+            SINR per watt transmitted in one block.
         """
         most_w = self._power_limits_w[1]
         if not self.is_limited(density_w, blocks):
-            return blocks  # another block costs the others nothing
+            return blocks  # the power per block does not depend on the number of blocks
         sinr = self.block_power_w(density_w, blocks) * sinr_per_w
-        reachable = np.minimum(density_w, most_w) * sinr_per_w
-        wanted = np.minimum(self._best_bits_per_watt.sinr(sinr), reachable)
-        share = np.divide(sinr, wanted, out=np.ones_like(sinr), where=wanted > sinr)
+        highest = np.minimum(density_w, most_w) * sinr_per_w
+        best = np.minimum(self._best_bits_per_watt.sinr(sinr), highest)
+        share = np.divide(sinr, best, out=np.ones_like(sinr), where=best > sinr)
         return np.maximum(blocks * share, np.minimum(blocks, 1.0))
 
     def used_whole_blocks(
@@ -185,10 +187,10 @@ class AirInterface:
         density_w: Float[np.ndarray, "*transfer"],
         sinr_per_w: Float[np.ndarray, "*transfer"],
     ) -> Float[np.ndarray, "*transfer"]:
-        """Return the better whole number of blocks for those who use less than they are granted.
+        """Return the whole number of blocks that clients use of grants that they do not use up.
 
         Parameters are those of :meth:`used_blocks`. The best fraction is often the last at which an
-        MCS works, so the two whole numbers around it in turn would not have the mean of its rate.
+        MCS works, so a mix of the two whole numbers around it would not have its rate.
         """
         used = self.used_blocks(blocks, density_w=density_w, sinr_per_w=sinr_per_w)
         if used is blocks:
@@ -202,41 +204,19 @@ class AirInterface:
         whole = np.minimum(fewer + has_more, blocks)
         return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
 
-    def reserve(
-        self,
-        density_w: Float[np.ndarray, "*transfer"],
-        *,
-        used: Float[np.ndarray, "*transfer"],
-        granted: Float[np.ndarray, "*transfer"],
-    ) -> Reserve | None:
-        """Return how far clients can gather their power; ``None`` where nobody is at its limit.
-
-        Parameters
-        ----------
-        density_w
-            From :meth:`density_w`.
-        used, granted
-            Blocks in use, and those that could be.
-        """
-        if not self.is_limited(density_w, granted):
-            return None
-        gathered_w = self.block_power_w(density_w, np.ones_like(granted))
-        now, most = (gathered_w / self.block_power_w(density_w, held) for held in (used, granted))
-        return Reserve(now, np.maximum(now, most))
-
     def uplink_interference_w(
         self,
         cross_gain: Float[np.ndarray, "transfer cell"],
         sent_w: Float[np.ndarray, "transfer group"],
     ) -> Float[np.ndarray, "cell group"]:
-        """Return what the senders of other cells put into one block of each cell [W].
+        """Return the mean uplink interference in one block of each cell [W].
 
         Parameters
         ----------
         cross_gain
-            Gain from every sender to every cell, 0 to its own.
+            Gain from every client to every cell, 0 to its own.
         sent_w
-            Power in a block held times the share of the group held, on average over time [W].
+            Power per block times share of the group, averaged over time [W].
         """
         if not self.is_interfering:
             return np.zeros((cross_gain.shape[1], self.num_groups))
@@ -247,14 +227,14 @@ class AirInterface:
         cross_gain: Float[np.ndarray, "transfer cell"],
         radiated: Float[np.ndarray, "cell group"],
     ) -> Float[np.ndarray, "transfer group"]:
-        """Return what other cells put into one block at each receiver [W].
+        """Return the downlink interference in one block at each receiver [W].
 
         Parameters
         ----------
         cross_gain
             Gain from every cell to every receiver, 0 from its own and from cells that are down.
         radiated
-            Share of each group that the cell fills, background included, in [0, 1].
+            Share of each group in which a cell transmits, background included, in [0, 1].
         """
         if not self.is_interfering:
             return np.zeros((cross_gain.shape[0], self.num_groups))
@@ -265,17 +245,17 @@ class AirInterface:
         sinr: Float[np.ndarray, "*transfer group"],
         weight: Float[np.ndarray, "*transfer group"] | None = None,
     ) -> Float[np.ndarray, "*transfer"]:
-        """Map the SINRs of the groups held to the one that a flat channel would need.
+        """Return the effective SINR over the groups held.
 
-        EESM with the beta of the MCS in use; that MCS is the one for the SINR of the mean capacity,
-        then once more for the effective SINR that results (our shortcut for trying all of them).
+        EESM with the beta of the MCS in use: first the MCS for the SINR of the mean capacity, then
+        the one for the effective SINR that results (our simplification of trying all MCS).
 
         Parameters
         ----------
         sinr
             Linear SINR of every group.
         weight
-            Shares held; ``None``, or all zero for a transfer, weighs all groups alike.
+            Shares held; ``None``, or all zero for a transfer, gives all groups equal weights.
         """
         return flat_sinr(self.rates, sinr, weight)
 
@@ -285,22 +265,19 @@ class AirInterface:
         blocks: Float[np.ndarray, "*#transfer"],
         *,
         element_rate_hz: float,
-        contention: Contention | None = None,
     ) -> Float[np.ndarray, "*#transfer"]:
-        """Return the rate [bit/s] that schedulers expect of so many blocks at an effective SINR.
+        """Return the rate [bit/s] that schedulers assume for a number of blocks at a SINR.
 
         Parameters
         ----------
         effective_sinr
-            Linear.
+            Effective SINR, linear.
         blocks
             Blocks held, >= 0.
         element_rate_hz
             That of the direction: ``uplink_element_rate_hz`` or ``downlink_element_rate_hz``.
-        contest
-            See :class:`netsim.phy_abstraction.goodput.Adaptation`.
         """
-        return self.adaptation.efficiency(effective_sinr, contention) * blocks * element_rate_hz
+        return self.adaptation.efficiency(effective_sinr) * blocks * element_rate_hz
 
     def outcome(
         self,
@@ -309,32 +286,26 @@ class AirInterface:
         *,
         fade: Float[np.ndarray, "*transfer"],
         is_uplink: bool,
-        contention: Contention | None = None,
-        reserve: Reserve | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
-        """Return the rate [bit/s] that really comes of it, and the transmissions of each block.
+        """Return the rate [bit/s] that results, and the number of transmissions of each block.
 
         Parameters
         ----------
-        effective_sinr, blocks, contest
+        effective_sinr, blocks
             As for :meth:`rate_bps`.
         fade
-            Power gain that fading contributes to the SINR.
+            Power gain of the fading in the SINR.
         is_uplink
-            The direction.
-        reserve
-            From :meth:`reserve`; ``None`` where nobody is limited in power.
+            Whether the direction is uplink.
 
         Notes
         -----
-        Rates include the rounding of transport block sizes, which schedulers leave out.
+        Rates include the quantisation of transport block sizes, which schedulers ignore.
         """
-        efficiency, transmissions = self.adaptation.outcome(
-            effective_sinr, fade, contention, reserve
-        )
+        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
         sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
-        # Each transmission holds that much; what is never received is neglected.
+        # Spectral efficiency of each transmission; blocks that are never decoded are neglected.
         ratio = sizes.ratio(efficiency * transmissions, blocks)
         return efficiency * ratio * blocks * rate_hz, transmissions
 
@@ -342,7 +313,7 @@ class AirInterface:
 def flat_sinr(
     rates: RateTable,
     sinr: Float[np.ndarray, "*transfer group"],
-    weight: Float[np.ndarray, "*transfer group"] | None,
+    weight: Float[np.ndarray, "*transfer group"] | None = None,
 ) -> Float[np.ndarray, "*transfer"]:
     """Return :meth:`AirInterface.effective_sinr` with the MCS of a rate table."""
     if sinr.shape[-1] == 1:

@@ -1,26 +1,39 @@
-"""Rates averaged over a fading process, for transfers that outlive many fades."""
+"""Ergodic rates: the mean over a fading process, for transfers that last many coherence times.
+
+Exact in the limit of transfers much longer than the coherence time, under schedulers whose grants
+do not depend on the fading. Others are refused (:mod:`netsim.checks.effect`): the fades at which
+they serve a user depend on the other users.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 
 from netsim.channel.fading import Fading
-from netsim.interpolation import find_cell, hat_weights
-from netsim.phy_abstraction.goodput import Adaptation, Contention, Reserve
-from netsim.phy_abstraction.scheduled_fading import ScheduledFading
+from netsim.interpolation import RegularTable, hat_weights
+from netsim.phy_abstraction.goodput import Adaptation
 from netsim.units import floored_db
 
 _SAMPLE_SPACING_CYCLES = 7.3
-"""Doppler cycles between samples of one link: far apart, and not in step with its waves."""
+"""Doppler cycles between samples of a link: uncorrelated, and no multiple of a wave's period."""
 
-MEAN_LOWEST_DB = -30.0
-MEAN_HIGHEST_DB = 60.0
-MEAN_STEP_DB = 0.5
+MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -30.0, 60.0, 0.5
+
+SINR_DB = np.arange(-5.0, 25.1, 5.0)
+"""Mean SINRs at which the distribution of effective fades is computed: it depends on the MCS."""
+
+FADE_DB = np.arange(-36.0, 15.01, 0.25)
+"""Bins of the distribution of effective fades."""
+
+Flatten = Callable[[Float[np.ndarray, "draw group"]], Float[np.ndarray, " draw"]]
+"""Effective SINR of a block over all groups, from the SINR of each group."""
 
 
 def sample_gains(
     fading: Fading, *, offset_hz: Float[np.ndarray, " group"], num_draws: int = 16384
 ) -> Float[np.ndarray, "draw group"]:
-    """Sample power gains of a fading process over links and instants.
+    """Return samples of the power gain of a fading process over links and instants.
 
     Parameters
     ----------
@@ -42,112 +55,52 @@ def sample_gains(
     return np.concatenate(parts)[:num_draws]
 
 
-def sample_series(
-    fading: Fading,
-    *,
-    doppler_hz: float,
-    offset_hz: Float[np.ndarray, " group"],
-    step_s: float,
-    num_steps: int,
-    num_links: int,
-) -> Float[np.ndarray, "time group link"]:
-    """Sample power gains of links at instants ``step_s`` apart; parameters as above."""
-    gain = fading.power_gain(
-        np.repeat(np.arange(num_links), num_steps),
-        doppler_hz=np.full(num_links * num_steps, doppler_hz),
-        at_s=np.tile(np.arange(num_steps) * step_s, num_links),
-        offset_hz=offset_hz,
-    )
-    return np.moveaxis(gain.reshape(num_links, num_steps, len(offset_hz)), 0, 2)
-
-
 class MeanOverFading:
-    """The mean of another adaptation over the fades served: for transfers that outlive many.
-
-    The rate is a function of the mean SINR and of the
-    :class:`netsim.phy_abstraction.goodput.Contention`. Exact in the limit of transfers much longer
-    than the coherence time, and as far as the fades served are.
+    """Mean outcome of link adaptation over a fading process, by mean SINR.
 
     Parameters
     ----------
     adaptation
         Outcome at a given fade.
-    served
-        Effective power gains that were served: mean 1 for a law blind to them and flat fading,
-        less where groups differ, more for one that serves peaks. Linear between its SINRs and
-        numbers of contenders, held beyond.
+    gain
+        Samples of the power gain; scaled to mean 1.
+    flatten
+        See :data:`Flatten`.
     """
 
-    def __init__(self, adaptation: Adaptation, *, served: ScheduledFading) -> None:
+    def __init__(
+        self, adaptation: Adaptation, *, gain: Float[np.ndarray, "draw group"], flatten: Flatten
+    ) -> None:
+        gain = gain / gain.mean()
+        distribution = [_histogram(flatten(each * gain) / each) for each in 10.0 ** (SINR_DB / 10)]
         mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
-        mean = 10.0 ** (mean_db[:, None] / 10)
-        shape = (len(served.num_contenders), len(mean), len(served.fade))
-        contenders = served.num_contenders[:, None, None]
+        weight = hat_weights(mean_db, SINR_DB) @ np.array(distribution)
+        fade = 10.0 ** (FADE_DB / 10)
         efficiency, transmissions = adaptation.outcome(
-            mean * served.fade,
-            np.broadcast_to(served.fade, shape),
-            Contention(contenders, np.zeros(contenders.shape)),
+            10.0 ** (mean_db[:, None] / 10) * fade, np.broadcast_to(fade, weight.shape)
         )
-        near = hat_weights(mean_db, served.sinr_db)
-        weight = np.einsum("ms,escl->ecml", near, served.weight)
-        by_count = np.stack(
-            [
-                (weight * efficiency).sum(axis=3),
-                (weight * transmissions).sum(axis=3),
-                np.einsum("ms,esc->ecm", near, served.overlap),
-            ]
+        self._table = RegularTable(
+            np.stack([(weight * each).sum(axis=1) for each in (efficiency, transmissions)]),
+            lowest=(MEAN_LOWEST_DB,),
+            step=(MEAN_STEP_DB,),
         )
-        every = hat_weights(np.arange(1.0, served.num_contenders[-1] + 1), served.num_contenders)
-        tables = np.einsum("kc,tecm->etkm", every, by_count)
-        self._tables, self._change = tables[0], tables[-1] - tables[0]
-        self.depends_on_contention = len(served.num_contenders) > 1
-        """Whether it matters among whom the scheduler chooses."""
-        self.has_overlap = bool(served.overlap.max() > 1)
-        """Whether contenders are ever on the air together."""
 
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
-    ) -> Float[np.ndarray, "..."]:
-        """Return goodput averaged over the fading, by mean SINR; 0 below the table."""
-        return self._goodput(sinr, self._read(sinr, contention)[0])
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the goodput averaged over the fading, by mean SINR; 0 below the table."""
+        return self.outcome(sinr, np.ones(1))[0]
 
     def outcome(
-        self,
-        sinr: Float[np.ndarray, "..."],
-        fade: Float[np.ndarray, "..."],
-        contention: Contention | None = None,
-        reserve: Reserve | None = None,
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Return goodput and transmissions averaged over the fading, see :class:`Adaptation`."""
-        del fade, reserve
-        efficiency, transmissions, _ = self._read(sinr, contention)
-        return self._goodput(sinr, efficiency), transmissions
+        """Return goodput and transmissions averaged over the fading, by mean SINR."""
+        del fade
+        sinr_db = floored_db(sinr)
+        efficiency, transmissions = self._table(sinr_db)
+        return np.where(sinr_db < MEAN_LOWEST_DB, 0.0, efficiency), transmissions
 
-    def overlap(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None
-    ) -> Float[np.ndarray, "..."]:
-        """Return how many of the contenders are on the air at once, >= 1."""
-        return self._read(sinr, contention)[2]
 
-    def _read(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None
-    ) -> Float[np.ndarray, "3 ..."]:
-        _, num_rows, num_points = self._tables.shape
-        row = (
-            np.intp(0)
-            if contention is None
-            else np.minimum(contention.num_contenders, num_rows) - 1
-        )
-        low, part = find_cell((floored_db(sinr) - MEAN_LOWEST_DB) / MEAN_STEP_DB, num_points)
-        near, far = self._tables[:, row, low], self._tables[:, row, low + 1]
-        value = near + (far - near) * part
-        if contention is not None and contention.limited.any():
-            near, far = self._change[:, row, low], self._change[:, row, low + 1]
-            value = value + contention.limited * (near + (far - near) * part)
-        return value
-
-    @staticmethod
-    def _goodput(
-        sinr: Float[np.ndarray, "..."], efficiency: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        return np.where(floored_db(sinr) < MEAN_LOWEST_DB, 0.0, efficiency)
+def _histogram(fade: Float[np.ndarray, " draw"]) -> Float[np.ndarray, " bin"]:
+    """Return the share of samples in each bin of :data:`FADE_DB`."""
+    step_db = FADE_DB[1] - FADE_DB[0]
+    place = np.clip(np.rint((floored_db(fade) - FADE_DB[0]) / step_db), 0, len(FADE_DB) - 1)
+    return np.bincount(place.astype(np.intp), minlength=len(FADE_DB)) / len(fade)

@@ -1,27 +1,25 @@
-"""What link adaptation makes of a SINR, on average: goodput and transmissions.
+"""Mean goodput and number of transmissions under link adaptation, as functions of SINR and fade.
 
-The MCS is chosen by a channel that was measured some slots ago, and by an outer loop, if there is
-one, that corrects the measurement until the target share of first transmissions fails. When the
-channel fades, the measured gain differs from the one that the block meets, and the mean over that
-difference is taken once, in a table. :mod:`netsim.engines.slot` plays the same process out block by
-block.
+The MCS is selected by a channel measurement that is some slots old, corrected by an outer loop, if
+there is one, until the BLER of first transmissions is the target. Over a fading channel the gain
+during the transmission differs from the measured one; the mean over that difference is tabulated
+once. :mod:`netsim.engines.slot` simulates the same process block by block.
 
-The loop is taken to be settled at every SINR and fade: it uses the two neighbouring MCS between
-which the error rate passes the target, each as often as it takes to meet the target exactly. That
-is exact for a channel that stands still and the limit of a loop that is fast against fading. A real
-one has one margin for all fades: :mod:`netsim.phy_abstraction.retransmission_correction` corrects
-for that, and for the fades that later copies of a block meet. Schedulers and power headroom go by
-what is said here.
+The outer loop is taken to be in steady state at every SINR and fade: it mixes the two neighbouring
+MCS between which the BLER passes the target, in the shares that meet the target. That is exact for
+a static channel, and the limit of a loop that is fast against the fading. A real one has one margin
+for all fades: :mod:`netsim.phy_abstraction.retransmission_correction` corrects for that, and for
+the fades of retransmissions. Schedulers and power headroom use the uncorrected values.
 
-One thing is left out: a scheduler of winners tends to serve rising fades, which are better than
-measured, so what is lost by age is overrated for it (by 4 % of the rate at 4 slots of 0.5 ms and
-walking speed).
+One effect is neglected: a scheduler that follows fades serves rising ones more often, which are
+better than measured, so the loss by measurement delay is overestimated (by 4 % of the rate at 4
+slots of 0.5 ms and walking speed).
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
@@ -33,128 +31,75 @@ SINR_STEP_DB = 0.25
 FADE_LOWEST_DB = -36.0
 FADE_HIGHEST_DB = 12.0
 FADE_STEP_DB = 1.5
-RADIAL_NODES, TURNING_NODES = 40, 4
-"""Equally likely values of the difference along the gain and across it; the first decides."""
-
-
-class Contention(NamedTuple):
-    """Among whom a scheduler of winners chooses; arrays broadcast with SINRs."""
-
-    num_contenders: Int[np.ndarray, "..."]
-    """Bearers of the cell and direction, this one included, >= 1."""
-    limited: Float[np.ndarray, "..."]
-    """How far the winner's power is spread thinner over the whole band than over an equal split, at
-    which rates are compared: 0 not at all, 1 in full
-    (:class:`netsim.phy_abstraction.scheduled_fading.ScheduledFading`). Only means over fading look
-    at it."""
-
-
-class Reserve(NamedTuple):
-    """How much thinner than it must a sender spreads its power; arrays broadcast with SINRs.
-
-    SINR with the fewest blocks that power control allows (one, or as many as the limit of power
-    leaves at full density) over that with ..., both >= 1.
-    """
-
-    now: Float[np.ndarray, "..."]
-    """... the blocks used."""
-    most: Float[np.ndarray, "..."]
-    """... all blocks granted; at least the other."""
+PARALLEL_NODES, ORTHOGONAL_NODES = 40, 4
+"""Quantiles of the change of the complex gain, parallel and orthogonal to it."""
 
 
 @runtime_checkable
 class Adaptation(Protocol):
-    """Mean outcome of link adaptation; arguments broadcast.
+    """Mean outcome of link adaptation; arguments broadcast."""
 
-    ``contention`` tells among whom the scheduler chooses, ``None`` is a transfer alone.
-    """
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the goodput in bits per resource element at a fade of 0 dB.
 
-    depends_on_contention: bool
-    """Whether that matters: fades served are those of winners."""
-
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
-    ) -> Float[np.ndarray, "..."]:
-        """Return goodput in bits per resource element when the fade is neither good nor bad.
-
-        Repetitions and losses are counted. ``sinr`` is the linear effective SINR.
+        Retransmissions and losses are included. ``sinr`` is the linear effective SINR.
         """
         ...
 
     def outcome(
-        self,
-        sinr: Float[np.ndarray, "..."],
-        fade: Float[np.ndarray, "..."],
-        contention: Contention | None = None,
-        reserve: Reserve | None = None,
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Return goodput in bits per resource element, and transmissions for each block sent.
+        """Return the goodput in bits per resource element, and the transmissions of each block.
 
         Parameters
         ----------
         sinr
-            Linear effective SINR.
+            Linear effective SINR, fading included.
         fade
-            Linear power gain that fading contributes to it, mean 1.
-        contest
-            See above.
-        reserve
-            Matters where blocks in flight meet other fades
-            (:mod:`netsim.phy_abstraction.retransmission_correction`); ``None`` is a sender that
-            uses all its blocks in every fade.
+            Linear power gain of the fading in it, with mean 1.
         """
         ...
 
 
 class KnownChannel:
-    """The channel does not change between measurement and transmission.
+    """Link adaptation with a channel that does not change between measurement and transmission.
 
     Parameters
     ----------
     rates
         Error rates, and the MCS for a measured SINR.
     has_outer_loop
-        Whether acknowledgements correct the choice to the target error rate of ``rates``.
+        Whether an outer loop keeps the target BLER of ``rates``.
     """
-
-    depends_on_contention = False
 
     def __init__(self, rates: RateTable, *, has_outer_loop: bool) -> None:
         self._sinr_db = rates.grid_db
-        outcome = _choose(rates, _outcomes(rates), rates.grid_db, has_outer_loop=has_outer_loop)
+        outcome = _select(rates, _outcomes(rates), rates.grid_db, has_outer_loop=has_outer_loop)
         self._efficiency, self._transmissions = outcome
 
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
-    ) -> Float[np.ndarray, "..."]:
-        """Return goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
-        del contention
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the goodput; linear in dB between points 0.05 dB apart, 0 below the first."""
         return np.interp(floored_db(sinr), self._sinr_db, self._efficiency, left=0.0)
 
     def outcome(
-        self,
-        sinr: Float[np.ndarray, "..."],
-        fade: Float[np.ndarray, "..."],
-        contention: Contention | None = None,
-        reserve: Reserve | None = None,
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions, see :class:`Adaptation`."""
-        del fade, contention, reserve
+        del fade
         return self.efficiency(sinr), np.interp(
             floored_db(sinr), self._sinr_db, self._transmissions
         )
 
 
 class DelayedKnowledge:
-    """The measured gain is an older value of a complex Gaussian process.
+    """Link adaptation with a measured gain that is an older value of a complex Gaussian process.
 
-    With ``g`` the gain that was measured, ``f = |g|^2`` its fade, the block meets
+    With ``g`` the measured gain and ``f = |g|^2`` its fade, the gain during the transmission is
     ``sqrt(1 - q) g + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
-    the correlation over the delay, v the share of power that fades (1 for Rayleigh). The fade that
-    engines follow is the measured one, as that is what schedulers choose by. Repetitions are taken
-    to meet the same SINR as the first copy (what they really meet is a correction made elsewhere),
-    so goodput is the mean over the difference of bits received per transmission, not the ratio of
-    the two means.
+    the correlation over the delay, v the share of power that fades (1 for Rayleigh). The fade of
+    the engines is the measured one, by which schedulers decide. Retransmissions are taken to have
+    the SINR of the first transmission (their change is a correction made elsewhere), so goodput is
+    the mean over e of the bits decoded per transmission, not the ratio of the two means.
 
     Parameters
     ----------
@@ -165,104 +110,92 @@ class DelayedKnowledge:
     fading_share
         v, in [0, 1].
     has_outer_loop
-        Whether acknowledgements correct the choice to the target error rate of ``rates``.
+        Whether an outer loop keeps the target BLER of ``rates``.
     """
-
-    depends_on_contention = False
 
     def __init__(
         self, rates: RateTable, *, correlation: float, fading_share: float, has_outer_loop: bool
     ) -> None:
-        changed = (1.0 - correlation**2) * fading_share
+        changed_share = (1.0 - correlation**2) * fading_share
         self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
         known = _outcomes(rates)
-        x, y = np.meshgrid(_normal_nodes(RADIAL_NODES), _normal_nodes(TURNING_NODES))
-        scatter = np.sqrt(changed / 2) * (x + 1j * y).ravel()
+        x, y = np.meshgrid(_normal_nodes(PARALLEL_NODES), _normal_nodes(ORTHOGONAL_NODES))
+        change = np.sqrt(changed_share / 2) * (x + 1j * y).ravel()
         amplitude = 10.0 ** (self._fade_db / 20)
+        ratios = np.abs(np.sqrt(1 - changed_share) + change / amplitude[:, None]) ** 2
         tables = []
-        for met_db in floored_db(np.abs(np.sqrt(1 - changed) + scatter / amplitude[:, None]) ** 2):
-            mean = _mean_over(known, met_db, self._sinr_db)
-            tables.append(_choose(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
+        for ratio_db in floored_db(ratios):
+            mean = _mean_over(known, ratio_db, self._sinr_db)
+            tables.append(_select(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
         values = np.moveaxis(np.array(tables), 0, -1)
         self._outcome = RegularTable(
             values, lowest=(GRID_LOWEST_DB, FADE_LOWEST_DB), step=(SINR_STEP_DB, FADE_STEP_DB)
         )
-        self._plain = values[0][:, int(np.abs(self._fade_db).argmin())]
+        self._at_0_db = values[0][:, int(np.abs(self._fade_db).argmin())]
 
-    def efficiency(
-        self, sinr: Float[np.ndarray, "..."], contention: Contention | None = None
-    ) -> Float[np.ndarray, "..."]:
-        """Return goodput at a fade of 0 dB, see :class:`Adaptation`."""
-        del contention
-        return np.interp(floored_db(sinr), self._sinr_db, self._plain, left=0.0)
+    def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the goodput at a fade of 0 dB, see :class:`Adaptation`."""
+        return np.interp(floored_db(sinr), self._sinr_db, self._at_0_db, left=0.0)
 
     def outcome(
-        self,
-        sinr: Float[np.ndarray, "..."],
-        fade: Float[np.ndarray, "..."],
-        contention: Contention | None = None,
-        reserve: Reserve | None = None,
+        self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Interpolate both tables linearly in both dB values; hold the edges.
-
-        Goodput is 0 below the table's SINRs.
-        """
-        del contention, reserve
+        """Return goodput and transmissions; bilinear in dB, goodput 0 below the table's SINRs."""
         sinr_db = floored_db(sinr)
         efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
 
 
 class _ByMcs(NamedTuple):
-    """What comes of sending with each MCS in use, by SINR."""
+    """Outcome of transmissions with each MCS in use, by SINR."""
 
     first_error: Float[np.ndarray, "rung sinr"]
-    """Probability that the first transmission fails."""
+    """BLER of the first transmission."""
     efficiency: Float[np.ndarray, "rung sinr"]
-    """Bits received per resource element sent, repetitions counted."""
-    first_copies: Float[np.ndarray, "rung sinr"]
+    """Bits decoded per resource element, retransmissions included."""
+    first_share: Float[np.ndarray, "rung sinr"]
     """Share of transmissions that are first ones."""
 
 
 def _outcomes(rates: RateTable) -> _ByMcs:
-    """Return what comes of a known SINR, on the rate table's grid."""
+    """Return the outcome at a known SINR, on the grid of the rate table."""
     mcs = rates.mcs_in_use
     transmissions = rates.harq.mean_transmissions[mcs]
     bits = rates.mcs.spectral_efficiency[mcs, None] * (1 - rates.harq.residual_error[mcs])
     return _ByMcs(
         first_error=rates.first_error[mcs],
         efficiency=bits / transmissions,
-        first_copies=1.0 / transmissions,
+        first_share=1.0 / transmissions,
     )
 
 
 def _mean_over(
-    known: _ByMcs, met_db: Float[np.ndarray, " draw"], sinr_db: Float[np.ndarray, " sinr"]
+    known: _ByMcs, ratio_db: Float[np.ndarray, " draw"], sinr_db: Float[np.ndarray, " sinr"]
 ) -> _ByMcs:
-    """Return the mean over equally likely ratios of the SINR met to the one measured."""
+    """Return the mean over equally likely ratios of the actual SINR to the measured one."""
     num_points = known.first_error.shape[1]
-    shift, times = np.unique(np.round(met_db / GRID_STEP_DB), return_counts=True)
+    shift, times = np.unique(np.round(ratio_db / GRID_STEP_DB), return_counts=True)
     base = np.round((sinr_db - GRID_LOWEST_DB) / GRID_STEP_DB)
     point = np.clip(base[:, None] + shift, 0, num_points - 1).astype(np.intp)
     row = np.repeat(np.arange(len(base)), len(shift))
-    weight = np.tile(times / len(met_db), len(base))
-    take = csr_array((weight, (row, point.ravel())), shape=(len(base), num_points))
-    columns = take @ np.concatenate(known).T
+    weight = np.tile(times / len(ratio_db), len(base))
+    mean_of = csr_array((weight, (row, point.ravel())), shape=(len(base), num_points))
+    columns = mean_of @ np.concatenate(known).T
     return _ByMcs(*np.split(columns.T, len(known)))
 
 
-def _choose(
+def _select(
     rates: RateTable,
     by_mcs: _ByMcs,
     sinr_db: Float[np.ndarray, " sinr"],
     *,
     has_outer_loop: bool,
 ) -> tuple[Float[np.ndarray, " sinr"], Float[np.ndarray, " sinr"]]:
-    """Return goodput and transmissions with the MCS that are chosen at measured SINRs.
+    """Return goodput and transmissions with the MCS selected at measured SINRs.
 
-    Without an outer loop that is the one the rate table gives. With it, the fastest that meets the
-    target share of errors, and the next one so often that the share is met exactly.
+    Without an outer loop that is the MCS of the rate table. With it, a mix of the fastest MCS that
+    meets the target BLER and the next one, in the shares that have the target BLER.
     """
     column = np.arange(len(sinr_db))
     if has_outer_loop:
@@ -272,19 +205,19 @@ def _choose(
         high = np.minimum(low + 1, len(error) - 1)
         gap = error[high, column] - error[low, column]
         spare = np.maximum(target - error[low, column], 0.0)
-        often = np.divide(spare, gap, out=np.zeros_like(gap), where=gap > spare)
+        high_share = np.divide(spare, gap, out=np.zeros_like(gap), where=gap > spare)
     else:
         just_above = 10.0 ** ((sinr_db + 1e-6) / 10)
         low = np.searchsorted(rates.mcs_in_use, rates.mcs_index(just_above))
-        high, often = low, np.zeros(len(low))
-    sent_low = (1 - often) / by_mcs.first_copies[low, column]
-    sent_high = often / by_mcs.first_copies[high, column]
+        high, high_share = low, np.zeros(len(low))
+    sent_low = (1 - high_share) / by_mcs.first_share[low, column]
+    sent_high = high_share / by_mcs.first_share[high, column]
     sent = sent_low + sent_high
-    received = sent_low * by_mcs.efficiency[low, column]
-    received += sent_high * by_mcs.efficiency[high, column]
-    return received / sent, sent
+    decoded = sent_low * by_mcs.efficiency[low, column]
+    decoded += sent_high * by_mcs.efficiency[high, column]
+    return decoded / sent, sent
 
 
 def _normal_nodes(count: int) -> list[float]:
-    """Return the medians of equally likely parts of the standard normal distribution."""
+    """Return the midpoint quantiles of the standard normal distribution."""
     return list(ndtri((np.arange(count) + 0.5) / count))

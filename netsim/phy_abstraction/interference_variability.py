@@ -1,30 +1,32 @@
-"""What it costs that interference swings faster than link adaptation can follow.
+"""Loss of uplink rate by the variability of interference from slot to slot.
 
-Schedulers of winners give the band to one client after another, so what a site hears from the cells
-around it changes from slot to slot by several dB. The site knows the mean of it. Blocks sent in the
-strong slots fail and are repeated, and the outer loop takes a margin until its target is met: of
-17 contenders in each of 57 cells under proportional fair, a fifth to a quarter of the rate is lost.
+Exclusive schedulers give the band to one client after another, so the interference that a site
+receives from other cells changes from slot to slot by several dB. The site knows its mean. Blocks
+sent in slots of strong interference fail and are retransmitted, and the outer loop takes a margin
+until its target is met: with 17 clients in each of 57 cells under proportional fair, a fifth to a
+quarter of the rate is lost.
 
-Noise and interference together are taken as lognormal and independent from slot to slot, also from
-one copy of a block to the next. The moments of the logarithm come from drawing who is served in
-each cell, as often as it is (:func:`heard_in_turns`); the mean and the variance themselves would
-not do, as rare peaks rule them. The loss is expressed as a SINR: the constant one at which link
-adaptation, played out with its outer loop (:mod:`netsim.phy_abstraction.harq_simulation`), has the
-same goodput.
+Noise plus interference is taken as lognormal and independent from slot to slot, also between the
+transmissions of a block. The moments of the logarithm come from drawing the scheduled users of each
+cell (:mod:`netsim.engines.interference`); mean and variance of the watts would not do, as rare
+maxima dominate them. A block over several groups is reduced to one lognormal variable
+(:func:`block_moments`). The loss is expressed as a SINR: the constant one at which link adaptation,
+simulated with its outer loop (:mod:`netsim.phy_abstraction.harq_simulation`), has the same goodput.
 
 References
 ----------
-That schedulers make uplink interference vary is well known; the form is our choice. With what 12 of
-57 cells heard in the slot engine (17 contenders each, flat Rayleigh fading; standard deviations of
-3 to 7 dB) blocks drawn with MCS, copies and outer loop had 0.70 to 1.25 of the goodput said here,
-in all 1.02 where slots were shuffled and 1.06 in their order.
+That scheduling makes uplink interference vary is well known; the form is our choice. With the
+interference of 12 of 57 cells in the slot engine (17 clients each, flat Rayleigh fading; standard
+deviations of 3 to 7 dB) drawn blocks with MCS, retransmissions and outer loop had 0.70 to 1.25 of
+the goodput computed here, in all 1.02 where slots were shuffled and 1.06 in their order.
 """
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtri
 
 from netsim.interpolation import RegularTable
@@ -41,22 +43,22 @@ from netsim.phy_abstraction.harq_simulation import (
 from netsim.units import floored_db
 
 DEVIATION_STEP_DB, DEVIATION_HIGHEST_DB = 1.5, 9.0
-"""Standard deviations of the noise and interference, in dB, at which the loss is worked out."""
+"""Standard deviations of noise plus interference at which the loss is simulated [dB]."""
 
 SINR_LOWEST_DB, SINR_HIGHEST_DB, SINR_STEP_DB = -16.0, 30.0, 0.5
 SMOOTHED_DB = 1.5
-"""How far to both sides goodput is averaged: it rises in the steps of the MCS table, by 7 % about
-the mean, and transfers meet many SINRs."""
-
-LEVELLED_OUT = 0.5
-"""How far, in dB, a block over many groups is from the geometric mean of the groups towards that of
-their sum; chosen by comparing the engines."""
+"""Half width of the moving average of goodput over SINR [dB]: goodput rises in the steps of the MCS
+table, by 7 % about the mean, and transfers have many SINRs."""
 
 DB_PER_NEPER = 10.0 / np.log(10.0)
 
+EESM_DEVIATION_STEP_DB = 0.5
+EESM_RATIO_LOWEST_DB, EESM_RATIO_HIGHEST_DB, EESM_RATIO_STEP_DB = -12.0, 9.0, 0.5
+"""Grid of SINR over beta at which the moments of an EESM are tabulated [dB]; clipped beyond."""
+
 
 class InterferenceVariability:
-    """Gives the constant SINR that is worth as much as one that swings.
+    """The constant SINR that is worth as much as one with lognormal interference.
 
     Parameters
     ----------
@@ -71,104 +73,150 @@ class InterferenceVariability:
 
     @cached_property
     def _loss_db(self) -> RegularTable:
-        """Loss by swing and SINR; a second's work that only uploads ask for."""
+        """Loss by standard deviation and SINR; computed on first use, in about a second."""
         sinr_db = np.arange(SINR_LOWEST_DB, SINR_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         deviation_db = np.arange(0.0, DEVIATION_HIGHEST_DB + 1e-9, DEVIATION_STEP_DB)
         normal = _even_normals()
         goodput = np.empty((len(deviation_db), len(sinr_db)))
         for place, sigma in enumerate(deviation_db / DB_PER_NEPER):
-            played = simulate_harq(
+            simulated = simulate_harq(
                 self._rates,
-                lambda sinr: sinr,  # nobody gathers power here
                 mean=10.0 ** (sinr_db[:, None] / 10) * np.exp(-(sigma**2) / 2),
-                room=np.ones((len(sinr_db), 1)),
                 fades=FadingTraces(np.ones(normal.shape), np.exp(sigma**2 / 2 - sigma * normal)),
                 outer_loop=self._outer_loop,
             )
             counted = slice(WARM_UP_STEPS, len(normal) - MAX_TRANSMISSIONS)
-            goodput[place] = played.bits[counted].mean(axis=(0, 2))
+            goodput[place] = simulated.bits[counted].mean(axis=(0, 2))
         goodput = _smooth(goodput)
-        # Ever so slightly rising, for the inverse to exist.
+        # Strictly increasing, for the inverse to exist.
         rising = np.maximum.accumulate(goodput[0]) + 1e-9 * np.arange(len(sinr_db))
         equal_db = np.array([np.interp(each, rising, sinr_db) for each in goodput])
-        # Where nothing gets through or nothing is lost, many SINRs are equal.
-        is_one_of_many = (goodput < rising[0] + 1e-6) | (goodput > rising[-1] * (1 - 1e-6))
-        loss_db = np.where(is_one_of_many, 0.0, equal_db[0] - equal_db)
+        # Where goodput is 0 or at its maximum, many SINRs have it.
+        is_ambiguous = (goodput < rising[0] + 1e-6) | (goodput > rising[-1] * (1 - 1e-6))
+        loss_db = np.where(is_ambiguous, 0.0, equal_db[0] - equal_db)
         return RegularTable(
             loss_db[None], lowest=(0.0, SINR_LOWEST_DB), step=(DEVIATION_STEP_DB, SINR_STEP_DB)
         )
 
     def constant_sinr(
         self,
-        sinr: Float[np.ndarray, "..."],
-        variance: Float[np.ndarray, "..."],
-    ) -> Float[np.ndarray, "..."]:
+        sinr: Float[np.ndarray, "... transfer"],
+        *,
+        log_variance: Float[np.ndarray, "transfer group"],
+        shares: Float[np.ndarray, "... transfer group"],
+    ) -> Float[np.ndarray, "... transfer"]:
         """Return the constant SINR of the same goodput.
 
         Parameters
         ----------
         sinr
-            At the geometric mean of noise and interference, linear.
-        variance
-            Of the natural logarithm of noise and interference; above that of
-            ``DEVIATION_HIGHEST_DB`` the loss is taken as there.
+            Effective SINR at the geometric mean of noise plus interference, linear.
+        log_variance
+            Variance of the natural logarithm of noise plus interference in each group; above that
+            of ``DEVIATION_HIGHEST_DB`` the loss is that at this deviation.
+        shares
+            Shares of the groups held.
         """
+        if log_variance.shape[-1] > 1:
+            beta = self._rates.mcs.eesm_beta[self._rates.mcs_index(sinr)]
+            variance, gain = block_moments(sinr / beta, log_variance=log_variance, shares=shares)
+            sinr = sinr * gain
+        else:
+            variance = log_variance[..., 0]
         loss_db = self._loss_db(DB_PER_NEPER * np.sqrt(variance), floored_db(sinr))[0]
         return sinr * 10.0 ** (-0.1 * loss_db)
 
 
-def over_held_groups(
+def block_moments(
+    sinr_over_beta: Float[np.ndarray, "... transfer"],
+    *,
     log_variance: Float[np.ndarray, "transfer group"],
     shares: Float[np.ndarray, "... transfer group"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
-    """Return what a block meets that lies on several groups: less of a swing, about a higher mean.
+    """Return the moments of the EESM effective SINR of a block over lognormal interference.
 
-    A sum of independent lognormals is about lognormal, with the sums of means and variances. Its
-    geometric mean is nearer to the mean than theirs. A block does not meet that sum but the
-    exponential effective SINR over its groups, which is kinder (``LEVELLED_OUT``).
+    With ``x`` the SINR at the geometric mean over beta, and ``z_g`` independent standard normal,
+    the effective SINR relative to the geometric mean is ``r = -ln(sum_g w_g t_g) / x`` with
+    ``t_g = exp(-x exp(sigma_g z_g))``. A single group has ``E ln r = 0`` and ``Var ln r =
+    sigma^2``. For many groups the sum tends to its mean ``m = E t``, so ``E ln r`` tends to ``L =
+    ln(-ln(m) / x)``, and, by linearisation, ``Var ln r`` to ``W V`` with ``W = sum_g w_g^2`` and
+    ``V = Var(t) / (m ln m)^2``. In between we interpolate linearly in W: ``E ln r = (1 - W) L`` and
+    ``Var ln r = W (W sigma^2 + (1 - W) V)``.
+
+    For small sigma, ``L = -(x - 1) sigma^2 / 2`` and ``V = sigma^2``, and both forms are exact to
+    that order for any number of groups. The mean of the interference itself (Fenton's sum of
+    lognormals) has the SINR reduction of ``x = 2``; a block with ``x < 1``, where EESM is nearly
+    the mean of the SINRs, gains by variability. MCS at their 10 % point have x from 0.1 to 2.1.
 
     Parameters
     ----------
+    sinr_over_beta
+        Effective SINR at the geometric mean of noise plus interference over the beta of the MCS.
     log_variance
-        Of the noise and interference in each group.
+        Variance of the natural logarithm of noise plus interference in each group. The groups of
+        a block are taken to have their mean.
     shares
-        By which groups are held.
+        Shares of the groups held; all zero weighs all groups alike.
 
     Returns
     -------
     log_variance
-        Of noise and interference over the block.
+        Variance of the natural logarithm of the effective SINR.
     gain
-        Of the SINR over that at the geometric mean of the groups, <= 1.
+        Geometric mean of the effective SINR over the SINR at the geometric mean.
 
     References
     ----------
     Fenton, "The sum of log-normal probability distributions in scatter transmission systems", IRE
-    Trans. Communications Systems 8(1), 1960 (recollected).
+    Trans. Communications Systems 8(1), 1960 (recollected); the interpolation is our choice.
     """
-    if log_variance.shape[-1] == 1:
-        one = np.broadcast_to(log_variance[..., 0], shares.shape[:-1])
-        return one, np.ones(one.shape)
     weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
     weight = weight / weight.sum(axis=-1, keepdims=True)
-    of_block = np.log1p((weight**2 * np.expm1(log_variance)).sum(axis=-1))
     of_group = (weight * log_variance).sum(axis=-1)
-    higher = (of_group - of_block) / 2  # of the geometric mean, in nepers
-    return of_block, np.exp(-LEVELLED_OUT * np.maximum(higher, 0.0))
+    concentration = (weight**2).sum(axis=-1)
+    gain_slope, variance_slope = _moments_of_many_groups()(
+        DB_PER_NEPER * np.sqrt(of_group), floored_db(sinr_over_beta)
+    )
+    blend = concentration + (1.0 - concentration) * variance_slope
+    of_block = concentration * of_group * blend
+    return of_block, np.exp((1.0 - concentration) * of_group * gain_slope)
+
+
+@cache
+def _moments_of_many_groups() -> RegularTable:
+    """Return L and V of :func:`block_moments` over ``sigma^2``, by sigma and x in dB."""
+    node, probability = hermegauss(64)
+    probability = probability / probability.sum()
+    deviation_db = np.arange(0.0, DEVIATION_HIGHEST_DB + 1e-9, EESM_DEVIATION_STEP_DB)
+    ratio_db = np.arange(EESM_RATIO_LOWEST_DB, EESM_RATIO_HIGHEST_DB + 1e-9, EESM_RATIO_STEP_DB)
+    ratio = 10.0 ** (ratio_db / 10)
+    sigma = deviation_db[1:, None] / DB_PER_NEPER
+    term = np.exp(-ratio[:, None] * np.exp(sigma[..., None] * node))
+    mean = term @ probability
+    variance = np.maximum(term**2 @ probability - mean**2, 0.0)
+    slopes = np.empty((2, len(deviation_db), len(ratio)))
+    slopes[:, 0] = -(ratio - 1) / 2, np.ones(len(ratio))  # the limit of small sigma
+    slopes[0, 1:] = np.log(-np.log(mean) / ratio) / sigma**2
+    slopes[1, 1:] = variance / (mean * np.log(mean) * sigma) ** 2
+    return RegularTable(
+        slopes,
+        lowest=(0.0, EESM_RATIO_LOWEST_DB),
+        step=(EESM_DEVIATION_STEP_DB, EESM_RATIO_STEP_DB),
+    )
 
 
 def _even_normals() -> Float[np.ndarray, "step link"]:
-    """Return normal deviates that are spread evenly over steps and links, in random order.
+    """Return quantiles of the standard normal distribution in random order.
 
-    The same for all runs: they describe the process, not a world.
+    They are the same in all runs: they describe the process, not a world.
     """
     count = NUM_STEPS * NUM_LINKS
     even = ndtri((np.arange(count) + 0.5) / count)
     return np.random.default_rng(0).permutation(even).reshape(NUM_STEPS, NUM_LINKS)
 
 
-def _smooth(goodput: Float[np.ndarray, "swing sinr"]) -> Float[np.ndarray, "swing sinr"]:
-    """Return running means over SINRs; the ends are held."""
+def _smooth(goodput: Float[np.ndarray, "deviation sinr"]) -> Float[np.ndarray, "deviation sinr"]:
+    """Return moving averages over SINR; the values at the ends continue beyond them."""
     reach = round(SMOOTHED_DB / SINR_STEP_DB)
     padded = np.pad(goodput, ((0, 0), (reach, reach)), mode="edge")
     return sliding_window_view(padded, 2 * reach + 1, axis=1).mean(axis=2)

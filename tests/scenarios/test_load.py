@@ -270,7 +270,7 @@ def test_a_folder_name_beyond_200_bytes_is_refused(tmp_path):
     ("overrides", "kinds"),
     [
         (["matrix={radio.fading.kind: [rayleigh, none]}"], ("rayleigh", "none")),
-        (["radio.fading={kind: rician, mode: ergodic}",
+        (["radio.fading={kind: rician, mode: ergodic}", "radio.scheduler=round_robin",
           "matrix={radio.fading.kind: [rician, rayleigh]}"], ("rician", "rayleigh")),
         (["matrix={radio.fading.kind: [rayleigh, none]}", "radio.fading.kind=rician"],
          ("rayleigh", "none")),

@@ -11,7 +11,14 @@ from netsim.mac.schedulers.max_ci import MaxCI
 from netsim.mac.schedulers.min_energy import MinEnergy
 from netsim.mac.schedulers.proportional_fair import ProportionalFair
 from netsim.mac.schedulers.round_robin import RoundRobin
-from netsim.mac.schedulers.view import CellView, Scheduler, ask, check_activity, check_shares
+from netsim.mac.schedulers.view import (
+    CellView,
+    Scheduler,
+    ask,
+    check_activity,
+    check_shares,
+    follows_fades,
+)
 
 __all__ = [
     "SCHEDULERS",
@@ -20,6 +27,7 @@ __all__ = [
     "ask",
     "check_activity",
     "check_shares",
+    "follows_fades",
     "load_scheduler",
 ]
 

@@ -94,6 +94,15 @@ class Scheduler(Protocol):
         ...
 
 
+def follows_fades(scheduler: Scheduler) -> bool:
+    """Return whether the scheduled users of a scheduler change as fading does, by its traits."""
+    if not getattr(scheduler, "uses_rates", True):
+        return False
+    uses_average_rate: bool = getattr(scheduler, "uses_average_rate", True)
+    is_exclusive: bool = getattr(scheduler, "is_exclusive", False)
+    return uses_average_rate or is_exclusive
+
+
 def ask(method: Callable[..., Answer], *arguments: object, name: str) -> Answer:
     """Return the answer of a scheduler; what its code raises carries its name.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from netsim.phy.block_error import code_block_error, transport_block_error
+from netsim.phy.block_error import code_block_error
 from netsim.phy.mcs import mcs_table
 
 TABLE = mcs_table(1)
@@ -80,12 +80,6 @@ def test_no_signal_is_certain_error():
     assert code_block_error(
         0.0, num_info_bits=1000, spectral_efficiency=1.0, modulation_order=2
     ) == pytest.approx(1.0)
-
-
-@given(rate=st.floats(0, 1), num_blocks=st.integers(1, 50))
-def test_transport_block_fails_if_any_code_block_does(rate, num_blocks):
-    found = transport_block_error(rate, num_code_blocks=num_blocks)
-    assert found == pytest.approx(1 - (1 - rate) ** num_blocks, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,6 @@ TABLES = {
     for target in (0.001, 0.1, 0.3)
 }
 TABLES[1, "short"] = RateTable(code_block_bits=100)
-TABLES[1, "many"] = RateTable(num_code_blocks=40)
-TABLES[1, "once"] = RateTable(max_transmissions=1)
 
 
 @given(key=st.sampled_from(list(TABLES)), sinr_db=st.floats(-60, 70), step_db=st.floats(0, 20))

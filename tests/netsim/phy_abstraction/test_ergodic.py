@@ -10,14 +10,14 @@ from netsim.channel.tdl import TappedDelayLine
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains
 from netsim.phy_abstraction.goodput import KnownChannel
-from netsim.phy_abstraction.scheduled_fading import served_by_all
 
 TABLE = RateTable()
 OFFSETS_HZ = np.arange(12) * 1.44e6
 GAINS = sample_gains(Rayleigh(1, num_waves=64), offset_hz=np.zeros(1), num_draws=8192)[:, 0]
 RATE = MeanOverFading(
     KnownChannel(TABLE, has_outer_loop=False),
-    served=served_by_all(GAINS[:, None], flatten=lambda sinr, _: sinr[:, 0]),
+    gain=GAINS[:, None],
+    flatten=lambda sinr: sinr[:, 0],
 )
 
 
@@ -46,6 +46,20 @@ def test_long_average_of_a_link_approaches_it():
     )[:, 0]
     measured = TABLE.spectral_efficiency(10.0 * gains).mean()
     assert measured == pytest.approx(RATE.efficiency(np.array([10.0]))[0], rel=0.03)
+
+
+def test_effective_fades_below_the_mean_lower_the_rate():
+    """The rate of half the SINR in every group, at any SINR."""
+    half = MeanOverFading(
+        KnownChannel(TABLE, has_outer_loop=False),
+        gain=GAINS[:, None],
+        flatten=lambda sinr: 0.5 * sinr[:, 0],
+    )
+    sinr = 10.0 ** (np.arange(0.0, 20.0, 3.0) / 10)
+    np.testing.assert_allclose(half.efficiency(2 * sinr), RATE.efficiency(sinr), rtol=0.01)
+    np.testing.assert_allclose(
+        half.outcome(2 * sinr, np.ones(1))[1], RATE.outcome(sinr, np.ones(1))[1], rtol=0.01
+    )
 
 
 def test_gains_of_selective_fading_vary_less_over_the_band_than_in_a_group():

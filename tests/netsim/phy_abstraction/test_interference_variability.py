@@ -11,13 +11,14 @@ from netsim.engines.interference import (
 )
 from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.phy.block_error_table import BlockErrorTable
+from netsim.phy.effective_sinr import effective_sinr_linear
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import KnownChannel
 from netsim.phy_abstraction.interference_variability import (
     DB_PER_NEPER,
     InterferenceVariability,
-    over_held_groups,
+    block_moments,
 )
 
 RATES = RateTable()
@@ -58,35 +59,46 @@ def drawn_goodput(sinr, sigma, outer_loop):
     return received / LINKS / (SLOTS - WARM_UP_SLOTS)
 
 
+def constant_sinr(variability, sinr, variance):
+    """The constant SINR of a block on a single group."""
+    shape = np.broadcast_shapes(sinr.shape, np.shape(variance))
+    found = variability.constant_sinr(
+        np.broadcast_to(sinr, shape).ravel(),
+        log_variance=np.broadcast_to(variance, shape).reshape(-1, 1),
+        shares=np.ones((int(np.prod(shape)), 1)),
+    )
+    return found.reshape(shape)
+
+
 @pytest.fixture(scope="module")
-def swing():
+def variability():
     return InterferenceVariability(RATES, outer_loop=OuterLoop())
 
 
 @pytest.mark.parametrize("deviation_db", [2.0, 5.0, 8.0])
-def test_goodput_is_what_drawing_comes_to(swing, deviation_db):
+def test_goodput_is_that_of_drawn_blocks(variability, deviation_db):
     """Each within the steps of the MCS table, which are smoothed out, and 3 % on average."""
     sigma = deviation_db / DB_PER_NEPER
     constant = KnownChannel(RATES, has_outer_loop=True)
     ratio = []
     for sinr_db in range(1, 16):
         sinr = np.array(10.0 ** (sinr_db / 10))
-        promised = constant.efficiency(swing.constant_sinr(sinr, np.array(sigma**2)))
-        ratio.append(drawn_goodput(float(sinr), sigma, OuterLoop()) / promised)
+        expected = constant.efficiency(constant_sinr(variability, sinr, np.array(sigma**2)))
+        ratio.append(drawn_goodput(float(sinr), sigma, OuterLoop()) / expected)
     assert np.abs(np.array(ratio) - 1).max() < 0.15
     assert np.mean(ratio) == pytest.approx(1.0, abs=0.03)
 
 
 @pytest.mark.parametrize("outer_loop", [None, OuterLoop()], ids=["inner", "outer"])
-def test_what_does_not_swing_costs_nothing(outer_loop):
-    still = InterferenceVariability(RATES, outer_loop=outer_loop)
+def test_constant_interference_costs_nothing(outer_loop):
+    model = InterferenceVariability(RATES, outer_loop=outer_loop)
     sinr = 10.0 ** (np.arange(-15.0, 40.0, 0.7) / 10)
-    np.testing.assert_allclose(still.constant_sinr(sinr, np.zeros(1)), sinr, rtol=1e-12)
+    np.testing.assert_allclose(constant_sinr(model, sinr, np.zeros(1)), sinr, rtol=1e-12)
 
 
-def test_a_swing_costs_decibels(swing):
+def test_variable_interference_costs_decibels(variability):
     loss_db = [
-        float(10 * np.log10(10.0 / swing.constant_sinr(np.array(10.0), np.array(sigma**2))))
+        float(10 * np.log10(10.0 / constant_sinr(variability, np.array(10.0), np.array(sigma**2))))
         for sigma in np.array([1.5, 3.0, 4.5, 6.0]) / DB_PER_NEPER
     ]
     assert loss_db == sorted(loss_db)
@@ -214,14 +226,66 @@ def test_a_step_is_expected_bit_by_bit():
     assert expected.log_variance == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_block_over_many_groups_swings_less():
-    """Against drawn sums: their variance, and half of what their geometric mean is higher."""
-    variance = np.array([[0.8, 0.8, 0.8, 0.8]])
-    shares = np.array([[[1.0, 0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0, 0.0]]])
-    of_block, factor = over_held_groups(variance, shares)
-    drawn = np.exp(np.random.default_rng(1).normal(0, 0.8**0.5, (200_000, 4))).mean(axis=1)
-    assert of_block[0, 0] == pytest.approx(0.8)
-    assert factor[0, 0] == pytest.approx(1.0)
-    assert of_block[1, 0] == pytest.approx(np.log(drawn).var(), rel=0.1)
-    assert factor[1, 0] == pytest.approx(np.exp(-np.log(drawn).mean() / 2), rel=0.02)
-    assert of_block[2, 0] == of_block[1, 0]
+@pytest.mark.parametrize("deviation_db", [2.0, 4.0, 6.0])
+@pytest.mark.parametrize("num_groups", [1, 2, 4, 13])
+@pytest.mark.parametrize("sinr_over_beta", [0.2, 0.5, 1.0, 1.5, 2.0])
+def test_moments_of_a_block_are_those_of_drawn_effective_sinrs(
+    deviation_db, num_groups, sinr_over_beta
+):
+    """EESM over lognormal interference: mean within 0.3 dB, deviation within 0.4 dB."""
+    sigma = deviation_db / DB_PER_NEPER
+    drawn = np.random.default_rng(3).normal(0.0, sigma, (40_000, num_groups))
+    log_ratio = np.log(
+        effective_sinr_linear(sinr_over_beta * np.exp(drawn), beta=1.0) / sinr_over_beta
+    )
+    variance, gain = block_moments(
+        np.array([sinr_over_beta]),
+        log_variance=np.full((1, num_groups), sigma**2),
+        shares=np.ones((1, num_groups)),
+    )
+    gain_db, deviation = DB_PER_NEPER * np.log(gain[0]), DB_PER_NEPER * variance[0] ** 0.5
+    assert gain_db == pytest.approx(DB_PER_NEPER * log_ratio.mean(), abs=0.3)
+    assert deviation == pytest.approx(DB_PER_NEPER * log_ratio.std(), abs=0.4)
+
+
+@pytest.mark.parametrize("sinr_over_beta", [0.5, 1.0, 2.0, 3.0])
+def test_small_variances_have_the_closed_form(sinr_over_beta):
+    """Gain exp(-(x - 1) (1 - W) s^2 / 2), variance W s^2; at x = 2 the gain of Fenton's sum."""
+    shares = np.array([[0.5, 0.3, 0.2, 0.0]])
+    concentration, log_variance = 0.38, 0.002
+    variance, gain = block_moments(
+        np.array([sinr_over_beta]), log_variance=np.full((1, 4), log_variance), shares=shares
+    )
+    expected = -(sinr_over_beta - 1) * (1 - concentration) * log_variance / 2
+    assert np.log(gain[0]) == pytest.approx(expected, rel=0.01, abs=3e-6)
+    assert variance[0] == pytest.approx(concentration * log_variance, rel=0.005)
+    of_sum = np.log1p(concentration * np.expm1(log_variance))
+    if sinr_over_beta == 2.0:
+        assert np.log(gain[0]) == pytest.approx((of_sum - log_variance) / 2, rel=0.01)
+
+
+def test_a_block_without_shares_lies_on_all_groups():
+    log_variance = np.full((1, 4), 0.8)
+    none, all_alike, one = (
+        block_moments(np.ones(1), log_variance=log_variance, shares=np.array([shares]))
+        for shares in ([0.0] * 4, [0.25] * 4, [0.0, 1.0, 0.0, 0.0])
+    )
+    np.testing.assert_allclose(none, all_alike, rtol=1e-12)
+    assert one[0][0] == pytest.approx(0.8)
+    assert one[1][0] == pytest.approx(1.0)
+
+
+def test_variability_over_many_groups_costs_less(variability):
+    sinr, variance = np.full((1, 1), 10.0), np.full((1, 13), (5.0 / DB_PER_NEPER) ** 2)
+    narrow, wide = np.eye(13)[:1][None], np.ones((1, 1, 13))
+    lost_db = [
+        float(
+            10
+            * np.log10(
+                sinr / variability.constant_sinr(sinr, log_variance=variance, shares=shares)
+            ).item()
+        )
+        for shares in (narrow, wide)
+    ]
+    assert 2.0 < lost_db[0] < 8.0
+    assert -0.5 < lost_db[1] < 0.5 * lost_db[0]
