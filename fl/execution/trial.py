@@ -124,14 +124,15 @@ def _own_scores(backbone: Backbone, examples: Examples) -> torch.Tensor:
     with torch.no_grad():
         for index in range(2):
             batch = examples.batch(np.array([index]))
+            texts = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
             if isinstance(module, LanguageModel):
-                logits = module.causal(input_ids=batch.input_ids).logits[0]
+                logits = module.causal(**texts).logits[0]
                 starts = examples.tokens.answer_starts
                 first = 1 if starts is None else int(starts[index])
                 found.append(logits[first - 1 : -1])
                 continue
             types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
-            hidden = module.encoder(input_ids=batch.input_ids, **types).last_hidden_state
+            hidden = module.encoder(**texts, **types).last_hidden_state
             features = pool(hidden, batch.attention_mask, pooling=module.pooling)
             found.append(module.head(features))
     return torch.cat(found)

@@ -98,7 +98,8 @@ def load_pretrained(place: str, *, name: str, task: Task) -> Loaded:
     if not getattr(tokenizer, "is_fast", False):
         msg = f"model.name: {name!r} has no fast tokenizer (tokenizer.json)"
         raise ModelError(msg)
-    missing = set(found["missing_keys"]) - _drop_unused(model, name=name)
+    with _quiet_transformers():  # the first forward pass gives advice too
+        missing = set(found["missing_keys"]) - _drop_unused(model, name=name)
     if missing:
         msg = (
             f"model.name: the files of {name!r} lack {len(missing)} weights of a "
