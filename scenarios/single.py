@@ -16,7 +16,7 @@ from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
-from fl.server.modes.sync import run_rounds
+from fl.server.modes import run_server
 from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
 from scenarios.load import Variant
@@ -83,7 +83,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         )
         recorder.drain_transfers = network.transfers
         try:
-            env.run(until=env.process(run_rounds(federation)))
+            env.run(until=env.process(run_server(federation)))
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
             raise
