@@ -332,9 +332,9 @@ def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
 
 
 def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    wires = radio.backhaul
+    config = radio.backhaul
     count = standard.num_sites(world)
-    links = wires.links if isinstance(wires, GraphBackhaul) else backhaul.star(count)
+    links = config.links if isinstance(config, GraphBackhaul) else backhaul.star(count)
     yield from backhaul.find_problems(
-        links, num_sites=count, cuts=wires.cuts, path=("radio", "backhaul")
+        links, num_sites=count, cuts=config.cuts, path=("radio", "backhaul")
     )

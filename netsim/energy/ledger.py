@@ -108,7 +108,7 @@ class Ledger:
         client_id
             Who.
         activity
-            ``tx``, ``rx``, ``idle`` (in a transfer without a turn) or ``compute``. The first three
+            ``tx``, ``rx``, ``idle`` (in a transfer without blocks) or ``compute``. The first three
             are the radio: the tail runs where none of them does.
         started_at_s, finished_at_s
             The interval, 0 <= start <= end; an empty one leaves no entry.

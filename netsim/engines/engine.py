@@ -93,7 +93,7 @@ class Engine(ABC):
     env
         Clock.
     models
-        Channel, band, schedulers, wires, power models.
+        Channel, band, schedulers, backhaul, power models.
     settings
         Constants.
     on_end
@@ -139,7 +139,7 @@ class Engine(ABC):
             channel=models.channel,
             association=self._association,
             tick_s=settings.tick_s,
-            heard=lambda: self._heard,
+            radiated=lambda: self._measured_radiation,
         )
         self.num_solves = 0
         """Times that shares and rates were worked out."""
@@ -153,10 +153,10 @@ class Engine(ABC):
 
     @abstractmethod
     def _touch(self) -> None:
-        """Let the engine take note of an arrival or departure at the end of this instant."""
+        """Register an arrival or departure, to be handled at the end of this instant."""
 
     def _num_instants(self) -> int:
-        """Give the number of instants of a tick whose fading the engine asks for."""
+        """Return the number of instants of a tick whose fading the engine asks for."""
         return 1
 
     # Calls from outside -------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class Engine(ABC):
         self._touch()
 
     def is_on_air(self, transfer: Transfer) -> bool:
-        """Tell whether the transfer is admitted and has not ended."""
+        """Return whether the transfer is admitted and has not ended."""
         return self.active.index(transfer) is not None
 
     def flush(self) -> None:
@@ -223,7 +223,7 @@ class Engine(ABC):
         self._site_meter.flush(self._now_s)
 
     def channel_time_s(self, now_s: float) -> float:
-        """Give the grid point whose channel holds now."""
+        """Return the grid point whose channel holds now [s]."""
         return self._tracker.grid_time_s(now_s)
 
     @property
@@ -240,7 +240,7 @@ class Engine(ABC):
         return self._wanted * is_alive[:, None]
 
     @property
-    def _heard(self) -> Float[np.ndarray, "cell group"]:
+    def _measured_radiation(self) -> Float[np.ndarray, "cell group"]:
         """What clients measure of it: what each cell radiates whenever it may send."""
         return self.radiated
 
@@ -297,7 +297,7 @@ class Engine(ABC):
             self._on_end(transfer, row, row.finished_at_s - now_s)
 
     def _reason_undelivered(self, slot: int) -> str:
-        """Say why a transfer has run into its deadline."""
+        """Return the status of a transfer that has reached its deadline."""
         cell_id = int(self.links.cell_id[slot])
         if cell_id != NO_CELL:
             has_route = self._backhaul_flow.has_route(cell_id, at_s=self._now_s)
@@ -312,7 +312,7 @@ class Engine(ABC):
     # Rates --------------------------------------------------------------------------------------
 
     def _order(self, now_s: float) -> Int[np.ndarray, " served"]:
-        """Give the rows that may have blocks now, by direction, cell, bearer, transfer."""
+        """Return the rows that may have blocks now, by direction, cell, bearer, transfer."""
         record = self.active.records
         is_served = self.links.is_served(record["slot"], now_s=now_s)
         is_served &= (record["ready_at_s"] <= now_s) & (record["deadline_at_s"] > now_s)

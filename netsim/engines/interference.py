@@ -1,4 +1,4 @@
-"""The uplink interference that sites hear, and what they expect of it."""
+"""The uplink interference that sites receive, and what they expect of it."""
 
 from functools import cache
 from typing import NamedTuple
@@ -16,7 +16,7 @@ MEMORY_S = 0.025
 of the site, as the outer loop follows slow changes too; chosen by comparing the engines."""
 
 NUM_DRAWS = 64
-"""Draws of who sends in other cells, over all instants."""
+"""Draws of the transmitters of other cells, over all instants."""
 
 
 class InterferenceMoments(NamedTuple):
@@ -127,7 +127,7 @@ class InterferenceMoments(NamedTuple):
 
 
 class ExpectedInterference:
-    """The interference that sites expect from what they have heard, in the flow engine.
+    """The interference that sites expect from what they have received, in the flow engine.
 
     The slot engine averages what it has measured (:class:`MeasuredInterference`). Here each solve
     gives the moments until the next.
@@ -139,17 +139,17 @@ class ExpectedInterference:
         self._since_s = 0.0
 
     def forget(self) -> None:
-        """Start anew: nobody sends."""
+        """Reset: nobody sends."""
         self._past = self._present = None
 
     def update(
-        self, heard: InterferenceMoments, *, now_s: float, until_s: float
+        self, received: InterferenceMoments, *, now_s: float, until_s: float
     ) -> InterferenceMoments:
-        """Take what is heard from now on; return what is expected up to a time.
+        """Take what is received from now on; return what is expected up to a time.
 
         Parameters
         ----------
-        heard
+        received
             Until the next solve.
         now_s, until_s
             Simulated times; inf where nothing changes any more.
@@ -157,8 +157,8 @@ class ExpectedInterference:
         if self._present is not None and now_s > self._since_s:
             past = self._present if self._past is None else self._past
             self._past = self._present.after(past, now_s - self._since_s)
-        self._present, self._since_s = heard, now_s
-        return heard if self._past is None else heard.after(self._past, until_s - now_s)
+        self._present, self._since_s = received, now_s
+        return received if self._past is None else received.after(self._past, until_s - now_s)
 
 
 class MeasuredInterference:
@@ -179,7 +179,7 @@ class MeasuredInterference:
         self._num_measured = 0
 
     def forget(self) -> None:
-        """Start anew: nobody sends."""
+        """Reset: nobody sends."""
         self._num_measured = 0
         self.mean_w[:] = 0.0
 

@@ -56,7 +56,7 @@ class SlotEngine(Engine):
         self._served_sets: dict[int, ServedSet] = {}
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
-        self._last_heard = self.radiated
+        self._last_radiated = self.radiated
         self._measured = MeasuredInterference(
             num_cells=len(self._load),
             num_groups=self._air.num_groups,
@@ -64,9 +64,9 @@ class SlotEngine(Engine):
         )
 
     @property
-    def _heard(self) -> Float[np.ndarray, "cell group"]:
+    def _measured_radiation(self) -> Float[np.ndarray, "cell group"]:
         """What each cell radiated in the last downlink slot."""
-        return self._last_heard
+        return self._last_radiated
 
     def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
         """Put a transfer on the air, see :meth:`netsim.engines.engine.Engine.admit`."""
@@ -138,7 +138,7 @@ class SlotEngine(Engine):
         if DOWNLINK in self._served_sets:
             self._meter_sites(self._served_rows, now_s)
         if self._belongs_to(DOWNLINK):
-            self._last_heard = self.radiated
+            self._last_radiated = self.radiated
             self._tracker.notice_interference(now_s)
             self._channel_due_s = min(self._channel_due_s, self._tracker.next_change_s(now_s))
         self._slot += 1

@@ -1,17 +1,17 @@
-"""Instants within a channel tick: fades that a scheduler follows move between ticks."""
+"""Instants within a channel tick, at which schedulers that follow fading are asked."""
 
 import numpy as np
 from jaxtyping import Float
 
 INSTANTS_A_CYCLE = 16
-"""Instants of one Doppler cycle that tell apart what a scheduler can follow."""
+"""Instants needed in one Doppler cycle for a scheduler to follow the fading."""
 
 MOST_INSTANTS = 8
-"""Instants of a tick at most: fades that change faster are picked out of the blue, not followed."""
+"""Largest number of instants of a tick. Faster fading is sampled at these, not followed."""
 
 
 def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
-    """Give the number of instants of a tick at which fading has to be known to be followed.
+    """Return the number of instants of a tick at which fading must be known to be followed.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
 
 
 def time_weights(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray, " instant"]:
-    """Give the part of the time from each instant to the next; a single instant may last for ever.
+    """Return the share of time from each instant to the next; a single one may last for ever.
 
     Examples
     --------
@@ -37,9 +37,9 @@ def time_mean(
     values: Float[np.ndarray, "instant ..."],
     weight: Float[np.ndarray, "instant ..."] | None = None,
 ) -> Float[np.ndarray, "..."]:
-    """Give the mean of what holds from each instant to the next, over time or over time x weight.
+    """Return the mean of values that hold from each instant to the next.
 
-    Where no weight is positive, that is the mean over time.
+    Over time, or over time x weight; where no weight is positive, over time.
     """
     if len(duration_s) == 1:
         return values[0]

@@ -28,8 +28,8 @@ class RateOfShares:
     """Rates of any shares, from those of an equal split and of the whole band.
 
     A wider share spreads the power of a transmitter at its limit: the rate grows less than in
-    proportion. How much less is known for the whole band, is nothing for an equal split, and is
-    taken to follow a power law in between.
+    proportion. The reduction is known for the whole band and is none for an equal split; between
+    the two it is interpolated as a power of the width.
     """
 
     group_rate_bps: Float[np.ndarray, "bearer group"]

@@ -46,7 +46,7 @@ class Demand:
     average_rate_bps: Float[np.ndarray, " bearer"]
     """NaN for a bearer that was never scheduled."""
     backhaul_limit_bps: Float[np.ndarray, " bearer"] | None = None
-    """What wires let through, inf where they do not hold up: averages grow no further."""
+    """Rate that the backhaul allows, inf where it does not limit; averages are capped at it."""
 
     @property
     def element_rate_hz(self) -> float:
@@ -60,13 +60,13 @@ class Demand:
         return len(self.first) < len(self.bearer)
 
     def at(self, instant: int) -> "Demand":
-        """Give the demand as it is at one instant."""
+        """Return the demand at one instant."""
         return replace(self, sinr_per_w=self.sinr_per_w[instant : instant + 1])
 
     def block_power_w(
         self, transfers: slice, blocks: Float[np.ndarray, "... some"]
     ) -> Float[np.ndarray, "... some"]:
-        """Give the power in one block of some transfers that hold so many [W]."""
+        """Return the power in one block of transfers that hold these numbers of blocks [W]."""
         if self.is_uplink:
             return self.air.block_power_w(self.density_w[transfers], blocks)
         return np.full(blocks.shape, self.air.site_block_w)
@@ -74,9 +74,9 @@ class Demand:
     def used_blocks(
         self, transfers: slice, blocks: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, "... some"]:
-        """Give how many of the blocks that some transfers hold they use, at each instant.
+        """Return how many of the blocks that they hold some transfers use, at each instant.
 
-        The blocks themselves where nobody uses less.
+        Without an instant axis where all use all.
         """
         if not (self.is_uplink and self.air.is_limited(self.density_w[transfers], blocks)):
             return blocks
@@ -89,9 +89,10 @@ class Demand:
     def used_fraction(
         self, bearers: slice, held: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, " some"]:
-        """Give the part of the band that uplink bearers use of what they hold.
+        """Return the part of the band that uplink bearers use of what they hold.
 
-        Who uses less uses whole blocks. At the first instant: who hands blocks on knows no other.
+        A bearer that uses less than it holds uses whole blocks. Taken at the first instant, the
+        only one that the scheduler knows when it redistributes blocks.
         """
         blocks = held * self.air.num_blocks
         if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
@@ -106,7 +107,7 @@ class Demand:
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, "instant some"]:
-        """Give the rate of some transfers at a fraction of every group."""
+        """Return the rate of some transfers at a fraction of every group [bit/s]."""
         blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
@@ -118,7 +119,7 @@ class Demand:
         rate: Float[np.ndarray, "instant some ..."],
         is_reached: Bool[np.ndarray, "instant some"],
     ) -> Float[np.ndarray, "instant bearer ..."]:
-        """Give the rate of bearers from that of their transfers: the least of those reached."""
+        """Return the rate of bearers: the least of their transfers that are reached."""
         if not self.has_groups:
             return rate
         start = self.first[bearers] - self.first[bearers.start]
@@ -128,7 +129,7 @@ class Demand:
         return np.where(np.isfinite(least), least, 0.0)
 
     def is_reached(self) -> Bool[np.ndarray, "instant transfer"]:
-        """Tell which transfers get through at all with the whole band."""
+        """Return which transfers get anything through with the whole band."""
         if not self.has_groups:
             return np.ones(self.sinr_per_w.shape[:2], dtype=bool)
         whole = np.full(len(self.bearer), float(self.air.num_blocks))
@@ -138,7 +139,7 @@ class Demand:
         return rates.spectral_efficiency(sinr) >= MIN_REACH * rates.mcs.spectral_efficiency[0]
 
     def group_rate_bps(self) -> Float[np.ndarray, "instant transfer group"]:
-        """Give the rate of each transfer alone in each group, at the power of an equal split."""
+        """Return the rate of each transfer alone in each group at the power of an equal split."""
         split = self.air.num_blocks / self.contenders
         used = self.used_blocks(slice(None), split)
         power_w = self.block_power_w(slice(None), used)

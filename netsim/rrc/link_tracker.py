@@ -1,8 +1,8 @@
-"""Keeps the links of connected clients up to date: gains and fading at every tick, serving cells.
+"""Update of the links of connected clients: gains and fading at every tick, serving cells.
 
-The channel's large-scale part is renewed on a fixed grid of multiples of the tick, so what a client
-would see does not depend on what others send. Fading may move faster than that, so it is given at
-several instants of each tick where that matters: to schedulers that follow it.
+The large-scale gain is renewed on a fixed grid of multiples of the tick, so it does not depend on
+what others send. Fading may change faster, so schedulers that follow it get it at several instants
+of each tick.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from netsim.rrc.association import Association
 from netsim.rrc.links import Links
 
 TICK_SLACK = 1e-9
-"""A time this share of a tick before a grid point counts as on it."""
+"""A time less than this share of a tick before a grid point counts as on it."""
 
 STRETCH_LINKS = 200
-"""Links times instants whose fading is computed at once: many small calls cost more than few."""
+"""Links times instants whose fading is computed in one call; many small calls cost more."""
 
 LEAST_S = 1e-12
-"""A time left that is not nothing."""
+"""Least time left to an instant [s]."""
 
 
 class LinkTracker:
-    """Follows the channel, the sites and the interference on behalf of connected clients.
+    """Updates gains, fading and serving cells of connected clients as time passes.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class LinkTracker:
         Decides who is served by which cell.
     tick_s
         Distance of channel ticks [s].
-    heard
-        Gives the share of its power that each cell radiates in each group, as clients measure it.
+    radiated
+        Returns the share of its power that each cell radiates in each group, as clients measure it.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class LinkTracker:
         channel: Channel,
         association: Association,
         tick_s: float,
-        heard: Callable[[], Float[np.ndarray, "cell group"]],
+        radiated: Callable[[], Float[np.ndarray, "cell group"]],
     ) -> None:
         self._links = links
         self._channel = channel
         self._association = association
         self._tick_s = tick_s
-        self._heard = heard
+        self._radiated = radiated
         self._tick = 0
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
@@ -67,16 +67,16 @@ class LinkTracker:
     # Who is connected ---------------------------------------------------------------------------
 
     def add(self, slot: int) -> None:
-        """Take note of a client that has just connected; its link is measured when it is needed."""
+        """Add a client that has just connected; its link is measured when it is needed."""
         self._new_slots.append(slot)
 
     def drop(self, slot: int) -> None:
-        """Forget a client that has left, if its link was not measured yet."""
+        """Remove a client that has left, if its link was not measured yet."""
         if slot in self._new_slots:
             self._new_slots.remove(slot)
 
     def connect_new(self) -> None:
-        """Give clients that have just connected their gains and cells, all at once."""
+        """Measure the links of clients that have just connected, and assign their cells."""
         if not self._new_slots:
             return
         slots = np.array(self._new_slots, dtype=np.intp)
@@ -88,15 +88,15 @@ class LinkTracker:
     # Time ---------------------------------------------------------------------------------------
 
     def grid_time_s(self, now_s: float) -> float:
-        """Give the grid point whose channel holds now; 0 where nothing varies."""
+        """Return the grid point whose channel holds now [s]; 0 where nothing varies."""
         return self._tick_at(now_s) * self._tick_s if self._channel.is_varying else 0.0
 
     def next_tick_s(self) -> float:
-        """Give when the channel changes next; inf where it never does."""
+        """Return when the channel changes next [s]; inf where it never does."""
         return (self._tick + 1) * self._tick_s if self._channel.is_varying else np.inf
 
     def instants(self, now_s: float) -> tuple[int, Float[np.ndarray, " instant"]]:
-        """Give the instant of the tick that holds now, and the time left to it and those after it.
+        """Return the instant of the tick that holds now, and the time left to it and later ones.
 
         The times are in seconds, > 0; one of inf where the channel never changes.
         """
@@ -109,16 +109,16 @@ class LinkTracker:
         return first, np.maximum(np.diff(ends_s[first:], prepend=now_s), LEAST_S)
 
     def next_change_s(self, now_s: float) -> float:
-        """Give when to follow next: a tick, a site that fails or is back, a handover, a failure."""
+        """Return when to follow next [s]: tick, site failure or repair, handover, link failure."""
         return min(self.next_tick_s(), self._association.next_change_s(now_s))
 
     def wake_up(self, now_s: float) -> None:
-        """Take up the clock after a time without connected clients."""
+        """Resume after a time without connected clients."""
         self._tick = self._tick_at(now_s)
         self._refresh_sites(now_s)
 
     def follow(self, now_s: float) -> None:
-        """Notice site failures and repairs, channel ticks and links that fail."""
+        """Handle site failures and repairs, channel ticks and link failures that are due."""
         tick = self._tick_at(now_s)
         is_tick = self._channel.is_varying and tick > self._tick
         self._tick = max(self._tick, tick)
@@ -131,15 +131,15 @@ class LinkTracker:
         self._fade(self._association.fail_due(at_s=now_s))
 
     def notice_interference(self, now_s: float) -> None:
-        """Let clients measure what others send from now on, where no tick lets them."""
+        """Let clients measure the present interference, where there are no channel ticks."""
         if not self._channel.is_varying:
-            self._association.watch(at_s=now_s, radiated=self._heard())
+            self._association.watch(at_s=now_s, radiated=self._radiated())
 
     def _tick_at(self, now_s: float) -> int:
         return int(np.floor(now_s / self._tick_s + TICK_SLACK))
 
     def _refresh_sites(self, now_s: float) -> None:
-        """Notice which sites have failed or come back, and which handovers that makes due."""
+        """Handle failed and repaired sites, and the handovers that follow."""
         self._fade(self._association.refresh_sites(self._links.slots, at_s=now_s))
         if not self._channel.population.is_moving:
             self._fade(self._association.reselect(self._links.slots, at_s=now_s))
@@ -152,15 +152,15 @@ class LinkTracker:
             if not repeats:
                 self._gain_holds_until_s = self._measure(slots)
             if not (repeats and self._association.is_settled(slots)):
-                self._association.step(slots, at_s=now_s, radiated=self._heard())
+                self._association.step(slots, at_s=now_s, radiated=self._radiated())
         else:
-            self._association.watch(at_s=now_s, radiated=self._heard())
+            self._association.watch(at_s=now_s, radiated=self._radiated())
         self._fade_all(slots)
 
     # The channel --------------------------------------------------------------------------------
 
     def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
-        """Renew the gains of clients; give up to when they hold."""
+        """Renew the gains of clients; return until when they hold [s]."""
         client_id = self._links.client_id[slots]
         gain = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
         self._links.set_gain(slots, gain)
@@ -185,7 +185,7 @@ class LinkTracker:
     def _fading_from(
         self, slots: Int[np.ndarray, " some"], *, num_ticks: int
     ) -> Float[np.ndarray, "tick some instant group"]:
-        """Give the fading from this tick on."""
+        """Return the fading from this tick on."""
         step = np.arange(num_ticks * self._num_instants) / self._num_instants
         fading = self._channel.fading_over(
             self._links.client_id[slots],

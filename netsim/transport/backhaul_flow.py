@@ -1,4 +1,4 @@
-"""The backhaul as transfers feel it: a first byte that comes later, a rate that is held down."""
+"""The backhaul in the flow engine: its latency, and how it limits the rate of transfers."""
 
 from typing import NamedTuple
 
@@ -16,17 +16,17 @@ CLOSE_BITS = 1.0
 
 
 class Carried(NamedTuple):
-    """What wires and buffers leave of rates over the air, and how long it stays so."""
+    """Rates that backhaul and site buffers allow, and how long these hold."""
 
     rate_bps: Float[np.ndarray, " transfer"]
     allowance_bits: Float[np.ndarray, " transfer"]
-    """What each may send beyond what the wires carry meanwhile."""
+    """What each may send at once, beyond what the backhaul carries meanwhile."""
     filling_bps: Float[np.ndarray, " transfer"]
-    """How fast that grows, or shrinks."""
+    """Growth of the allowance, negative where it shrinks."""
     backhaul_limit_bps: Float[np.ndarray, " transfer"]
-    """What its wires carry of one with nothing in its buffer, inf for the others."""
+    """Backhaul rate of a transfer whose buffer is empty, inf for the others."""
     lasts_s: float
-    """Until a buffer is full or empty; inf when that is not to come."""
+    """Time until a buffer is full or empty; inf when none will be."""
 
 
 class BackhaulFlow:
@@ -48,26 +48,26 @@ class BackhaulFlow:
         """Whether some backhaul link has a limited rate or is ever cut."""
 
     def next_edge_s(self, after_s: float) -> float:
-        """Give when a link is cut or whole again next, inf when none is."""
+        """Return when a link is next cut or repaired, inf when none is."""
         return self._backhaul.next_edge_s(after_s)
 
     def has_route(self, cell_id: int, *, at_s: float) -> bool:
-        """Tell whether the site of a cell reaches the server."""
+        """Return whether the site of a cell reaches the server."""
         return self._backhaul.routes(at_s)[self._cell_site_id[cell_id]] is not None
 
     def latency_s(
         self, cell_id: Int[np.ndarray, " some"], *, at_s: float
     ) -> Float[np.ndarray, " some"]:
-        """Give the one-way latency between the sites of cells and the server; 0 without a way."""
+        """Return the one-way latency between sites of cells and server [s]; 0 without a route."""
         routes = self._backhaul.routes(at_s)
         by_site = np.array([0.0 if route is None else route.latency_s for route in routes])
         return np.where(cell_id == NO_CELL, 0.0, by_site[self._cell_site_id[cell_id]])
 
     def delay(self, active: ActiveTransfers, links: Links, *, at_s: float) -> None:
-        """Hold back transfers that are new on the air by the latency of their wires.
+        """Account for the backhaul latency of transfers that are new on the air.
 
-        A download's first byte reaches its site that much later. An upload must leave the air that
-        much before its deadline.
+        The first byte of a download reaches its site later by the latency. An upload must leave the
+        air earlier than its deadline by the latency.
         """
         record = active.records
         is_new = ~record["has_route"]
@@ -89,14 +89,15 @@ class BackhaulFlow:
         bearer_id: Int[np.ndarray, " transfer"],
         at_s: float,
     ) -> Carried:
-        """Hold rates down to what the wires behind the sites and the buffers at them let through.
+        """Limit rates to what the backhaul of the sites and the buffers at them allow.
 
-        The buffers of :class:`netsim.transport.site_buffers.SiteBuffers` as fluids. A transfer with
-        something in its buffer goes at the rate of the air, one without at that of its wires; the
-        wires work for everybody whose buffer is not full, at equal rates. So who fades keeps its
-        claim on the wires until its buffer is full, and makes up for it later. Who is held up has
-        that much less to send; the engine takes it off blocks and airtime. A broadcast crosses the
-        wires once for each cell.
+        The fluid model of the buffers of :class:`netsim.transport.site_buffers.SiteBuffers`. A
+        transfer whose buffer holds data is sent at the rate of the air interface, one whose buffer
+        is empty at the rate of its backhaul. The backhaul serves all transfers whose buffers are
+        not full, max-min fair. A transfer in a fade so keeps its share of the backhaul until its
+        buffer is full, and catches up later. A transfer that waits for the backhaul sends less; the
+        engine reduces its blocks and airtime accordingly. A broadcast crosses the backhaul once for
+        each cell.
 
         Parameters
         ----------
@@ -118,7 +119,7 @@ class BackhaulFlow:
         most_bits = np.minimum(WINDOW_S * route_bps, unsent_bits)
         held_bits = np.where(is_free, 0.0, np.minimum(allowance_bits, most_bits))
         is_full = held_bits >= most_bits - CLOSE_BITS
-        is_through = held_bits >= unsent_bits - CLOSE_BITS  # all of it has crossed the wires
+        is_through = held_bits >= unsent_bits - CLOSE_BITS  # all of it has crossed the backhaul
         wanted_bps = np.where(is_full, np.where(is_through, 0.0, air_bps), route_bps)
         wanted_bps = np.where(is_free, air_bps, wanted_bps)
         given_bps = self._given_bps(wanted_bps, cell_id=cell_id, bearer_id=bearer_id, at_s=at_s)
@@ -151,7 +152,7 @@ class BackhaulFlow:
         bearer_id: Int[np.ndarray, " transfer"],
         at_s: float,
     ) -> Float[np.ndarray, " transfer"]:
-        """Give the part of the wires that each gets of what it wants; 0 without a route."""
+        """Return the backhaul rate of each, at most what it asks for [bit/s]; 0 without a route."""
         changes = np.diff(cell_id, prepend=-1) != 0
         changes |= np.diff(bearer_id, prepend=-1) != 0
         first = np.flatnonzero(changes)

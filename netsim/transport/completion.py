@@ -16,7 +16,7 @@ class End:
 
     status: str
     finished_at_s: float
-    """Not before now; later for what is still in the wires."""
+    """Not before now; later for an upload that still crosses the backhaul."""
     late_s: float = 0.0
     """How much after its deadline the last bit arrives [s]."""
 
@@ -24,11 +24,11 @@ class End:
 def end_of(
     record: np.void, status: str, *, deadline_at_s: float, latency_s: float, now_s: float
 ) -> End:
-    """Give the end of what leaves the air now.
+    """Return the end of a transfer that leaves the air now.
 
-    The last bit of an upload crosses the wires and counts when it arrives by the deadline; an
-    upload without hope leaves the air earlier by as much and ends at its deadline. Cancelling needs
-    no wires: the client does it.
+    An upload is delivered when its last bit has crossed the backhaul by the deadline. One that can
+    no longer be leaves the air earlier by the latency and ends at its deadline. A cancelled upload
+    ends at once, as the client itself cancels it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def make_row(
     cell_id: int,
     handovers: int,
 ) -> TransferRow:
-    """Give the row of a transfer from its last record.
+    """Return the row of a transfer from its last record.
 
     Bytes are whole: what is neither delivered nor a full byte counts as not delivered, and neither
     does what has left the air but comes after the end. What is not delivered lacks at least a byte.

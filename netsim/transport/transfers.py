@@ -26,7 +26,7 @@ class TransferRow:
     size_bytes: int
     delivered_bytes: int
     """Whole bytes that arrived; ``size_bytes`` exactly when the status is ``delivered``. Those of a
-    cancelled upload have left the air, the last of them may still be in the wires."""
+    cancelled upload have left the air, the last of them may not have crossed the backhaul."""
     requested_at_s: float
     started_at_s: float
     """When the first resource block was granted; ``finished_at_s`` when none ever was."""
@@ -95,7 +95,7 @@ class Transfer:
         """End the transfer now; its event fires at once with this status.
 
         No effect when it has ended, when its last byte arrives at this same instant, or when it has
-        left the air: what is in the wires then arrives, or is late, whatever anybody wants.
+        left the air: what then crosses the backhaul arrives, or is late.
 
         Raises
         ------

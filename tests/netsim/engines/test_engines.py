@@ -1,4 +1,4 @@
-"""Flow against slot, handover, wires, ergodic rates, gains of opportunism."""
+"""Flow against slot engine: handover, backhaul, ergodic rates, multi-user diversity."""
 
 import math
 
@@ -392,7 +392,7 @@ def test_ergodic_mode_is_the_mean_of_long_block_fading_transfers():
 
 
 def test_opportunism_pays_downlink():
-    """Winners at their peaks: faster than taking turns, not faster than the best of K always."""
+    """Scheduled at good fades: faster than round robin, not faster than the best of K always."""
     times = {
         scheduler: _downlink_time_s(scheduler) for scheduler in ("round_robin", "proportional_fair")
     }

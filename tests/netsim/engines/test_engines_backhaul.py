@@ -1,4 +1,4 @@
-"""Both engines behind the same wires: rates, cuts with and without another way, latency."""
+"""Both engines behind the same backhaul: rates, cuts with and without another way, latency."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,7 @@ from netsim.config.radio import (
     TddDuplex,
 )
 from netsim.config.world import HexagonalLayout, SectorAntenna
-from netsim.transport import backhaul_flow as wires
-from netsim.transport import site_buffers
+from netsim.transport import backhaul_flow, site_buffers
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
 SIZES_BYTES = (1_000_000, 600_000, 300_000)
@@ -58,7 +57,7 @@ def assert_alike(backhaul, *, rel=0.03, **settings):
 @pytest.mark.parametrize("duplex", [{}, {"duplex": TddDuplex(uplink_fraction=0.4)}])
 def test_wires_of_limited_rate_are_shared_alike(direction, duplex):
     rows = assert_alike(StarBackhaul(rate_bps=8e6, latency_s=0.01), direction=direction, **duplex)
-    # Max-min over wires slower than the air: equal shares until the smallest is through.
+    # Max-min over a backhaul slower than the air: equal shares until the smallest is through.
     assert rows[2].finished_at_s == pytest.approx(3 * 8 * 300_000 / 8e6 + 0.01, rel=0.02)
     assert max(row.finished_at_s for row in rows) == pytest.approx(1.9 + 0.01, rel=0.02)
 
@@ -90,7 +89,7 @@ def mean_finish_s(engine, *, scheduler, rate_bps, size_bytes):
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
 def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bps, buffer_s):
     """Whatever the length of the buffers: it decides who ends first, in both engines alike."""
-    for module in (site_buffers, wires):
+    for module in (site_buffers, backhaul_flow):
         monkeypatch.setattr(module, "WINDOW_S", buffer_s)
     flow_s, slot_s = (
         mean_finish_s(
@@ -100,7 +99,7 @@ def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bp
     )
     ladder.near(
         24,
-        "mean transfer time, slot engine, wires of 25 and 40 Mb/s, buffers of 5, 20, 50 ms",
+        "mean transfer time, slot engine, backhaul of 25 and 40 Mb/s, buffers of 5, 20, 50 ms",
         source="flow engine, same seeds, round robin and proportional fair",
         measured=slot_s,
         expected=flow_s,
@@ -110,7 +109,7 @@ def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bp
 
 
 def test_who_fades_keeps_its_claim_on_the_wires():
-    """All end together while wires of 40 Mb/s are full: no share of them is lost in a fade."""
+    """All end together while a backhaul of 40 Mb/s is full: no share of it is lost in a fade."""
     env, network = make_network(
         still_world(ring(3, radius_m=200.0)),
         plain_radio(fading=RayleighFading(), backhaul=StarBackhaul(rate_bps=40e6)),
@@ -146,7 +145,7 @@ def test_a_cut_that_outlasts_the_deadline_is_an_outage():
 
 
 def test_joules_are_those_of_the_bits_not_of_the_wait():
-    """Slow wires stretch an upload, not the time on the air: blocks wait until they are full."""
+    """A slow backhaul stretches an upload, not the airtime: blocks wait until they are full."""
     joules = {
         (engine, rate_bps): sum(
             row.energy_j for row in rows_of(engine, StarBackhaul(rate_bps=rate_bps))

@@ -1,4 +1,4 @@
-"""What swings of interference cost: against drawing blocks, and moments against drawing turns."""
+"""Loss by interference variability against drawn blocks; moments against drawn transmitters."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def moments(found_w):
 
 
 def test_moments_are_those_of_drawn_turns():
-    """Two cells take turns, in one of which nobody sends now and then; 0.1 W of noise."""
+    """Two cells with time-shared transmitters, one of them silent at times; 0.1 W of noise."""
     rng = np.random.default_rng(2)
     sizes, first = [3, 2], [0, 3]
     cross_gain = rng.exponential(1.0, (5, 3))

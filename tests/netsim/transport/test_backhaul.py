@@ -1,4 +1,4 @@
-"""Routes over the wires, and how they are shared."""
+"""Routes over the backhaul, and how they are shared."""
 
 import numpy as np
 import pytest

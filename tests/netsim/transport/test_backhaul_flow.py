@@ -1,4 +1,4 @@
-"""What the wires behind a site do to transfers."""
+"""What the backhaul behind a site does to transfers."""
 
 import numpy as np
 import pytest
@@ -49,13 +49,15 @@ def test_a_cut_wire_goes_another_way_or_pauses():
     assert finish_s[2] == pytest.approx(5.0 + finish_s[0], abs=1e-6)
 
 
-WIRES = BackhaulFlow(Backhaul(star(1, latency_s=0.0, rate_bps=30e6), num_sites=1), np.zeros(1, int))
+BACKHAUL = BackhaulFlow(
+    Backhaul(star(1, latency_s=0.0, rate_bps=30e6), num_sites=1), np.zeros(1, int)
+)
 FULL_BITS = WINDOW_S * 30e6
 
 
 def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9)):
-    """Three transfers behind one wire of 30 Mb/s."""
-    return WIRES.carry(
+    """Three transfers behind one link of 30 Mb/s."""
+    return BACKHAUL.carry(
         np.array(air_bps),
         allowance_bits=np.array(allowance_bits),
         unsent_bits=np.array(unsent_bits),
@@ -68,7 +70,7 @@ def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9)):
 def test_empty_buffers_let_the_share_of_the_wires_through():
     carried = carry([50e6, 50e6, 4e6], [0.0, 0.0, 0.0])
     assert carried.rate_bps == pytest.approx([10e6, 10e6, 4e6])
-    # The third keeps its share of the wires and cannot use it now.
+    # The third keeps its share of the backhaul and cannot use it now.
     assert carried.filling_bps == pytest.approx([0.0, 0.0, 6e6])
     assert carried.backhaul_limit_bps == pytest.approx([10e6, 10e6, 10e6])
     assert carried.lasts_s == pytest.approx(FULL_BITS / 6e6)
@@ -98,7 +100,7 @@ def test_wires_do_no_more_for_what_has_crossed_them():
 
 
 def test_nothing_passes_or_fills_without_a_way():
-    wires = BackhaulFlow(
+    backhaul = BackhaulFlow(
         Backhaul(
             (BackhaulLink(ends=("site-0", "server"), rate_bps=30e6),),
             num_sites=1,
@@ -106,7 +108,7 @@ def test_nothing_passes_or_fills_without_a_way():
         ),
         np.zeros(1, int),
     )
-    carried = wires.carry(
+    carried = backhaul.carry(
         np.array([50e6]),
         allowance_bits=np.array([1e5]),
         unsent_bits=np.array([1e9]),

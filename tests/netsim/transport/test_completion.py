@@ -72,7 +72,7 @@ class TestEndsOfUploads:
             assert row.delivered_bytes == int((8e6 + margin_s * rate_bps) / 8)
 
     def test_wires_that_become_longer_make_the_last_bytes_late(self):
-        """No wire is shorter than another at the start, so only the end can know."""
+        """No route is shorter than another at the start, so only the end can know."""
         links = (
             BackhaulLink(ends=("site-0", "server"), latency_s=0.001),
             BackhaulLink(ends=("site-0", "hub"), latency_s=0.1),
