@@ -76,7 +76,11 @@ def _validate(options: argparse.Namespace) -> int:
 
     scenario, places = load_with_places(options.file, options.set)
     check(scenario, places)
-    names = [variant.name for variant in variants(scenario)]
+    from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415 -- loads torch, which the check leaves until last
+
+    all_variants = variants(scenario)
+    names = [variant.name for variant in all_variants]
+    facts = data_facts(all_variants)
     if options.json:
         say(
             json.dumps(
@@ -85,12 +89,15 @@ def _validate(options: argparse.Namespace) -> int:
                     "is_valid": True,
                     "variants": names,
                     "seeds": list(scenario.seeds),
+                    "data": facts,
                 }
             )
         )
     else:
         size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
-        say(f"{scenario.name}: valid; {size}: {', '.join(names)}")
+        say(f"{scenario.name}: valid; {size}: {', '.join(bounded(names))}")
+        for line in bounded([line for each in facts for line in summary_lines(each)]):
+            say(line)
     return DONE
 
 

@@ -1,7 +1,9 @@
 """From a table with a text and a label column to texts and classes, with every cell checked."""
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,10 @@ MAX_CLASSES = 1_000
 """More distinct labels than this are taken for a wrong column."""
 ONLY_CLASS = "all"
 """Class of every text where none is named."""
+MAX_NAMES = 12
+"""Names of columns or classes that a message lists."""
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +133,7 @@ def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
     for key in ("text", "text_pair", "response", "label", "domain"):
         column = getattr(columns, key)
         if column is not None and column not in table.columns:
-            present = ", ".join(str(name) for name in table.columns)
+            present = _listed(table.columns)
             msg = f"data.{key}: {columns.place} has no column {column!r}; its columns: {present}"
             raise DataError(msg)
     if len(table) == 0:
@@ -138,12 +144,35 @@ def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
         raise DataError(msg)
 
 
+def _listed(names: Iterable[object]) -> str:
+    """List names for a message, some of many."""
+    every = [str(name) for name in names]
+    shown = [name if len(name) <= 60 else f"{name[:57]}..." for name in every[:MAX_NAMES]]
+    rest = len(every) - len(shown)
+    return ", ".join([*shown, f"and {rest} more"] if rest else shown)
+
+
+def _is_empty(cell: Any) -> bool:  # noqa: ANN401 -- whatever a table holds
+    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+
+
+def _check_characters(cells: Sequence[object], columns: Columns, *, key: str) -> None:
+    """Refuse texts that UTF-8 cannot hold: JSON can spell half of a surrogate pair."""
+    for row, cell in enumerate(cells):
+        if isinstance(cell, str) and any("\ud800" <= each <= "\udfff" for each in cell):
+            msg = (
+                f"data.{key}: column {getattr(columns, key)!r} of {columns.place} must hold whole "
+                f"characters, got a lone surrogate in {_BRIEF.repr(cell)} in row {row}"
+            )
+            raise DataError(msg)
+
+
 def _read_texts(
     table: pd.DataFrame, columns: Columns, *, key: str, may_be_empty: bool = False
 ) -> tuple[str, ...]:
     column = getattr(columns, key)
     if may_be_empty:
-        cells = ["" if pd.isna(cell) else cell for cell in table[column]]
+        cells = ["" if _is_empty(cell) else cell for cell in table[column]]
         bad = [row for row, cell in enumerate(cells) if not isinstance(cell, str)]
     else:
         cells = table[column].tolist()
@@ -151,12 +180,13 @@ def _read_texts(
             row for row, text in enumerate(cells) if not isinstance(text, str) or not text.strip()
         ]
     if bad:
-        found = cells[bad[0]]
+        found = _BRIEF.repr(cells[bad[0]])
         msg = (
             f"data.{key}: column {column!r} of {columns.place} must hold text in every row, "
-            f"got {found!r} in row {bad[0]} ({len(bad)} such rows)"
+            f"got {found} in row {bad[0]} ({len(bad)} such rows)"
         )
         raise DataError(msg)
+    _check_characters(cells, columns, key=key)
     return tuple(cells)
 
 
@@ -174,6 +204,7 @@ def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]
             f"row, got none in row {is_missing.argmax()} ({is_missing.sum()} such rows)"
         )
         raise DataError(msg)
+    _check_characters(cells, columns, key="label")
     if all(isinstance(cell, str) for cell in cells):
         return list(cells)
     for row, cell in enumerate(cells):
@@ -181,7 +212,7 @@ def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]
         if not is_whole:
             msg = (
                 f"data.label: column {columns.label!r} of {columns.place} must hold whole numbers "
-                f"or names, got {cell!r} in row {row}"
+                f"or names, got {_BRIEF.repr(cell)} in row {row}"
             )
             raise DataError(msg)
     return [int(cell) for cell in cells]
@@ -192,9 +223,10 @@ def _code(
 ) -> Int[np.ndarray, " text"]:
     unknown = sorted({label for label in labels if label not in index_of}, key=str)
     if unknown:
-        known = ", ".join(str(label) for label in list(index_of)[:12])
+        known = _listed(index_of)
+        found = _BRIEF.repr(unknown[0])
         msg = (
-            f"data.label: column {columns.label!r} of {columns.place} holds label {unknown[0]!r}, "
+            f"data.label: column {columns.label!r} of {columns.place} holds label {found}, "
             f"which is none of the training classes ({known})"
         )
         raise DataError(msg)
@@ -206,6 +238,8 @@ def _read_domains(
 ) -> tuple[list[Int[np.ndarray, " text"] | None], tuple[str, ...]]:
     if train_columns.domain is None:
         return [None, None], ()
+    for table, columns in ((train, train_columns), (test, test_columns)):
+        _check_characters(table[columns.domain].tolist(), columns, key="domain")
     named = [
         table[columns.domain].astype(str)
         for table, columns in ((train, train_columns), (test, test_columns))

@@ -8,6 +8,9 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from fl.metrics import Task
 from fl.problems import Problem
 
+Quoting = Literal["standard", "none"]
+"""How cells of delimited text are quoted: as in RFC 4180, or not at all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IidPartition:
@@ -99,7 +102,7 @@ class TableData:
 
 @dataclass(frozen=True, kw_only=True)
 class FilesData(TableData):
-    """Tables on disk, one text a row: parquet, csv, jsonl, the latter two also as .gz."""
+    """Tables on disk, one text a row: parquet, csv, tsv, jsonl, all but the first also as .gz."""
 
     train: Annotated[str, MinLen(1)]
     """File with the training texts."""
@@ -107,6 +110,9 @@ class FilesData(TableData):
     """File with the common test set."""
     name: Annotated[str, MinLen(1)] | None = None
     """Name shown in manifest and figures; the training file's own name when not given."""
+    quoting: Quoting | None = None
+    """How cells of csv and tsv files are quoted: ``standard`` as in RFC 4180, ``none`` not at all;
+    when not given, csv files are and tsv files are not."""
     source: Literal["files"] = "files"
     """Name of this source."""
 
@@ -151,6 +157,8 @@ def find_problems(config: DataConfig, *, num_clients: int) -> list[Problem]:
     if isinstance(config, FilesData) and config.train == config.test:
         message = f"must be another file than data.train, got {config.test!r} for both"
         problems.append(Problem(("data", "test"), message))
+    if isinstance(config, FilesData):
+        problems.extend(_find_quoting_problems(config))
     if isinstance(config, HubData) and config.train_split == config.test_split:
         message = f"must be another split than data.train_split, got {config.test_split!r} for both"
         problems.append(Problem(("data", "test_split"), message))
@@ -187,6 +195,14 @@ def _find_label_problems(config: DataConfig) -> list[Problem]:
         )
         return [Problem(("data", "label"), message)]
     return []
+
+
+def _find_quoting_problems(config: FilesData) -> list[Problem]:
+    names = [path.lower().removesuffix(".gz") for path in (config.train, config.test)]
+    if config.quoting is None or any(name.endswith((".csv", ".tsv")) for name in names):
+        return []
+    message = f"has no effect on files that are neither csv nor tsv, got {config.quoting!r}"
+    return [Problem(("data", "quoting"), message)]
 
 
 def _find_size_problems(config: DataConfig, num_clients: int) -> list[Problem]:

@@ -2,19 +2,16 @@
 
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from fl.data.columns import build_tables, columns_of
-from fl.data.config import FilesData
+from fl.data.config import FilesData, Quoting
 from fl.data.table import TextTable
+from fl.data.text_files import read_delimited, read_json_lines
 from fl.problems import DataError
 
 FORMATS = ".parquet, .csv, .tsv, .jsonl (also .csv.gz, .tsv.gz, .jsonl.gz)"
-
-_ONLY_EMPTY_IS_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-"""So that the texts ``None`` and ``NA`` stay texts."""
 
 
 def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
@@ -25,7 +22,10 @@ def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, Text
     fl.problems.DataError
         A file is missing, unreadable, or not as the settings say.
     """
-    frames = {key: read_frame(getattr(config, key), key=key) for key in ("train", "test")}
+    frames = {
+        key: read_frame(getattr(config, key), key=key, quoting=config.quoting)
+        for key in ("train", "test")
+    }
     train_columns, test_columns = (
         columns_of(config, place=place) for place in (config.train, config.test)
     )
@@ -36,7 +36,7 @@ def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, Text
     return name, classes, train, test
 
 
-def read_frame(path: str, *, key: str) -> pd.DataFrame:
+def read_frame(path: str, *, key: str, quoting: Quoting | None = None) -> pd.DataFrame:
     """Read one table; its format is told by the end of its name.
 
     Parameters
@@ -45,6 +45,8 @@ def read_frame(path: str, *, key: str) -> pd.DataFrame:
         File.
     key
         Setting that names the file (``train`` or ``test``), for messages.
+    quoting
+        How cells of csv and tsv files are quoted; after the ending when ``None``.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -58,15 +60,13 @@ def read_frame(path: str, *, key: str) -> pd.DataFrame:
         match suffix:
             case [".parquet"] if not is_packed:
                 return pd.read_parquet(file)
-            case [".csv"]:
-                return pd.read_csv(file, **_ONLY_EMPTY_IS_MISSING)
-            case [".tsv"]:
-                return pd.read_csv(file, sep="\t", **_ONLY_EMPTY_IS_MISSING)
+            case [(".csv" | ".tsv") as kind]:
+                return read_delimited(file, suffix=kind, quoting=quoting)
             case [".jsonl"]:
-                return pd.read_json(file, lines=True, dtype=False)
+                return read_json_lines(file)
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        # pandas and pyarrow raise subclasses of the first two for damaged files, gzip the others.
-        reason = " ".join(str(error).split())[:200]
+        # pyarrow raises subclasses of the first two for damaged files, gzip the others.
+        reason = " ".join(str(error).split())[:300]
         msg = f"data.{key}: {path} cannot be read as {suffix[0][1:]}: {reason}"
         raise DataError(msg) from None
     msg = f"data.{key}: the name must end in {FORMATS}, got {path}"

@@ -20,6 +20,8 @@ FILES = {"train": "a.csv", "test": "b.csv"}
         FilesData(**FILES),
         FilesData(**FILES, domain="who", partition=DomainsPartition()),
         FilesData(**FILES, text_pair="second"),
+        FilesData(**FILES, quoting="none"),
+        FilesData(train="a.TSV.gz", test="b.jsonl", quoting="standard"),
         FilesData(**FILES, response="answer"),
         FilesData(**FILES, response="answer", label="kind", partition=DirichletPartition()),
         DocstringsData(task="generation", partition=DirichletPartition()),
@@ -35,6 +37,11 @@ def test_sound_settings_have_no_problem(config):
     [
         (FilesData(train="a", test="a"), ("data", "test"), "another file than data.train, got 'a'"),
         (HubData(name="x", test_split="train"), ("data", "test_split"), "another split than"),
+        (
+            FilesData(train="a.parquet", test="b.jsonl.gz", quoting="none"),
+            ("data", "quoting"),
+            "has no effect on files that are neither csv nor tsv, got 'none'",
+        ),
         (
             FilesData(**FILES, domain="who"),
             ("data", "domain"),
