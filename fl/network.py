@@ -125,14 +125,21 @@ class Network(Protocol):
         size_bytes: int,
         *,
         timeout_s: float | None = None,
+        participation_id: int | None = None,
     ) -> TransferEvent:
         """Start to move bytes between server and client; gives at once, ends in simulated time.
 
-        ``timeout_s`` counts from now; the network's own limit holds when it is ``None``.
+        ``timeout_s`` counts from now; the network's own limit holds when it is ``None``. The
+        transfer's row carries ``participation_id``.
         """
 
     def broadcast(
-        self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
+        self,
+        client_ids: Sequence[int],
+        size_bytes: int,
+        *,
+        timeout_s: float | None = None,
+        participation_ids: Sequence[int] | None = None,
     ) -> Sequence[TransferEvent]:
         """Send the same bytes downlink to many clients at once; one event a client, same order."""
 

@@ -27,6 +27,9 @@ class RoundRow:
 class ClientRow:
     """One row of ``clients.csv``: one client's part in one round. ``None`` is an empty cell."""
 
+    participation_id: int
+    """Counts participations of the run from 0 in the order of their start. The rows of its
+    transfers carry the same number."""
     round: int
     client_id: int
     outcome: str

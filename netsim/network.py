@@ -110,6 +110,7 @@ class CellularNetwork:
         size_bytes: int,
         *,
         timeout_s: float | None = None,
+        participation_id: int | None = None,
     ) -> Transfer:
         """Start a transfer between server and client; it ends in simulated time.
 
@@ -123,18 +124,32 @@ class CellularNetwork:
             Whole number of bytes, at least 1.
         timeout_s
             Time limit from now [s]; ``None`` is the scenario's ``transfer_timeout_s``.
+        participation_id
+            Work that it belongs to, for its row; without effect on the transfer.
 
         Raises
         ------
         ValueError
             If there is no such client or direction, or a number is out of range.
         """
-        transfer = self._make(client_id, direction, size_bytes, timeout_s, None)
+        transfer = self._make(
+            client_id,
+            direction,
+            size_bytes,
+            timeout_s=timeout_s,
+            broadcast_id=None,
+            participation_id=participation_id,
+        )
         self._admit(transfer)
         return transfer
 
     def broadcast(
-        self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
+        self,
+        client_ids: Sequence[int],
+        size_bytes: int,
+        *,
+        timeout_s: float | None = None,
+        participation_ids: Sequence[int] | None = None,
     ) -> list[Transfer]:
         """Send the same bytes downlink to several clients, on the same blocks within each cell.
 
@@ -144,15 +159,26 @@ class CellularNetwork:
         Raises
         ------
         ValueError
-            As :meth:`send`, and if an id is repeated.
+            As :meth:`send`, and if a client is repeated, or ``participation_ids`` has another
+            length than ``client_ids``.
         """
         if len(set(client_ids)) != len(client_ids):
             msg = f"client_ids: must be distinct, got {list(client_ids)}"
             raise ValueError(msg)
-        group = self._num_broadcasts
+        numbers = [None] * len(client_ids) if participation_ids is None else participation_ids
+        if len(numbers) != len(client_ids):
+            msg = f"participation_ids: must be {len(client_ids)}, one a client, got {len(numbers)}"
+            raise ValueError(msg)
         transfers = [
-            self._make(client_id, "downlink", size_bytes, timeout_s, group)
-            for client_id in client_ids
+            self._make(
+                client_id,
+                "downlink",
+                size_bytes,
+                timeout_s=timeout_s,
+                broadcast_id=self._num_broadcasts,
+                participation_id=number,
+            )
+            for client_id, number in zip(client_ids, numbers, strict=True)
         ]
         self._num_broadcasts += 1
         for transfer in transfers:
@@ -189,8 +215,10 @@ class CellularNetwork:
         client_id: int,
         direction: Direction,
         size_bytes: int,
+        *,
         timeout_s: float | None,
         broadcast_id: int | None,
+        participation_id: int | None,
     ) -> Transfer:
         if direction not in DIRECTIONS:
             msg = f"direction: must be uplink or downlink, got {direction!r}"
@@ -210,6 +238,7 @@ class CellularNetwork:
             size_bytes=int(size_bytes),
             deadline_at_s=self._now_s + limit_s,
             broadcast_id=broadcast_id,
+            participation_id=participation_id,
             cancel=self._cancel,
         )
         self._num_transfers += 1

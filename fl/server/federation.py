@@ -114,6 +114,8 @@ class Federation:
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
+    num_participations: int = field(init=False, default=0)
+    """Participations started so far."""
     host_evaluation_s: float = field(init=False, default=0.0)
     """Host seconds spent in evaluation."""
 
@@ -144,6 +146,11 @@ class Federation:
     def job_seed(self, client_id: int, round_id: int) -> int:
         """Give the seed of a client's job in a round, the same for every method."""
         return int(self.streams("training", client_id, round_id).integers(2**63 - 1))
+
+    def new_participation_id(self) -> int:
+        """Return the number of a participation that starts now: 0, 1, ... within a run."""
+        self.num_participations += 1
+        return self.num_participations - 1
 
     @property
     def now_s(self) -> float:

@@ -20,6 +20,7 @@ from fl.training.job import Start, TrainJob, TrainResult
 class Part:
     """What has become of a client's part so far; times are ``None`` until the step has ended."""
 
+    participation_id: int
     client_id: int
     round: int
     version: int
@@ -72,6 +73,7 @@ def take_part(
             "downlink",
             download.size_bytes,
             timeout_s=_left_s(federation, deadline_at_s),
+            participation_id=part.participation_id,
         )
         outcome = yield sent.event
         part.downlink_bytes += outcome.delivered_bytes
@@ -121,6 +123,7 @@ def client_row(part: Part, *, staleness: int) -> ClientRow:
     """Give the row of a finished part; the loss is empty unless the update was needed."""
     is_needed = part.is_received and part.handle is not None
     return ClientRow(
+        participation_id=part.participation_id,
         round=part.round,
         client_id=part.client_id,
         outcome=part.outcome,
@@ -184,6 +187,7 @@ def _send_up(
         "uplink",
         upload.size_bytes,
         timeout_s=_left_s(federation, deadline_at_s),
+        participation_id=part.participation_id,
     )
     outcome: TransferOutcome = yield sent.event
     part.uplink_bytes += outcome.delivered_bytes

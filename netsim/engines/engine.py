@@ -291,7 +291,13 @@ class Engine(ABC):
                 now_s=now_s,
             )
             handovers = int(self.links.handovers[slot])
-            row = make_row(record, end, cell_id=int(cell_id[0]), handovers=handovers)
+            row = make_row(
+                record,
+                end,
+                participation_id=transfer.participation_id,
+                cell_id=int(cell_id[0]),
+                handovers=handovers,
+            )
             if self.links.release(slot):
                 self._tracker.drop(slot)
             self._on_end(transfer, row, row.finished_at_s - now_s)

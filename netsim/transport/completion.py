@@ -58,6 +58,7 @@ def make_row(
     record: np.void,
     end: End,
     *,
+    participation_id: int | None,
     cell_id: int,
     handovers: int,
 ) -> TransferRow:
@@ -70,6 +71,8 @@ def make_row(
     ----------
     record, end
         As for, and from, :func:`end_of`.
+    participation_id
+        What the sender named as the work that it belongs to.
     cell_id
         Serving cell at the end, -1 for none.
     handovers
@@ -88,6 +91,8 @@ def make_row(
     granted_s = float(record["granted_s"])
     on_air_s = end.finished_at_s - started
     return TransferRow(
+        transfer_id=int(record["transfer_id"]),
+        participation_id=participation_id,
         client_id=int(record["client_id"]),
         direction=direction,
         size_bytes=size_bytes,

@@ -21,6 +21,10 @@ RESERVED_STATUS: Status = "delivered"
 class TransferRow:
     """One row of ``transfers.csv``."""
 
+    transfer_id: int
+    """Counts transfers of the run from 0 in the order of their requests."""
+    participation_id: int | None
+    """What the sender named as the work that it belongs to; ``None`` where it named nothing."""
     client_id: int
     direction: Direction
     size_bytes: int
@@ -63,6 +67,7 @@ class Transfer:
         "deadline_at_s",
         "direction",
         "event",
+        "participation_id",
         "requested_at_s",
         "size_bytes",
         "transfer_id",
@@ -78,6 +83,7 @@ class Transfer:
         size_bytes: int,
         deadline_at_s: float,
         broadcast_id: int | None,
+        participation_id: int | None,
         cancel: Callable[["Transfer", str], None],
     ) -> None:
         self.event: simpy.Event = env.event()
@@ -89,6 +95,8 @@ class Transfer:
         self.deadline_at_s = deadline_at_s
         self.broadcast_id = broadcast_id
         """Shared by the members of one broadcast; ``None`` for a transfer of its own."""
+        self.participation_id = participation_id
+        """Written to its row, without effect on the transfer."""
         self._cancel = cancel
 
     def cancel(self, reason: str = "cancelled") -> None:

@@ -19,6 +19,7 @@ class ConstantTransfer:
     size_bytes: int
     requested_at_s: float
     started_at_s: float
+    participation_id: int | None = None
     delivered_bytes: int = 0
     finished_at_s: float = 0.0
     energy_j: float = 0.0
@@ -85,6 +86,7 @@ class ConstantRateNetwork:
         size_bytes: int,
         *,
         timeout_s: float | None = None,
+        participation_id: int | None = None,
     ) -> _Sent:
         """Move bytes at the direction's rate; ends early, undelivered, after ``timeout_s``."""
         if size_bytes <= 0:
@@ -97,6 +99,7 @@ class ConstantRateNetwork:
             size_bytes=size_bytes,
             requested_at_s=now_s,
             started_at_s=now_s,
+            participation_id=participation_id,
         )
         sent = _Sent(self.env.event(), self, outcome)
         is_uplink = direction == "uplink"
@@ -108,10 +111,19 @@ class ConstantRateNetwork:
         return sent
 
     def broadcast(
-        self, client_ids: Sequence[int], size_bytes: int, *, timeout_s: float | None = None
+        self,
+        client_ids: Sequence[int],
+        size_bytes: int,
+        *,
+        timeout_s: float | None = None,
+        participation_ids: Sequence[int] | None = None,
     ) -> list[_Sent]:
         """Send to all at the one downlink rate."""
-        return [self.send(i, "downlink", size_bytes, timeout_s=timeout_s) for i in client_ids]
+        numbers = participation_ids or [None] * len(client_ids)
+        return [
+            self.send(i, "downlink", size_bytes, timeout_s=timeout_s, participation_id=number)
+            for i, number in zip(client_ids, numbers, strict=True)
+        ]
 
     def link_table(self, client_ids: Int[np.ndarray, " client"]) -> ConstantLinks:
         """Return the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""

@@ -22,6 +22,7 @@ from netsim.phy.link_adaptation import RateTable
 from netsim.phy.transport_block import transport_block_size_bits
 from netsim.streams import Purpose, stream
 from tests.netsim.worlds import (
+    NEAR_0,
     ignore_block_sizes,
     make_network,
     plain_radio,
@@ -166,6 +167,24 @@ def test_broadcast_runs_at_the_weakest_members_rate_on_one_set_of_blocks():
     for row in rows:
         assert row.finished_at_s == pytest.approx(8 * SIZE_BYTES / slowest_bps, rel=1e-9)
         assert row.num_resource_blocks == pytest.approx(51)
+
+
+def test_rows_carry_the_numbers_of_transfer_and_participation():
+    """Transfers count in the order of requests; a participation's number is the sender's."""
+    env, network = make_network(still_world([NEAR_0] * 3), plain_radio())
+    large = network.send(0, "uplink", 900_000, participation_id=7)
+    small = network.send(1, "uplink", 9_000)
+    cast = network.broadcast([2, 0], 5_000, participation_ids=[9, 7])
+    rows = run_all(env, [large, small, *cast])
+    assert [(r.transfer_id, r.participation_id) for r in rows] == [
+        (0, 7),
+        (1, None),
+        (2, 9),
+        (3, 7),
+    ]
+    assert {r.transfer_id for r in network.transfers()} == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="participation_ids: must be 2, one a client, got 1"):
+        network.broadcast([0, 1], 1, participation_ids=[1])
 
 
 def test_no_coverage_ends_by_timeout_with_its_reason():

@@ -41,8 +41,16 @@ def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any,
     deadline_at_s = None if timeout_s is None else started_at_s + timeout_s
     client_ids = select_clients(federation, round_id)
     version = federation.state.version
-    parts = [Part(client_id=each, round=round_id, version=version) for each in client_ids]
-    broadcasts = _broadcast(federation, client_ids, round_id=round_id, timeout_s=timeout_s)
+    parts = [
+        Part(
+            participation_id=federation.new_participation_id(),
+            client_id=each,
+            round=round_id,
+            version=version,
+        )
+        for each in client_ids
+    ]
+    broadcasts = _broadcast(federation, parts, timeout_s=timeout_s)
     processes = [
         env.process(take_part(federation, part, deadline_at_s=deadline_at_s, broadcast=broadcast))
         for part, broadcast in zip(parts, broadcasts, strict=True)
@@ -53,20 +61,21 @@ def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any,
 
 
 def _broadcast(
-    federation: Federation,
-    client_ids: Sequence[int],
-    *,
-    round_id: int,
-    timeout_s: float | None,
+    federation: Federation, parts: Sequence[Part], *, timeout_s: float | None
 ) -> Sequence[Any]:
-    """Start the round's broadcast, one event a client; all ``None`` for unicast."""
-    if federation.server.downlink == "unicast" or not client_ids:
-        return [None] * len(client_ids)
+    """Start the round's broadcast, one event a part; all ``None`` for unicast."""
+    if federation.server.downlink == "unicast" or not parts:
+        return [None] * len(parts)
     method = federation.method
-    payload = method.download(federation.state, client_id=client_ids[0])
+    payload = method.download(federation.state, client_id=parts[0].client_id)
     if payload is None:
-        return [None] * len(client_ids)
-    return federation.network.broadcast(client_ids, payload.size_bytes, timeout_s=timeout_s)
+        return [None] * len(parts)
+    return federation.network.broadcast(
+        [part.client_id for part in parts],
+        payload.size_bytes,
+        timeout_s=timeout_s,
+        participation_ids=[part.participation_id for part in parts],
+    )
 
 
 def _aggregate(federation: Federation, parts: Sequence[Part]) -> None:

@@ -107,6 +107,26 @@ def test_aggregate_is_the_weighted_mean_of_what_the_clients_trained():
         torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("downlink", ["unicast", "broadcast"])
+def test_transfers_carry_the_number_of_their_participation(downlink):
+    """Participations count from 0 through all rounds; each has one transfer in either direction."""
+    played = federation(
+        FeditConfig(), failing={(0, "uplink"): "outage", (1, "downlink"): "outage"},
+        cohort=4, num_rounds=2, downlink=downlink,
+    )  # fmt: skip
+    rows = run(played)
+    assert [part.participation_id for part in rows.clients] == list(range(8))
+    sent = {(t.participation_id, t.direction): t.client_id for t in played.network.transfers}
+    expected = {
+        (part.participation_id, direction): part.client_id
+        for part in rows.clients
+        for direction in ("downlink", "uplink")
+        if (part.client_id, direction) != (1, "uplink")
+    }
+    assert sent == expected
+    assert len(played.network.transfers) == len(expected) == 14
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_scenario_gives_the_same_rows(kind):
     first, second = run(federation(SMALLEST[kind])), run(federation(SMALLEST[kind]))
