@@ -159,7 +159,7 @@ def test_with_wraparound_the_outer_ring_is_like_the_centre(ladder):
         source="symmetry",
         measured=ks_2samp(centre_db, outer_db).pvalue,
         limit=0.01,
-        expected="one law",
+        expected="one distribution",
     )
 
 

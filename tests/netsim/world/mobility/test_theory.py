@@ -58,7 +58,7 @@ class TestRandomWaypoint:
             expected=0.26736,
             rel=0.02,
         )
-        # The whole law: density 1 / (v ln 20).
+        # The whole distribution: density 1 / (v ln 20).
         assert kstest(speed_mps[moving], lambda v: np.log(v) / np.log(20)).pvalue > 0.001
 
     def test_mean_leg_of_a_square(self):
@@ -105,7 +105,7 @@ def test_reflecting_models_stay_uniform(ladder, config):
     ladder.above(
         19,
         f"{config.kind} stays uniform, chi-square p-value",
-        source="reflection keeps the uniform law",
+        source="reflection keeps the uniform distribution",
         measured=chisquare(counts.ravel()).pvalue,
         limit=0.001,
         expected="uniform",
