@@ -1,7 +1,6 @@
-"""One client's part in a round: download, compute, upload, in simulated time."""
+"""One client's participation: download, compute, upload, in simulated time; it can be stopped."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import simpy
@@ -9,210 +8,246 @@ import simpy
 from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution
-from fl.network import TransferEvent, TransferOutcome
-from fl.payload import Payload
+from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.rows import ClientRow
 from fl.server.federation import Federation
 from fl.training.job import Start, TrainJob, TrainResult
 
 
-@dataclass(slots=True, kw_only=True)
-class Part:
-    """What has become of a client's part so far; times are ``None`` until the step has ended."""
+class Participation:
+    """A client at work on the server's present version; it begins when it is made.
 
-    participation_id: int
-    client_id: int
-    round: int
-    version: int
-    """Server version that the client works from."""
-    outcome: str = "running"
-    download_s: float | None = None
-    compute_s: float | None = None
-    upload_s: float | None = None
-    compute_j: float = 0.0
-    radio_j: float = 0.0
-    uplink_bytes: int = 0
-    downlink_bytes: int = 0
-    handle: JobHandle[TrainResult] | None = None
-    """The job, once its inputs were fixed."""
+    The job's inputs are fixed, and the job is submitted, when the download ends; its result is not
+    asked for here. A method that sends nothing makes no transfer. Times are ``None`` until their
+    step has ended.
+
+    Parameters
+    ----------
+    federation
+        The run.
+    participation_id
+        Its number; the rows of its transfers carry it too.
+    client_id
+        Who.
+    round_id
+        Round of the server, from 1.
+    deadline_at_s
+        Instant at which the caller will stop it as ``late``; its transfers get this time limit, as
+        schedulers may go by it. ``None``: the network's own limit holds.
+    broadcast
+        The client's end of a running broadcast; ``None``: its download is sent here, if any.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        *,
+        participation_id: int,
+        client_id: int,
+        round_id: int,
+        deadline_at_s: float | None = None,
+        broadcast: TransferEvent | None = None,
+    ) -> None:
+        self.participation_id = participation_id
+        self.client_id = client_id
+        self.round = round_id
+        self.version = federation.state.version
+        """Server version that the client works from."""
+        self.outcome = "running"
+        """``received``; or why the server has no update, as in ``clients.csv``."""
+        self.download_s: float | None = None
+        self.compute_s: float | None = None
+        self.upload_s: float | None = None
+        self.compute_j = 0.0
+        self.radio_j = 0.0
+        self.uplink_bytes = 0
+        self.downlink_bytes = 0
+        self._federation = federation
+        self._deadline_at_s = deadline_at_s
+        self._transfer = broadcast
+        self._handle: JobHandle[TrainResult] | None = None
+        self._stopped = federation.env.event()
+        self._stopped_at_s: float | None = None
+        self.done: simpy.Event = federation.env.process(self._run())
+        """Fires when the participation has ended, whatever its outcome."""
 
     @property
     def is_received(self) -> bool:
         """Whether the server has the update (or, without exchange, the client finished)."""
         return self.outcome == "received"
 
+    def stop(self, outcome: str) -> None:
+        """End the participation at this instant: nothing more is sent or computed.
 
-def take_part(
-    federation: Federation,
-    part: Part,
-    *,
-    deadline_at_s: float | None,
-    broadcast: TransferEvent | None = None,
-) -> Generator[simpy.Event, Any, None]:
-    """Run a client's part as a SimPy process, filling in ``part``.
+        Computing is booked up to now, a transfer on the air is cancelled, and the job never runs
+        unless it is finished and the client trained something for itself. ``done`` fires at this
+        instant; where bytes have left the air already, when the network says what became of them.
+        What the server has by this instant stays received. No effect when the participation has
+        ended or was stopped before.
 
-    The job's inputs are fixed, and the job is submitted, when the download ends; its result is not
-    asked for here. A method that sends nothing makes no transfer.
+        Parameters
+        ----------
+        outcome
+            Why, in a word; the row adds the stage: ``late:compute``.
+        """
+        if self.done.triggered or self._stopped.triggered:
+            return
+        self._stopped_at_s = self._federation.now_s
+        self._stopped.succeed(outcome)
+        # A transfer that has reached its own time limit is ended by the network, which says why.
+        is_due = self._deadline_at_s is not None and self._stopped_at_s >= self._deadline_at_s
+        if self._transfer is not None and not is_due:
+            self._transfer.cancel(outcome)
 
-    Parameters
-    ----------
-    federation
-        The run.
-    part
-        Record of this part; carries client, round and server version.
-    deadline_at_s
-        Instant at which the client stops, whatever it does; ``None``: never.
-    broadcast
-        The client's end of a running broadcast; ``None``: its download is sent here, if any.
-    """
-    method = federation.method
-    download = method.download(federation.state, client_id=part.client_id)
-    if download is not None:
-        sent = broadcast or federation.network.send(
-            part.client_id,
-            "downlink",
-            download.size_bytes,
-            timeout_s=_left_s(federation, deadline_at_s),
-            participation_id=part.participation_id,
+    def contribution(self) -> Contribution | None:
+        """Return the received update for aggregation; ``None`` when the method sends nothing.
+
+        Runs the job if nothing has yet, and lets the client keep its personal tensors.
+
+        Raises
+        ------
+        ValueError
+            If the update was not received.
+        """
+        if self._handle is None or not self.is_received:
+            msg = f"participation: must be received, client {self.client_id} is {self.outcome}"
+            raise ValueError(msg)
+        federation, result = self._federation, self._handle.result()
+        federation.personal[self.client_id] = federation.method.personal(result.tensors)
+        payload = federation.method.upload(result.tensors, version=self.version)
+        if payload is None:
+            return None
+        return Contribution(
+            client_id=self.client_id,
+            payload=payload,
+            num_samples=result.num_samples,
+            staleness=federation.state.version - self.version,
         )
-        outcome = yield sent.event
-        part.downlink_bytes += outcome.delivered_bytes
-        part.radio_j += outcome.energy_j
-        if not _arrived(part, outcome, deadline_at_s):
+
+    def row(self, *, staleness: int) -> ClientRow:
+        """Return the row of the finished participation; the loss is that of received updates."""
+        is_needed = self.is_received and self._handle is not None
+        return ClientRow(
+            participation_id=self.participation_id,
+            round=self.round,
+            client_id=self.client_id,
+            outcome=self.outcome,
+            download_s=self.download_s,
+            compute_s=self.compute_s,
+            upload_s=self.upload_s,
+            compute_j=self.compute_j,
+            radio_j=self.radio_j,
+            train_loss=self._handle.result().mean_loss if is_needed and self._handle else None,
+            staleness=staleness,
+        )
+
+    def _run(self) -> Generator[simpy.Event, Any, None]:
+        """Go through the three steps as a SimPy process, up to the first that fails."""
+        federation = self._federation
+        method, client_id = federation.method, self.client_id
+        download = method.download(federation.state, client_id=client_id)
+        if download is not None:
+            self.download_s = yield from self._send("downlink", download.size_bytes)
+            if self.download_s is None:
+                return
+        personal = federation.personal_of(client_id)
+        start = method.start(download, personal, version=self.version)
+        self.compute_s = yield from self._compute(start)
+        if self.compute_s is None:
+            self._drop()
             return
-        part.download_s = outcome.finished_at_s - outcome.requested_at_s
-    start = method.start(download, federation.personal_of(part.client_id), version=part.version)
-    finished = yield from _compute(federation, part, start, deadline_at_s=deadline_at_s)
-    if not finished:
-        _drop(part)
-        return
-    # The shapes of the upload are those of its start: its size is known without the result.
-    upload = method.upload({**start.tensors, **start.client_outputs}, version=part.version)
-    if upload is not None:
-        outcome = yield from _send_up(federation, part, upload, deadline_at_s=deadline_at_s)
-        if not _arrived(part, outcome, deadline_at_s):
-            _drop(part)
-            return
-        part.upload_s = outcome.finished_at_s - outcome.requested_at_s
-    part.outcome = "received"
+        # The shapes of the upload are those of its start: its size is known without the result.
+        upload = method.upload({**start.tensors, **start.client_outputs}, version=self.version)
+        if upload is not None:
+            self.upload_s = yield from self._send("uplink", upload.size_bytes)
+            if self.upload_s is None:
+                self._drop()
+                return
+        self.outcome = "received"
 
+    def _compute(self, start: Start) -> Generator[simpy.Event, Any, float | None]:
+        """Submit the job and let its seconds pass; return them, ``None`` if it was stopped."""
+        federation, client_id = self._federation, self.client_id
+        if self._stopped.triggered:
+            self.outcome = f"{self._stopped.value}:compute"
+            return None
+        shard, device = federation.shards[client_id], federation.devices[client_id]
+        seed = federation.job_seed(client_id, self.round)
+        plan = federation.procedure.plan(shard.train, seed=seed)
+        flop = federation.procedure.flop(plan, start, federation.cost)
+        self._handle = federation.executor.submit(
+            TrainJob(
+                model_key=federation.worker.model_key,
+                client_id=client_id,
+                round=self.round,
+                version=self.version,
+                start=start,
+                samples=shard.train,
+                settings=federation.job_settings,
+                seed=seed,
+            ),
+            flop=flop,
+        )
+        started_at_s = federation.now_s
+        yield federation.env.timeout(compute_s(flop, device)) | self._stopped
+        spent_s = federation.now_s - started_at_s
+        federation.network.energy.charge(
+            client_id,
+            "compute",
+            started_at_s=started_at_s,
+            finished_at_s=federation.now_s,
+            power_w=device.compute_w,
+        )
+        self.compute_j = spent_s * device.compute_w
+        if self._stopped.triggered:
+            self.outcome = f"{self._stopped.value}:compute"
+            return None
+        return spent_s
 
-def contribution(federation: Federation, part: Part) -> Contribution | None:
-    """Give a received part's update for aggregation; ``None`` when the method sends nothing.
+    def _send(
+        self, direction: Direction, size_bytes: int
+    ) -> Generator[simpy.Event, Any, float | None]:
+        """Let a transfer run to its end; return its seconds, ``None`` if it was not delivered."""
+        federation, now_s = self._federation, self._federation.now_s
+        if self._transfer is None:
+            if self._stopped.triggered:
+                self.outcome = f"{self._stopped.value}:{direction}"
+                return None
+            deadline_at_s = self._deadline_at_s
+            self._transfer = federation.network.send(
+                self.client_id,
+                direction,
+                size_bytes,
+                timeout_s=None if deadline_at_s is None else deadline_at_s - now_s,
+                participation_id=self.participation_id,
+            )
+        sent: TransferOutcome = yield self._transfer.event
+        self._transfer = None
+        if direction == "uplink":
+            self.uplink_bytes += sent.delivered_bytes
+        else:
+            self.downlink_bytes += sent.delivered_bytes
+        self.radio_j += sent.energy_j
+        why = self._why_not(sent)
+        if why is not None:
+            self.outcome = why
+            return None
+        return sent.finished_at_s - sent.requested_at_s
 
-    Runs the job if nothing has yet, and keeps the client's personal tensors: they are those of its
-    last *delivered* update, so a part that was lost leaves no trace at the client.
-    """
-    if part.handle is None or not part.is_received:
-        msg = f"part: must be received, client {part.client_id} is {part.outcome}"
-        raise ValueError(msg)
-    result = part.handle.result()
-    federation.personal[part.client_id] = federation.method.personal(result.tensors)
-    payload = federation.method.upload(result.tensors, version=part.version)
-    if payload is None:
-        return None
-    return Contribution(
-        client_id=part.client_id,
-        payload=payload,
-        num_samples=result.num_samples,
-        staleness=federation.state.version - part.version,
-    )
+    def _why_not(self, sent: TransferOutcome) -> str | None:
+        """Return why a transfer that has ended does not count; ``None`` if it does."""
+        if self._stopped_at_s is not None and (
+            sent.status == self._stopped.value
+            or (sent.status == "delivered" and sent.finished_at_s > self._stopped_at_s)
+        ):
+            return f"{self._stopped.value}:{sent.direction}"
+        if sent.status == "delivered":
+            return None
+        if sent.status == "timeout" and self._deadline_at_s is not None:
+            return f"late:{sent.direction}"
+        return f"dropped:{sent.direction}:{sent.status}"
 
-
-def client_row(part: Part, *, staleness: int) -> ClientRow:
-    """Give the row of a finished part; the loss is empty unless the update was needed."""
-    is_needed = part.is_received and part.handle is not None
-    return ClientRow(
-        participation_id=part.participation_id,
-        round=part.round,
-        client_id=part.client_id,
-        outcome=part.outcome,
-        download_s=part.download_s,
-        compute_s=part.compute_s,
-        upload_s=part.upload_s,
-        compute_j=part.compute_j,
-        radio_j=part.radio_j,
-        train_loss=part.handle.result().mean_loss if is_needed and part.handle else None,
-        staleness=staleness,
-    )
-
-
-def _compute(
-    federation: Federation, part: Part, start: Start, *, deadline_at_s: float | None
-) -> Generator[simpy.Event, Any, bool]:
-    """Submit the job and let its simulated seconds pass; tell whether it finished in time."""
-    settings, shard = federation.job_settings, federation.shards[part.client_id]
-    device = federation.devices[part.client_id]
-    seed = federation.job_seed(part.client_id, part.round)
-    plan = federation.procedure.plan(shard.train, seed=seed)
-    flop = federation.procedure.flop(plan, start, federation.cost)
-    part.handle = federation.executor.submit(
-        TrainJob(
-            model_key=federation.worker.model_key,
-            client_id=part.client_id,
-            round=part.round,
-            version=part.version,
-            start=start,
-            samples=shard.train,
-            settings=settings,
-            seed=seed,
-        ),
-        flop=flop,
-    )
-    started_at_s = federation.env.now
-    needed_s, left_s = compute_s(flop, device), _left_s(federation, deadline_at_s)
-    is_in_time = left_s is None or needed_s <= left_s
-    yield federation.env.timeout(needed_s if left_s is None else min(needed_s, left_s))
-    federation.network.energy.charge(
-        part.client_id,
-        "compute",
-        started_at_s=started_at_s,
-        finished_at_s=federation.env.now,
-        power_w=device.compute_w,
-    )
-    spent_s = federation.env.now - started_at_s
-    part.compute_j = spent_s * device.compute_w
-    if not is_in_time:
-        part.outcome = "late:compute"
-        return False
-    part.compute_s = spent_s
-    return True
-
-
-def _send_up(
-    federation: Federation, part: Part, upload: Payload, *, deadline_at_s: float | None
-) -> Generator[simpy.Event, Any, TransferOutcome]:
-    sent = federation.network.send(
-        part.client_id,
-        "uplink",
-        upload.size_bytes,
-        timeout_s=_left_s(federation, deadline_at_s),
-        participation_id=part.participation_id,
-    )
-    outcome: TransferOutcome = yield sent.event
-    part.uplink_bytes += outcome.delivered_bytes
-    part.radio_j += outcome.energy_j
-    return outcome
-
-
-def _arrived(part: Part, outcome: TransferOutcome, deadline_at_s: float | None) -> bool:
-    """Tell whether a transfer was delivered; note in the part why not."""
-    if outcome.status == "delivered":
-        return True
-    is_late = deadline_at_s is not None and outcome.finished_at_s >= deadline_at_s
-    if outcome.status == "timeout" and is_late:
-        part.outcome = f"late:{outcome.direction}"
-    else:
-        part.outcome = f"dropped:{outcome.direction}:{outcome.status}"
-    return False
-
-
-def _drop(part: Part) -> None:
-    """Let the job of a lost part never run."""
-    if part.handle is not None:
-        part.handle.drop()
-
-
-def _left_s(federation: Federation, deadline_at_s: float | None) -> float | None:
-    """Seconds until the deadline, not below 0."""
-    return None if deadline_at_s is None else max(0.0, deadline_at_s - federation.env.now)
+    def _drop(self) -> None:
+        """Let the job of a lost participation never run."""
+        if self._handle is not None:
+            self._handle.drop()

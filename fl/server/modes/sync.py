@@ -6,11 +6,12 @@ from typing import Any
 import simpy
 
 from fl.metrics import METRICS
+from fl.network import TransferEvent
 from fl.rows import EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.evaluation import Evaluator
 from fl.server.federation import Federation, Progress
-from fl.server.participation import Part, client_row, contribution, take_part
+from fl.server.participation import Participation
 from fl.server.selection import select_clients
 
 
@@ -35,82 +36,93 @@ def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
 
 
 def _round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any, None]:
-    """Run one round: select, all parts at once, aggregate, record."""
+    """Run one round: select, all at once, aggregate, record."""
     env, started_at_s = federation.env, federation.now_s
     timeout_s = federation.server.round_timeout_s
     deadline_at_s = None if timeout_s is None else started_at_s + timeout_s
     client_ids = select_clients(federation, round_id)
-    version = federation.state.version
-    parts = [
-        Part(
-            participation_id=federation.new_participation_id(),
-            client_id=each,
-            round=round_id,
-            version=version,
+    ids = [federation.new_participation_id() for _ in client_ids]
+    broadcasts = _broadcast(federation, client_ids, participation_ids=ids, timeout_s=timeout_s)
+    participations = [
+        Participation(
+            federation,
+            participation_id=participation_id,
+            client_id=client_id,
+            round_id=round_id,
+            deadline_at_s=deadline_at_s,
+            broadcast=broadcast,
         )
-        for each in client_ids
+        for participation_id, client_id, broadcast in zip(ids, client_ids, broadcasts, strict=True)
     ]
-    broadcasts = _broadcast(federation, parts, timeout_s=timeout_s)
-    processes = [
-        env.process(take_part(federation, part, deadline_at_s=deadline_at_s, broadcast=broadcast))
-        for part, broadcast in zip(parts, broadcasts, strict=True)
-    ]
-    yield env.all_of(processes)
-    _aggregate(federation, parts)
-    _record(federation, parts, round_id=round_id, started_at_s=started_at_s)
+    done = [each.done for each in participations]
+    if timeout_s is not None:
+        yield env.all_of(done) | env.timeout(timeout_s)
+        for each in participations:
+            each.stop("late")
+    yield env.all_of(done)
+    _aggregate(federation, participations)
+    _record(federation, participations, round_id=round_id, started_at_s=started_at_s)
 
 
 def _broadcast(
-    federation: Federation, parts: Sequence[Part], *, timeout_s: float | None
-) -> Sequence[Any]:
-    """Start the round's broadcast, one event a part; all ``None`` for unicast."""
-    if federation.server.downlink == "unicast" or not parts:
-        return [None] * len(parts)
+    federation: Federation,
+    client_ids: Sequence[int],
+    *,
+    participation_ids: Sequence[int],
+    timeout_s: float | None,
+) -> Sequence[TransferEvent | None]:
+    """Start the round's broadcast, one event a client; all ``None`` for unicast."""
+    if federation.server.downlink == "unicast" or not client_ids:
+        return [None] * len(client_ids)
     method = federation.method
-    payload = method.download(federation.state, client_id=parts[0].client_id)
+    payload = method.download(federation.state, client_id=client_ids[0])
     if payload is None:
-        return [None] * len(parts)
+        return [None] * len(client_ids)
     return federation.network.broadcast(
-        [part.client_id for part in parts],
+        client_ids,
         payload.size_bytes,
         timeout_s=timeout_s,
-        participation_ids=[part.participation_id for part in parts],
+        participation_ids=participation_ids,
     )
 
 
-def _aggregate(federation: Federation, parts: Sequence[Part]) -> None:
+def _aggregate(federation: Federation, participations: Sequence[Participation]) -> None:
     """Merge what was received; without any update the state stays as it is."""
-    merged = [contribution(federation, part) for part in parts if part.is_received]
+    merged = [each.contribution() for each in participations if each.is_received]
     received = [item for item in merged if item is not None]
     if received:
         federation.state = federation.method.aggregate(federation.state, received)
 
 
 def _record(
-    federation: Federation, parts: Sequence[Part], *, round_id: int, started_at_s: float
+    federation: Federation,
+    participations: Sequence[Participation],
+    *,
+    round_id: int,
+    started_at_s: float,
 ) -> None:
     """Write the rows of a round and add up its bytes."""
-    uplink_bytes = sum(part.uplink_bytes for part in parts)
-    downlink_bytes = sum(part.downlink_bytes for part in parts)
+    uplink_bytes = sum(each.uplink_bytes for each in participations)
+    downlink_bytes = sum(each.downlink_bytes for each in participations)
     federation.uplink_bytes += uplink_bytes
     federation.downlink_bytes += downlink_bytes
-    rows = [client_row(part, staleness=0) for part in parts]
-    for each in rows:
-        federation.roster.end(each.client_id, round_id=round_id, loss=each.train_loss)
-    row = RoundRow(
+    rows = [each.row(staleness=0) for each in participations]
+    for row in rows:
+        federation.roster.end(row.client_id, round_id=round_id, loss=row.train_loss)
+    of_round = RoundRow(
         round=round_id,
         started_at_s=started_at_s,
         finished_at_s=federation.now_s,
-        num_selected=len(parts),
-        num_received=sum(part.is_received for part in parts),
-        num_late=sum(part.outcome.startswith("late") for part in parts),
-        num_failed=sum(part.outcome.startswith("dropped") for part in parts),
+        num_selected=len(participations),
+        num_received=sum(each.is_received for each in participations),
+        num_late=sum(each.outcome.startswith("late") for each in participations),
+        num_failed=sum(each.outcome.startswith("dropped") for each in participations),
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
         energy_j=federation.energy_j(),
         site_energy_j=federation.site_energy_j(),
     )
-    federation.recorder.round(row, rows)
+    federation.recorder.round(of_round, rows)
 
 
 def _evaluate(
