@@ -22,7 +22,7 @@ class IidPartition:
 
 @dataclass(frozen=True, kw_only=True)
 class DirichletPartition:
-    """Each class is shared in proportions drawn from a symmetric Dirichlet distribution over clients."""
+    """Each class is shared in proportions of a symmetric Dirichlet distribution over clients."""
 
     alpha: Annotated[float, Gt(0)] = 0.5
     """Concentration: small is skewed, large tends to iid."""

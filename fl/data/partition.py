@@ -164,8 +164,8 @@ def _share_by_dirichlet(
     """Cut each class at Dirichlet proportions; draw all anew until no client is too small.
 
     The usual label skew of federated studies. Conditioning on the smallest client makes very
-    skewed draws rarer than the plain distribution would: with a large ``min_texts`` the partition is less
-    skewed than ``alpha`` alone says.
+    skewed draws rarer than in the plain distribution: with a large ``min_texts`` the partition is
+    less skewed than ``alpha`` alone says.
     """
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     smallest = 0

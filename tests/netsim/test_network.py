@@ -417,8 +417,8 @@ def test_round_robin_is_processor_sharing_path_by_path(monkeypatch, size_law):
 @pytest.mark.slow
 @pytest.mark.parametrize("size_law", ["constant", "exponential"])
 def test_mean_time_in_system_is_that_of_m_g_1_ps(monkeypatch, size_law):
+    """E[S] / (1 - rho) for any distribution of sizes; within 2 % or the interval, the wider."""
     ignore_block_sizes(monkeypatch)
-    """E[S] / (1 - rho), whatever the distribution of sizes; within 2 % or the interval, the wider."""
     load, num_runs = 0.5, 12
     means = []
     for run in range(num_runs):

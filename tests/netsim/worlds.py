@@ -74,7 +74,7 @@ def ring(count, *, radius_m):
 
 
 def ignore_block_sizes(monkeypatch):
-    """Let blocks carry what their elements would, so that closed forms hold without rounding to bytes."""
+    """Let blocks carry what their elements would: closed forms hold without rounding to bytes."""
     monkeypatch.setattr(
         BlockSizes, "ratio", lambda _self, _efficiency, blocks: np.ones(len(blocks))
     )
