@@ -2,32 +2,39 @@
 
 Changes one operator, comparison, number, sign or truth value of the source at a time (cosmic-ray)
 in a copy of the project, and runs the tests of the module, then those of its wing, then those that
-use the wing, until one fails. A change that no test notices has *survived*; it is printed as a
-diff. What was read and found to be no change of behaviour stands in ``equivalent_mutants.csv`` with
-the reason and does not count.
+use the wing, until one fails. A change that no test notices has *survived*; it is printed with the
+line before and after. What was read and found to be no change of behaviour stands in
+``equivalent_mutants.csv`` with the reason and does not count.
 
 A seeded sample of each area is run, by hand: it takes minutes to hours, and it is not part of the
-suite.
+suite. ``--line netsim/energy/ue_energy.py:98`` runs every change of one line instead. Needs a system
+that can fork: each run of tests begins where the libraries are loaded already.
 """
 
 import argparse
 import ast
+import compileall
 import csv
+import importlib
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import numpy as np
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
+from hypothesis import Phase, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
@@ -35,6 +42,12 @@ GOAL = 0.9
 """Share of changes that tests have to notice."""
 LIMIT_S = 240.0
 """A test run that takes longer counts as a failure: the change made it endless."""
+
+LIBRARIES = (
+    "hypothesis.strategies", "jaxtyping", "networkx", "numpy.random", "pandas", "scipy.optimize",
+    "scipy.signal", "scipy.special", "scipy.stats", "simpy", "yaml",
+)  # fmt: skip
+"""What the tests of the radio import: loaded once."""
 
 OPERATORS = (
     *(f"ReplaceBinaryOperator_{pair}" for pair in (
@@ -91,10 +104,10 @@ class Mutant:
 
 
 def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
-    """Give every change of a file, annotations and text left alone."""
+    """Give every change of a file that can alter what the program does."""
     source = (root / path).read_text(encoding="utf-8")
     lines = source.splitlines()
-    skipped = _annotation_lines(source)
+    skipped = list(_stretches_without_behaviour(source))
     nodes = list(ast_nodes(get_ast(source)))
     for name in OPERATORS:
         operator = get_operator(f"core/{name}")()
@@ -112,30 +125,54 @@ def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
                 occurrence += 1
 
 
-def _annotation_lines(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Give the stretches of source that only a reader and a type checker look at."""
-    found = []
+def _stretches_without_behaviour(
+    source: str,
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Give the stretches of source that alter nothing that a right program does.
+
+    These are annotations, the flags of ``@dataclass`` (``frozen`` and ``kw_only`` refuse code that
+    the type checker refuses as well, ``slots`` saves memory) and ``zip(strict=True)`` (refuses
+    columns of unlike length, which only another fault could make).
+    """
     for node in ast.walk(ast.parse(source)):
         parts: list[ast.expr | None] = []
         if isinstance(node, ast.AnnAssign | ast.arg):
             parts.append(node.annotation)
         if isinstance(node, ast.FunctionDef):
             parts.append(node.returns)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id == "dataclass":
+                parts.extend(keyword.value for keyword in node.keywords)
+            if node.func.id == "zip":
+                parts.extend(each.value for each in node.keywords if each.arg == "strict")
         for part in parts:
             if part is not None and part.end_lineno is not None:
                 start = (part.lineno, part.col_offset)
-                found.append((start, (part.end_lineno, part.end_col_offset or 0)))
-    return found
+                yield start, (part.end_lineno, part.end_col_offset or 0)
 
 
 def sample(area: str, *, count: int, seed: int) -> list[Mutant]:
     """Draw changes of an area, each equally likely; all of them when there are fewer."""
-    files = sorted({path for glob in AREAS[area].files for path in ROOT.glob(glob)})
-    names = [str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"]
-    found = [mutant for name in names for mutant in mutants(name)]
+    found = [mutant for name in _files(area) for mutant in mutants(name)]
     rng = np.random.default_rng([seed, sorted(AREAS).index(area)])
     order = rng.permutation(len(found))[:count]
     return [found[place] for place in sorted(order)]
+
+
+def of_lines(area: str, places: Sequence[str]) -> list[Mutant]:
+    """Return all changes of some lines, each given as ``path:number``, in files of an area."""
+    return [
+        mutant
+        for name in _files(area)
+        if any(place.startswith(f"{name}:") for place in places)
+        for mutant in mutants(name)
+        if f"{name}:{mutant.line}" in places
+    ]
+
+
+def _files(area: str) -> list[str]:
+    files = sorted({path for glob in AREAS[area].files for path in ROOT.glob(glob)})
+    return [str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"]
 
 
 def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[str]]:
@@ -145,54 +182,79 @@ def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[st
     """
     module = Path(mutant.path)
     mirror = Path("tests") / module.parent / f"test_{module.name}"
-    wanted = [[str(mirror)]] if (ROOT / mirror).is_file() else []
-    others = area.tests[:1] if is_near else area.tests
-    return wanted + [[each] for each in others if each != str(mirror)]
+    nearest = [str(mirror)] if (ROOT / mirror).is_file() else []
+    if (ROOT / module).is_file() and ">>> " in (ROOT / module).read_text(encoding="utf-8"):
+        nearest.append(mutant.path)
+    others = [each for each in area.tests if each != str(mirror)]
+    runs = [nearest, others[:1], [] if is_near else others[1:]]
+    return [tests for tests in runs if tests]
+
+
+def changed(mutant: Mutant, *, root: Path = ROOT) -> str:
+    """Return the source of the file with the change."""
+    source = (root / mutant.path).read_text(encoding="utf-8")
+    made = mutate_code(source, get_operator(f"core/{mutant.operator}")(), mutant.occurrence)
+    if made is None:
+        msg = f"{mutant.path}:{mutant.line}: {mutant.operator} cannot be made"
+        raise RuntimeError(msg)
+    return made
+
+
+def changed_line(mutant: Mutant, *, root: Path = ROOT) -> str:
+    """Return the line after the change, without its indentation."""
+    return changed(mutant, root=root).splitlines()[mutant.line - 1].strip()
 
 
 def survives(mutant: Mutant, area: Area, *, copy: Path, is_near: bool = False) -> bool:
     """Whether no test notices a change, made in a copy of the project."""
     place = copy / mutant.path
     source = place.read_text(encoding="utf-8")
-    changed = mutate_code(source, get_operator(f"core/{mutant.operator}")(), mutant.occurrence)
-    if changed is None:
-        msg = f"{mutant.path}:{mutant.line}: {mutant.operator} cannot be made"
-        raise RuntimeError(msg)
     try:
-        place.write_text(changed, encoding="utf-8")
+        place.write_text(changed(mutant, root=copy), encoding="utf-8")
         return all(_passes(tests, copy) for tests in stages(mutant, area, is_near=is_near))
     finally:
         place.write_text(source, encoding="utf-8")
 
 
 def _passes(tests: Sequence[str], copy: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(copy),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, check=False, timeout=LIMIT_S
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(tests, copy))
+    process.start()
+    process.join(LIMIT_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    return process.exitcode == 0
 
 
-def equivalents() -> dict[tuple[str, str, str], str]:
-    """Return the reasons why changes change nothing, by path, operator and text of the line."""
+def _run_tests(tests: Sequence[str], copy: Path) -> None:
+    """Run tests on the copy in this process, which ends with the exit code of pytest."""
+    with open(os.devnull, "r+b") as nothing:
+        for stream in (0, 1, 2):
+            os.dup2(nothing.fileno(), stream)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{ROOT}{os.sep}"):
+            del sys.modules[name]
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.path.insert(0, str(copy))
+    # Hypothesis need not look for the smallest example: it takes minutes.
+    phases = (Phase.explicit, Phase.generate)
+    settings.register_profile("mutants", derandomize=True, deadline=None, phases=phases)
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    os._exit(pytest.main([*options, *tests]))
+
+
+def equivalents() -> dict[tuple[str, str, str, str], str]:
+    """Return why changes change nothing, by path, operator, line before and line after."""
     with EQUIVALENT.open(encoding="utf-8", newline="") as file:
         return {
-            (row["path"], row["operator"], row["line"]): row["reason"]
+            (row["path"], row["operator"], row["line"], row["changed"]): row["reason"]
             for row in csv.DictReader(file)
         }
 
 
 def _copy(folder: Path) -> Path:
-    """Copy what git tracks, as it is now."""
+    """Copy what git tracks, as it is now, compiled so that a changed file is compiled again."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True, text=True
     )
@@ -200,7 +262,13 @@ def _copy(folder: Path) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
     return folder
+
+
+def _load(names: Iterable[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 def main() -> None:
@@ -209,25 +277,34 @@ def main() -> None:
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}")
     parser.add_argument("--sample", type=int, default=40, help="changes of each area")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument(
+        "--line", action="append", metavar="PATH:NUMBER", help="all changes of a line instead"
+    )
     parser.add_argument("--near", action="store_true", help="only tests of module and wing")
     parser.add_argument("--json", action="store_true", help="one JSON object in the end")
     options = parser.parse_args()
     if unknown := sorted(set(options.areas) - set(AREAS)):
         parser.error(f"AREA: must be one of {', '.join(AREAS)}, got {', '.join(unknown)}")
     known, table, missed = equivalents(), {}, False
+    _load(LIBRARIES)
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(Path(folder))
         for name in options.areas or AREAS:
             killed, alive, excused = 0, [], 0
             started_s = time.monotonic()
-            for mutant in sample(name, count=options.sample, seed=options.seed):
-                if (mutant.path, mutant.operator, mutant.text) in known:
+            if options.line:
+                chosen = of_lines(name, options.line)
+            else:
+                chosen = sample(name, count=options.sample, seed=options.seed)
+            for mutant in chosen:
+                after = changed_line(mutant)
+                if (mutant.path, mutant.operator, mutant.text, after) in known:
                     excused += 1
                 elif survives(mutant, AREAS[name], copy=copy, is_near=options.near):
                     alive.append(mutant)
                     print(
                         f"SURVIVED {mutant.path}:{mutant.line} {mutant.operator} "
-                        f"#{mutant.occurrence}: {mutant.text}",
+                        f"#{mutant.occurrence}\n  - {mutant.text}\n  + {after}",
                         flush=True,
                     )
                 else:

@@ -26,6 +26,34 @@ def test_annotations_are_left_alone(tmp_path):
     assert changes(tmp_path, "def f(a: int | None) -> float | None:\n    return a\n") == []
 
 
+def test_what_only_refuses_wrong_code_is_left_alone(tmp_path):
+    source = (
+        "@dataclass(frozen=True, slots=True, kw_only=True)\n"
+        "class A:\n"
+        "    is_on: bool = True\n"
+        "pairs = zip(A, A, strict=True)\n"
+        "g(strict=True)\n"
+    )
+    assert changes(tmp_path, source) == [("ReplaceTrueWithFalse", 3), ("ReplaceTrueWithFalse", 5)]
+
+
+def test_a_change_is_told_by_the_line_after_it(tmp_path):
+    (tmp_path / "some.py").write_text("def f(a):\n    return a + 1 + 1\n", encoding="utf-8")
+    found = [
+        tool.changed_line(each, root=tmp_path)
+        for each in tool.mutants("some.py", root=tmp_path)
+        if each.operator == "ReplaceBinaryOperator_Add_Sub"
+    ]
+    assert found == ["return a - 1 + 1", "return a + 1 - 1"]
+
+
+def test_all_changes_of_one_line():
+    change, *_ = tool.sample("energy", count=1, seed=1)
+    found = tool.of_lines("energy", [f"{change.path}:{change.line}", "netsim/energy/ledger.py:1"])
+    assert change in found
+    assert {(each.path, each.line) for each in found} == {(change.path, change.line)}
+
+
 @pytest.mark.parametrize("area", tool.AREAS)
 def test_every_area_has_files_and_tests(area):
     assert tool.sample(area, count=5, seed=1) == tool.sample(area, count=5, seed=1)
@@ -54,5 +82,11 @@ def test_excused_changes_name_lines_that_exist():
     for row in rows:
         lines = (tool.ROOT / row["path"]).read_text(encoding="utf-8").splitlines()
         assert row["line"] in [line.strip() for line in lines], row
+        changes = tool.mutants(row["path"])
+        assert row["changed"] in [
+            tool.changed_line(each)
+            for each in changes
+            if (each.operator, each.text) == (row["operator"], row["line"])
+        ]
         assert row["operator"] in tool.OPERATORS
         assert len(row["reason"]) > 20
