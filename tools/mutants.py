@@ -7,8 +7,8 @@ line before and after. What was read and found to be no change of behaviour stan
 ``equivalent_mutants.csv`` with the reason and does not count.
 
 A seeded sample of each area is run, by hand: it takes minutes to hours, and it is not part of the
-suite. ``--line netsim/energy/ue_energy.py:98`` runs every change of one line instead. Needs a system
-that can fork: each run of tests begins where the libraries are loaded already.
+suite. ``--line netsim/energy/ue_energy.py:98`` runs every change of one line instead. Needs a
+system that can fork: each run of tests begins where the libraries are loaded already.
 """
 
 import argparse
@@ -66,6 +66,10 @@ OPERATORS = (
 """Operators of cosmic-ray that make one-line changes somebody could have made by mistake."""
 
 
+Place = tuple[int, int]
+"""Line, from 1, and column, from 0."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Area:
     """Files to change, and the tests that should notice, the nearest first."""
@@ -108,13 +112,17 @@ def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
     source = (root / path).read_text(encoding="utf-8")
     lines = source.splitlines()
     skipped = list(_stretches_without_behaviour(source))
+    between = list(_between_operands(source))
     nodes = list(ast_nodes(get_ast(source)))
     for name in OPERATORS:
         operator = get_operator(f"core/{name}")()
         occurrence = 0
         for node in nodes:
             for start, end in operator.mutation_positions(node):
-                if not any(a <= start and end <= b for a, b in skipped):
+                is_operator = not name.startswith("ReplaceBinary") or _is_within(
+                    start, end, between
+                )
+                if is_operator and not _is_within(start, end, skipped):
                     yield Mutant(
                         path=path,
                         operator=name,
@@ -125,9 +133,19 @@ def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
                 occurrence += 1
 
 
-def _stretches_without_behaviour(
-    source: str,
-) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _is_within(start: Place, end: Place, stretches: Iterable[tuple[Place, Place]]) -> bool:
+    return any(first <= start and end <= last for first, last in stretches)
+
+
+def _between_operands(source: str) -> Iterator[tuple[Place, Place]]:
+    """Give where binary operators stand; a bare ``*`` among parameters is none."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp):
+            left, right = node.left, node.right
+            yield (left.end_lineno or 0, left.end_col_offset or 0), (right.lineno, right.col_offset)
+
+
+def _stretches_without_behaviour(source: str) -> Iterator[tuple[Place, Place]]:
     """Give the stretches of source that alter nothing that a right program does.
 
     These are annotations, the flags of ``@dataclass`` (``frozen`` and ``kw_only`` refuse code that
@@ -151,28 +169,28 @@ def _stretches_without_behaviour(
                 yield start, (part.end_lineno, part.end_col_offset or 0)
 
 
-def sample(area: str, *, count: int, seed: int) -> list[Mutant]:
+def sample(area: str, *, count: int, seed: int, root: Path = ROOT) -> list[Mutant]:
     """Draw changes of an area, each equally likely; all of them when there are fewer."""
-    found = [mutant for name in _files(area) for mutant in mutants(name)]
+    found = [mutant for name in _files(area, root) for mutant in mutants(name, root=root)]
     rng = np.random.default_rng([seed, sorted(AREAS).index(area)])
     order = rng.permutation(len(found))[:count]
     return [found[place] for place in sorted(order)]
 
 
-def of_lines(area: str, places: Sequence[str]) -> list[Mutant]:
+def of_lines(area: str, places: Sequence[str], *, root: Path = ROOT) -> list[Mutant]:
     """Return all changes of some lines, each given as ``path:number``, in files of an area."""
     return [
         mutant
-        for name in _files(area)
+        for name in _files(area, root)
         if any(place.startswith(f"{name}:") for place in places)
-        for mutant in mutants(name)
+        for mutant in mutants(name, root=root)
         if f"{name}:{mutant.line}" in places
     ]
 
 
-def _files(area: str) -> list[str]:
-    files = sorted({path for glob in AREAS[area].files for path in ROOT.glob(glob)})
-    return [str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"]
+def _files(area: str, root: Path) -> list[str]:
+    files = sorted({path for glob in AREAS[area].files for path in root.glob(glob)})
+    return [str(path.relative_to(root)) for path in files if path.name != "__init__.py"]
 
 
 def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[str]]:
@@ -228,7 +246,7 @@ def _passes(tests: Sequence[str], copy: Path) -> bool:
 
 def _run_tests(tests: Sequence[str], copy: Path) -> None:
     """Run tests on the copy in this process, which ends with the exit code of pytest."""
-    with open(os.devnull, "r+b") as nothing:
+    with Path(os.devnull).open("r+b") as nothing:
         for stream in (0, 1, 2):
             os.dup2(nothing.fileno(), stream)
     for name, module in list(sys.modules.items()):
@@ -293,11 +311,11 @@ def main() -> None:
             killed, alive, excused = 0, [], 0
             started_s = time.monotonic()
             if options.line:
-                chosen = of_lines(name, options.line)
+                chosen = of_lines(name, options.line, root=copy)
             else:
-                chosen = sample(name, count=options.sample, seed=options.seed)
+                chosen = sample(name, count=options.sample, seed=options.seed, root=copy)
             for mutant in chosen:
-                after = changed_line(mutant)
+                after = changed_line(mutant, root=copy)
                 if (mutant.path, mutant.operator, mutant.text, after) in known:
                     excused += 1
                 elif survives(mutant, AREAS[name], copy=copy, is_near=options.near):

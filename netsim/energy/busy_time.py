@@ -91,7 +91,7 @@ class BusyTime:
     def gaps_s(self, owner_id: int, until_s: float) -> Float[np.ndarray, " gap"]:
         """Return an owner's gaps up to an instant, as the function :func:`gaps_s` finds them.
 
-        No interval may end after ``until_s``.
+        No interval may begin after ``until_s``; one that goes on then leaves no gap.
         """
         gap_s = np.append(self.closed_gaps_s(owner_id), self.open_gaps_s([owner_id], until_s))
         return gap_s[gap_s > 0]

@@ -278,8 +278,7 @@ class Ledger:
     def _quiet_gaps_s(self, until_s: float) -> list[Float[np.ndarray, " gap"]]:
         """Return each site's gaps without traffic; time without power is no gap."""
         site_ids = range(len(self._site_power))
-        is_cut = any(start_s < until_s < finish_s for _, start_s, finish_s in self._future_cuts)
-        if is_cut or until_s < self._traffic.latest_s:
+        if until_s < self._traffic.latest_s:
             entries = self.site_entries().until(until_s)
             owner_id, start_s, finish_s = self._cuts_until(until_s)
             quiet_id, gap_s = gaps_s(

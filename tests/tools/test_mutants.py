@@ -26,6 +26,12 @@ def test_annotations_are_left_alone(tmp_path):
     assert changes(tmp_path, "def f(a: int | None) -> float | None:\n    return a\n") == []
 
 
+def test_a_star_among_parameters_is_no_operator(tmp_path):
+    source = "def f(a, *, b):\n    return g(*a, **b)\n\n\nc = (2 * 3) * f\n"
+    found = [line for name, line in changes(tmp_path, source) if "Binary" in name]
+    assert found == [5, 5]
+
+
 def test_what_only_refuses_wrong_code_is_left_alone(tmp_path):
     source = (
         "@dataclass(frozen=True, slots=True, kw_only=True)\n"

@@ -159,6 +159,41 @@ def test_running_sums_are_the_replayed_ones_to_the_bit(steps, cuts, sleep_after_
             assert each_j[0] == pytest.approx(sum(t.energy_j for t in spent), rel=1e-12, abs=1e-12)
 
 
+def test_a_cut_just_out_of_range_is_refused_and_an_empty_one_cuts_nothing():
+    ledger = make_ledger(num_sites=1)
+    with pytest.raises(ValueError, match="0 <= start <= end"):
+        ledger.cut_power(0, started_at_s=-1e-300, finished_at_s=1.0)
+    with pytest.raises(ValueError, match="0 <= start <= end"):
+        ledger.cut_power(0, started_at_s=float("nan"), finished_at_s=1.0)
+    ledger.cut_power(0, started_at_s=0.0, finished_at_s=0.0)
+    ledger.cut_power(0, started_at_s=2.0, finished_at_s=2.0)
+    assert ledger.site_energy_j(10.0) == pytest.approx(780 * 10)
+    ledger.cut_power(0, started_at_s=0.0, finished_at_s=0.5)
+    assert ledger.site_energy_j(10.0) == pytest.approx(780 * 9.5)
+
+
+def test_a_cut_that_goes_on_counts_up_to_the_instant():
+    """Asked for before, within and after it, then within it again."""
+    ledger = make_ledger(num_sites=1, sleep_after_s=1.0)
+    ledger.cut_power(0, started_at_s=4.0, finished_at_s=8.0)
+    awake_j = 780 + 3 * 450
+    after_j = 2 * awake_j - 2 * 450  # 1 s awake and 1 s asleep once it is back
+    for at_s, expected_j in ((2.0, 780 + 450), (6.0, awake_j), (10.0, after_j), (6.0, awake_j)):
+        assert ledger.site_energy_j(at_s) == pytest.approx(expected_j)
+
+
+def test_joules_of_nobody_and_before_anything_began():
+    ledger = make_ledger()
+    nobody = np.zeros(0, dtype=int)
+    assert ledger.client_energy_j(nobody, 1.0).tolist() == []
+    ledger.charge(3, "tx", started_at_s=5.0, finished_at_s=6.0, power_w=2.0)
+    for at_s in (1.0, 5.0, 8.0):
+        assert ledger.client_energy_j(nobody, at_s).tolist() == []
+    assert ledger.client_energy_j(np.array([9, 3]), 1.0).tolist() == [0.0, 0.0]
+    assert ledger.client_energy_j(np.array([9, 3]), 5.5).tolist() == [0.0, 1.0]
+    assert ledger.total_energy_j(1.0) == 0.0
+
+
 @pytest.mark.parametrize(
     ("charge", "match"),
     [

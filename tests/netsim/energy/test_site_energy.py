@@ -34,6 +34,28 @@ def test_sleep_after_a_quiet_time():
     assert site_power("macro", num_cells=3).quiet_energy_j(5.0) == pytest.approx(5 * 780)
 
 
+def test_a_site_of_one_sector_has_two_transceivers():
+    one, three = (site_power("macro", num_cells=num) for num in (1, 3))
+    assert (one.num_transceivers, three.num_transceivers) == (2, 6)
+    assert one.max_radiated_w == 40.0
+    assert one.radiation_w(10.0) == pytest.approx(47.0)  # slope 4.7
+    assert site_power("micro", num_cells=2).num_transceivers == 4
+
+
+def test_a_site_may_sleep_at_once():
+    power = site_power("macro", num_cells=3, sleep_after_s=0.0)
+    assert power.quiet_energy_j(5.0) == pytest.approx(5 * 450)
+
+
+def test_hardware_may_radiate_all_it_can_up_to_rounding():
+    limit_w = site_power("micro", num_cells=1).max_radiated_w
+    assert limit_w == pytest.approx(12.6)
+    path = ("radio",)
+    assert find_problems("micro", cell_power_w=limit_w, path=path) == []
+    assert find_problems("micro", cell_power_w=limit_w * (1 + 9e-7), path=path) == []
+    assert find_problems("micro", cell_power_w=limit_w * (1 + 2e-6), path=path) != []
+
+
 def test_hardware_that_cannot_radiate_the_power_is_a_problem():
     path = ("radio", "energy", "site_class")
     assert find_problems("macro", cell_power_w=40.0, path=path) == []

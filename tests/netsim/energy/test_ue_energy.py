@@ -41,6 +41,34 @@ def test_amplifier_efficiency_is_the_slope():
     assert rise_w == pytest.approx(0.1 / 0.4)
 
 
+@pytest.mark.parametrize("watt_per_pu", [0.002, 0.5])
+@pytest.mark.parametrize("bandwidth_hz", [20e6, 100e6])
+def test_every_power_is_so_many_units(watt_per_pu, bandwidth_hz):
+    unit = UePower(bandwidth_hz=bandwidth_hz, watt_per_pu=1.0)
+    power = UePower(bandwidth_hz=bandwidth_hz, watt_per_pu=watt_per_pu)
+    for radiated_w in (0.0, 0.001, 0.1):
+        expected_w = unit.transmit_w(radiated_w) * watt_per_pu
+        assert power.transmit_w(radiated_w) == pytest.approx(expected_w)
+    assert power.receive_w == pytest.approx(unit.receive_w * watt_per_pu)
+    assert power.listen_w == pytest.approx(unit.listen_w * watt_per_pu)
+    assert power.drx_w == pytest.approx(unit.drx_w * watt_per_pu)
+    assert power.tail_energy_j(3.0) == pytest.approx(unit.tail_energy_j(3.0) * watt_per_pu)
+
+
+def test_listening_has_a_floor_of_50_units():
+    listen_w = [
+        UePower(bandwidth_hz=mhz * 1e6, watt_per_pu=1.0).listen_w for mhz in (20, 40, 60, 100)
+    ]
+    assert listen_w == pytest.approx([50, 55, 70, 100])
+
+
+def test_the_amplifier_scales_what_is_beyond_0_dbm():
+    """At 0 dBm 250 units whatever the amplifier; above it 1 / efficiency watts a watt."""
+    power = UePower(bandwidth_hz=20e6, watt_per_pu=0.002, amplifier_efficiency=0.25)
+    assert power.transmit_w(0.001) == pytest.approx(0.5)
+    assert power.transmit_w(0.201) == pytest.approx(0.5 + 0.8)
+
+
 def test_drx_sleeps_deeply_in_long_pauses_and_lightly_in_short_ones():
     long = ONE_WATT_PER_UNIT
     assert long.drx_w == pytest.approx((100 * 0.010 + 0.450 + 1.0 * 0.290) / 0.32)

@@ -174,6 +174,99 @@ def test_a_cell_that_comes_back_is_measured_anew():
         assert monitor.filtered_dbm(SLOT)[0, 1] == power_dbm
 
 
+def monitor_of(num_cells=2, **config):
+    """Without filter and margins, unless said otherwise; one client."""
+    settings = {"hysteresis_db": 0.0, "time_to_trigger_s": 0.0, "filter_coefficient": 0}
+    monitor = A3Monitor(A3Handover(**(settings | config)), num_cells=num_cells)
+    monitor.start(SLOT)
+    return monitor
+
+
+def targets(monitor, samples, *, serving_cell=0):
+    """Give the answers to measurements, each an instant and the powers of all cells."""
+    serving = np.array([serving_cell])
+    return [
+        int(monitor.step(SLOT, np.array([power_dbm]), serving_cell=serving, at_s=at_s)[0])
+        for at_s, power_dbm in samples
+    ]
+
+
+@pytest.mark.parametrize("offset_db", [-1.0, 2.0])
+def test_a_neighbour_must_be_better_by_more_than_offset_and_hysteresis(offset_db):
+    edge_dbm = -90.0 + offset_db + 3.0
+    monitor = monitor_of(offset_db=offset_db, hysteresis_db=3.0)
+    assert targets(monitor, [(0.0, [-90.0, edge_dbm])]) == [NO_TARGET]
+    assert targets(monitor, [(0.1, [-90.0, edge_dbm + 1e-9])]) == [1]
+
+
+def test_the_serving_cell_is_no_neighbour_of_its_own():
+    """Whatever the offset: with -5 dB every cell beats itself."""
+    monitor = monitor_of(offset_db=-5.0)
+    samples = [(0.0, [-80.0, -90.0])]
+    assert targets(monitor, samples) == [NO_TARGET]
+    assert targets(monitor, [(0.1, [-84.0, -80.0])], serving_cell=1) == [0]
+
+
+def test_the_timer_starts_anew_after_a_handover():
+    monitor = monitor_of(time_to_trigger_s=0.2)
+    better = [-90.0, -80.0]
+    samples = [(0.1 * k, better) for k in range(7)]
+    assert targets(monitor, samples) == [-1, -1, 1, -1, -1, 1, -1]
+
+
+def test_a_timer_short_by_rounding_alone_has_expired():
+    better = [-90.0, -80.0]
+    for short_s, expected in ((0.5e-9, 1), (2e-9, NO_TARGET)):
+        monitor = monitor_of(time_to_trigger_s=0.25)
+        assert targets(monitor, [(0.0, better), (0.25 - short_s, better)])[1] == expected
+
+
+def test_each_neighbour_has_a_timer_of_its_own():
+    """The strongest is not the target before its own timer has run."""
+    monitor = monitor_of(num_cells=3, time_to_trigger_s=0.2)
+    samples = [
+        (0.0, [-90.0, -80.0, -95.0]),
+        (0.1, [-90.0, -80.0, -70.0]),
+        (0.2, [-90.0, -80.0, -70.0]),
+    ]
+    assert targets(monitor, samples) == [-1, -1, 1]
+
+
+def test_a_new_start_forgets_filter_and_timers():
+    monitor = monitor_of(filter_coefficient=4, time_to_trigger_s=0.2)
+    better = [-90.0, -80.0]
+    assert targets(monitor, [(0.0, better), (0.1, better)]) == [-1, -1]
+    monitor.start(SLOT)
+    assert monitor.filtered_dbm(SLOT).tolist() == [[-np.inf, -np.inf]]
+    assert targets(monitor, [(0.2, [-70.0, -60.0])]) == [-1]
+    assert monitor.filtered_dbm(SLOT).tolist() == [[-70.0, -60.0]]
+
+
+def test_the_filter_halves_the_difference_in_each_200_ms():
+    """k = 4: half at the standard's distance of samples, the square root of that at half of it."""
+    for at_s, weight in ((0.2, 0.5), (0.1, 1 - 0.5**0.5), (0.4, 0.75)):
+        monitor = monitor_of(filter_coefficient=4)
+        targets(monitor, [(0.0, [-90.0, -100.0]), (at_s, [-80.0, -110.0])])
+        expected_dbm = [-90.0 + 10 * weight, -100.0 - 10 * weight]
+        assert monitor.filtered_dbm(SLOT)[0] == pytest.approx(expected_dbm)
+
+
+def test_a_cell_that_is_off_is_no_target_and_keeps_nothing_of_before():
+    """Off for one sample: at once no target, and when it is back its power is the new one."""
+    monitor = monitor_of(num_cells=3, filter_coefficient=8)
+    samples = [(0.0, [-80.0, -85.0, -90.0]), (0.1, [-80.0, -np.inf, -90.0])]
+    assert targets(monitor, samples) == [NO_TARGET, NO_TARGET]
+    assert monitor.filtered_dbm(SLOT).tolist() == [[-80.0, -np.inf, -90.0]]
+    assert targets(monitor, [(0.2, [-80.0, -70.0, -90.0])]) == [1]
+    assert monitor.filtered_dbm(SLOT).tolist() == [[-80.0, -70.0, -90.0]]
+
+
+def test_from_a_serving_cell_that_is_off_any_other_is_better():
+    monitor = monitor_of()
+    assert targets(monitor, [(0.0, [-np.inf, -120.0])]) == [1]
+    assert targets(monitor, [(0.1, [-np.inf, -np.inf])]) == [NO_TARGET]
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), num=st.integers(1, 6))
 def test_many_clients_at_once_are_the_same_as_one_by_one(seed, num):

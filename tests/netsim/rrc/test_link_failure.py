@@ -47,6 +47,44 @@ class TestTimer:
     def test_never_out_of_sync_never_fails(self):
         assert self.failures([(0.1 * k, -7.9) for k in range(100)]) == []
 
+    def test_at_a_threshold_nothing_changes(self):
+        monitor = LinkMonitor(self.config)
+        monitor.start(SLOT)
+        monitor.observe(SLOT, np.array([-8.0]), at_s=0.0)
+        assert monitor.running().tolist() == []
+        monitor.observe(SLOT, np.array([-8.1]), at_s=1.0)
+        monitor.observe(SLOT, np.array([-6.0]), at_s=1.1)
+        assert monitor.running().tolist() == [0]
+        monitor.observe(SLOT, np.array([-5.9]), at_s=1.2)
+        assert monitor.running().tolist() == []
+
+    def test_the_timer_counts_from_the_first_sample_out_of_sync(self):
+        monitor = LinkMonitor(self.config)
+        monitor.start(np.arange(3))
+        for at_s in (2.0, 2.5):
+            monitor.observe(np.array([0, 2]), np.array([-9.0, -7.0]), at_s=at_s)
+        assert monitor.expires_at_s(np.arange(3)).tolist() == [3.0, np.inf, np.inf]
+
+    def test_short_by_rounding_alone_is_over_and_once(self):
+        for short_s, expected in ((0.5e-9, True), (2e-9, False)):
+            monitor = LinkMonitor(self.config)
+            monitor.start(SLOT)
+            monitor.observe(SLOT, np.array([-9.0]), at_s=0.5)
+            assert monitor.expire(SLOT, at_s=1.5 - short_s).tolist() == [expected]
+            assert monitor.expire(SLOT, at_s=1.5 - short_s).tolist() == [False]
+
+    def test_whether_any_timer_may_run_is_known(self):
+        monitor = LinkMonitor(self.config)
+        monitor.start(np.arange(2))
+        assert not monitor.may_run
+        monitor.observe(np.arange(2), np.array([-9.0, 0.0]), at_s=0.0)
+        assert monitor.may_run
+        monitor.observe(np.arange(2), np.array([-7.0, 0.0]), at_s=0.1)
+        assert monitor.may_run  # it goes on between the thresholds
+        monitor.observe(np.arange(2), np.array([0.0, 0.0]), at_s=0.2)
+        assert monitor.running().tolist() == []
+        assert not monitor.may_run
+
 
 class TestFadeMean:
     def test_a_step_is_followed_in_closed_form_at_any_sampling(self):

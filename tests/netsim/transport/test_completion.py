@@ -1,5 +1,6 @@
 """Transfers that end otherwise than by their last byte."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,9 @@ from netsim.config.radio import (
     LinkCut,
     StarBackhaul,
 )
+from netsim.rrc.handover import CLOCK_SLACK_S
+from netsim.transport.active_transfers import DOWNLINK, FIELDS, UPLINK
+from netsim.transport.completion import End, end_of, make_row
 from tests.netsim.worlds import (
     NEAR_0,
     dead,
@@ -27,6 +31,119 @@ def with_wires(latency_s, *, engine="flow", **changes):
 
 
 ENGINES = pytest.mark.parametrize("engine", ["flow", "slot"])
+
+
+def record_of(**fields):
+    """A record of 100 bytes that started at 2 s, all zero but for what is said."""
+    record = np.zeros((), dtype=FIELDS)
+    for name, value in (
+        {"size_bytes": 100, "started_at_s": 2.0, "has_route": True} | fields
+    ).items():
+        record[name] = value
+    return record[()]
+
+
+class TestEnd:
+    """What leaves the air at 5 s, half a second from the server."""
+
+    @staticmethod
+    def end(status, *, deadline_at_s, **fields):
+        return end_of(
+            record_of(**fields), status, deadline_at_s=deadline_at_s, latency_s=0.5, now_s=5.0
+        )
+
+    def test_the_last_bit_of_an_upload_crosses_the_backhaul(self):
+        end = self.end("delivered", deadline_at_s=9.0, direction=UPLINK)
+        assert (end.status, end.finished_at_s, end.late_s) == ("delivered", 5.5, 0.0)
+
+    @pytest.mark.parametrize(
+        "fields", [{"direction": DOWNLINK}, {"direction": UPLINK, "has_route": False}]
+    )
+    def test_a_download_or_an_upload_that_paid_no_latency_has_arrived(self, fields):
+        end = self.end("delivered", deadline_at_s=9.0, **fields)
+        assert (end.status, end.finished_at_s) == ("delivered", 5.0)
+
+    def test_arriving_at_the_deadline_is_in_time(self):
+        end = self.end("delivered", deadline_at_s=5.5, direction=UPLINK)
+        assert (end.status, end.finished_at_s) == ("delivered", 5.5)
+
+    def test_what_rounding_makes_late_is_in_time_and_ends_at_the_deadline(self):
+        deadline_at_s = 5.5 - CLOCK_SLACK_S / 2
+        end = self.end("delivered", deadline_at_s=deadline_at_s, direction=UPLINK)
+        assert (end.status, end.finished_at_s) == ("delivered", deadline_at_s)
+
+    def test_arriving_after_the_deadline_is_late_by_the_difference(self):
+        end = self.end("delivered", deadline_at_s=5.25, direction=UPLINK)
+        assert (end.status, end.finished_at_s, end.late_s) == ("timeout", 5.25, 0.25)
+
+    def test_nothing_ends_before_now(self):
+        late = self.end("delivered", deadline_at_s=4.0, direction=UPLINK)
+        assert (late.status, late.finished_at_s, late.late_s) == ("timeout", 5.0, 1.5)
+        assert self.end("timeout", deadline_at_s=4.0, direction=UPLINK).finished_at_s == 5.0
+
+    def test_an_upload_without_hope_ends_at_its_deadline(self):
+        assert self.end("timeout", deadline_at_s=5.3, direction=UPLINK).finished_at_s == 5.3
+
+    @pytest.mark.parametrize(
+        "fields", [{"direction": DOWNLINK}, {"direction": UPLINK, "is_cancelled": True}]
+    )
+    def test_a_download_and_what_is_cancelled_ends_now(self, fields):
+        end = self.end("timeout", deadline_at_s=5.3, **fields)
+        assert (end.status, end.finished_at_s, end.late_s) == ("timeout", 5.0, 0.0)
+
+
+class TestRow:
+    @staticmethod
+    def row(status="timeout", *, finished_at_s=6.0, late_s=0.0, cell_id=3, **fields):
+        end = End(status=status, finished_at_s=finished_at_s, late_s=late_s)
+        return make_row(record_of(**fields), end, cell_id=cell_id, handovers=7)
+
+    @pytest.mark.parametrize(
+        ("remaining_bits", "late_s", "delivered"),
+        [
+            (400.0, 0.0, 50),
+            (401.0, 0.0, 49),
+            (393.0, 0.0, 50),
+            (392.0, 0.0, 51),
+            (400.0, 0.5, 44),
+            (800.0, 0.0, 0),
+            (800.0, 0.5, 0),
+            (0.0, 0.0, 99),
+        ],
+    )
+    def test_bytes_are_whole_and_those_that_come_late_do_not_count(
+        self, remaining_bits, late_s, delivered
+    ):
+        row = self.row(late_s=late_s, remaining_bits=remaining_bits, rate_bps=96.0)
+        assert row.delivered_bytes == delivered
+
+    def test_what_is_delivered_has_all_its_bytes(self):
+        assert self.row("delivered", remaining_bits=1e-9).delivered_bytes == 100
+
+    def test_means_over_the_time_with_blocks_and_from_start_to_finish(self):
+        row = self.row(granted_s=2.0, sinr_db_s=30.0, block_s=20.0)
+        assert (row.mean_sinr_db, row.num_resource_blocks) == (15.0, 5.0)
+
+    def test_without_blocks_there_is_no_mean(self):
+        row = self.row(started_at_s=np.nan)
+        assert (row.mean_sinr_db, row.num_resource_blocks) == (None, 0.0)
+        assert row.started_at_s == row.finished_at_s == 6.0
+        assert self.row(finished_at_s=2.0, block_s=1.0).num_resource_blocks == 0.0
+
+    def test_what_the_record_says_stands_in_the_row(self):
+        row = self.row(
+            client_id=4,
+            direction=DOWNLINK,
+            requested_at_s=1.0,
+            handovers_before=5,
+            retransmissions=2.5,
+            booked_j=0.75,
+        )
+        assert (row.client_id, row.direction, row.size_bytes) == (4, "downlink", 100)
+        assert (row.requested_at_s, row.started_at_s, row.finished_at_s) == (1.0, 2.0, 6.0)
+        assert (row.handovers, row.retransmissions, row.energy_j) == (2, 2.5, 0.75)
+        assert (row.cell_id, row.status) == (3, "timeout")
+        assert [self.row(cell_id=cell_id).cell_id for cell_id in (0, -1)] == [0, -1]
 
 
 class TestEndsOfUploads:
