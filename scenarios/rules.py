@@ -15,7 +15,7 @@ import netsim.checks.rules
 from fl.methods import MethodConfig
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
-from netsim.world.mobility.trace import find_trace_faults
+from netsim.world.mobility.trace_checks import find_trace_faults
 from scenarios.schema import Scenario
 
 

@@ -1,17 +1,18 @@
 """Rules across fields of ``world:`` and ``radio:``: model ranges, legal pairs, given positions.
 
 Bounds of single fields are declared at the fields. Rules that need two fields, a table or a file
-are here; sizes are in :mod:`netsim.checks.extent`, settings without effect in
-:mod:`netsim.checks.effect`. Every broken rule is reported, not only the first.
+are here; given places are in :mod:`netsim.checks.places`, sizes in :mod:`netsim.checks.extent`,
+settings without effect in :mod:`netsim.checks.effect`. Every broken rule is reported, not only the
+first.
 """
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
-from math import hypot, isfinite
+from math import isfinite
 from pathlib import Path
 
 from netsim.channel import penetration
-from netsim.checks import effect, extent
+from netsim.checks import effect, extent, places
 from netsim.config import environment, standard
 from netsim.config.radio import (
     A3Handover,
@@ -19,14 +20,13 @@ from netsim.config.radio import (
     RadioConfig,
 )
 from netsim.config.world import (
+    MAX_INSTANT_S,
     HexagonalLayout,
     IndoorOfficeLayout,
     ManhattanMobility,
     OmniAntenna,
     RandomWaypointMobility,
     SectorAntenna,
-    SitesLayout,
-    StaticMobility,
     TraceMobility,
     WorldConfig,
 )
@@ -78,6 +78,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
     space = [
         *_not_finite(world, ("world",)),
         *_layout_problems(world),
+        *places.find_problems(world),
         *extent.find_problems(world),
         *_mobility_problems(world),
     ]
@@ -117,8 +118,6 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
             "world.layout.wraparound",
             "has no effect with num_sites 1; remove it or use 7 or 19 sites",
         )
-    if isinstance(layout, SitesLayout):
-        yield from _place_problems(layout)
     if isinstance(layout, IndoorOfficeLayout) != (world.environment == "inh"):
         yield _problem(
             "world.layout.kind",
@@ -137,19 +136,6 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
         for name in ("element_spacing_wavelengths", "zenith_deg"):
             if getattr(antenna, name) != getattr(default, name):
                 yield _problem(f"world.antenna.{name}", "has no effect with num_elements 1")
-
-
-def _place_problems(layout: SitesLayout) -> Iterator[Problem]:
-    for index, (x_m, y_m) in enumerate(layout.positions_m):
-        path = f"world.layout.positions_m.{index}"
-        if abs(x_m) > layout.width_m / 2 or abs(y_m) > layout.height_m / 2:
-            yield _problem(
-                path,
-                f"must lie in the plane, |x| <= {layout.width_m / 2:g} m and "
-                f"|y| <= {layout.height_m / 2:g} m, got ({x_m:g}, {y_m:g})",
-            )
-        if layout.positions_m.index((x_m, y_m)) < index:
-            yield _problem(path, f"must be a place of its own, got ({x_m:g}, {y_m:g}) again")
 
 
 def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
@@ -175,15 +161,6 @@ def _mobility_problems(world: WorldConfig) -> Iterator[Problem]:
             )
     if isinstance(mobility, TraceMobility) and not Path(mobility.path).is_file():
         yield _problem("world.mobility.path", f"must be a file, got {mobility.path!r}")
-    if isinstance(mobility, StaticMobility) and mobility.positions_m is not None:
-        _, limit_m = environment.MODEL_RANGES[world.environment].distance_2d_m
-        for index, (x_m, y_m) in enumerate(mobility.positions_m):
-            if hypot(x_m, y_m) > limit_m:
-                yield _problem(
-                    f"world.mobility.positions_m.{index}",
-                    f"must lie within {limit_m:g} m of the origin, where the path-loss model "
-                    f"holds, got ({x_m:g}, {y_m:g})",
-                )
 
 
 def _street_problems(world: WorldConfig) -> Iterator[Problem]:
@@ -329,10 +306,23 @@ def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
                 f"radio.outages.{index}.finished_at_s",
                 f"must be after started_at_s {outage.started_at_s:g}, got {outage.finished_at_s:g}",
             )
+        yield from _clock_problems(outage.started_at_s, f"radio.outages.{index}.started_at_s")
+
+
+def _clock_problems(at_s: float, path: str) -> Iterator[Problem]:
+    """Find the start of an event that no run reaches."""
+    if at_s > MAX_INSTANT_S:
+        yield _problem(
+            path,
+            f"must be <= {MAX_INSTANT_S:g} s from the start of the run (it is no Unix time, and "
+            f"not in milliseconds), got {at_s:.12g}",
+        )
 
 
 def _backhaul_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     config = radio.backhaul
+    for index, cut in enumerate(config.cuts):
+        yield from _clock_problems(cut.started_at_s, f"radio.backhaul.cuts.{index}.started_at_s")
     count = standard.num_sites(world)
     links = config.links if isinstance(config, GraphBackhaul) else backhaul.star(count)
     yield from backhaul.find_problems(

@@ -22,6 +22,15 @@ in memory, 36 000 per client and hour."""
 MIN_BLOCK_M = 10.0
 """Shortest accepted block (our choice): the width of a street; each crossing starts a leg."""
 
+MIN_SPREAD_M = 1.0
+"""Least extent of places that differ (our choice): nearer ones are in kilometres or degrees."""
+MIN_SITE_GAP_M = 5.0
+"""Least distance between two given sites (our choice): nearer ones are in kilometres or degrees, or
+one site."""
+MAX_INSTANT_S = 1e8
+"""Latest instant of a planned event (our choice): three years of simulated time; what is later is a
+Unix time or not in seconds."""
+
 Speed = Annotated[float, Gt(0), Le(MAX_SPEED_MPS)]
 
 

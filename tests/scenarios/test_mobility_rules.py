@@ -47,3 +47,14 @@ def test_a_run_without_any_street_ends_as_bad_input(tmp_path, capsys):
     assert code == 2
     assert "world.mobility.block_m" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_trace_with_leaps_is_bad_input(tmp_path, capsys):
+    """Clients cross their cell in a millisecond: valid, once."""
+    rows = [f"{i},{at_s},{x_m},0" for i in range(12) for at_s, x_m in ((0, -200), (0.001, 200))]
+    trace = tmp_path / "teleport.csv"
+    trace.write_text("\n".join(["client_id,at_s,x_m,y_m", *rows]) + "\n")
+    override = f"world.mobility={{kind: trace, path: {trace}}}"
+    assert main(["validate", "quickstart", "--set", override]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "client 0 covers 400 m in 0.001 s from 0 s on, 4e+05 m/s; nobody is faster" in line

@@ -51,10 +51,6 @@ def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> dict[int, 
     """Read the file; size and time of the last change identify its version."""
     del size_bytes, modified_at_ns
     table = _read_columns(path)
-    bad_rows = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if len(bad_rows):
-        msg = f"trace {path}: every value must be a finite number, see data row {bad_rows[0] + 1}"
-        raise ValueError(msg)
     if len(table) == 0:
         msg = f"trace {path}: must hold at least one row"
         raise ValueError(msg)
@@ -66,8 +62,9 @@ def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> dict[int, 
         )
         raise ValueError(msg)
     points: dict[int, Points] = {}
-    for client_id in np.unique(table[:, 0]):
-        rows = np.flatnonzero(table[:, 0] == client_id)
+    by_client = np.argsort(table[:, 0], kind="stable")
+    client_ids, starts = np.unique(table[by_client, 0], return_index=True)
+    for client_id, rows in zip(client_ids, np.split(by_client, starts[1:]), strict=True):
         at_s = table[rows, 1]
         backwards = np.flatnonzero(np.diff(at_s) <= 0)
         if len(backwards):
@@ -100,41 +97,17 @@ def _read_columns(path: str) -> Float[np.ndarray, "row 4"]:
             f"missing {', '.join(missing)}, got {', '.join(map(str, frame.columns))}"
         )
         raise ValueError(msg)
-    return frame[list(COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-
-
-def find_trace_faults(path: str, *, area: Area, num_clients: int) -> list[str]:
-    """Return why a trace cannot be used: unreadable, a client missing, a position outside.
-
-    Parameters
-    ----------
-    path
-        The trace file.
-    area
-        Service area that contains all positions.
-    num_clients
-        Clients 0 .. num_clients - 1 must have rows.
-    """
-    try:
-        points = read_trace(path)
-    except ValueError as error:
-        return [str(error)]
-    faults = []
-    missing = [client_id for client_id in range(num_clients) if client_id not in points]
-    if missing:
-        faults.append(
-            f"trace {path}: has no rows of client {missing[0]} "
-            f"({len(missing)} of {num_clients} clients are missing)"
+    numbers = frame[list(COLUMNS)].apply(pd.to_numeric, errors="coerce")
+    table: Float[np.ndarray, "row 4"] = numbers.to_numpy(dtype=np.float64)
+    bad_rows, bad_columns = np.nonzero(~np.isfinite(table))
+    if len(bad_rows):
+        name = COLUMNS[bad_columns[0]]
+        msg = (
+            f"trace {path}: every value must be a finite number, got "
+            f"{str(frame[name].iloc[bad_rows[0]])[:60]!r} as {name} in data row {bad_rows[0] + 1}"
         )
-    for client_id, (at_s, x_m, y_m) in points.items():
-        outside = np.flatnonzero(~area.contains(np.stack([x_m, y_m], axis=1)))
-        if len(outside):
-            k = outside[0]
-            faults.append(
-                f"trace {path}: client {client_id} is outside the service area at {at_s[k]:g} s "
-                f"({x_m[k]:g} m, {y_m[k]:g} m)"
-            )
-    return faults
+        raise ValueError(msg)
+    return table
 
 
 class Trace:

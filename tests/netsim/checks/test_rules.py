@@ -11,12 +11,14 @@ from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
     EnergyConfig,
+    LinkCut,
     LinkFailureConfig,
     NoFading,
     NoHandover,
     OuterLoopAdaptation,
     RayleighFading,
     SiteOutage,
+    StarBackhaul,
     UplinkPowerConfig,
 )
 from netsim.config.world import (
@@ -107,6 +109,11 @@ def test_a_good_configuration_has_no_problem():
          "radio.outages.0.site_id", "must be below 7"),
         ({}, {"outages": (SiteOutage(site_id=0, started_at_s=2.0, finished_at_s=1.0),)},
          "radio.outages.0.finished_at_s", "must"),
+        ({}, {"outages": (SiteOutage(site_id=0, started_at_s=1.7e9, finished_at_s=1.8e9),)},
+         "radio.outages.0.started_at_s", "must be <= 1e+08 s from the start of the run (it is no"),
+        ({}, {"backhaul": StarBackhaul(
+            cuts=(LinkCut(ends=("site-0", "server"), started_at_s=1.7e9, finished_at_s=1.8e9),))},
+         "radio.backhaul.cuts.0.started_at_s", "must be <= 1e+08 s from the start of the run"),
         ({}, {"energy": EnergyConfig(drx_on_s=1.0)}, "radio.energy.drx_on_s", "drx_cycle_s"),
         ({}, {"fading": RayleighFading(mode="ergodic"), "engine": "slot"},
          "radio.fading.mode", "slot"),
