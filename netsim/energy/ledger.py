@@ -181,7 +181,7 @@ class Ledger:
             owner_id, tail_j, _ = self._tails(entries, at_s)
             owners = np.concatenate([entries.owner_id, owner_id])
             energy_j = np.concatenate([entries.energy_j, tail_j])
-            num = int(max(ids.max(initial=-1), owners.max(initial=-1))) + 1
+            num = int(np.concatenate([ids, owners]).max(initial=-1)) + 1
             return np.bincount(owners, weights=energy_j, minlength=num)[ids]
         closed_j = [
             self._entries_j.get(client_id, 0.0) + self._tails_sum_j.get(client_id, 0.0)

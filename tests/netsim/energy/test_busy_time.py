@@ -41,6 +41,7 @@ def test_an_interval_that_ends_a_gap_tells_its_length():
     assert busy.add(7, 2.0, 4.0) == 0  # overlaps
     assert busy.add(7, 4.0, 5.0) == 0  # touches
     assert busy.add(7, 6.5, 7.0) == 1.5
+    assert busy.add(7, 6.5, 6.75) == 0  # begins with the last one
     assert busy.add(8, 0.0, 1.0) == 0  # of another owner
     assert busy.add(7, 5.25, 5.5) is None  # late
     assert busy.closed_gaps_s(7).tolist() == pytest.approx([0.25, 1.0])

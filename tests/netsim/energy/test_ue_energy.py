@@ -28,8 +28,8 @@ def test_default_scale_is_2_1_watt_at_full_power():
 
 
 def test_receive_power_scales_with_bandwidth():
-    scale = [UePower(bandwidth_hz=mhz * 1e6).bandwidth_scale for mhz in (5, 20, 60, 100)]
-    np.testing.assert_allclose(scale, [0.4, 0.4, 0.7, 1.0])
+    scale = [UePower(bandwidth_hz=mhz * 1e6).bandwidth_scale for mhz in (5, 20, 60, 100, 200)]
+    np.testing.assert_allclose(scale, [0.4, 0.4, 0.7, 1.0, 1.0])
     assert ONE_WATT_PER_UNIT.receive_w == pytest.approx(300)
     assert UePower(bandwidth_hz=20e6, watt_per_pu=1.0).receive_w == pytest.approx(120)
     assert UePower(bandwidth_hz=20e6, watt_per_pu=1.0).listen_w == pytest.approx(50)
@@ -153,6 +153,8 @@ def test_a_transfer_without_airtime_makes_nobody_give_way():
     assert shares([0.0, 0.5], [9.0, 1.0], [True, False]) == pytest.approx([0.0, 0.5])
     # Its power is not that of its direction either.
     found = shares([0.0, 0.5, 0.5], [9.0, 1.0, 2.0], [True, True, False])
+    assert found == pytest.approx([0.0, 0.25, 0.5])
+    found = shares([0.0, 0.5, 0.5], [9.0, 0.25, 0.5], [True, True, False])
     assert found == pytest.approx([0.0, 0.25, 0.5])
 
 

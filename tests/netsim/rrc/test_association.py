@@ -10,7 +10,7 @@ from netsim.config.radio import (
     NoHandover,
     RayleighFading,
 )
-from netsim.rrc.association import Association
+from netsim.rrc.association import Association, edge_gain, strongest_cell
 from netsim.rrc.links import Links
 from netsim.rrc.outages import Outages
 from tests.netsim.worlds import (
@@ -22,6 +22,150 @@ from tests.netsim.worlds import (
     still_world,
     two_sites,
 )
+
+AIR = two_sites()[1].air
+UNLOADED = np.zeros((2, AIR.num_groups))
+"""Nobody transmits."""
+
+
+def associate(gains, *, air=AIR, outages=(), handover=None, is_fading=False, **failure):
+    """Clients 0, 1, ... with gains to the cells of as many sites, connected at 0 s."""
+    gain = np.array(gains, dtype=float)
+    links = Links(num_cells=gain.shape[1], num_groups=air.num_groups, num_instants=1)
+    slots = np.array([links.acquire(client)[0] for client in range(len(gain))])
+    links.set_gain(slots, gain)
+    association = Association(
+        links,
+        handover=NoHandover() if handover is None else handover,
+        link_failure=LinkFailureConfig(**failure),
+        outages=Outages(outages, np.arange(gain.shape[1])),
+        air=air,
+        is_fading=is_fading,
+    )
+    association.connect(slots)
+    return links, slots, association
+
+
+class TestStrongestCell:
+    def test_it_is_the_first_of_equals_among_those_alive(self):
+        gain = np.array([[1.0, 3.0, 3.0], [5.0, 1.0, 2.0], [1.0, 9.0, 1.0]])
+        cell_id = strongest_cell(gain, is_alive=np.array([True, False, True]), min_gain=0.5)
+        assert cell_id.tolist() == [2, 0, 0]
+        assert strongest_cell(gain, is_alive=np.ones(3, bool), min_gain=0.5).tolist() == [1, 0, 1]
+
+    def test_the_edge_of_coverage_is_covered(self):
+        gain = np.array([[0.5], [np.nextafter(0.5, 0.0)], [0.6]])
+        assert strongest_cell(gain, is_alive=np.array([True]), min_gain=0.5).tolist() == [0, -1, 0]
+        assert strongest_cell(gain, is_alive=np.array([False]), min_gain=0.5).tolist() == [-1] * 3
+
+    def test_at_the_edge_the_snr_is_that_of_out_of_sync(self):
+        gain = edge_gain(LinkFailureConfig(out_of_sync_db=-8.0), AIR)
+        snr = AIR.site_block_w * gain / AIR.ue_noise_w
+        assert 10 * np.log10(snr) == pytest.approx(-8.0)
+
+
+class TestWhoIsWatched:
+    """Only links that interference of all others, or a fade, can put out of sync."""
+
+    @staticmethod
+    def is_watched(sinr_db, **settings):
+        """Whether a link of this SINR with the other cell at full power loses it then."""
+        cross = 3 * AIR.ue_noise_w / AIR.site_block_w
+        signal_w = 10 ** (sinr_db / 10) * (AIR.ue_noise_w + AIR.site_block_w * cross)
+        gain = [[signal_w / AIR.site_block_w, cross]]
+        failure = {"out_of_sync_db": 3.0, "in_sync_db": 5.0, "timer_s": 1.0}
+        _, _, association = associate(gain, **failure, **settings)
+        association.watch(at_s=0.5, radiated=np.ones_like(UNLOADED))
+        return association.next_change_s(0.5) == 1.5
+
+    def test_at_full_interference_it_is_lost_below_the_threshold_only(self):
+        assert AIR.is_interfering
+        assert [self.is_watched(sinr_db) for sinr_db in (2.99, 3.01)] == [True, False]
+
+    def test_a_fade_of_20_db_is_allowed_for(self):
+        """The fade itself is 0 dB here, so a link above the threshold is watched and not lost."""
+        cross = 3 * AIR.ue_noise_w / AIR.site_block_w
+        disturbed_w = AIR.ue_noise_w + AIR.site_block_w * cross
+        for sinr_db, can_fail in ((22.9, True), (23.1, False)):
+            gain = [[10 ** (sinr_db / 10) * disturbed_w / AIR.site_block_w, cross]]
+            failure = {"out_of_sync_db": 3.0, "in_sync_db": 5.0, "timer_s": 1.0}
+            links, slots, association = associate(gain, is_fading=True, **failure)
+            links.fading[slots] = 0.009  # 20.5 dB down
+            association.watch(at_s=0.5, radiated=np.ones_like(UNLOADED))
+            assert (association.next_change_s(0.5) == 1.5) == can_fail
+
+    def test_without_transmitters_noise_alone_counts(self):
+        cross = 3 * AIR.ue_noise_w / AIR.site_block_w
+        gain = [[10**0.4 * AIR.ue_noise_w / AIR.site_block_w, cross]]  # 4 dB above noise
+        failure = {"out_of_sync_db": 3.0, "in_sync_db": 5.0, "timer_s": 1.0}
+        _, _, association = associate(np.flip(gain, axis=1), **failure)
+        association.watch(at_s=0.5, radiated=UNLOADED)
+        assert association.next_change_s(0.5) == np.inf
+
+
+class TestMeasurementsOfWhoMoves:
+    def test_a_lost_link_recovers_at_a_cost_and_the_first_cell_is_free(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        links, slots, association = associate(
+            [[2 * edge, 0.0], [0.5 * edge, 0.0]], timer_s=1.0, recovery_s=0.25
+        )
+        assert links.cell_id[slots].tolist() == [0, -1]
+        links.set_gain(slots, np.array([[0.5 * edge, 0.0], [2 * edge, 0.0]]))
+        changed = association.step(slots, at_s=2.0, radiated=UNLOADED)
+        assert changed.tolist() == [slots[1]]
+        assert links.cell_id[slots].tolist() == [0, 0]
+        assert links.resume_at_s[slots].tolist() == [0.0, 0.0]
+        assert links.handovers[slots].tolist() == [0, 0]
+        # The first has been out of sync since then; nothing is in reach when its timer ends.
+        assert association.next_change_s(2.0) == 3.0
+        assert association.step(slots, at_s=3.0, radiated=UNLOADED).tolist() == [slots[0]]
+        assert links.cell_id[slots].tolist() == [-1, 0]
+        links.set_gain(slots[:1], np.array([[0.0, 2 * edge]]))
+        assert association.step(slots, at_s=4.0, radiated=UNLOADED).tolist() == [slots[0]]
+        assert links.cell_id[slots].tolist() == [1, 0]
+        assert links.resume_at_s[slots].tolist() == [4.25, 0.0]
+        assert links.handovers[slots].tolist() == [1, 0]
+
+    def test_a_handover_interrupts_and_counts(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        config = A3Handover(time_to_trigger_s=0.5, interruption_s=0.125, filter_coefficient=0)
+        links, slots, association = associate(
+            [[50 * edge, edge], [50 * edge, edge]], handover=config
+        )
+        links.set_gain(slots[:1], np.array([[50 * edge, 500 * edge]]))
+        for at_s in (1.0, 1.25):
+            assert association.step(slots, at_s=at_s, radiated=UNLOADED).tolist() == []
+        assert association.step(slots, at_s=1.5, radiated=UNLOADED).tolist() == [slots[0]]
+        assert links.cell_id[slots].tolist() == [1, 0]
+        assert links.resume_at_s[slots].tolist() == [1.625, 0.0]
+        assert links.handovers[slots].tolist() == [1, 0]
+
+    def test_nobody_measures_in_an_interruption(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        config = A3Handover(time_to_trigger_s=0.0, filter_coefficient=0)
+        links, slots, association = associate([[50 * edge, edge]], handover=config)
+        links.set_gain(slots, np.array([[50 * edge, 500 * edge]]))
+        links.resume_at_s[slots] = 2.0
+        assert association.step(slots, at_s=1.9, radiated=UNLOADED).tolist() == []
+        assert association.step(slots, at_s=2.0, radiated=UNLOADED).tolist() == slots.tolist()
+
+    def test_in_one_cell_nothing_can_change_for_who_is_near(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        one = [[4 * edge], [8 * edge]]
+        links, slots, association = associate(one)
+        assert association.is_settled(slots)
+        weak, weak_slots, at_edge = associate([[4 * edge], [8 * edge]], is_fading=True)
+        assert not at_edge.is_settled(weak_slots)  # 6 dB and 9 dB are less than a fade of 20 dB
+        weak.set_gain(weak_slots, np.full((2, 1), 200 * edge))
+        at_edge.step(weak_slots, at_s=1.0, radiated=UNLOADED[:1])
+        assert at_edge.is_settled(weak_slots)
+        links.set_gain(slots, np.array([[0.5 * edge], [8 * edge]]))
+        association.step(slots, at_s=1.0, radiated=UNLOADED[:1])
+        assert not association.is_settled(slots)  # a timer runs
+        two = associate([[4 * edge, 0.0]])
+        assert not two[2].is_settled(two[1])
+        outside = associate([[0.5 * edge]])
+        assert not outside[2].is_settled(outside[1])
 
 
 class TestReturnAfterAnOutage:

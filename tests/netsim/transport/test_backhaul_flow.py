@@ -122,7 +122,7 @@ def test_nothing_passes_or_fills_without_a_way():
     assert carried.lasts_s == np.inf
 
 
-def test_a_way_is_limited_where_a_link_has_a_rate_or_is_ever_cut():
+def test_a_backhaul_is_limited_where_a_link_has_a_rate_or_is_ever_cut():
     def is_limited(links, cuts=()):
         return BackhaulFlow(Backhaul(links, num_sites=2, cuts=cuts), np.zeros(1, int)).is_limited
 
@@ -144,7 +144,7 @@ THREE_SITES = (
 BY_CELL = BackhaulFlow(Backhaul(THREE_SITES, num_sites=3, cuts=(CUT,)), np.array([1, 1, 0, 2]))
 
 
-def test_latency_and_ways_are_those_of_the_site_of_a_cell():
+def test_latency_and_routes_are_those_of_the_site_of_a_cell():
     cells = np.array([2, -1, 0, 1, 3])
     assert BY_CELL.latency_s(cells, at_s=0.0).tolist() == [0.25, 0.0, 0.5, 0.5, 0.125]
     assert BY_CELL.latency_s(cells, at_s=1.0).tolist() == [0.0, 0.0, 0.5, 0.5, 0.125]
@@ -189,7 +189,7 @@ def carry_by_cell(air_bps, *, cell_id, bearer_id, at_s=0.0, allowance_bits=0.0, 
     )
 
 
-def test_a_way_without_limit_lets_everything_through():
+def test_a_route_without_limit_lets_everything_through():
     """Beside one of 30 Mb/s and one of 10 Mb/s."""
     carried = carry_by_cell(
         [50e6, 50e6, 50e6], cell_id=[0, 2, 3], bearer_id=[0, 1, 2], allowance_bits=7e4
@@ -211,7 +211,7 @@ def test_a_broadcast_crosses_once_for_each_cell():
     assert carried.filling_bps == pytest.approx([0.0, 6e6, 0.0, 0.0])
 
 
-def test_a_cut_way_carries_nothing_beside_one_that_is_whole():
+def test_a_cut_route_carries_nothing_beside_one_that_is_whole():
     carried = carry_by_cell(
         [50e6, 5e6], cell_id=[2, 3], bearer_id=[0, 1], at_s=1.5, allowance_bits=1e3
     )
