@@ -17,9 +17,11 @@ from netsim.config import RadioConfig, WorldConfig
 from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.energy_meter import EnergyMeter
 from netsim.engines.link_states import LinkReporter, LinkTable
+from netsim.engines.position_log import PositionLog, PositionRow
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 from netsim.world.layout import Layout, build_layout
+from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
 
 
 class CellularNetwork:
@@ -70,6 +72,7 @@ class CellularNetwork:
             raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
         check_scheduler(radio)
         self._env = env
+        self._world = world
         self._radio = radio
         self._num_clients = num_clients
         self.layout: Layout = build_layout(world.layout)
@@ -79,6 +82,10 @@ class CellularNetwork:
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
         self._energy = EnergyMeter(models.ledger, self._engine)
         self._reporter = LinkReporter(models, self._engine)
+        self._positions = PositionLog(
+            self._channel.population, self.layout, now_s=lambda: self._now_s
+        )
+        self._engine.links.on_change = self._positions.note
         self._num_transfers = 0
         self._num_broadcasts = 0
         self._finished: list[TransferRow] = []
@@ -197,6 +204,21 @@ class CellularNetwork:
         rows, self._finished = self._finished, []
         return rows
 
+    def positions(self) -> list[PositionRow]:
+        """Return the positions noted since the last call, in order of time.
+
+        See :mod:`netsim.engines.position_log` for when a position is noted.
+        """
+        return self._positions.take()
+
+    def sites(self) -> list[SiteRow]:
+        """Return a row for every site, in the order of ids."""
+        return site_rows(self._world, self._radio, self.layout)
+
+    def cells(self) -> list[CellRow]:
+        """Return a row for every cell, in the order of ids."""
+        return cell_rows(self._world, self._radio, self.layout)
+
     def positions_m(self, client_ids: Sequence[int]) -> Float[np.ndarray, "client 2"]:
         """Return the present positions (x, y) of clients [m], in the order of the ids."""
         ids = np.array(
@@ -265,4 +287,5 @@ class CellularNetwork:
 
     def _hand_over(self, transfer: Transfer, row: TransferRow) -> None:
         self._finished.append(row)
+        self._positions.note_end(row)
         transfer.event.succeed(row)

@@ -17,8 +17,10 @@ from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import run_server
+from netsim.engines.position_log import PositionRow
 from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
+from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
 from scenarios.prepare import backbone_of, facts_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
@@ -46,6 +48,9 @@ ROW_TYPES: dict[str, type] = {
     "transfers": TransferRow,
     "evaluations": EvaluationRow,
     "energy": EnergyRow,
+    "sites": SiteRow,
+    "cells": CellRow,
+    "positions": PositionRow,
 }
 """Files of a run by name, with the type of their rows."""
 
@@ -81,15 +86,17 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         env, network, federation = assemble(
             task.variant, task.seed, recorder=recorder, on_progress=tell
         )
-        recorder.drain_transfers = network.transfers
+        recorder.network = network
         try:
+            folder.write("sites", network.sites())
+            folder.write("cells", network.cells())
             env.run(until=env.process(run_server(federation)))
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
             raise
         finally:
             # an interrupted run keeps the energy of its finished part, too
-            folder.write("transfers", network.transfers())
+            recorder.write_network_rows()
             folder.write("energy", _energy_rows(network, until_s=env.now))
             federation.executor.close()
     host_total_s = time.perf_counter() - host_started_s
@@ -195,14 +202,19 @@ def federate(
 
 
 class _FolderRecorder:
-    """Writes rows as they come; a round's transfers go with its round."""
+    """Writes rows as they come; those of the network so far go with every round."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.drain_transfers: Callable[[], Sequence[TransferRow]] = tuple
+        self.network: CellularNetwork | None = None
+
+    def write_network_rows(self) -> None:
+        if self.network is not None:
+            self._folder.write("transfers", self.network.transfers())
+            self._folder.write("positions", self.network.positions())
 
     def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
-        self._folder.write("transfers", self.drain_transfers())
+        self.write_network_rows()
         self._folder.write("clients", clients)
         self._folder.write("rounds", [row])
 

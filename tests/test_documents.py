@@ -1,6 +1,7 @@
 """What the documents promise exists: scenario, commands, links, tests, decisions."""
 
 import ast
+import dataclasses
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from scenarios.cli import main
 from scenarios.load import load
+from scenarios.single import ROW_TYPES
 from tests.scenarios.conftest import SMALL
 from tools.import_graph import FLOORS, floors
 
@@ -67,6 +69,20 @@ def test_names_imported_in_the_readme_exist():
     for node in imports:
         module = __import__(node.module, fromlist=[alias.name for alias in node.names])
         assert all(callable(getattr(module, alias.name)) for alias in node.names), node.module
+
+
+def test_every_file_and_column_of_a_run_is_documented():
+    """In the order of the columns, and nothing else."""
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## `(\w+)\.csv`$", text, flags=re.M)
+    documented = {
+        name: re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.M)))
+        for name, section in zip(sections[1::2], sections[2::2], strict=True)
+    }
+    written = {
+        name: [field.name for field in dataclasses.fields(kind)] for name, kind in ROW_TYPES.items()
+    }
+    assert documented == written
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

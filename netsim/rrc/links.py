@@ -4,6 +4,8 @@ Slots are reused, so the number of a slot stays valid while its client is connec
 serves a client is decided in :mod:`netsim.rrc.association`.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -40,6 +42,8 @@ class Links(SlotArrays):
     """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
     _serving_gain: Float[np.ndarray, " slot"]
     _num_transfers: Int[np.ndarray, " slot"]
+    _is_new: Bool[np.ndarray, " slot"]
+    """Whether no cell was chosen since the client connected."""
 
     def __init__(self, *, num_cells: int, num_groups: int, num_instants: int) -> None:
         super().__init__(
@@ -52,7 +56,12 @@ class Links(SlotArrays):
             fading=np.ones((num_instants, num_groups)),
             _serving_gain=0.0,
             _num_transfers=0,
+            _is_new=True,
         )
+        self.on_change: Callable[[Int[np.ndarray, " client"], Int[np.ndarray, " client"]], None] = (
+            _ignore
+        )
+        """Told of clients that have just connected or change their cell, and of these cells."""
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = []
         self._make_slots(INITIAL_CAPACITY)
@@ -96,8 +105,12 @@ class Links(SlotArrays):
 
     def serve(self, slots: Int[np.ndarray, " moved"], cell_id: Int[np.ndarray, " moved"]) -> None:
         """Set the serving cell of slots, -1 for none."""
+        is_change = self._is_new[slots] | (self.cell_id[slots] != cell_id)
         self.cell_id[slots] = cell_id
+        self._is_new[slots] = False
         self._split_gain(slots)
+        if is_change.any():
+            self.on_change(self.client_id[slots[is_change]], cell_id[is_change])
 
     def set_gain(
         self, slots: Int[np.ndarray, " moved"], gain: Float[np.ndarray, "moved cell"]
@@ -129,3 +142,7 @@ class Links(SlotArrays):
     def _make_slots(self, count: int) -> None:
         self.add(count)
         self._free = list(range(self.num_slots - 1, self.num_slots - count - 1, -1))
+
+
+def _ignore(client_ids: Int[np.ndarray, " client"], cell_ids: Int[np.ndarray, " client"]) -> None:
+    """Tell nobody."""

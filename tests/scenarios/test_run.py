@@ -1,6 +1,8 @@
 import csv
+import dataclasses
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.rows import SCHEMAS
 from scenarios import run
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
@@ -42,6 +45,52 @@ def test_every_run_leaves_every_file(result, small):
         for seed in small.seeds:
             names = {p.stem for p in (result.folder / method.kind / f"seed{seed}").glob("*.csv")}
             assert names == set(ROW_TYPES)
+
+
+def test_analysis_reads_columns_that_are_written():
+    for name, columns in SCHEMAS.items():
+        assert set(columns) <= {field.name for field in dataclasses.fields(ROW_TYPES[name])}, name
+
+
+def test_a_transfer_can_be_replayed_from_the_files_of_a_run(result, small):
+    """Client, cell, site, place and distance of an upload of round 2, against the network."""
+    variant, seed = variants(small)[1], small.seeds[1]
+    folder = result.folder / variant.name / f"seed{seed}"
+    files = {name: rows(folder / f"{name}.csv") for name in ROW_TYPES}
+    part = next(r for r in files["clients"] if r["round"] == "2" and r["outcome"] == "received")
+    (upload,) = [
+        t for t in files["transfers"]
+        if t["participation_id"] == part["participation_id"] and t["direction"] == "uplink"
+    ]  # fmt: skip
+    assert upload["client_id"] == part["client_id"]
+    begin_s, end_s = float(upload["requested_at_s"]), float(upload["finished_at_s"])
+    assert end_s - begin_s == pytest.approx(float(part["upload_s"]), rel=1e-9)
+    places = [
+        p for p in files["positions"]
+        if p["client_id"] == part["client_id"] and begin_s <= float(p["at_s"]) <= end_s
+    ]  # fmt: skip
+    assert [float(places[0]["at_s"]), float(places[-1]["at_s"])] == [begin_s, end_s]
+    env, network, _ = assemble(variant, seed, recorder=None)
+    assert float(places[0]["at_s"]) > 0
+    for place in places:
+        env.run(until=float(place["at_s"]))
+        position_m = network.positions_m([int(place["client_id"])])
+        assert (float(place["x_m"]), float(place["y_m"])) == pytest.approx(position_m[0], abs=1e-3)
+        cell = next(c for c in files["cells"] if c["cell_id"] == place["cell_id"])
+        site = next(s for s in files["sites"] if s["site_id"] == cell["site_id"])
+        known = network.layout.cells[int(place["cell_id"])]
+        assert (float(cell["boresight_deg"]), int(cell["site_id"])) == (
+            known.boresight_deg, known.site_id,
+        )  # fmt: skip
+        by_hand_m = math.hypot(
+            float(place["x_m"]) - float(site["x_m"]), float(place["y_m"]) - float(site["y_m"])
+        )
+        distance_m = network.layout.distance_m(position_m)[0, known.site_id]
+        assert by_hand_m == pytest.approx(distance_m, abs=2e-3)
+        assert float(place["distance_m"]) == pytest.approx(distance_m, abs=1e-3)
+    assert places[-1]["cell_id"] == upload["cell_id"]
+    assert [float(s["height_m"]) for s in files["sites"]] == [25.0]
+    assert len(files["cells"]) == 3
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
