@@ -6,6 +6,8 @@ intervals of an owner may overlap; those that touch or overlap are one.
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,16 +20,38 @@ class _Union:
         self.starts_s = array("d", [started_at_s])
         self.ends_s = array("d", [finished_at_s])
 
-    def merge(self, started_at_s: float, finished_at_s: float) -> None:
-        """Add an interval that may begin before others do."""
+    def merge(self, started_at_s: float, finished_at_s: float) -> "GapChange":
+        """Add an interval that may begin before others do; return the gaps that it changes."""
         low = bisect_left(self.ends_s, started_at_s)
         high = bisect_right(self.starts_s, finished_at_s)
+        before_s = self._gaps_s(max(low - 1, 0), min(high, len(self.ends_s) - 1))
         start_s, end_s = started_at_s, finished_at_s
         if low < high:
             start_s = min(start_s, self.starts_s[low])
             end_s = max(end_s, self.ends_s[high - 1])
         self.starts_s[low:high] = array("d", [start_s])
         self.ends_s[low:high] = array("d", [end_s])
+        after_s = self._gaps_s(max(low - 1, 0), min(low + 1, len(self.ends_s) - 1))
+        return GapChange(closed_s=before_s, opened_s=after_s)
+
+    def _gaps_s(self, first: int, last: int) -> tuple[float, ...]:
+        """Return the gaps between neighbours, from one interval to another."""
+        return tuple(self.starts_s[at + 1] - self.ends_s[at] for at in range(first, last))
+
+
+class GapChange(NamedTuple):
+    """How the gaps between the intervals of an owner change with a new interval.
+
+    A neighbouring gap that stays as it was may stand on both sides.
+    """
+
+    closed_s: tuple[float, ...] = ()
+    """Lengths of the gaps that are no more."""
+    opened_s: tuple[float, ...] = ()
+    """Lengths of the gaps that are new, each > 0."""
+
+
+_NO_CHANGE = GapChange()
 
 
 class BusyTime:
@@ -37,11 +61,11 @@ class BusyTime:
     """
 
     def __init__(self) -> None:
-        self.latest_s = 0.0
-        """End of the interval that ends last."""
+        self.latest_start_s = 0.0
+        """Start of the interval that starts last: from here on, all gaps between are known."""
         self._unions: dict[int, _Union] = {}
 
-    def add(self, owner_id: int, started_at_s: float, finished_at_s: float) -> float | None:
+    def add(self, owner_id: int, started_at_s: float, finished_at_s: float) -> GapChange:
         """Add an interval.
 
         Parameters
@@ -53,48 +77,33 @@ class BusyTime:
 
         Returns
         -------
-        float or None
-            Length of the gap that it ends [s], 0 if there is none; ``None`` if it began before an
-            interval that was there already, so that earlier gaps may have changed.
+        GapChange
+            The gaps between intervals that it closes and opens: usually it opens the one before it.
         """
-        self.latest_s = max(self.latest_s, finished_at_s)
+        self.latest_start_s = max(self.latest_start_s, started_at_s)
         union = self._unions.get(owner_id)
         if union is None:
             self._unions[owner_id] = _Union(started_at_s, finished_at_s)
-            return 0.0
+            return _NO_CHANGE
         if started_at_s < union.starts_s[-1]:
-            union.merge(started_at_s, finished_at_s)
-            return None
+            return union.merge(started_at_s, finished_at_s)
         gap_s = started_at_s - union.ends_s[-1]
         if gap_s <= 0:
             union.ends_s[-1] = max(union.ends_s[-1], finished_at_s)
-            return 0.0
+            return _NO_CHANGE
         union.starts_s.append(started_at_s)
         union.ends_s.append(finished_at_s)
-        return gap_s
+        return GapChange(opened_s=(gap_s,))
 
     def owners(self) -> list[int]:
         """Return who was ever busy, ascending."""
         return sorted(self._unions)
 
-    def closed_gaps_s(self, owner_id: int) -> Float[np.ndarray, " gap"]:
-        """Return the gaps between the intervals of an owner, by time; each is > 0."""
-        union = self._unions[owner_id]
-        return np.array(union.starts_s)[1:] - np.array(union.ends_s)[:-1]
-
-    def open_gaps_s(self, owner_ids: list[int], until_s: float) -> Float[np.ndarray, " owner"]:
-        """Return the time from each owner's last interval until an instant; 0 if never busy."""
+    def open_gaps_s(self, owner_ids: Iterable[int], until_s: float) -> Float[np.ndarray, " owner"]:
+        """Return the time since each owner's last interval; 0 within it, and if never busy."""
         unions = (self._unions.get(owner_id) for owner_id in owner_ids)
         ends_s = [until_s if union is None else union.ends_s[-1] for union in unions]
-        return until_s - np.array(ends_s, dtype=np.float64)
-
-    def gaps_s(self, owner_id: int, until_s: float) -> Float[np.ndarray, " gap"]:
-        """Return an owner's gaps up to an instant, as the function :func:`gaps_s` finds them.
-
-        No interval may begin after ``until_s``; one that goes on then leaves no gap.
-        """
-        gap_s = np.append(self.closed_gaps_s(owner_id), self.open_gaps_s([owner_id], until_s))
-        return gap_s[gap_s > 0]
+        return np.maximum(until_s - np.array(ends_s, dtype=np.float64), 0.0)
 
 
 def gaps_s(

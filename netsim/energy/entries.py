@@ -51,7 +51,7 @@ class Entries:
 
 
 class EntryColumns:
-    """Entries of one kind of owner as they are booked: columns that only grow, and their sum.
+    """Entries of one kind of owner as they are booked: columns that only grow.
 
     Parameters
     ----------
@@ -66,7 +66,6 @@ class EntryColumns:
         self._started_at_s = array("d")
         self._finished_at_s = array("d")
         self._power_w = array("d")
-        self._energy_j = array("d")
         self.latest_s = 0.0
         """End of the entry that ends last."""
 
@@ -96,13 +95,8 @@ class EntryColumns:
         self._started_at_s.append(started_at_s)
         self._finished_at_s.append(finished_at_s)
         self._power_w.append(power_w)
-        self._energy_j.append(power_w * (finished_at_s - started_at_s))
         self.latest_s = max(self.latest_s, finished_at_s)
         return True
-
-    def energy_j(self) -> float:
-        """Sum the energy of all entries, as a sum over :meth:`entries` does, to the bit."""
-        return float(np.frombuffer(self._energy_j).sum()) if self._energy_j else 0.0
 
     def entries(self) -> Entries:
         """Return all entries, in the order of booking."""

@@ -9,12 +9,14 @@ not entries but follow from them in closed form when asked for, so they cost no 
 * the *base load* of every site, from instant 0 on, but for its outages: then its power is cut (our
   choice), so it draws nothing at all. It comes back awake.
 
-Sums run along while entries are booked, and gaps are kept by :class:`BusyTime`: what was spent up
-to now is told without reading the entries again. What was spent up to an instant before the end of
-some entry, or while a site has no power, is replayed from the entries.
+Sums run along while entries are booked, those over gaps by what :class:`BusyTime` tells of them:
+what was spent up to now is told without reading the entries again, in a time that does not grow
+with them. What was spent up to an instant before the end of some entry is replayed from the
+entries; sums are exact, so both give the same to the bit.
 """
 
-from array import array
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +26,7 @@ from jaxtyping import Float, Int
 
 from netsim.energy.busy_time import BusyTime, gaps_s
 from netsim.energy.entries import Entries, EntryColumns
+from netsim.energy.exact_sum import ExactSum
 from netsim.energy.site_energy import SitePower
 from netsim.energy.ue_energy import UePower
 
@@ -61,9 +64,12 @@ class Ledger:
         self._cuts: list[tuple[int, float, float]] = []
         self._future_cuts: list[tuple[int, float, float]] = []
         self._radio, self._traffic = BusyTime(), BusyTime()
-        self._entries_j: dict[int, float] = {}
-        self._tails_j: dict[int, array[float]] = {}
-        self._tails_sum_j: dict[int, float] = {}
+        # Without the gap after an owner's last interval, which is still open.
+        self._client_j: defaultdict[int, ExactSum] = defaultdict(ExactSum)
+        self._spent_j = ExactSum()
+        self._radiated_j = ExactSum()
+        self._quiet_s = [ExactSum() for _ in self._site_power]
+        self._quiet_j = [ExactSum() for _ in self._site_power]
         # An empty interval at 0 opens the gap before a site's first traffic.
         for site_id in range(len(self._site_power)):
             self._traffic.add(site_id, 0.0, 0.0)
@@ -122,19 +128,18 @@ class Ledger:
         """
         if not self._clients.append(client_id, activity, started_at_s, finished_at_s, power_w):
             return
+        of_client = self._client_j[client_id]
         energy_j = power_w * (finished_at_s - started_at_s)
-        self._entries_j[client_id] = self._entries_j.get(client_id, 0.0) + energy_j
+        of_client.add(energy_j)
+        self._spent_j.add(energy_j)
         if activity == "compute":
             return
-        gap_s = self._radio.add(client_id, started_at_s, finished_at_s)
-        if gap_s is None:
-            gaps_of_s = self._radio.closed_gaps_s(client_id)
-            self._tails_j[client_id] = array("d", self._ue_power.tail_energy_j(gaps_of_s).tolist())
-            self._tails_sum_j[client_id] = sum(self._tails_j[client_id])
-        elif gap_s > 0:
-            tail_j = float(self._ue_power.tail_energy_j(gap_s))
-            self._tails_j.setdefault(client_id, array("d")).append(tail_j)
-            self._tails_sum_j[client_id] = self._tails_sum_j.get(client_id, 0.0) + tail_j
+        change = self._radio.add(client_id, started_at_s, finished_at_s)
+        for sign, of_gaps_s in ((-1, change.closed_s), (1, change.opened_s)):
+            for gap_s in of_gaps_s:
+                tail_j = sign * float(self._ue_power.tail_energy_j(gap_s))
+                of_client.add(tail_j)
+                self._spent_j.add(tail_j)
 
     def charge_site(
         self,
@@ -151,7 +156,8 @@ class Ledger:
         """
         self._check_site(site_id)
         if self._sites.append(site_id, activity, started_at_s, finished_at_s, power_w):
-            self._traffic.add(site_id, started_at_s, finished_at_s)
+            self._radiated_j.add(power_w * (finished_at_s - started_at_s))
+            self._add_traffic(site_id, started_at_s, finished_at_s)
 
     def client_entries(self) -> Entries:
         """Everything booked to clients; activity is an index into ``CLIENT_ACTIVITIES``."""
@@ -166,8 +172,6 @@ class Ledger:
     ) -> Float[np.ndarray, " client"]:
         """Return what some clients spent up to an instant, each its radio (with tails) and compute.
 
-        Running sums: the sum over clients may differ from :meth:`total_energy_j` in the last bits.
-
         Parameters
         ----------
         client_ids
@@ -175,44 +179,33 @@ class Ledger:
         at_s
             The instant [s].
         """
-        ids = np.asarray(client_ids, dtype=np.int64)
+        ids = np.asarray(client_ids, dtype=np.int64).tolist()
         if at_s < self._clients.latest_s:
-            entries = self.client_entries().until(at_s)
-            owner_id, tail_j, _ = self._tails(entries, at_s)
-            owners = np.concatenate([entries.owner_id, owner_id])
-            energy_j = np.concatenate([entries.energy_j, tail_j])
-            num = int(np.concatenate([ids, owners]).max(initial=-1)) + 1
-            return np.bincount(owners, weights=energy_j, minlength=num)[ids]
-        closed_j = [
-            self._entries_j.get(client_id, 0.0) + self._tails_sum_j.get(client_id, 0.0)
-            for client_id in ids.tolist()
-        ]
-        open_s = self._radio.open_gaps_s(ids.tolist(), at_s)
-        return np.array(closed_j) + self._ue_power.tail_energy_j(open_s)
+            owner_id, energy_j = self._client_parts(at_s)
+            return np.array([math.fsum(energy_j[owner_id == each]) for each in ids])
+        open_j = self._ue_power.tail_energy_j(self._radio.open_gaps_s(ids, at_s))
+        booked = [self._client_j.get(each) for each in ids]
+        return np.array(
+            [
+                0.0 if sum_j is None else sum_j.value(tail_j)
+                for sum_j, tail_j in zip(booked, open_j.tolist(), strict=True)
+            ]
+        )
 
     def total_energy_j(self, at_s: float) -> float:
         """Sum what all clients spent up to an instant, radio (with tails) and compute."""
         if at_s < self._clients.latest_s:
-            entries = self.client_entries().until(at_s)
-            return float(entries.energy_j.sum() + self._tails(entries, at_s)[1].sum())
-        client_ids = self._radio.owners()
-        open_s = self._radio.open_gaps_s(client_ids, at_s)
-        open_j = self._ue_power.tail_energy_j(open_s)
-        tails_j = []
-        for place, client_id in enumerate(client_ids):
-            if client_id in self._tails_j:
-                tails_j.append(np.array(self._tails_j[client_id]))
-            if open_s[place] > 0:
-                tails_j.append(open_j[place : place + 1])
-        return self._clients.energy_j() + float(np.concatenate([np.empty(0), *tails_j]).sum())
+            return math.fsum(self._client_parts(at_s)[1])
+        open_s = self._radio.open_gaps_s(self._radio.owners(), at_s)
+        open_j = self._ue_power.tail_energy_j(open_s).tolist()
+        return self._spent_j.value(*open_j)
 
     def site_energy_j(self, at_s: float) -> float:
         """Sum what all sites drew up to an instant: base load and radiation."""
+        base_j = self._base_loads(at_s)[0].tolist()
         if at_s < self._sites.latest_s:
-            booked_j = float(self.site_entries().until(at_s).energy_j.sum())
-        else:
-            booked_j = self._sites.energy_j()
-        return booked_j + float(self._base_loads(at_s)[0].sum())
+            return math.fsum([*self.site_entries().until(at_s).energy_j, *base_j])
+        return self._radiated_j.value(*base_j)
 
     def totals(self, until_s: float) -> list[EnergyTotal]:
         """Seconds and joules by owner and activity up to an instant, clients first, then by id.
@@ -249,6 +242,17 @@ class Ledger:
             energy_j=np.concatenate([entries.energy_j, base_j]),
         )
 
+    def _client_parts(
+        self, until_s: float
+    ) -> tuple[Int[np.ndarray, " part"], Float[np.ndarray, " part"]]:
+        """Return owner and energy of every entry and every tail up to an instant."""
+        entries = self.client_entries().until(until_s)
+        owner_id, tail_j, _ = self._tails(entries, until_s)
+        return (
+            np.concatenate([entries.owner_id, owner_id]),
+            np.concatenate([entries.energy_j, tail_j]),
+        )
+
     def _tails(
         self, entries: Entries, until_s: float
     ) -> tuple[Int[np.ndarray, " gap"], Float[np.ndarray, " gap"], Float[np.ndarray, " gap"]]:
@@ -268,34 +272,61 @@ class Ledger:
         powered_id, stretch_s = gaps_s(*self._cuts_until(until_s), until_s)
         # Of nothing, bincount makes integers.
         powered_s = np.bincount(powered_id, weights=stretch_s, minlength=num_sites).astype(float)
-        energy_j = np.empty(num_sites)
-        gaps_of_s = self._quiet_gaps_s(until_s)
-        for site_id, (power, quiet_s) in enumerate(zip(self._site_power, gaps_of_s, strict=True)):
-            busy_s = powered_s[site_id] - quiet_s.sum()
-            energy_j[site_id] = power.awake_w * busy_s + power.quiet_energy_j(quiet_s).sum()
-        return energy_j, powered_s
+        awake_w = np.array([power.awake_w for power in self._site_power])
+        quiet_s, quiet_j = self._quiet(until_s)
+        return awake_w * (powered_s - quiet_s) + quiet_j, powered_s
 
-    def _quiet_gaps_s(self, until_s: float) -> list[Float[np.ndarray, " gap"]]:
-        """Return each site's gaps without traffic; time without power is no gap."""
-        site_ids = range(len(self._site_power))
-        if until_s < self._traffic.latest_s:
-            entries = self.site_entries().until(until_s)
-            owner_id, start_s, finish_s = self._cuts_until(until_s)
-            quiet_id, gap_s = gaps_s(
-                np.concatenate([owner_id, entries.owner_id]),
-                np.concatenate([start_s, entries.started_at_s]),
-                np.concatenate([finish_s, entries.finished_at_s]),
-                until_s,
-            )
-            return [gap_s[quiet_id == site_id] for site_id in site_ids]
+    def _quiet(
+        self, until_s: float
+    ) -> tuple[Float[np.ndarray, " site"], Float[np.ndarray, " site"]]:
+        """Return each site's time without traffic [s] and what it draws then [J].
+
+        Time without power is no such time.
+        """
+        if until_s < self._traffic.latest_start_s:
+            return self._replay_quiet(until_s)
         is_past = [start_s < until_s for _, start_s, _ in self._future_cuts]
         for cut, past in zip(self._future_cuts, is_past, strict=True):
             if past:
-                self._traffic.add(*cut)
+                self._add_traffic(*cut)
         self._future_cuts = [
             cut for cut, past in zip(self._future_cuts, is_past, strict=True) if not past
         ]
-        return [self._traffic.gaps_s(site_id, until_s) for site_id in site_ids]
+        open_s = self._traffic.open_gaps_s(range(len(self._site_power)), until_s).tolist()
+        sites = list(zip(self._site_power, open_s, strict=True))
+        open_j = [float(power.quiet_energy_j(gap_s)) for power, gap_s in sites]
+        return (
+            np.array([each.value(gap) for each, gap in zip(self._quiet_s, open_s, strict=True)]),
+            np.array([each.value(gap) for each, gap in zip(self._quiet_j, open_j, strict=True)]),
+        )
+
+    def _replay_quiet(
+        self, until_s: float
+    ) -> tuple[Float[np.ndarray, " site"], Float[np.ndarray, " site"]]:
+        """Return the same from all entries and cuts."""
+        entries = self.site_entries().until(until_s)
+        owner_id, start_s, finish_s = self._cuts_until(until_s)
+        quiet_id, gap_s = gaps_s(
+            np.concatenate([owner_id, entries.owner_id]),
+            np.concatenate([start_s, entries.started_at_s]),
+            np.concatenate([finish_s, entries.finished_at_s]),
+            until_s,
+        )
+        of_sites = [gap_s[quiet_id == site_id] for site_id in range(len(self._site_power))]
+        sites = list(zip(self._site_power, of_sites, strict=True))
+        return (
+            np.array([math.fsum(gap_s) for gap_s in of_sites]),
+            np.array([math.fsum(power.quiet_energy_j(gap_s)) for power, gap_s in sites]),
+        )
+
+    def _add_traffic(self, site_id: int, started_at_s: float, finished_at_s: float) -> None:
+        """Note that a site was not quiet over an interval."""
+        change = self._traffic.add(site_id, started_at_s, finished_at_s)
+        power = self._site_power[site_id]
+        for sign, of_gaps_s in ((-1, change.closed_s), (1, change.opened_s)):
+            for gap_s in of_gaps_s:
+                self._quiet_s[site_id].add(sign * gap_s)
+                self._quiet_j[site_id].add(sign * float(power.quiet_energy_j(gap_s)))
 
     def _cuts_until(
         self, until_s: float

@@ -1,17 +1,21 @@
 """What the ledger answers, worked out from its entries anew each time: slow, and the reference."""
 
+import math
+
 import numpy as np
 
 from netsim.energy.busy_time import gaps_s
 from netsim.energy.ledger import CLIENT_ACTIVITIES
 
 
-def clients_j(ledger, ue_power, until_s):
-    """Joules of all clients: entries cut at the instant, and the tail of every gap."""
+def clients_j(ledger, ue_power, until_s, *, client_id=None):
+    """Joules of all clients or one: entries cut at the instant, and the tail of every gap."""
     entries = ledger.client_entries().until(until_s)
+    if client_id is not None:
+        entries = entries.of(entries.owner_id == client_id)
     radio = entries.of(entries.activity != CLIENT_ACTIVITIES.index("compute"))
     _, gap_s = gaps_s(radio.owner_id, radio.started_at_s, radio.finished_at_s, until_s)
-    return float(entries.energy_j.sum() + ue_power.tail_energy_j(gap_s).sum())
+    return math.fsum([*entries.energy_j, *ue_power.tail_energy_j(gap_s)])
 
 
 def sites_j(ledger, site_power, cuts, until_s):
@@ -31,6 +35,6 @@ def sites_j(ledger, site_power, cuts, until_s):
     for site, power in enumerate(site_power):
         gap_s = quiet_s[quiet_id == site]
         with_power_s = np.bincount(powered_id, weights=powered_s, minlength=len(site_power))[site]
-        busy_s = float(with_power_s) - gap_s.sum()
-        base_j[site] = power.awake_w * busy_s + power.quiet_energy_j(gap_s).sum()
-    return float(entries.energy_j.sum() + base_j.sum())
+        busy_s = float(with_power_s) - math.fsum(gap_s)
+        base_j[site] = power.awake_w * busy_s + math.fsum(power.quiet_energy_j(gap_s))
+    return math.fsum([*entries.energy_j, *base_j])

@@ -23,10 +23,9 @@ def test_entries_in_the_order_of_booking():
     assert entries.activity.tolist() == [0, 1, 1]
     assert entries.seconds.tolist() == [2.0, 4.0, 0.5]
     assert entries.energy_j.tolist() == [6.0, 2.0, 5.0]
-    assert columns.energy_j() == 13.0
     assert columns.latest_s == 5.0
     empty = EntryColumns(("tx",))
-    assert (empty.energy_j(), empty.latest_s, len(empty.entries().owner_id)) == (0.0, 0.0, 0)
+    assert (empty.latest_s, len(empty.entries().owner_id)) == (0.0, 0)
 
 
 def test_what_is_left_at_an_instant():
@@ -67,4 +66,4 @@ def test_the_ends_of_the_range_are_taken():
     columns = EntryColumns(("tx",))
     assert columns.append(0, "tx", 0.0, TINY, 0.0)
     assert columns.append(0, "tx", 0.25, 0.5, 0.5)
-    assert columns.energy_j() == 0.125
+    assert columns.entries().energy_j.tolist() == [0.0, 0.125]

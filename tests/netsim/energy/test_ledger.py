@@ -1,5 +1,6 @@
 """Conservation of joules: totals are power times time, entry by entry (step 18 of the ladder)."""
 
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netsim.energy.entries import EntryColumns
 from netsim.energy.ledger import CLIENT_ACTIVITIES, Ledger
 from netsim.energy.site_energy import site_power
 from netsim.energy.ue_energy import UePower
@@ -153,10 +155,83 @@ def test_running_sums_are_the_replayed_ones_to_the_bit(steps, cuts, sleep_after_
             assert total_j == clients_j(ledger, UE, at_s)
             assert ledger.site_energy_j(at_s) == sites_j(ledger, [site] * 2, cuts, at_s)
             each_j = ledger.client_energy_j(np.array([3, 0, 9, 1, 2]), at_s)
+            alone_j = [clients_j(ledger, UE, at_s, client_id=each) for each in (3, 0, 9, 1, 2)]
+            assert each_j.tolist() == alone_j
             assert each_j[2] == 0
             assert each_j.sum() == pytest.approx(total_j, rel=1e-12, abs=1e-12)
-            spent = [t for t in ledger.totals(at_s) if (t.owner, t.owner_id) == ("client", 3)]
-            assert each_j[0] == pytest.approx(sum(t.energy_j for t in spent), rel=1e-12, abs=1e-12)
+
+
+def book_rounds(ledger, numbers, *, num_clients=20):
+    """Rounds of 10 s: every client receives, computes and sends, overlapping, at one of two sites.
+
+    Each has a late booking between others, as a cancelled transfer makes.
+    """
+    for number in numbers:
+        for client_id in range(num_clients):
+            at_s = 10.0 * number + 0.01 * client_id
+            for activity, first_s, last_s, power_w in (
+                ("rx", 0.0, 0.3, 0.7), ("compute", 0.3, 1.1, 3.5), ("tx", 1.1, 1.7, 1.3),
+                ("idle", 0.9, 1.0, 0.1),
+            ):  # fmt: skip
+                interval = {"started_at_s": at_s + first_s, "finished_at_s": at_s + last_s}
+                ledger.charge(client_id, activity, **interval, power_w=power_w)
+                if activity in ("tx", "rx"):
+                    ledger.charge_site(client_id % 2, activity, **interval, power_w=20.0)
+
+
+def lines_run(call):
+    """Lines of the energy wing that a call runs, loops and comprehensions included."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if "netsim/energy" not in frame.f_code.co_filename:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_a_query_costs_the_same_after_ten_times_as_many_entries(monkeypatch):
+    """300 rounds x 20 clients, 24,000 entries: none is read for what was spent by now."""
+    site = site_power("macro", num_cells=3, sleep_after_s=0.5)
+    ledger, ids = Ledger(ue_power=UE, site_power=[site] * 2), np.arange(20)
+    cuts = [(1, 3.0, 4.0), (0, 25.0, float("inf"))]
+    for site_id, start_s, end_s in cuts:
+        ledger.cut_power(site_id, started_at_s=start_s, finished_at_s=end_s)
+    lines = {}
+    book_rounds(ledger, range(30))
+    ledger.site_energy_j(300.0)  # notes the power cuts
+    for num_rounds in (30, 300):
+        book_rounds(ledger, range(30, num_rounds))
+        now_s = 10.0 * num_rounds
+        with monkeypatch.context() as patch:
+            patch.delattr(EntryColumns, "entries")
+            lines[num_rounds] = [
+                lines_run(lambda now_s=now_s: ledger.total_energy_j(now_s)),
+                lines_run(lambda now_s=now_s: ledger.client_energy_j(ids, now_s)),
+                lines_run(lambda now_s=now_s: ledger.site_energy_j(now_s)),
+            ]
+            total_j, each_j = ledger.total_energy_j(now_s), ledger.client_energy_j(ids, now_s)
+            sites_now_j = ledger.site_energy_j(now_s)
+        assert total_j == clients_j(ledger, UE, now_s)
+        assert each_j.tolist() == [clients_j(ledger, UE, now_s, client_id=each) for each in ids]
+        assert sites_now_j == sites_j(ledger, [site] * 2, cuts, now_s)
+    assert len(ledger.client_entries().owner_id) == 24_000
+    assert lines[300] == lines[30]
+    # By hand, each of 300 rounds: 0.3 s x 0.7 W + 0.8 x 3.5 + 0.6 x 1.3 + 0.1 x 0.1 and three gaps.
+    gaps_s = (0.6, 0.1, 8.3)
+    round_j = 0.21 + 2.8 + 0.78 + 0.01 + sum(UE.tail_energy_j(gap_s) for gap_s in gaps_s)
+    last_j = UE.tail_energy_j(8.3) - UE.tail_energy_j(8.3 - 0.01 * 19)
+    assert each_j[0] == pytest.approx(300 * round_j, rel=1e-9)
+    assert each_j[19] == pytest.approx(300 * round_j - last_j, rel=1e-9)
 
 
 def test_a_cut_just_out_of_range_is_refused_and_an_empty_one_cuts_nothing():
