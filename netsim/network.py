@@ -18,6 +18,7 @@ from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.energy_meter import EnergyMeter
 from netsim.engines.link_states import LinkReporter, LinkTable
 from netsim.engines.position_log import PositionLog, PositionRow
+from netsim.mac.schedulers import SchedulerFactory, scheduler_factory
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 from netsim.world.layout import Layout, build_layout
@@ -37,11 +38,15 @@ class CellularNetwork:
         Number of clients, ids 0 to ``num_clients - 1``; inactive clients need no computation.
     seed
         Root seed of the run, at least 0.
+    own_scheduler
+        The class that ``radio.scheduler`` names, where it has the form ``path.py:Class``. It is
+        called without arguments, once for each cell and direction.
 
     Raises
     ------
     ValueError
-        If the sections break a rule; the message lists all of them.
+        If the sections break a rule; the message lists all of them. If ``own_scheduler`` is missing
+        or not asked for.
 
     Examples
     --------
@@ -63,6 +68,7 @@ class CellularNetwork:
         *,
         num_clients: int,
         seed: int,
+        own_scheduler: SchedulerFactory | None = None,
     ) -> None:
         problems = find_problems(world, radio)
         if num_clients < 1:
@@ -70,14 +76,21 @@ class CellularNetwork:
             raise ValueError(msg)
         if problems:
             raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
-        check_scheduler(radio)
+        make_scheduler = scheduler_factory(radio.scheduler, own=own_scheduler)
+        check_scheduler(radio, make_scheduler())
         self._env = env
         self._world = world
         self._radio = radio
         self._num_clients = num_clients
         self.layout: Layout = build_layout(world.layout)
         self._channel = Channel(world, radio, self.layout, seed=seed)
-        models = make_models(world, radio, layout=self.layout, channel=self._channel)
+        models = make_models(
+            world,
+            radio,
+            layout=self.layout,
+            channel=self._channel,
+            make_scheduler=make_scheduler,
+        )
         self._air = models.air
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
         self._energy = EnergyMeter(models.ledger, self._engine)

@@ -13,6 +13,7 @@ from netsim.checks.trial import try_network
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
+from scenarios.own_scheduler import own_scheduler
 from scenarios.schema import Scenario
 from scenarios.shares import corpus_of, shards_of, streams_of
 from scenarios.yaml_text import Path
@@ -90,7 +91,8 @@ def _network_key(scenario: Scenario) -> Hashable:
 
 
 def _try_network(scenario: Scenario, seeds: Sequence[int]) -> None:
-    try_network(scenario.world, scenario.radio, seed=seeds[0])
+    own = own_scheduler(scenario.radio)
+    try_network(scenario.world, scenario.radio, seed=seeds[0], own_scheduler=own)
 
 
 def _shares_key(scenario: Scenario) -> Hashable:

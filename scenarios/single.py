@@ -22,6 +22,7 @@ from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
 from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
+from scenarios.own_scheduler import own_scheduler
 from scenarios.prepare import backbone_of, facts_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
@@ -133,7 +134,12 @@ def assemble(
     texts = texts_of(scenario)
     env = simpy.Environment()
     network = CellularNetwork(
-        env, scenario.world, scenario.radio, num_clients=scenario.clients.num_clients, seed=seed
+        env,
+        scenario.world,
+        scenario.radio,
+        num_clients=scenario.clients.num_clients,
+        seed=seed,
+        own_scheduler=own_scheduler(scenario.radio),
     )
     streams = streams_of(seed)
     federation = federate(

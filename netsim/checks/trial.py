@@ -1,14 +1,38 @@
 """The parts of a network that can fail on settings which break no rule, built and thrown away."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from netsim.channel.channel import Channel
 from netsim.checks.effect import find_ergodic_problem
 from netsim.config import RadioConfig, WorldConfig
-from netsim.mac.schedulers import load_scheduler
+from netsim.mac.metric_shares import check_metric
+from netsim.mac.schedulers import (
+    CellView,
+    Scheduler,
+    SchedulerFactory,
+    ask,
+    check_activity,
+    check_shares,
+    placed,
+    scheduler_factory,
+)
 from netsim.world.layout import build_layout
 
+TRIAL_TRANSFERS = (1, 3)
+"""Transfers among which a scheduler of the user's own decides in a trial."""
+_BAND_BPS, _SITE_W = 50e6, 20.0
 
-def try_network(world: WorldConfig, radio: RadioConfig, *, seed: int) -> None:
-    """Build layout and channel of a network and load its scheduler, which may be a user's own.
+
+def try_network(
+    world: WorldConfig,
+    radio: RadioConfig,
+    *,
+    seed: int,
+    own_scheduler: SchedulerFactory | None = None,
+) -> None:
+    """Build layout and channel of a network; let a scheduler of the user's own decide once.
 
     The tables of link adaptation, which take seconds and cannot fail, are left out.
 
@@ -18,25 +42,82 @@ def try_network(world: WorldConfig, radio: RadioConfig, *, seed: int) -> None:
         Sections that break no rule.
     seed
         Root seed of the run, at least 0.
+    own_scheduler
+        As of :class:`netsim.network.CellularNetwork`.
 
     Raises
     ------
     ValueError
-        One line that says what cannot be built.
+        One line that says what cannot be built, or what is wrong with the decision.
     """
-    Channel(world, radio, build_layout(world.layout), seed=seed)
-    check_scheduler(radio)
+    channel = Channel(world, radio, build_layout(world.layout), seed=seed)
+    make = scheduler_factory(radio.scheduler, own=own_scheduler)
+    check_scheduler(radio, make())
+    if own_scheduler is None:
+        return
+    for num_transfers in TRIAL_TRANSFERS:
+        view = trial_view(num_transfers, channel.num_groups)
+        try:
+            _decide(make, view, name=radio.scheduler)
+        except (ValueError, RuntimeError) as error:
+            what = f"a trial decision among {num_transfers}"
+            msg = f"scheduler: {what}: {str(error).removeprefix('scheduler ')}"
+            raise ValueError(msg) from error
 
 
-def check_scheduler(radio: RadioConfig) -> None:
-    """Load the scheduler, which may be a user's own, and check it against the fading mode.
+def check_scheduler(radio: RadioConfig, scheduler: Scheduler) -> None:
+    """Check a scheduler, which may be a user's own, against the fading mode.
 
     Raises
     ------
     ValueError
-        One line: what cannot be loaded, or the broken rule.
+        One line that names the broken rule.
     """
-    problem = find_ergodic_problem(radio, load_scheduler(radio.scheduler))
+    problem = find_ergodic_problem(radio, scheduler)
     if problem is not None:
         msg = f"{'.'.join(problem.path)}: {problem.message}"
         raise ValueError(msg)
+
+
+def trial_view(num_transfers: int, num_groups: int) -> CellView:
+    """Return a cell in which each transfer has other rates, sizes and deadlines than the others."""
+    order = np.arange(num_transfers)
+    part = 1.0 / (1.0 + order)
+    group_rate_bps = np.outer(part, 1.0 + 0.1 * np.cos(np.arange(num_groups)))
+    group_rate_bps *= _BAND_BPS / num_groups
+    return CellView(
+        now_s=0.0,
+        client_id=order,
+        remaining_bits=8e5 * (1.0 + order),
+        requested_at_s=np.zeros(num_transfers),
+        deadline_at_s=np.where(order == 0, np.inf, 10.0 * order),
+        group_rate_bps=group_rate_bps,
+        average_rate_bps=group_rate_bps.sum(axis=1) / num_transfers,
+        rate_bps=lambda fraction: _BAND_BPS * part * np.sqrt(fraction),
+        power_w=lambda fraction: _SITE_W * fraction,
+    )
+
+
+def _decide(make: SchedulerFactory, view: CellView, *, name: str) -> None:
+    """Ask a fresh scheduler for all that it offers, and check what it answers."""
+    scheduler = make()
+    uses_rates = getattr(scheduler, "uses_rates", True)
+    if not uses_rates:
+        view = replace(
+            view,
+            group_rate_bps=np.ones_like(view.group_rate_bps),
+            average_rate_bps=np.ones_like(view.average_rate_bps),
+        )
+    shares = ask(scheduler.shares, view, name=name)
+    check_shares(shares, view, name=placed(name, scheduler.shares))
+    metric = getattr(scheduler, "metric", None)
+    if metric is not None and getattr(scheduler, "is_exclusive", False):
+        values = ask(metric, view.group_rate_bps, view.average_rate_bps, name=name)
+        check_metric(values, view.average_rate_bps, name=placed(name, metric))
+    closed_form = getattr(scheduler, "steady_state_shares", None)
+    if closed_form is None or not uses_rates:
+        return
+    answer = ask(closed_form, view, name=name)
+    if answer is not None:
+        name = placed(name, closed_form)
+        check_activity(answer[1], check_shares(answer[0], view, name=name), name=name)

@@ -14,6 +14,7 @@ from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.flow import FlowEngine
 from netsim.engines.site_meter import SiteMeter
 from netsim.engines.slot import SlotEngine
+from netsim.mac.schedulers import SchedulerFactory
 from netsim.mac.sharing import Sharing
 from netsim.phy.resource_grid import slot_duration_s
 from netsim.rrc.outages import Outages
@@ -22,7 +23,12 @@ from netsim.world.layout import Layout
 
 
 def make_models(
-    world: WorldConfig, radio: RadioConfig, *, layout: Layout, channel: Channel
+    world: WorldConfig,
+    radio: RadioConfig,
+    *,
+    layout: Layout,
+    channel: Channel,
+    make_scheduler: SchedulerFactory,
 ) -> Models:
     """Return the models of a scenario; they do not depend on the clock."""
     air = make_air_interface(world, radio, channel=channel)
@@ -34,7 +40,11 @@ def make_models(
     return Models(
         channel=channel,
         air=air,
-        sharing=Sharing(radio.scheduler, slot_s=slot_duration_s(radio.subcarrier_spacing_hz)),
+        sharing=Sharing(
+            radio.scheduler,
+            make=make_scheduler,
+            slot_s=slot_duration_s(radio.subcarrier_spacing_hz),
+        ),
         outages=outages,
         backhaul=make_backhaul(radio, num_sites=len(sites)),
         layout=layout,

@@ -19,7 +19,14 @@ from netsim.mac.average_rate import (
     num_steps,
     power_exponent,
 )
-from netsim.mac.schedulers import CellView, Scheduler, ask, check_activity, check_shares
+from netsim.mac.schedulers import (
+    CellView,
+    Scheduler,
+    ask,
+    check_activity,
+    check_shares,
+    placed,
+)
 
 STEPS_TO_BALANCE = 200
 """Least times the scheduler is asked until its averages have settled in a constant channel."""
@@ -71,6 +78,7 @@ class MeanShares:
         self._scheduler = scheduler
         self._slot_s = slot_s
         self._name = name
+        self._placed_name = placed(name, scheduler.shares)
         self._is_exclusive = bool(getattr(scheduler, "is_exclusive", False))
         self._closed_form: Callable[[CellView], tuple[np.ndarray, np.ndarray] | None] | None
         self._closed_form = getattr(scheduler, "steady_state_shares", None)
@@ -79,7 +87,7 @@ class MeanShares:
     def now(self, view: CellView) -> Float[np.ndarray, "bearer group"]:
         """Return the checked answer of this instant."""
         shares = ask(self._scheduler.shares, view, name=self._name)
-        return check_shares(shares, view, name=self._name)
+        return check_shares(shares, view, name=self._placed_name)
 
     def over(
         self,
@@ -120,8 +128,9 @@ class MeanShares:
         if is_endless and self._closed_form is not None:
             answer = ask(self._closed_form, first, name=self._name)
             if answer is not None:
-                shares = check_shares(answer[0], first, name=self._name)
-                return shares[None], check_activity(answer[1], shares, name=self._name)[None]
+                name = placed(self._name, self._closed_form)
+                shares = check_shares(answer[0], first, name=name)
+                return shares[None], check_activity(answer[1], shares, name=name)[None]
         if not self._is_exclusive:
             constant = self._if_constant(views, duration_s=duration_s, floor_bps=floor_bps)
             if constant is not None:

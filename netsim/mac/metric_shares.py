@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.mac.average_rate import RateOfShares, follow_averages, num_steps, power_exponent
-from netsim.mac.schedulers import ask
+from netsim.mac.schedulers import ask, placed
 from netsim.mac.schedulers.metric import serve_largest
 
 Metric = Callable[
@@ -66,7 +66,11 @@ def metric_shares(
     exponent = power_exponent(group_rate_bps, alone_bps, contenders)
     return follow_averages(
         lambda instant, average: serve_largest(
-            _checked(ask(metric, group_rate_bps[instant], average, name=name), average, name=name),
+            check_metric(
+                ask(metric, group_rate_bps[instant], average, name=name),
+                average,
+                name=placed(name, metric),
+            ),
             cell_start,
         ),
         [
@@ -86,13 +90,19 @@ def metric_shares(
     )
 
 
-def _checked(
+def check_metric(
     values: Float[np.ndarray, "bearer group"],
     average_bps: Float[np.ndarray, " bearer"],
     *,
     name: str,
 ) -> Float[np.ndarray, "bearer group"]:
-    """Return the metric if it has a row for each bearer and no NaN."""
+    """Return the metric if it has a row for each bearer and no NaN.
+
+    Raises
+    ------
+    ValueError
+        If it has not.
+    """
     if np.ndim(values) != 2 or len(values) != len(average_bps):
         msg = (
             f"scheduler {name}: metric must have a row for each of {len(average_bps)} transfers "

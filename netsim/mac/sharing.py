@@ -19,7 +19,7 @@ from netsim.mac.cell_view import cell_view
 from netsim.mac.demand import Demand
 from netsim.mac.mean_shares import TIE_BREAK, MeanShares
 from netsim.mac.metric_shares import Metric, metric_shares
-from netsim.mac.schedulers import CellView, follows_fades, load_scheduler
+from netsim.mac.schedulers import CellView, SchedulerFactory, follows_fades
 from netsim.mac.unused_blocks import redistribute_unused_blocks
 from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy.power_headroom import FULL_RTOL, per_transmitter
@@ -63,15 +63,18 @@ class Sharing:
     Parameters
     ----------
     scheduler
-        Name of a built-in, or ``path.py:Class``.
+        Its name, for messages.
+    make
+        Makes one for a cell and direction.
     slot_s
         Duration of a slot [s].
     """
 
-    def __init__(self, scheduler: str, *, slot_s: float) -> None:
+    def __init__(self, scheduler: str, *, make: SchedulerFactory, slot_s: float) -> None:
         self._name = scheduler
+        self._make = make
         self._slot_s = slot_s
-        own = load_scheduler(scheduler)
+        own = make()
         self._uses_rates: bool = getattr(own, "uses_rates", True)
         is_exclusive: bool = getattr(own, "is_exclusive", False)
         self._redistributes = not (self._uses_rates or is_exclusive)
@@ -164,7 +167,7 @@ class Sharing:
         if self._metric is not None and np.isfinite(duration_s[0]):
             return metric_shares(
                 self._metric,
-                name=self._name,
+                name=f"{self._name}, {_direction(demand)} of all cells",
                 group_rate_bps=rates.group_bps,
                 alone_bps=alone,
                 average_bps=rates.average_bps,
@@ -179,7 +182,7 @@ class Sharing:
         activity = np.ones(shares.shape[:2])
         for cell_id, part in _cells(demand):
             views = self._views(demand, part, rates, rates.average_bps, instants_s=instants_s)
-            scheduler = self._scheduler(cell_id, demand.direction)
+            scheduler = self._scheduler(cell_id, demand)
             if part.stop - part.start > 1:
                 shares[:, part], activity[:, part] = scheduler.over(
                     views,
@@ -200,7 +203,7 @@ class Sharing:
         shares = np.empty_like(rates.group_bps)
         for cell_id, part in _cells(demand):
             views = self._views(demand, part, rates, average_bps, instants_s=instants_s)
-            scheduler = self._scheduler(cell_id, demand.direction)
+            scheduler = self._scheduler(cell_id, demand)
             shares[:, part] = [scheduler.now(view) for view in views]
         return shares
 
@@ -267,20 +270,23 @@ class Sharing:
                 demand, part, rates, rates.average_bps, instants_s=np.array([now_s])
             )
             shares[part] = redistribute_unused_blocks(
-                self._scheduler(cell_id, demand.direction).now,
+                self._scheduler(cell_id, demand).now,
                 view,
                 before[part],
                 use=partial(demand.used_fraction, part),
                 block=block,
             )
 
-    def _scheduler(self, cell_id: int, direction: int) -> MeanShares:
-        key = (cell_id, direction)
+    def _scheduler(self, cell_id: int, demand: Demand) -> MeanShares:
+        key = (cell_id, demand.direction)
         if key not in self._schedulers:
-            self._schedulers[key] = MeanShares(
-                load_scheduler(self._name), name=self._name, slot_s=self._slot_s
-            )
+            name = f"{self._name}, {_direction(demand)} of cell {cell_id}"
+            self._schedulers[key] = MeanShares(self._make(), name=name, slot_s=self._slot_s)
         return self._schedulers[key]
+
+
+def _direction(demand: Demand) -> str:
+    return "uplink" if demand.is_uplink else "downlink"
 
 
 def _cells(demand: Demand) -> Iterator[tuple[int, slice]]:

@@ -41,12 +41,14 @@ def plain_radio(**changes) -> RadioConfig:
     return RadioConfig(**(settings | changes))
 
 
-def make_network(world, radio, *, num_clients=None, seed=1):
+def make_network(world, radio, *, num_clients=None, seed=1, own_scheduler=None):
     """A network on a clock of its own."""
     env = simpy.Environment()
     if num_clients is None:
         num_clients = len(world.mobility.positions_m)
-    return env, CellularNetwork(env, world, radio, num_clients=num_clients, seed=seed)
+    return env, CellularNetwork(
+        env, world, radio, num_clients=num_clients, seed=seed, own_scheduler=own_scheduler
+    )
 
 
 def two_sites(places=(NEAR_0,), *, engine="flow", outages=(), **changes):

@@ -103,10 +103,13 @@ BROKEN = {
     "1 / 0": "does not run: ZeroDivisionError: division by zero",
     "raise ValueError('two\\nlines')": "does not run: ValueError: two lines",
     "class Other: pass": "has no class 'Mine'",
-    "class Mine: pass": "needs a method shares",
+    "class Mine: pass": "mine.py:1: Mine needs shares(self, view)",
     "class Mine:\n  shares = print\n  def __init__(self): raise SystemExit(0)": "SystemExit: 0",
     "class Mine:\n  shares = print\n  def __init__(self): raise OSError('a\\nb')": "OSError: a b",
-    "class Mine:\n  shares = print\n  def __init__(self, x): pass": "TypeError: ",
+    "class Mine:\n  shares = print\n  def __init__(self, x): pass": "x: missing; Mine needs it",
+    "class Mine:\n  def shares(self): pass": "mine.py:2: Mine needs shares(self, view)",
+    "class Mine:\n  def shares(self, view):\n    return 1 / 0": "mine.py:3: raised ZeroDivision",
+    "class Mine:\n  def shares(self, view):\n    return 0": "mine.py:2: shares must have shape",
 }
 
 

@@ -209,6 +209,7 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
         "from netsim.mac.schedulers import RoundRobin\n"
         "class Mine(RoundRobin):\n"
         "  def shares(self, view):\n"
+        "    if view.client_id.max() < 3: return super().shares(view)\n"
         "    raise ValueError('boom\\nline2')\n"
     )
     overrides = [*SMALL, "seeds=[1]", "methods=[{kind: fedit}]", f"radio.scheduler={file}:Mine"]
@@ -216,7 +217,8 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
     assert failed.status == "failed"
     (line,) = failed.failures
     failure = (
-        f"fedit seed 1: failed: RuntimeError: scheduler {file}:Mine: raised ValueError: boom line2"
+        f"fedit seed 1: failed: RuntimeError: scheduler {file}:Mine, downlink of cell 0: "
+        f"{file}:5: raised ValueError: boom line2"
     )
     begin, end = f"{failure} at ", " s of simulated time"
     assert line.startswith(begin)

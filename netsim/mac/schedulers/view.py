@@ -1,7 +1,9 @@
 """What a scheduler sees of a cell and what it answers: the interface of schedulers."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -104,7 +106,7 @@ def follows_fades(scheduler: Scheduler) -> bool:
 
 
 def ask(method: Callable[..., Answer], *arguments: object, name: str) -> Answer:
-    """Return the answer of a scheduler; what its code raises carries its name.
+    """Return the answer of a scheduler; what its code raises carries its name, file and line.
 
     Parameters
     ----------
@@ -119,13 +121,36 @@ def ask(method: Callable[..., Answer], *arguments: object, name: str) -> Answer:
     ------
     RuntimeError
         If it raises anything, the end of the program (``SystemExit``) included; one line. The
-        caller, who has the clock, adds the simulated time.
+        caller, who has the clock, adds the simulated time. An interrupt from the keyboard passes:
+        it cannot be told from one that the scheduler raises.
     """
     try:
         return method(*arguments)
-    except (Exception, SystemExit) as error:
-        msg = f"scheduler {name}: raised {in_one_line(error)}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        msg = f"scheduler {placed(name, method, error)}: raised {in_one_line(error)}"
         raise RuntimeError(msg) from error
+
+
+def placed(name: str, method: object, error: BaseException | None = None) -> str:
+    """Return a name with the file and line of a method, if that is written in Python.
+
+    Parameters
+    ----------
+    name
+        Of the scheduler.
+    method
+        One of its methods.
+    error
+        What the method raised: the line is where that left its file, else that of the definition.
+    """
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    if not isinstance(code, CodeType):
+        return name
+    frames = traceback.walk_tb(None if error is None else error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == code.co_filename]
+    return f"{name}: {code.co_filename}:{[code.co_firstlineno, *lines][-1]}"
 
 
 def in_one_line(error: BaseException) -> str:

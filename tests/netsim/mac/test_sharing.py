@@ -14,15 +14,15 @@ from tests.netsim.mac.schedulers.cells import view_of
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
 TICK_S, SLOT_S = 0.05, 0.5e-3
-OWN = """
-import numpy as np
+
 
 class Plain:
+    """Proportional fair without any trait or metric."""
+
     def shares(self, view):
         ratio = view.group_rate_bps / view.average_rate_bps[:, None]
         best = ratio >= ratio.max(axis=0) * (1 - 1e-9)
         return best / best.sum(axis=0)
-"""
 
 
 class Asked:
@@ -69,13 +69,12 @@ def mean_answer(scheduler):
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 @pytest.mark.parametrize("is_own", [False, True])
-def test_clients_alike_end_together(tmp_path, direction, is_own):
-    path = tmp_path / "own.py"
-    path.write_text(OWN)
-    scheduler = f"{path}:Plain" if is_own else "proportional_fair"
+def test_clients_alike_end_together(direction, is_own):
+    scheduler = f"{__file__}:Plain" if is_own else "proportional_fair"
     env, network = make_network(
         still_world(ring(3, radius_m=400.0), line_of_sight="never"),
         plain_radio(fading=NoFading(), scheduler=scheduler),
+        own_scheduler=Plain if is_own else None,
     )
     rows = run_all(env, [network.send(k, direction, 1_000_000) for k in range(3)])
     finish_s = np.array([row.finished_at_s for row in rows])

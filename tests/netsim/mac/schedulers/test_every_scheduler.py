@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.checks.rules import SCHEDULERS as NAMES_IN_SCENARIOS
-from netsim.mac.schedulers import SCHEDULERS, check_shares, load_scheduler
+from netsim.mac.schedulers import SCHEDULERS, check_shares
 from tests.netsim.mac.schedulers.cells import NUM_GROUPS, ShannonCell, drain, random_cell
 
 every_scheduler = pytest.mark.parametrize("name", SCHEDULERS)
@@ -27,7 +27,7 @@ def test_scenarios_know_the_same_names():
 @given(seed=st.integers(0, 2**32 - 1), num=st.integers(1, 12))
 def test_shares_are_legal_and_use_the_whole_band(name, seed, num):
     view = random_cell(np.random.default_rng(seed), num).view()
-    shares = check_shares(load_scheduler(name).shares(view), view, name=name)
+    shares = check_shares(SCHEDULERS[name]().shares(view), view, name=name)
     np.testing.assert_allclose(shares.sum(axis=0), 1.0, rtol=1e-9)
 
 
@@ -38,15 +38,15 @@ def test_order_of_transfers_does_not_matter(name, seed, num):
     rng = np.random.default_rng(seed)
     cell, order = random_cell(rng, num), rng.permutation(num)
     ids = np.arange(num)
-    shares = load_scheduler(name).shares(cell.view(client_id=ids))
-    permuted = load_scheduler(name).shares(cell.of(order).view(client_id=ids[order]))
+    shares = SCHEDULERS[name]().shares(cell.view(client_id=ids))
+    permuted = SCHEDULERS[name]().shares(cell.of(order).view(client_id=ids[order]))
     np.testing.assert_allclose(permuted, shares[order], atol=1e-7)
 
 
 @every_scheduler
 def test_a_lone_transfer_gets_everything(name):
     view = random_cell(np.random.default_rng(5), 1).view()
-    np.testing.assert_allclose(load_scheduler(name).shares(view), np.ones((1, NUM_GROUPS)))
+    np.testing.assert_allclose(SCHEDULERS[name]().shares(view), np.ones((1, NUM_GROUPS)))
 
 
 @every_scheduler
@@ -55,12 +55,12 @@ def test_transfers_out_of_coverage_do_not_break_it(name):
     cell = ShannonCell(**{**cell.__dict__, "target_snr_linear": 0.0, "snr_full_linear": np.ones(2)})
     view = cell.view()
     assert not view.rate_bps(np.ones(2)).any()
-    check_shares(load_scheduler(name).shares(view), view, name=name)
+    check_shares(SCHEDULERS[name]().shares(view), view, name=name)
 
 
 @every_scheduler
 def test_everything_is_delivered_in_the_end(name):
-    finish_s, _ = drain(load_scheduler(name), random_cell(np.random.default_rng(2), 8))
+    finish_s, _ = drain(SCHEDULERS[name](), random_cell(np.random.default_rng(2), 8))
     assert np.all(np.isfinite(finish_s) & (finish_s > 0))
 
 
@@ -84,7 +84,7 @@ def test_illegal_shares_are_named(shares, match):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_who_says_so_reads_no_average_nor_rates(name, seed):
     rng = np.random.default_rng(seed)
-    cell, scheduler = random_cell(rng, 6), load_scheduler(name)
+    cell, scheduler = random_cell(rng, 6), SCHEDULERS[name]()
     view = cell.view()
     shares = scheduler.shares(view)
     other = replace(view, average_rate_bps=10 ** rng.uniform(4, 7, 6))
