@@ -464,27 +464,3 @@ def test_slot_engine_forgets_the_interference_of_traffic_that_has_ended():
     run_all(env, [network.send(client_id, "uplink", 20_000) for client_id in range(12)])
     assert not network._engine._measured.mean_w.any()
     assert network._engine._measured._num_measured == 0
-
-
-def test_a_law_loaded_by_path_is_the_law(tmp_path):
-    """Proportional fair from a file: the same physics, in steps of each cell's own length."""
-    own = tmp_path / "own.py"
-    own.write_text(
-        "from netsim.mac.schedulers.proportional_fair import ProportionalFair\n"
-        "class Own(ProportionalFair):\n"
-        "    pass\n"
-    )
-    times = [
-        mean_time_of_crowd_s(
-            "flow",
-            seed=1,
-            layout=HexagonalLayout(num_sites=7, isd_m=500.0),
-            num_clients=40,
-            spread_s=0.2,
-            size_bytes=400_000,
-            fading=RayleighFading(),
-            scheduler=scheduler,
-        )
-        for scheduler in ("proportional_fair", f"{own}:Own")
-    ]
-    assert times[0] == pytest.approx(times[1], rel=0.02)
