@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -7,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import main
-from scenarios.load import LIBRARY
-from tests.analysis.synthetic import METHODS, write_results
 from tests.scenarios.conftest import SMALL, STUDY
 
 OVERRIDES = [part for assignment in SMALL for part in ("--set", assignment)]
@@ -148,128 +145,6 @@ def test_files_that_cannot_be_used_are_one_clear_line(bad, tmp_path):
     assert "absent.csv" in line
 
 
-def test_json_answers_can_be_parsed(capsys, tmp_path):
-    assert main(["validate", STUDY, *OVERRIDES, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["variants"] == ["local", "fedit", "pftt"]
-    assert main(["validate", STUDY, "--set", "seeds=x", "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["errors"]
-    arguments = ["--set", "methods=[{kind: fedit, rank: 2}]", "--out", str(tmp_path), "--json"]
-    assert main(["run", STUDY, *OVERRIDES, "--seeds", "1,2", *arguments]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["tables"]["summary"]
-    assert main(["report", answer["folder"], "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["report"] == answer["report"]
-    assert main(["run", STUDY, *OVERRIDES, *arguments]) == 2
-    assert "--overwrite" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "what",
-    ["methods", "policies", "schedulers", "models", "datasets", "devices", "scenarios", "presets"],
-)
-def test_every_list_has_names_and_summaries(what, capsys):
-    assert main(["list", what, "--json"]) == 0
-    entries = json.loads(capsys.readouterr().out)
-    assert entries
-    assert all(entry["name"] and entry["summary"] for entry in entries)
-
-
-def test_every_scenario_of_the_library_says_what_it_is():
-    for path in LIBRARY.glob("*.yaml"):
-        assert path.read_text(encoding="utf-8").startswith("# ")
-
-
-def test_report_of_a_missing_folder_is_bad_input(tmp_path, capsys):
-    assert main(["report", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere" in capsys.readouterr().err
-
-
-def test_report_that_cannot_be_written_is_bad_input(tmp_path, capsys):
-    folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=3)
-    (folder / "figures").write_text("in the way")
-    assert main(["report", str(folder)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("airtune: ")
-    assert "figures: File exists" in said
-    assert said.count("\n") == 1
-
-
-@pytest.mark.parametrize("verb", [["report"], ["compare", "--target", "accuracy=0.5"]])
-def test_a_manifest_with_bad_runs_is_bad_input(tmp_path, capsys, verb):
-    folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=3)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "runs": [{"seed": 1}]}))
-    assert main([verb[0], str(folder), *verb[1:]]) == 2
-    said = capsys.readouterr().err
-    assert "manifest.json: runs: must be a list of objects" in said
-    assert said.count("\n") == 1
-
-
-def test_compare_needs_something_to_compare_by(tmp_path, capsys):
-    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
-    assert main(["compare", str(folder)]) == 2
-    assert "give --target METRIC=VALUE, --baseline METHOD, or both" in capsys.readouterr().err
-    assert main(["compare", str(folder), "--baseline", METHODS[1].name, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["baseline"] == METHODS[1].name
-
-
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
-        ("accuracy=nan", "accuracy: must be a finite number, got nan"),
-        ("accuracy=inf", "accuracy: must be a finite number, got inf"),
-        ("accuracy=5", "accuracy: must be <= 1, got 5"),
-        ("accuracy=0", "accuracy: must be > 0, got 0"),
-        ("loss=-1", "loss: must be > 0, got -1"),
-        ("accuracy", "must have the form METRIC=NUMBER"),
-    ],
-)
-def test_a_target_that_no_scenario_may_have_is_refused(tmp_path, capsys, target, words):
-    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
-    before = sorted(folder.rglob("*"))
-    assert main(["compare", str(folder), "--target", target]) == 2
-    assert capsys.readouterr().err == f"airtune: --target {target}: {words}\n"
-    assert sorted(folder.rglob("*")) == before
-
-
-def test_a_target_of_a_perplexity_may_exceed_one(tmp_path, capsys):
-    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
-    assert main(["compare", str(folder), "--target", "perplexity=30"]) == 2
-    assert "no metric 'perplexity'" in capsys.readouterr().err
-    assert main(["compare", str(folder), "--target", "accuracy=1"]) == 0
-
-
-@pytest.fixture
-def bad_map(tmp_path, capsys, monkeypatch):
-    """Ask for a map that must be refused, in an empty folder; give what was said."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "taken.png").mkdir()
-
-    def refuse(option, value):
-        assert main(["map", "quickstart", option, value]) == 2
-        return capsys.readouterr().err
-
-    return refuse
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [
-        ("--seed", "-1", "--seed: must be >= 0"),
-        ("--seed", str(2**63), "--seed: must be >= 0 and <= 9223372036854775807"),
-        ("--out", "nowhere/map.png", "--out: must be in a folder that exists"),
-        ("--out", "map.xyz", "--out: must end in one of .png, .svg, .pdf"),
-        ("--out", "map", "--out: must end in one of .png, .svg, .pdf"),
-        ("--out", "taken.png", "taken.png: cannot be written: Is a directory"),
-    ],
-)
-def test_a_map_that_cannot_be_drawn_is_one_clear_line(bad_map, tmp_path, option, value, words):
-    said = bad_map(option, value)
-    assert words in said
-    assert said.count("\n") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.png"]
-
-
 def test_a_reader_that_leaves_does_not_change_the_exit_code(tmp_path):
     """The answer is lost, its exit code is not: bad input stays bad input."""
     for arguments, code in ((["list", "scenarios"], 0), (["validate", "absent", "--json"], 2)):
@@ -289,13 +164,6 @@ def test_a_broken_pipe_inside_a_command_is_not_success(monkeypatch):
     def fail(options):
         raise BrokenPipeError
 
-    monkeypatch.setattr("scenarios.cli._list", fail)
+    monkeypatch.setattr("scenarios.commands.list_names", fail)
     with pytest.raises(BrokenPipeError):
         main(["list", "scenarios"])
-
-
-def test_a_new_study_needs_a_file_name_that_is_a_name(tmp_path, capsys):
-    path = tmp_path / "my study.yaml"
-    assert main(["new", str(path)]) == 2
-    assert "name: must be 1 to 100 letters" in capsys.readouterr().err
-    assert not path.exists()

@@ -4,22 +4,28 @@ After arXiv:2411.19128 as its authors' code has it (``zyc140345/FedAMoLE``); the
 theirs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from scipy.special import softmax
+from jaxtyping import Int
 from torch import nn
 
 from fl.methods.averaging import by_client, weighted_mean
 from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.fedamole.config import FedamoleConfig
-from fl.methods.fedamole.rsea import assign, preferences
+from fl.methods.fedamole.dealing import (
+    ASSIGNMENT,
+    CLIENTS,
+    EXPERTS,
+    KNOWN,
+    dealt_anew,
+    first_memory,
+    mean_of_holders,
+)
+from fl.methods.fedamole.passes import mean_inputs, watch_passes
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.lora import query_and_value
@@ -36,9 +42,6 @@ STACKED = (*(f"experts.{part}" for part in DOMAIN), IDS)
 OF_EXPERTS, OF_CLIENT = "expert_embeddings", "client_embedding"
 """What a client works out for each layer when it has trained."""
 CLIENT_ID = "client_id"
-ASSIGNMENT, EXPERTS, CLIENTS, KNOWN = "assignment", "experts", "clients", "is_known"
-"""The server's memory: who holds what, ``(layer, expert, client)``; last embeddings of experts,
-``(layer, expert, rank)``, and of clients, ``(layer, client, rank)``; clients that have any."""
 
 
 def install(
@@ -67,16 +70,10 @@ def install(
     server = snapshot(module, [*parts, *head])
     seed = int(torch.randint(2**31, (), generator=generator))
     own_head = {name: server.pop(name) for name in head if config.head == "personal"}
-    memory = {}
+    memory: Tensors = {}
     if num_experts > 0:
-        shape = (len(layers), num_experts, num_clients)
-        memory = {
-            ASSIGNMENT: _deal(_random_wishes(shape, seed=seed, version=0), config=config),
-            EXPERTS: torch.zeros((len(layers), num_experts, config.rank)),
-            CLIENTS: torch.zeros((len(layers), num_clients, config.rank)),
-            KNOWN: torch.zeros(num_clients, dtype=torch.bool),
-        }
-        _watch_passes(module, layers, mask_padding=config.mask_padding)
+        memory = first_memory(config, num_layers=len(layers), num_clients=num_clients, seed=seed)
+        watch_passes(module, layers, mask_padding=config.mask_padding)
     method = FedamoleMethod(
         config=config,
         layers=layers,
@@ -186,7 +183,7 @@ class FedamoleMethod(MethodDefaults):
         client_outputs: dict[str, torch.Tensor] = {CLIENT_ID: _number(job.client_id)}
         if not batches:
             return client_outputs
-        with _mean_inputs(self.layers) as means, torch.no_grad():
+        with mean_inputs(self.layers) as means, torch.no_grad():
             for indices in batches:
                 worker.module.score(worker.train.batch(indices))
         for name in self.layers:
@@ -226,7 +223,14 @@ class FedamoleMethod(MethodDefaults):
                     state.tensors[name], rows, [each[name] for each in received]
                 )
         version = state.version + 1
-        memory = self._dealt(self._remember(state.memory, contributions), version=version)
+        memory = state.memory
+        if self._has_domain:
+            memory = dealt_anew(
+                self._remember(memory, contributions),
+                config=self.config,
+                seed=self.seed,
+                version=version,
+            )
         return replace(state, version=version, tensors=tensors, memory=memory)
 
     def global_model(self, state: ServerState) -> Tensors | None:
@@ -284,41 +288,6 @@ class FedamoleMethod(MethodDefaults):
             )
         return {**memory, EXPERTS: experts, CLIENTS: clients, KNOWN: known}
 
-    def _dealt(self, memory: Tensors, *, version: int) -> Tensors:
-        """Deal the experts anew, as the setting has it."""
-        if not self._has_domain or self.config.assignment == "static":
-            return memory
-        if self.config.assignment == "random":
-            shape = tuple(memory[ASSIGNMENT].shape)
-            wishes = _random_wishes(shape, seed=self.seed, version=version)
-        else:
-            wishes = _wishes(memory)
-        return {**memory, ASSIGNMENT: _deal(wishes, config=self.config)}
-
-
-def mean_of_holders(
-    before: torch.Tensor, rows: Sequence[torch.Tensor], values: Sequence[torch.Tensor]
-) -> torch.Tensor:
-    """Average each row over the clients that sent it, all alike; rows nobody sent stay.
-
-    Parameters
-    ----------
-    before
-        Shape ``(expert, ...)``.
-    rows, values
-        One of each a client: the rows that it sent, no row twice, and their values in that order.
-    """
-    total = torch.zeros(before.shape, dtype=torch.float64)
-    count = torch.zeros(len(before), dtype=torch.float64)
-    for ids, value in zip(rows, values, strict=True):
-        total.index_add_(0, ids.to(torch.int64), value.to(torch.float64))
-        count.index_add_(0, ids.to(torch.int64), torch.ones(len(ids), dtype=torch.float64))
-    after = before.clone()
-    is_held = count > 0
-    mean = total[is_held] / count[is_held].view(-1, *[1] * (before.ndim - 1))
-    after[is_held] = mean.to(before.dtype)
-    return after
-
 
 def _own_names(layer: LoraExpertsLinear) -> list[str]:
     """Name the parameters of a layer that are not its backbone's."""
@@ -327,112 +296,3 @@ def _own_names(layer: LoraExpertsLinear) -> list[str]:
 
 def _number(client_id: int) -> torch.Tensor:
     return torch.tensor([client_id], dtype=torch.int32)
-
-
-def _deal(
-    wishes: Float[np.ndarray, "layer expert client"], *, config: FedamoleConfig
-) -> torch.Tensor:
-    """Assign the experts of every layer on its own; bool, ``(layer, expert, client)``."""
-    _, num_experts, num_clients = wishes.shape
-    low, high = config.top_k, config.max_experts
-    if config.assignment == "homogeneous":
-        slots = num_experts * config.clients_per_expert
-        low, high = slots // num_clients, -(-slots // num_clients)
-    return torch.from_numpy(
-        np.stack(
-            [
-                assign(
-                    of_layer,
-                    clients_per_expert=config.clients_per_expert,
-                    min_experts=low,
-                    max_experts=high,
-                )
-                for of_layer in wishes
-            ]
-        )
-    )
-
-
-def _random_wishes(
-    shape: tuple[int, ...], *, seed: int, version: int
-) -> Float[np.ndarray, "layer expert client"]:
-    """Give the softmax over clients of random scores, a function of the arguments [code]."""
-    return softmax(np.random.default_rng([seed, version]).standard_normal(shape), axis=-1)
-
-
-def _wishes(memory: Tensors) -> Float[np.ndarray, "layer expert client"]:
-    """Score pairs by the last embeddings there are.
-
-    A client that has never delivered counts as the average of those that have; an expert that
-    nobody has delivered has embedding 0 and wants all clients alike [our choice].
-    """
-    clients = memory[CLIENTS].to(torch.float64).numpy().copy()
-    is_known = memory[KNOWN].numpy()
-    clients[:, ~is_known] = clients[:, is_known].mean(axis=1, keepdims=True)
-    experts = memory[EXPERTS].to(torch.float64).numpy()
-    return np.stack([preferences(*pair) for pair in zip(experts, clients, strict=True)])
-
-
-def _watch_passes(
-    module: nn.Module, layers: Mapping[str, LoraExpertsLinear], *, mask_padding: bool
-) -> None:
-    """Let the experts see, during each pass of the encoder, which tokens are text.
-
-    A pass first drops what the last one left for the penalty: while any of its graph is alive,
-    torch takes no parameter of another shape.
-    """
-
-    def begin(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        token_shape = tuple(args[0].shape if args else kwargs["input_ids"].shape)
-        for layer in layers.values():
-            layer.experts.token_shape = token_shape
-            layer.experts.balance = None
-            layer.experts.mask = kwargs["attention_mask"] if mask_padding else None
-
-    def end(_: nn.Module, args: tuple[Any, ...], result: Any) -> None:  # noqa: ANN401
-        for layer in layers.values():
-            layer.experts.token_shape = layer.experts.mask = None
-
-    encoder = module.get_submodule("encoder")
-    encoder.register_forward_pre_hook(begin, with_kwargs=True)
-    encoder.register_forward_hook(end, always_call=True)
-
-
-class _Mean:
-    """A mean of vectors that grows."""
-
-    def __init__(self) -> None:
-        self._total: torch.Tensor | float = 0.0
-        self._count = 0.0
-
-    def add(self, vectors: torch.Tensor, mask: torch.Tensor | None) -> None:
-        """Take vectors, those of mask 0 left out; the last dimension is theirs."""
-        weights = torch.ones(vectors.shape[:-1]) if mask is None else mask
-        weights = weights.to(torch.float64).flatten()
-        self._total = self._total + weights @ vectors.to(torch.float64).flatten(0, -2)
-        self._count += float(weights.sum())
-
-    @property
-    def value(self) -> torch.Tensor:
-        """The mean, float64."""
-        return torch.as_tensor(self._total) / self._count
-
-
-@contextmanager
-def _mean_inputs(layers: Mapping[str, LoraExpertsLinear]) -> Iterator[Mapping[str, _Mean]]:
-    """Average what comes into each layer over all tokens, for as long as the context lasts."""
-    means = {name: _Mean() for name in layers}
-
-    def hook(name: str) -> Any:  # noqa: ANN401 -- a hook of torch
-        def note(layer: LoraExpertsLinear, args: tuple[torch.Tensor, ...]) -> None:
-            if layer.experts.is_text(args[0]):
-                means[name].add(args[0], layer.experts.mask)
-
-        return note
-
-    handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
-    try:
-        yield means
-    finally:
-        for handle in handles:
-            handle.remove()

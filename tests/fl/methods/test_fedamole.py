@@ -11,7 +11,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from fl.execution.run_job import run_job
 from fl.methods import install_method
 from fl.methods.fedamole.config import FedamoleConfig
-from fl.methods.fedamole.method import mean_of_holders
 from fl.methods.fedamole.rsea import assign, preferences
 from fl.methods.fedit.config import FeditConfig
 from fl.models.language import LanguageModel
@@ -88,12 +87,6 @@ def test_clients_get_the_experts_dealt_to_them():
 
 
 def test_means_are_unweighted_and_over_holders():
-    before = torch.arange(12.0).reshape(4, 3)
-    rows = [torch.tensor([0, 2]), torch.tensor([2, 1])]
-    values = [torch.ones(2, 3), torch.full((2, 3), 4.0)]
-    after = mean_of_holders(before, rows, values)
-    assert torch.equal(after, torch.tensor([[1.0] * 3, [4.0] * 3, [2.5] * 3, [9.0, 10.0, 11.0]]))
-
     _, method = recorded("fedamole", num_rounds=1, **FEW)
     made = [item.payload.tensors for item in method.contributions[0]]
     assert len({item.num_samples for item in method.contributions[0]}) == 1

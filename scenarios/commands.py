@@ -1,0 +1,288 @@
+"""What each verb of the command ``airtune`` does with its arguments; the result is the exit code.
+
+Libraries are imported inside the functions: a verb loads what it needs, torch only where it runs.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.errors import FolderLostError, ResultError
+from scenarios.errors import RunFailedError, ScenarioError, is_full
+from scenarios.output import bounded, complain, say
+from scenarios.progress import Bars, Silent
+
+if TYPE_CHECKING:
+    from analysis.report import Report
+
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Run a scenario and show its report."""
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
+    from scenarios.run import run  # noqa: PLC0415
+
+    scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
+    settings: dict[str, Any] = {
+        "out": options.out,
+        "jobs": options.jobs,
+        "overwrite": options.overwrite,
+        "places": places,
+    }
+    if options.json:
+        result = run(scenario, reporter=Silent(), **settings)
+    else:
+        with Bars(len(scenario.seeds) * len(variants(scenario))) as bars:
+            result = run(scenario, reporter=bars, **settings)
+    if result.status == "interrupted":
+        complain([f"interrupted: the finished rounds are in {result.folder}"], as_json=False)
+        return INTERRUPTED
+    complain(result.failures, as_json=False)
+    if not result.num_done:
+        return FAILED
+    report = _write_report(result.folder, run_id=result.run_id)
+    _present(report, as_json=options.json, host_other_fraction=result.host_other_fraction)
+    return FAILED if result.failures else DONE
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Check a scenario, its data and its model."""
+    from scenarios.check import check  # noqa: PLC0415
+    from scenarios.load import load_with_places, variants  # noqa: PLC0415
+
+    scenario, places = load_with_places(options.file, options.set)
+    check(scenario, places)
+    from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415 -- loads torch, which the check leaves until last
+
+    all_variants = variants(scenario)
+    names = [variant.name for variant in all_variants]
+    facts = data_facts(all_variants)
+    if options.json:
+        say(
+            json.dumps(
+                {
+                    "name": scenario.name,
+                    "is_valid": True,
+                    "variants": names,
+                    "seeds": list(scenario.seeds),
+                    "data": facts,
+                }
+            )
+        )
+    else:
+        size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
+        say(f"{scenario.name}: valid; {size}: {', '.join(bounded(names))}")
+        for line in bounded([line for each in facts for line in summary_lines(each)]):
+            say(line)
+    return DONE
+
+
+def list_names(options: argparse.Namespace) -> int:
+    """List what a scenario can name."""
+    from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
+
+    entries = CATALOGUES[options.what]()
+    if options.json:
+        say(json.dumps(entries, indent=2))
+    else:
+        width = max(len(entry["name"]) for entry in entries)
+        for entry in entries:
+            say(f"{entry['name']:{width}}  {entry['summary']}")
+    return DONE
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write figures and tables of a result folder again."""
+    _present(_write_report(Path(options.folder)), as_json=options.json)
+    return DONE
+
+
+def compare_variants(options: argparse.Namespace) -> int:
+    """Compare the variants of a result folder."""
+    from analysis.compare import compare  # noqa: PLC0415
+    from analysis.differences import final_differences  # noqa: PLC0415
+    from analysis.load import load_results  # noqa: PLC0415
+    from analysis.outlets import rich_table  # noqa: PLC0415
+
+    if options.target is None and options.baseline is None:
+        raise ScenarioError(["compare: give --target METRIC=VALUE, --baseline METHOD, or both"])
+    target = None if options.target is None else _parse_target(options.target)
+    try:
+        results = load_results(options.folder)
+        if target is None:
+            table = final_differences(results, baseline=options.baseline)
+        else:
+            metric, value = target
+            table = compare(results, metric=metric, target=value, baseline=options.baseline)
+    except ResultError as error:
+        raise ScenarioError([str(error)]) from None
+    except OSError as error:
+        where = error.filename or options.folder
+        raise ScenarioError([f"{where}: {error.strerror or error}"]) from None
+    if options.json:
+        say(table.numbers.to_json(orient="records"))
+    else:
+        say(rich_table(table))
+    return DONE
+
+
+def _parse_target(text: str) -> tuple[str, float]:
+    """Read ``METRIC=NUMBER``; what ``server.targets`` of a scenario refuses is refused here."""
+    from fl.metrics import METRICS  # noqa: PLC0415
+
+    metric, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ScenarioError([f"--target {text}: must have the form METRIC=NUMBER"]) from None
+    is_fraction = metric in METRICS and METRICS[metric].is_fraction
+    if not math.isfinite(value):
+        rule = "must be a finite number"
+    elif value <= 0:
+        rule = "must be > 0"
+    elif is_fraction and value > 1:
+        rule = "must be <= 1"
+    else:
+        return metric, value
+    raise ScenarioError([f"--target {text}: {metric}: {rule}, got {value:g}"])
+
+
+def new_file(options: argparse.Namespace) -> int:
+    """Write a scenario file with every key explained."""
+    from scenarios.template import annotated_template  # noqa: PLC0415
+
+    path = Path(options.file)
+    text = annotated_template(path.stem)
+    try:
+        _write_new(path, text)
+    except FileExistsError:
+        raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
+    except OSError as error:
+        raise _not_written(path, error) from None
+    say(
+        json.dumps({"file": str(path)})
+        if options.json
+        else f"{path}: written; every key is explained in it"
+    )
+    return DONE
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist yet; half a file is not left behind."""
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _not_written(path: Path, error: OSError) -> Exception:
+    """Say that a file cannot be written: bad input, or on a full disk a failure."""
+    message = f"{path}: cannot be written: {error.strerror or error}"
+    return RunFailedError(message) if is_full(error) else ScenarioError([message])
+
+
+def draw(options: argparse.Namespace) -> int:
+    """Draw the world of a scenario."""
+    from netsim.map_picture import draw_map  # noqa: PLC0415
+    from scenarios.load import load  # noqa: PLC0415
+
+    scenario = load(options.file, options.set)
+    path = Path(options.out or f"{scenario.name}_map.png")
+    seed = scenario.seeds[0] if options.seed is None else options.seed
+    _check_map(path, seed)
+    try:
+        summary = draw_map(
+            scenario.world,
+            scenario.radio,
+            num_clients=scenario.clients.num_clients,
+            seed=seed,
+            path=path,
+        )
+    except OSError as error:
+        raise _not_written(path, error) from None
+    if options.json:
+        say(json.dumps(dataclasses.asdict(summary)))
+    else:
+        say(f"{path}: {summary.num_sites} sites, {summary.num_cells} cells")
+        say(
+            "SINR over the area: "
+            f"p5 {summary.sinr_p5_db:.1f} dB, median {summary.sinr_p50_db:.1f} dB, "
+            f"p95 {summary.sinr_p95_db:.1f} dB"
+        )
+    return DONE
+
+
+def _check_map(path: Path, seed: int) -> None:
+    """Refuse what would only fail once the map has been computed."""
+    from scenarios.schema import MAX_SEED  # noqa: PLC0415
+
+    problems = []
+    if not 0 <= seed <= MAX_SEED:
+        problems.append(f"--seed: must be >= 0 and <= {MAX_SEED}, got {seed}")
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        problems.append(f"--out: must end in one of {', '.join(PICTURE_ENDINGS)}, got {path}")
+    if not path.parent.is_dir():
+        problems.append(f"--out: must be in a folder that exists, got {path}")
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _write_report(folder: Path, *, run_id: str | None = None) -> "Report":
+    """Write figures and tables of a result folder: one that was named, or that of a run just done.
+
+    Raises
+    ------
+    ScenarioError
+        If the named folder cannot be used.
+    RunFailedError
+        If the run's folder is no longer its own, or the disk is full.
+    """
+    from analysis.report import write_report  # noqa: PLC0415
+
+    try:
+        return write_report(folder, run_id=run_id)
+    except FolderLostError as error:
+        raise RunFailedError(str(error)) from None
+    except (ResultError, OSError) as error:
+        message = str(error)
+        if isinstance(error, OSError):
+            message = f"{error.filename or folder}: {error.strerror or error}"
+        if run_id is None and not is_full(error):
+            raise ScenarioError([message]) from None
+        msg = f"the report cannot be written: {message}"
+        raise RunFailedError(msg) from None
+
+
+def _present(report: "Report", *, as_json: bool, host_other_fraction: float | None = None) -> None:
+    """Show what a report says."""
+    from analysis.outlets import rich_table  # noqa: PLC0415
+
+    if as_json:
+        answer = {
+            "folder": str(report.folder),
+            "report": str(report.index),
+            "tables": {
+                table.name: json.loads(table.numbers.to_json(orient="records"))
+                for table in report.tables
+            },
+            "notes": list(report.notes),
+            "host_other_fraction": host_other_fraction,
+        }
+        say(json.dumps(answer, indent=2))
+        return
+    for table in report.tables[:-1]:  # the last one lists the runs: it is on the page
+        say(rich_table(table))
+    for note in bounded(report.notes):
+        say(note)
+    if host_other_fraction is not None:
+        say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
+    say(f"figures: {report.folder / 'figures'}")
+    say(f"report:  {report.index}")
