@@ -59,8 +59,10 @@ def code_block_error(
     if np.any(unknown):
         msg = f"modulation_order: must be 2, 4, 6 or 8, got {orders[unknown].ravel()[0]}"
         raise ValueError(msg)
-    if np.any((bits < 1) | (bits > MAX_CODE_BLOCK_BITS)):
-        msg = f"num_info_bits: must be within 1 and {MAX_CODE_BLOCK_BITS}, got {np.max(bits)}"
+    is_out = ~((bits >= 1) & (bits <= MAX_CODE_BLOCK_BITS))
+    if np.any(is_out):
+        wrong = bits[is_out].ravel()[0]
+        msg = f"num_info_bits: must be within 1 and {MAX_CODE_BLOCK_BITS}, got {wrong:g}"
         raise ValueError(msg)
     gap = db_to_linear(np.select([orders == q for q in CODE_GAP_DB], list(CODE_GAP_DB.values())))
     snr = np.asarray(sinr_linear, dtype=float) / gap

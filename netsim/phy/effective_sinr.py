@@ -52,7 +52,8 @@ def effective_sinr_linear(
     else:
         total = weight.sum(axis=-1, keepdims=True)
         if np.any(total <= 0) or np.any(weight < 0):
-            msg = f"weight: must be >= 0 with a sum > 0, got minimum sum {np.min(total)}"
+            least = f"minimum {np.min(weight)}, minimum sum {np.min(total)}"
+            msg = f"weight: must be >= 0 with a sum > 0, got {least}"
             raise ValueError(msg)
         share = weight / total
         floor = np.where(share > 0, sinr_linear, np.inf).min(axis=-1, keepdims=True)

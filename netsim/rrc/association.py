@@ -200,18 +200,17 @@ class Association:
             Simulated time.
         """
         self._looks_s = [look_s for look_s in self._looks_s if look_s > at_s]
-        if self._handover is None or not len(slots):
+        handover = self._handover
+        if handover is None:
             return slots[:0]
         before = self._links.cell_id[slots].copy()
-        beaten = slots[self._is_beaten(slots)]
+        beaten = slots[self._is_beaten(slots, handover)]
         if len(beaten):
             is_served = self._links.is_served(beaten, now_s=at_s)
             self._hand_over(beaten[is_served], at_s=at_s)
-            left = beaten[self._is_beaten(beaten)]
+            left = beaten[self._is_beaten(beaten, handover)]
             # A client that is still joining a cell measures when that is done.
-            look_s = np.maximum(
-                at_s + self._handover.time_to_trigger_s, self._links.resume_at_s[left]
-            )
+            look_s = np.maximum(at_s + handover.time_to_trigger_s, self._links.resume_at_s[left])
             looks_s = {*self._looks_s, *look_s.tolist()}
             self._looks_s = sorted(look_s for look_s in looks_s if look_s > at_s)
         return slots[self._links.cell_id[slots] != before]
@@ -295,15 +294,15 @@ class Association:
         usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
         return w_to_dbm(self._air.site_block_w * usable)
 
-    def _is_beaten(self, slots: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    def _is_beaten(
+        self, slots: Int[np.ndarray, " some"], handover: A3Handover
+    ) -> Bool[np.ndarray, " some"]:
         """Return whose strongest cell in service meets the entering condition of event A3."""
-        if self._handover is None:
-            return np.zeros(len(slots), dtype=bool)
         power_dbm = self._power_dbm(slots)
         cell_id = self._links.cell_id[slots]
         served_dbm = power_dbm[np.arange(len(slots)), np.maximum(cell_id, 0)]
         best_dbm = power_dbm.max(axis=1)
-        enters = best_dbm > served_dbm + self._handover.offset_db + self._handover.hysteresis_db
+        enters = best_dbm > served_dbm + handover.offset_db + handover.hysteresis_db
         return (cell_id != NO_CELL) & (best_dbm > served_dbm) & enters
 
     def _hand_over(self, slots: Int[np.ndarray, " served"], *, at_s: float) -> None:

@@ -12,7 +12,10 @@ from netsim.config.radio import (
     BackgroundLoadConfig,
     EnergyConfig,
 )
+from netsim.energy.ledger import SITE_ACTIVITIES
 from netsim.energy.site_energy import site_power
+from netsim.engines.site_meter import SiteMeter
+from netsim.rrc.outages import Outages
 from tests.netsim.energy.test_ledger import make_ledger
 from tests.netsim.worlds import (
     dead,
@@ -27,6 +30,115 @@ def site_joules(network, until_s):
     summed_j = network.energy.site_energy_j(until_s)
     assert summed_j == pytest.approx(sum(total.energy_j for total in totals), rel=1e-12)
     return {(total.owner_id, total.activity): total.energy_j for total in totals}
+
+
+NOBODY = np.zeros(0, dtype=int)
+
+
+class Metered:
+    """Sites 0 and 1 with cells 0, 1 and 2: site 0 has two. A cell radiates at most 8 W."""
+
+    def __init__(self, *outages):
+        self.ledger, cell_site_id = make_ledger(num_sites=2), np.array([0, 0, 1])
+        self.meter = SiteMeter(
+            self.ledger,
+            outages=Outages(outages, cell_site_id),
+            cell_site_id=cell_site_id,
+            full_cell_w=8.0,
+            drawn_per_radiated=np.array([5.0, 3.0]),
+        )
+
+    def set_load(self, now_s, load, serving=NOBODY):
+        """Mean loads of the three cells, over two groups of blocks."""
+        halves = np.array([[1.5], [0.5]]).T
+        self.meter.advance(now_s)
+        self.meter.set_load(
+            np.array(load)[:, None] * halves, serving=np.array(serving), now_s=now_s
+        )
+
+    def flush(self, now_s):
+        self.meter.advance(now_s)
+        self.meter.flush(now_s)
+
+    def entries(self, site_id):
+        """Activity, start, end and power of each, in the order of booking."""
+        found = self.ledger.site_entries()
+        found = found.of(found.owner_id == site_id)
+        return [
+            (SITE_ACTIVITIES[activity], start, end, power)
+            for activity, start, end, power in zip(
+                found.activity.tolist(),
+                found.started_at_s.tolist(),
+                found.finished_at_s.tolist(),
+                found.power_w.tolist(),
+                strict=True,
+            )
+        ]
+
+
+class TestBusyTimeBetweenBookings:
+    def test_every_entry_begins_where_the_last_one_ended_while_a_site_is_busy(self):
+        seen = Metered()
+        seen.set_load(1.0, [0.5, 0.0, 0.0])
+        seen.flush(2.0)
+        seen.flush(2.5)
+        seen.set_load(3.0, [0.0, 0.0, 0.0])
+        power_w = 5.0 * 8.0 * 0.5
+        expected = [("tx", 1.0, 2.0, power_w), ("tx", 2.0, 2.5, power_w), ("tx", 2.5, 3.0, power_w)]
+        assert seen.entries(0) == expected
+        assert seen.entries(1) == []
+
+    def test_a_quiet_time_is_in_no_entry(self):
+        """Though somebody asks in it: what follows begins with the new traffic."""
+        seen = Metered()
+        seen.set_load(1.0, [0.0, 0.5, 0.0])
+        seen.set_load(2.0, [0.0, 0.0, 0.0])
+        seen.flush(3.0)
+        seen.set_load(4.0, [0.0, 0.25, 0.0])
+        seen.flush(6.0)
+        assert seen.entries(0) == [("tx", 1.0, 2.0, 20.0), ("tx", 4.0, 6.0, 10.0)]
+
+    def test_changes_of_load_are_averaged_until_the_booking(self):
+        seen = Metered()
+        seen.set_load(0.0, [0.5, 0.25, 0.0])
+        seen.set_load(1.0, [0.0, 0.25, 1.0])
+        seen.flush(4.0)
+        assert seen.entries(0) == [("tx", 0.0, 4.0, pytest.approx(5.0 * 8.0 * (0.75 + 0.75) / 4))]
+        assert seen.entries(1) == [("tx", 1.0, 4.0, pytest.approx(3.0 * 8.0))]
+
+    def test_a_site_that_only_receives_is_busy_and_radiates_nothing(self):
+        seen = Metered()
+        seen.set_load(1.0, [0.0, 0.0, 0.0], serving=[1])
+        seen.set_load(2.0, [0.0, 0.0, 0.0], serving=[1, 2])
+        seen.set_load(3.0, [0.0, 0.0, 0.0], serving=[2])
+        seen.flush(5.0)
+        assert seen.entries(0) == [("rx", 1.0, 3.0, 0.0)]
+        assert seen.entries(1) == [("rx", 2.0, 5.0, 0.0)]
+
+    def test_joules_of_one_entry_are_not_in_the_next(self):
+        seen = Metered()
+        seen.set_load(0.0, [1.0, 0.0, 0.0], serving=[0])
+        seen.set_load(1.0, [0.0, 0.0, 0.0], serving=[0])
+        seen.flush(2.0)
+        seen.flush(4.0)
+        assert seen.entries(0) == [("tx", 0.0, 2.0, 20.0), ("rx", 2.0, 4.0, 0.0)]
+
+    def test_no_entry_is_empty_and_none_is_booked_twice(self):
+        seen = Metered()
+        seen.set_load(1.0, [0.5, 0.0, 0.0])
+        seen.flush(1.0)
+        seen.flush(2.0)
+        seen.flush(2.0)
+        seen.set_load(2.0, [0.0, 0.0, 0.0])
+        assert seen.entries(0) == [("tx", 1.0, 2.0, 20.0)]
+
+    def test_an_outage_within_busy_time_is_left_out(self):
+        seen = Metered(dead(0, 2.0, 3.0), dead(1, 0.0, 4.0))
+        seen.set_load(1.0, [0.5, 0.0, 1.0])
+        seen.flush(2.5)
+        seen.flush(5.0)
+        assert seen.entries(0) == [("tx", 1.0, 2.0, 20.0), ("tx", 3.0, 5.0, 20.0)]
+        assert seen.entries(1) == [("tx", 4.0, 5.0, 24.0)]
 
 
 class TestJoulesOfADeadSite:

@@ -94,3 +94,22 @@ def test_impossible_blocks_are_refused(changes, message):
     settings = {"num_info_bits": 100, "spectral_efficiency": 1.0, "modulation_order": 2}
     with pytest.raises(ValueError, match=message):
         code_block_error(1.0, **(settings | changes))
+
+
+def test_the_shortest_and_longest_blocks_are_allowed():
+    for bits in (1, 8448):
+        error = code_block_error(
+            1e6, num_info_bits=bits, spectral_efficiency=1.0, modulation_order=2
+        )
+        assert error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_value_that_is_wrong_is_named():
+    settings = {"spectral_efficiency": 1.0, "modulation_order": np.array([2, 5])}
+    with pytest.raises(ValueError, match="got 5"):
+        code_block_error(1.0, num_info_bits=100, **settings)
+    settings["modulation_order"] = 2
+    with pytest.raises(ValueError, match="got 0"):
+        code_block_error(1.0, num_info_bits=np.array([100, 0]), **settings)
+    with pytest.raises(ValueError, match="got 8449"):
+        code_block_error(1.0, num_info_bits=np.array([100, 8449]), **settings)

@@ -5,6 +5,7 @@ import pytest
 
 from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.mcs import mcs_table
+from netsim.phy.transport_block import transport_block_size_bits
 
 EFFICIENCY = mcs_table(1).spectral_efficiency
 
@@ -47,3 +48,41 @@ def test_wide_grants_lose_little_on_average(sizes):
     for efficiency in EFFICIENCY:
         mean = sizes.ratio(np.full(16, efficiency), blocks).mean()
         assert mean == pytest.approx(1.0, abs=0.02)
+
+
+def test_ratios_where_a_grid_ends(sizes):
+    """All blocks of the band and the fastest MCS: nothing beyond them is mixed in."""
+    nominal = 168 * 0.92
+    for blocks in (50.0, 50.75, 51.0):
+        fewer = min(int(blocks), 50)
+        part = blocks - fewer
+        bits = (1 - part) * sizes.bits[28, fewer] + part * sizes.bits[28, fewer + 1]
+        ratio = sizes.ratio(EFFICIENCY[[28]], np.array([blocks]))
+        np.testing.assert_allclose(ratio, bits / (EFFICIENCY[28] * nominal * blocks), rtol=1e-12)
+    beyond = sizes.ratio(EFFICIENCY[[28]], np.array([60.0]))
+    np.testing.assert_array_equal(beyond, sizes.ratio(EFFICIENCY[[28]], np.array([51.0])))
+
+
+def test_an_efficiency_that_falls_from_one_mcs_to_the_next_is_left_out(sizes):
+    """MCS 17 of table 1 carries less than MCS 16: between 16 and 18 these two are mixed."""
+    assert EFFICIENCY[17] < EFFICIENCY[16] < EFFICIENCY[18]
+    half = (EFFICIENCY[16] + EFFICIENCY[18]) / 2
+    bits = sizes.bits[[16, 18], 20].mean()
+    ratio = sizes.ratio(np.array([half]), np.array([20.0]))
+    np.testing.assert_allclose(ratio, bits / (half * 168 * 0.92 * 20), rtol=1e-12)
+    exact = sizes.ratio(EFFICIENCY[[18]], np.array([20.0]))
+    np.testing.assert_allclose(exact, sizes.bits[18, 20] / (EFFICIENCY[18] * 168 * 0.92 * 20))
+
+
+def test_sizes_are_those_of_the_standard_and_0_for_no_block(sizes):
+    assert sizes.bits.shape == (29, 52)
+    assert (sizes.bits[:, 0] == 0).all()
+    for mcs, blocks in ((0, 51), (13, 7), (28, 51)):
+        expected = transport_block_size_bits(
+            blocks,
+            code_rate_x1024=mcs_table(1).code_rate[mcs] * 1024,
+            modulation_order=int(mcs_table(1).modulation_order[mcs]),
+            num_symbols=14,
+            dmrs_elements_per_block=13,  # 8 % of 168
+        )
+        assert sizes.bits[mcs, blocks] == expected

@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.phy.effective_sinr import effective_sinr_linear
+from netsim.phy.effective_sinr import (
+    effective_sinr_linear,
+    mean_over_groups,
+    mean_over_held,
+)
 from netsim.units import db_to_linear, linear_to_db
 
 group_sinr = st.lists(st.floats(0, 1e5), min_size=1, max_size=12).map(np.array)
@@ -62,3 +66,29 @@ def test_bad_arguments_are_refused():
         effective_sinr_linear(np.ones(3), beta=0.0)
     with pytest.raises(ValueError, match="weight: must be >= 0 with a sum > 0"):
         effective_sinr_linear(np.ones(3), beta=1.0, weight=np.zeros(3))
+
+
+@pytest.mark.parametrize("weight", [[2.0, -1.0, 1.0], [0.0, 0.0, 0.0], [1.0, -1.0, 0.0]])
+def test_weights_below_zero_or_of_no_sum_are_refused(weight):
+    with pytest.raises(ValueError, match="weight: must be >= 0 with a sum > 0"):
+        effective_sinr_linear(np.ones(3), beta=1.0, weight=np.array(weight))
+    with pytest.raises(ValueError, match=r"beta: must be > 0, got minimum -0\.5"):
+        effective_sinr_linear(np.ones((2, 3)), beta=np.array([1.0, -0.5]))
+
+
+def test_every_link_has_its_own_beta():
+    sinr = np.array([[1.0, 10.0], [1.0, 10.0]])
+    found = effective_sinr_linear(sinr, beta=np.array([1.0, 20.0]))
+    alone = [effective_sinr_linear(sinr[0], beta=beta) for beta in (1.0, 20.0)]
+    np.testing.assert_allclose(found, alone, rtol=1e-12)
+    assert found[0] < found[1]
+
+
+def test_means_over_groups_and_over_those_held():
+    values = np.array([[1.0, 2.0, 6.0], [3.0, 3.0, 9.0]])
+    np.testing.assert_allclose(mean_over_groups(values), [3.0, 5.0])
+    np.testing.assert_array_equal(mean_over_groups(values[:, 2:]), [6.0, 9.0])
+    shares = np.array([[1.0, 0.0, 3.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(mean_over_held(values, shares), [4.75, 5.0])
+    np.testing.assert_allclose(mean_over_held(values, 1e-3 * shares), [4.75, 5.0])
+    np.testing.assert_array_equal(mean_over_held(values[:, 2:], 0.0 * shares[:, 2:]), [6.0, 9.0])

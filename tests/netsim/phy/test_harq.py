@@ -73,3 +73,9 @@ def test_extremes():
 def test_no_transmission_is_refused():
     with pytest.raises(ValueError, match="max_transmissions: must be >= 1"):
         chase_combining(qpsk_error, np.ones(1), max_transmissions=0)
+
+
+def test_one_transmission_is_the_first_and_the_last():
+    outcome = chase_combining(qpsk_error, np.array([0.5, 0.9]), max_transmissions=1)
+    assert outcome.mean_transmissions.tolist() == [1.0, 1.0]
+    np.testing.assert_array_equal(outcome.residual_error, qpsk_error(np.array([0.5, 0.9])))

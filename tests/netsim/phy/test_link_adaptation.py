@@ -91,3 +91,57 @@ def test_mcs_tables_are_complete():
     )
     with pytest.raises(ValueError, match="mcs_table: must be 1 or 2, got 3"):
         mcs_table(3)
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, -0.1, float("nan")])
+def test_a_target_at_the_end_of_its_range_is_refused(target):
+    with pytest.raises(ValueError, match="target_block_error: must be > 0 and < 1"):
+        RateTable(target_block_error=target)
+
+
+def test_the_grid_spans_65_db_in_steps_of_a_twentieth():
+    grid_db = TABLES[1, 0.1].grid_db
+    assert (len(grid_db), grid_db[0], grid_db[-1]) == (1301, -20.0, pytest.approx(45.0))
+    np.testing.assert_allclose(np.diff(grid_db), 0.05)
+
+
+def test_goodput_is_linear_in_db_between_points_of_the_grid():
+    table = TABLES[1, 0.1]
+    at = np.arange(300, 900, 13)
+    one, other = (table.spectral_efficiency(10 ** (table.grid_db[k] / 10)) for k in (at, at + 1))
+    between = table.spectral_efficiency(10 ** ((table.grid_db[at] + 0.0125) / 10))
+    np.testing.assert_allclose(between, 0.75 * one + 0.25 * other, rtol=1e-6, atol=1e-12)
+
+
+def test_goodput_of_the_chosen_mcs_counts_losses_and_retransmissions():
+    table = TABLES[1, "short"]
+    at = np.arange(200, 900, 17)
+    best = table.mcs_index(10 ** ((table.grid_db[at] + 1e-6) / 10))
+    lost, sent = table.harq.residual_error[best, at], table.harq.mean_transmissions[best, at]
+    expected = table.mcs.spectral_efficiency[best] * (1 - lost) / sent
+    found = table.spectral_efficiency(10 ** (table.grid_db[at] / 10))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_goodput_begins_at_the_lowest_point_of_the_grid():
+    table = TABLES[1, "short"]
+    below, at = table.spectral_efficiency(10 ** (np.array([-20.01, -20.0 + 1e-9]) / 10))
+    assert below == 0.0
+    assert at == pytest.approx(
+        table.mcs.spectral_efficiency[0]
+        * (1 - table.harq.residual_error[0, 0])
+        / table.harq.mean_transmissions[0, 0]
+    )
+
+
+def test_the_mcs_is_the_one_that_carries_most_among_those_within_the_target():
+    table = TABLES[1, 0.1]
+    for point in range(0, 1301, 11):
+        carried = table.mcs.spectral_efficiency * (1 - table.first_error[:, point])
+        within = np.flatnonzero(table.first_error[:, point] <= 0.1)
+        expected = within[carried[within].argmax()] if len(within) else 0
+        sinr = 10 ** ((table.grid_db[point] + 1e-6) / 10)
+        assert table.mcs_index(np.array([sinr]))[0] == expected
+    ends = table.mcs_index(np.array([0.0, 1e-9, 1e9]))
+    assert ends.tolist() == [0, 0, 28]
+    assert table.mcs_in_use.tolist() == [k for k in range(29) if k != 17]

@@ -72,3 +72,9 @@ def test_uplink_budget_anchors(ladder):
 def test_negative_bandwidth_is_refused():
     with pytest.raises(ValueError, match="bandwidth_hz: must be >= 0"):
         noise_power_w(-1.0, noise_figure_db=0.0)
+
+
+def test_no_bandwidth_has_no_noise_and_no_number_is_refused():
+    assert noise_power_w(0.0, noise_figure_db=9.0) == 0.0
+    with pytest.raises(ValueError, match="bandwidth_hz: must be >= 0"):
+        noise_power_w(float("nan"), noise_figure_db=0.0)

@@ -1,5 +1,7 @@
 """Ladder step 14: the outer loop meets its error target."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,3 +133,15 @@ def test_margins_stay_within_limits_and_with_their_transfers():
 def test_steps_balance_at_the_target():
     loop = OuterLoop(target_block_error=0.1, step_up_db=1.0)
     assert loop.step_up_db / loop.step_down_db == pytest.approx(9.0)
+
+
+def test_steps_of_the_margin_at_both_ends_and_between():
+    loop = OuterLoop(target_block_error=0.2, step_up_db=0.4)
+    assert loop.step_down_db == pytest.approx(0.1)
+    received, lowest, highest = (
+        np.array(column, dtype=bool)
+        for column in zip(*itertools.product([0, 1], repeat=3), strict=True)
+    )
+    found_db = loop.step_db(is_received=received, is_lowest=lowest, is_highest=highest)
+    # A NACK counts unless the MCS is the lowest, an ACK unless it is the highest.
+    assert found_db == pytest.approx([0.4, 0.4, 0.0, 0.0, -0.1, 0.0, -0.1, 0.0])

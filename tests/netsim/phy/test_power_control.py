@@ -76,3 +76,24 @@ def test_impossible_settings_are_refused(changes, message):
 def test_no_blocks_is_refused():
     with pytest.raises(ValueError, match="num_resource_blocks: must be > 0"):
         power_dbm(100.0, 0)
+
+
+def test_the_ends_of_the_settings_are_allowed():
+    assert power_dbm(100.0, 1, p0_dbm=0.0, alpha=0.0) == pytest.approx(10 * np.log10(2))
+    assert power_dbm(70.0, 1, alpha=1.0) == pytest.approx(-10 + 10 * np.log10(2))
+    assert power_dbm(100.0, 10, max_dbm=-40.0) == pytest.approx(-40.0)
+    assert power_dbm(200.0, 10, max_dbm=10.0, min_dbm=10.0) == pytest.approx(10.0)
+    # Time sharing: half a block is 3 dB less.
+    assert power_dbm(90.0, 1) - power_dbm(90.0, 0.5) == pytest.approx(3.0103, abs=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [-1e-9, 1 + 1e-9, float("nan")])
+def test_alpha_just_out_of_range_is_refused(alpha):
+    with pytest.raises(ValueError, match="alpha: must be within 0 and 1"):
+        power_dbm(100.0, 10, alpha=alpha)
+
+
+@pytest.mark.parametrize("blocks", [-1.0, float("nan"), [3.0, 0.0]])
+def test_a_number_of_blocks_that_is_none_is_refused(blocks):
+    with pytest.raises(ValueError, match="num_resource_blocks: must be > 0"):
+        power_dbm(100.0, blocks)

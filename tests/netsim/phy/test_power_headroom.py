@@ -138,3 +138,61 @@ def test_who_waits_for_the_wires_does_not_send_in_vain():
         return sum(e.energy_j for e in network.energy.totals(until_s) if e.activity == "tx")
 
     assert tx_j(network, held.finished_at_s) == pytest.approx(free.energy_j, rel=1e-6)
+
+
+def test_where_bits_per_watt_only_fall_every_block_is_used():
+    best = BestBitsPerWatt(np.log1p)
+    sinr = 10.0 ** np.linspace(-2.5, 5.9, 200)
+    np.testing.assert_array_equal(best.sinr(sinr), sinr)
+
+
+def test_below_a_threshold_blocks_are_given_up_until_it_is_reached():
+    """Nothing below 3 dB, one bit from there on: most bits per watt are carried at 3 dB."""
+    best = BestBitsPerWatt(lambda sinr: np.where(sinr > 10**0.29999, 1.0, 0.0))
+    sinr_db = np.array([-90.0, -24.99, 0.0, 2.94, 3.01, 10.0])
+    found_db = 10 * np.log10(best.sinr(10 ** (sinr_db / 10)))
+    assert found_db == pytest.approx([3.0, 3.0, 3.0, 3.0, 3.01, 10.0])
+    assert best.sinr(np.array([0.0]))[0] == pytest.approx(10**0.3)
+
+
+def test_of_two_thresholds_the_one_that_carries_more_bits_per_watt_counts():
+    """1 bit from 0 dB and 2.5 bits from 3 dB: the second is 25 % better; 4 from 9 dB is worse."""
+
+    def efficiency(sinr):
+        sinr = sinr * (1 + 1e-9)
+        return 1.0 * (sinr >= 1) + 1.5 * (sinr >= 10**0.3) + 1.5 * (sinr >= 10**0.9)
+
+    best = BestBitsPerWatt(efficiency)
+    found_db = 10 * np.log10(best.sinr(10 ** (np.array([-10.0, 0.02, 2.0, 4.0, 7.0]) / 10)))
+    assert found_db == pytest.approx([3.0, 3.0, 3.0, 4.0, 9.0])  # 4 dB: 2.5 / 2.5 > 4 / 7.9
+
+
+def test_above_the_table_it_is_the_sinr_itself():
+    best = BestBitsPerWatt(lambda sinr: sinr**2)  # more bits per watt the higher
+    assert best.sinr(np.array([1e9]))[0] == 1e9
+    assert best.sinr(np.array([1.0]))[0] == pytest.approx(1e6)  # the top of the table, 60 dB
+
+
+def test_transfers_of_one_client_share_its_time_by_all_their_activities():
+    client, blocks = np.array([3, 5, 3, 3]), np.array([10.0, 7.0, 20.0, 0.0])
+    activity = np.array([0.75, 1.0, 0.5, 1.0])
+    # What holds no block is not on air: 1.25, not 2.25.
+    total, share = per_transmitter(client, blocks, activity)
+    np.testing.assert_array_equal(total, [30.0, 7.0, 30.0, 30.0])
+    np.testing.assert_allclose(share, [0.8, 1.0, 0.8, 1.0])
+
+
+def test_activities_that_fill_the_time_but_for_rounding_are_turns():
+    client, blocks = np.array([3, 3]), np.array([10.0, 20.0])
+    for more, is_shared in ((0.9e-9, False), (2e-9, True)):
+        total, _ = per_transmitter(client, blocks, np.array([0.5, 0.5 + more]))
+        assert total.tolist() == ([30.0, 30.0] if is_shared else [10.0, 20.0])
+
+
+def test_every_instant_has_its_own_sums():
+    client = np.array([3, 3])
+    blocks = np.array([[10.0, 20.0], [1.0, 2.0], [5.0, 0.0]])
+    activity = np.array([[1.0, 1.0], [0.25, 0.5], [1.0, 1.0]])
+    total, share = per_transmitter(client, blocks, activity)
+    np.testing.assert_array_equal(total, [[30.0, 30.0], [1.0, 2.0], [5.0, 0.0]])
+    np.testing.assert_array_equal(share, [[0.5, 0.5], [1.0, 1.0], [1.0, 1.0]])

@@ -3,12 +3,14 @@
 import pytest
 
 from netsim.phy.resource_grid import (
+    block_bandwidth_hz,
     find_problems,
     frequency_range,
     legal_pairs,
     num_resource_blocks,
     numerology,
     resource_element_rate_hz,
+    resource_elements_per_slot,
     slot_duration_s,
 )
 
@@ -76,3 +78,37 @@ def test_rate_of_resource_elements():
 
 def test_frequency_ranges():
     assert [frequency_range(hz) for hz in (3.5e9, 28e9)] == ["FR1", "FR2"]
+
+
+def test_frequency_range_2_begins_at_24_25_ghz():
+    below_hz = 24.25e9 - 1.0
+    assert [frequency_range(hz) for hz in (below_hz, 24.25e9)] == ["FR1", "FR2"]
+
+
+def test_messages_name_the_right_values_of_the_frequency_range():
+    (problem,) = find_problems(5e6, 60e3, band="FR2", path=("radio",))
+    assert problem.path == ("radio", "bandwidth_hz")
+    assert problem.message == (
+        "must be one of 50e6, 100e6, 200e6 with 60 kHz subcarriers in FR2, got 5e+06"
+    )
+    (problem,) = find_problems(5e6, 30e3, band="FR2")
+    assert problem.path == ("subcarrier_spacing_hz",)
+    assert problem.message == "must be one of 60e3, 120e3 in FR2, got 30000"
+
+
+def test_durations_and_widths_of_every_numerology():
+    spacings_hz = (15e3, 30e3, 60e3, 120e3)
+    durations_s = [slot_duration_s(hz) for hz in spacings_hz]
+    assert durations_s == [1e-3, 0.5e-3, 0.25e-3, 0.125e-3]
+    assert [block_bandwidth_hz(hz) for hz in spacings_hz] == [180e3, 360e3, 720e3, 1440e3]
+    for spacing_hz in (7.5e3, 240e3, 20e3):
+        with pytest.raises(ValueError, match="subcarrier_spacing_hz: must be 15e3, 30e3"):
+            numerology(spacing_hz)
+
+
+def test_elements_of_a_slot():
+    assert resource_elements_per_slot(1, overhead_fraction=0.0) == 168
+    assert resource_elements_per_slot(2.5, overhead_fraction=0.25, num_symbols=4) == 90
+    assert resource_elements_per_slot(51) == pytest.approx(51 * 168 * 0.86)
+    with pytest.raises(ValueError, match=r"overhead_fraction: must be >= 0 and < 1, got -0\.1"):
+        resource_elements_per_slot(1, overhead_fraction=-0.1)

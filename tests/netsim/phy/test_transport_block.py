@@ -1,5 +1,7 @@
 """Ladder step 12: transport block sizes, exact."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,64 @@ def test_more_blocks_never_carry_less(num_blocks, mcs):
 def test_empty_grant_is_refused():
     with pytest.raises(ValueError, match="must leave >= 1 resource element, got 0"):
         transport_block_size_bits(0, code_rate_x1024=120, modulation_order=2)
+
+
+def size_of_the_standard(info):
+    """TS 38.214 clause 5.1.3.2 for information bits beyond the table, at a high code rate."""
+    step = 2 ** (math.floor(math.log2(info - 24)) - 5)
+    quantised = max(3840, step * math.floor((info - 24) / step + 0.5))
+    count = math.ceil((quantised + 24) / 8424) if quantised > 8424 else 1
+    return 8 * count * math.ceil((quantised + 24) / (8 * count)) - 24
+
+
+@pytest.mark.parametrize("num_blocks", range(1, 274, 4))
+@pytest.mark.parametrize(("code_rate_x1024", "modulation_order"), [(948, 6), (658, 4), (449, 2)])
+def test_large_sizes_are_those_of_the_formula(num_blocks, code_rate_x1024, modulation_order):
+    info = 132 * num_blocks * code_rate_x1024 * modulation_order / 1024
+    found = transport_block_size_bits(
+        num_blocks, code_rate_x1024=code_rate_x1024, modulation_order=modulation_order
+    )
+    if info > 3824:
+        assert found == size_of_the_standard(info)
+    else:
+        step = 2 ** max(3, math.floor(math.log2(info)) - 6)
+        wanted = max(24, step * math.floor(info / step))
+        assert found == min(size for size in _small_sizes() if size >= wanted)
+
+
+@pytest.mark.parametrize(
+    ("code_rate_x1024", "num_blocks", "size_bits"),
+    [
+        # 132 x 124 x 256 / 1024 x 2 = 8184 information bits, quantised to 8192: with the checksum
+        # three code blocks of at most 3816 bits at a rate of 1/4 or less, 8 x 3 x 343 - 24 = 8208.
+        (256, 124, 8208),
+        # A rate above 1/4: 8215.97 are quantised to 8192, which is one code block.
+        (257, 124, 8192),
+    ],
+)
+def test_low_code_rates_have_short_code_blocks(code_rate_x1024, num_blocks, size_bits):
+    found = transport_block_size_bits(
+        num_blocks, code_rate_x1024=code_rate_x1024, modulation_order=2
+    )
+    assert found == size_bits
+
+
+def test_elements_of_a_block_are_limited_to_156():
+    def size_bits(**elements):
+        return transport_block_size_bits(
+            40, code_rate_x1024=512, modulation_order=2, num_symbols=14, **elements
+        )
+
+    full = size_bits(dmrs_elements_per_block=12)  # 156 of 168
+    assert size_bits(dmrs_elements_per_block=0) == full
+    assert size_bits(dmrs_elements_per_block=11) == full
+    assert size_bits(dmrs_elements_per_block=6, overhead_elements_per_block=6) == full
+    less = size_bits(dmrs_elements_per_block=12, overhead_elements_per_block=18)
+    assert less == size_bits(dmrs_elements_per_block=30) < full
+
+
+def test_a_grant_of_one_element_is_a_grant():
+    settings = {"code_rate_x1024": 120, "modulation_order": 2, "num_symbols": 1}
+    assert transport_block_size_bits(1, dmrs_elements_per_block=11, **settings) == 24
+    with pytest.raises(ValueError, match="must leave >= 1 resource element, got 0"):
+        transport_block_size_bits(1, dmrs_elements_per_block=12, **settings)
