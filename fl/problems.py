@@ -21,5 +21,9 @@ class ModelError(ValueError):
     """The model that a scenario names cannot be used; the message is one line that says why."""
 
 
+class ModelNotFoundError(ModelError):
+    """A model's name is neither a folder nor anything that the hub serves."""
+
+
 class OwnCodeError(ValueError):
     """Code of a user's own does not work; the message is one line that says where and why."""

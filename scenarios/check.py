@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+from fl.problems import ModelNotFoundError
 from netsim.checks.trial import try_network
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
@@ -109,7 +110,7 @@ def _line(error: ValueError, variant: Variant, scenario: Scenario, places: Docum
     """Say in one line, with its place, what is wrong with a variant."""
     index = scenario.methods.index(variant.scenario.methods[0])
     path, message = _locate(str(error), variant, index)
-    if path == ("model", "name"):
+    if path == ("model", "name") and isinstance(error, ModelNotFoundError):
         message = f"{message}; folders are looked for from {places.base(path).absolute()}"
     return placed(places, path, message, variant.knobs)
 

@@ -27,7 +27,7 @@ from transformers.utils import logging
 
 from fl.metrics import Task
 from fl.models.probe import last_hidden, short_text, unused_parameters
-from fl.problems import ModelError
+from fl.problems import ModelError, ModelNotFoundError
 
 HUB_TIMEOUT_S = 10.0
 """Longest wait for the hub to say that it knows a model."""
@@ -94,7 +94,7 @@ def load_pretrained(place: str, *, name: str, task: Task) -> Loaded:
         except ModelError:
             raise
         except Exception as error:  # a damaged folder fails in many ways, all of one meaning
-            raise ModelError(_explain(name, error, is_folder=is_folder)) from None
+            raise _explained(name, error, is_folder=is_folder) from None
     if not getattr(tokenizer, "is_fast", False):
         msg = f"model.name: {name!r} has no fast tokenizer (tokenizer.json)"
         raise ModelError(msg)
@@ -133,16 +133,18 @@ def _check_reachable(hub_id: str, *, name: str) -> None:
         if huggingface_hub.try_to_load_from_cache(hub_id, "config.json") is None:
             huggingface_hub.HfApi().model_info(hub_id, timeout=HUB_TIMEOUT_S)
     except Exception as error:
-        raise ModelError(_explain(name, error, is_folder=False)) from None
+        raise _explained(name, error, is_folder=False) from None
 
 
-def _explain(name: str, error: Exception, *, is_folder: bool) -> str:
+def _explained(name: str, error: Exception, *, is_folder: bool) -> ModelError:
     """Say in one line why a model did not load."""
     reason = " ".join(str(error).split())
     reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
     if is_folder:
-        return f"model.name: folder {name!r} cannot be loaded as a safetensors model: {reason}"
-    return (
+        return ModelError(
+            f"model.name: folder {name!r} cannot be loaded as a safetensors model: {reason}"
+        )
+    return ModelNotFoundError(
         f"model.name: {name!r} is neither a folder nor reachable on the hub; "
         f"give a folder, or a built-in name ({reason})"
     )

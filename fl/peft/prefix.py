@@ -11,7 +11,7 @@ it takes none of the positions that a model has [our choice; peft moves the text
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -19,6 +19,7 @@ from peft import PrefixEncoder, PrefixTuningConfig
 from torch import nn
 from torch.nn import functional
 
+from fl.models.probe import short_text
 from fl.problems import ModelError
 
 PREFIX_INIT_STD = 0.02
@@ -237,9 +238,8 @@ def _key_shape(encoder: nn.Module, places: list[str]) -> tuple[int, int]:
     """
     seen = [_ShapeCache() for _ in places]
     with _with_caches(encoder, dict(zip(places, seen, strict=True))), torch.no_grad():
-        device = next(encoder.parameters()).device
         try:
-            encoder(input_ids=torch.zeros((1, 2), dtype=torch.int64, device=device))
+            encoder(input_ids=short_text(cast("transformers.PreTrainedModel", encoder)))
         except AttributeError as error:
             # A layer that asks its cache for more than to be updated, as for its length.
             msg = f"model.name: {type(encoder).__name__} takes no prefixes: {error}"

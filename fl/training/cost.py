@@ -318,7 +318,7 @@ def _count_step(
     parameters = dict(module.named_parameters())
     trained = [parameters[name] for name in trainable]
     device = next(module.parameters()).device
-    input_ids = torch.zeros((batch_size, num_tokens), dtype=torch.int64, device=device)
+    input_ids = torch.full((batch_size, num_tokens), _any_token(module), device=device)
     attention_mask = torch.ones_like(input_ids)
     # Which tokens are scored does not matter, only how many.
     asked = torch.arange(num_asked or 0, device=device)
@@ -341,6 +341,15 @@ def _count_step(
         flop=int(counter.get_total_flops()),
         peak_memory_bytes=weight_bytes + (1 + OPTIMISER_COPIES) * trained_bytes + saved.total_bytes,
     )
+
+
+def _any_token(module: nn.Module) -> int:
+    """Return the id of a token that is no padding: which one it is costs nothing.
+
+    Padding without a mask, which is kept from the encoder here, is what transformers warns of.
+    """
+    config = getattr(module.get_submodule("encoder"), "config", None)
+    return 1 if getattr(config, "pad_token_id", None) == 0 else 0
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 import os
 import re
 import subprocess
@@ -7,13 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from transformers.utils import logging as transformers_logging
 
 from fl.clients.devices import DEVICES, draw_devices
 from scenarios import check_learning
 from scenarios.check import check
+from scenarios.cli import main
 from scenarios.errors import ScenarioError
-from scenarios.load import load, variants
+from scenarios.load import load, load_with_places, variants
 from scenarios.shares import streams_of
+from tests.fl.models import zoo
 from tests.scenarios.conftest import SMALL, STUDY
 
 
@@ -123,3 +127,64 @@ def test_a_faulty_scheduler_file_is_one_clear_line(tmp_path, code, words):
     (line,) = caught.value.problems
     assert words in line
     assert "\n" not in line
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Settings of a study on texts that the tokenizers of the zoo know."""
+    for name, first in (("train", 0), ("test", 20)):
+        rows = [
+            f"{zoo.WORDS[row % 7]} the {zoo.WORDS[row % 11 + 14]} of all nodes,{'ab'[row % 2]}"
+            for row in range(first, first + 40)
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    files = f"train: {tmp_path}/train.csv, test: {tmp_path}/test.csv"
+    kept = [each for each in SMALL if not each.startswith("data.")]
+    data = f"data={{source: files, {files}, partition: {{kind: iid}}}}"
+    return [*kept, "seeds=[1]", "data=null", data, "model.max_tokens=20"]
+
+
+METHODS = "[{kind: full}, {kind: fedit, rank: 2}, {kind: fedamole, rank: 2}, {kind: head}]"
+
+
+@pytest.mark.parametrize("name", ["bert", "deberta", "deberta-v2", "mpnet"])
+def test_a_model_is_validated_without_a_word_of_the_library(tmp_path, texts, name, capfd):
+    """transformers warns once a process: the memory of that is emptied first."""
+    zoo.save(tmp_path / "model", name)
+    heard = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    library = logging.getLogger("transformers")
+    transformers_logging.warning_once.cache_clear()
+    settings = [*texts, f"model.name={tmp_path / 'model'}", f"methods={METHODS}"]
+    library.addHandler(handler)
+    capfd.readouterr()
+    try:
+        code = main(["validate", STUDY, *(word for each in settings for word in ("--set", each))])
+    finally:
+        library.removeHandler(handler)
+    assert (code, heard, capfd.readouterr().err) == (0, [], "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [
+        (["model.name=nobody/nothing"], True),
+        (["model.max_tokens=100000"], False),
+        (["model.name={folder}"], False),
+    ],
+)
+def test_where_folders_are_looked_for_is_told_of_a_name_that_is_none(
+    tmp_path, texts, settings, is_told, monkeypatch
+):
+    def offline(*_args, **_keys):
+        msg = "no network"
+        raise OSError(msg)
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", offline)
+    (tmp_path / "empty").mkdir()
+    told = [each.format(folder=tmp_path / "empty") for each in settings]
+    with pytest.raises(ScenarioError) as caught:
+        check(*load_with_places(STUDY, [*texts, "methods=[{kind: head}]", *told]))
+    (line,) = caught.value.problems
+    assert ("folders are looked for from" in line) == is_told
