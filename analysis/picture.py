@@ -68,18 +68,20 @@ class FigureKind:
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], *, remark: str = "") -> None:
-    """Put the legend above the axes, in as many columns as the width takes."""
+    """Put the legend above the axes: as few rows as the width takes, equally long."""
     longest = max(len(str(handle.get_label())) for handle in handles)
     width = figure.get_figwidth()
-    columns = max(1, min(len(handles), int(width / (0.055 * longest + 0.5))))
-    rows = math.ceil(len(handles) / columns) + (1 if remark else 0)
+    most = max(1, int(width / (0.055 * longest + 0.6)))
+    rows = math.ceil(len(handles) / most)
+    columns = math.ceil(len(handles) / rows)
+    rows += 1 if remark else 0
     figure.set_figheight(figure.get_figheight() + _LEGEND_ROW_IN * max(0, rows - 2))
     legend = figure.legend(
         handles=list(handles),
         loc="outside upper center",
         ncols=columns,
         columnspacing=1.4,
-        handlelength=1.2 if isinstance(handles[0], Patch) else 2.6,
+        handlelength=1.2 if isinstance(handles[0], Patch) else 3.6,
         borderaxespad=0.2,
         title="\n".join(textwrap.wrap(visible(remark), int(width / 0.06))) or None,
         title_fontproperties={"size": 6.5, "style": "italic"},
@@ -111,5 +113,5 @@ def interval_words(frame: pd.DataFrame) -> str:
 def spread_words(frame: pd.DataFrame) -> str:
     """Say in a caption what stands behind a ``±``."""
     if (frame["n"] == 1).all():
-        return "of one seed, hence without interval"
+        return "without interval (one seed)"
     return f"± {interval_words(frame)}"

@@ -94,6 +94,7 @@ def _draw_mean(
         marker=style.marker,
         markevery=max(1, math.ceil(len(x) / 7)),
         markeredgewidth=0,
+        clip_on=False,  # markers on an axis are whole; the limits hold every mean
     )
 
 
@@ -225,6 +226,7 @@ def _say_missing(ax: Axes, place: int, dots: Sequence[float], count: str) -> Non
         fontsize=6.5,
         color=MUTED,
         fontstyle="italic",
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
     )
 
 
@@ -339,7 +341,7 @@ def draw_cdf(
             color=style.colour,
             linestyle=style.dash,
             marker=style.marker,
-            markevery=max(1, math.ceil(len(x) / 5)),
+            markevery=(1, max(1, math.ceil(len(x) / 5))),
             markeredgewidth=0,
         )
     ax.set_ylim(0.0, 1.02)

@@ -1,16 +1,18 @@
 import dataclasses
 import itertools
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.figures import FIGURES, all_pictures, draw_picture, save_picture
 from analysis.load import load_results
 from analysis.log_axis import plain_power, use_log_x
-from analysis.picture import Subject
+from analysis.picture import Subject, add_legend
 from analysis.plots import draw_curves, draw_stack
 from analysis.series import (
     cdf_frame,
@@ -108,6 +110,39 @@ def test_legend_never_covers_an_axes(pictures):
             box = legend.get_window_extent()
             for ax in picture.figure.axes:
                 assert not box.overlaps(ax.get_window_extent()), picture.name
+
+
+def test_rows_of_a_legend_are_equally_long():
+    """Four entries where three fit in a row: two rows of two, not of three and one."""
+    figure = Figure(figsize=(3.5, 2.7))
+    figure.subplots()
+    add_legend(figure, [Line2D([], [], label="fedamole") for _ in range(4)])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    for corners in ([box.x0 for box in boxes], [box.y0 for box in boxes]):
+        assert sorted(Counter(np.round(corners)).values()) == [2, 2]
+
+
+def test_markers_on_an_axis_are_whole(pictures):
+    """Curves start on the y axis: no mean curve is cut at the edge of the axes."""
+    ax = pictures["accuracy_global_vs_seconds"].figure.axes[0]
+    curves = [line for line in ax.lines if line.get_marker() not in {"None", "", None}]
+    assert curves
+    for line in curves:
+        assert not line.get_clip_on()
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        assert ((left <= line.get_xdata()) & (line.get_xdata() <= right)).all()
+        assert ((low <= line.get_ydata()) & (line.get_ydata() <= high)).all()
+
+
+def test_no_rule_crosses_words_on_a_figure(pictures):
+    words = [
+        text for ax in pictures["to_accuracy_0.8"].figure.axes for text in ax.texts
+        if "reached" in text.get_text()
+    ]  # fmt: skip
+    assert words
+    assert all(text.get_bbox_patch() is not None for text in words)
 
 
 def test_axes_keep_room_with_many_long_labels(tmp_path):
