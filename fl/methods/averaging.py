@@ -106,6 +106,11 @@ class AveragingMethod(MethodDefaults):
         """Whether one broadcast serves all: not where each client lacks something else."""
         return self.schedule is None
 
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Name the personal tensors, not what a schedule has clients hold of the server's."""
+        return self.own
+
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
         return ServerState(version=0, tensors=self._pick(self.initial, self.shared))

@@ -6,7 +6,7 @@ the names of those tensors to values, and training loads a mapping, trains, and 
 back. Nothing here waits, draws from a global generator, or remembers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -65,6 +65,14 @@ class Method(LocalWork, Protocol):
         What a model computes grows by as much with every row of a group, for every token.
         """
 
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Names, among what :meth:`personal` returns, of what a client trains for itself.
+
+        It keeps these even when its upload was lost. Copies of what the server sent are none of
+        them: what a client holds of those must go with what the server knows that it holds.
+        """
+
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
 
@@ -102,7 +110,12 @@ class Method(LocalWork, Protocol):
 
 
 class MethodDefaults:
-    """What most methods do not have: groups of rows, a penalty, and work after training."""
+    """What most methods do not have: rows of their own, a penalty, work after training."""
+
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Name nothing: no client trains anything for itself alone."""
+        return ()
 
     @property
     def row_groups(self) -> Sequence[Sequence[str]]:

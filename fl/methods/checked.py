@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,11 @@ class CheckedMethod:
         """Groups of installed tensors of one first dimension, which differs between clients."""
         return self._method.row_groups
 
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Names of personal tensors that a client keeps when its upload was lost."""
+        return self._method.self_trained
+
     def initial_state(self) -> ServerState:
         """Return the server's state before the first round."""
         state = self._ask("initial_state")
@@ -159,7 +164,10 @@ class CheckedMethod:
     def personal(self, trained: Tensors) -> Tensors:
         """Return what a client keeps after training, of tensors and outputs."""
         personal = self._ask("personal", trained)
-        return self._require("personal", personal, self._installed.find_fault_of_tensors)
+        self._require("personal", personal, self._installed.find_fault_of_tensors)
+        lacking = [name for name in self.self_trained if name not in personal]
+        rule = f"must return what self_trained names, lacks {lacking[0]!r}" if lacking else None
+        return self._require("personal", personal, lambda _: rule)
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Merge received updates, at least one, into the next state; their order is irrelevant."""

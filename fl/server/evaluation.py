@@ -94,7 +94,7 @@ class Evaluator:
         """Submit clients' models that changed: ids of equal models, the model, its jobs."""
         federation = self._federation
         models = [
-            federation.method.personal_model(federation.state, federation.personal_of(client_id))
+            federation.method.personal_model(federation.state, federation.personal.of(client_id))
             for client_id in federation.client_ids
         ]
         stale = [

@@ -14,10 +14,10 @@ from fl.data.partition import Shard
 from fl.execution.executor import Executor
 from fl.methods.base import Method, ServerState
 from fl.network import Network, Streams
-from fl.payload import Tensors
 from fl.policies.view import Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
+from fl.server.personal import PersonalTensors
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
 from fl.training.procedure import Procedure
@@ -83,8 +83,7 @@ def ignore_progress(progress: Progress) -> None:
 class Federation:
     """The parts of a run, and the state that rounds carry on.
 
-    ``state`` and ``personal`` are the only tensors kept between rounds. A client that has not
-    delivered yet has no entry in ``personal``: untrained clients cost no memory.
+    ``state`` and ``personal`` are the only tensors kept between rounds.
     """
 
     env: simpy.Environment
@@ -109,7 +108,7 @@ class Federation:
     recorder: Recorder
     on_progress: Callable[[Progress], None] = ignore_progress
     state: ServerState = field(init=False)
-    personal: dict[int, Tensors] = field(init=False, default_factory=dict)
+    personal: PersonalTensors = field(init=False)
     roster: Roster = field(init=False)
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
@@ -131,17 +130,13 @@ class Federation:
             raise ValueError(msg)
         self._check_devices()
         self.state = self.method.initial_state()
+        self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
 
     @property
     def client_ids(self) -> range:
         """All clients, ascending."""
         return range(len(self.shards))
-
-    def personal_of(self, client_id: int) -> Tensors:
-        """Give what a client holds of its own: of its last delivered update, or untrained."""
-        held = self.personal.get(client_id)
-        return self.method.initial_personal(client_id) if held is None else held
 
     def job_seed(self, client_id: int, round_id: int) -> int:
         """Give the seed of a client's job in a round, the same for every method."""

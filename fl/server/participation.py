@@ -65,7 +65,7 @@ class Participation:
         self._federation = federation
         self._deadline_at_s = deadline_at_s
         self._transfer = broadcast
-        self._handle: JobHandle[TrainResult] | None = None
+        self._handle: JobHandle[TrainResult] | None = None  # once the update is received
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
         self.done: simpy.Event = federation.env.process(self._run())
@@ -79,8 +79,8 @@ class Participation:
     def stop(self, outcome: str) -> None:
         """End the participation at this instant: nothing more is sent or computed.
 
-        Computing is booked up to now, a transfer on the air is cancelled, and the job never runs
-        unless it is finished and the client trained something for itself. ``done`` fires at this
+        Computing is booked up to now, a transfer on the air is cancelled, and the job never runs;
+        one that is finished does if the client trained something for itself. ``done`` fires at this
         instant; where bytes have left the air already, when the network says what became of them.
         What the server has by this instant stays received. No effect when the participation has
         ended or was stopped before.
@@ -102,19 +102,20 @@ class Participation:
     def contribution(self) -> Contribution | None:
         """Return the received update for aggregation; ``None`` when the method sends nothing.
 
-        Runs the job if nothing has yet, and lets the client keep its personal tensors.
+        Runs the job if nothing has yet, and lets the client hold what it keeps of it.
 
         Raises
         ------
         ValueError
             If the update was not received.
         """
-        if self._handle is None or not self.is_received:
+        if self._handle is None:
             msg = f"participation: must be received, client {self.client_id} is {self.outcome}"
             raise ValueError(msg)
         federation, result = self._federation, self._handle.result()
-        federation.personal[self.client_id] = federation.method.personal(result.tensors)
-        payload = federation.method.upload(result.tensors, version=self.version)
+        method = federation.method
+        federation.personal.keep(self.client_id, method.personal(result.tensors))
+        payload = method.upload(result.tensors, version=self.version)
         if payload is None:
             return None
         return Contribution(
@@ -126,7 +127,6 @@ class Participation:
 
     def row(self, *, staleness: int) -> ClientRow:
         """Return the row of the finished participation; the loss is that of received updates."""
-        is_needed = self.is_received and self._handle is not None
         return ClientRow(
             participation_id=self.participation_id,
             round=self.round,
@@ -137,7 +137,7 @@ class Participation:
             upload_s=self.upload_s,
             compute_j=self.compute_j,
             radio_j=self.radio_j,
-            train_loss=self._handle.result().mean_loss if is_needed and self._handle else None,
+            train_loss=None if self._handle is None else self._handle.result().mean_loss,
             staleness=staleness,
         )
 
@@ -150,23 +150,23 @@ class Participation:
             self.download_s = yield from self._send("downlink", download.size_bytes)
             if self.download_s is None:
                 return
-        personal = federation.personal_of(client_id)
+        personal = federation.personal.of(client_id)
         start = method.start(download, personal, version=self.version)
-        self.compute_s = yield from self._compute(start)
-        if self.compute_s is None:
-            self._drop()
+        handle = yield from self._compute(start)
+        if handle is None:
             return
         # The shapes of the upload are those of its start: its size is known without the result.
         upload = method.upload({**start.tensors, **start.client_outputs}, version=self.version)
         if upload is not None:
             self.upload_s = yield from self._send("uplink", upload.size_bytes)
             if self.upload_s is None:
-                self._drop()
+                federation.personal.keep_unsent(client_id, handle)
                 return
+        self._handle = handle
         self.outcome = "received"
 
-    def _compute(self, start: Start) -> Generator[simpy.Event, Any, float | None]:
-        """Submit the job and let its seconds pass; return them, ``None`` if it was stopped."""
+    def _compute(self, start: Start) -> Generator[simpy.Event, Any, JobHandle[TrainResult] | None]:
+        """Submit the job and let its seconds pass; return it, ``None`` if it was stopped."""
         federation, client_id = self._federation, self.client_id
         if self._stopped.triggered:
             self.outcome = f"{self._stopped.value}:compute"
@@ -175,7 +175,7 @@ class Participation:
         seed = federation.job_seed(client_id, self.round)
         plan = federation.procedure.plan(shard.train, seed=seed)
         flop = federation.procedure.flop(plan, start, federation.cost)
-        self._handle = federation.executor.submit(
+        handle = federation.executor.submit(
             TrainJob(
                 model_key=federation.worker.model_key,
                 client_id=client_id,
@@ -201,8 +201,10 @@ class Participation:
         self.compute_j = spent_s * device.compute_w
         if self._stopped.triggered:
             self.outcome = f"{self._stopped.value}:compute"
+            handle.drop()
             return None
-        return spent_s
+        self.compute_s = spent_s
+        return handle
 
     def _send(
         self, direction: Direction, size_bytes: int
@@ -246,8 +248,3 @@ class Participation:
         if sent.status == "timeout" and self._deadline_at_s is not None:
             return f"late:{sent.direction}"
         return f"dropped:{sent.direction}:{sent.status}"
-
-    def _drop(self) -> None:
-        """Let the job of a lost participation never run."""
-        if self._handle is not None:
-            self._handle.drop()

@@ -60,6 +60,11 @@ class FdloraMethod(MethodDefaults):
     config: FdloraConfig
     same_download: bool = True
 
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Name all that is personal: the personal LoRA, its version, and the fusion weights."""
+        return self.initial_personal(0).keys()
+
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""
         return ServerState(version=0, tensors=self.initial)

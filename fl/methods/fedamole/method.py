@@ -4,7 +4,7 @@ After arXiv:2411.19128 as its authors' code has it (``zyc140345/FedAMoLE``); the
 theirs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -124,6 +124,11 @@ class FedamoleMethod(MethodDefaults):
         """Name the tensors whose rows are domain experts, layer by layer."""
         layers = self.layers if self._has_domain else ()
         return [[f"{layer}.{part}" for part in STACKED] for layer in layers]
+
+    @property
+    def self_trained(self) -> Collection[str]:
+        """Name the client's own head; where it is measured with it, the model that it trained."""
+        return self.initial.keys() if self.config.evaluation == "tuned" else self.own_head.keys()
 
     def initial_state(self) -> ServerState:
         """Give the server's state before the first round."""

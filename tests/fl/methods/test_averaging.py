@@ -59,7 +59,7 @@ def run(parts):
 def test_one_client_trains_as_in_a_plain_loop(config):
     parts = federation(config, num_clients=1, cohort=1, num_rounds=3, num_texts=40)
     run(parts)
-    found = parts.method.personal_model(parts.state, parts.personal_of(0))
+    found = parts.method.personal_model(parts.state, parts.personal.of(0))
     module = backbone().module
     seed = int(streams()("method_init").integers(2**63 - 1))
     method, _ = installed(config, module=module, seed=seed)

@@ -106,7 +106,7 @@ def test_models_have_a_value_for_every_installed_tensor(kind):
     method, names = played.method.method, played.method.initial.keys()
     for client_id in played.client_ids:
         for state in (method.initial_state(), played.state):
-            model = method.personal_model(state, played.personal_of(client_id))
+            model = method.personal_model(state, played.personal.of(client_id))
             assert model.keys() == names
             assert all(torch.isfinite(value).all() for value in model.values())
 
@@ -135,7 +135,7 @@ def test_without_learning_nothing_moves(kind):
     first = method.initial_state()
     for client_id in played.client_ids:
         before = method.personal_model(first, method.initial_personal(client_id))
-        after = method.personal_model(played.state, played.personal_of(client_id))
+        after = method.personal_model(played.state, played.personal.of(client_id))
         torch.testing.assert_close(
             logits(played.worker, after), logits(played.worker, before), rtol=1e-4, atol=1e-5
         )
@@ -145,7 +145,7 @@ def test_without_learning_nothing_moves(kind):
 def test_learning_moves_the_models(kind):
     played, method = run_once(kind)
     before = method.personal_model(method.initial_state(), method.initial_personal(0))
-    after = method.personal_model(played.state, played.personal_of(0))
+    after = method.personal_model(played.state, played.personal.of(0))
     assert not torch.allclose(logits(played.worker, after), logits(played.worker, before))
 
 
@@ -258,10 +258,10 @@ def test_a_federation_goes_on_from_saved_tensors_as_if_never_stopped(kind, tmp_p
                 changed_at=dict(played.state.changed_at),
                 held=dict(played.state.held),
             )
-            played.personal = {
-                client_id: through_a_file(held, f"client{client_id}")
-                for client_id, held in played.personal.items()
-            }
+            for client_id in played.client_ids:
+                if client_id in played.personal:
+                    held = played.personal.of(client_id)
+                    played.personal.keep(client_id, through_a_file(held, f"client{client_id}"))
         played.env.run(until=played.env.process(sync._round(played, 2)))
         return played.recorder.clients, Evaluator(played).evaluate(2)
 

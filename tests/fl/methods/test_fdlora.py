@@ -178,7 +178,7 @@ def test_the_search_costs_its_forward_passes():
 def test_what_is_personal_is_in_no_payload():
     played = federation(FdloraConfig(), num_clients=2, cohort=2, num_rounds=3)
     jobs = play(played)
-    private = {data_of(t) for held in played.personal.values() for t in held.values()}
+    private = {data_of(t) for client_id in (0, 1) for t in played.personal.of(client_id).values()}
     for job, state in jobs:
         result = run_job(job, played.worker)
         up = played.method.upload(result.tensors, version=job.version)
@@ -198,9 +198,9 @@ def test_an_untrained_client_uses_the_server_s_model_and_a_trained_one_its_fusio
     played = federation(FdloraConfig(), num_clients=6, cohort=2, num_rounds=2, num_texts=240)
     play(played)
     away = next(each for each in played.client_ids if each not in played.personal)
-    model = played.method.personal_model(played.state, played.personal_of(away))
+    model = played.method.personal_model(played.state, played.personal.of(away))
     assert model is played.state.tensors
-    held = next(iter(played.personal.values()))
+    held = played.personal.of(next(i for i in played.client_ids if i in played.personal))
     model = played.method.personal_model(played.state, held)
     first, second = held[FUSION].tolist()
     shared, own = products(played.state.tensors), products(own_of(held))

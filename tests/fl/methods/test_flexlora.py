@@ -68,7 +68,7 @@ def test_ranks_of_the_clients_run_with_sampling():
         ranks = {t.shape[0] for name, t in job.start.tensors.items() if name.endswith("lora_A")}
         assert ranks == {(6, 3, 1)[job.client_id % 3]}
     assert played.state.version == 4
-    smaller = played.method.personal_model(played.state, played.personal_of(2))
+    smaller = played.method.personal_model(played.state, played.personal.of(2))
     assert {t.shape[0] for name, t in smaller.items() if name.endswith("lora_A")} == {1}
 
 

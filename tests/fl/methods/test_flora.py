@@ -95,7 +95,7 @@ def test_every_client_holds_the_server_s_bits(config):
         kinds |= {"dense" if merged_of(payload.tensors) else "stacks"} if state.version else set()
     assert any(tensor.any() for tensor in at_server.values())
     assert kinds == ({"dense"} if config.rank == 17 else {"dense", "stacks"})
-    ranks = {tensors["rank"].item() for tensors in played.personal.values()}
+    ranks = {played.personal.of(client_id)["rank"].item() for client_id in played.client_ids}
     assert ranks == ({17} if config.rank == 17 else {1, 2, 3})
 
 

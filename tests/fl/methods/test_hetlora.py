@@ -160,7 +160,7 @@ def test_a_client_s_model_is_the_first_ranks_of_the_server_s():
         HetloraConfig(rank=(6, 3, 1)), num_clients=5, cohort=3, num_rounds=4, num_texts=240
     )
     play(played)
-    model = played.method.personal_model(played.state, played.personal_of(1))
+    model = played.method.personal_model(played.state, played.personal.of(1))
     whole = played.method.global_model(played.state)
     for name, tensor in model.items():
         if name.endswith(".lora_A"):
