@@ -9,12 +9,11 @@ import simpy
 
 from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
-from fl.execution.executor import InProcessExecutor
 from fl.execution.recipe import Loaded
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
-from fl.server.build import build_federation
+from fl.server.build import Settings, build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import run_server
 from netsim.engines.position_log import PositionRow
@@ -192,16 +191,13 @@ def federate(
     loaded = Loaded(backbone=backbone, train=train, test=test)
     worker = recipe_of(scenario, seed=seed).build(loaded)
     return build_federation(
-        scenario.methods[0],
+        Settings(method=scenario.methods[0], training=scenario.training, server=scenario.server),
         env=env,
         network=network,
         streams=streams_of(seed),
         worker=worker,
         shards=shards,
         devices=devices,
-        training=scenario.training,
-        server=scenario.server,
-        executor=InProcessExecutor(worker),
         recorder=recorder,
         on_progress=on_progress,
     )

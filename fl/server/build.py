@@ -1,12 +1,13 @@
 """Putting a federation together from loaded parts and settings."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import simpy
 
 from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
-from fl.execution.executor import Executor
+from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import procedure_of
 from fl.methods import MethodConfig
 from fl.methods.base import Method
@@ -20,8 +21,17 @@ from fl.training.job import JobSettings
 from fl.training.worker import Worker
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The sections of a scenario that a federation is built from, already checked."""
+
+    method: MethodConfig
+    training: TrainingConfig
+    server: ServerConfig
+
+
 def build_federation(
-    config: MethodConfig,
+    settings: Settings,
     *,
     env: simpy.Environment,
     network: Network,
@@ -29,18 +39,15 @@ def build_federation(
     worker: Worker[Method],
     shards: Sequence[Shard],
     devices: Sequence[DeviceClass],
-    training: TrainingConfig,
-    server: ServerConfig,
-    executor: Executor,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
 ) -> Federation:
-    """Return a federation that is ready to run.
+    """Return a federation that is ready to run; its jobs run in this process.
 
     Parameters
     ----------
-    config
-        Settings of the method.
+    settings
+        Of method, local training and server.
     env
         Clock that network and federation share.
     network
@@ -51,10 +58,6 @@ def build_federation(
         Model, method and texts; from :meth:`fl.execution.recipe.WorkerRecipe.build`.
     shards, devices
         By client id.
-    training, server
-        Settings, already checked.
-    executor
-        Takes the jobs; they run on workers equal to ``worker``.
     recorder
         Takes the rows.
     on_progress
@@ -67,29 +70,17 @@ def build_federation(
     ValueError
         A setting that does not suit the method or the backbone.
     """
-    tokens = worker.train.tokens
-    is_classified = tokens.answer_starts is None
-    rate = training.learning_rate if config.learning_rate is None else config.learning_rate
-    job_settings = JobSettings(
-        local_steps=training.local_steps,
-        local_epochs=training.local_epochs,
-        batch_size=training.batch_size,
-        learning_rate=rate,
-        weight_decay=training.weight_decay,
-        max_gradient_norm=training.max_gradient_norm,
-    )
+    training, server, tokens = settings.training, settings.server, worker.train.tokens
+    job_settings = JobSettings.of(training, learning_rate=settings.method.learning_rate)
+    max_tokens, row_groups = int(tokens.lengths.max()), worker.method.row_groups
     return Federation(
         env=env,
         network=network,
         streams=streams,
         method=worker.method,
         worker=worker,
-        executor=executor,
-        cost=CostModel(
-            worker.module,
-            max_tokens=int(tokens.lengths.max()),
-            row_groups=worker.method.row_groups,
-        ),
+        executor=InProcessExecutor(worker),
+        cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups),
         policy=build_policy(server.policy),
         server=server,
         job_settings=job_settings,
@@ -97,7 +88,9 @@ def build_federation(
         evaluation_batch_size=training.evaluation_batch_size,
         shards=shards,
         devices=devices,
-        metrics=measured(server, "classification" if is_classified else "generation"),
+        metrics=measured(
+            server, "classification" if tokens.answer_starts is None else "generation"
+        ),
         recorder=recorder,
         on_progress=on_progress,
     )

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 
 from fl.payload import Tensors
+from fl.training.config import TrainingConfig
 
 Scores = Mapping[str, Float[np.ndarray, " text"]]
 """What metrics are summed from, by name: one number a text."""
@@ -39,6 +40,18 @@ class JobSettings:
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float | None
+
+    @classmethod
+    def of(cls, training: TrainingConfig, *, learning_rate: float | None) -> "JobSettings":
+        """Return those of a study, with a method's own learning rate where it has one."""
+        return cls(
+            local_steps=training.local_steps,
+            local_epochs=training.local_epochs,
+            batch_size=training.batch_size,
+            learning_rate=training.learning_rate if learning_rate is None else learning_rate,
+            weight_decay=training.weight_decay,
+            max_gradient_norm=training.max_gradient_norm,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from transformers import (
 
 from fl.clients.devices import DEVICES, ClientsConfig, draw_devices
 from fl.data.partition import Shard
-from fl.execution.executor import InProcessExecutor
 from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
@@ -28,7 +27,7 @@ from fl.models.probe import ModelFacts
 from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
 from fl.rows import ClientRow, EvaluationRow, RoundRow
-from fl.server.build import build_federation
+from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
@@ -243,19 +242,19 @@ def federation(
         streams=streamed,
         num_clients=num_clients,
     )
+    policy = RandomPolicyConfig(num_clients=cohort)
     return build_federation(
-        config,
+        Settings(
+            method=config,
+            training=training,
+            server=SyncServer(num_rounds=num_rounds, policy=policy, **server),
+        ),
         env=env,
         network=network,
         streams=streamed,
         worker=worker,
         shards=shards(num_clients, num_texts),
         devices=drawn if devices is None else [DEVICES[name] for name in devices],
-        training=training,
-        server=SyncServer(
-            num_rounds=num_rounds, policy=RandomPolicyConfig(num_clients=cohort), **server
-        ),
-        executor=InProcessExecutor(worker),
         recorder=Rows(),
     )
 

@@ -14,6 +14,7 @@ from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
 from fl.policies import RandomPolicyConfig
 from fl.server.config import SyncServer, find_problems
+from fl.server.modes import sync
 from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
@@ -220,6 +221,33 @@ def test_a_round_without_any_update_keeps_the_model():
     assert [row.num_received for row in rows.rounds] == [0, 0]
     assert all(row.uplink_bytes == 0 for row in rows.rounds)
     assert len({row.mean for row in rows.evaluations if row.split == "global"}) == 1
+
+
+def test_in_a_round_that_receives_nothing_the_version_and_the_turn_hold():
+    """RoLoRA trains B and A in turn: all uploads of round 2 are lost, so round 3 trains A again."""
+    played = federation(SMALLEST["rolora"], cohort=4)
+    failing, jobs, versions = played.network.failing, [], []
+    watch_training(played, lambda job, _: jobs.append(job))
+    for round_id in (1, 2, 3):
+        failing.clear()
+        if round_id == 2:
+            failing.update({(client_id, "uplink"): "outage" for client_id in range(4)})
+        before = played.state
+        played.env.run(until=played.env.process(sync._round(played, round_id)))
+        versions.append(played.state.version)
+        assert (played.state is before) == (round_id == 2)
+    assert versions == [1, 1, 2]
+    assert [row.num_received for row in played.recorder.rounds] == [4, 0, 4]
+    factors = {
+        job.round: {name[-6:] for name in job.start.trainable if "lora_" in name} for job in jobs
+    }
+    assert factors == {1: {"lora_B"}, 2: {"lora_A"}, 3: {"lora_A"}}
+    assert [job.version for job in jobs] == [0] * 4 + [1] * 8
+    assert played.executor.num_computed == 8
+    moved = {
+        name for name, value in played.state.tensors.items() if value is not before.tensors[name]
+    }
+    assert {name[-6:] for name in moved if "lora_" in name} == {"lora_A"}
 
 
 @pytest.mark.parametrize(
