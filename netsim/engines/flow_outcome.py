@@ -51,9 +51,12 @@ def _effective_sinr(
     """Return the constant SINR of a flat channel that is worth as much as what blocks meet."""
     sinr = air.effective_sinr(sent.sinr, sent.shares)
     if air.interference_variability is not None and sent.interference is not None:
-        log_variance = sent.interference.log_variance[sent.served.cell_id]
+        cell_id = sent.served.cell_id
         sinr = air.interference_variability.constant_sinr(
-            sinr, log_variance=log_variance, shares=sent.shares
+            sinr,
+            log_variance=sent.interference.log_variance[cell_id],
+            correlation=sent.interference.correlation[cell_id],
+            shares=sent.shares,
         )
     if sent.served.has_groups:
         sinr = _weakest_sinr(sent.demand, sinr)

@@ -15,6 +15,9 @@ MEMORY_S = 0.025
 """Time constant with which the flow engine averages the moments of interference [s]. Half of that
 of the site, as the outer loop follows slow changes too; chosen by comparing the engines."""
 
+LEAST_VARIANCE = 1e-9
+"""Variances of the natural logarithm below this are rounding."""
+
 NUM_DRAWS = 64
 """Draws of the transmitters of other cells, over all instants."""
 
@@ -27,6 +30,8 @@ class InterferenceMoments(NamedTuple):
     """Mean of the natural logarithm of watts."""
     log_square: Float[np.ndarray, "cell group"]
     """Mean of its square."""
+    band_square: Float[np.ndarray, " cell"]
+    """Mean of the square of the logarithm's mean over the groups."""
 
     @property
     def geometric_w(self) -> Float[np.ndarray, "cell group"]:
@@ -37,6 +42,21 @@ class InterferenceMoments(NamedTuple):
     def log_variance(self) -> Float[np.ndarray, "cell group"]:
         """Variance of the natural logarithm."""
         return np.maximum(self.log_square - self.log_mean**2, 0.0)
+
+    @property
+    def correlation(self) -> Float[np.ndarray, " cell"]:
+        """Correlation of the logarithms of two groups, the mean over all pairs, in [0, 1].
+
+        From the variance of the mean over groups; 0 with one group, or where nothing varies.
+        """
+        num_groups = self.log_mean.shape[1]
+        variance = self.log_variance.mean(axis=1)
+        of_band = self.band_square - self.log_mean.mean(axis=1) ** 2
+        if num_groups == 1:
+            return np.zeros(len(variance))
+        is_varying = variance > LEAST_VARIANCE
+        ratio = np.divide(of_band, variance, out=np.zeros_like(variance), where=is_varying)
+        return np.clip((num_groups * ratio - 1.0) / (num_groups - 1.0), 0.0, 1.0)
 
     def after(self, other: "InterferenceMoments", elapsed_s: float) -> "InterferenceMoments":
         """Return the exponential mean after these moments have followed others for some time."""
@@ -59,7 +79,8 @@ class InterferenceMoments(NamedTuple):
         """Return the moments where one transfer of each cell at a time has a group.
 
         The transmitter of each cell is drawn by shares of the time, evenly and independently of the
-        other cells.
+        other cells. One number decides for all groups of a cell: what moves a scheduler between
+        two users within an instant, their average rates, moves it in all groups.
 
         Parameters
         ----------
@@ -79,13 +100,14 @@ class InterferenceMoments(NamedTuple):
         num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
         num_draws = -(-NUM_DRAWS // len(weight))
         last = np.append(first_of_cell[1:], shares.shape[1])
-        moments = cls(*np.zeros((3, num_cells, num_groups)))
+        moments = cls._zeros(num_cells, num_groups)
         place = np.arange(len(first_of_cell))
         cell = place.repeat(last - first_of_cell)
         for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
             even = _even_draws(num_draws, len(first_of_cell), instant=instant)
             total = held.cumsum(axis=0)
             before = (total - held)[first_of_cell]
+            drawn_w = np.empty((num_draws, num_cells, num_groups))
             for group in range(num_groups):
                 # Rising over all transfers: the index of the cell, then the time given out in it.
                 given_out = cell + np.minimum(total[:, group] - before[cell, group], 1.0)
@@ -93,9 +115,8 @@ class InterferenceMoments(NamedTuple):
                 is_sending = chosen < last  # the rest of the time the group is empty
                 chosen = np.minimum(chosen, last - 1)
                 power = np.where(is_sending, power_w[chosen], 0.0)
-                moments._add(
-                    part, noise_w + np.einsum("dk,dkc->dc", power, cross_gain[chosen]), group
-                )
+                drawn_w[:, :, group] = np.einsum("dk,dkc->dc", power, cross_gain[chosen])
+            moments._add(part, noise_w + drawn_w)
         return moments
 
     @classmethod
@@ -112,18 +133,22 @@ class InterferenceMoments(NamedTuple):
 
         Parameters are those of :meth:`from_time_shared`.
         """
-        moments = cls(*np.zeros((3, cross_gain.shape[1], shares.shape[2])))
+        moments = cls._zeros(cross_gain.shape[1], shares.shape[2])
         for part, power_w, held in zip(weight, sent_w, shares, strict=True):
-            interference_w = noise_w + cross_gain.T @ (power_w[:, None] * held)
-            for group in range(shares.shape[2]):
-                moments._add(part, interference_w[None, :, group], group)
+            moments._add(part, (noise_w + cross_gain.T @ (power_w[:, None] * held))[None])
         return moments
 
-    def _add(self, part: float, drawn_w: Float[np.ndarray, "draw cell"], group: int) -> None:
-        """Add the moments of draws in one group, in place, by a part of the time."""
+    @classmethod
+    def _zeros(cls, num_cells: int, num_groups: int) -> "InterferenceMoments":
+        mean, log_mean, log_square = np.zeros((3, num_cells, num_groups))
+        return cls(mean, log_mean, log_square, np.zeros(num_cells))
+
+    def _add(self, part: float, drawn_w: Float[np.ndarray, "draw cell group"]) -> None:
+        """Add the moments of draws, in place, by a part of the time."""
         log = np.log(drawn_w)
-        for moment, value in zip(self, (drawn_w, log, log**2), strict=True):
-            moment[:, group] += part * value.mean(axis=0)
+        values = (drawn_w, log, log**2, log.mean(axis=2) ** 2)
+        for moment, value in zip(self, values, strict=True):
+            np.add(moment, part * value.mean(axis=0), out=moment)
 
 
 class ExpectedInterference:

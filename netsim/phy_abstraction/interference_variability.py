@@ -7,11 +7,12 @@ until its target is met: with 17 clients in each of 57 cells under proportional 
 quarter of the rate is lost.
 
 Noise plus interference is taken as lognormal and independent from slot to slot, also between the
-transmissions of a block. The moments of the logarithm come from drawing the scheduled users of each
-cell (:mod:`netsim.engines.interference`); mean and variance of the watts would not do, as rare
-maxima dominate them. A block over several groups is reduced to one lognormal variable
-(:func:`block_moments`). The loss is expressed as a SINR: the constant one at which link adaptation,
-simulated with its outer loop (:mod:`netsim.phy_abstraction.harq_simulation`), has the same goodput.
+transmissions of a block. Between the groups of a cell it has one correlation. The moments of the
+logarithm come from drawing the scheduled users of each cell (:mod:`netsim.engines.interference`);
+mean and variance of the watts would not do, as rare maxima dominate them. A block over several
+groups is reduced to one lognormal variable (:func:`block_moments`). The loss is expressed as a
+SINR: the constant one at which link adaptation, simulated with its outer loop
+(:mod:`netsim.phy_abstraction.harq_simulation`), has the same goodput.
 
 References
 ----------
@@ -103,6 +104,7 @@ class InterferenceVariability:
         sinr: Float[np.ndarray, "... transfer"],
         *,
         log_variance: Float[np.ndarray, "transfer group"],
+        correlation: Float[np.ndarray, " transfer"],
         shares: Float[np.ndarray, "... transfer group"],
     ) -> Float[np.ndarray, "... transfer"]:
         """Return the constant SINR of the same goodput.
@@ -114,12 +116,16 @@ class InterferenceVariability:
         log_variance
             Variance of the natural logarithm of noise plus interference in each group; above that
             of ``DEVIATION_HIGHEST_DB`` the loss is that at this deviation.
+        correlation
+            Correlation of that logarithm between groups, in [0, 1].
         shares
             Shares of the groups held.
         """
         if log_variance.shape[-1] > 1:
             beta = self._rates.mcs.eesm_beta[self._rates.mcs_index(sinr)]
-            variance, gain = block_moments(sinr / beta, log_variance=log_variance, shares=shares)
+            variance, gain = block_moments(
+                sinr / beta, log_variance=log_variance, correlation=correlation, shares=shares
+            )
             sinr = sinr * gain
         else:
             variance = log_variance[..., 0]
@@ -131,6 +137,7 @@ def block_moments(
     sinr_over_beta: Float[np.ndarray, "... transfer"],
     *,
     log_variance: Float[np.ndarray, "transfer group"],
+    correlation: Float[np.ndarray, " transfer"],
     shares: Float[np.ndarray, "... transfer group"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
     """Return the moments of the EESM effective SINR of a block over lognormal interference.
@@ -148,6 +155,11 @@ def block_moments(
     lognormals) has the SINR reduction of ``x = 2``; a block with ``x < 1``, where EESM is nearly
     the mean of the SINRs, gains by variability. MCS at their 10 % point have x from 0.1 to 2.1.
 
+    Groups whose logarithms have correlation ``rho`` share a part of variance ``rho sigma^2`` that
+    scales the SINR of all; the above holds for the rest. By linearisation it adds ``rho sigma^2
+    (W + (1 - W) S)^2`` to the variance, where ``S = x m' / (m ln m)`` is the slope of the logarithm
+    of the effective SINR over that of a scale of all SINRs, 1 for equal SINRs.
+
     Parameters
     ----------
     sinr_over_beta
@@ -155,6 +167,8 @@ def block_moments(
     log_variance
         Variance of the natural logarithm of noise plus interference in each group. The groups of
         a block are taken to have their mean.
+    correlation
+        Correlation of that logarithm between groups, in [0, 1].
     shares
         Shares of the groups held; all zero weighs all groups alike.
 
@@ -172,32 +186,36 @@ def block_moments(
     """
     weight = np.where(shares.sum(axis=-1, keepdims=True) > 0, shares, 1.0)
     weight = weight / weight.sum(axis=-1, keepdims=True)
-    of_group = (weight * log_variance).sum(axis=-1)
+    of_all = (weight * log_variance).sum(axis=-1)
+    of_group = (1.0 - correlation) * of_all
     concentration = (weight**2).sum(axis=-1)
-    gain_slope, variance_slope = _moments_of_many_groups()(
+    gain_slope, variance_slope, scale_slope = _moments_of_many_groups()(
         DB_PER_NEPER * np.sqrt(of_group), floored_db(sinr_over_beta)
     )
     blend = concentration + (1.0 - concentration) * variance_slope
-    of_block = concentration * of_group * blend
+    of_common = correlation * of_all * (concentration + (1.0 - concentration) * scale_slope) ** 2
+    of_block = of_common + concentration * of_group * blend
     return of_block, np.exp((1.0 - concentration) * of_group * gain_slope)
 
 
 @cache
 def _moments_of_many_groups() -> RegularTable:
-    """Return L and V of :func:`block_moments` over ``sigma^2``, by sigma and x in dB."""
+    """Return L and V of :func:`block_moments` over ``sigma^2``, and S, by sigma and x in dB."""
     node, probability = hermegauss(64)
     probability = probability / probability.sum()
     deviation_db = np.arange(0.0, DEVIATION_HIGHEST_DB + 1e-9, EESM_DEVIATION_STEP_DB)
     ratio_db = np.arange(EESM_RATIO_LOWEST_DB, EESM_RATIO_HIGHEST_DB + 1e-9, EESM_RATIO_STEP_DB)
     ratio = 10.0 ** (ratio_db / 10)
     sigma = deviation_db[1:, None] / DB_PER_NEPER
-    term = np.exp(-ratio[:, None] * np.exp(sigma[..., None] * node))
+    scaled = ratio[:, None] * np.exp(sigma[..., None] * node)
+    term = np.exp(-scaled)
     mean = term @ probability
     variance = np.maximum(term**2 @ probability - mean**2, 0.0)
-    slopes = np.empty((2, len(deviation_db), len(ratio)))
-    slopes[:, 0] = -(ratio - 1) / 2, np.ones(len(ratio))  # the limit of small sigma
+    slopes = np.empty((3, len(deviation_db), len(ratio)))
+    slopes[0, 0], slopes[1:, 0] = -(ratio - 1) / 2, 1.0  # the limit of small sigma
     slopes[0, 1:] = np.log(-np.log(mean) / ratio) / sigma**2
     slopes[1, 1:] = variance / (mean * np.log(mean) * sigma) ** 2
+    slopes[2, 1:] = -((scaled * term) @ probability) / (mean * np.log(mean))
     return RegularTable(
         slopes,
         lowest=(0.0, EESM_RATIO_LOWEST_DB),

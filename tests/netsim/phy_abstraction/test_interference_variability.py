@@ -65,6 +65,7 @@ def constant_sinr(variability, sinr, variance):
     found = variability.constant_sinr(
         np.broadcast_to(sinr, shape).ravel(),
         log_variance=np.broadcast_to(variance, shape).reshape(-1, 1),
+        correlation=np.zeros(int(np.prod(shape))),
         shares=np.ones((int(np.prod(shape)), 1)),
     )
     return found.reshape(shape)
@@ -110,7 +111,7 @@ def moments(found_w):
     return found_w.mean(axis=0), np.log(found_w).mean(axis=0), np.log(found_w).var(axis=0)
 
 
-def test_moments_are_those_of_drawn_turns():
+def test_moments_are_those_of_drawn_transmitters():
     """Two cells with time-shared transmitters, one of them silent at times; 0.1 W of noise."""
     rng = np.random.default_rng(2)
     sizes, first = [3, 2], [0, 3]
@@ -131,7 +132,7 @@ def test_moments_are_those_of_drawn_turns():
             sender = rng.choice(size + 1, len(rows), p=[*part, 1 - part.sum()])
             rows, sender = rows[sender < size], start + sender[sender < size]
             found_w[rows] += sent_w[place, sender][:, None] * cross_gain[sender]
-    heard = InterferenceMoments.from_time_shared(
+    received = InterferenceMoments.from_time_shared(
         cross_gain,
         sent_w,
         shares,
@@ -140,9 +141,9 @@ def test_moments_are_those_of_drawn_turns():
         noise_w=0.1,
     )
     mean_w, log_mean, log_variance = moments(found_w)
-    np.testing.assert_allclose(heard.mean_w[:, group], mean_w, rtol=0.05)
-    np.testing.assert_allclose(heard.log_mean[:, group], log_mean, atol=0.05)
-    np.testing.assert_allclose(heard.log_variance[:, group], log_variance, rtol=0.15)
+    np.testing.assert_allclose(received.mean_w[:, group], mean_w, rtol=0.05)
+    np.testing.assert_allclose(received.log_mean[:, group], log_mean, atol=0.05)
+    np.testing.assert_allclose(received.log_variance[:, group], log_variance, rtol=0.15)
 
 
 def test_draws_of_many_instants_pair_cells_anew():
@@ -150,7 +151,7 @@ def test_draws_of_many_instants_pair_cells_anew():
     rng = np.random.default_rng(4)
     cross_gain = rng.exponential(1.0, (200, 20))
     shares = np.full((8, 200, 1), 0.1)
-    heard = InterferenceMoments.from_time_shared(
+    received = InterferenceMoments.from_time_shared(
         cross_gain,
         np.ones((8, 200)),
         shares,
@@ -160,14 +161,50 @@ def test_draws_of_many_instants_pair_cells_anew():
     )
     senders = 10 * np.arange(20) + rng.integers(0, 10, (20_000, 20))
     true = np.log(cross_gain[senders].sum(axis=1)).var(axis=0)
-    ratio = heard.log_variance[:, 0] / true
+    ratio = received.log_variance[:, 0] / true
     assert ratio.mean() == pytest.approx(1.0, abs=0.1)
     assert ratio.std() < 0.33
 
 
-def test_one_who_always_sends_does_not_swing():
+def correlation_of(cross_gain, shares):
+    """The correlation at each cell; the instants of ``shares`` last equally long."""
+    num_instants, num_senders = shares.shape[:2]
+    return InterferenceMoments.from_time_shared(
+        cross_gain,
+        np.ones((num_instants, num_senders)),
+        shares,
+        weight=np.full(num_instants, 1 / num_instants),
+        first_of_cell=np.array([0]),
+        noise_w=0.5,
+    ).correlation
+
+
+def test_correlation_of_groups_is_that_of_who_holds_them():
+    """Two users, half of the time each: in both groups alike, in opposite ones, or in turn."""
+    cross_gain = np.array([[0.0, 1.0], [0.0, 9.0]])
+    both = np.array([[0.5, 0.5], [0.5, 0.5]])
+    swapped = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    one_of_four = np.stack([[[1.0, second], [0.0, 1.0 - second]] for second in (0.0, 1.0)])
+    alike, opposite, free = (
+        correlation_of(cross_gain, np.array(shares))
+        for shares in (
+            [both, both],
+            swapped,
+            [*one_of_four, *(1.0 - one_of_four)],
+        )
+    )
+    assert alike == pytest.approx([0.0, 1.0], abs=1e-9)
+    assert opposite == pytest.approx([0.0, 0.0], abs=1e-9)  # -1, clipped
+    assert free == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_a_single_group_has_no_other_to_go_with():
+    assert constant(2.0).correlation == pytest.approx([0.0])
+
+
+def test_one_who_always_sends_has_no_variance():
     cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
-    heard = InterferenceMoments.from_time_shared(
+    received = InterferenceMoments.from_time_shared(
         cross_gain,
         np.ones((1, 2)),
         np.array([[[1.0], [0.0]]]),
@@ -175,31 +212,32 @@ def test_one_who_always_sends_does_not_swing():
         first_of_cell=np.array([0]),
         noise_w=0.5,
     )
-    assert heard.mean_w[:, 0] == pytest.approx([0.5, 2.5])
-    assert heard.geometric_w[:, 0] == pytest.approx([0.5, 2.5])
-    assert heard.log_variance[:, 0] == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert received.mean_w[:, 0] == pytest.approx([0.5, 2.5])
+    assert received.geometric_w[:, 0] == pytest.approx([0.5, 2.5])
+    assert received.log_variance[:, 0] == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
 def test_who_sends_side_by_side_swings_only_from_instant_to_instant():
     cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
     shares = np.array([[[0.5], [0.5]], [[1.0], [0.0]]])
 
-    def heard(weight):
+    def received(weight):
         return InterferenceMoments.from_frequency_shared(
             cross_gain, np.ones((2, 2)), shares, weight=np.array(weight), noise_w=1.0
         )
 
-    assert heard([1.0, 0.0]).log_variance == pytest.approx(0.0, abs=1e-12)
-    assert heard([1.0, 0.0]).mean_w[:, 0] == pytest.approx([1.0, 4.0])
-    both = heard([0.5, 0.5])
+    assert received([1.0, 0.0]).log_variance == pytest.approx(0.0, abs=1e-12)
+    assert received([1.0, 0.0]).mean_w[:, 0] == pytest.approx([1.0, 4.0])
+    both = received([0.5, 0.5])
     assert both.mean_w[1, 0] == pytest.approx(3.5)
     assert both.geometric_w[1, 0] == pytest.approx(12**0.5)
     assert both.log_variance[1, 0] == pytest.approx((np.log(4 / 3) / 2) ** 2)
 
 
 def constant(watts):
+    log = np.log(watts)
     return InterferenceMoments(
-        *(np.array([[value]]) for value in (watts, np.log(watts), np.log(watts) ** 2))
+        *(np.array([[value]]) for value in (watts, log, log**2)), np.array([log**2])
     )
 
 
@@ -229,18 +267,22 @@ def test_a_step_is_expected_bit_by_bit():
 @pytest.mark.parametrize("deviation_db", [2.0, 4.0, 6.0])
 @pytest.mark.parametrize("num_groups", [1, 2, 4, 13])
 @pytest.mark.parametrize("sinr_over_beta", [0.2, 0.5, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 1.0])
 def test_moments_of_a_block_are_those_of_drawn_effective_sinrs(
-    deviation_db, num_groups, sinr_over_beta
+    deviation_db, num_groups, sinr_over_beta, correlation
 ):
     """EESM over lognormal interference: mean within 0.3 dB, deviation within 0.4 dB."""
     sigma = deviation_db / DB_PER_NEPER
-    drawn = np.random.default_rng(3).normal(0.0, sigma, (40_000, num_groups))
+    rng = np.random.default_rng(3)
+    drawn = np.sqrt(1 - correlation) * rng.normal(0.0, sigma, (40_000, num_groups))
+    drawn += np.sqrt(correlation) * rng.normal(0.0, sigma, (40_000, 1))
     log_ratio = np.log(
         effective_sinr_linear(sinr_over_beta * np.exp(drawn), beta=1.0) / sinr_over_beta
     )
     variance, gain = block_moments(
         np.array([sinr_over_beta]),
         log_variance=np.full((1, num_groups), sigma**2),
+        correlation=np.array([correlation]),
         shares=np.ones((1, num_groups)),
     )
     gain_db, deviation = DB_PER_NEPER * np.log(gain[0]), DB_PER_NEPER * variance[0] ** 0.5
@@ -254,7 +296,10 @@ def test_small_variances_have_the_closed_form(sinr_over_beta):
     shares = np.array([[0.5, 0.3, 0.2, 0.0]])
     concentration, log_variance = 0.38, 0.002
     variance, gain = block_moments(
-        np.array([sinr_over_beta]), log_variance=np.full((1, 4), log_variance), shares=shares
+        np.array([sinr_over_beta]),
+        log_variance=np.full((1, 4), log_variance),
+        correlation=np.zeros(1),
+        shares=shares,
     )
     expected = -(sinr_over_beta - 1) * (1 - concentration) * log_variance / 2
     assert np.log(gain[0]) == pytest.approx(expected, rel=0.01, abs=3e-6)
@@ -267,7 +312,12 @@ def test_small_variances_have_the_closed_form(sinr_over_beta):
 def test_a_block_without_shares_lies_on_all_groups():
     log_variance = np.full((1, 4), 0.8)
     none, all_alike, one = (
-        block_moments(np.ones(1), log_variance=log_variance, shares=np.array([shares]))
+        block_moments(
+            np.ones(1),
+            log_variance=log_variance,
+            correlation=np.zeros(1),
+            shares=np.array([shares]),
+        )
         for shares in ([0.0] * 4, [0.25] * 4, [0.0, 1.0, 0.0, 0.0])
     )
     np.testing.assert_allclose(none, all_alike, rtol=1e-12)
@@ -282,7 +332,10 @@ def test_variability_over_many_groups_costs_less(variability):
         float(
             10
             * np.log10(
-                sinr / variability.constant_sinr(sinr, log_variance=variance, shares=shares)
+                sinr
+                / variability.constant_sinr(
+                    sinr, log_variance=variance, correlation=np.zeros(1), shares=shares
+                )
             ).item()
         )
         for shares in (narrow, wide)
