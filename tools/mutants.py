@@ -19,6 +19,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
 GOAL = 0.9
 """Share of changes that tests have to notice."""
-LIMIT_S = 240.0
-"""A test run that takes longer counts as a failure: the change made it endless."""
+NEAR_LIMIT_S, LIMIT_S = 60, 300
+"""A run of tests of the module or wing, or of others, that takes more time of a processor counts as
+a failure: the change made it endless."""
 
 LIBRARIES = (
     "hypothesis.strategies", "jaxtyping", "networkx", "numpy.random", "pandas", "scipy.optimize",
@@ -193,8 +195,8 @@ def _files(area: str, root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in files if path.name != "__init__.py"]
 
 
-def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[str]]:
-    """Give the runs of tests for a change, the nearest first.
+def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[tuple[list[str], int]]:
+    """Give the runs of tests for a change, the nearest first, and the limit of each [s].
 
     ``is_near`` leaves out what only uses the wing.
     """
@@ -204,8 +206,9 @@ def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[st
     if (ROOT / module).is_file() and ">>> " in (ROOT / module).read_text(encoding="utf-8"):
         nearest.append(mutant.path)
     others = [each for each in area.tests if each != str(mirror)]
-    runs = [nearest, others[:1], [] if is_near else others[1:]]
-    return [tests for tests in runs if tests]
+    far = [] if is_near else others[1:]
+    runs = [(nearest, NEAR_LIMIT_S), (others[:1], NEAR_LIMIT_S), (far, LIMIT_S)]
+    return [(tests, limit_s) for tests, limit_s in runs if tests]
 
 
 def changed(mutant: Mutant, *, root: Path = ROOT) -> str:
@@ -229,23 +232,23 @@ def survives(mutant: Mutant, area: Area, *, copy: Path, is_near: bool = False) -
     source = place.read_text(encoding="utf-8")
     try:
         place.write_text(changed(mutant, root=copy), encoding="utf-8")
-        return all(_passes(tests, copy) for tests in stages(mutant, area, is_near=is_near))
+        runs = stages(mutant, area, is_near=is_near)
+        return all(_passes(tests, copy, limit_s) for tests, limit_s in runs)
     finally:
         place.write_text(source, encoding="utf-8")
 
 
-def _passes(tests: Sequence[str], copy: Path) -> bool:
-    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(tests, copy))
+def _passes(tests: Sequence[str], copy: Path, limit_s: int) -> bool:
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=_run_tests, args=(tests, copy, limit_s))
     process.start()
-    process.join(LIMIT_S)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
+    process.join()
     return process.exitcode == 0
 
 
-def _run_tests(tests: Sequence[str], copy: Path) -> None:
+def _run_tests(tests: Sequence[str], copy: Path, limit_s: int) -> None:
     """Run tests on the copy in this process, which ends with the exit code of pytest."""
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
     with Path(os.devnull).open("r+b") as nothing:
         for stream in (0, 1, 2):
             os.dup2(nothing.fileno(), stream)

@@ -82,6 +82,19 @@ def test_a_change_that_a_test_sees_does_not_survive(tmp_path):
     assert (tmp_path / "some.py").read_text(encoding="utf-8").endswith("a + b\n")
 
 
+def test_a_change_that_never_ends_does_not_survive(tmp_path, monkeypatch):
+    (tmp_path / "some.py").write_text("n = 3\nwhile n > 0:\n    n = n - 1\n", encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(
+        "def test_f():\n    import some\n\n    assert some.n <= 0\n", encoding="utf-8"
+    )
+    monkeypatch.setattr(tool, "NEAR_LIMIT_S", 2)
+    area = tool.Area(files=("some.py",), tests=("test_it.py",))
+    endless = next(
+        each for each in tool.mutants("some.py", root=tmp_path) if "Sub" in each.operator
+    )
+    assert not tool.survives(endless, area, copy=tmp_path)
+
+
 def test_excused_changes_name_lines_that_exist():
     with tool.EQUIVALENT.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
