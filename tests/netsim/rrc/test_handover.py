@@ -261,6 +261,15 @@ def test_a_cell_that_is_off_is_no_target_and_keeps_nothing_of_before():
     assert monitor.filtered_dbm(SLOT).tolist() == [[-80.0, -70.0, -90.0]]
 
 
+@pytest.mark.parametrize("filter_coefficient", [0, 4])
+def test_a_cell_that_goes_off_at_the_instant_of_a_measurement_is_off(filter_coefficient):
+    """No time has passed for the filter, and nothing of its memory is left."""
+    monitor = monitor_of(filter_coefficient=filter_coefficient)
+    samples = [(0.1, [-80.0, -90.0]), (0.1, [-np.inf, -90.0])]
+    assert targets(monitor, samples) == [NO_TARGET, 1]
+    assert monitor.filtered_dbm(SLOT).tolist() == [[-np.inf, -90.0]]
+
+
 def test_from_a_serving_cell_that_is_off_any_other_is_better():
     monitor = monitor_of()
     assert targets(monitor, [(0.0, [-np.inf, -120.0])]) == [1]
