@@ -1,188 +1,214 @@
-"""Means of what schedulers answer: equal to equals, closed form against asking, balance kept."""
+"""Who gets which blocks: every cell by its own scheduler, unused blocks to others, by traits."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from netsim.config.radio import NoFading
-from netsim.mac.average_rate import AVERAGE_S
-from netsim.mac.mean_shares import STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanShares
-from netsim.mac.schedulers import check_activity
-from netsim.mac.schedulers.proportional_fair import ProportionalFair
-from tests.netsim.mac.schedulers.cells import view_of
-from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
+from netsim.mac.demand import Demand
+from netsim.mac.mean_shares import TIE_BREAK
+from netsim.mac.schedulers import SCHEDULERS
+from netsim.mac.schedulers.round_robin import RoundRobin
+from netsim.mac.sharing import MIN_AVERAGE_FRACTION, Sharing
+from tests.netsim.mac.demands import FREE, LIMITED, NUM_BLOCKS, demand_of
 
-TICK_S, SLOT_S = 0.05, 0.5e-3
+SLOT_S = 0.5e-3
+FOR_EVER = np.array([np.inf])
 
 
-class Plain:
-    """Proportional fair without any trait or metric."""
+class Weighted:
+    """The band in the ratio of 1 to 2 to 3 ..., whatever the rates, and what it was asked."""
 
-    def shares(self, view):
-        ratio = view.group_rate_bps / view.average_rate_bps[:, None]
-        best = ratio >= ratio.max(axis=0) * (1 - 1e-9)
-        return best / best.sum(axis=0)
-
-
-class Asked:
-    """Proportional fair without a word about means, and how often it was asked."""
+    uses_rates = False
+    made: list["Weighted"]
 
     def __init__(self):
-        self.times = 0
+        self.views = []
+        type(self).made.append(self)
 
     def shares(self, view):
-        self.times += 1
-        return ProportionalFair().shares(view)
+        self.views.append(view)
+        weight = np.arange(1.0, len(view.client_id) + 1)
+        return np.repeat((weight / weight.sum())[:, None], view.group_rate_bps.shape[1], axis=1)
 
 
-class AskedTurns(Asked):
+class Reading(Weighted):
+    """The same for one that looks at rates and averages."""
+
+    uses_rates = True
+
+
+class Exclusive(Weighted):
+    """The same in turns."""
+
     is_exclusive = True
 
 
-class SmallFirst(Asked):
-    """One that also looks at what is left."""
-
-    def shares(self, view):
-        self.times += 1
-        if view.remaining_bits.min() > 1e6:
-            return ProportionalFair().shares(view)
-        first = view.remaining_bits == view.remaining_bits.min()
-        return np.repeat(first[:, None], view.group_rate_bps.shape[1], axis=1).astype(float)
+def solve(scheduler, demand, *, is_averaged=False, duration_s=FOR_EVER):
+    if hasattr(scheduler, "made"):
+        scheduler.made = []
+    sharing = Sharing("mine", make=scheduler, slot_s=SLOT_S)
+    return sharing.solve(demand, now_s=3.0, duration_s=duration_s, is_averaged=is_averaged)
 
 
-def mean_over(answer, view, *, horizon_s=np.inf, alone=1.0):
-    whole = view.group_rate_bps.sum(axis=1)
-    floor_bps = 1e-3 * whole / len(whole)
-    shares, activity = answer.over(
-        [view],
-        duration_s=np.array([horizon_s]),
-        floor_bps=floor_bps,
-        alone_bps=alone * whole[None],
+def band(grant):
+    """Part of the band of each bearer at the first instant."""
+    return grant.shares[0].mean(axis=1)
+
+
+def test_every_cell_and_direction_has_a_scheduler_of_its_own():
+    Weighted.made = []
+    sharing = Sharing("mine", make=Weighted, slot_s=SLOT_S)
+    assert len(Weighted.made) == 1  # whose traits are looked at
+    demand = demand_of([2, 2, 5, 7, 7, 7])
+    for _ in range(2):
+        grant = sharing.solve(demand, now_s=3.0, duration_s=FOR_EVER)
+        assert band(grant) == pytest.approx([1 / 3, 2 / 3, 1.0, 1 / 6, 2 / 6, 3 / 6])
+    down = demand_of([2, 5], is_uplink=False)
+    assert band(sharing.solve(down, now_s=3.0, duration_s=FOR_EVER)).tolist() == [1.0, 1.0]
+    views = [[view.client_id.tolist() for view in each.views] for each in Weighted.made[1:]]
+    assert views == [[[0, 1]] * 2, [[2]] * 2, [[3, 4, 5]] * 2, [[0]], [[1]]]
+    assert Weighted.made[1].views[0].now_s == 3.0
+
+
+class TestUnusedBlocks:
+    """A client that uses one block of the band, whatever it is given (-12 dB at full power)."""
+
+    ONE_BLOCK = 1 / NUM_BLOCKS
+
+    def test_they_go_to_the_others_of_the_cell(self):
+        demand = demand_of([0, 0, 0], density_w=[FREE, LIMITED, FREE], snr_db=[20.0, -12.0, 20.0])
+        grant = solve(RoundRobin, demand)
+        rest = (1 - self.ONE_BLOCK) / 2
+        assert band(grant) == pytest.approx([rest, self.ONE_BLOCK, rest])
+        assert grant.is_used
+
+    def test_each_cell_for_itself(self):
+        """All of cell 0 are limited, nobody in cell 1, one of two in cell 2."""
+        density_w = [LIMITED, LIMITED, FREE, FREE, FREE, LIMITED]
+        snr_db = [-12.0, -12.0, 20.0, 20.0, 20.0, -12.0]
+        grant = solve(RoundRobin, demand_of([0, 0, 1, 1, 2, 2], density_w=density_w, snr_db=snr_db))
+        one = self.ONE_BLOCK
+        assert band(grant) == pytest.approx([one, one, 0.5, 0.5, 1 - one, one])
+
+    def test_by_the_rule_of_the_scheduler(self):
+        """Among the two that are left, 1 to 2 of what is left."""
+        demand = demand_of([0, 0, 0], density_w=[FREE, FREE, LIMITED], snr_db=[20.0, 20.0, -12.0])
+        grant = solve(Weighted, demand)
+        rest = 0.5 - self.ONE_BLOCK
+        expected = [1 / 6 + rest / 3, 2 / 6 + rest * 2 / 3, self.ONE_BLOCK]
+        assert band(grant) == pytest.approx(expected)
+        (asked,) = [each for each in Weighted.made if each.views]
+        assert [view.client_id.tolist() for view in asked.views] == [[0, 1, 2], [0, 1]]
+
+    def test_less_than_a_block_is_left_alone(self):
+        """One that holds 1.5 blocks and uses one leaves half a block."""
+        num = round(NUM_BLOCKS / 1.5)
+        density_w, snr_db = np.full(num, FREE), np.full(num, 20.0)
+        density_w[0], snr_db[0] = LIMITED, -12.0
+        grant = solve(RoundRobin, demand_of([0] * num, density_w=density_w, snr_db=snr_db))
+        assert NUM_BLOCKS / num > 1.2
+        assert band(grant) == pytest.approx([self.ONE_BLOCK, *[1 / num] * (num - 1)])
+
+    def test_a_whole_block_is_not(self):
+        class Two(Weighted):
+            """Two blocks to the first, the rest to the others."""
+
+            def shares(self, view):
+                shares = super().shares(view)
+                if len(view.client_id) == 2:
+                    shares[:] = np.array([[2.0], [NUM_BLOCKS - 2.0]]) / NUM_BLOCKS
+                return shares
+
+        grant = solve(Two, demand_of([0, 0], density_w=[LIMITED, FREE], snr_db=[-12.0, 20.0]))
+        assert band(grant) == pytest.approx([self.ONE_BLOCK, 1 - self.ONE_BLOCK])
+
+    @pytest.mark.parametrize("scheduler", [Reading, Exclusive, SCHEDULERS["earliest_deadline"]])
+    def test_who_looks_at_rates_or_is_exclusive_keeps_them_empty(self, scheduler):
+        density_w, snr_db = [FREE, LIMITED], [20.0, -12.0]
+        grant = solve(scheduler, demand_of([0, 0], density_w=density_w, snr_db=snr_db))
+        free = solve(scheduler, demand_of([0, 0]))
+        np.testing.assert_allclose(band(grant), band(free), rtol=1e-5)
+        assert band(grant).sum() == pytest.approx(1.0)
+        assert not grant.is_used
+
+    def test_a_downlink_leaves_none(self):
+        demand = demand_of([0, 0], density_w=LIMITED, snr_db=[20.0, -12.0], is_uplink=False)
+        assert band(solve(RoundRobin, demand)).tolist() == [0.5, 0.5]
+
+    def test_two_uploads_of_one_client_are_one_transmitter(self):
+        """Together they use one block; another client has the rest."""
+        density_w, snr_db = [LIMITED, LIMITED, FREE], [-12.0, -12.0, 20.0]
+        demand = demand_of([0, 0, 0], density_w=density_w, snr_db=snr_db, client_id=[4, 4, 6])
+        one = self.ONE_BLOCK
+        assert band(solve(RoundRobin, demand)) == pytest.approx([one / 2, one / 2, 1 - one])
+
+
+class TestRatesThatSchedulersCompare:
+    def test_a_new_transfer_counts_with_an_equal_split_and_nobody_below_a_thousandth(self):
+        demand = demand_of([0, 0, 0], average_rate_bps=[np.nan, 1e5, 0.0])
+        grant = solve(Reading, demand)
+        split_bps = demand.group_rate_bps()[0].sum(axis=1) / 3
+        floor_bps = MIN_AVERAGE_FRACTION * split_bps[2]
+        assert grant.average_rate_bps == pytest.approx([split_bps[0], 1e5, floor_bps])
+
+    def test_who_looks_at_no_rates_sees_ones(self):
+        solve(Weighted, demand_of([0, 0], average_rate_bps=[np.nan, 1e5]))
+        (view,) = [view for each in Weighted.made for view in each.views]
+        assert view.average_rate_bps.tolist() == [1.0, 1.0]
+        assert (view.group_rate_bps == 1.0).all()
+
+    def test_in_an_instant_equals_are_told_apart_cell_by_cell(self):
+        solve(Reading, demand_of([0, 0, 1, 1, 1], average_rate_bps=2e5))
+        seen = [view.average_rate_bps / 2e5 for each in Reading.made for view in each.views]
+        expected = [1 + TIE_BREAK * np.arange(2), 1 + TIE_BREAK * np.arange(3)]
+        for found, wanted in zip(seen, expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+    def test_every_instant_is_asked_at_its_time(self):
+        demand = demand_of([0, 0], num_instants=3)
+        grant = solve(Reading, demand, duration_s=np.array([0.25, 0.5, 1.0]))
+        (asked,) = [each for each in Reading.made if each.views]
+        assert [view.now_s for view in asked.views] == [3.0, 3.25, 3.75]
+        assert grant.shares.shape[:2] == (3, 2)
+        assert (grant.activity == 1.0).all()
+
+
+class TestTraits:
+    @pytest.mark.parametrize(
+        ("name", "uses_average_rate", "is_time_shared", "follows_fades"),
+        [
+            ("round_robin", False, False, False),
+            ("earliest_deadline", False, False, False),
+            ("equal_finish", False, False, False),
+            ("max_ci", False, False, True),
+            ("min_energy", False, False, True),
+            ("proportional_fair", True, True, True),
+        ],
     )
-    return shares[0], activity[0]
+    def test_of_every_scheduler(self, name, uses_average_rate, is_time_shared, follows_fades):
+        sharing = Sharing(name, make=SCHEDULERS[name], slot_s=SLOT_S)
+        assert sharing.uses_average_rate == uses_average_rate
+        assert sharing.is_time_shared == is_time_shared
+        assert sharing.follows_fades == follows_fades
+
+    def test_of_a_class_that_says_nothing(self):
+        class Plain:
+            def shares(self, view):
+                return RoundRobin().shares(view)
+
+        sharing = Sharing("plain", make=Plain, slot_s=SLOT_S)
+        assert sharing.uses_average_rate
+        assert sharing.follows_fades
+        assert not sharing.is_time_shared
 
 
-def mean_answer(scheduler):
-    return MeanShares(scheduler, name=type(scheduler).__name__, slot_s=SLOT_S)
-
-
-@pytest.mark.parametrize("direction", ["uplink", "downlink"])
-@pytest.mark.parametrize("is_own", [False, True])
-def test_clients_alike_end_together(direction, is_own):
-    scheduler = f"{__file__}:Plain" if is_own else "proportional_fair"
-    env, network = make_network(
-        still_world(ring(3, radius_m=400.0), line_of_sight="never"),
-        plain_radio(fading=NoFading(), scheduler=scheduler),
-        own_scheduler=Plain if is_own else None,
+@pytest.mark.parametrize("duration_s", [0.05, np.inf])
+def test_alone_in_its_cell_a_transfer_has_all_of_it_all_the_time(duration_s):
+    demand: Demand = demand_of([0, 1, 1], snr_db=[20.0, 5.0, 5.0])
+    grant = solve(
+        SCHEDULERS["proportional_fair"],
+        demand,
+        is_averaged=True,
+        duration_s=np.array([duration_s]),
     )
-    rows = run_all(env, [network.send(k, direction, 1_000_000) for k in range(3)])
-    finish_s = np.array([row.finished_at_s for row in rows])
-    np.testing.assert_allclose(finish_s, finish_s[0], rtol=1e-9)
-
-
-@pytest.mark.parametrize("scheduler", [ProportionalFair, AskedTurns, Asked])
-@pytest.mark.parametrize("horizon_s", [TICK_S, np.inf])
-@pytest.mark.parametrize("num", [2, 3, 7, 17])
-@pytest.mark.parametrize("alone", [1.0, 0.3])
-def test_equal_turns_for_transfers_alike(scheduler, horizon_s, num, alone):
-    view = view_of(np.ones((num, 4)) * [1.0, 3.0, 2.0, 1.0])
-    answer = mean_answer(scheduler())
-    shares, activity = mean_over(answer, view, horizon_s=horizon_s, alone=alone)
-    np.testing.assert_allclose(shares, 1 / num, rtol=1e-12)
-    np.testing.assert_allclose(activity, 1 / num, rtol=1e-12)
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.lists(st.floats(1e3, 1e8), min_size=2, max_size=9), st.floats(0.1, 1.0))
-def test_closed_form_is_where_asking_leads(rates, alone):
-    view = view_of(np.array(rates)[:, None])
-    shares, activity = mean_over(mean_answer(ProportionalFair()), view)
-    for scheduler in (Asked(), AskedTurns()):
-        asked, asked_activity = mean_over(mean_answer(scheduler), view, alone=alone)
-        np.testing.assert_allclose(asked, shares, atol=2 / STEPS_TO_BALANCE)
-        np.testing.assert_allclose(asked_activity, activity, atol=2 / STEPS_TO_BALANCE)
-
-
-def test_closed_form_leaves_out_who_has_no_rate_and_selective_channels():
-    shares, activity = ProportionalFair().steady_state_shares(view_of([[2.0], [0.0], [5.0]]))
-    np.testing.assert_allclose(shares[:, 0], [0.5, 0.0, 0.5])
-    np.testing.assert_allclose(activity, [0.5, 1.0, 0.5])
-    shares, _ = ProportionalFair().steady_state_shares(
-        view_of(np.zeros((4, 3)), average=np.ones(4))
-    )
-    np.testing.assert_allclose(shares, 0.25)
-    assert ProportionalFair().steady_state_shares(view_of([[1.0, 2.0], [2.0, 1.0]])) is None
-
-
-def test_balance_has_the_largest_sum_of_logarithms():
-    """Optimality: no group would serve another better, rate over average, than who holds it."""
-    rate = np.random.default_rng(3).exponential(size=(5, 12)) * 1e6
-    shares, _ = mean_over(mean_answer(ProportionalFair()), view_of(rate))
-    np.testing.assert_allclose(shares.sum(axis=0), 1.0)
-    ratio = rate / (shares * rate).sum(axis=1)[:, None]
-    # The dual gap of the concave program bounds what is missing to the optimum, in nats.
-    gap = ratio.max(axis=0).sum() - len(rate)
-    assert 0 <= gap < 0.05 * len(rate)
-
-
-@pytest.mark.parametrize("scheduler", [ProportionalFair, Asked])
-def test_ticks_add_up_to_equal_time_whatever_the_rates(scheduler):
-    rate = np.array([[1e6], [3e6], [1e7], [2e7]])
-    answer, average, total = mean_answer(scheduler()), rate[:, 0] / 4, np.zeros(4)
-    ticks, keep = 400, np.exp(-TICK_S / AVERAGE_S)
-    for _ in range(ticks):
-        shares, activity = mean_over(answer, view_of(rate, average=average), horizon_s=TICK_S)
-        assert np.all(shares.max(axis=1) <= activity + 1e-12)
-        served = shares[:, 0] * rate[:, 0]
-        average = served + keep * (average - served)
-        total += shares[:, 0] / ticks
-    np.testing.assert_allclose(total, 0.25, rtol=0.02)
-
-
-def test_a_balance_is_kept_until_something_changes():
-    scheduler = Asked()
-    answer = mean_answer(scheduler)
-    rate = np.random.default_rng(5).exponential(size=(4, 2)) * 1e6
-    first, _ = mean_over(answer, view_of(rate))
-    before = scheduler.times
-    assert before >= STEPS_TO_BALANCE
-    again, _ = mean_over(answer, view_of(rate * 1.001))
-    assert scheduler.times - before <= STEPS_TO_FOLLOW + 2
-    np.testing.assert_allclose(again.mean(axis=1), first.mean(axis=1), atol=0.02)
-    before = scheduler.times
-    other, _ = mean_over(answer, view_of(rate[:3]))
-    fresh, _ = mean_over(mean_answer(Asked()), view_of(rate[:3]))
-    assert scheduler.times - before >= STEPS_TO_BALANCE
-    np.testing.assert_array_equal(other, fresh)
-
-
-def test_a_balance_is_dropped_when_answers_no_longer_agree_with_it():
-    answer = mean_answer(SmallFirst())
-    rate = np.array([[1e6], [1e6], [1e6]])
-    mean_over(answer, view_of(rate))
-    shares, activity = mean_over(answer, view_of(rate, remaining=[9e6, 5e5, 9e6]))
-    np.testing.assert_allclose(shares[:, 0], [0.0, 1.0, 0.0])
-    np.testing.assert_allclose(activity, 1.0)
-    # The other way round, seen by the answers themselves: rates swap their groups.
-    answer = mean_answer(Asked())
-    rate = np.array([[9e6, 9e6, 1e6], [1e6, 1e6, 9e6]])
-    mean_over(answer, view_of(rate))
-    swapped, _ = mean_over(answer, view_of(rate[::-1].copy()))
-    fresh, _ = mean_over(mean_answer(Asked()), view_of(rate[::-1].copy()))
-    np.testing.assert_array_equal(swapped, fresh)
-
-
-@pytest.mark.parametrize(
-    ("activity", "rule"),
-    [
-        ([1.0], "must have shape"),
-        ([0.0, 1.0], r"must be in \(0, 1\]"),
-        ([np.nan, 1.0], r"must be in \(0, 1\]"),
-        ([0.5, 1.5], r"must be in \(0, 1\]"),
-        ([0.5, 0.2], "at least the largest share"),
-    ],
-)
-def test_an_activity_that_cannot_be_is_refused(activity, rule):
-    with pytest.raises(ValueError, match=f"scheduler mine: activity .*{rule}"):
-        check_activity(np.array(activity), np.full((2, 1), 0.5), name="mine")
+    assert band(grant) == pytest.approx([1.0, 0.5, 0.5])
+    assert grant.activity[0] == pytest.approx([1.0, 0.5, 0.5])

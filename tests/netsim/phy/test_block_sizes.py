@@ -1,5 +1,7 @@
 """Bits of transport blocks against those of their resource elements."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -74,15 +76,18 @@ def test_an_efficiency_that_falls_from_one_mcs_to_the_next_is_left_out(sizes):
     np.testing.assert_allclose(exact, sizes.bits[18, 20] / (EFFICIENCY[18] * 168 * 0.92 * 20))
 
 
-def test_sizes_are_those_of_the_standard_and_0_for_no_block(sizes):
-    assert sizes.bits.shape == (29, 52)
-    assert (sizes.bits[:, 0] == 0).all()
-    for mcs, blocks in ((0, 51), (13, 7), (28, 51)):
+@pytest.mark.parametrize("number", [1, 2])
+def test_sizes_are_those_of_the_standard_and_0_for_no_block(number):
+    found = BlockSizes(mcs_table_number=number, num_blocks=51, overhead_fraction=0.08).bits
+    mcs = mcs_table(number)
+    assert found.shape == (len(mcs), 52)
+    assert (found[:, 0] == 0).all()
+    for index, blocks in itertools.product(range(len(mcs)), (1, 2, 7, 20, 51)):
         expected = transport_block_size_bits(
             blocks,
-            code_rate_x1024=mcs_table(1).code_rate[mcs] * 1024,
-            modulation_order=int(mcs_table(1).modulation_order[mcs]),
+            code_rate_x1024=mcs.code_rate[index] * 1024,
+            modulation_order=int(mcs.modulation_order[index]),
             num_symbols=14,
             dmrs_elements_per_block=13,  # 8 % of 168
         )
-        assert sizes.bits[mcs, blocks] == expected
+        assert found[index, blocks] == expected
