@@ -18,12 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Protocol
 
+from fl.own_types import argument_types, find_wrong_type
 from fl.problems import OwnCodeError
 
 OWN_KIND = "path.py:Class"
 """How messages write the name of a class in a file."""
 MAX_MESSAGE = 300
 """Longest text of a foreign exception that a message repeats [characters]."""
+MODULE_PREFIX = "airtune_own_"
+"""How the names of modules made of users' files begin."""
 _PATTERN = re.compile(r".+\.py:[A-Za-z_]\w*")
 
 
@@ -208,7 +211,9 @@ def load_class(name: str, *, key: str, protocol: type) -> OwnClass:
 
 
 def find_wrong_settings(cls: type, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find settings that a class does not take, and arguments that it needs and are not there.
+    """Find settings that a class does not take or of another type, and those that it lacks.
+
+    Types are those that its arguments are annotated with; without an annotation anything goes.
 
     Yields
     ------
@@ -219,6 +224,7 @@ def find_wrong_settings(cls: type, settings: Mapping[str, Any]) -> Iterator[tupl
         parameters = inspect.signature(cls).parameters.values()
     except (TypeError, ValueError):  # a class that does not say what it takes is asked by calling
         return
+    hints = argument_types(cls)
     keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = [each.name for each in parameters if each.kind in keywords]
     if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
@@ -228,9 +234,24 @@ def find_wrong_settings(cls: type, settings: Mapping[str, Any]) -> Iterator[tupl
                 hint = f"did you mean {close[0]!r}?" if close else _valid(known)
                 yield setting, f"unknown key; {hint}"
     for each in parameters:
+        if each.kind in keywords and each.name in settings:
+            rule = find_wrong_type(settings[each.name], hints.get(each.name, Any))
+            if rule is not None:
+                yield each.name, rule
         is_missing = each.default is inspect.Parameter.empty and each.name not in settings
         if each.kind in keywords and is_missing:
             yield each.name, f"missing; {cls.__name__} needs it"
+
+
+def passes_own_code(error: BaseException) -> bool:
+    """Return whether code of a user's file was running when an error, or a cause of it, arose."""
+    seen: BaseException | None = error
+    while seen is not None:
+        frames = traceback.walk_tb(seen.__traceback__)
+        if any(str(f.f_globals.get("__name__")).startswith(MODULE_PREFIX) for f, _ in frames):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def in_one_line(error: BaseException) -> str:
@@ -250,7 +271,7 @@ def _module(path: Path, path_text: str, content: bytes, digest: str, *, key: str
     """Return the module of a file with this content, run if it is new to this process."""
     at = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     stem = re.sub(r"\W", "_", path.stem)
-    module_name = f"airtune_own_{stem}_{at[:8]}_{digest[:16]}"
+    module_name = f"{MODULE_PREFIX}{stem}_{at[:8]}_{digest[:16]}"
     known = sys.modules.get(module_name)
     if known is not None:
         return known

@@ -1,5 +1,7 @@
 """What is wrong with an input: broken rules of settings, unusable data, unusable models."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -27,3 +29,21 @@ class ModelNotFoundError(ModelError):
 
 class OwnCodeError(ValueError):
     """Code of a user's own does not work; the message is one line that says where and why."""
+
+
+@contextmanager
+def during(situation: str) -> Iterator[None]:
+    """Add to what is told of a user's own code when it was asked: round, client.
+
+    It becomes part of the message: a simulation clock copies exceptions without their notes.
+
+    Raises
+    ------
+    OwnCodeError
+        From one that is raised inside, with the situation at its end.
+    """
+    try:
+        yield
+    except OwnCodeError as error:
+        msg = f"{error} ({situation})"
+        raise OwnCodeError(msg) from error

@@ -9,9 +9,12 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+from fl.policies.own import OwnPolicyConfig
+from fl.policies.trial import try_policy
 from fl.problems import ModelNotFoundError
 from netsim.checks.trial import try_network
 from scenarios.document import Document
+from scenarios.error_log import own_traceback
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
 from scenarios.own_scheduler import own_scheduler
@@ -48,17 +51,18 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     places = places or Document(data={}, source=scenario.name)
     all_variants = variants(scenario)
     _check_each(scenario, all_variants, places, _network_key, _try_network)
+    _check_each(scenario, all_variants, places, _policy_key, _try_policy)
     _check_each(scenario, all_variants, places, _shares_key, _try_shares)
     # torch is loaded only here: it takes longer than all of the above
     from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
     from scenarios.prepare import facts_of  # noqa: PLC0415
 
-    found = [
-        _line(error, variant, scenario, places)
-        for variant, error in find_learning_faults(all_variants)
-    ]
-    if found:
-        raise ScenarioError(list(dict.fromkeys(found)))
+    _refuse(
+        {
+            _line(error, variant, scenario, places): error
+            for variant, error in find_learning_faults(all_variants)
+        }
+    )
     return facts_of(all_variants[0].scenario)
 
 
@@ -71,7 +75,7 @@ def _check_each(
 ) -> None:
     """Try something once for all variants that are the same to it; report every fault."""
     faults: dict[_Key, ValueError | None] = {}
-    lines = []
+    lines: dict[str, ValueError] = {}
     for variant in all_variants:
         key = key_of(variant.scenario)
         if key not in faults:
@@ -82,9 +86,16 @@ def _check_each(
                 faults[key] = error
         fault = faults[key]
         if fault is not None:
-            lines.append(_line(fault, variant, scenario, places))
+            lines[_line(fault, variant, scenario, places)] = fault
+    _refuse(lines)
+
+
+def _refuse(lines: dict[str, ValueError]) -> None:
+    """Raise what was found, by line, if anything was."""
     if lines:
-        raise ScenarioError(list(dict.fromkeys(lines)))
+        tracebacks = {line: own_traceback(error) for line, error in lines.items()}
+        own = {line: text for line, text in tracebacks.items() if text is not None}
+        raise ScenarioError(list(lines), tracebacks=own)
 
 
 def _network_key(scenario: Scenario) -> Hashable:
@@ -94,6 +105,17 @@ def _network_key(scenario: Scenario) -> Hashable:
 def _try_network(scenario: Scenario, seeds: Sequence[int]) -> None:
     own = own_scheduler(scenario.radio)
     try_network(scenario.world, scenario.radio, seed=seeds[0], own_scheduler=own)
+
+
+def _policy_key(scenario: Scenario) -> Hashable:
+    # settings of an own policy are a dict
+    return repr(scenario.server.policy), scenario.clients.num_clients
+
+
+def _try_policy(scenario: Scenario, seeds: Sequence[int]) -> None:
+    if isinstance(scenario.server.policy, OwnPolicyConfig):
+        num_clients = scenario.clients.num_clients
+        try_policy(scenario.server.policy, num_clients=num_clients, seed=seeds[0])
 
 
 def _shares_key(scenario: Scenario) -> Hashable:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from analysis.text_safety import shortened
 from scenarios import commands
 from scenarios.commands import BAD_INPUT, FAILED, INTERRUPTED
+from scenarios.error_log import with_logs
 from scenarios.errors import AnswerLostError, RunFailedError, ScenarioError
 from scenarios.output import MAX_LINE, complain, fill_closed_streams, flush_answer
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except ScenarioError as error:
-        complain(error.problems, as_json=options.json)
+        complain(with_logs(error), as_json=options.json)
         return BAD_INPUT
     except RunFailedError as error:
         complain([str(error)], as_json=options.json)

@@ -1,7 +1,8 @@
 """What the scenario layer raises: bad input, and runs or answers that failed."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -16,15 +17,20 @@ class ScenarioError(ValueError):
 
     Lines are cut at ``MAX_LINE_CHARACTERS``; of more than ``MAX_PROBLEMS`` the last line says how
     many more there are.
+
+    Parameters
+    ----------
+    problems
+        One line each.
+    tracebacks
+        Where code of a user's own raised: the text of the traceback, by line.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        kept = [
-            shorten(line, most=MAX_LINE_CHARACTERS)
-            if len(line) > MAX_LINE_CHARACTERS or "\n" in line
-            else line
-            for line in problems[:MAX_PROBLEMS]
-        ]
+    def __init__(
+        self, problems: Sequence[str], *, tracebacks: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.tracebacks = {_kept(line): text for line, text in tracebacks.items()}
+        kept = [_kept(line) for line in problems[:MAX_PROBLEMS]]
         if len(problems) > MAX_PROBLEMS:
             kept.append(f"and {len(problems) - MAX_PROBLEMS} more problems")
         self.problems = tuple(kept)
@@ -33,6 +39,11 @@ class ScenarioError(ValueError):
 
 class RunFailedError(RuntimeError):
     """A run stopped on an error of the program; its finished rounds stay readable."""
+
+
+def _kept(line: str) -> str:
+    is_fine = len(line) <= MAX_LINE_CHARACTERS and "\n" not in line
+    return line if is_fine else shorten(line, most=MAX_LINE_CHARACTERS)
 
 
 def shorten(text: str, *, most: int = 100) -> str:

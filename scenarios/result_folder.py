@@ -29,6 +29,7 @@ from analysis.folder_files import (
 )
 from analysis.folder_lock import FolderLock, holder_of
 from analysis.manifest import read_manifest
+from scenarios.error_log import NAME
 from scenarios.errors import ResultFolderError, ScenarioError, is_full
 from scenarios.results import writing
 
@@ -106,6 +107,20 @@ class ResultFolder:
             reserve = self.path / RESERVE
             if reserve.exists() and reserve.stat().st_size < 2 * len(data):
                 reserve.write_bytes(bytes(4 * len(data)))
+
+    def add_to_log(self, text: str) -> Path:
+        """Add to the log of errors and return its path.
+
+        Raises
+        ------
+        ResultFolderError
+            As :meth:`write_manifest`.
+        """
+        self._check()
+        path = self.path / NAME
+        with writing(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return path
 
     def write_last_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest of a study that ended, on a full disk in the space kept for it."""

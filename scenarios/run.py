@@ -8,6 +8,8 @@ from typing import Any
 
 from analysis.text_safety import shortened
 from scenarios.document import Document
+from scenarios.error_log import NAME
+from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
 from scenarios.load import Variant, variants
 from scenarios.output import MAX_LINE
@@ -34,7 +36,7 @@ class StudyResult:
     """``done``, ``failed`` (at least one run) or ``interrupted``."""
     num_done: int
     failures: tuple[str, ...]
-    """One line for every run that failed; the manifest holds its traceback."""
+    """One line for every run that failed; ``error.log`` and the manifest hold its traceback."""
     host_other_fraction: float | None
     """Share of the host time of all finished runs that was neither training nor evaluation."""
 
@@ -91,11 +93,12 @@ def run(
         folder.write_scenario(to_data(scenario))
         study = _Study(folder, scenario, all_variants, inputs, reporter)
         study.save("running")
-        folder.record(
+        files = [
             f"{task.variant.name}/seed{task.seed}/{name}.csv"
             for task in study.tasks
             for name in ROW_TYPES
-        )
+        ]
+        folder.record([NAME, *files])
         try:
             run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
         except KeyboardInterrupt:
@@ -166,7 +169,9 @@ class _Study:
             kept = text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}\n(cut off here)"
             entry.update(status="failed", error=kept)
             where = f"{task.variant.name} seed {task.seed}"
-            self.failures.append(shortened(f"{where}: failed: {message.summary}", MAX_LINE))
+            log = "" if message.is_fatal else self._log(where, text)
+            told = f"{where}: failed: {message.summary}"
+            self.failures.append(f"{shortened(told, MAX_LINE - len(log))}{log}")
             if message.is_fatal:
                 raise RunFailedError(self.failures[-1])
         else:
@@ -175,6 +180,14 @@ class _Study:
             task.variant.label, task.seed, entry["status"], entry.get("host_total_s", 0.0)
         )
         self.save("running")
+
+    def _log(self, where: str, text: str) -> str:
+        """Keep a traceback; return how a message says where it is, or nothing on a full disk."""
+        try:
+            path = self._folder.add_to_log(log_entry(where, text))
+        except ResultFolderError:
+            return ""
+        return f"; traceback: {shortened(str(path), MAX_LINE // 2)}"
 
     def save(self, status: str) -> None:
         """Replace the manifest."""

@@ -2,6 +2,7 @@
 
 from typing import overload
 
+from fl.global_generators import seeded_generators
 from fl.training.evaluate import run_evaluation
 from fl.training.job import (
     EvaluationJob,
@@ -16,6 +17,9 @@ from fl.training.procedure import Procedure
 from fl.training.supervised import Supervised
 from fl.training.worker import Worker
 
+EVALUATION_SEED = 0
+"""Seed of the global generators in evaluation jobs, which have no seed of their own."""
+
 
 def procedure_of(settings: JobSettings, worker: Worker[LocalWork]) -> Procedure:
     """Return what training jobs with these settings do."""
@@ -29,6 +33,9 @@ def run_job(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationResult: 
 def run_job(job: Job, worker: Worker[LocalWork]) -> TrainResult | EvaluationResult:
     """Run a job on a worker. The result is a function of the job alone.
 
+    The global generators are seeded for the job: what a user's method, or a layer of it, draws from
+    them is the same whenever and wherever the job runs.
+
     Raises
     ------
     ValueError
@@ -37,5 +44,7 @@ def run_job(job: Job, worker: Worker[LocalWork]) -> TrainResult | EvaluationResu
         If training diverges.
     """
     if isinstance(job, EvaluationJob):
-        return run_evaluation(job, worker)
-    return procedure_of(job.settings, worker).run(job, worker)
+        with seeded_generators(EVALUATION_SEED):
+            return run_evaluation(job, worker)
+    with seeded_generators(job.seed):
+        return procedure_of(job.settings, worker).run(job, worker)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from fl.execution.own_trial import try_own_method
 from fl.methods import MethodConfig, install_method
 from fl.methods.base import Method
 from fl.methods.own import OwnConfig
@@ -48,8 +49,8 @@ def try_out(
 ) -> None:
     """Pass two texts through a model, install a method in it, and let a client train one step.
 
-    Draws nothing from a global generator. The backbone is of no use afterwards. A method of a
-    user's own is not tried, only the model.
+    Draws nothing from a global generator. The backbone is of no use afterwards. Of a method of a
+    user's own, only the answers are checked, as in a run.
 
     Parameters
     ----------
@@ -78,6 +79,14 @@ def try_out(
         msg = f"model.name: {backbone.name!r} does not work: {_reason(error)}"
         raise ModelError(msg) from error
     if isinstance(config, OwnConfig):
+        try_own_method(
+            config,
+            backbone=backbone,
+            examples=examples,
+            settings=_SETTINGS,
+            num_clients=num_clients,
+            seed=seed,
+        )
         return
     try:
         generator = torch.Generator().manual_seed(seed)

@@ -15,6 +15,7 @@ from fl.methods.base import Contribution, Method, ServerState
 from fl.methods.contract import (
     Installed,
     Shapes,
+    find_fault_of_batches,
     find_fault_of_outputs,
     find_fault_of_payload,
     find_fault_of_penalty,
@@ -139,7 +140,10 @@ class CheckedMethod:
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:
         """Return the texts that :meth:`finish` passes forward, batch by batch: its cost."""
-        return self._ask("finish_batches", samples, batch_size=batch_size)
+        batches = self._ask("finish_batches", samples, batch_size=batch_size)
+        return self._require(
+            "finish_batches", batches, lambda given: find_fault_of_batches(given, samples)
+        )
 
     def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Return what the client computes after its steps, named and shaped as announced."""

@@ -6,7 +6,9 @@ Each function returns ``None``, or the first rule that an answer breaks with wha
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from jaxtyping import Int
 
 from fl.methods.base import ServerState
 from fl.payload import Payload, Tensors
@@ -101,6 +103,8 @@ class Installed:
         fault = self.find_fault_of_model(answer.tensors)
         if fault is not None:
             return f"tensors: {fault}"
+        if not answer.trainable:
+            return "trainable: must name at least 1 installed tensor, got none"
         odd = [name for name in answer.trainable if name not in self.tensors]
         if odd:
             return f"trainable: may only name installed tensors, got {_some(odd)}"
@@ -126,6 +130,18 @@ def find_fault_of_outputs(answer: object, announced: Tensors) -> str | None:
         return None
     wanted, found = _named_shapes(announced), _named_shapes(answer)
     return f"must be what start announced as client_outputs, {wanted}; got {found}"
+
+
+def find_fault_of_batches(answer: object, samples: Int[np.ndarray, " text"]) -> str | None:
+    """Return what is wrong with the batches that are passed forward, given a client's texts."""
+    if not isinstance(answer, list | tuple):
+        return f"must be a list of arrays of texts, got {type(answer).__name__}"
+    for batch in answer:
+        if not (isinstance(batch, np.ndarray) and batch.ndim == 1 and batch.dtype.kind in "iu"):
+            return f"each batch must be an array of whole numbers, got {type(batch).__name__}"
+        if not (len(batch) and np.isin(batch, samples).all()):
+            return "each batch must hold texts out of those that it was given, at least one"
+    return None
 
 
 def find_fault_of_penalty(answer: object) -> str | None:

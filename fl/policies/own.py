@@ -1,5 +1,6 @@
 """A policy of the user's own: a class in a file, named ``path.py:Class``."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from jaxtyping import Int
 
 from fl.own_code import load_class, names_a_class
 from fl.policies.view import Policy, Selection
-from fl.problems import OwnCodeError
+from fl.problems import OwnCodeError, during
 
 KEY = "server.policy"
 """Key of the scenario with which messages begin."""
@@ -42,10 +43,25 @@ class OwnPolicy:
     def select(
         self, view: Selection, *, rng: np.random.Generator
     ) -> Sequence[int] | Int[np.ndarray, " selected"]:
-        """Return what the user's class selects."""
+        """Return what the user's class selects.
+
+        The global generators are seeded for it, from ``rng`` as it stands, which is left there.
+        """
+        from fl.global_generators import seeded_generators  # noqa: PLC0415  torch, where one runs
+
+        seed = int(copy.deepcopy(rng).integers(2**63 - 1))
         try:
-            with self._own.blame("select", self._made):
+            with (
+                seeded_generators(seed),
+                during(f"in round {view.round}, at {view.now_s:g} s"),
+                self._own.blame("select", self._made),
+            ):
                 return self._made.select(view, rng=rng)
         except OwnCodeError as error:
-            msg = f"{KEY}: {error} (in round {view.round}, at {view.now_s:g} s)"
+            msg = f"{KEY}: {error}"
             raise OwnCodeError(msg) from error
+
+    @property
+    def place(self) -> str:
+        """File and line of ``select``, for messages."""
+        return self._own.place(self._made, "select")

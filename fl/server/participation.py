@@ -9,6 +9,7 @@ from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution
 from fl.network import Direction, TransferEvent, TransferOutcome
+from fl.problems import during
 from fl.rows import ClientRow
 from fl.server.federation import Federation
 from fl.training.job import Start, TrainJob, TrainResult
@@ -112,10 +113,11 @@ class Participation:
         if self._handle is None:
             msg = f"participation: must be received, client {self.client_id} is {self.outcome}"
             raise ValueError(msg)
-        federation, result = self._federation, self._handle.result()
-        method = federation.method
-        federation.personal.keep(self.client_id, method.personal(result.tensors))
-        payload = method.upload(result.tensors, version=self.version)
+        federation, method = self._federation, self._federation.method
+        with during(self._situation()):
+            result = self._handle.result()
+            federation.personal.keep(self.client_id, method.personal(result.tensors))
+            payload = method.upload(result.tensors, version=self.version)
         if payload is None:
             return None
         return Contribution(
@@ -143,6 +145,14 @@ class Participation:
 
     def _run(self) -> Generator[simpy.Event, Any, None]:
         """Go through the three steps as a SimPy process, up to the first that fails."""
+        with during(self._situation()):
+            yield from self._steps()
+
+    def _situation(self) -> str:
+        """Return whose participation this is, for messages about a method of a user's own."""
+        return f"in round {self.round}, client {self.client_id}"
+
+    def _steps(self) -> Generator[simpy.Event, Any, None]:
         federation = self._federation
         method, client_id = federation.method, self.client_id
         download = method.download(federation.state, client_id=client_id)

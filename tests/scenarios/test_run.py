@@ -220,12 +220,14 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
         f"fedit seed 1: failed: RuntimeError: scheduler {file}:Mine, downlink of cell 0: "
         f"{file}:5: raised ValueError: boom line2"
     )
-    begin, end = f"{failure} at ", " s of simulated time"
+    log = failed.folder / "error.log"
+    begin, end = f"{failure} at ", f" s of simulated time; traceback: {log}"
     assert line.startswith(begin)
     assert line.endswith(end)
     assert float(line.removeprefix(begin).removesuffix(end)) >= 0
     (entry,) = json.loads((failed.folder / "manifest.json").read_text())["runs"]
     assert "mine.py" in entry["error"]
+    assert 'mine.py", line 5, in shares' in log.read_text()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

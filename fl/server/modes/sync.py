@@ -7,6 +7,7 @@ import simpy
 
 from fl.metrics import METRICS
 from fl.network import TransferEvent
+from fl.problems import during
 from fl.rows import EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.evaluation import Evaluator
@@ -75,7 +76,8 @@ def _broadcast(
     if federation.server.downlink == "unicast" or not client_ids:
         return [None] * len(client_ids)
     method = federation.method
-    payload = method.download(federation.state, client_id=client_ids[0])
+    with during("in a broadcast of the server"):
+        payload = method.download(federation.state, client_id=client_ids[0])
     if payload is None:
         return [None] * len(client_ids)
     return federation.network.broadcast(
@@ -91,7 +93,8 @@ def _aggregate(federation: Federation, participations: Sequence[Participation]) 
     merged = [each.contribution() for each in participations if each.is_received]
     received = [item for item in merged if item is not None]
     if received:
-        federation.state = federation.method.aggregate(federation.state, received)
+        with during(f"in round {participations[0].round}, {len(received)} contributions"):
+            federation.state = federation.method.aggregate(federation.state, received)
 
 
 def _record(
@@ -129,7 +132,8 @@ def _evaluate(
     federation: Federation, evaluator: Evaluator, *, round_id: int
 ) -> Mapping[str, float]:
     """Evaluate, record, and give the means that targets are compared with, by metric."""
-    rows: list[EvaluationRow] = evaluator.evaluate(round_id)
+    with during(f"in the evaluation after round {round_id}"):
+        rows: list[EvaluationRow] = evaluator.evaluate(round_id)
     for row in rows:
         federation.recorder.evaluation(row)
     return {row.metric: row.mean for row in rows if row.split == federation.server.target_split}

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 
 Answer = TypeVar("Answer")
 
+MAX_MESSAGE = 200
+"""Longest text of an exception of a scheduler that a message repeats [characters]."""
 SUM_TOLERANCE = 1e-9
 """How far a column of shares may exceed 1 (rounding of a sum of a thousand terms)."""
 
@@ -154,8 +156,13 @@ def placed(name: str, method: object, error: BaseException | None = None) -> str
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return type and message of an error as one line; the message may have many lines or none."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    """Return type and message of an error as one line of at most :data:`MAX_MESSAGE` characters."""
+    try:
+        text = str(error)[: 10 * MAX_MESSAGE]
+    except Exception:  # the __str__ of the user's exception is broken
+        text = ""
+    line = f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
+    return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 3]}..."
 
 
 def check_shares(

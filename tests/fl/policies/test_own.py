@@ -6,6 +6,7 @@ import pytest
 
 from fl.policies import build_policy
 from fl.policies.own import OwnPolicyConfig
+from fl.policies.trial import try_policy
 from fl.problems import OwnCodeError
 from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import SMALLEST, federation
@@ -48,3 +49,24 @@ def test_faults_are_one_line(tmp_path, body, message):
     with pytest.raises(ValueError, match=message) as caught:
         played(OwnPolicyConfig(kind=f"{file}:Mine"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("num_clients", [1, 2, 5])
+def test_a_trial_takes_the_example_with_any_number_of_clients(num_clients):
+    config = OwnPolicyConfig(kind=f"{EXAMPLE}:FastOfTheIdle", settings={"num": 1})
+    try_policy(config, num_clients=num_clients, seed=1)
+
+
+def test_draws_from_global_generators_are_the_same_in_every_run(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(
+        "import random\nimport numpy as np\nclass Mine:\n"
+        "    def select(self, view, *, rng):\n"
+        "        first = int(rng.integers(2))\n"
+        "        return [first, 2 + (random.randrange(10**6) + np.random.randint(10**6)) % 2]\n"
+    )
+    chosen = []
+    for _ in range(3):
+        found = played(OwnPolicyConfig(kind=f"{file}:Mine"))
+        chosen.append([row.client_id for row in found.recorder.clients])
+    assert chosen[0] == chosen[1] == chosen[2]
