@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("network", "map_picture", "calibration"),
     ),
     "fl": (
-        ("problems", "payload", "rows", "metrics", "network", "global_generators"),
+        ("problems", "own_types", "payload", "rows", "metrics", "network", "global_generators"),
         ("own_code", "data", "clients"),
         ("models", "policies"),
         ("peft", "training"),
