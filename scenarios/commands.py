@@ -222,11 +222,14 @@ def draw(options: argparse.Namespace) -> int:
 
 def _check_map(path: Path, seed: int) -> None:
     """Refuse what would only fail once the map has been computed."""
+    from scenarios.paths import find_path_fault  # noqa: PLC0415
     from scenarios.schema import MAX_SEED  # noqa: PLC0415
 
     problems = []
     if not 0 <= seed <= MAX_SEED:
         problems.append(f"--seed: must be >= 0 and <= {MAX_SEED}, got {seed}")
+    if fault := find_path_fault(str(path)):
+        raise ScenarioError([*problems, f"--out: {fault}"])
     if path.suffix.lower() not in PICTURE_ENDINGS:
         problems.append(f"--out: must end in one of {', '.join(PICTURE_ENDINGS)}, got {path}")
     if not path.parent.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from scenarios.errors import ScenarioError, shorten
-from scenarios.yaml_text import MAX_CHARACTERS, Path, parse_yaml
+from scenarios.yaml_text import MAX_CHARACTERS, MAX_DEPTH, Path, parse_yaml
 
 Prepare = Callable[[dict[str, Any], Path, object, Sequence[Path]], None]
 
@@ -119,6 +119,9 @@ def override(
         dotted, separator, value_text = assignment.partition("=")
         if not separator or not dotted.strip():
             problems.append(f"{label}: must have the form KEY.KEY=VALUE")
+            continue
+        if dotted.count(".") >= MAX_DEPTH:
+            problems.append(f"{label}: is nested too deep: at most {MAX_DEPTH} levels")
             continue
         try:
             value, _ = parse_yaml(value_text, label, name_line=False, key=dotted.strip())

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from scenarios.document import Document, assign, override, read_document
-from scenarios.errors import ScenarioError
+from scenarios.errors import ScenarioError, shorten
 from scenarios.messages import PRESET, nearest
 from scenarios.names import (
     find_method_faults,
@@ -20,7 +20,7 @@ from scenarios.names import (
     name_methods,
     shown_values,
 )
-from scenarios.paths import locate, resolve_paths
+from scenarios.paths import find_path_fault, locate, resolve_paths
 from scenarios.presets import apply_preset
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
@@ -110,6 +110,8 @@ def find(source: str | FilePath) -> FilePath:
     ScenarioError
         If there is neither, with where it was looked for.
     """
+    if fault := find_path_fault(str(source)):
+        raise ScenarioError([f"{shorten(str(source))}: {fault}"])
     path = locate(str(source), FilePath())
     if path.is_file():
         return path

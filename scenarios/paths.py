@@ -20,6 +20,10 @@ _FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path")}
 """Keys that name a file and nothing else."""
 _FOLDERS_OR_IDS = {("model", "name"), ("data", "name")}
 """Keys that name a folder if there is one, else something on a hub."""
+MAX_PART_BYTES = 255
+"""Longest name of a file or folder that file systems take."""
+MAX_PATH_BYTES = 3_000
+"""Longest path that is read: systems end at 4096 bytes, and the folder of the file comes before."""
 
 
 def resolve_paths(document: Document) -> Document:
@@ -43,6 +47,19 @@ def locate(text: str, base: FilePath) -> FilePath:
     except RuntimeError:
         path = FilePath(text)
     return base.absolute() / path
+
+
+def find_path_fault(text: str) -> str | None:
+    """Return why a text is no path on any file system, if it is none: asking for it would fail."""
+    if "\0" in text:
+        return "must be a path, got one with a null character"
+    num_bytes = [len(part.encode("utf-8", "replace")) for part in text.split("/")]
+    if max(num_bytes) > MAX_PART_BYTES or sum(num_bytes) + len(num_bytes) > MAX_PATH_BYTES:
+        return (
+            f"must be a path of at most {MAX_PATH_BYTES} bytes, {MAX_PART_BYTES} between two /, "
+            f"got {sum(num_bytes) + len(num_bytes) - 1} with up to {max(num_bytes)} between two /"
+        )
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +111,19 @@ class _Resolver:
 
     def _resolve_text(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
         base = self.document.base(place)
+        is_code = _may_be_code(key) and names_a_class(value)
+        is_folder_or_id = key in _FOLDERS_OR_IDS and not self._is_plain_name(key, place)
+        if key in _FILES or is_code or is_folder_or_id:
+            fault = find_path_fault(value.rpartition(":")[0] if is_code else value)
+            if fault is not None:
+                found = f"{self.document.place(place)}: {'.'.join(map(str, key))}: {fault}"
+                faults.append(found)
+                return value
         if key in _FILES:
             return str(locate(value, base))
-        if key in _FOLDERS_OR_IDS and not self._is_plain_name(key, place):
+        if is_folder_or_id:
             return self._resolve_folder(value, key, place, faults)
-        if _may_be_code(key) and names_a_class(value):
+        if is_code:
             path, _, class_name = value.rpartition(":")
             return f"{locate(path, base)}:{class_name}"
         return value

@@ -20,7 +20,7 @@ from scenarios.errors import ScenarioError, shorten
 Path = tuple[str | int, ...]
 MAX_CHARACTERS = 1_000_000
 """Longest text that is read: 10 000 places of clients take a third of it."""
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 """Most values, aliases spelt out: aliases of aliases could ask for more than any memory holds."""
 MAX_DEPTH = 32
 """Deepest nesting; the schema itself has 7 levels."""
@@ -108,11 +108,17 @@ class _BoundedComposer(Composer):
 
     num_open = 0
     """Nodes that the next one lies in."""
+    num_values = 0
+    """Values so far, keys left out."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 -- nodes of ruamel.yaml
         if self.num_open >= MAX_DEPTH:
             line = self.parser.peek_event().start_mark.line + 1
             raise _TooDeepError(line)
+        self.num_values += index is not None  # a key has none
+        if self.num_values > MAX_VALUES:
+            line = self.parser.peek_event().start_mark.line + 1
+            raise _TooManyError(line)
         self.num_open += 1
         try:
             return super().compose_node(parent, index)
@@ -128,6 +134,14 @@ class _TooDeepError(Exception):
         super().__init__(line)
 
 
+class _TooManyError(Exception):
+    """A text holds too many values; ``line`` says where they are too many."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        super().__init__(line)
+
+
 def _translated(read: Callable[[], Any], place: Place) -> Any:  # noqa: ANN401 -- plain data of any type
     """Call a reader of YAML; say in one line what it cannot read."""
     line = None
@@ -135,6 +149,8 @@ def _translated(read: Callable[[], Any], place: Place) -> Any:  # noqa: ANN401 -
         return read()
     except _TooDeepError as error:
         line, reason = error.line, f"is nested too deep: at most {MAX_DEPTH} levels"
+    except _TooManyError as error:
+        line, reason = error.line, f"a scenario has at most {MAX_VALUES} values"
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else None
