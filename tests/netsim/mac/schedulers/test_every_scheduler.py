@@ -79,6 +79,23 @@ def test_illegal_shares_are_named(shares, match):
         check_shares(shares, view, name="mine")
 
 
+def test_rounding_of_a_sum_is_allowed_and_no_more():
+    view = random_cell(np.random.default_rng(1), 2).view()
+    shares = np.full((2, NUM_GROUPS), 0.5)
+    shares[1, 3] += 0.9e-9
+    assert check_shares(shares, view, name="mine") is shares
+    shares[1, 3] += 0.3e-9
+    with pytest.raises(ValueError, match=r"sum to <= 1, got 1\.0000000012.* in group 3"):
+        check_shares(shares, view, name="mine")
+    shares[:, 3] = [1.0 + 2e-9, 0.0]
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        check_shares(shares, view, name="mine")
+    shares[:, 3] = [1e-300, -1e-300]
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        check_shares(shares, view, name="mine")
+    assert check_shares(np.zeros((2, NUM_GROUPS)), view, name="mine").sum() == 0
+
+
 @every_scheduler
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))

@@ -104,3 +104,35 @@ def test_instants_looked_ahead_to_count_once():
     again.shares(later)
     np.testing.assert_allclose(again._with_last(), once._with_last(), rtol=1e-12)
     assert again._count.tolist() == once._count.tolist() == [4.0, 4.0]
+
+
+def first_after(past, now_bps, *, size_bits=(1e6, 3e6), **columns):
+    """Who is served at rates in a channel that gave 1 Mb/s to both at nine instants before."""
+    scheduler = MinEnergy()
+    view = view_of((1.0, 1.0), now_s=0.0, size_bits=size_bits)
+    view = replace(view, **{name: np.array(column) for name, column in columns.items()})
+    for k in range(past):
+        scheduler.shares(replace(view, now_s=0.05 * k, rate_bps=lambda part: part * 1e6))
+    rates = np.array(now_bps)
+    return served(scheduler, replace(view, now_s=0.05 * past, rate_bps=lambda part: part * rates))
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(1.135, 0), (1.15, 1)])
+def test_a_good_moment_is_worth_six_units_on_the_air_and_one_for_each_that_waits(speed, expected):
+    """Client 0, with one behind it, spares 6 + 2 units in its mean channel, client 1 6 + 1 times
+    its speed: served from 8 / 7 = 1.143 on. Its mean includes the present rate."""
+    now_bps = 9e6 * speed / (10 - speed)
+    assert first_after(9, [1e6, now_bps]) == expected
+
+
+def test_equal_ones_go_by_request_then_by_client():
+    equal = {"size_bits": (1e6, 1e6)}
+    assert first_after(0, [1e6, 1e6], **equal, requested_at_s=[2.0, 1.0]) == 1
+    assert first_after(0, [1e6, 1e6], **equal, client_id=[5, 4]) == 4
+    assert first_after(0, [1e6, 1e6], **equal, requested_at_s=[1.0, 2.0], client_id=[5, 4]) == 5
+
+
+def test_who_has_no_rate_waits():
+    assert first_after(0, [0.0, 1e6]) == 1
+    assert first_after(0, [1e6, 0.0], size_bits=(9e9, 1.0)) == 0
+    assert first_after(0, [0.0, 0.0]) == 0
