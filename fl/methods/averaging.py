@@ -8,11 +8,12 @@ training shares none.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 
 from fl.methods.base import Contribution, MethodDefaults, ServerState
-from fl.methods.options import AveragingOptions
+from fl.methods.options import AveragingOptions, FedAvg
 from fl.methods.server_optimiser import server_step
 from fl.payload import Payload, Tensors
 from fl.training.job import Start
@@ -107,6 +108,11 @@ class AveragingMethod(MethodDefaults):
         return self.schedule is None
 
     @property
+    def merges(self) -> Literal["mean", "own"]:
+        """Say that updates are averaged."""
+        return "mean"
+
+    @property
     def self_trained(self) -> Collection[str]:
         """Name the personal tensors, not what a schedule has clients hold of the server's."""
         return self.own
@@ -155,14 +161,17 @@ class AveragingMethod(MethodDefaults):
         return self._pick(trained, [*self.own, *self.shared])
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
-        """Average the received tensors with the clients' sample counts as weights, and step."""
-        ordered = by_client(contributions)
-        mean = weighted_mean(
-            [item.payload.tensors for item in ordered], [item.num_samples for item in ordered]
-        )
-        moved, memory = server_step(
-            self.options.server_optimiser, before=state.tensors, mean=mean, memory=state.memory
-        )
+        """Average the received tensors by weight, and step."""
+        ordered, optimiser = by_client(contributions), self.options.server_optimiser
+        weights = [item.weight for item in ordered]
+        mean = weighted_mean([item.payload.tensors for item in ordered], weights)
+        if isinstance(optimiser, FedAvg):
+            moved, memory = mean, dict(state.memory)
+        else:
+            base = weighted_mean([item.base for item in ordered], weights)
+            moved, memory = server_step(
+                optimiser, before=state.tensors, base=base, mean=mean, memory=state.memory
+            )
         version = state.version + 1
         held = {item.client_id: state.version - item.staleness for item in ordered}
         is_tracked = self.schedule is not None

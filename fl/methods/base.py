@@ -8,7 +8,7 @@ back. Nothing here waits, draws from a global generator, or remembers.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -41,10 +41,13 @@ class Contribution:
 
     client_id: int
     payload: Payload
-    num_samples: int
-    """Training texts of the client: its weight."""
+    weight: float
+    """How much it counts in averages, >= 0: the training texts of the client."""
     staleness: int
     """Aggregations between the client's download and now; 0 in synchronous rounds."""
+    base: Tensors = field(default_factory=dict)
+    """What of the payload the client began from, by the payload's names. Empty where the method
+    merges by a rule of its own: its payload need not be something that has moved."""
 
 
 class Method(LocalWork, Protocol):
@@ -57,6 +60,10 @@ class Method(LocalWork, Protocol):
     @property
     def same_download(self) -> bool:
         """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
+
+    @property
+    def merges(self) -> Literal["mean", "own"]:
+        """``mean``: what is sent is averaged by weight, name by name; ``own``: merged otherwise."""
 
     @property
     def row_groups(self) -> Sequence[Sequence[str]]:
@@ -111,6 +118,11 @@ class Method(LocalWork, Protocol):
 
 class MethodDefaults:
     """What most methods do not have: rows of their own, a penalty, work after training."""
+
+    @property
+    def merges(self) -> Literal["mean", "own"]:
+        """Say that updates merge by a rule of the method's own."""
+        return "own"
 
     @property
     def self_trained(self) -> Collection[str]:

@@ -4,7 +4,7 @@ import hashlib
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -77,6 +77,7 @@ class CheckedMethod:
         self._installed = Installed({}, resized)
         self._require("initial", method.initial, self._installed.find_fault_of_tensors)
         self._require("initial", method.initial, lambda given: _misplaced(given, module_shapes))
+        self._require("merges", method.merges, _find_fault_of_merging)
         self._installed = Installed(dict(method.initial), resized)
         self._first_names = [
             name for name in self.initial_state().tensors if name in self._installed.tensors
@@ -101,6 +102,11 @@ class CheckedMethod:
     def row_groups(self) -> Sequence[Sequence[str]]:
         """Groups of installed tensors of one first dimension, which differs between clients."""
         return self._method.row_groups
+
+    @property
+    def merges(self) -> Literal["mean", "own"]:
+        """Whether updates are averaged or merge by a rule of the method's own."""
+        return self._method.merges
 
     @property
     def self_trained(self) -> Collection[str]:
@@ -271,6 +277,10 @@ def _misplaced(initial: Tensors, module_shapes: Mapping[str, torch.Size]) -> str
             shape, wanted = tuple(value.shape), tuple(module_shapes[name])
             return f"{name!r} must have the shape of the model's parameter {wanted}, got {shape}"
     return None
+
+
+def _find_fault_of_merging(given: object) -> str | None:
+    return None if given in ("mean", "own") else f"must be mean or own, got {given!r}"
 
 
 def _find_fault_of_size(now: Shapes, before: Shapes) -> str | None:

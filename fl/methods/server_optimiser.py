@@ -1,4 +1,4 @@
-"""How the server moves its tensors towards the mean of what clients sent; pure functions.
+"""How the server moves its tensors by the mean change of its clients; pure functions.
 
 Plain averaging: McMahan et al., arXiv:1602.05629. Momentum (FedAvgM): Hsu et al.,
 arXiv:1909.06335. Adam (FedAdam): Reddi et al., Adaptive Federated Optimization, arXiv:2003.00295,
@@ -7,7 +7,7 @@ algorithm 2, without bias correction [all three recollected].
 
 import torch
 
-from fl.methods.options import FedAdam, FedAvg, FedAvgM, ServerOptimiserConfig
+from fl.methods.options import FedAdam, FedAvgM
 from fl.payload import Tensors
 
 FIRST, SECOND = "first:", "second:"
@@ -15,7 +15,7 @@ FIRST, SECOND = "first:", "second:"
 
 
 def server_step(
-    config: ServerOptimiserConfig, *, before: Tensors, mean: Tensors, memory: Tensors
+    config: FedAvgM | FedAdam, *, before: Tensors, base: Tensors, mean: Tensors, memory: Tensors
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Give the server's tensors after one step, and what it remembers.
 
@@ -27,8 +27,10 @@ def server_step(
         Which rule.
     before
         Tensors before the step; at least those named in ``mean``.
+    base
+        Weighted mean of what the clients began from: ``before`` where none is stale.
     mean
-        Weighted mean of the clients, of the tensors that took part in this round.
+        Weighted mean of what they sent, with the same names.
     memory
         Moments by prefixed name; those that are missing are 0.
 
@@ -37,12 +39,10 @@ def server_step(
     moved, memory
         New values of the tensors in ``mean``; all moments, those of other tensors unchanged.
     """
-    if isinstance(config, FedAvg):
-        return dict(mean), dict(memory)
     moved, remembered = {}, dict(memory)
     for name in sorted(mean):
         start = before[name].to(torch.float64)
-        change = mean[name].to(torch.float64) - start
+        change = mean[name].to(torch.float64) - base[name].to(torch.float64)
         first = memory.get(FIRST + name, torch.zeros_like(change))
         if isinstance(config, FedAvgM):
             first = config.momentum * first + change

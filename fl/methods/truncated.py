@@ -75,7 +75,7 @@ class TruncatedMethod(MethodDefaults):
     def mean_head(self, ordered: Sequence[Contribution]) -> Tensors:
         """Average the head by sample count."""
         heads = [{name: item.payload.tensors[name] for name in self.head} for item in ordered]
-        return weighted_mean(heads, [item.num_samples for item in ordered]) if self.head else {}
+        return weighted_mean(heads, [item.weight for item in ordered]) if self.head else {}
 
     @staticmethod
     def next_state(state: ServerState, tensors: Tensors) -> ServerState:

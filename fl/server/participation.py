@@ -9,6 +9,7 @@ from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution
 from fl.network import Direction, TransferEvent, TransferOutcome
+from fl.payload import Tensors
 from fl.problems import during
 from fl.rows import ClientRow
 from fl.server.federation import Federation
@@ -67,6 +68,7 @@ class Participation:
         self._deadline_at_s = deadline_at_s
         self._transfer = broadcast
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
+        self._base: Tensors = {}
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
         self.done: simpy.Event = federation.env.process(self._run())
@@ -123,8 +125,9 @@ class Participation:
         return Contribution(
             client_id=self.client_id,
             payload=payload,
-            num_samples=result.num_samples,
+            weight=result.num_samples,
             staleness=federation.state.version - self.version,
+            base={name: self._base[name] for name in payload.tensors if name in self._base},
         )
 
     def row(self, *, staleness: int) -> ClientRow:
@@ -172,6 +175,8 @@ class Participation:
             if self.upload_s is None:
                 federation.personal.keep_unsent(client_id, handle)
                 return
+        if method.merges == "mean":
+            self._base = start.tensors
         self._handle = handle
         self.outcome = "received"
 

@@ -140,7 +140,7 @@ class FdloraMethod(MethodDefaults):
         """Average by sample count; from the second aggregation on, step towards the mean."""
         ordered = by_client(contributions)
         mean = weighted_mean(
-            [item.payload.tensors for item in ordered], [item.num_samples for item in ordered]
+            [item.payload.tensors for item in ordered], [item.weight for item in ordered]
         )
         if state.version == 0:
             return replace(state, version=1, tensors=mean)

@@ -24,7 +24,7 @@ class FlexloraMethod(TruncatedMethod):
         """Average products and heads by sample count, and decompose each mean product."""
         ordered = by_client(contributions)
         updates = [item.payload.tensors for item in ordered]
-        weights = [item.num_samples for item in ordered]
+        weights = [item.weight for item in ordered]
         factors = {}
         for layer in lora_layers(self.initial):
             spare_rows = self.initial[layer + A]

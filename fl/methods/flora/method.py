@@ -88,7 +88,7 @@ class FloraMethod(MethodDefaults):
         """Stack factors, merge the stack, average heads; weights are sample counts."""
         ordered = by_client(contributions)
         updates = [item.payload.tensors for item in ordered]
-        weights = [item.num_samples for item in ordered]
+        weights = [item.weight for item in ordered]
         version = state.version + 1
         stack = {}
         for layer in self._layers:

@@ -31,7 +31,7 @@ def random_part(
     upload = Contribution(
         client_id=client_id,
         payload=method.upload(trained, version=version),
-        num_samples=num_samples,
+        weight=num_samples,
         staleness=0,
     )
     return upload, method.personal(trained)
@@ -47,11 +47,11 @@ def products(tensors):
 
 def mean_products(contributions):
     """Sample-weighted mean of the clients' products, layer by layer."""
-    total = sum(item.num_samples for item in contributions)
+    total = sum(item.weight for item in contributions)
     each = [products(item.payload.tensors) for item in contributions]
     return {
         layer: sum(
-            item.num_samples / total * product[layer]
+            item.weight / total * product[layer]
             for item, product in zip(contributions, each, strict=True)
         )
         for layer in each[0]

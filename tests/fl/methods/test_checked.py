@@ -63,7 +63,7 @@ def cycle(method, values=0.5):
         }
         method.personal(trained)
         payload = method.upload(trained, version=0)
-        made.append(Contribution(client_id=client_id, payload=payload, num_samples=3, staleness=0))
+        made.append(Contribution(client_id=client_id, payload=payload, weight=3, staleness=0))
     after = method.aggregate(state, made)
     method.global_model(after)
     method.personal_model(after, method.initial_personal(0))

@@ -89,8 +89,8 @@ def test_clients_get_the_experts_dealt_to_them():
 def test_means_are_unweighted_and_over_holders():
     _, method = recorded("fedamole", num_rounds=1, **FEW)
     made = [item.payload.tensors for item in method.contributions[0]]
-    assert len({item.num_samples for item in method.contributions[0]}) == 1
-    scaled = [replace(item, num_samples=7 + i) for i, item in enumerate(method.contributions[0])]
+    assert len({item.weight for item in method.contributions[0]}) == 1
+    scaled = [replace(item, weight=7 + i) for i, item in enumerate(method.contributions[0])]
     after = method.method.aggregate(method.states[0], scaled)
     for name, tensor in after.tensors.items():
         if name.endswith(("expert_ids", "domain_A", "domain_B")):

@@ -33,7 +33,7 @@ def test_the_mean_of_factors_misses_the_mean_of_updates_by_their_covariance():
     for name in mean:
         a_name, b_name = f"{name}.lora_A", f"{name}.lora_B"
         covariance = sum(
-            item.num_samples
+            item.weight
             / sum(counts)
             * (item.payload.tensors[b_name].double() - after.tensors[b_name].double())
             @ (item.payload.tensors[a_name].double() - after.tensors[a_name].double())

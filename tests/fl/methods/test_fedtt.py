@@ -83,7 +83,7 @@ def mean_of_matrices_and_matrix_of_mean(method, module, updates, weights, versio
         Contribution(
             client_id=client_id,
             payload=method.upload(update, version=version),
-            num_samples=weight,
+            weight=weight,
             staleness=0,
         )
         for client_id, (update, weight) in enumerate(zip(updates, weights, strict=True))

@@ -47,7 +47,7 @@ def contributions(method, seeds, *, version):
             payload=method.upload(
                 drifted(method.initial, set(method.initial), seed), version=version
             ),
-            num_samples=1,
+            weight=1,
             staleness=0,
         )
         for client_id, seed in enumerate(seeds)
@@ -155,7 +155,7 @@ def test_updates_of_no_round_are_refused():
         method.initial,
         {name: method.initial[name] for name in list(made[1].payload.tensors)[1:]},
     ):
-        odd = Contribution(client_id=1, payload=Payload(wrong), num_samples=1, staleness=0)
+        odd = Contribution(client_id=1, payload=Payload(wrong), weight=1, staleness=0)
         with pytest.raises(ValueError, match=r"^update: must hold .* client 1 sent \d+ tensors"):
             method.aggregate(state, [made[0], odd])
     mixed = [made[0], contributions(method, (1, 2), version=1)[1]]

@@ -68,9 +68,7 @@ def test_the_merged_model_of_one_client_answers_as_its_trained_one():
         for name, value in start.tensors.items()
     }
     part, _ = random_part(method, state, 0)
-    part = type(part)(
-        client_id=0, payload=method.upload(trained, version=0), num_samples=5, staleness=0
-    )
+    part = type(part)(client_id=0, payload=method.upload(trained, version=0), weight=5, staleness=0)
     model = method.global_model(method.aggregate(state, [part]))
     answers = []
     ids = torch.arange(36).reshape(3, 12)
@@ -135,7 +133,7 @@ def test_numbers_on_roberta_base_are_those_of_lora_up_and_of_all_clients_down():
     start = method.start(download, method.initial_personal(0), version=0)
     payload = method.upload(start.tensors, version=0)
     parts = [
-        Contribution(client_id=client_id, payload=payload, num_samples=1, staleness=0)
+        Contribution(client_id=client_id, payload=payload, weight=1, staleness=0)
         for client_id in range(10)
     ]
     down = method.download(method.aggregate(state, parts), client_id=0)

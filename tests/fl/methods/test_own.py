@@ -40,7 +40,7 @@ def test_the_median_is_that_of_numpy():
     for client_id in range(3):
         trained = {k: torch.full_like(v, float(client_id**2)) for k, v in method.initial.items()}
         payload = method.upload(trained, version=0)
-        made.append(Contribution(client_id=client_id, payload=payload, num_samples=1, staleness=0))
+        made.append(Contribution(client_id=client_id, payload=payload, weight=1, staleness=0))
     after = method.aggregate(state, made)
     assert all(bool((value == 1).all()) for value in after.tensors.values())
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from fl.methods.averaging import AveragingMethod
+from fl.methods.base import Contribution
 from fl.methods.fedit.config import FeditConfig
-from fl.methods.options import FedAdam, FedAvg, FedAvgM
+from fl.methods.options import AveragingOptions, FedAdam, FedAvg, FedAvgM
 from fl.methods.rolora.config import RoLoraConfig
 from fl.methods.server_optimiser import server_step
+from fl.payload import Payload
 from tests.fl.methods.updates import contribution, installed
 
 START = np.array([1.0, -2.0, 0.5])
@@ -19,16 +22,48 @@ def two_steps(config):
     seen = []
     for mean in MEANS:
         tensors, memory = server_step(
-            config, before=tensors, mean={"w": torch.tensor(mean)}, memory=memory
+            config, before=tensors, base=tensors, mean={"w": torch.tensor(mean)}, memory=memory
         )
         seen.append(tensors["w"].numpy())
     return seen, memory
 
 
-def test_plain_averaging_is_the_mean():
-    seen, memory = two_steps(FedAvg())
-    assert all(np.array_equal(found, mean) for found, mean in zip(seen, MEANS, strict=True))
-    assert memory == {}
+def averaged(optimiser, values, *, weights, base):
+    """A method of one tensor at START, and its state after updates of clients that began apart."""
+    method = AveragingMethod(
+        kind="one",
+        initial={"w": torch.tensor(START)},
+        shared=("w",),
+        options=AveragingOptions(server_optimiser=optimiser),
+    )
+    made = [
+        Contribution(
+            client_id=client_id,
+            payload=Payload({"w": torch.tensor(value)}),
+            weight=weight,
+            staleness=1,
+            base={"w": torch.tensor(began)},
+        )
+        for client_id, (value, weight, began) in enumerate(zip(values, weights, base, strict=True))
+    ]
+    return method.aggregate(method.initial_state(), made)
+
+
+def test_plain_averaging_is_the_mean_by_weight():
+    after = averaged(FedAvg(), MEANS, weights=(1.0, 0.25), base=MEANS)
+    expected = (MEANS[0] + 0.25 * MEANS[1]) / 1.25
+    np.testing.assert_allclose(after.tensors["w"].numpy(), expected, rtol=1e-15)
+    assert (after.memory, after.version) == ({}, 1)
+
+
+def test_a_server_optimiser_steps_by_how_far_clients_moved_from_what_they_began_with():
+    """Two clients that began from older tensors: the server moves by their mean change."""
+    base = (np.array([0.0, -1.0, 2.0]), np.array([1.0, 1.0, 1.0]))
+    optimiser = FedAvgM(learning_rate=0.5, momentum=0.9)
+    after = averaged(optimiser, MEANS, weights=(3, 1), base=base)
+    change = 0.75 * (MEANS[0] - base[0]) + 0.25 * (MEANS[1] - base[1])
+    np.testing.assert_allclose(after.tensors["w"].numpy(), START + 0.5 * change, rtol=1e-12)
+    np.testing.assert_allclose(after.memory["first:w"].numpy(), change, rtol=1e-12)
 
 
 def test_momentum_over_two_rounds():
@@ -60,7 +95,11 @@ def test_a_method_steps_by_its_option_and_sends_no_moment(optimiser):
     made = [contribution(method, state, client_id=0, num_samples=2, seed=1)]
     after = method.aggregate(state, made)
     moved, memory = server_step(
-        optimiser, before=state.tensors, mean=made[0].payload.tensors, memory={}
+        optimiser,
+        before=state.tensors,
+        base=state.tensors,
+        mean=made[0].payload.tensors,
+        memory={},
     )
     assert after.memory.keys() == memory.keys()
     for name, tensor in moved.items():

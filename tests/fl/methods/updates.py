@@ -25,7 +25,10 @@ def contribution(method, state, *, client_id, num_samples, seed, version=0):
         for name in start.trainable
     }
     payload = method.upload({**start.tensors, **trained}, version=version)
-    return Contribution(client_id=client_id, payload=payload, num_samples=num_samples, staleness=0)
+    base = {name: start.tensors[name] for name in payload.tensors if name in start.tensors}
+    return Contribution(
+        client_id=client_id, payload=payload, weight=num_samples, staleness=0, base=base
+    )
 
 
 def lora_products(tensors):
@@ -51,7 +54,7 @@ def products_before_and_after(method, state, *, version, num_samples=(1, 3, 2)):
     mean = {}
     for item in made:
         for name, product in lora_products({**held, **item.payload.tensors}).items():
-            mean[name] = mean.get(name, 0) + item.num_samples / total * product
+            mean[name] = mean.get(name, 0) + item.weight / total * product
     return mean, lora_products({**method.initial, **after.tensors}), after
 
 

@@ -1,11 +1,13 @@
 """One participation on the constant network: its steps, and how it is stopped in each of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import simpy
+import torch
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.flora.config import FloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.server.participation import Participation
 from tests.fl.fakes import federation
@@ -172,7 +174,7 @@ def test_stopped_after_its_end_it_stays_received():
     assert part.outcome == "received"
     assert part.radio_j + part.compute_j == spent_j
     assert played.dropped == []
-    assert part.contribution().num_samples == len(played.federation.shards[1].train)
+    assert part.contribution().weight == len(played.federation.shards[1].train)
 
 
 def test_stopped_with_its_end_of_a_broadcast():
@@ -255,3 +257,26 @@ def test_what_the_network_ends_says_why():
     assert part.outcome == "dropped:uplink:outage"
     assert played.dropped == [1]
     assert part.uplink_bytes == 0
+
+
+def test_a_contribution_says_what_it_weighs_and_where_it_began():
+    played = Played()
+    part = played.begin()
+    played.run()
+    state = played.federation.state
+    made = part.contribution()
+    assert (made.client_id, made.weight, made.staleness) == (1, 60, 0)
+    assert len(played.federation.shards[1].train) == 60
+    assert made.base.keys() == made.payload.tensors.keys() == state.tensors.keys()
+    assert all(torch.equal(made.base[name], state.tensors[name]) for name in state.tensors)
+    trained = made.payload.tensors["head.weight"]
+    assert not torch.equal(trained, made.base["head.weight"])
+    played.federation.state = replace(state, version=3)
+    assert part.contribution().staleness == 3
+
+
+def test_what_merges_by_its_own_rule_has_no_base():
+    played = Played(FloraConfig(rank=2))
+    part = played.begin()
+    played.run()
+    assert part.contribution().base == {}
