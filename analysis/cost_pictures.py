@@ -59,29 +59,29 @@ def duration_subjects(results: Results) -> tuple[Subject, ...]:
 
 
 def ranking_rows(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give final metric and total costs of every variant."""
+    """Return final metric and total costs of every variant."""
     return ranking_frame(results, metric=_metric(subject))
 
 
 def target_rows(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give the cost to target of every run."""
+    """Return the cost to target of every run."""
     metric = _metric(subject)
     splits, target = splits_of(results, metric), results.targets[metric]
     return target_frame(results, metric=metric, target=target, splits=splits)
 
 
 def energy_rows(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give joules by owner kind and activity."""
+    """Return joules by owner kind and activity."""
     return energy_frame(results)
 
 
 def latency_rows(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give seconds of a round by phase."""
+    """Return seconds of a round by phase."""
     return latency_frame(results)[0]
 
 
 def duration_rows(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give the distributions of round and transfer times, told apart by column ``what``."""
+    """Return the distributions of round and transfer times, told apart by column ``what``."""
     panels = {
         "round time": round_durations(results),
         "uplink transfer time": transfer_durations(results, direction="uplink"),

@@ -39,13 +39,13 @@ def overview_subjects(results: Results) -> list[Subject]:
 
 
 def one_curve_frame(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give the mean curves against the subject's cost."""
+    """Return the mean curves against the subject's cost."""
     metric, split = subject.metric_and_split()
     return curve_frame(results, metric=metric, split=split, cost=_cost(subject))
 
 
 def overview_frame(results: Results, subject: Subject) -> pd.DataFrame:
-    """Give the mean curves against all costs: column ``cost`` names what is in column ``x``."""
+    """Return the mean curves against all costs: column ``cost`` names what is in column ``x``."""
     metric, split = subject.metric_and_split()
     parts = [
         curve_frame(results, metric=metric, split=split, cost=cost)
@@ -149,7 +149,7 @@ def _band_words(frame: pd.DataFrame) -> str:
 
 
 def _caption(results: Results, metric: str, split: str, frames: Mapping[str, pd.DataFrame]) -> str:
-    """Say what the panels show; ``frames`` holds the rows of each by cost column."""
+    """State what the panels show; ``frames`` holds the rows of each by cost column."""
     rows = pd.concat([frame for frame in frames.values() if len(frame)], ignore_index=True)
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(column) for column in frames)

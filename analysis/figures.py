@@ -82,7 +82,7 @@ def draw_picture(kind: str, results: Results, subject: Subject) -> Picture:
 
 
 def file_names(picture: Picture) -> tuple[str, str, str]:
-    """Give the names of a picture's PNG, SVG and CSV file."""
+    """Return the names of a picture's PNG, SVG and CSV file."""
     return f"{picture.name}.png", f"{picture.name}.svg", f"{picture.name}.csv"
 
 

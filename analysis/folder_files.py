@@ -32,7 +32,7 @@ _SHOWN = 3
 
 
 def mark(run_id: str) -> dict[str, Any]:
-    """Give the mark for the manifest of a run.
+    """Return the mark for the manifest of a run.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def mark(run_id: str) -> dict[str, Any]:
 
 
 def schema_of(manifest: Mapping[str, Any]) -> int | None:
-    """Give the schema version in a manifest's mark; ``None`` where it has no mark."""
+    """Return the schema version in a manifest's mark; ``None`` where it has no mark."""
     entry = manifest.get(MARK)
     version = entry.get("result_schema") if isinstance(entry, Mapping) else None
     is_version = isinstance(version, int) and not isinstance(version, bool) and version >= 1
@@ -51,7 +51,7 @@ def schema_of(manifest: Mapping[str, Any]) -> int | None:
 
 
 def run_id_of(manifest: Mapping[str, Any]) -> str | None:
-    """Give the id of the run that wrote a manifest; ``None`` where it has none."""
+    """Return the id of the run that wrote a manifest; ``None`` where it has none."""
     entry = manifest.get(MARK)
     run_id = entry.get("run_id") if isinstance(entry, Mapping) else None
     return run_id if isinstance(run_id, str) else None
@@ -85,7 +85,7 @@ def add_to_record(folder: Path, names: Iterable[str]) -> None:
 
 
 def recorded(folder: Path) -> set[str]:
-    """Give the relative paths of all files that were recorded.
+    """Return the relative paths of all files that were recorded.
 
     Raises
     ------

@@ -122,7 +122,7 @@ def locked_if_free(folder: Path, *, purpose: str) -> Iterator[str | None]:
 
 
 def holder_of(folder: Path) -> str | None:
-    """Tell who writes to a folder, in words; ``None`` when nobody does. Changes nothing."""
+    """Return who writes to a folder, in words; ``None`` when nobody does. Changes nothing."""
     path = folder / LOCK
     try:
         with path.open("rb") as file:
@@ -137,7 +137,7 @@ def holder_of(folder: Path) -> str | None:
 
 
 def lost_message(folder: Path) -> str:
-    """Say that a folder is no longer the one that this process made."""
+    """State that a folder is no longer the one that this process made."""
     return f"{folder}: no longer the folder of this run: it was removed, moved or replaced"
 
 

@@ -63,7 +63,7 @@ class Results:
 
     @property
     def cost_label(self) -> str:
-        """Say which architecture the costs stand for when not the trained one; else empty."""
+        """State which architecture the costs stand for when not the trained one; else empty."""
         return str(self.manifest.data.get("cost_label") or "")
 
     def used(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def load_results(folder: Path | str) -> Results:
 
 
 def _study_notes(folder: Path, manifest: Manifest) -> list[str]:
-    """Say whether a run writes to the folder now, or ended without a word."""
+    """State whether a run writes to the folder now, or ended without a word."""
     holder = holder_of(folder)
     if holder is not None:
         return [f"still running, shown as far as it got: {holder}"]

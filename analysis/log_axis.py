@@ -13,7 +13,7 @@ class PlainLogFormatter(LogFormatter):
     """Tick labels without markup, at the ticks that matplotlib would label."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Give the label of a tick; empty where it has none."""
+        """Return the label of a tick; empty where it has none."""
         return plain_power(x) if super().__call__(x, pos) else ""
 
 

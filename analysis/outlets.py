@@ -85,7 +85,7 @@ def to_latex(table: Table) -> str:
 
 
 def rich_table(table: Table) -> "TerminalTable":
-    """Give the table for a terminal, notes below it."""
+    """Return the table for a terminal, notes below it."""
     return TerminalTable(table)
 
 

@@ -45,7 +45,7 @@ _ELSEWHERE = {
 
 
 def render_page(results: Results, tables: Sequence[Table], figures: Sequence[SavedFigure]) -> str:
-    """Give the page as HTML text; figures are read from their SVG files and put inside."""
+    """Return the page as HTML text; figures are read from their SVG files and put inside."""
     shown = [figure for figure in figures if figure.in_report]
     *main, runs = tables
     body = [

@@ -28,7 +28,7 @@ class Subject:
     cost: Cost | None = None
 
     def metric_and_split(self) -> tuple[str, str]:
-        """Give metric and split of a kind that asks for both.
+        """Return metric and split of a kind that asks for both.
 
         Raises
         ------
@@ -97,12 +97,12 @@ def mark_costs(figure: Figure, results: Results) -> None:
 
 
 def cost_words(results: Results) -> str:
-    """Say in a caption which architecture the costs stand for."""
+    """State in a caption which architecture the costs stand for."""
     return f" Costs as: {results.cost_label}." if results.cost_label else ""
 
 
 def interval_words(frame: pd.DataFrame) -> str:
-    """Say in a caption what the intervals are; ``n`` is a column of the frame."""
+    """State in a caption what the intervals are; ``n`` is a column of the frame."""
     counts = sorted({int(n) for n in frame["n"]})
     if counts == [1]:
         return "no interval (one seed)"
@@ -111,7 +111,7 @@ def interval_words(frame: pd.DataFrame) -> str:
 
 
 def spread_words(frame: pd.DataFrame) -> str:
-    """Say in a caption what stands behind a ``±``."""
+    """State in a caption what stands behind a ``±``."""
     if (frame["n"] == 1).all():
         return "without interval (one seed)"
     return f"± {interval_words(frame)}"

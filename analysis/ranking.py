@@ -26,7 +26,7 @@ _MARKERS = ("o", "s", "^", "D", "v")
 
 
 def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
-    """Give the final metric on each split, and total costs, of every variant.
+    """Return the final metric on each split, and total costs, of every variant.
 
     Returns
     -------

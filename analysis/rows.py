@@ -144,13 +144,13 @@ def read_rows(
 
 
 def empty_rows(columns: Columns) -> pd.DataFrame:
-    """Give a table of these columns without rows."""
+    """Return a table of these columns without rows."""
     types = {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
 def _typed(cells: "pd.Series[Any]", kind: str, path: Path) -> tuple["pd.Series[Any]", int]:
-    """Give a column its type and the number of cells left out, or name the first bad cell."""
+    """Convert a column to its type; return it with the number of empty cells."""
     base = kind.rstrip("?")
     if base == "text":
         return cells.fillna("").astype("str"), 0

@@ -47,7 +47,7 @@ COSTS: dict[str, Cost] = {
 
 
 def is_better_low(metric: str) -> bool:
-    """Tell whether a smaller value of a metric is the better one, by the last word of its name."""
+    """Return whether smaller values of a metric are better, by the last word of its name."""
     return metric.rsplit("_", 1)[-1] in {"loss", "perplexity", "error"}
 
 
@@ -274,7 +274,7 @@ class PairedDifference:
 
     @property
     def excludes_zero(self) -> bool:
-        """Tell whether the interval leaves out 0; never with fewer than two pairs."""
+        """Return whether the interval leaves out 0; never with fewer than two pairs."""
         return bool(abs(self.mean) > self.half_width)
 
 

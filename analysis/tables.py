@@ -70,7 +70,7 @@ def splits_of(results: Results, metric: str) -> list[str]:
 
 
 def summary_table(results: Results) -> Table:
-    """Give the final metric and what the whole run cost, one row a variant.
+    """Return the final metric and what the whole run cost, one row a variant.
 
     Every cell is a mean over seeds with the half-width of its 95 % Student-t interval; ``n`` is the
     number of seeds. A split on which a variant has no model stays empty.
@@ -150,7 +150,7 @@ def target_name(metric: str, target: float) -> str:
 
 
 def target_table(results: Results, *, metric: str, target: float) -> Table:
-    """Give the cost at which each variant first met a target, one row a variant and split.
+    """Return the cost at which each variant first met a target, one row a variant and split.
 
     ``reached`` counts the seeds that got there. Only when all did is a mean given; otherwise the
     cell holds the range of those that did, or ``not reached``.

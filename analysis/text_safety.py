@@ -132,7 +132,7 @@ def figure_text(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """Give a file name, without ending, that stands for a text: never a path, never hidden.
+    """Return a file name, without ending, that stands for a text: never a path, never hidden.
 
     Examples
     --------

@@ -36,7 +36,7 @@ class DisplayUnit:
 
 
 def unit_of(column: str) -> str:
-    """Give the unit that a column's suffix names; empty when it names none.
+    """Return the unit that a column's suffix names; empty when it names none.
 
     Examples
     --------

@@ -100,7 +100,7 @@ CASES = (
 
 
 def mean_time_s(case: Case, fading: Fading, scheduler: str, engine: str, seed: int) -> float:
-    """Give the mean time [s] of the uploads of a case."""
+    """Return the mean time [s] of the uploads of a case."""
     env = simpy.Environment()
     world = WorldConfig(
         environment="uma",
@@ -136,7 +136,7 @@ def mean_time_s(case: Case, fading: Fading, scheduler: str, engine: str, seed: i
 
 
 def compare(case: Case, fading: Fading, scheduler: str) -> dict[str, object]:
-    """Give mean times of both engines, and the seconds of this machine that they took."""
+    """Return mean times of both engines, and the seconds of this machine that they took."""
     times, host_s = {}, {}
     for engine in ("flow", "slot"):
         started_s = time.process_time()

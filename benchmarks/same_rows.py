@@ -85,7 +85,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Give all cases; their names are distinct."""
+    """Return all cases; their names are distinct."""
     walk = {"layout": SingleCellLayout(), "mobility": RandomWaypointMobility()}
     fadings = {
         "none": NoFading(),
@@ -203,7 +203,7 @@ def cases() -> Iterator[Case]:
 
 
 def digest(case: Case) -> str:
-    """Give the digest of what a case's world did."""
+    """Return the digest of what a case's world did."""
     env = simpy.Environment()
     world = WorldConfig(**{"environment": "uma", "carrier_hz": 3.5e9, **case.world})
     radio = RadioConfig(**{"bandwidth_hz": 20e6, "subcarrier_spacing_hz": 30e3, **case.radio})

@@ -30,7 +30,7 @@ class Metric:
     """Whether the exponential of the ratio is meant."""
 
     def value(self, sums: Mapping[str, float]) -> float:
-        """Give the metric for texts whose scores add up to ``sums``."""
+        """Return the metric for texts whose scores add up to ``sums``."""
         ratio = sums[self.over] / sums[self.per]
         return float(np.exp(ratio)) if self.is_exponential else ratio
 
@@ -72,7 +72,7 @@ DEFAULT_METRICS: dict[Task, tuple[str, ...]] = {
 def over_clients(
     values: Float[np.ndarray, " client"], *, is_lower_better: bool
 ) -> tuple[float, float, float]:
-    """Give mean, standard deviation (population) and mean of the worst 10 % of clients.
+    """Return mean, standard deviation (population) and mean of the worst 10 % of clients.
 
     At least one client counts as worst.
     """

@@ -151,4 +151,4 @@ class Streams(Protocol):
     """Addressed randomness handed to the federation: ``streams("cohort", round_id)``."""
 
     def __call__(self, purpose: str, *key: int) -> np.random.Generator:
-        """Give the generator of this run at (purpose, ids)."""
+        """Return the generator of this run at (purpose, ids)."""

@@ -31,7 +31,7 @@ _PATTERN = re.compile(r".+\.py:[A-Za-z_]\w*")
 
 
 def names_a_class(name: str) -> bool:
-    """Tell whether text has the form ``path.py:Class``."""
+    """Return whether text has the form ``path.py:Class``."""
     return _PATTERN.fullmatch(name) is not None
 
 
@@ -323,7 +323,7 @@ def protocol_parts(protocol: type) -> list[str]:
 
 
 def _takes(function: Any, signature: inspect.Signature) -> bool:  # noqa: ANN401  any callable
-    """Tell whether a bound method can be called with the parameters of a protocol's method."""
+    """Return whether a bound method can be called with the parameters of a protocol's method."""
     try:
         offered = inspect.signature(function)
     except (TypeError, ValueError):

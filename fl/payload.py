@@ -56,7 +56,7 @@ class Payload:
         return _HEADER_LENGTH_BYTES + _header_bytes(self.tensors) + self.tensor_bytes
 
     def encode(self) -> bytes:
-        """Give the bytes that cross the link."""
+        """Return the bytes that cross the link."""
         return safetensors.torch.save(
             {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         )

@@ -138,7 +138,7 @@ def _line(error: ValueError, variant: Variant, scenario: Scenario, places: Docum
 
 
 def _locate(complaint: str, variant: Variant, index: int) -> tuple[Path, str]:
-    """Tell the key of the scenario that a complaint is about from what it says of it.
+    """Return the key of the scenario that an error is about.
 
     What names no key of the scenario comes from the method, which is put together last: it speaks
     of its own settings and of the layers that it looks for.

@@ -71,12 +71,12 @@ class _Loader:
         self._loaded: Backbone | None = None
 
     def fresh(self, scenario: Scenario) -> Backbone:
-        """Give a copy of the model, for a method to be installed in."""
+        """Return a copy of the model, for a method to be installed in."""
         loaded = self.loaded(scenario)
         return dataclasses.replace(loaded, module=copy.deepcopy(loaded.module))
 
     def loaded(self, scenario: Scenario) -> Backbone:
-        """Give the model as it was loaded."""
+        """Return the model as it was loaded."""
         if self._loaded is None:
             classes = corpus_of(scenario).class_names
             self._loaded = backbone_of(scenario, num_classes=len(classes), seed=scenario.seeds[0])
@@ -164,7 +164,7 @@ def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
 
 
 def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
-    """Give the shard whose step is the largest of all: most texts, among them the longest."""
+    """Return the shard whose step is the largest of all: most texts, among them the longest."""
     train = np.concatenate([shard.train for shard in shards])
     answers = texts.train.answer_lengths
     longest = [texts.train.lengths, *([] if answers is None else [answers])]

@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are bounded."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments and end."""
+        """State what is wrong with the arguments and end."""
         super().error(shortened(message, MAX_LINE))
 
 

@@ -184,7 +184,7 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def _not_written(path: Path, error: OSError) -> Exception:
-    """Say that a file cannot be written: bad input, or on a full disk a failure."""
+    """State that a file cannot be written: bad input, or on a full disk a failure."""
     message = f"{path}: cannot be written: {error.strerror or error}"
     return RunFailedError(message) if is_full(error) else ScenarioError([message])
 

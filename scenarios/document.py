@@ -37,19 +37,19 @@ class Document:
         return self.source
 
     def base(self, path: Path) -> FilePath:
-        """Give the folder that a path at a key is relative to: the file's, or that of a command."""
+        """Return the folder that a path at a key is relative to: of the file, or of a command."""
         is_typed = any(path[:end] in self.overrides for end in range(len(path), 0, -1))
         return FilePath() if is_typed or self.folder is None else self.folder
 
     def line(self, path: Path) -> int:
-        """Give the line of a key, or of the nearest key above it; 0 when none is known."""
+        """Return the line of a key, or of the nearest key above it; 0 when none is known."""
         known = (
             self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines
         )
         return next(known, 0)
 
     def assigned(self, path: Path, data: dict[str, Any], option: str) -> "Document":
-        """Give the document with other data, in which an option has set the value at a path."""
+        """Return the document with other data, in which an option has set the value at a path."""
         return Document(
             data=data,
             source=self.source,

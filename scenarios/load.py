@@ -101,7 +101,7 @@ def load_with_places(
 
 
 def find(source: str | FilePath) -> FilePath:
-    """Give the path of a scenario named by path or by library name.
+    """Return the path of a scenario named by path or by library name.
 
     A file is one; a folder is not, so that it never hides a scenario of the library.
 
@@ -193,7 +193,7 @@ def _expand(scenario: Scenario, document: Document, problems: list[str]) -> Iter
 
 
 def _find_size_fault(scenario: Scenario) -> str | None:
-    """Say how a study is too large; counted, not made."""
+    """State how a study is too large; counted, not made."""
     num_values = [len(values) for values in scenario.matrix.values()]
     num_variants = len(scenario.methods) * math.prod(num_values)
     counted = " x ".join([f"{len(scenario.methods)} methods", *(f"{n} values" for n in num_values)])
@@ -260,7 +260,7 @@ def _switch(data: dict[str, Any], path: Path, value: object, fixed: Sequence[Pat
 
 
 def placed(document: Document, path: Path, message: str, setting: Mapping[str, Any]) -> str:
-    """Say in one line what is wrong at a path of a variant: at the knob that set it, if one did."""
+    """Return in one line what is wrong at a path of a variant: at the knob that set it, if any."""
     steps = tuple(map(str, path))
     knobs = (knob for knob in setting if steps[: knob.count(".") + 1] == tuple(knob.split(".")))
     knob = next(knobs, None)

@@ -52,7 +52,7 @@ _WANTED = {
 
 
 def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> list[str]:
-    """Give one line a problem, in the order of the file, repeats left out.
+    """Return one line a problem, in the order of the file, repeats left out.
 
     Parameters
     ----------
@@ -95,13 +95,13 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
 
 
 def _is_other_form(error: ErrorDetails) -> bool:
-    """Tell whether a list is missed where one value stands, or one value where a list stands."""
+    """Return whether a list is missed where one value stands, or one value where a list stands."""
     wants_list = error["type"] in ("tuple_type", "list_type")
     return error["type"] in _WANTED and wants_list != isinstance(error.get("input"), list | tuple)
 
 
 def _misspelt(errors: Sequence[ErrorDetails], document: Document, root: type) -> Iterator[Path]:
-    """Give the paths of valid keys for which a misspelt one stands in the file."""
+    """Return the paths of valid keys for which a misspelt one stands in the file."""
     for error in errors:
         place = _locate(error["loc"], document.data, root)
         if place is not None and error["type"] == "unexpected_keyword_argument":
@@ -111,7 +111,7 @@ def _misspelt(errors: Sequence[ErrorDetails], document: Document, root: type) ->
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Give ``did you mean X?`` when something known is close, else the list of what is known."""
+    """Return ``did you mean X?`` when something known is close, else the list of what is known."""
     close = _closest(word, known)
     if close:
         return f"did you mean {close[0]!r}?"
@@ -119,7 +119,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def plain(word: str) -> str:
-    """Give a word without what people write in different ways: capitals, blanks, ``-`` and ``_``.
+    """Return a word without what people write in different ways: capitals, blanks, ``-`` and ``_``.
 
     A ``+`` is read as ``plus``.
     """
@@ -127,7 +127,7 @@ def plain(word: str) -> str:
 
 
 def _closest(word: str, known: Sequence[str]) -> list[str]:
-    """Give the known word that is most like another, if one is."""
+    """Return the known word that is most like another, if one is."""
     by_plain = {plain(each): each for each in known}
     close = difflib.get_close_matches(plain(word), list(by_plain), n=1, cutoff=0.6)
     return [by_plain[each] for each in close]
@@ -158,7 +158,7 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
 
 
 def _nearest_key(path: Path, owner: Any) -> str:
-    """Say which key is meant by an unknown one."""
+    """State which key is meant by an unknown one."""
     *above, key = path
     if key == PRESET:
         return f"{PRESET} stands at the top of the file, see airtune list presets"
@@ -167,7 +167,7 @@ def _nearest_key(path: Path, owner: Any) -> str:
 
 
 def _wanted(owner: Any, name: str) -> str:
-    """Say what a missing key would hold, from its type."""
+    """State what a missing key would hold, from its type."""
     names = {float: "a number", int: "a whole number", str: "text"}
     bare = bare_type(type_hints(owner)[name])
     if bare in names:

@@ -24,13 +24,13 @@ def method_names(methods: Sequence[MethodConfig]) -> list[str]:
 
 
 def folder_name(method_name: str, setting: Mapping[str, Any]) -> str:
-    """Give the folder of a method under one setting of every knob."""
+    """Return the folder of a method under one setting of every knob."""
     suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
     return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
 
 
 def shown_values(values: Sequence[Any]) -> list[Any]:
-    """Give the values of a knob as folders and figures call them: paths without what they share.
+    """Return the values of a knob as folders and figures call them: paths without what they share.
 
     Absolute paths are those of the file system: scenarios are loaded with nothing else, and no
     other setting begins so.
@@ -79,7 +79,7 @@ def find_method_faults(methods: Sequence[MethodConfig], document: Document) -> I
 def find_variant_fault(
     name: str, setting: Mapping[str, Any], rival: Mapping[str, Any] | None
 ) -> str | None:
-    """Say why a variant cannot have its folder: too long, or taken by one of these other knobs."""
+    """State why a variant cannot have its folder: too long, or taken by one of these knobs."""
     if rival is not None:
         clashes = " and ".join(
             f"{knob} = {value!r} as with {rival[knob]!r}"
@@ -115,7 +115,7 @@ def _short(value: object) -> object:
 
 
 def _broken_folder_rule(folder: str) -> str | None:
-    """Say which rule the folder of a method breaks; None when it breaks none."""
+    """State which rule the folder of a method breaks; None when it breaks none."""
     if not folder or folder.startswith(".") or not folder.isprintable():
         return "must be a name that shows, of printable characters and not with '.' in front"
     if folder.casefold() in RESERVED:
@@ -137,7 +137,7 @@ def _clash(
     first: int,
     second: int,
 ) -> str:
-    """Say that two methods have one folder: that of the one whose label can be changed."""
+    """State that two methods have one folder: that of the one whose label can be changed."""
     if methods[first] == methods[second]:
         place = document.place(("methods", second))
         return f"{place}: methods.{second}: is the same as methods.{first}, leave one out"

@@ -58,7 +58,7 @@ class MutedStream:
 
 
 def error_console() -> Console:
-    """Give a console on standard error that never fails."""
+    """Return a console on standard error that never fails."""
     return Console(file=cast("IO[str]", MutedStream(sys.stderr)))
 
 
@@ -135,7 +135,7 @@ def complain(lines: Sequence[str], *, as_json: bool) -> None:
 
 
 def _rendered(what: RenderableType, stream: TextIO) -> str:
-    """Give what is to be written, a table laid out for the width of the stream."""
+    """Return what is to be written, a table laid out for the width of the stream."""
     if isinstance(what, str):
         return f"{what}\n"
     console = Console(file=cast("IO[str]", MutedStream(stream, is_silent=True)))

@@ -12,7 +12,7 @@ from scenarios.schema import Scenario
 
 
 def own_file_digests(variants: Sequence[Variant]) -> dict[str, str]:
-    """Give the SHA-256 of every such file that a variant names, by its path as it is named."""
+    """Return the SHA-256 of every such file that a variant names, by its path as it is named."""
     names = sorted({name for variant in variants for name in _file_names(variant.scenario)})
     return {
         name: hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest() for name in names

@@ -38,7 +38,7 @@ def resolve_paths(document: Document) -> Document:
 
 
 def locate(text: str, base: FilePath) -> FilePath:
-    """Give the absolute path that a text names from a folder; ``~`` is the home folder.
+    """Return the absolute path that a text names from a folder; ``~`` is the home folder.
 
     A ``~name`` of nobody on this machine is a plain name.
     """
@@ -140,7 +140,7 @@ class _Resolver:
         return not (isinstance(own, Mapping) and own.get("source") == "hub")
 
     def _resolve_folder(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
-        """Give the folder of a model or data set, if it is one, else its name."""
+        """Return the folder of a model or data set, if it is one, else its name."""
         if key == ("model", "name") and value in BUILT_IN:
             return value
         found, here = locate(value, self.document.base(place)), FilePath(value)

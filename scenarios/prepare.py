@@ -30,7 +30,7 @@ class Texts:
     test: TokenTable
 
     def examples(self) -> tuple[Examples, Examples]:
-        """Give what is trained and what is tested on."""
+        """Return what is trained and what is tested on."""
         train, test = self.corpus.train, self.corpus.test
         return (
             Examples(tokens=self.train, labels=train.labels),

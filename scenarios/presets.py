@@ -39,7 +39,7 @@ def apply_preset(document: Document) -> Document:
 
 
 def preset_data(case: Case) -> dict[str, Any]:
-    """Give the sections that a case fixes, as plain data."""
+    """Return the sections that a case fixes, as plain data."""
     world = dataclasses.asdict(world_of(case))
     radio = {
         "bandwidth_hz": CHANNEL_BANDWIDTH_HZ,

@@ -48,10 +48,10 @@ class Silent:
     """Reports nothing: for use from Python and for ``--json``."""
 
     def advance(self, progress: RunProgress) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
     def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 class Bars:

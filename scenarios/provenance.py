@@ -15,7 +15,7 @@ _PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """Give versions, commit and machine for the manifest."""
+    """Return versions, commit and machine for the manifest."""
     versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:

@@ -108,7 +108,7 @@ def _sizes(scenario: Scenario) -> list[BrokenRule]:
 
 
 def _whole_numbers(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Give every whole number of a tree of settings with its path."""
+    """Return every whole number of a tree of settings with its path."""
     if isinstance(value, int) and not isinstance(value, bool):
         yield path, value
     elif is_dataclass(value) and not isinstance(value, type):

@@ -85,7 +85,7 @@ def validate(document: Document) -> Scenario:
 
 
 def to_data(scenario: Scenario) -> dict[str, Any]:
-    """Give the resolved scenario as plain data, every key present; ``validate`` reads it back."""
+    """Return the resolved scenario as plain data, every key present; ``validate`` reads it back."""
     data: Mapping[str, Any] = _ADAPTER.dump_python(scenario, mode="json")
     return dict(data)
 

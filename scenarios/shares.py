@@ -31,7 +31,7 @@ def streams_of(seed: int) -> Streams:
 
 
 def source_of(scenario: Scenario) -> DataConfig:
-    """Give the settings of a scenario that decide its texts: how they are shared does not."""
+    """Return the settings of a scenario that decide its texts: how they are shared does not."""
     return dataclasses.replace(scenario.data, partition=IidPartition())
 
 

@@ -61,7 +61,7 @@ def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) 
 
 
 def member_of(members: dict[Any, type], tag: object) -> type | None:
-    """Give the member of a union that a tag chooses, or None; ``path.py:Class`` is a tag, too."""
+    """Return the member of a union that a tag chooses, or None; ``path.py:Class`` is a tag, too."""
     if not isinstance(tag, str) or tag == OWN_KIND:
         return None
     return members.get(OWN_KIND if names_a_class(tag) else tag)
@@ -74,7 +74,7 @@ def is_container(here: Any) -> bool:
 
 
 def child_type(here: Any, step: str | int) -> Any:
-    """Give the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
+    """Return the type of a key of a dataclass, of a list's items or a mapping's values, or None."""
     bare = bare_type(here)
     if dataclasses.is_dataclass(bare) and isinstance(bare, type):
         return type_hints(bare).get(str(step))
@@ -86,7 +86,7 @@ def child_type(here: Any, step: str | int) -> Any:
 
 @cache
 def type_hints(kind: type) -> dict[str, Any]:
-    """Give the types of a dataclass's fields by name, annotations kept; read once a class."""
+    """Return the types of a dataclass's fields by name, annotations kept; read once a class."""
     return get_type_hints(kind, include_extras=True)
 
 
@@ -105,7 +105,7 @@ def _members(here: Any) -> list[Any]:
 
 
 def tagged_union(here: Any) -> tuple[str, dict[Any, type]] | None:
-    """Give tag key and members by tag of a union of dataclasses told apart by a literal field."""
+    """Return tag key and members by tag of a union of dataclasses told apart by a literal field."""
     while get_origin(here) is Annotated:
         here = get_args(here)[0]
     members = _members(here)

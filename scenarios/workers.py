@@ -138,7 +138,7 @@ def _receive(
 
 
 def _death(process: BaseProcess, index: int) -> RunFailedError:
-    """Say how the process of a task ended."""
+    """State how the process of a task ended."""
     process.join(GRACE_S)
     return RunFailedError(
         f"worker process of task {index} died (exit code {process.exitcode}); is memory short?"

@@ -230,6 +230,6 @@ def _is_whole_text(text: str) -> bool:
 
 
 def _line(lines: dict[Path, int], path: Path, node: Node) -> int:
-    """Give the line of a path, or of the nearest key above it that stands in the text."""
+    """Return the line of a path, or of the nearest key above it that stands in the text."""
     known = (lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines)
     return next(known, int(node.start_mark.line) + 1)

@@ -110,7 +110,7 @@ class Mutant:
 
 
 def mutants(path: str, *, root: Path = ROOT) -> Iterator[Mutant]:
-    """Give every change of a file that can alter what the program does."""
+    """Return every change of a file that can alter what the program does."""
     source = (root / path).read_text(encoding="utf-8")
     lines = source.splitlines()
     skipped = list(_stretches_without_behaviour(source))
@@ -140,7 +140,7 @@ def _is_within(start: Place, end: Place, stretches: Iterable[tuple[Place, Place]
 
 
 def _between_operands(source: str) -> Iterator[tuple[Place, Place]]:
-    """Give where binary operators stand; a bare ``*`` among parameters is none."""
+    """Return where binary operators stand; a bare ``*`` among parameters is none."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.BinOp):
             left, right = node.left, node.right
@@ -148,7 +148,7 @@ def _between_operands(source: str) -> Iterator[tuple[Place, Place]]:
 
 
 def _stretches_without_behaviour(source: str) -> Iterator[tuple[Place, Place]]:
-    """Give the stretches of source that alter nothing that a right program does.
+    """Return the stretches of source that alter nothing that a right program does.
 
     These are annotations, the flags of ``@dataclass`` (``frozen`` and ``kw_only`` refuse code that
     the type checker refuses as well, ``slots`` saves memory) and ``zip(strict=True)`` (refuses
@@ -196,7 +196,7 @@ def _files(area: str, root: Path) -> list[str]:
 
 
 def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[tuple[list[str], int]]:
-    """Give the runs of tests for a change, the nearest first, and the limit of each [s].
+    """Return the runs of tests for a change, the nearest first, and the limit of each [s].
 
     ``is_near`` leaves out what only uses the wing.
     """

@@ -38,7 +38,7 @@ class Columns:
 
 
 def columns_of(config: FilesData | HubData, *, place: str) -> Columns:
-    """Give the columns that the settings of a source name."""
+    """Return the columns that the settings of a source name."""
     is_class_needed = config.response is None
     return Columns(
         text=config.text,
@@ -191,7 +191,7 @@ def _read_texts(
 
 
 def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]:
-    """Give whole numbers where all cells are such, else names; anything else is an error."""
+    """Return whole numbers where all cells are such, else names; anything else is an error."""
     if columns.label is None:
         return [ONLY_CLASS] * len(table)
     cells = table[columns.label].tolist()

@@ -115,13 +115,13 @@ def build_corpus(
 
 
 def _whole(table: TextTable) -> Sequence[tuple[str, ...]]:
-    """Give everything that is text of each row: the same prompt with another answer is another."""
+    """Return all text of each row: the same prompt with another answer is another text."""
     columns = (table.texts, table.pairs, table.responses)
     return list(zip(*(column for column in columns if column is not None), strict=True))
 
 
 def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:
-    """Give training and test table of the texts that no final run is tested on.
+    """Return training and test table of the texts that no final run is tested on.
 
     A fifth of them is the common test set; every other one may be tested on by the client that
     holds it.
@@ -133,7 +133,7 @@ def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:
 
 
 def _is_for_tuning(table: TextTable) -> Bool[np.ndarray, " text"]:
-    """Tell which texts settings are chosen on: a function of each text alone."""
+    """Return which texts settings are chosen on: a function of each text alone."""
     is_chosen: Bool[np.ndarray, " text"] = _hashes(table) % TUNING_PARTS == 0
     return is_chosen
 

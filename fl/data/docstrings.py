@@ -89,7 +89,7 @@ HELD_OUT_FOLDS = 4
 
 
 def is_test_text(text: str) -> bool:
-    """Tell whether a cleaned text belongs to the test fold: a function of the text alone.
+    """Return whether a cleaned text belongs to the test fold: a function of the text alone.
 
     Case and spacing do not count, so that a test text cannot return in another dress.
     """
@@ -97,7 +97,7 @@ def is_test_text(text: str) -> bool:
 
 
 def is_held_out_text(text: str) -> bool:
-    """Tell whether clients may test on a cleaned text: a function of the text alone.
+    """Return whether clients may test on a cleaned text: a function of the text alone.
 
     Independent of :func:`is_test_text`. A text of the training fold that is held out is trained on
     by its client or tested on by it; ``tiny-encoder`` has read neither it nor the test fold.
@@ -122,7 +122,7 @@ class Row(NamedTuple):
 def load_docstrings(
     *, task: Task = "classification", cache_dir: Path | None = None
 ) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
-    """Give name, classes, training and test table; harvest once, then read the cache.
+    """Return name, classes, training and test table; harvest once, then read the cache.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def load_docstrings(
 
 
 def default_cache_dir() -> Path:
-    """Give ``$AIRTUNE_CACHE``, else ``airtune`` in the user's cache folder (XDG)."""
+    """Return ``$AIRTUNE_CACHE``, else ``airtune`` in the user's cache folder (XDG)."""
     if chosen := os.environ.get("AIRTUNE_CACHE"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -163,7 +163,7 @@ def default_cache_dir() -> Path:
 
 
 def recipe_digest() -> str:
-    """Give the SHA-256 of all that decides the harvest: package versions and this code."""
+    """Return the SHA-256 of all that decides the harvest: package versions and this code."""
     digest = hashlib.sha256()
     for package in CLASS_NAMES:
         digest.update(f"{package}=={harvest.package_version(package)}\n".encode())
@@ -197,7 +197,7 @@ def harvest_rows() -> list[Row]:
 
 
 def _summaries(package: str) -> Iterator[Row]:
-    """Give the cleaned summary of every docstring of a package that has a usable one."""
+    """Return the cleaned summary of every docstring of a package that has a usable one."""
     for source in harvest.read_docstrings(package, PLACES[package]):
         summary = next(filter(prose.is_prose, prose.paragraphs(source.docstring)[:2]), None)
         if summary is None:

@@ -15,7 +15,7 @@ FORMATS = ".parquet, .csv, .tsv, .jsonl (also .csv.gz, .tsv.gz, .jsonl.gz)"
 
 
 def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
-    """Give name, classes, training and test table of two files.
+    """Return name, classes, training and test table of two files.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class SourceDocstring:
 
 
 def package_version(distribution: str) -> str:
-    """Give the installed version of a distribution, without its build label (``+cpu``).
+    """Return the installed version of a distribution, without its build label (``+cpu``).
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _read_file(file: Path, *, module: str) -> Iterator[SourceDocstring]:
 
 
 def _documented(node: _Documented) -> Iterator[_Documented]:
-    """Give a module, class or function and all those defined directly in its body."""
+    """Return a module, class or function and all those defined directly in its body."""
     yield node
     for child in node.body:
         if isinstance(child, _Documented):

@@ -14,7 +14,7 @@ HUB_TIMEOUT_S = 10.0
 
 
 def load_hub(config: HubData) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
-    """Give name, classes, training and test table of a hub data set.
+    """Return name, classes, training and test table of a hub data set.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def partition(
 def can_test(
     indices: Int[np.ndarray, " own_text"], may_test: Bool[np.ndarray, " text"] | None
 ) -> bool:
-    """Tell whether a client with these texts has one to test on and another to train on."""
+    """Return whether a client with these texts has one to test on and another to train on."""
     has_test = may_test is None or bool(may_test[indices].any())
     return len(indices) >= MIN_TEXTS and has_test
 

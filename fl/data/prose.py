@@ -49,7 +49,7 @@ def paragraphs(docstring: str) -> list[str]:
 
 
 def is_prose(paragraph: str) -> bool:
-    """Tell a paragraph of sentences from a signature, a rule, a directive or a code example."""
+    """Return whether a paragraph is sentences: no signature, rule, directive or code example."""
     return not (_SIGNATURE.search(paragraph) or _NO_PROSE.search(paragraph))
 
 
@@ -73,7 +73,7 @@ def clean(paragraph: str) -> str:
 
 
 def is_readable(text: str, *, min_words: int, max_words: int) -> bool:
-    """Tell whether a cleaned text has a fitting number of words and is mostly letters."""
+    """Return whether a cleaned text has a fitting number of words and is mostly letters."""
     num_words = len(text.split())
     if not min_words <= num_words <= max_words:
         return False

@@ -37,7 +37,7 @@ class TextTable:
         return list(zip(self.texts, self.pairs or [""] * len(self), strict=True))
 
     def take(self, rows: Int[np.ndarray, " row"]) -> "TextTable":
-        """Give some of the texts."""
+        """Return some of the texts."""
 
         def pick(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
             return None if values is None else tuple(values[row] for row in rows)
@@ -54,5 +54,5 @@ class TextTable:
 
 
 def text_hash(text: str) -> int:
-    """Give 64 bits that depend on the text alone: the same on every machine and in every order."""
+    """Return 64 bits that depend on the text alone: the same on every machine, in any order."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -193,7 +193,7 @@ def _check_not_quoted(columns: list[list[str]]) -> None:
 
 
 def _typed(cells: list[str]) -> list[Any]:
-    """Give numbers or truth values where every cell that is not empty is one; empty is ``None``."""
+    """Return numbers or truth values where all cells that are not empty are; empty is ``None``."""
     filled = [cell for cell in cells if cell]
     convert: Callable[[str], Any] = str
     if all(_WHOLE.fullmatch(cell) for cell in filled):

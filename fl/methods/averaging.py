@@ -63,7 +63,7 @@ def by_client(contributions: Sequence[Contribution]) -> list[Contribution]:
 def proximal_penalty(
     weight: float, parameters: Tensors, start: Tensors, *, names: Collection[str]
 ) -> torch.Tensor:
-    """Give ``weight / 2 |w - w_start|^2`` over the named trained tensors.
+    """Return ``weight / 2 |w - w_start|^2`` over the named trained tensors.
 
     Li et al., Federated Optimization in Heterogeneous Networks (FedProx), arXiv:1812.06127,
     equation 2 [recollected].
@@ -118,17 +118,17 @@ class AveragingMethod(MethodDefaults):
         return self.own
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round."""
+        """Return the server's state before the first round."""
         return ServerState(version=0, tensors=self._pick(self.initial, self.shared))
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give the untrained personal tensors."""
+        """Return the untrained personal tensors."""
         if self.initial_own is not None:
             return self.initial_own(client_id)
         return self._pick(self.initial, self.own)
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Give the shared tensors that the client lacks."""
+        """Return the shared tensors that the client lacks."""
         if self.schedule is None or client_id not in state.held:
             return Payload(state.tensors) if self.shared else None
         has = state.held[client_id]
@@ -153,7 +153,7 @@ class AveragingMethod(MethodDefaults):
         return Payload(self._pick(trained, self._due(version))) if self.shared else None
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give the tensors that stay; with a schedule also the shared ones, to be updated later."""
+        """Return the tensors that stay; with a schedule also the shared ones, updated later."""
         if self.schedule is None:
             return self._pick(trained, self.own)
         # Those that it trained are newer than what it began from; the server's mean of them is
@@ -185,11 +185,11 @@ class AveragingMethod(MethodDefaults):
         )
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give the shared tensors completed by constants and untrained personal ones."""
+        """Return the shared tensors completed by constants and untrained personal ones."""
         return {**self.initial, **state.tensors} if self.has_global_model else None
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the server's shared tensors completed by the client's own."""
+        """Return the server's shared tensors completed by the client's own."""
         return {**self._constants, **personal, **state.tensors}
 
     def _due(self, version: int) -> Sequence[str]:

@@ -81,10 +81,10 @@ class Method(LocalWork, Protocol):
         """
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round."""
+        """Return the server's state before the first round."""
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give what a client holds of its own before it first trains; may be shared, not copied."""
+        """Return what a client holds before it first trains; tensors may be shared."""
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Return what the server sends a client that begins now; ``None``: nothing."""
@@ -104,16 +104,16 @@ class Method(LocalWork, Protocol):
         """
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give what a client keeps after training, of tensors and client outputs."""
+        """Return what a client keeps after training, of tensors and client outputs."""
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Merge received updates, at least one, into the next state; their order is irrelevant."""
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give the server's whole model, a value for every tensor; ``None`` when there is none."""
+        """Return the server's whole model, a value for every tensor; ``None`` if it has none."""
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the model that a client uses, from the server's state and its own tensors."""
+        """Return the model that a client uses, from the server's state and its own tensors."""
 
 
 class MethodDefaults:

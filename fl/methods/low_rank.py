@@ -23,7 +23,7 @@ def lora_layers(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def at_rank(tensors: Tensors, *, rank: int) -> dict[str, torch.Tensor]:
-    """Give factors of a rank, from larger ones by their first ranks, from smaller ones by zeros.
+    """Return factors of a rank, from larger ones by their first ranks, from smaller ones by zeros.
 
     Tensors that are no factors, and factors that fit already, are given as they are.
     """
@@ -42,7 +42,7 @@ def at_rank(tensors: Tensors, *, rank: int) -> dict[str, torch.Tensor]:
 
 
 def product_norm(tensors: Tensors) -> float:
-    """Give the Frobenius norm of all layers' products together, ``sqrt(sum_l |B_l A_l|_F^2)``.
+    """Return the Frobenius norm of all layers' products together, ``sqrt(sum_l |B_l A_l|_F^2)``.
 
     By ``|B A|_F^2 = tr((B^T B) (A A^T))``, without forming a product; in float64.
     """
@@ -81,7 +81,7 @@ def stack_factors(
 def add_product(
     merged: torch.Tensor, *, rows: torch.Tensor, columns: torch.Tensor, scale: float
 ) -> torch.Tensor:
-    """Give ``merged + scale B A``: in float64, rounded once.
+    """Return ``merged + scale B A``: in float64, rounded once.
 
     Whoever adds the same factors to the same matrix gets the same bits.
     """
@@ -92,7 +92,7 @@ def add_product(
 def best_factors(
     rows: torch.Tensor, columns: torch.Tensor, *, rank: int, spare_rows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the factors of the best approximation of ``B A`` by a product of a given rank.
+    """Return the factors of the best approximation of ``B A`` by a product of a given rank.
 
     The truncated singular value decomposition ``U S V^T`` (Eckart and Young), computed from QR of
     both factors and the decomposition of a small matrix, never forming ``B A``; ``sqrt(S)`` goes to

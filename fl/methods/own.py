@@ -49,7 +49,7 @@ class Installer(Protocol):
 def install_own(
     config: OwnConfig, module: "torch.nn.Module", *, generator: "torch.Generator"
 ) -> "Method":
-    """Let a user's own method put its tensors into a model; return it with its answers checked.
+    """Install a user's own method in a model; return it with its answers checked.
 
     Raises
     ------

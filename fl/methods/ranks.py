@@ -11,7 +11,7 @@ Ranks = Rank | Annotated[tuple[Rank, ...], MinLen(1)]
 
 
 def rank_of(ranks: Ranks, client_id: int) -> int:
-    """Give a client's rank: a list is dealt in order of ids, over and over [our choice]."""
+    """Return a client's rank: a list is dealt in order of ids, over and over [our choice]."""
     return ranks if isinstance(ranks, int) else ranks[client_id % len(ranks)]
 
 
@@ -24,5 +24,5 @@ def find_rank_problems(ranks: Ranks, *, num_clients: int) -> Sequence[tuple[tupl
 
 
 def distinct_ranks(ranks: Ranks) -> Sequence[int]:
-    """Give every rank that occurs, ascending."""
+    """Return every rank that occurs, ascending."""
     return [ranks] if isinstance(ranks, int) else sorted(set(ranks))

@@ -17,7 +17,7 @@ FIRST, SECOND = "first:", "second:"
 def server_step(
     config: FedAvgM | FedAdam, *, before: Tensors, base: Tensors, mean: Tensors, memory: Tensors
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Give the server's tensors after one step, and what it remembers.
+    """Return the server's tensors after one step, and what it remembers.
 
     Arithmetic runs in float64 and is rounded to the type of the tensor once.
 

@@ -33,19 +33,19 @@ class TruncatedMethod(MethodDefaults):
     same_download: bool
 
     def rank_of(self, state: ServerState, client_id: int) -> int:
-        """Give a client's rank as the server knows it."""
+        """Return a client's rank as the server knows it."""
         return rank_of(self.rank, client_id)
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round."""
+        """Return the server's state before the first round."""
         return ServerState(version=0, tensors=self.initial)
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give a client's rank: all that it holds of its own."""
+        """Return a client's rank: all that it holds of its own."""
         return {RANK: torch.tensor(rank_of(self.rank, client_id))}
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Give the head and the first ranks of the server's LoRA."""
+        """Return the head and the first ranks of the server's LoRA."""
         return Payload(at_rank(state.tensors, rank=self.rank_of(state, client_id)))
 
     def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
@@ -56,20 +56,20 @@ class TruncatedMethod(MethodDefaults):
         return Start(tensors=download.tensors, trainable=tuple(sorted(download.tensors)))
 
     def upload(self, trained: Tensors, *, version: int) -> Payload | None:
-        """Give all that was trained."""
+        """Return all that was trained."""
         return Payload(trained)
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give the rank: the one that was trained."""
+        """Return the rank: the one that was trained."""
         layer = lora_layers(trained)[0]
         return {RANK: torch.tensor(trained[layer + A].shape[0])}
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give the head and the server's LoRA in full."""
+        """Return the head and the server's LoRA in full."""
         return state.tensors
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the head and the first ranks of the server's LoRA."""
+        """Return the head and the first ranks of the server's LoRA."""
         return at_rank(state.tensors, rank=int(personal[RANK]))
 
     def mean_head(self, ordered: Sequence[Contribution]) -> Tensors:
@@ -79,5 +79,5 @@ class TruncatedMethod(MethodDefaults):
 
     @staticmethod
     def next_state(state: ServerState, tensors: Tensors) -> ServerState:
-        """Give the state with new shared tensors."""
+        """Return the state with new shared tensors."""
         return replace(state, version=state.version + 1, tensors=tensors)

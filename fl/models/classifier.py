@@ -49,15 +49,15 @@ class TextClassifier(nn.Module):
         attention_mask: Int[torch.Tensor, "text token"],
         token_type_ids: Int[torch.Tensor, "text token"] | None = None,
     ) -> Float[torch.Tensor, "text class"]:
-        """Give the class scores (logits) of a batch of padded texts."""
+        """Return the class scores (logits) of a batch of padded texts."""
         return self.head(self.features(input_ids, attention_mask, token_type_ids))
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
-        """Give the cross-entropy of the batch's classes [nat], mean over texts."""
+        """Return the cross-entropy of the batch's classes [nat], mean over texts."""
         return functional.cross_entropy(self._of(batch), batch.labels)
 
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
-        """Give what metrics are summed from: ``right`` is 1 where the class is, ``texts`` is 1."""
+        """Return the sums of metrics: ``right`` is 1 where the class is right, ``texts`` is 1."""
         right = (self._of(batch).argmax(dim=-1) == batch.labels).double()
         return {"right": right, "texts": torch.ones_like(right)}
 

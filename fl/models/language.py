@@ -78,12 +78,12 @@ class LanguageModel(nn.Module):
         return found.logits
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
-        """Give the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
+        """Return the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
         scores, wanted, _ = self.answer_scores(batch)
         return functional.cross_entropy(scores, wanted)
 
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
-        """Give what metrics are summed from: ``nats`` and ``tokens`` of each answer."""
+        """Return what metrics are summed from: ``nats`` and ``tokens`` of each answer."""
         scores, wanted, rows = self.answer_scores(batch)
         nats = functional.cross_entropy(scores, wanted, reduction="none").double()
         sums = torch.zeros((2, len(batch.labels)), dtype=torch.float64, device=nats.device)

@@ -50,7 +50,7 @@ class Recipe:
 
 
 def build_decoder(recipe: Recipe, *, seed: int) -> transformers.LlamaForCausalLM:
-    """Give the architecture of the recipe with random weights, drawn from ``seed`` alone.
+    """Return the architecture of the recipe with random weights, drawn from ``seed`` alone.
 
     The output layer shares its weights with the token embedding.
     """
@@ -78,7 +78,7 @@ def build_table(
     *,
     max_tokens: int,
 ) -> TokenTable:
-    """Give every paragraph as a text to be written whole, then every signature with its summary."""
+    """Return every paragraph as a text to write, then every signature with its summary."""
     paragraphs = tokenize_with(
         tokenizer,
         [text for document in documents for text in document.paragraphs],
@@ -108,7 +108,7 @@ def build_table(
 def draw_batches(
     lengths: Int[np.ndarray, " text"], *, batch_texts: int, rng: np.random.Generator
 ) -> Iterator[Int[np.ndarray, " text"]]:
-    """Give batches of texts without end, texts of like length together, each once a pass."""
+    """Yield batches of texts without end, texts of like length together, each once a pass."""
     while True:
         # Noise, so that a batch is not the same set of texts in every pass.
         order = np.argsort(lengths + rng.uniform(0, 4, len(lengths)), kind="stable")

@@ -77,7 +77,7 @@ class MaskedModel(nn.Module):
 
 
 def build_encoder(recipe: Recipe, *, seed: int) -> transformers.BertModel:
-    """Give the architecture of the recipe with random weights, drawn from ``seed`` alone."""
+    """Return the architecture of the recipe with random weights, drawn from ``seed`` alone."""
     settings = transformers.BertConfig(
         vocab_size=recipe.vocabulary_size,
         hidden_size=recipe.hidden_size,
@@ -135,7 +135,7 @@ def draw_batches(
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> Iterator[list[Pair]]:
-    """Give batches of pairs without end, texts of like length together.
+    """Yield batches of pairs without end, texts of like length together.
 
     Each pass over the documents pairs the texts of each at random; an odd one is paired with
     itself, which two different masks tell apart.

@@ -31,7 +31,7 @@ def draw_weights(module: nn.Module, *, seed: int, std: float = 0.02) -> None:
 def learning_rate_at(
     step: int, *, num_steps: int, learning_rate: float, warmup_fraction: float
 ) -> float:
-    """Give the rate of a step (0 is the first): linear up, then linear down to 0."""
+    """Return the rate of a step (0 is the first): linear up, then linear down to 0."""
     warmup = max(1, round(num_steps * warmup_fraction))
     up = (step + 1) / warmup
     down = (num_steps - step) / max(1, num_steps - warmup)

@@ -30,7 +30,7 @@ class Document(NamedTuple):
 
 
 def collect_documents() -> list[Document]:
-    """Give docstrings as cleaned paragraphs, in order of package, path and line.
+    """Return docstrings as cleaned paragraphs, in order of package, path and line.
 
     A docstring whose summary is reserved for tests is left out as a whole; any other paragraph that
     equals a reserved text is left out too. Every paragraph occurs once.
@@ -48,12 +48,12 @@ def collect_documents() -> list[Document]:
 
 
 def is_reserved(text: str) -> bool:
-    """Tell whether a cleaned text is of the test fold or held out for the clients' own tests."""
+    """Return whether a cleaned text is of the test fold or held out for the clients' own tests."""
     return is_test_text(text) or is_held_out_text(text)
 
 
 def _usable(source: harvest.SourceDocstring, seen: set[str]) -> Document:
-    """Give what may be read of a docstring, no paragraph twice over all docstrings."""
+    """Return what may be read of a docstring, no paragraph twice over all docstrings."""
     texts = [
         prose.clean(piece) for piece in prose.paragraphs(source.docstring) if prose.is_prose(piece)
     ]
@@ -65,7 +65,7 @@ def _usable(source: harvest.SourceDocstring, seen: set[str]) -> Document:
 
 
 def _is_new(text: str, seen: set[str]) -> bool:
-    """Tell whether a paragraph may be read and was not before; note that it is now."""
+    """Return whether a paragraph may be read and was not before; note that it is now."""
     key = text.casefold()
     if key in seen or not prose.is_readable(text, min_words=MIN_WORDS, max_words=MAX_WORDS):
         return False

@@ -137,7 +137,7 @@ def _check_reachable(hub_id: str, *, name: str) -> None:
 
 
 def _explained(name: str, error: Exception, *, is_folder: bool) -> ModelError:
-    """Say in one line why a model did not load."""
+    """State in one line why a model did not load."""
     reason = " ".join(str(error).split())
     reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
     if is_folder:

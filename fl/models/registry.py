@@ -16,7 +16,7 @@ def _find_shipped(folder: str) -> str:
 
 
 def _find_minilm() -> str:
-    """Give the folder inside the installed package, whose code is never imported, or the hub id."""
+    """Return the folder in the installed package, whose code is never imported, or the hub id."""
     try:
         files = importlib.metadata.distribution(MINILM_PACKAGE).files or []
     except importlib.metadata.PackageNotFoundError:
@@ -46,7 +46,7 @@ BUILT_IN: dict[str, tuple[str, Callable[[], str]]] = {
 
 
 def find_model(name: str) -> str:
-    """Give the folder, or failing that the hub id, that a model's name stands for.
+    """Return the folder, or failing that the hub id, that a model's name stands for.
 
     Built-in names win over folders of the same name. Nothing is downloaded here.
     """

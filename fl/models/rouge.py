@@ -5,7 +5,7 @@ from typing import Any
 
 
 def rouge_l(written: str, true: str) -> float:
-    """Give the F measure of the longest common subsequence of words, in [0, 1].
+    """Return the F measure of the longest common subsequence of words, in [0, 1].
 
     Lin, ROUGE: A Package for Automatic Evaluation of Summaries (2004) [recollected], as
     torchmetrics computes it: lower case, letters and digits only, no stemming.

@@ -54,7 +54,7 @@ class TokenTable:
     def pad_batch(
         self, indices: Sequence[int] | Int[np.ndarray, " text"]
     ) -> tuple[Int[torch.Tensor, "text token"], Int[torch.Tensor, "text token"]]:
-        """Give ids and mask (1 text, 0 padding on the right), as long as the longest text.
+        """Return ids and mask (1 text, 0 padding on the right), as long as the longest text.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class TokenTable:
     def pad_types(
         self, indices: Sequence[int] | Int[np.ndarray, " text"]
     ) -> Int[torch.Tensor, "text token"] | None:
-        """Give the token types of :meth:`pad_batch`, 0 for padding; ``None`` without types."""
+        """Return the token types of :meth:`pad_batch`, 0 for padding; ``None`` without types."""
         if self.type_ids is None:
             return None
         return torch.from_numpy(self._pad(self.type_ids, indices, self._mask(indices), fill=0))
@@ -76,7 +76,7 @@ class TokenTable:
     def pad_answers(
         self, indices: Sequence[int] | Int[np.ndarray, " text"]
     ) -> Int[torch.Tensor, "text token"]:
-        """Give the tokens of :meth:`pad_batch` that the model is to write, ``NO_LABEL`` elsewhere.
+        """Return the tokens of :meth:`pad_batch` that the model is to write, else ``NO_LABEL``.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class TokenTable:
         return torch.from_numpy(ids)
 
     def prompt_and_answer(self, index: int) -> tuple[list[int], list[int]]:
-        """Give the tokens that a model reads and those that it is to write.
+        """Return the tokens that a model reads and those that it is to write.
 
         Raises
         ------

@@ -43,7 +43,7 @@ class BottleneckAdapter(nn.Module):
             nn.init.zeros_(zero)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Give ``hidden`` plus the bottleneck's answer; the last axis has ``features`` entries."""
+        """Return ``hidden`` plus the bottleneck's output; last axis of ``features`` entries."""
         return hidden + self.up(functional.gelu(self.down(hidden)))
 
 

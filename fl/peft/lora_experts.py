@@ -105,7 +105,7 @@ class LoraExperts(nn.Module):
             nn.init.zeros_(self.domain_B)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Give what the experts add to the layer's output; the last dimension holds features."""
+        """Return what the experts add to the layer's output; the last dimension holds features."""
         if not self._has_router:
             low = functional.linear(hidden, self.shared_A)
             return self._scale * functional.linear(low, self.shared_B)
@@ -181,7 +181,7 @@ def route(logits: torch.Tensor, *, top_k: int) -> tuple[torch.Tensor, torch.Tens
 def balance_loss(
     logits: torch.Tensor, is_chosen: torch.Tensor, *, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Give ``n sum_e f_e P_e``: 1 when ``n`` experts share tokens evenly, more when they do not.
+    """Return ``n sum_e f_e P_e``: 1 when ``n`` experts share tokens evenly, more when they do not.
 
     ``f_e`` is the part of all choices that went to expert ``e``, without gradient; ``P_e`` is its
     mean softmax over tokens [code].

@@ -51,7 +51,7 @@ class Cut:
 
 
 def choose_modes(in_features: int, out_features: int) -> tuple[int, ...]:
-    """Give the modes of a matrix: those published for its shape, else balanced and aligned.
+    """Return the modes of a matrix: those published for its shape, else balanced and aligned.
 
     Otherwise our rule: each side becomes the fewest modes of which none need exceed 12, its prime
     factors dealt, largest first, to the mode that is smallest so far; the input's modes ascend, the
@@ -97,7 +97,7 @@ def train_numbers(modes: Sequence[int], rank: int) -> int:
 
 
 def core_shapes(modes: Sequence[int], rank: int) -> list[tuple[int, int, int]]:
-    """Give the shape ``(r_{j-1}, k_j, r_j)`` of each core."""
+    """Return the shape ``(r_{j-1}, k_j, r_j)`` of each core."""
     ranks = [1, *[rank] * (len(modes) - 1), 1]
     return [(ranks[at], mode, ranks[at + 1]) for at, mode in enumerate(modes)]
 

@@ -40,7 +40,7 @@ class TensorTrainAdapter(nn.Module):
                 self.up.bias.zero_()
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Give ``hidden`` plus the bottleneck's answer; the last axis has ``features`` entries."""
+        """Return ``hidden`` plus the bottleneck's output; last axis of ``features`` entries."""
         return hidden + self.up(functional.relu(self.down(hidden)))
 
 
@@ -63,7 +63,7 @@ class TensorTrainHead(nn.Module):
         self.out_proj = out_proj
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Give class scores of pooled features."""
+        """Return class scores of pooled features."""
         return self.out_proj(torch.tanh(self.dense(features)))
 
 

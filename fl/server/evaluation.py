@@ -165,7 +165,7 @@ class Evaluator:
 
 
 def _is_same_model(first: Tensors, second: Tensors) -> bool:
-    """Tell whether two models are made of the very same tensor objects, none of them a copy."""
+    """Return whether two models are made of the very same tensor objects, none of them a copy."""
     return first.keys() == second.keys() and all(first[name] is second[name] for name in first)
 
 

@@ -139,7 +139,7 @@ class Federation:
         return range(len(self.shards))
 
     def job_seed(self, client_id: int, round_id: int) -> int:
-        """Give the seed of a client's job in a round, the same for every method."""
+        """Return the seed of a client's job in a round, the same for every method."""
         return int(self.streams("training", client_id, round_id).integers(2**63 - 1))
 
     def new_participation_id(self) -> int:
@@ -193,7 +193,7 @@ class Federation:
         )
 
     def _longest(self, lengths: Int[np.ndarray, " text"]) -> int:
-        """Give the largest of these lengths over the texts that clients train on."""
+        """Return the largest of these lengths over the texts that clients train on."""
         return int(max(lengths[shard.train].max() for shard in self.shards))
 
     def _check_devices(self) -> None:

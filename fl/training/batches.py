@@ -20,7 +20,7 @@ class Examples:
     """Class of each text, int64; of no use where texts are prompts with answers."""
 
     def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
-        """Give some texts, padded to the longest of them."""
+        """Return some texts, padded to the longest of them."""
         input_ids, attention_mask = self.tokens.pad_batch(indices)
         is_classified = self.tokens.answer_starts is None
         return Batch(

@@ -123,7 +123,7 @@ class CostModel:
         num_asked: int | None = None,
         tensors: Tensors = NO_TENSORS,
     ) -> int:
-        """Give the operations of one step, forward and backward; arguments as :meth:`count`."""
+        """Return the operations of one step, forward and backward; arguments as :meth:`count`."""
         is_writing = num_asked is not None
         polynomial = self._polynomial(trainable, tensors, is_writing=is_writing)
         if polynomial is None:
@@ -174,7 +174,7 @@ class CostModel:
     def _polynomial(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
     ) -> "_Polynomial | None":
-        """Give what :meth:`_fit` would, by the row where clients differ in rows alone."""
+        """Return what :meth:`_fit` would, by the row where clients differ in rows alone."""
         if any(group[0] in tensors for group in self._row_groups):
             single = _with_rows(tensors, self._row_groups, 1)
             key = (_kind_of(trainable, single), is_writing)
@@ -191,7 +191,7 @@ class CostModel:
         return self._polynomials[key]
 
     def _lengths(self, tensors: Tensors) -> Sequence[int]:
-        """Give the rows of each group."""
+        """Return the rows of each group."""
         return [tensors[group[0]].shape[0] for group in self._row_groups]
 
     def _fit_rows(
@@ -217,7 +217,7 @@ class CostModel:
     def _fit(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
     ) -> "_Polynomial | None":
-        """Give the polynomial through a few shapes; ``None`` if the longest pair does not fit."""
+        """Return the polynomial through a few shapes; ``None`` if the longest pair does not fit."""
 
         def count(batch_size: int, num_tokens: int, num_asked: int = 1) -> int:
             return self.count(
@@ -266,7 +266,7 @@ class _Rows:
     """What a row more adds for each token, by group."""
 
     def polynomial(self, lengths: Sequence[int]) -> _Polynomial:
-        """Give the operations with this many rows in each group."""
+        """Return the operations with this many rows in each group."""
         more = sum((length - 1) * flop for length, flop in zip(lengths, self.per_row, strict=True))
         first, second, third = self.base.per_text
         return replace(self.base, per_text=(first + more, second + 2 * more, third + 3 * more))

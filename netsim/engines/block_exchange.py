@@ -83,7 +83,7 @@ class BlockExchange:
     def fill_buffers(
         self, served: ServedSet, site_id: Int[np.ndarray, " bearer"], *, at_s: float
     ) -> None:
-        """Let the backhaul fill the buffers of served transfers for a slot.
+        """Fill the buffers of served transfers from the backhaul for a slot.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class BlockExchange:
         is_received: Bool[np.ndarray, " sender"],
         adapts: Bool[np.ndarray, " sender"],
     ) -> None:
-        """Give the outer loop the outcome of first transmissions."""
+        """Report the outcome of first transmissions to the outer loop."""
         in_use = self._air.rates.mcs_in_use
         mcs = attempt.mcs[adapts]
         loop.report(

@@ -92,7 +92,7 @@ class LinkReporter:
         *,
         now_s: float,
     ) -> Int[np.ndarray, " client"]:
-        """Give the cell that serves each client, or would."""
+        """Return the cell that serves each client, or would."""
         is_alive = self._outages.is_alive(now_s)
         cell_id = strongest_cell(gain, is_alive=is_alive, min_gain=self._min_gain)
         links = self._engine.links

@@ -58,7 +58,7 @@ class SiteMeter:
             )
 
     def advance(self, now_s: float) -> None:
-        """Let sites radiate up to now, and stop and start at every outage on the way."""
+        """Account for what sites radiate up to now, outages on the way included."""
         while (edge_s := self._outages.next_edge_s(self._advanced_to_s)) <= now_s:
             self._radiate(edge_s)
             self._set_alive(self._outages.is_site_alive(edge_s), now_s=edge_s)

@@ -245,7 +245,7 @@ class Sharing:
         *,
         now_s: float,
     ) -> None:
-        """Give blocks that clients at their power limit do not use to others, in place.
+        """Redistribute blocks that clients at their power limit do not use, in place.
 
         A scheduler of which this is asked looks at no rates, so there is one instant.
         """

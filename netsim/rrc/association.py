@@ -158,7 +158,7 @@ class Association:
         self._observe(served, at_s=at_s, radiated=radiated)
 
     def fail_due(self, *, at_s: float) -> Int[np.ndarray, " changed"]:
-        """Let links fail whose timers have expired; return those whose cell has changed."""
+        """Fail the links whose timers have expired; return those whose cell has changed."""
         if not self._sync.may_run:
             return np.zeros(0, dtype=np.intp)
         slots = self._running()
@@ -186,7 +186,7 @@ class Association:
     def reselect(
         self, slots: Int[np.ndarray, " connected"], *, at_s: float
     ) -> Int[np.ndarray, " changed"]:
-        """Let clients that stand still return to a cell that is back; return those that changed.
+        """Reselect cells for clients that stand still; return those whose cell has changed.
 
         They take no measurements at ticks, as their gains do not change. What can change is which
         cells are in service, so event A3 runs when that changes, and again when the time to trigger

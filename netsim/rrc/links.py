@@ -145,4 +145,4 @@ class Links(SlotArrays):
 
 
 def _ignore(client_ids: Int[np.ndarray, " client"], cell_ids: Int[np.ndarray, " client"]) -> None:
-    """Tell nobody."""
+    """Return nobody."""

@@ -159,7 +159,7 @@ class ActiveTransfers(SlotArrays):
         return int(found[0]) if len(found) else None
 
     def advance(self, elapsed_s: float, *, average_s: float) -> None:
-        """Let time pass at the present rates.
+        """Advance all transfers at their present rates.
 
         Parameters
         ----------

@@ -38,7 +38,7 @@ class Route:
 
 
 def site_name(site_id: int) -> str:
-    """Give the name of a site's node."""
+    """Return the name of a site's node."""
     return f"site-{site_id}"
 
 
@@ -92,14 +92,14 @@ class Backhaul:
         return _graph(self.links, frozenset())
 
     def routes(self, at_s: float) -> tuple[Route | None, ...]:
-        """Give every site's route at an instant; ``None`` where there is no way to the server."""
+        """Return every site's route at an instant; ``None`` where there is no way to the server."""
         broken = self._broken(at_s)
         if broken not in self._routes:
             self._routes[broken] = self._find_routes(broken)
         return self._routes[broken]
 
     def next_edge_s(self, after_s: float) -> float:
-        """Give when the next link breaks or is whole again, inf when none does."""
+        """Return when the next link breaks or is whole again, inf when none does."""
         edges_s = [s for cut in self._cuts for s in (cut.started_at_s, cut.finished_at_s)]
         return min((edge_s for edge_s in edges_s if edge_s > after_s), default=np.inf)
 
@@ -134,7 +134,7 @@ class Backhaul:
         return _max_min(given_bps, limited, users)
 
     def _crossings(self, at_s: float) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-        """Give which sites have a route, and which of them cross each link of limited rate."""
+        """Return which sites have a route, and which of them cross each link of limited rate."""
         broken = self._broken(at_s)
         if broken not in self._crossing:
             routes = self.routes(at_s)
@@ -220,7 +220,7 @@ def _max_min(
 
 
 def _level_bps(wanted_bps: Float[np.ndarray, " transfer"], rate_bps: float) -> float:
-    """Give the level L with ``sum min(wanted, L) = rate``; inf when everything wanted fits."""
+    """Return the level L with ``sum min(wanted, L) = rate``; inf when everything wanted fits."""
     if wanted_bps.sum() <= rate_bps:
         return np.inf
     ordered = np.sort(wanted_bps)

@@ -16,7 +16,7 @@ Pair = tuple[float, float]
 
 
 def fused(shared: Tensors, own: Tensors, *, weights: Pair) -> dict[str, torch.Tensor]:
-    """Give factors whose product is ``w_1 B_1 A_1 + w_2 B_2 A_2``, of the sum of the ranks.
+    """Return factors whose product is ``w_1 B_1 A_1 + w_2 B_2 A_2``, of the sum of the ranks.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def fused(shared: Tensors, own: Tensors, *, weights: Pair) -> dict[str, torch.Te
 def compass_search(
     objective: Callable[[Pair], float], *, start: Pair, num_evaluations: int
 ) -> Pair:
-    """Give the best pair found by a compass search within ``[-1.5, 1.5]^2``.
+    """Return the best pair found by a compass search within ``[-1.5, 1.5]^2``.
 
     Evaluates the start, then its four neighbours one step away; moves to the best of them if it is
     better, else halves the step; and so on until the evaluations are spent (Kolda, Lewis, Torczon,

@@ -31,7 +31,7 @@ VELOCITY = "velocity:"
 def outer_step(
     config: FdloraConfig, *, before: Tensors, mean: Tensors, memory: Tensors
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Give the server's tensors after a step of SGD with Nesterov momentum, and the momenta.
+    """Return the server's tensors after a step of SGD with Nesterov momentum, and the momenta.
 
     With ``d = before - mean``: ``v <- m v + d``, ``x <- x - eta (d + m v)``, in float64, rounded
     once.
@@ -66,11 +66,11 @@ class FdloraMethod(MethodDefaults):
         return self.initial_personal(0).keys()
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round."""
+        """Return the server's state before the first round."""
         return ServerState(version=0, tensors=self.initial)
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give a personal LoRA that adds nothing, and fusion weights for the shared one alone."""
+        """Return a personal LoRA that adds nothing, and fusion weights for the shared one alone."""
         return {
             **{OWN + name: self.initial[name] for name in self.lora},
             FUSION: torch.tensor([1.0, 0.0], dtype=torch.float64),
@@ -78,7 +78,7 @@ class FdloraMethod(MethodDefaults):
         }
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Give the shared LoRA and head."""
+        """Return the shared LoRA and head."""
         return Payload(state.tensors)
 
     def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
@@ -92,7 +92,7 @@ class FdloraMethod(MethodDefaults):
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:
-        """Give the batches of the search, once for each pair that it tries."""
+        """Return the batches of the search, once for each pair that it tries."""
         return self._search_batches(samples, batch_size=batch_size) * self.config.fusion_evaluations
 
     def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
@@ -129,11 +129,11 @@ class FdloraMethod(MethodDefaults):
         }
 
     def upload(self, trained: Tensors, *, version: int) -> Payload | None:
-        """Give the trained shared LoRA and head."""
+        """Return the trained shared LoRA and head."""
         return Payload(_pick(trained, self.initial.keys()))
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give the personal LoRA, when it was refreshed, and the fusion weights."""
+        """Return the personal LoRA, when it was refreshed, and the fusion weights."""
         return _pick(trained, self.initial_personal(0).keys())
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
@@ -150,7 +150,7 @@ class FdloraMethod(MethodDefaults):
         return replace(state, version=state.version + 1, tensors=moved, memory=velocities)
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give the shared LoRA and head."""
+        """Return the shared LoRA and head."""
         return state.tensors
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:

@@ -57,7 +57,7 @@ class FedamoleConfig(MethodOptions):
         return self.num_domain_experts == 0
 
     def num_experts(self, num_clients: int) -> int:
-        """Give the domain experts of each layer in a federation of this many clients."""
+        """Return the domain experts of each layer in a federation of this many clients."""
         if self.num_domain_experts is not None:
             return self.num_domain_experts
         return -(-EXPERTS_PER_CLIENT * num_clients // self.clients_per_expert)

@@ -102,7 +102,7 @@ def _deal(
 def _random_wishes(
     shape: tuple[int, ...], *, seed: int, version: int
 ) -> Float[np.ndarray, "layer expert client"]:
-    """Give the softmax over clients of random scores, a function of the arguments [code]."""
+    """Return the softmax over clients of random scores, a function of the arguments [code]."""
     return softmax(np.random.default_rng([seed, version]).standard_normal(shape), axis=-1)
 
 

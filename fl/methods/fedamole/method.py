@@ -131,15 +131,15 @@ class FedamoleMethod(MethodDefaults):
         return self.initial.keys() if self.config.evaluation == "tuned" else self.own_head.keys()
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round."""
+        """Return the server's state before the first round."""
         return self.first
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give a client its number, and its head if that is its own."""
+        """Return a client its number, and its head if that is its own."""
         return {CLIENT_ID: _number(client_id), **self.own_head}
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Give shared experts, token projections, and the domain experts that chose the client."""
+        """Return shared experts, token projections and the domain experts that chose the client."""
         return Payload(self._dispatched(state, client_id=client_id, own_head={}))
 
     def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
@@ -171,7 +171,7 @@ class FedamoleMethod(MethodDefaults):
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:
-        """Give the embedding set: evenly spread over the client's training texts."""
+        """Return the embedding set: evenly spread over the client's training texts."""
         if not self._embeds:
             return ()
         wanted = round(EMBEDDING_SHARE * len(samples))
@@ -199,7 +199,7 @@ class FedamoleMethod(MethodDefaults):
         return client_outputs
 
     def upload(self, trained: Tensors, *, version: int) -> Payload | None:
-        """Give all that was received, trained, and the embeddings."""
+        """Return all that was received, trained, and the embeddings."""
         kept = {*self.own_head, CLIENT_ID}
         return Payload({name: value for name, value in trained.items() if name not in kept})
 
@@ -239,11 +239,11 @@ class FedamoleMethod(MethodDefaults):
         return replace(state, version=version, tensors=tensors, memory=memory)
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give none: the server holds experts, not a model."""
+        """Return ``None``: the server holds experts, not a model."""
         return None
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the model that a client last trained, or else the one it would now be sent."""
+        """Return the model that a client last trained, or else the one it would now be sent."""
         if self.config.evaluation == "tuned" and self.initial.keys() <= personal.keys():
             return {name: personal[name] for name in self.initial}
         own_head = {name: personal[name] for name in self.own_head}
@@ -261,7 +261,7 @@ class FedamoleMethod(MethodDefaults):
     def _dispatched(
         self, state: ServerState, *, client_id: int, own_head: Tensors
     ) -> dict[str, torch.Tensor]:
-        """Give a client's part of the server's tensors, and its own head."""
+        """Return a client's part of the server's tensors, and its own head."""
         rows = {}
         if self._has_domain:
             for layer, held in zip(

@@ -25,7 +25,7 @@ MAX_ROUNDING = 1e-6
 def preferences(
     experts: Float[np.ndarray, "expert rank"], clients: Float[np.ndarray, "client rank"]
 ) -> Float[np.ndarray, "expert client"]:
-    """Give ``softmax_j(<u_e, v_j> / sqrt(r))``: how much each expert wants each client [code]."""
+    """Return ``softmax_j(<u_e, v_j> / sqrt(r))``: how much each expert wants each client [code]."""
     return softmax(experts @ clients.T / experts.shape[1] ** 0.5, axis=1)
 
 
@@ -36,7 +36,7 @@ def assign(
     min_experts: int,
     max_experts: int,
 ) -> Bool[np.ndarray, "expert client"]:
-    """Give the assignment that fulfils most of the experts' wishes.
+    """Return the assignment that fulfils most of the experts' wishes.
 
     A function of its arguments: among equally good assignments the solver, which draws from a seed
     of its own that never changes, always takes the same one.
@@ -95,7 +95,7 @@ def assign(
 def _sums(
     num_experts: int, num_clients: int
 ) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
-    """Give the matrices that sum pairs, laid out expert by expert, over clients and experts."""
+    """Return the matrices that sum pairs, laid out expert by expert, over clients and experts."""
     each = scipy.sparse.eye_array
     of_expert = scipy.sparse.kron(each(num_experts), np.ones((1, num_clients)), format="csr")
     of_client = scipy.sparse.kron(np.ones((1, num_experts)), each(num_clients), format="csr")

@@ -85,7 +85,7 @@ def install_trains(
 
 
 def _width(config: TensorTrainOptions, module: nn.Module) -> int:
-    """Give the width of the bottleneck, that of the narrowest place when none is set."""
+    """Return the width of the bottleneck, that of the narrowest place when none is set."""
     if config.adapter_dim is not None:
         return config.adapter_dim
     places = adapter_places(module, after=config.after)

@@ -46,16 +46,16 @@ class FloraMethod(MethodDefaults):
     same_download: bool = False
 
     def initial_state(self) -> ServerState:
-        """Give the server's state before the first round: nothing merged, no stack."""
+        """Return the server's state before the first round: nothing merged, no stack."""
         return ServerState(version=0, tensors=_pick(self.initial, [*self.head, *self._merged]))
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Give a client's rank and a merged update of zeros."""
+        """Return a client's rank and a merged update of zeros."""
         rank = torch.tensor(rank_of(self.rank, client_id))
         return {**_pick(self.initial, self._merged), RANK: rank}
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Give the head, and the stacks that the client lacks or the dense update they made."""
+        """Return the head, and the stacks that the client lacks or the dense update they made."""
         lacking = range(state.held.get(client_id, 0) + 1, state.version + 1)
         kept = _stacks(state.tensors)
         if all(version in kept for version in lacking):
@@ -76,11 +76,11 @@ class FloraMethod(MethodDefaults):
         return Start(tensors=tensors, trainable=tuple(sorted([*self.head, *self._factors])))
 
     def upload(self, trained: Tensors, *, version: int) -> Payload | None:
-        """Give the trained factors and head."""
+        """Return the trained factors and head."""
         return Payload(_pick(trained, [*self._factors, *self.head]))
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give what is merged so far, and the client's rank; its own LoRA lives on in the stack."""
+        """Return what is merged so far, and the client's rank; its LoRA is part of the stack."""
         rank = trained[self._layers[0] + A].shape[0]
         return {**_pick(trained, self._merged), RANK: torch.tensor(rank)}
 
@@ -111,11 +111,11 @@ class FloraMethod(MethodDefaults):
         )
 
     def global_model(self, state: ServerState) -> Tensors | None:
-        """Give what is merged so far and the head, beside a LoRA that adds nothing."""
+        """Return what is merged so far and the head, beside a LoRA that adds nothing."""
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Give the server's model: clients keep nothing of their own in it."""
+        """Return the server's model: clients keep nothing of their own in it."""
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
     def fresh(self, version: int, *, rank: int) -> dict[str, torch.Tensor]:
@@ -135,7 +135,7 @@ class FloraMethod(MethodDefaults):
         return at_rank(drawn, rank=rank)
 
     def _merge(self, before: Tensors, received: Tensors) -> dict[str, torch.Tensor]:
-        """Give the merged update of each layer, from what stood before and what came.
+        """Return the merged update of each layer, from what stood before and what came.
 
         Server and clients both merge here, stack by stack in order of version, so they agree to the
         bit.
@@ -155,7 +155,7 @@ class FloraMethod(MethodDefaults):
         return merged
 
     def _latest(self, tensors: Tensors) -> Tensors:
-        """Give the latest stacks that are together no larger than the dense update."""
+        """Return the latest stacks that are together no larger than the dense update."""
         stacks = _stacks(tensors)
         left = sum(self.initial[name].numel() for name in self._merged)
         names: list[str] = []

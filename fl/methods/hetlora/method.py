@@ -26,7 +26,7 @@ RANK_OF = "rank_of:"
 
 
 def tail_norm(tensors: Tensors, *, kept: int) -> torch.Tensor:
-    """Give ``sum_l |B_l[:, kept:]| |A_l[kept:]|`` over layers, Frobenius norms; differentiable."""
+    """Return ``sum_l |B_l[:, kept:]| |A_l[kept:]|`` over layers (Frobenius); differentiable."""
     products = [
         torch.linalg.vector_norm(tensors[layer + B][:, kept:])
         * torch.linalg.vector_norm(tensors[layer + A][kept:])
@@ -42,12 +42,12 @@ class HetloraMethod(TruncatedMethod):
     config: HetloraConfig
 
     def rank_of(self, state: ServerState, client_id: int) -> int:
-        """Give the rank that a client last sent, or its first."""
+        """Return the rank that a client last sent, or its first."""
         sent = state.memory.get(f"{RANK_OF}{client_id}")
         return super().rank_of(state, client_id) if sent is None else int(sent)
 
     def kept_of(self, rank: int) -> int:
-        """Give the ranks of a rank before its tail: what pruning leaves."""
+        """Return the ranks of a rank before its tail: what pruning leaves."""
         floor = min(rank, self.config.min_rank)
         return max(floor, math.floor(self.config.gamma * rank))
 
@@ -57,7 +57,7 @@ class HetloraMethod(TruncatedMethod):
         return replace(start, client_outputs={NEXT_RANK: torch.tensor(_rank(start.tensors))})
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
-        """Give the weighted norm of the tails."""
+        """Return the weighted norm of the tails."""
         rank = _rank(start.tensors)
         kept = self.kept_of(rank)
         if kept == rank or self.config.penalty_weight == 0:
@@ -74,7 +74,7 @@ class HetloraMethod(TruncatedMethod):
         return {NEXT_RANK: torch.tensor(kept if has_shrunk else rank)}
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Give the rank that the client has from now on."""
+        """Return the rank that the client has from now on."""
         return {RANK: trained[NEXT_RANK]}
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
@@ -111,5 +111,5 @@ def install(config: HetloraConfig, module: nn.Module, *, generator: torch.Genera
 
 
 def _rank(tensors: Tensors) -> int:
-    """Give the rank of some factors."""
+    """Return the rank of some factors."""
     return int(tensors[lora_layers(tensors)[0] + A].shape[0])

@@ -53,7 +53,7 @@ def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator
 
 
 def _at_rank(own: Tensors, *, rank: int, generator: torch.Generator) -> Tensors:
-    """Give a client's first tensors at its rank; those that fit already stay as they are."""
+    """Return a client's first tensors at its rank; those that fit already stay as they are."""
     values = {}
     for name, value in sorted(own.items()):
         if name.endswith(".lora_A") and value.shape[0] != rank:

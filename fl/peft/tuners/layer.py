@@ -32,7 +32,7 @@ class TunerLayer(nn.Module, BaseTunerLayer):
         self.set_adapter(self.active_adapters, inference_mode=inference_mode)
 
     def active(self) -> list[nn.Module]:
-        """Give what the active adapters added here."""
+        """Return what the active adapters added here."""
         if self.disable_adapters:
             return []
         return [self.added[name] for name in self.active_adapters if name in self.added]
@@ -87,7 +87,7 @@ class TensorTrainInstead(TunerLayer):
 
 
 def out_features(layer: nn.Module) -> int:
-    """Give the width of a projection's result; GPT-2 stores its weights transposed.
+    """Return the width of a projection's result; GPT-2 stores its weights transposed.
 
     Raises
     ------

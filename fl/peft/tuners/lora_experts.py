@@ -48,7 +48,7 @@ class LoraExpertsConfig(PeftConfig):
             check_positive(f"num_experts_pattern.{name}" if name else "num_experts", count)
 
     def experts_at(self, key: str) -> int:
-        """Give the domain experts of the layer of this name: those of the longest end that fits."""
+        """Return the domain experts of the layer of this name: of the longest suffix that fits."""
         ends = [end for end in self.num_experts_pattern if f".{key}".endswith(f".{end}")]
         return self.num_experts_pattern[max(ends, key=len)] if ends else self.num_experts
 

@@ -61,7 +61,7 @@ class TunerModel(BaseTuner):
 
     @abstractmethod
     def _make(self, config: Any, base: nn.Module, *, key: str) -> tuple[type[TunerLayer], Any]:  # noqa: ANN401
-        """Give the class of layer for a target, and what an adapter adds to it, values unset."""
+        """Return the class of layer for a target, and what an adapter adds to it, values unset."""
 
     def _check_merge_allowed(self) -> None:
         msg = f"{type(self).__name__}: adapters are not linear and cannot be merged into weights"
@@ -111,11 +111,11 @@ class TensorTrainModel(TunerModel):
 
 
 def _is_classifier(config: TensorTrainConfig, key: str) -> bool:
-    """Tell whether a module is the one whose place a train takes."""
+    """Return whether a module is the one whose place a train takes."""
     return config.classifier is not None and f".{key}".endswith(f".{config.classifier}")
 
 
 def _generator(seed: int, key: str) -> torch.Generator:
-    """Give the source of a layer's first values: the same whatever else is adapted."""
+    """Return the source of a layer's first values: the same whatever else is adapted."""
     digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

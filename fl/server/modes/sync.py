@@ -140,7 +140,7 @@ def _evaluate(
 
 
 def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:
-    """Tell whether every target is reached; none is where the method has no such split."""
+    """Return whether every target is reached; none is where the method has no such split."""
     return all(
         name in means
         and (means[name] <= value if METRICS[name].is_lower_better else means[name] >= value)

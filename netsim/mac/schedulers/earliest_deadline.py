@@ -17,7 +17,7 @@ class EarliestDeadline:
     is_exclusive = True
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give everything to the earliest deadline."""
+        """Return all groups for the transfer with the earliest deadline."""
         due = view.deadline_at_s == view.deadline_at_s.min()
         first = due & (view.requested_at_s == view.requested_at_s[due].min())
         return same_in_every_group(first / first.sum(), view)

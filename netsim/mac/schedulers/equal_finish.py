@@ -34,7 +34,7 @@ class EqualFinish:
     uses_average_rate = False
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give fractions that finish together."""
+        """Return fractions that finish together."""
         num = len(view.client_id)
         reachable = view.rate_bps(np.ones(num)) > 0
         if not reachable.any():
@@ -71,7 +71,7 @@ class EqualFinish:
 def _rate_bps(
     view: CellView, reachable: np.ndarray, part: Float[np.ndarray, " some"]
 ) -> Float[np.ndarray, " some"]:
-    """Give the rates of the reachable transfers at fractions of theirs."""
+    """Return the rates of the reachable transfers at fractions of theirs."""
     fraction = np.zeros(len(reachable))
     fraction[reachable] = part
     # A fraction too narrow for a resource block has no rate: call it a very low one.
@@ -83,7 +83,7 @@ def _tangent(
     rate: Float[np.ndarray, " transfer"],
     rate_bps: Callable[[Float[np.ndarray, " transfer"]], Float[np.ndarray, " transfer"]],
 ) -> Float[np.ndarray, " transfer"]:
-    """Give the slope of log rate in log fraction, from a second point close by."""
+    """Return the slope of log rate in log fraction, from a second point close by."""
     slope = np.log(rate / rate_bps(part / (1 + ELASTICITY_STEP))) / np.log1p(ELASTICITY_STEP)
     return np.clip(slope, MIN_ELASTICITY, 1.0)
 
@@ -93,7 +93,7 @@ def _at_common_time(
     log_time: Float[np.ndarray, " transfer"],
     elasticity: Float[np.ndarray, " transfer"],
 ) -> Float[np.ndarray, " transfer"]:
-    """Give fractions that sum to 1 and, were the elasticities exact, end at one common time.
+    """Return fractions that sum to 1 and, were the elasticities exact, end at one common time.
 
     The logarithm of their sum is convex and decreasing in the common log time and not negative at
     the smallest time, so Newton steps from there never overshoot.

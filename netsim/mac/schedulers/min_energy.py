@@ -59,7 +59,7 @@ class MinEnergy:
         """Rate at the latest instant asked about."""
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give everything to the transfer that spares most; equal ones by request."""
+        """Return all groups for the transfer that saves most energy; ties by time of request."""
         num = len(view.client_id)
         rate_bps = view.rate_bps(np.ones(num))
         mean_bps = self._mean_rate_bps(view, rate_bps)
@@ -74,7 +74,7 @@ class MinEnergy:
     def _mean_rate_bps(
         self, view: CellView, rate_bps: Float[np.ndarray, " transfer"]
     ) -> Float[np.ndarray, " transfer"]:
-        """Give the mean rates; asked again at the latest instant, the present one replaces.
+        """Return the mean rates; asked again at the latest instant, the present one replaces.
 
         Earlier instants are asked about again after an event within a tick. They have counted.
         """

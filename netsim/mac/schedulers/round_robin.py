@@ -12,5 +12,5 @@ class RoundRobin:
     uses_rates = False
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
-        """Give 1/K everywhere."""
+        """Return 1/K everywhere."""
         return np.full(view.group_rate_bps.shape, 1.0 / len(view.client_id))
