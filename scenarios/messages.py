@@ -145,7 +145,7 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
         shown = str(bound) if isinstance(bound, int) else f"{bound:g}"
         return f"must be {sign} {shown}, got {_show(value)}"
     if kind == "literal_error":
-        return f"must be one of {context['expected']}, got {_show(value)}"
+        return f"must be one of {context['expected']}, got {_show(value)}{_meant(value, context)}"
     if kind == "string_pattern_mismatch":
         return f"{NAME_RULE}, got {_show(value)}"
     if kind in _WANTED:
@@ -155,6 +155,13 @@ def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0
     if kind == "too_short":
         return f"must have at least {context['min_length']} item, got {context['actual_length']}"
     return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_show(value)}"
+
+
+def _meant(value: object, context: Mapping[str, Any]) -> str:
+    """Say which of a few words is meant by one that is written in another way."""
+    known = re.findall("'([^']*)'", str(context["expected"]))
+    close = _closest(value, known) if isinstance(value, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _nearest_key(path: Path, owner: Any) -> str:

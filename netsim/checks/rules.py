@@ -6,6 +6,7 @@ settings without effect in :mod:`netsim.checks.effect`. Every broken rule is rep
 first.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from math import isfinite
@@ -268,9 +269,13 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
         if not class_name.isidentifier():
             yield _problem("radio.scheduler", f"must name a class after ':', got {class_name!r}")
     elif radio.scheduler not in SCHEDULERS:
+        plain = re.sub(r"[\s_-]+", "", radio.scheduler[:100].casefold())
+        meant = [name for name in SCHEDULERS if name.replace("_", "") == plain]
+        hint = f"; did you mean {meant[0]!r}?" if meant else ""
         yield _problem(
             "radio.scheduler",
-            f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got {radio.scheduler!r}",
+            f"must be one of {', '.join(SCHEDULERS)} or path.py:Class, got "
+            f"{radio.scheduler[:100]!r}{hint}",
         )
     alpha = radio.uplink_power.alpha
     if alpha not in UPLINK_ALPHAS:

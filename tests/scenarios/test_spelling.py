@@ -66,5 +66,29 @@ def test_suggestions_look_past_capitals_hyphens_blanks_and_signs(written, meant)
     assert nearest(written, known) == f"did you mean {meant!r}?"
 
 
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("radio.scheduler=Proportional-Fair", "proportional_fair"),
+        ("radio.scheduler=MaxCI", "max_ci"),
+        ("server.policy={kind: Round Robin}", "round_robin"),
+        ("server.policy={kind: bestChannel}", "best_channel"),
+        ("server.mode=SYNC", "sync"),
+        ("world.environment=UMa", "uma"),
+        ("world.layout={kind: Single-Cell}", "single_cell"),
+        ("data.source=Docstring", "docstrings"),
+    ],
+)
+def test_every_table_suggests_what_is_meant(setting, meant):
+    with pytest.raises(ScenarioError, match=rf"did you mean {meant!r}\?"):
+        load(STUDY, [setting])
+
+
+@pytest.mark.parametrize("written", ["Quick-Start", "quick start", "QUICKSTART", "quikstart"])
+def test_a_scenario_of_the_library_is_suggested(written):
+    with pytest.raises(ScenarioError, match="did you mean 'quickstart'"):
+        load(written)
+
+
 def test_a_word_of_any_length_is_looked_up_at_once():
     assert nearest("x" * 1_000_000, list(METHODS)).startswith("valid here: ")
