@@ -88,8 +88,13 @@ def try_own_method(
         personal = method.personal(trained.tensors)
         upload = method.upload(trained.tensors, version=state.version)
         if upload is not None:
+            began = start.tensors if method.merges == "mean" else {}
             contribution = Contribution(
-                client_id=0, payload=upload, num_samples=trained.num_samples, staleness=0
+                client_id=0,
+                payload=upload,
+                weight=trained.num_samples,
+                staleness=0,
+                base={name: began[name] for name in upload.tensors if name in began},
             )
             state = method.aggregate(state, [contribution])
         for model in (method.global_model(state), method.personal_model(state, personal)):
