@@ -211,8 +211,7 @@ class Association:
             left = beaten[self._is_beaten(beaten, handover)]
             # A client that is still joining a cell measures when that is done.
             look_s = np.maximum(at_s + handover.time_to_trigger_s, self._links.resume_at_s[left])
-            looks_s = {*self._looks_s, *look_s.tolist()}
-            self._looks_s = sorted(look_s for look_s in looks_s if look_s > at_s)
+            self._looks_s = sorted({*self._looks_s, *look_s.tolist()})
         return slots[self._links.cell_id[slots] != before]
 
     def next_edge_s(self, after_s: float) -> float:

@@ -102,6 +102,32 @@ class TestWhoIsWatched:
         association.watch(at_s=0.5, radiated=UNLOADED)
         assert association.next_change_s(0.5) == np.inf
 
+    def test_who_has_left_runs_no_timer(self):
+        noise = AIR.ue_noise_w / AIR.site_block_w
+        gain = [[4 * noise, 3 * noise]] * 2  # 0 dB at full interference
+        failure = {"out_of_sync_db": 3.0, "in_sync_db": 5.0, "timer_s": 1.0}
+        links, slots, association = associate(gain, **failure)
+        association.watch(at_s=0.5, radiated=np.ones_like(UNLOADED))
+        assert association.next_change_s(0.5) == 1.5
+        links.release(int(slots[0]))
+        assert association.next_change_s(0.5) == 1.5
+        links.release(int(slots[1]))
+        assert association.next_change_s(0.5) == np.inf
+        assert association.fail_due(at_s=1.5).tolist() == []
+        assert links.handovers[slots].tolist() == [0, 0]
+
+
+class TestNobodyHasChanged:
+    @pytest.mark.parametrize("handover", [NoHandover(), A3Handover()])
+    def test_where_no_site_failed_or_is_back(self, handover):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        _, slots, association = associate([[50 * edge, edge]], handover=handover)
+        assert association.refresh_sites(slots, at_s=1.0).tolist() == []
+        assert association.reselect(slots, at_s=1.0).tolist() == []
+        assert association.reselect(slots[:0], at_s=1.0).tolist() == []
+        assert association.fail_due(at_s=1.0).tolist() == []
+        assert association.next_edge_s(1.0) == np.inf
+
 
 class TestMeasurementsOfWhoMoves:
     def test_a_lost_link_recovers_at_a_cost_and_the_first_cell_is_free(self):
