@@ -14,14 +14,14 @@ TRAINING = TrainingConfig(
 
 
 def test_settings_reach_the_jobs_of_a_federation():
-    made = federation(FeditConfig(), training=TRAINING, num_clients=3, targets={"loss": 0.5})
+    made = federation(FeditConfig(), training=TRAINING, num_clients=3, targets={"accuracy": 0.5})
     settings = made.job_settings
     assert (settings.local_steps, settings.local_epochs, settings.batch_size) == (None, 2, 5)
     assert (settings.weight_decay, settings.max_gradient_norm) == (0.25, 1.5)
     assert settings.learning_rate == 0.01
     assert made.procedure.settings == settings
     assert made.evaluation_batch_size == 7
-    assert made.metrics == ("loss",)
+    assert made.metrics == ("accuracy",)
     assert made.client_ids == range(3)
     assert made.method is made.worker.method
 

@@ -1,25 +1,18 @@
 """Synchronous rounds on the constant network: hand calculation, losses, common cohorts."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
-from fl.clients.devices import DeviceMemoryError
 from fl.execution.run_job import run_job
 from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
-from fl.policies import RandomPolicyConfig
-from fl.server.config import SyncServer, find_problems
 from fl.server.modes import sync
 from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
-from fl.training.config import find_problems as find_training_problems
-from tests.fl import fakes
 from tests.fl.fakes import NUM_CLASSES, SMALLEST, federation, streams
 from tests.fl.training.closed_form import lora_step_flop
 from tests.fl.watching import watch_training
@@ -353,25 +346,6 @@ def test_last_round_of_a_stopped_run_is_evaluated(target):
     assert stopped.evaluations[-1].round == expected
 
 
-def test_personal_rows_are_those_of_each_client_evaluated_alone():
-    played = federation(PfttConfig(), num_rounds=4)
-    rows = run(played)
-    accuracies = []
-    for client_id, shard in enumerate(played.shards):
-        held = played.personal.of(client_id)
-        played.worker.load(played.method.personal_model(played.state, held))
-        right = 0
-        for index in shard.test:
-            batch = played.worker.train.batch(np.array([index]))
-            scores = played.worker.module(batch.input_ids, batch.attention_mask)
-            right += int(scores.argmax() == batch.labels)
-        accuracies.append(right / len(shard.test))
-    last = rows.evaluations[-1]
-    assert last.mean == pytest.approx(np.mean(accuracies), rel=1e-12)
-    assert last.worst10 == pytest.approx(min(accuracies), rel=1e-12)
-    assert last.n == len(accuracies)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_backbone_serves_all_clients(kind):
     played = federation(SMALLEST[kind], num_clients=20, cohort=5, num_rounds=3, num_texts=400)
@@ -392,86 +366,3 @@ def test_one_backbone_serves_all_clients(kind):
     server_bytes = max(installed_bytes, sum(tensor.nbytes for tensor in first))
     most = 2 if kind == "fedamole" else 1
     assert sum(held.values()) <= server_bytes + most * len(trained) * installed_bytes
-
-
-def test_facts_are_those_of_the_tensors():
-    played = federation(PfttConfig(adapter_dim=8, rank=8))
-    facts = played.facts()
-    adapters, lora, head = 2 * 2 * (2 * 32 * 8 + 32 + 8), 4 * 2 * 32 * 8, 32 * 3 + 3
-    assert facts.num_trainable == adapters + lora + head
-    whole = sum(parameter.numel() for parameter in played.worker.module.parameters())
-    assert facts.num_backbone == whole - facts.num_trainable
-    assert facts.upload_bytes == facts.download_bytes
-    assert 0 < facts.upload_bytes - 4 * adapters < 3000
-    assert facts.peak_memory_bytes > 4 * whole
-    assert federation(LocalConfig()).facts().upload_bytes == 0
-
-
-def test_a_job_too_large_for_a_device_is_refused_before_the_run(monkeypatch):
-    small = dataclasses.replace(fakes.DEVICES["phone_low"], memory_bytes=100_000)
-    monkeypatch.setitem(fakes.DEVICES, "phone_low", small)
-    with pytest.raises(DeviceMemoryError, match=r"a step of fedit on 8 texts of 12 tokens needs"):
-        federation(FeditConfig(), num_clients=1, cohort=1, devices=["phone_low"])
-
-
-def test_a_policy_that_selects_twice_is_refused():
-    played = federation(FeditConfig())
-
-    class Twice:
-        def select(self, view, *, rng):
-            return [1, 1]
-
-    played.policy = Twice()
-    with pytest.raises(ValueError, match=r"each at most once, got \[1, 1\] in round 1"):
-        run(played)
-
-
-def test_every_problem_of_the_server_is_found():
-    policy = RandomPolicyConfig(num_clients=9)
-    bad = SyncServer(
-        num_rounds=2,
-        policy=policy,
-        targets={"speed": 0.5},
-        target_split="global",
-        evaluate_every=3,
-    )
-    paths = [
-        problem.path[1:] for problem in find_problems(bad, num_clients=4, methods=[LocalConfig()])
-    ]
-    assert paths == [
-        ("policy", "num_clients"),
-        ("targets", "speed"),
-        ("target_split",),
-        ("evaluate_every",),
-    ]
-    idle = SyncServer(num_rounds=2, policy=policy, stop_at_targets=True, target_split="global")
-    paths = [
-        problem.path[1:] for problem in find_problems(idle, num_clients=9, methods=[FeditConfig()])
-    ]
-    assert paths == [("stop_at_targets",), ("target_split",)]
-    cast = SyncServer(num_rounds=2, policy=policy, downlink="broadcast")
-    (problem,) = find_problems(cast, num_clients=9, methods=[LocalConfig()])
-    assert problem.path == ("server", "downlink")
-    assert problem.message == "has no effect: nothing is sent by local; got broadcast"
-    assert find_problems(cast, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
-    good = SyncServer(num_rounds=2, policy=policy, targets={"accuracy": 0.5})
-    assert find_problems(good, num_clients=9, methods=[LocalConfig(), PfttConfig()]) == []
-
-
-def test_length_of_training_is_given_once():
-    for wrong in (TrainingConfig(), TrainingConfig(local_steps=1, local_epochs=1)):
-        (problem,) = find_training_problems(wrong)
-        assert "exactly one of local_steps and local_epochs" in problem.message
-    assert find_training_problems(TrainingConfig(local_epochs=1)) == []
-
-
-def test_learning_rate_that_every_method_overrides_is_a_problem():
-    own, plain = FeditConfig(learning_rate=0.01), LocalConfig()
-    rate = TrainingConfig(local_steps=1, learning_rate=5e-3)
-    (problem,) = find_training_problems(rate, methods=[own, own])
-    assert problem.path == ("training", "learning_rate")
-    assert problem.message == "has no effect: fedit, fedit set their own, got 0.005"
-    assert find_training_problems(rate, methods=[own, plain]) == []
-    assert find_training_problems(rate) == []
-    assert find_training_problems(TrainingConfig(local_steps=1), methods=[own]) == []
-    assert len(find_training_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2

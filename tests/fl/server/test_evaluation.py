@@ -1,0 +1,95 @@
+"""Evaluation: each client's model on its own texts, and what is not evaluated again."""
+
+import numpy as np
+import pytest
+
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.local.config import LocalConfig
+from fl.methods.pftt.config import PfttConfig
+from fl.server.evaluation import Evaluator
+from fl.server.modes.sync import run_rounds
+from fl.training.job import EvaluationJob
+from tests.fl.fakes import federation
+
+
+def run(played):
+    played.env.run(until=played.env.process(run_rounds(played)))
+    return played.recorder
+
+
+def watch_evaluations(played):
+    """Texts of each evaluation job from now on, by table."""
+    seen, submit = [], played.executor.submit
+
+    def watched(job, **options):
+        if isinstance(job, EvaluationJob):
+            seen.append((job.table, len(job.samples)))
+        return submit(job, **options)
+
+    played.executor.submit = watched
+    return seen
+
+
+def test_personal_rows_are_those_of_each_client_evaluated_alone():
+    played = federation(PfttConfig(), num_rounds=4)
+    rows = run(played)
+    accuracies = []
+    for client_id, shard in enumerate(played.shards):
+        held = played.personal.of(client_id)
+        played.worker.load(played.method.personal_model(played.state, held))
+        right = 0
+        for index in shard.test:
+            batch = played.worker.train.batch(np.array([index]))
+            scores = played.worker.module(batch.input_ids, batch.attention_mask)
+            right += int(scores.argmax() == batch.labels)
+        accuracies.append(right / len(shard.test))
+    last = rows.evaluations[-1]
+    assert last.mean == pytest.approx(np.mean(accuracies), rel=1e-12)
+    assert last.worst10 == pytest.approx(min(accuracies), rel=1e-12)
+    assert last.n == len(accuracies)
+
+
+def test_a_model_that_did_not_change_is_not_evaluated_again():
+    played = federation(LocalConfig(), num_clients=4)
+    sizes = [len(shard.test) for shard in played.shards]
+    seen, evaluator = watch_evaluations(played), Evaluator(played)
+    first = evaluator.evaluate(0)
+    assert seen == [("train", sum(sizes))]  # all clients have one model: one job
+    assert evaluator.evaluate(1) == [type(row)(**{**as_dict(row), "round": 1}) for row in first]
+    assert len(seen) == 1
+    own = {name: value + 0.5 for name, value in played.personal.of(2).items()}
+    played.personal.keep(2, own)
+    evaluator.evaluate(2)
+    assert seen[1:] == [("train", sizes[2])]
+
+
+def as_dict(row):
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def test_the_server_s_model_is_scored_on_the_common_texts():
+    played = federation(FeditConfig(), num_clients=2)
+    seen = watch_evaluations(played)
+    of_server, of_clients = Evaluator(played).evaluate(5)
+    assert seen[0] == ("test", 100)
+    assert (of_server.split, of_server.n, of_server.std, of_server.round) == ("global", 100, 0, 5)
+    test = played.worker.test
+    played.worker.load(played.method.global_model(played.state))
+    right = 0
+    for index in range(100):
+        batch = test.batch(np.array([index]))
+        scores = played.worker.module(batch.input_ids, batch.attention_mask)
+        right += int(scores.argmax() == batch.labels)
+    assert of_server.mean == of_server.worst10 == pytest.approx(right / 100, abs=1e-12)
+    assert (of_clients.split, of_clients.n, of_clients.metric) == ("personal", 2, "accuracy")
+
+
+def test_rows_carry_what_was_spent_until_then():
+    played = federation(FeditConfig(), num_rounds=2)
+    rows = run(played)
+    last, row = rows.rounds[-1], rows.evaluations[-1]
+    assert (row.at_s, row.energy_j) == (last.finished_at_s, last.energy_j)
+    assert row.uplink_bytes == sum(each.uplink_bytes for each in rows.rounds)
+    assert row.downlink_bytes == sum(each.downlink_bytes for each in rows.rounds) > 0
+    first = rows.evaluations[0]
+    assert (first.at_s, first.energy_j, first.uplink_bytes, first.downlink_bytes) == (0, 0, 0, 0)

@@ -1,0 +1,91 @@
+"""What a federation counts and refuses before it runs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fl.clients.devices import DeviceMemoryError
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.local.config import LocalConfig
+from fl.methods.pftt.config import PfttConfig
+from tests.fl import fakes
+from tests.fl.fakes import federation, streams
+
+
+def test_facts_are_those_of_the_tensors():
+    played = federation(PfttConfig(adapter_dim=8, rank=8))
+    facts = played.facts()
+    adapters, lora, head = 2 * 2 * (2 * 32 * 8 + 32 + 8), 4 * 2 * 32 * 8, 32 * 3 + 3
+    assert facts.num_trainable == adapters + lora + head
+    whole = sum(parameter.numel() for parameter in played.worker.module.parameters())
+    assert facts.num_backbone == whole - facts.num_trainable
+    assert facts.upload_bytes == facts.download_bytes
+    assert 0 < facts.upload_bytes - 4 * adapters < 3000
+    assert facts.peak_memory_bytes > 4 * whole
+    assert federation(LocalConfig()).facts().upload_bytes == 0
+
+
+def test_a_job_too_large_for_a_device_is_refused_before_the_run(monkeypatch):
+    small = dataclasses.replace(fakes.DEVICES["phone_low"], memory_bytes=100_000)
+    monkeypatch.setitem(fakes.DEVICES, "phone_low", small)
+    with pytest.raises(DeviceMemoryError, match=r"a step of fedit on 8 texts of 12 tokens needs"):
+        federation(FeditConfig(), num_clients=1, cohort=1, devices=["phone_low"])
+
+
+def test_the_largest_batch_and_the_longest_text_are_those_of_any_client():
+    made = federation(FeditConfig(), num_clients=3, num_texts=21)
+    shards = made.shards
+    assert [len(shard.train) for shard in shards] == [5, 5, 5]
+    lengths = made.worker.train.tokens.lengths
+    facts = made.facts()
+    assert facts.largest_batch == 5  # the shards are smaller than the 8 texts of a batch
+    longest = max(int(lengths[shard.train].max()) for shard in shards)
+    assert facts.longest_text == longest
+    step = made.cost.count(
+        sorted(made.method.initial), batch_size=5, num_tokens=longest, num_asked=None,
+        tensors=made.method.initial,
+    )  # fmt: skip
+    assert (facts.largest_step_flop, facts.peak_memory_bytes) == (step.flop, step.peak_memory_bytes)
+
+
+def test_a_device_that_holds_the_largest_step_exactly_is_enough(monkeypatch):
+    need_bytes = federation(FeditConfig(), num_clients=1).facts().peak_memory_bytes
+    for short_bytes in (0, 1):
+        device = dataclasses.replace(
+            fakes.DEVICES["phone_low"], memory_bytes=need_bytes - short_bytes
+        )
+        monkeypatch.setitem(fakes.DEVICES, "phone_low", device)
+        if short_bytes == 0:
+            federation(FeditConfig(), num_clients=1, devices=["phone_low"])
+        else:
+            with pytest.raises(DeviceMemoryError):
+                federation(FeditConfig(), num_clients=1, devices=["phone_low"])
+
+
+def test_seeds_of_jobs_are_addressed_by_client_and_round():
+    made = federation(FeditConfig())
+    seeds = {
+        (client, round_id): made.job_seed(client, round_id)
+        for client in range(3)
+        for round_id in range(3)
+    }
+    assert len(set(seeds.values())) == 9
+    expected = int(streams()("training", 2, 1).integers(2**63 - 1))
+    assert made.job_seed(2, 1) == expected
+
+
+def test_participations_are_numbered_from_0():
+    made = federation(FeditConfig())
+    assert [made.new_participation_id() for _ in range(3)] == [0, 1, 2]
+    assert made.num_participations == 3
+
+
+def test_energies_are_those_of_the_network_now():
+    made = federation(FeditConfig())
+    made.network.charge(1, "tx", started_at_s=0.0, finished_at_s=4.0, power_w=0.5)
+    made.env.run(until=3.0)
+    assert made.now_s == 3.0
+    assert made.energy_j() == 1.5
+    assert made.site_energy_j() == 0.0
+    assert np.isclose(made.network.client_energy_j(np.array([1, 0]), 3.0), [1.5, 0.0]).all()

@@ -1,0 +1,24 @@
+"""Broken rules between the settings of local training and the methods."""
+
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.local.config import LocalConfig
+from fl.training.config import TrainingConfig, find_problems
+
+
+def test_length_of_training_is_given_once():
+    for wrong in (TrainingConfig(), TrainingConfig(local_steps=1, local_epochs=1)):
+        (problem,) = find_problems(wrong)
+        assert "exactly one of local_steps and local_epochs" in problem.message
+    assert find_problems(TrainingConfig(local_epochs=1)) == []
+
+
+def test_learning_rate_that_every_method_overrides_is_a_problem():
+    own, plain = FeditConfig(learning_rate=0.01), LocalConfig()
+    rate = TrainingConfig(local_steps=1, learning_rate=5e-3)
+    (problem,) = find_problems(rate, methods=[own, own])
+    assert problem.path == ("training", "learning_rate")
+    assert problem.message == "has no effect: fedit, fedit set their own, got 0.005"
+    assert find_problems(rate, methods=[own, plain]) == []
+    assert find_problems(rate) == []
+    assert find_problems(TrainingConfig(local_steps=1), methods=[own]) == []
+    assert len(find_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2
