@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from netsim.config.radio import NoFading
 from netsim.mac.average_rate import AVERAGE_S
-from netsim.mac.mean_shares import STEPS_TO_BALANCE, STEPS_TO_FOLLOW, MeanShares
+from netsim.mac.mean_shares import STEPS_TO_BALANCE, STEPS_TO_FOLLOW, TIE_BREAK, MeanShares
 from netsim.mac.schedulers import check_activity
 from netsim.mac.schedulers.proportional_fair import ProportionalFair
 from tests.netsim.mac.schedulers.cells import view_of
@@ -171,6 +171,57 @@ def test_a_balance_is_dropped_when_answers_no_longer_agree_with_it():
     swapped, _ = mean_over(answer, view_of(rate[::-1].copy()))
     fresh, _ = mean_over(mean_answer(Asked()), view_of(rate[::-1].copy()))
     np.testing.assert_array_equal(swapped, fresh)
+
+
+class Steady:
+    """Half of the band for each, whatever the averages, and at which it was asked."""
+
+    def __init__(self):
+        self.averages = []
+
+    def shares(self, view):
+        self.averages.append(view.average_rate_bps)
+        return np.full(view.group_rate_bps.shape, 0.5)
+
+
+@pytest.mark.parametrize("horizon_s", [TICK_S, np.inf])
+def test_who_does_not_look_at_averages_is_asked_twice_before_and_after_they_have_moved(horizon_s):
+    scheduler, average = Steady(), np.array([2e6, 0.5e6])
+    view = view_of([[1e6, 3e6], [2e6, 2e6]], average=average)
+    shares, activity = mean_over(mean_answer(scheduler), view, horizon_s=horizon_s)
+    assert (shares == 0.5).all()
+    assert activity.tolist() == [1.0, 1.0]
+    kept = np.exp(-horizon_s / AVERAGE_S)
+    later = 2e6 + kept * (average - 2e6)  # half of the band carries 2 Mb/s
+    apart = 1 + TIE_BREAK * np.arange(2)
+    np.testing.assert_allclose(scheduler.averages, [average * apart, later * apart], rtol=1e-12)
+
+
+def test_no_average_is_asked_about_below_the_floor():
+    class Nothing(Steady):
+        def shares(self, view):
+            return 0.0 * super().shares(view)
+
+    scheduler = Nothing()
+    mean_over(mean_answer(scheduler), view_of([[1e6], [2e6]], average=np.array([3e6, 4e6])))
+    # The floor is a thousandth of an equal split.
+    apart = 1 + TIE_BREAK * np.arange(2)
+    np.testing.assert_allclose(scheduler.averages[1], np.array([500.0, 1000.0]) * apart)
+
+
+def test_asking_goes_in_whole_rounds_so_that_equals_share_equally():
+    """Of 16 or 200 answers and more, a multiple of the number of transfers."""
+    for num in (3, 7):
+        scheduler = Asked()
+        answer = mean_answer(scheduler)
+        mean_over(answer, view_of(np.ones((num, 1))), horizon_s=TICK_S)
+        constant = 2  # asked first whether its answers depend on averages
+        assert (scheduler.times - constant) % num == 0
+        before = scheduler.times
+        mean_over(answer, view_of(np.ones((num, 1))))
+        settled = scheduler.times - before - constant
+        assert settled % num == 0
+        assert STEPS_TO_BALANCE <= settled < STEPS_TO_BALANCE + num
 
 
 @pytest.mark.parametrize(
