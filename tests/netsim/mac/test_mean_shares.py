@@ -227,7 +227,7 @@ def test_asking_goes_in_whole_rounds_so_that_equals_share_equally():
 @pytest.mark.parametrize(
     ("activity", "rule"),
     [
-        ([1.0], "must have shape"),
+        ([1.0], r"must have shape \(2,\) \(transfer\), got \(1,\)"),
         ([0.0, 1.0], r"must be in \(0, 1\]"),
         ([np.nan, 1.0], r"must be in \(0, 1\]"),
         ([0.5, 1.5], r"must be in \(0, 1\]"),

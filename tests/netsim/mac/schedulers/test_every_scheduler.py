@@ -67,10 +67,10 @@ def test_everything_is_delivered_in_the_end(name):
 @pytest.mark.parametrize(
     ("shares", "match"),
     [
-        (np.ones((2, NUM_GROUPS - 1)), "shape"),
+        (np.ones((2, NUM_GROUPS - 1)), r"shape \(2, 6\) \(transfer, group\), got \(2, 5\)"),
         (np.full((2, NUM_GROUPS), np.nan), r"in \[0, 1\]"),
         (np.full((2, NUM_GROUPS), -0.1), r"in \[0, 1\]"),
-        (np.full((2, NUM_GROUPS), 0.6), "sum to <= 1"),
+        (np.full((2, NUM_GROUPS), 0.6), r"sum to <= 1, got 1\.2 in group 0"),
     ],
 )
 def test_illegal_shares_are_named(shares, match):
