@@ -21,7 +21,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "array_like",
             "interpolation",
             "standard_table",
-            "slot_arrays",
         ),
         ("config", "phy", "slot_arrays"),
         ("world", "energy"),
