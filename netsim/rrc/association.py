@@ -71,16 +71,16 @@ class Association:
     ) -> None:
         self._links = links
         # In a single cell there is no target of a handover.
-        can_move = isinstance(handover, A3Handover) and links.gain.shape[1] > 1
-        self._handover = handover if isinstance(handover, A3Handover) and can_move else None
+        num_cells = links.gain.shape[1]
+        self._a3: A3Monitor | None = None
+        if isinstance(handover, A3Handover) and num_cells > 1:
+            self._a3 = A3Monitor(handover, num_cells=num_cells)
         self._link_failure = link_failure
         self._outages = outages
         self._air = air
         self.min_gain = edge_gain(link_failure, air)
         """Coupling gain at the edge of coverage."""
         self._is_alive = outages.is_alive(0.0)
-        num_cells = len(self._is_alive)
-        self._a3 = A3Monitor(self._handover, num_cells=num_cells) if self._handover else None
         self._sync = LinkMonitor(link_failure)
         self._fade = FadeMean() if is_fading else None
         self._coverage = _Coverage()
@@ -200,9 +200,9 @@ class Association:
             Simulated time.
         """
         self._looks_s = [look_s for look_s in self._looks_s if look_s > at_s]
-        handover = self._handover
-        if handover is None:
+        if self._a3 is None:
             return slots[:0]
+        handover = self._a3.config
         before = self._links.cell_id[slots].copy()
         beaten = slots[self._is_beaten(slots, handover)]
         if len(beaten):
@@ -306,7 +306,7 @@ class Association:
 
     def _hand_over(self, slots: Int[np.ndarray, " served"], *, at_s: float) -> None:
         """Run event A3 of clients that are served."""
-        if self._a3 is None or self._handover is None or not len(slots):
+        if self._a3 is None or not len(slots):
             return
         target = self._a3.step(
             slots,
@@ -316,7 +316,7 @@ class Association:
         )
         moves = target != NO_TARGET
         self._serve(slots[moves], target[moves])
-        self._links.resume_at_s[slots[moves]] = at_s + self._handover.interruption_s
+        self._links.resume_at_s[slots[moves]] = at_s + self._a3.config.interruption_s
         self._links.handovers[slots[moves]] += 1
 
 

@@ -70,7 +70,7 @@ class A3Monitor(SlotArrays):
             _entered_at_s=np.full(num_cells, np.inf),
             _measured_at_s=-np.inf,
         )
-        self._config = config
+        self.config = config
 
     def start(self, slots: Int[np.ndarray, " some"]) -> None:
         """Forget what these slots measured: for a new client, or one that lost its cell."""
@@ -110,12 +110,12 @@ class A3Monitor(SlotArrays):
         filtered_dbm = self._filter(slots, rsrp_dbm, at_s)
         rows = np.arange(len(slots))
         threshold_dbm = (
-            filtered_dbm[rows, serving_cell] + self._config.offset_db + self._config.hysteresis_db
+            filtered_dbm[rows, serving_cell] + self.config.offset_db + self.config.hysteresis_db
         )
         is_entering = filtered_dbm > threshold_dbm[:, np.newaxis]
         is_entering[rows, serving_cell] = False
         since_s = np.where(is_entering, np.minimum(self._entered_at_s[slots], at_s), np.inf)
-        is_due = at_s - since_s >= self._config.time_to_trigger_s - CLOCK_SLACK_S
+        is_due = at_s - since_s >= self.config.time_to_trigger_s - CLOCK_SLACK_S
         best = np.where(is_due, filtered_dbm, -np.inf).argmax(axis=1)
         target = np.where(is_due.any(axis=1), best, NO_TARGET)
         since_s[target != NO_TARGET] = np.inf
@@ -127,7 +127,7 @@ class A3Monitor(SlotArrays):
     ) -> Float[np.ndarray, "some cell"]:
         before_dbm = self._filtered_dbm[slots]
         weight = filter_weight(
-            self._config.filter_coefficient, at_s - self._measured_at_s[slots, np.newaxis]
+            self.config.filter_coefficient, at_s - self._measured_at_s[slots, np.newaxis]
         )
         # The filter of a cell that was off, or is, starts with the measurement.
         has_memory = np.isfinite(before_dbm) & np.isfinite(rsrp_dbm)

@@ -119,6 +119,19 @@ def test_the_channel_holds_from_a_multiple_of_the_tick_to_the_next():
     assert (still.tracker.grid_time_s(0.6), still.tracker.next_tick_s()) == (0.0, np.inf)
 
 
+@pytest.mark.parametrize(
+    ("before_s", "first", "left_s"),
+    [(1e-9, 0, 1e-9), (1e-10, 1, 0.0625), (0.0, 1, 0.0625), (-0.01, 1, 0.0525)],
+)
+def test_a_billionth_of_a_tick_before_an_instant_is_at_it(before_s, first, left_s):
+    """Of 0.25 s: what is short by more than 0.25 ns is before it."""
+    seen = Watched(is_fading=True, num_instants=4)
+    found, duration_s = seen.tracker.instants(0.0625 - before_s)
+    assert (found, len(duration_s)) == (first, 4 - first)
+    assert duration_s[0] == pytest.approx(left_s, rel=1e-6, abs=1e-9 * (first > 0))
+    assert seen.tracker.instants(0.25)[0] == 3  # of the tick that has not been followed yet
+
+
 def test_new_clients_are_measured_at_once_where_the_channel_stands():
     seen = Watched(num_clients=2, is_moving=True)
     seen.tracker.wake_up(0.6)
