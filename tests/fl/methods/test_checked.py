@@ -181,6 +181,11 @@ FAULTS = {
         "def personal(self, trained): return [1]",
         "personal: must be a mapping from names to tensors, got list",
     ),
+    "personal without what is trained for itself": (
+        "self_trained = ('own',)\n"
+        "def personal(self, trained): return {'other': trained['head.bias']}",
+        "personal: must return what self_trained names, lacks 'own'",
+    ),
     "personal number": (
         "def initial_personal(self, client_id): return {'rank': 3}",
         "initial_personal: 'rank' must be a tensor, got int",

@@ -72,6 +72,12 @@ def test_the_last_batch_of_a_pass_is_smaller_by_epochs_and_filled_by_steps():
     assert sorted(drawn[:7]) == sorted(drawn[7:14]) == list(range(10, 17))
 
 
+def test_passes_that_end_with_a_batch_are_those_of_epochs():
+    by_steps = plan_batches(np.arange(6), batch_size=3, local_steps=6, local_epochs=None, seed=5)
+    by_epochs = plan_batches(np.arange(6), batch_size=3, local_steps=None, local_epochs=3, seed=5)
+    assert [each.tolist() for each in by_steps] == [each.tolist() for each in by_epochs]
+
+
 def test_a_batch_is_padded_to_its_longest_text():
     table = examples(20)
     chosen = np.array([3, 7, 11])
