@@ -21,6 +21,7 @@ def make_active(*of, is_full_duplex=False, now_s=2.0):
             size_bytes=1000 * (k + 1),
             deadline_at_s=9.0,
             broadcast_id=None,
+            participation_id=None,
             cancel=lambda *_: None,
         )
         transfers.append(transfer)

@@ -96,7 +96,7 @@ class TestRow:
     @staticmethod
     def row(status="timeout", *, finished_at_s=6.0, late_s=0.0, cell_id=3, **fields):
         end = End(status=status, finished_at_s=finished_at_s, late_s=late_s)
-        return make_row(record_of(**fields), end, cell_id=cell_id, handovers=7)
+        return make_row(record_of(**fields), end, participation_id=4, cell_id=cell_id, handovers=7)
 
     @pytest.mark.parametrize(
         ("remaining_bits", "late_s", "delivered"),
@@ -132,6 +132,7 @@ class TestRow:
 
     def test_what_the_record_says_stands_in_the_row(self):
         row = self.row(
+            transfer_id=9,
             client_id=4,
             direction=DOWNLINK,
             requested_at_s=1.0,
@@ -139,6 +140,7 @@ class TestRow:
             retransmissions=2.5,
             booked_j=0.75,
         )
+        assert (row.transfer_id, row.participation_id) == (9, 4)
         assert (row.client_id, row.direction, row.size_bytes) == (4, "downlink", 100)
         assert (row.requested_at_s, row.started_at_s, row.finished_at_s) == (1.0, 2.0, 6.0)
         assert (row.handovers, row.retransmissions, row.energy_j) == (2, 2.5, 0.75)
