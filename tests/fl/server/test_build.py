@@ -1,5 +1,7 @@
 """What a federation is built from."""
 
+from dataclasses import replace
+
 import pytest
 
 from fl.methods.fedit.config import FeditConfig
@@ -42,6 +44,8 @@ def test_what_is_measured_follows_from_the_texts(task, metrics):
 def test_every_client_needs_a_device():
     with pytest.raises(ValueError, match="devices: one for each of 4 shards, got 3"):
         federation(FeditConfig(), devices=["laptop"] * 3)
+    with pytest.raises(ValueError, match="devices: one for each of 0 shards, got 0"):
+        replace(federation(FeditConfig()), shards=[], devices=[])
 
 
 def test_a_broadcast_needs_one_download_for_all():

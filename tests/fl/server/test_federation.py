@@ -81,6 +81,12 @@ def test_participations_are_numbered_from_0():
     assert made.num_participations == 3
 
 
+def test_nothing_is_spent_at_first():
+    made = federation(FeditConfig())
+    assert (made.uplink_bytes, made.downlink_bytes, made.num_participations) == (0, 0, 0)
+    assert (made.host_evaluation_s, made.energy_j(), made.state.version) == (0, 0, 0)
+
+
 def test_energies_are_those_of_the_network_now():
     made = federation(FeditConfig())
     made.network.charge(1, "tx", started_at_s=0.0, finished_at_s=4.0, power_w=0.5)

@@ -8,10 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from fl.methods import METHODS, install_method
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.pftt.config import PfttConfig
+from fl.training import cost as cost_module
 from fl.training.cost import CostModel
 from tests.fl.fakes import (
     MAX_TOKENS,
     NUM_CLASSES,
+    NUM_CLIENTS,
     SMALLEST,
     VOCABULARY_SIZE,
     answers,
@@ -74,6 +76,52 @@ def test_interpolated_operations_are_the_counted_ones(kind):
     for batch_size, num_tokens in [(1, 2), (5, 9), (8, 12)]:
         shape = {"batch_size": batch_size, "num_tokens": num_tokens}
         assert cost.step_flop(trainable, **shape) == cost.count(trainable, **shape).flop
+
+
+def watch_counts(monkeypatch):
+    """Shapes of the steps that are counted by running them, from now on."""
+    counted, count = [], cost_module.count_step
+
+    def watched(module, trainable, **shape):
+        counted.append((shape["batch_size"], shape["num_tokens"]))
+        return count(module, trainable, **shape)
+
+    monkeypatch.setattr(cost_module, "count_step", watched)
+    return counted
+
+
+def test_a_few_shapes_are_counted_and_all_others_follow(monkeypatch):
+    counted = watch_counts(monkeypatch)
+    cost, trainable = cost_of(FeditConfig())
+    for batch_size in range(1, 9):
+        for num_tokens in range(1, MAX_TOKENS + 1):
+            cost.step_flop(trainable, batch_size=batch_size, num_tokens=num_tokens)
+    assert sorted(counted) == [(1, 1), (1, 2), (1, 3), (2, 1), (2, MAX_TOKENS)]
+
+
+def test_clients_that_differ_in_rows_alone_are_counted_once(monkeypatch):
+    """Experts that the server dealt out: a second client, with more of them, costs no count."""
+    method, module = install("fedamole")
+    state = method.initial_state()
+    counted = watch_counts(monkeypatch)
+    cost = CostModel(module, max_tokens=MAX_TOKENS, row_groups=method.row_groups)
+    starts = {}
+    for client_id in range(NUM_CLIENTS):
+        download = method.download(state, client_id=client_id)
+        start = method.start(download, method.initial_personal(client_id), version=0)
+        starts[tuple(start.tensors[group[0]].shape[0] for group in method.row_groups)] = start
+    assert len(starts) > 2
+    shape = {"batch_size": 3, "num_tokens": 7}
+    found, num_counted = [], []
+    for start in starts.values():
+        found.append(cost.step_flop(start.trainable, **shape, tensors=start.tensors))
+        num_counted.append(len(counted))
+    assert len(set(num_counted)) == 1
+    expected = [
+        cost.count(start.trainable, **shape, tensors=start.tensors).flop
+        for start in starts.values()
+    ]
+    assert found == expected
 
 
 def test_a_model_that_is_no_polynomial_is_counted_shape_by_shape():
