@@ -2,13 +2,16 @@
 
 Changes one operator, comparison, number, sign or truth value of the source at a time (cosmic-ray)
 in a copy of the project, and runs the tests of the module, then those of its wing, then those that
-use the wing, until one fails. A change that no test notices has *survived*; it is printed with the
-line before and after. What was read and found to be no change of behaviour stands in
-``equivalent_mutants.csv`` with the reason and does not count.
+use the wing, until one fails. A change that a test notices is *killed*, also one that makes the
+tests endless (five times the processor time of the unchanged code); how many these are is printed
+too. One that no test notices has *survived*; it is printed with the line before and after. Where
+pytest cannot do its work, that is an *error*, which counts as not noticed. What was read and found
+to be no change of behaviour stands in ``equivalent_mutants.csv`` with the reason and does not
+count. The tests have to pass on the unchanged code.
 
 A seeded sample of each area is run, by hand: it takes minutes to hours, and it is not part of the
 suite. ``--line netsim/energy/ue_energy.py:98`` runs every change of one line instead. Needs a
-system that can fork: each run of tests begins where the libraries are loaded already.
+system that can fork, see :mod:`tools.forked_pytest`.
 """
 
 import argparse
@@ -17,33 +20,28 @@ import compileall
 import csv
 import importlib
 import json
-import multiprocessing
-import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
 import numpy as np
-import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
-from hypothesis import Phase, settings
+
+from tools.forked_pytest import Ending, Run, UnchangedRuns, UnchangedTestsError, run_tests
 
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
 GOAL = 0.9
 """Share of changes that tests have to notice."""
-NEAR_LIMIT_S, LIMIT_S = 60, 300
-"""A run of tests of the module or wing, or of others, that takes more time of a processor counts as
-a failure: the change made it endless."""
 
 LIBRARIES = (
     "hypothesis.strategies", "jaxtyping", "networkx", "numpy.random", "pandas", "scipy.optimize",
@@ -195,8 +193,8 @@ def _files(area: str, root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in files if path.name != "__init__.py"]
 
 
-def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[tuple[list[str], int]]:
-    """Return the runs of tests for a change, the nearest first, and the limit of each [s].
+def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[list[str]]:
+    """Return the runs of tests for a change, the nearest first.
 
     ``is_near`` leaves out what only uses the wing.
     """
@@ -207,8 +205,7 @@ def stages(mutant: Mutant, area: Area, *, is_near: bool = False) -> list[tuple[l
         nearest.append(mutant.path)
     others = [each for each in area.tests if each != str(mirror)]
     far = [] if is_near else others[1:]
-    runs = [(nearest, NEAR_LIMIT_S), (others[:1], NEAR_LIMIT_S), (far, LIMIT_S)]
-    return [(tests, limit_s) for tests, limit_s in runs if tests]
+    return [tests for tests in (nearest, others[:1], far) if tests]
 
 
 def changed(mutant: Mutant, *, root: Path = ROOT) -> str:
@@ -226,43 +223,28 @@ def changed_line(mutant: Mutant, *, root: Path = ROOT) -> str:
     return changed(mutant, root=root).splitlines()[mutant.line - 1].strip()
 
 
-def survives(mutant: Mutant, area: Area, *, copy: Path, is_near: bool = False) -> bool:
-    """Whether no test notices a change, made in a copy of the project."""
+def try_out(
+    mutant: Mutant, area: Area, *, copy: Path, unchanged: UnchangedRuns, is_near: bool = False
+) -> Run:
+    """Make a change in a copy of the project; return its first run that does not pass, or the last.
+
+    Raises
+    ------
+    tools.forked_pytest.UnchangedTestsError
+        If the tests do not pass without the change.
+    """
     place = copy / mutant.path
     source = place.read_text(encoding="utf-8")
-    try:
-        place.write_text(changed(mutant, root=copy), encoding="utf-8")
-        runs = stages(mutant, area, is_near=is_near)
-        return all(_passes(tests, copy, limit_s) for tests, limit_s in runs)
-    finally:
-        place.write_text(source, encoding="utf-8")
-
-
-def _passes(tests: Sequence[str], copy: Path, limit_s: int) -> bool:
-    fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=_run_tests, args=(tests, copy, limit_s))
-    process.start()
-    process.join()
-    return process.exitcode == 0
-
-
-def _run_tests(tests: Sequence[str], copy: Path, limit_s: int) -> None:
-    """Run tests on the copy in this process, which ends with the exit code of pytest."""
-    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
-    with Path(os.devnull).open("r+b") as nothing:
-        for stream in (0, 1, 2):
-            os.dup2(nothing.fileno(), stream)
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(f"{ROOT}{os.sep}"):
-            del sys.modules[name]
-    os.chdir(copy)
-    os.environ["PYTHONPATH"] = str(copy)
-    sys.path.insert(0, str(copy))
-    # Hypothesis need not look for the smallest example: it takes minutes.
-    phases = (Phase.explicit, Phase.generate)
-    settings.register_profile("mutants", derandomize=True, deadline=None, phases=phases)
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
-    os._exit(pytest.main([*options, *tests]))
+    for tests in stages(mutant, area, is_near=is_near):
+        limit_s = unchanged.limit_s(tests)
+        try:
+            place.write_text(changed(mutant, root=copy), encoding="utf-8")
+            run = run_tests(tests, copy=copy, limit_s=limit_s)
+        finally:
+            place.write_text(source, encoding="utf-8")
+        if run.ending != Ending.PASSED:
+            break
+    return run
 
 
 def equivalents() -> dict[tuple[str, str, str, str], str]:
@@ -292,8 +274,75 @@ def _load(names: Iterable[str]) -> None:
         importlib.import_module(name)
 
 
-def main() -> None:
-    """Run the areas and print what survived; exit code 1 where an area misses the goal."""
+@dataclass(kw_only=True)
+class Tally:
+    """How the changes of an area fared."""
+
+    endings: Counter[Ending] = field(default_factory=Counter)
+    equivalent: int = 0
+
+    @property
+    def killed(self) -> int:
+        """Changes that tests notice, with those that make them endless."""
+        return self.endings[Ending.FAILED] + self.endings[Ending.TIMEOUT]
+
+    @property
+    def share(self) -> float | None:
+        """Share of changes that tests notice, of all that are not equivalent; ``None``: of none."""
+        return self.killed / self.endings.total() if self.endings else None
+
+    @property
+    def misses_goal(self) -> bool:
+        """Whether fewer changes are noticed than :data:`GOAL` asks for."""
+        return self.share is not None and self.share < GOAL
+
+    def row(self) -> dict[str, float | None]:
+        """Return the numbers that are printed."""
+        return {
+            "killed": self.killed,
+            "of_these_timeout": self.endings[Ending.TIMEOUT],
+            "survived": self.endings[Ending.PASSED],
+            "error": self.endings[Ending.ERROR],
+            "equivalent": self.equivalent,
+            "killed_fraction": None if self.share is None else round(self.share, 3),
+        }
+
+
+def tally(
+    chosen: Iterable[Mutant],
+    area: Area,
+    *,
+    copy: Path,
+    unchanged: UnchangedRuns,
+    is_near: bool = False,
+) -> Tally:
+    """Try out changes of an area and print each that no test notices, and each error."""
+    known, total = equivalents(), Tally()
+    for mutant in chosen:
+        after = changed_line(mutant, root=copy)
+        if (mutant.path, mutant.operator, mutant.text, after) in known:
+            total.equivalent += 1
+            continue
+        run = try_out(mutant, area, copy=copy, unchanged=unchanged, is_near=is_near)
+        total.endings[run.ending] += 1
+        if run.ending != Ending.FAILED:
+            word = "survived" if run.ending == Ending.PASSED else f"{run.ending} ({run.reason})"
+            print(
+                f"{word} {mutant.path}:{mutant.line} {mutant.operator} "
+                f"#{mutant.occurrence}\n  - {mutant.text}\n  + {after}",
+                flush=True,
+            )
+    return total
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the areas and print what survived; return 1 where an area misses the goal.
+
+    Parameters
+    ----------
+    arguments
+        In place of those of the command.
+    """
     parser = argparse.ArgumentParser(description="Do the tests notice a wrong line?")
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}")
     parser.add_argument("--sample", type=int, default=40, help="changes of each area")
@@ -303,47 +352,35 @@ def main() -> None:
     )
     parser.add_argument("--near", action="store_true", help="only tests of module and wing")
     parser.add_argument("--json", action="store_true", help="one JSON object in the end")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if unknown := sorted(set(options.areas) - set(AREAS)):
         parser.error(f"AREA: must be one of {', '.join(AREAS)}, got {', '.join(unknown)}")
-    known, table, missed = equivalents(), {}, False
+    table: dict[str, dict[str, float | None]] = {}
+    is_missed = False
     _load(LIBRARIES)
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(Path(folder))
+        unchanged = UnchangedRuns(copy)
         for name in options.areas or AREAS:
-            killed, alive, excused = 0, [], 0
             started_s = time.monotonic()
             if options.line:
                 chosen = of_lines(name, options.line, root=copy)
             else:
                 chosen = sample(name, count=options.sample, seed=options.seed, root=copy)
-            for mutant in chosen:
-                after = changed_line(mutant, root=copy)
-                if (mutant.path, mutant.operator, mutant.text, after) in known:
-                    excused += 1
-                elif survives(mutant, AREAS[name], copy=copy, is_near=options.near):
-                    alive.append(mutant)
-                    print(
-                        f"SURVIVED {mutant.path}:{mutant.line} {mutant.operator} "
-                        f"#{mutant.occurrence}\n  - {mutant.text}\n  + {after}",
-                        flush=True,
-                    )
-                else:
-                    killed += 1
-            share = killed / max(killed + len(alive), 1)
-            missed |= share < GOAL
-            table[name] = {
-                "killed": killed,
-                "survived": len(alive),
-                "equivalent": excused,
-                "killed_fraction": round(share, 3),
-                "host_s": round(time.monotonic() - started_s),
-            }
+            try:
+                total = tally(
+                    chosen, AREAS[name], copy=copy, unchanged=unchanged, is_near=options.near
+                )
+            except UnchangedTestsError as problem:
+                print(problem, file=sys.stderr)
+                return 1
+            is_missed |= total.misses_goal
+            table[name] = {**total.row(), "host_s": round(time.monotonic() - started_s)}
             print(f"{name}: {table[name]}", flush=True)
     if options.json:
         print(json.dumps(table))
-    sys.exit(1 if missed else 0)
+    return 1 if is_missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
