@@ -296,6 +296,14 @@ def test_what_is_installed_is_in_the_model(tmp_path, body, said):
     assert str(caught.value) == f"{file}:{FIRST_LINE - 2}: {said}"
 
 
+def test_a_method_says_how_it_merges_in_one_of_two_words(tmp_path):
+    for given in ("mean", "own"):
+        assert install(tmp_path, f"merges = {given!r}").merges == given
+    said = "merges: must be mean or own, got 'sum'"
+    with pytest.raises(OwnCodeError, match=rf"{re.escape(str(tmp_path))}/mine.py:\d+: {said}$"):
+        install(tmp_path, "merges = 'sum'")
+
+
 RANDOM = """
 def upload(self, trained, *, version):
     noise = torch.randn(()) + np.random.randn() + random.random()

@@ -129,6 +129,18 @@ class TestNobodyHasChanged:
         assert association.next_edge_s(1.0) == np.inf
 
 
+class TestWhoHasChanged:
+    def test_an_outage_changes_whom_it_leaves_and_its_end_who_was_left_without(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        gains = [[50 * edge, 2 * edge], [2 * edge, 50 * edge], [50 * edge, 0.0]]
+        links, slots, association = associate(gains, outages=(dead(0, 1.0, 2.0),))
+        assert links.cell_id[slots].tolist() == [0, 1, 0]
+        changed = [association.refresh_sites(slots, at_s=at_s) for at_s in (0.5, 1.0, 1.5, 2.0)]
+        expected = [[], [slots[0], slots[2]], [], [slots[2]]]
+        assert [each.tolist() for each in changed] == expected
+        assert links.cell_id[slots].tolist() == [1, 1, 0]
+
+
 class TestMeasurementsOfWhoMoves:
     def test_a_lost_link_recovers_at_a_cost_and_the_first_cell_is_free(self):
         edge = edge_gain(LinkFailureConfig(), AIR)

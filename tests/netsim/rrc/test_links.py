@@ -71,3 +71,18 @@ def test_who_has_a_cell_and_no_pause_is_served():
     links.resume_at_s[slots] = [1.0, 0.0, 2.0, np.nextafter(1.0, 2.0)]
     assert links.is_served(slots, now_s=1.0).tolist() == [True, False, False, False]
     assert links.is_served(slots, now_s=2.0).tolist() == [True, False, True, True]
+
+
+def test_who_changes_its_cell_is_told_once_and_who_has_just_connected_as_well():
+    links = make_links()
+    told = []
+    links.on_change = lambda clients, cells: told.append((clients.tolist(), cells.tolist()))
+    slots = np.array([links.acquire(client)[0] for client in (5, 6, 7)])
+    links.serve(slots, np.array([0, NO_CELL, 2]))
+    assert told.pop() == ([5, 6, 7], [0, NO_CELL, 2])  # 6 as well: it knows now that it has none
+    links.serve(slots, np.array([0, 1, 1]))
+    assert told.pop() == ([6, 7], [1, 1])
+    links.serve(slots[:1], np.array([NO_CELL]))
+    assert told.pop() == ([5], [NO_CELL])
+    links.serve(slots, np.array([NO_CELL, 1, 1]))
+    assert told == []
