@@ -278,6 +278,22 @@ class TestReturnAfterAnOutage:
         back = [(2.0, 1), (2.0 + time_to_trigger_s, 0)] if time_to_trigger_s else [(2.0, 0)]
         assert path == [(1.0, 1), *(back if offset_db < 14 else [(2.0, 1)])]
 
+    def test_another_failure_does_not_put_off_a_handover_that_is_due(self):
+        edge = edge_gain(LinkFailureConfig(), AIR)
+        links, slots, association = associate(
+            [[50 * edge, 2 * edge, 0.0]],
+            handover=A3Handover(time_to_trigger_s=0.25, filter_coefficient=0),
+            outages=(dead(0, 1.0, 2.0), dead(2, 2.125, 4.0)),
+        )
+        at_s, path = 0.0, []
+        while np.isfinite(at_s := association.next_edge_s(at_s)):
+            association.refresh_sites(slots, at_s=at_s)
+            association.reselect(slots, at_s=at_s)
+            path.append((at_s, int(links.cell_id[slots[0]])))
+            assert len(path) < 20
+        # The look of the second failure finds that the handover has happened.
+        assert path == [(1.0, 1), (2.0, 1), (2.125, 1), (2.25, 0), (2.375, 0), (4.0, 0)]
+
     def test_a_cell_that_is_hardly_better_is_left_alone(self):
         env, network = two_sites([(290.0, 0.0)], outages=(dead(0, 1.0, 2.0),))
         (row,) = run_all(env, [network.send(0, "uplink", 10**9, timeout_s=4.0)])
