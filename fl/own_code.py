@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Generic, Protocol
 
 from fl.own_types import argument_types, find_wrong_type
-from fl.problems import OwnCodeError
+from fl.problems import OwnCodeError, one_line
 
 OWN_KIND = "path.py:Class"
 """How messages write the name of a class in a file."""
@@ -260,8 +260,7 @@ def in_one_line(error: BaseException) -> str:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:  # the __str__ of the user's exception is broken
         text = ""
-    line = " ".join(f"{type(error).__name__}: {text}".split()).removesuffix(":")
-    return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 3]}..."
+    return one_line(f"{type(error).__name__}: {text}", MAX_MESSAGE).removesuffix(":")
 
 
 _MISSING = object()

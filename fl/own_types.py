@@ -6,6 +6,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union
 
+from fl.problems import one_line
+
 MAX_SHOWN = 60
 """Longest text of a value that a message repeats [characters]."""
 _WORDS = {
@@ -44,9 +46,7 @@ def find_wrong_type(value: object, annotation: Any) -> str | None:  # noqa: ANN4
     wanted = _words(annotation)
     if wanted is None or _fits(value, annotation):
         return None
-    shown = " ".join(repr(value).split())
-    shown = shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 3]}..."
-    return f"must be {wanted}, got {shown}"
+    return f"must be {wanted}, got {one_line(repr(value), MAX_SHOWN)}"
 
 
 def _fits(value: object, annotation: Any) -> bool:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""What is wrong with an input: broken rules of settings, unusable data, unusable models."""
+"""What is wrong with an input: broken rules, unusable data, models or code; and how it is told."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +29,28 @@ class ModelNotFoundError(ModelError):
 
 class OwnCodeError(ValueError):
     """Code of a user's own does not work; the message is one line that says where and why."""
+
+
+def one_line(text: str, most: int = 100) -> str:
+    r"""Put a text on one line of at most ``most`` characters; a longer one ends in three dots.
+
+    Examples
+    --------
+    >>> one_line("two\n  lines"), one_line("too long", 6)
+    ('two lines', 'too...')
+    """
+    read = text[: 10 * most]  # a foreign text may be of any length
+    line = " ".join(read.split())
+    return line if len(line) <= most and len(read) == len(text) else f"{line[: most - 3]}..."
+
+
+def is_whole_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8; half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

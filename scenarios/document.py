@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from scenarios.errors import ScenarioError, shorten
+from fl.problems import one_line
+from scenarios.errors import ScenarioError
 from scenarios.yaml_text import MAX_CHARACTERS, MAX_DEPTH, Path, parse_yaml
 
 Prepare = Callable[[dict[str, Any], Path, object, Sequence[Path]], None]
@@ -115,7 +116,7 @@ def override(
     data = copy.deepcopy(document.data)
     problems = []
     for assignment in assignments:
-        label = f"--set {shorten(assignment)}" if option is None else shorten(option)
+        label = f"--set {one_line(assignment)}" if option is None else one_line(option)
         dotted, separator, value_text = assignment.partition("=")
         if not separator or not dotted.strip():
             problems.append(f"{label}: must have the form KEY.KEY=VALUE")

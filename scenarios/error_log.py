@@ -15,8 +15,12 @@ MAX_TRACEBACK = 200_000
 
 def entry(title: str, text: str) -> str:
     """Return a traceback as it stands in a log, under a title."""
-    kept = text if len(text) <= MAX_TRACEBACK else f"{text[:MAX_TRACEBACK]}\n(cut off here)"
-    return f"== {title} ==\n{kept.rstrip()}\n\n"
+    return f"== {title} ==\n{cut_off(text, MAX_TRACEBACK).rstrip()}\n\n"
+
+
+def cut_off(text: str, most: int) -> str:
+    """Return the first ``most`` characters of a traceback, and say so where there are more."""
+    return text if len(text) <= most else f"{text[:most]}\n(cut off here)"
 
 
 def own_traceback(error: BaseException) -> str | None:

@@ -4,12 +4,14 @@ import errno
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from fl.problems import one_line
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MAX_LINE_CHARACTERS = 1_000
 """Longest message: what a user typed may be of any length."""
-MAX_PROBLEMS = 100
-"""Most messages that are kept; the rest is counted."""
+MAX_PROBLEMS = 49
+"""Most messages that are kept; one more line counts the rest."""
 
 
 class ScenarioError(ValueError):
@@ -43,13 +45,7 @@ class RunFailedError(RuntimeError):
 
 def _kept(line: str) -> str:
     is_fine = len(line) <= MAX_LINE_CHARACTERS and "\n" not in line
-    return line if is_fine else shorten(line, most=MAX_LINE_CHARACTERS)
-
-
-def shorten(text: str, *, most: int = 100) -> str:
-    """Put a text on one line of at most ``most`` characters."""
-    line = " ".join(text[: 10 * most].split())
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+    return line if is_fine else one_line(line, MAX_LINE_CHARACTERS)
 
 
 class ResultFolderError(RunFailedError):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
+from fl.problems import one_line
 from scenarios.document import Document, assign, override, read_document
-from scenarios.errors import ScenarioError, shorten
+from scenarios.errors import ScenarioError
 from scenarios.messages import PRESET, nearest
 from scenarios.names import (
     find_method_faults,
@@ -111,7 +112,7 @@ def find(source: str | FilePath) -> FilePath:
         If there is neither, with where it was looked for.
     """
     if fault := find_path_fault(str(source)):
-        raise ScenarioError([f"{shorten(str(source))}: {fault}"])
+        raise ScenarioError([f"{one_line(str(source))}: {fault}"])
     path = locate(str(source), FilePath())
     if path.is_file():
         return path

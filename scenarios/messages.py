@@ -8,6 +8,7 @@ from typing import Any, get_origin
 
 from pydantic_core import ErrorDetails
 
+from fl.problems import one_line
 from scenarios.document import Document
 from scenarios.unions import (
     bare_type,
@@ -23,6 +24,8 @@ _UNIT_SCALE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "m": 1e-3}
 _QUANTITY = re.compile(
     r"^\s*([-+]?[0-9.]+(?:[eE][-+]?\d+)?)\s*([kMGm]?)(Hz|m|s|W|J|bps|B|dBm|dB)?\s*$"
 )
+MAX_SHOWN = 80
+"""Longest text of a value that a message repeats [characters]."""
 PRESET = "preset"
 """Key at the top of a file that its values have replaced before the file is checked."""
 NAME_RULE = "must be 1 to 100 letters, digits, '_', '.' or '-', and begin with a letter or digit"
@@ -201,7 +204,7 @@ def _show(value: object) -> str:
     if isinstance(value, Mapping):
         return f"a mapping with {', '.join(map(str, value)) or 'no keys'}"
     text = f"the list {value!r}" if isinstance(value, list | tuple) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return one_line(text, MAX_SHOWN)
 
 
 def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -13,12 +13,13 @@ from typing import IO, TextIO, cast
 from rich.console import Console, RenderableType
 
 from analysis.text_safety import shortened
-from scenarios.errors import AnswerLostError
+from scenarios.errors import MAX_PROBLEMS, AnswerLostError
 
 MAX_LINE = 500
 """Longest line of a complaint or note, in characters; a longer one loses its middle."""
-MAX_LINES = 50
-"""Complaints or notes shown at once; the rest is counted."""
+MAX_LINES = MAX_PROBLEMS + 1
+"""Complaints or notes shown at once, an error's count of its others among them; the rest is
+counted."""
 
 
 class MutedStream:

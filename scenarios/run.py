@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.text_safety import shortened
 from scenarios.document import Document
-from scenarios.error_log import NAME
+from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
 from scenarios.load import Variant, variants
@@ -166,8 +166,7 @@ class _Study:
             return
         if message.kind == "failure":
             text = message.content
-            kept = text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}\n(cut off here)"
-            entry.update(status="failed", error=kept)
+            entry.update(status="failed", error=cut_off(text, MAX_ERROR))
             where = f"{task.variant.name} seed {task.seed}"
             log = "" if message.is_fatal else self._log(where, text)
             told = f"{where}: failed: {message.summary}"

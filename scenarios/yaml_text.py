@@ -15,7 +15,8 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from scenarios.errors import ScenarioError, shorten
+from fl.problems import is_whole_text, one_line
+from scenarios.errors import ScenarioError
 
 Path = tuple[str | int, ...]
 MAX_CHARACTERS = 1_000_000
@@ -32,6 +33,8 @@ _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 _INTEGER = "tag:yaml.org,2002:int"
 _SCALARS = {_TEXT, _INTEGER, *(f"tag:yaml.org,2002:{name}" for name in ("float", "bool", "null"))}
+_TOO_DEEP = f"is nested too deep: at most {MAX_DEPTH} levels"
+_TOO_MANY = f"a scenario has at most {MAX_VALUES} values"
 _INTEGER_RULE = "must be a whole number of at most 64 bits (19 digits)"
 
 Place = Callable[[int | None], str]
@@ -114,11 +117,11 @@ class _BoundedComposer(Composer):
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 -- nodes of ruamel.yaml
         if self.num_open >= MAX_DEPTH:
             line = self.parser.peek_event().start_mark.line + 1
-            raise _TooDeepError(line)
+            raise _TooMuchError(line, _TOO_DEEP)
         self.num_values += index is not None  # a key has none
         if self.num_values > MAX_VALUES:
             line = self.parser.peek_event().start_mark.line + 1
-            raise _TooManyError(line)
+            raise _TooMuchError(line, _TOO_MANY)
         self.num_open += 1
         try:
             return super().compose_node(parent, index)
@@ -126,20 +129,12 @@ class _BoundedComposer(Composer):
             self.num_open -= 1
 
 
-class _TooDeepError(Exception):
-    """A text is nested too deep; ``line`` says where."""
+class _TooMuchError(Exception):
+    """A text has too much of something from ``line`` on; ``rule`` says of what."""
 
-    def __init__(self, line: int) -> None:
-        self.line = line
-        super().__init__(line)
-
-
-class _TooManyError(Exception):
-    """A text holds too many values; ``line`` says where they are too many."""
-
-    def __init__(self, line: int) -> None:
-        self.line = line
-        super().__init__(line)
+    def __init__(self, line: int, rule: str) -> None:
+        self.line, self.rule = line, rule
+        super().__init__(line, rule)
 
 
 def _translated(read: Callable[[], Any], place: Place) -> Any:  # noqa: ANN401 -- plain data of any type
@@ -147,17 +142,15 @@ def _translated(read: Callable[[], Any], place: Place) -> Any:  # noqa: ANN401 -
     line = None
     try:
         return read()
-    except _TooDeepError as error:
-        line, reason = error.line, f"is nested too deep: at most {MAX_DEPTH} levels"
-    except _TooManyError as error:
-        line, reason = error.line, f"a scenario has at most {MAX_VALUES} values"
+    except _TooMuchError as error:
+        line, reason = error.line, error.rule
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else None
-        reason = f"not valid YAML: {shorten(str(error.problem or error.context))}"
+        reason = f"not valid YAML: {one_line(str(error.problem or error.context))}"
     except (YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
         # the loader's own constructors raise these when a value does not suit its explicit tag
-        reason = f"not valid YAML: {shorten(str(error))}"
+        reason = f"not valid YAML: {one_line(str(error))}"
     raise ScenarioError([f"{place(line)}: {reason}"])
 
 
@@ -167,13 +160,11 @@ def _walk(
     """Note the line of every key below a node; yield what JSON has not and keys that repeat."""
     here = names.of(node.start_mark.line + 1, path)
     if len(lines) > MAX_VALUES:
-        raise ScenarioError(
-            [f"{here}: a scenario has at most {MAX_VALUES} values, aliases spelt out"]
-        )
+        raise ScenarioError([f"{here}: {_TOO_MANY}, aliases spelt out"])
     if any(node is outer for outer in above):
         yield f"{here}: must not contain itself"
     elif len(path) > MAX_DEPTH:
-        raise ScenarioError([f"{here}: is nested too deep: at most {MAX_DEPTH} levels"])
+        raise ScenarioError([f"{here}: {_TOO_DEEP}"])
     elif isinstance(node, MappingNode) and node.tag == "tag:yaml.org,2002:map":
         for key_node, value_node in node.value:
             yield from _walk_key(key_node, path, lines, names)
@@ -196,7 +187,7 @@ def _walk_key(node: Node, path: Path, lines: dict[Path, int], names: _Names) -> 
     """Note the line of one key; yield a problem if it is not text or repeated."""
     line = node.start_mark.line + 1
     if not isinstance(node, ScalarNode) or node.tag not in (_TEXT, _MERGE):
-        shown = shorten(repr(node.value)) if isinstance(node, ScalarNode) else "a list or mapping"
+        shown = one_line(repr(node.value)) if isinstance(node, ScalarNode) else "a list or mapping"
         yield f"{names.of(line, path)}: a key must be text, got {shown}"
         return
     here = (*path, str(node.value))
@@ -210,23 +201,18 @@ def _find_values(data: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: 
     """Find values that no setting can take, each with its path and the rule that it breaks."""
     if isinstance(data, dict):
         for key, value in data.items():
-            if not _is_whole_text(key):
+            if not is_whole_text(key):
                 yield path, f"a key must be text of whole characters, got {key!r}"
             yield from _find_values(value, (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
             yield from _find_values(value, (*path, index))
     elif isinstance(data, int) and not -MAX_INTEGER <= data <= MAX_INTEGER:
-        yield path, f"{_INTEGER_RULE}, got {shorten(str(data))}"
+        yield path, f"{_INTEGER_RULE}, got {one_line(str(data))}"
     elif isinstance(data, float) and not math.isfinite(data):
         yield path, f"must be a finite number, got {data}"
-    elif isinstance(data, str) and not _is_whole_text(data):
+    elif isinstance(data, str) and not is_whole_text(data):
         yield path, f"must be text of whole characters, got a lone surrogate in {data[:40]!r}"
-
-
-def _is_whole_text(text: str) -> bool:
-    """Whether a text can be written as UTF-8; half of a surrogate pair cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _line(lines: dict[Path, int], path: Path, node: Node) -> int:

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from fl.data.config import FilesData, HubData
 from fl.data.table import TextTable
-from fl.problems import DataError
+from fl.problems import DataError, is_whole_text
 
 MAX_CLASSES = 1_000
 """More distinct labels than this are taken for a wrong column."""
@@ -159,7 +159,7 @@ def _is_empty(cell: Any) -> bool:  # noqa: ANN401 -- whatever a table holds
 def _check_characters(cells: Sequence[object], columns: Columns, *, key: str) -> None:
     """Refuse texts that UTF-8 cannot hold: JSON can spell half of a surrogate pair."""
     for row, cell in enumerate(cells):
-        if isinstance(cell, str) and any("\ud800" <= each <= "\udfff" for each in cell):
+        if isinstance(cell, str) and not is_whole_text(cell):
             msg = (
                 f"data.{key}: column {getattr(columns, key)!r} of {columns.place} must hold whole "
                 f"characters, got a lone surrogate in {_BRIEF.repr(cell)} in row {row}"

@@ -9,8 +9,10 @@ from fl.data.columns import build_tables, columns_of
 from fl.data.config import FilesData, Quoting
 from fl.data.table import TextTable
 from fl.data.text_files import read_delimited, read_json_lines
-from fl.problems import DataError
+from fl.problems import DataError, one_line
 
+MAX_REASON = 300
+"""Longest text of a reader's exception that a message repeats [characters]."""
 FORMATS = ".parquet, .csv, .tsv, .jsonl (also .csv.gz, .tsv.gz, .jsonl.gz)"
 
 
@@ -66,7 +68,7 @@ def read_frame(path: str, *, key: str, quoting: Quoting | None = None) -> pd.Dat
                 return read_json_lines(file)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         # pyarrow raises subclasses of the first two for damaged files, gzip the others.
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(str(error), MAX_REASON)
         msg = f"data.{key}: {path} cannot be read as {suffix[0][1:]}: {reason}"
         raise DataError(msg) from None
     msg = f"data.{key}: the name must end in {FORMATS}, got {path}"

@@ -6,9 +6,11 @@ from typing import Any
 from fl.data.columns import build_tables, columns_of
 from fl.data.config import HubData
 from fl.data.table import TextTable
-from fl.problems import DataError
+from fl.problems import DataError, one_line
 
 OFFLINE_HINT = "offline? give local files instead: data.source=files, data.train=..., data.test=..."
+MAX_REASON = 200
+"""Longest text of the hub's exception that a message repeats [characters]."""
 HUB_TIMEOUT_S = 10.0
 """Longest wait for the hub to say that it knows a data set."""
 
@@ -61,7 +63,7 @@ def _download(config: HubData) -> Any:  # noqa: ANN401  a DatasetDict; datasets 
             _check_reachable(config)
         loaded = datasets.load_dataset(place, config.subset, revision=config.revision)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(str(error), MAX_REASON)
         hint = "" if is_folder else f"; {OFFLINE_HINT}"
         msg = f"data.name: data set {config.name!r} cannot be loaded ({reason}){hint}"
         raise DataError(msg) from None

@@ -27,7 +27,7 @@ from transformers.utils import logging
 
 from fl.metrics import Task
 from fl.models.probe import last_hidden, short_text, unused_parameters
-from fl.problems import ModelError, ModelNotFoundError
+from fl.problems import ModelError, ModelNotFoundError, one_line
 
 HUB_TIMEOUT_S = 10.0
 """Longest wait for the hub to say that it knows a model."""
@@ -37,6 +37,8 @@ MAX_MODULES = 20_000
 """Most modules of a model, far above any published one; a layer of a transformer has about 15."""
 MAX_PARAMETERS = 20 * 10**9
 """Most numbers of a model: 80 GB in float32, the most that one machine trains [our choice]."""
+MAX_REASON = 200
+"""Longest text of an exception of transformers that a message repeats [characters]."""
 NO_CAUSAL_MODEL = (
     "model.name: {name!r} is a {kind} model, which writes no text; prompts with responses need a "
     "causal model"
@@ -138,8 +140,7 @@ def _check_reachable(hub_id: str, *, name: str) -> None:
 
 def _explained(name: str, error: Exception, *, is_folder: bool) -> ModelError:
     """State in one line why a model did not load."""
-    reason = " ".join(str(error).split())
-    reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
+    reason = one_line(str(error), MAX_REASON)
     if is_folder:
         return ModelError(
             f"model.name: folder {name!r} cannot be loaded as a safetensors model: {reason}"
@@ -234,7 +235,7 @@ def _drop_unused(model: transformers.PreTrainedModel, *, name: str) -> set[str]:
     except ModelError:
         raise
     except Exception as error:  # a model of something else than text fails in many ways
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"{type(error).__name__}: {one_line(str(error), MAX_REASON)}"
         msg = f"model.name: {name!r} takes no token ids: {reason}"
         raise ModelError(msg) from None
     unused = unused_parameters(encoder, output)

@@ -1,7 +1,8 @@
 import pytest
 
 from scenarios.document import override, parse_document, read_document
-from scenarios.errors import ScenarioError
+from scenarios.errors import MAX_LINE_CHARACTERS, MAX_PROBLEMS, ScenarioError
+from scenarios.yaml_text import MAX_VALUES
 
 
 def test_numbers_and_text_follow_yaml_1_2():
@@ -106,7 +107,10 @@ def test_a_wrong_override_is_named(assignment, words):
         ("[" * 33 + "]" * 33, "nested too deep: at most 32 levels"),
         ("[" * 3000 + "]" * 3000, "nested too deep: at most 32 levels"),
         ("{k: " * 1000 + "1" + "}" * 1000, "nested too deep: at most 32 levels"),
-        (f"[&a [{'z, ' * 999}], &b [{'*a, ' * 999}], [{'*b, ' * 999}]]", "at most 50000 values"),
+        (
+            f"[&a [{'z, ' * 999}], &b [{'*a, ' * 999}], [{'*b, ' * 999}]]",
+            f"at most {MAX_VALUES} values",
+        ),
     ],
 )
 def test_yaml_that_is_not_json_is_one_clear_line(value, words):
@@ -152,9 +156,9 @@ def test_the_largest_numbers_and_the_deepest_nesting_are_read():
 def test_messages_are_bounded_in_length_and_number():
     with pytest.raises(ScenarioError) as caught:
         parse_document("".join("a: 1\n" for _ in range(300)), source="s")
-    assert len(caught.value.problems) == 101
-    assert caught.value.problems[-1] == "and 199 more problems"
+    assert len(caught.value.problems) == MAX_PROBLEMS + 1
+    assert caught.value.problems[-1] == f"and {299 - MAX_PROBLEMS} more problems"
     with pytest.raises(ScenarioError) as caught:
         parse_document(f"? {'k' * 5000}\n: !foo x\n", source="s")
     (line,) = caught.value.problems
-    assert len(line) == 1000
+    assert len(line) == MAX_LINE_CHARACTERS

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import main
+from scenarios.errors import MAX_PROBLEMS
 from scenarios.output import MAX_LINE, MAX_LINES
 from tests.scenarios.conftest import STUDY
 
@@ -59,7 +60,7 @@ def answer(capsys, tmp_path, monkeypatch):
             code = error.code
         lines = capsys.readouterr().err.splitlines()
         assert time.process_time() - started_s < 20
-        assert 1 <= len(lines) <= MAX_LINES + 1
+        assert 1 <= len(lines) <= MAX_LINES
         assert max(map(len, lines)) <= MAX_LINE + 40  # the name of the command stands before
         assert not any("Traceback" in line for line in lines)
         assert all(line.isprintable() for line in lines)
@@ -125,6 +126,16 @@ def test_an_option_of_any_kind_is_refused(answer, arguments):
 def test_a_file_of_any_content_is_refused(answer, tmp_path, content):
     (tmp_path / "s.yaml").write_bytes(content)
     assert answer("validate", "s.yaml") == 2
+
+
+def test_problems_that_are_not_shown_are_counted_once(capsys, tmp_path):
+    """All of 300 problems are shown or counted: no line that counts is itself left out."""
+    file = tmp_path / "s.yaml"
+    file.write_text("".join(f"k{number}: !foo x\n" for number in range(300)))
+    assert main(["validate", str(file)]) == 2
+    *shown, last = capsys.readouterr().err.splitlines()
+    assert len(shown) == MAX_PROBLEMS
+    assert last == f"airtune: and {300 - len(shown)} more problems"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.bitfit.config import BitfitConfig
 from fl.peft.install import freeze, head_names, snapshot
+from fl.problems import ModelError
 
 
 def install(config: BitfitConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
@@ -14,7 +15,7 @@ def install(config: BitfitConfig, module: nn.Module, *, generator: torch.Generat
 
     Raises
     ------
-    ValueError
+    fl.problems.ModelError
         If the backbone has no bias.
     """
     del generator
@@ -26,6 +27,6 @@ def install(config: BitfitConfig, module: nn.Module, *, generator: torch.Generat
     if not biases:
         encoder = type(getattr(module, "encoder", module)).__name__
         msg = f"model.name: bitfit trains the biases of the backbone; {encoder} has none"
-        raise ValueError(msg)
+        raise ModelError(msg)
     initial = snapshot(module, [*biases, *head])
     return AveragingMethod(kind=config.kind, initial=initial, shared=tuple(initial), options=config)

@@ -45,10 +45,7 @@ def refusal(folder):
     ("settings", "reason"),
     [
         ({"num_hidden_layers": 10**6}, "num_hidden_layers of .* must be at most 1000, got 1e\\+06"),
-        (
-            {"vocab_size": 10**12},
-            "must have at most 2e\\+10 parameters, has more|cannot be loaded",
-        ),
+        ({"vocab_size": 10**12}, "must have at most 2e\\+10 parameters, has more"),
         ({"hidden_size": 4 * 10**6}, "must have at most 2e\\+10 parameters, has more"),
     ],
 )
