@@ -116,6 +116,23 @@ class Method(LocalWork, Protocol):
         """Return the model that a client uses, from the server's state and its own tensors."""
 
 
+def base_of(method: Method, payload: Payload | None, start: Start) -> Tensors:
+    """Return what a client began from of what it sends: :attr:`Contribution.base`.
+
+    Parameters
+    ----------
+    method
+        Whose update it is; empty where it merges by a rule of its own.
+    payload
+        What the client sends, or announces to send; empty where that is nothing.
+    start
+        Where its job began.
+    """
+    if payload is None or method.merges != "mean":
+        return {}
+    return {name: start.tensors[name] for name in payload.tensors if name in start.tensors}
+
+
 class MethodDefaults:
     """What most methods do not have: rows of their own, a penalty, work after training."""
 

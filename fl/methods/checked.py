@@ -212,11 +212,12 @@ class CheckedMethod:
             From whatever it raises, or if it changed a tensor or a mapping that it was given.
         """
         given = [each for argument in arguments for each in _tensors_in(argument)]
-        marks = [_marks(tensors) for tensors in given]
+        watched = [*given, *(each for argument in arguments for each in _bases_in(argument))]
+        marks = [_marks(tensors) for tensors in watched]
         seed = self._seed_of(hook, [*arguments, *numbers.values()], given)
         with seeded_generators(seed), self._own.blame(hook, self._method):
             answer = getattr(self._method, hook)(*arguments, **numbers)
-        for tensors, before in zip(given, marks, strict=True):
+        for tensors, before in zip(watched, marks, strict=True):
             after = _marks(tensors)
             changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
             if changed:
@@ -255,6 +256,13 @@ def _tensors_in(argument: object) -> list[Tensors]:
         return [argument]
     if isinstance(argument, Sequence):
         return [each.payload.tensors for each in argument if isinstance(each, Contribution)]
+    return []
+
+
+def _bases_in(argument: object) -> list[Tensors]:
+    """Return what contributions began from: it must stay as it is, and decides no seed."""
+    if isinstance(argument, Sequence):
+        return [each.base for each in argument if isinstance(each, Contribution)]
     return []
 
 

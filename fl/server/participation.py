@@ -7,7 +7,7 @@ import simpy
 
 from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
-from fl.methods.base import Contribution
+from fl.methods.base import Contribution, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Tensors
 from fl.problems import during
@@ -127,7 +127,7 @@ class Participation:
             payload=payload,
             weight=result.num_samples,
             staleness=federation.state.version - self.version,
-            base={name: self._base[name] for name in payload.tensors if name in self._base},
+            base=self._base,
         )
 
     def row(self, *, staleness: int) -> ClientRow:
@@ -175,8 +175,7 @@ class Participation:
             if self.upload_s is None:
                 federation.personal.keep_unsent(client_id, handle)
                 return
-        if method.merges == "mean":
-            self._base = start.tensors
+        self._base = base_of(method, upload, start)
         self._handle = handle
         self.outcome = "received"
 

@@ -231,6 +231,36 @@ def test_a_broken_contract_is_one_line_with_its_place(tmp_path, fault):
     assert FIRST_LINE <= int(found[1]) < FIRST_LINE + body.count("\n") + 1
 
 
+def test_what_clients_began_from_may_not_change_in_place(tmp_path):
+    """An update holds it beside its payload: a later merge counts from it."""
+    body = """
+def aggregate(self, state, contributions):
+    contributions[0].base["head.bias"].add_(1)
+    return super().aggregate(state, contributions)
+"""
+    method = install(tmp_path, body)
+    state = method.initial_state()
+    payload = method.upload(method.initial, version=0)
+    base = {name: torch.zeros_like(value) for name, value in payload.tensors.items()}
+    update = Contribution(client_id=0, payload=payload, weight=3, staleness=0, base=base)
+    rule = "must leave its arguments as they are, it changed 'head.bias' in place"
+    with pytest.raises(OwnCodeError, match=rf"mine\.py:{FIRST_LINE}: aggregate: {rule}$"):
+        method.aggregate(state, [update])
+
+
+def test_draws_do_not_depend_on_what_clients_began_from(tmp_path):
+    method = install(tmp_path, RANDOM)
+    payload = method.upload(method.initial, version=0)
+    one, other = (
+        method.aggregate(
+            method.initial_state(),
+            [Contribution(client_id=0, payload=payload, weight=3, staleness=0, base=base)],
+        )
+        for base in ({}, method.initial)
+    )
+    assert torch.equal(one.tensors["head.bias"], other.tensors["head.bias"])
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -3,7 +3,7 @@
 import torch
 
 from fl.methods import install_method
-from fl.methods.base import Contribution
+from fl.methods.base import Contribution, base_of
 from tests.fl.fakes import classifier, roberta_base_on_meta
 
 
@@ -25,9 +25,12 @@ def contribution(method, state, *, client_id, num_samples, seed, version=0):
         for name in start.trainable
     }
     payload = method.upload({**start.tensors, **trained}, version=version)
-    base = {name: start.tensors[name] for name in payload.tensors if name in start.tensors}
     return Contribution(
-        client_id=client_id, payload=payload, weight=num_samples, staleness=0, base=base
+        client_id=client_id,
+        payload=payload,
+        weight=num_samples,
+        staleness=0,
+        base=base_of(method, payload, start),
     )
 
 
