@@ -10,11 +10,13 @@ from annotated_types import Predicate
 from jaxtyping import Int
 
 from fl.own_code import load_class, names_a_class
+from fl.policies.answer import find_fault_of_selection, known_ids
 from fl.policies.view import Policy, Selection
 from fl.problems import OwnCodeError, during
 
 KEY = "server.policy"
 """Key of the scenario with which messages begin."""
+_HOOK = "select"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class OwnPolicyConfig:
 
 
 class OwnPolicy:
-    """Ask an object of the user's class; what it raises is told with place, round and time.
+    """Ask an object of the user's class; its faults are told with place, round and time.
 
     Raises
     ------
@@ -43,25 +45,26 @@ class OwnPolicy:
     def select(
         self, view: Selection, *, rng: np.random.Generator
     ) -> Sequence[int] | Int[np.ndarray, " selected"]:
-        """Return what the user's class selects.
+        """Return what the user's class selects, ids of candidates and each at most once.
 
         The global generators are seeded for it, from ``rng`` as it stands, which is left there.
+
+        Raises
+        ------
+        fl.problems.OwnCodeError
+            One line: what the class raises, or what is wrong with its answer.
         """
         from fl.global_generators import seeded_generators  # noqa: PLC0415  torch, where one runs
 
-        seed = int(copy.deepcopy(rng).integers(2**63 - 1))
+        seed, known = int(copy.deepcopy(rng).integers(2**63 - 1)), known_ids(view)
         try:
-            with (
-                seeded_generators(seed),
-                during(f"in round {view.round}, at {view.now_s:g} s"),
-                self._own.blame("select", self._made),
-            ):
-                return self._made.select(view, rng=rng)
+            with during(f"in round {view.round}, at {view.now_s:g} s"):
+                with seeded_generators(seed), self._own.blame(_HOOK, self._made):
+                    answer = self._made.select(view, rng=rng)
+                rule = find_fault_of_selection(answer, known)
+                if rule is not None:
+                    raise self._own.fault(_HOOK, rule, self._made)
+                return answer
         except OwnCodeError as error:
             msg = f"{KEY}: {error}"
             raise OwnCodeError(msg) from error
-
-    @property
-    def place(self) -> str:
-        """File and line of ``select``, for messages."""
-        return self._own.place(self._made, "select")

@@ -36,7 +36,11 @@ def test_unknown_settings_are_named():
     ("body", "message"),
     [
         ("raise KeyError('x')", r"^server\.policy: .*own\.py:3.*KeyError.*in round 1, at 0 s"),
-        ("return [0, 0]", r"each at most once, got \[0, 0\] in round 1, at 0 s"),
+        (
+            "return [0, 0]",
+            r"^server\.policy: .*own\.py:2: select: must select ids out of 0\.\.3, "
+            r"each at most once, got \[0, 0\] \(in round 1, at 0 s\)$",
+        ),
         ("return [4]", r"ids out of 0\.\.3, .* got \[4\]"),
         ("return [0.5]", r"got \[0\.5\]"),
         ("return [True]", r"got \[True\]"),
@@ -46,7 +50,7 @@ def test_unknown_settings_are_named():
 def test_faults_are_one_line(tmp_path, body, message):
     file = tmp_path / "own.py"
     file.write_text(f"class Mine:\n    def select(self, view, *, rng):\n        {body}\n")
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(OwnCodeError, match=message) as caught:
         played(OwnPolicyConfig(kind=f"{file}:Mine"))
     assert "\n" not in str(caught.value)
 
