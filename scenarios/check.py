@@ -19,7 +19,7 @@ from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
 from scenarios.own_scheduler import own_scheduler
 from scenarios.schema import Scenario
-from scenarios.shares import corpus_of, shards_of, streams_of
+from scenarios.shares import corpus_of, facts_of, shards_of, streams_of
 from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
@@ -55,7 +55,6 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     _check_each(scenario, all_variants, places, _shares_key, _try_shares)
     # torch is loaded only here: it takes longer than all of the above
     from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
-    from scenarios.prepare import facts_of  # noqa: PLC0415
 
     _refuse(
         {

@@ -5,8 +5,7 @@ from typing import Any
 
 from analysis.text_safety import shortened
 from scenarios.load import Variant
-from scenarios.prepare import facts_of
-from scenarios.shares import source_of
+from scenarios.shares import facts_of, source_of
 
 MAX_CLASSES = 40
 """Most classes that are listed; of more, those with the most and the fewest training texts."""

@@ -4,7 +4,6 @@ Everything here can fail on bad input, and does so before a result folder exists
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from fl.data.config import DataConfig
 from fl.data.corpus import Corpus
@@ -81,22 +80,6 @@ def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
         num_clients=scenario.clients.num_clients,
         streams=streams_of(seed),
     )
-
-
-def facts_of(scenario: Scenario) -> dict[str, Any]:
-    """Name, digest and classes of the data set, for the manifest and for who validates."""
-    corpus = corpus_of(scenario)
-    counts = [corpus.count_classes(table) for table in (corpus.train, corpus.test)]
-    return {
-        "name": corpus.name,
-        "digest": corpus.digest,
-        "num_train_texts": len(corpus.train),
-        "num_test_texts": len(corpus.test),
-        "num_test_texts_in_train": corpus.num_test_texts_in_train,
-        "class_names": list(corpus.class_names),
-        "num_train_texts_by_class": counts[0],
-        "num_test_texts_by_class": counts[1],
-    }
 
 
 _TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

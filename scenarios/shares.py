@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,22 @@ def devices_of(scenario: Scenario, streams: Streams) -> list[DeviceClass]:
     """Draw the device class of every client; the same for every method."""
     clients = scenario.clients
     return draw_devices(clients.devices, num_clients=clients.num_clients, streams=streams)
+
+
+def facts_of(scenario: Scenario) -> dict[str, Any]:
+    """Name, digest and classes of the data set, for the manifest and for who validates."""
+    corpus = corpus_of(scenario)
+    counts = [corpus.count_classes(table) for table in (corpus.train, corpus.test)]
+    return {
+        "name": corpus.name,
+        "digest": corpus.digest,
+        "num_train_texts": len(corpus.train),
+        "num_test_texts": len(corpus.test),
+        "num_test_texts_in_train": corpus.num_test_texts_in_train,
+        "class_names": list(corpus.class_names),
+        "num_train_texts_by_class": counts[0],
+        "num_test_texts_by_class": counts[1],
+    }
 
 
 @lru_cache(maxsize=2)

@@ -22,11 +22,11 @@ from netsim.transport.transfers import TransferRow
 from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
 from scenarios.own_scheduler import own_scheduler
-from scenarios.prepare import backbone_of, facts_of, recipe_of, texts_of
+from scenarios.prepare import backbone_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
 from scenarios.schema import Scenario
-from scenarios.shares import devices_of, shards_of, streams_of
+from scenarios.shares import devices_of, facts_of, shards_of, streams_of
 from scenarios.task import RunTask
 from scenarios.workers import Emit
 

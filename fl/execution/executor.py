@@ -42,8 +42,6 @@ class Executor(Protocol):
     """Training jobs that were run."""
     host_training_s: float
     """Host seconds spent in training jobs."""
-    host_evaluation_s: float
-    """Host seconds spent in evaluation jobs."""
 
     @overload
     def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
@@ -78,7 +76,6 @@ class InProcessExecutor:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
-        self.host_evaluation_s = 0.0
         self._worker: Worker[LocalWork] | None = worker
 
     @overload
@@ -108,10 +105,7 @@ class InProcessExecutor:
         return result
 
     def _evaluate(self, job: EvaluationJob) -> EvaluationResult:
-        worker, host_started_s = self._open_worker(job), time.perf_counter()
-        result = run_job(job, worker)
-        self.host_evaluation_s += time.perf_counter() - host_started_s
-        return result
+        return run_job(job, self._open_worker(job))
 
     def _open_worker(self, job: Job) -> Worker[LocalWork]:
         if self._worker is None:
