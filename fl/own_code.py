@@ -25,6 +25,8 @@ OWN_KIND = "path.py:Class"
 """How messages write the name of a class in a file."""
 MAX_MESSAGE = 300
 """Longest text of a foreign exception that a message repeats [characters]."""
+MAX_SHOWN = 60
+"""Longest text of a setting that a message repeats [characters]."""
 MODULE_PREFIX = "airtune_own_"
 """How the names of modules made of users' files begin."""
 _PATTERN = re.compile(r".+\.py:[A-Za-z_]\w*")
@@ -237,7 +239,8 @@ def find_wrong_settings(cls: type, settings: Mapping[str, Any]) -> Iterator[tupl
         if each.kind in keywords and each.name in settings:
             rule = find_wrong_type(settings[each.name], hints.get(each.name, Any))
             if rule is not None:
-                yield each.name, rule
+                shown = one_line(repr(settings[each.name]), MAX_SHOWN)
+                yield each.name, f"{rule}, got {shown}"
         is_missing = each.default is inspect.Parameter.empty and each.name not in settings
         if each.kind in keywords and is_missing:
             yield each.name, f"missing; {cls.__name__} needs it"

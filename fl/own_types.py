@@ -6,10 +6,6 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union
 
-from fl.problems import one_line
-
-MAX_SHOWN = 60
-"""Longest text of a value that a message repeats [characters]."""
 _WORDS = {
     bool: "true or false",
     int: "a whole number",
@@ -32,7 +28,7 @@ def argument_types(cls: type) -> Mapping[str, Any]:
 
 
 def find_wrong_type(value: object, annotation: Any) -> str | None:  # noqa: ANN401
-    """Return what is wrong with a value; ``None`` where it is right or the annotation is not plain.
+    """Return the rule that a value breaks; ``None`` where it fits or the annotation is not plain.
 
     Plain are ``bool``, ``int``, ``float`` (whole numbers included), ``str``, ``list``, ``tuple``,
     ``dict``, ``Sequence``, ``Mapping``, ``None``, ``Literal`` and unions of them. What a container
@@ -41,12 +37,10 @@ def find_wrong_type(value: object, annotation: Any) -> str | None:  # noqa: ANN4
     Examples
     --------
     >>> find_wrong_type("four", int | None)
-    "must be a whole number or null, got 'four'"
+    'must be a whole number or null'
     """
     wanted = _words(annotation)
-    if wanted is None or _fits(value, annotation):
-        return None
-    return f"must be {wanted}, got {one_line(repr(value), MAX_SHOWN)}"
+    return None if wanted is None or _fits(value, annotation) else f"must be {wanted}"
 
 
 def _fits(value: object, annotation: Any) -> bool:  # noqa: ANN401

@@ -151,6 +151,10 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ({"cuont": 1}, "server.policy.settings.cuont: unknown key; did you mean 'count'?"),
         ({"zzz": 1}, "server.policy.settings.zzz: unknown key; valid here: count, is_uniform"),
+        (
+            {"count": "y" * 100},
+            f"server.policy.settings.count: must be a whole number, got '{'y' * 56}...",
+        ),
     ],
 )
 def test_an_unknown_setting_is_told_like_any_other_unknown_key(tmp_path, settings, said):

