@@ -32,23 +32,16 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.energy import site_energy
+from netsim.mac.schedulers import SCHEDULERS
 from netsim.phy import resource_grid
 from netsim.problems import Problem
 from netsim.transport import backhaul
 from netsim.units import dbm_to_w, w_to_dbm
+from netsim.world.layout import build_layout
+from netsim.world.mobility.manhattan import find_street_fault
 
 _OWN_WORD = {"bs_height_m": "site_height_m"}
 """Keys of ``world:`` by their name in the standard."""
-
-SCHEDULERS = (
-    "round_robin",
-    "proportional_fair",
-    "max_ci",
-    "earliest_deadline",
-    "equal_finish",
-    "min_energy",
-)
-"""Names that ``radio.scheduler`` knows; any other value must be of the form ``path.py:Class``."""
 
 TIME_TO_TRIGGER_S = tuple(
     ms / 1000
@@ -168,9 +161,6 @@ def _street_problems(world: WorldConfig) -> Iterator[Problem]:
     """Find a grid of streets that does not fit an area, which itself breaks no rule."""
     if not isinstance(world.mobility, ManhattanMobility):
         return
-    from netsim.world.layout import build_layout  # noqa: PLC0415
-    from netsim.world.mobility.manhattan import find_street_fault  # noqa: PLC0415
-
     fault = find_street_fault(build_layout(world.layout).area, block_m=world.mobility.block_m)
     if fault is not None:
         yield _problem("world.mobility.block_m", fault)

@@ -259,7 +259,7 @@ class RadioConfig:
     fading: Fading = RayleighFading()
     """Fast fading of serving links; interfering links keep their mean gain."""
     scheduler: str = "proportional_fair"
-    """Scheduler of every cell: a name in ``rules.SCHEDULERS``, or ``path.py:Class``."""
+    """Scheduler of every cell: a name of ``netsim.mac.schedulers``, or ``path.py:Class``."""
     uplink_power: UplinkPowerConfig = UplinkPowerConfig()
     """Uplink power control."""
     site_power_dbm: Annotated[float, Ge(0), Le(60)] | None = None

@@ -10,6 +10,7 @@ values as cited in a thesis that transcribes them, the report itself was not ope
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -70,7 +71,7 @@ class UePower:
             msg = f"release_s: must be >= inactivity_s ({self.inactivity_s}), got {self.release_s}"
             raise ValueError(msg)
 
-    @property
+    @cached_property
     def bandwidth_scale(self) -> float:
         """Factor on reception power for the receive bandwidth, 0.4 to 1."""
         bandwidth_mhz = min(max(self.bandwidth_hz / 1e6, 20.0), 100.0)
@@ -100,12 +101,12 @@ class UePower:
         """Power drawn while PDCCH and PDSCH are received [W]."""
         return PDCCH_AND_PDSCH_PU * self.bandwidth_scale * self.watt_per_pu
 
-    @property
+    @cached_property
     def listen_w(self) -> float:
         """Power drawn while only the PDCCH is monitored, as between grants of a transfer [W]."""
         return max(PDCCH_PU * self.bandwidth_scale, PDCCH_MINIMUM_PU) * self.watt_per_pu
 
-    @property
+    @cached_property
     def drx_w(self) -> float:
         """Mean power over one DRX cycle [W]: PDCCH in the on-duration, then the cheapest sleep.
 

@@ -12,7 +12,7 @@ from netsim.energy.ledger import Ledger
 from netsim.energy.ue_energy import UePower
 from netsim.transport.active_transfers import DOWNLINK, UPLINK, ActiveTransfers
 
-RADIO_TURNS = (("tx", UPLINK), ("rx", DOWNLINK))
+SENT_THEN_RECEIVED = (("tx", UPLINK), ("rx", DOWNLINK))
 
 
 def book_clients(
@@ -35,32 +35,32 @@ def book_clients(
     for row in active.with_company(chosen).tolist():
         rows_of.setdefault(int(record["slot"][row]), []).append(row)
     for rows in rows_of.values():
-        since_s = turn_s = float(record["booked_until_s"][rows[0]])
+        since_s = booked_s = float(record["booked_until_s"][rows[0]])
         if now_s <= since_s:
             continue
         client_id = int(record["client_id"][rows[0]])
-        for activity, direction in RADIO_TURNS:
-            turns = [row for row in rows if record["direction"][row] == direction]
-            spent_s = sum(float(record["airtime_s"][row]) for row in turns)
+        for activity, direction in SENT_THEN_RECEIVED:
+            of_direction = [row for row in rows if record["direction"][row] == direction]
+            spent_s = sum(float(record["airtime_s"][row]) for row in of_direction)
             if spent_s == 0:
                 continue
-            spent_j = sum(float(record["airtime_j"][row]) for row in turns)
-            start_s, turn_s = turn_s, min(turn_s + spent_s, now_s)
+            spent_j = sum(float(record["airtime_j"][row]) for row in of_direction)
+            start_s, booked_s = booked_s, min(booked_s + spent_s, now_s)
             ledger.charge(
                 client_id,
                 activity,
                 started_at_s=start_s,
-                finished_at_s=turn_s,
-                power_w=spent_j / (turn_s - start_s) if turn_s > start_s else 0.0,
+                finished_at_s=booked_s,
+                power_w=spent_j / (booked_s - start_s) if booked_s > start_s else 0.0,
             )
         ledger.charge(
             client_id,
             "idle",
-            started_at_s=turn_s,
+            started_at_s=booked_s,
             finished_at_s=now_s,
             power_w=ue_power.listen_w,
         )
-        listened_j = ue_power.listen_w * (now_s - turn_s)
+        listened_j = ue_power.listen_w * (now_s - booked_s)
         for row in rows:
             record["booked_j"][row] += float(record["airtime_j"][row]) + listened_j / len(rows)
             record["booked_until_s"][row] = now_s

@@ -117,9 +117,7 @@ class Engine(ABC):
         self._backhaul_flow = BackhaulFlow(models.backhaul, models.layout.cell_site_id)
         num_cells = len(models.layout.cells)
         num_groups = models.air.num_groups
-        self.active = ActiveTransfers(
-            is_full_duplex=models.air.uplink_fraction + models.air.downlink_fraction > 1
-        )
+        self.active = ActiveTransfers(is_full_duplex=models.air.is_full_duplex)
         self.links = Links(
             num_cells=num_cells, num_groups=num_groups, num_instants=self._num_instants()
         )

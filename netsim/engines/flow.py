@@ -199,7 +199,7 @@ class FlowEngine(Engine):
         granted = air.num_blocks * mean_over_groups(grant.shares) / grant.activity
         total, airtime_share = per_transmitter(served.slots, granted, grant.activity)
         used = total
-        if not grant.is_used:
+        if not self._sharing.redistributes:
             sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
             used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(served.density_w, used)
@@ -210,7 +210,9 @@ class FlowEngine(Engine):
             sent_w = block_w * used_share
         interference = None
         if self._is_disturbed:
-            interference = self._hear(served, grant, sent_w, now_s=now_s, duration_s=duration_s)
+            interference = self._receive_interference(
+                served, grant, sent_w, now_s=now_s, duration_s=duration_s
+            )
             noise_w = interference.geometric_w[served.cell_id]
         self._serve(
             FlowTransmission(
@@ -229,7 +231,7 @@ class FlowEngine(Engine):
             now_s,
         )
 
-    def _hear(
+    def _receive_interference(
         self,
         served: ServedSet,
         grant: Grant,
@@ -238,7 +240,7 @@ class FlowEngine(Engine):
         now_s: float,
         duration_s: Float[np.ndarray, " instant"],
     ) -> InterferenceMoments:
-        """Renew what sites hear of other cells' clients; return what they expect to hear.
+        """Renew the interference that sites receive; return what they expect of it.
 
         ``sent_w`` is the mean power in a granted block [W]; some of the blocks may stay empty.
         """

@@ -49,11 +49,11 @@ class InterferenceMoments(NamedTuple):
 
         From the variance of the mean over groups; 0 with one group, or where nothing varies.
         """
-        num_groups = self.log_mean.shape[1]
+        num_cells, num_groups = self.log_mean.shape
+        if num_groups == 1:
+            return np.zeros(num_cells)
         variance = self.log_variance.mean(axis=1)
         of_band = self.band_square - self.log_mean.mean(axis=1) ** 2
-        if num_groups == 1:
-            return np.zeros(len(variance))
         is_varying = variance > LEAST_VARIANCE
         ratio = np.divide(of_band, variance, out=np.zeros_like(variance), where=is_varying)
         return np.clip((num_groups * ratio - 1.0) / (num_groups - 1.0), 0.0, 1.0)

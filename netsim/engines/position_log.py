@@ -89,7 +89,7 @@ class PositionLog:
             return
         position_m = self._population.positions_m(client_ids, at_s=at_s)
         site_id = self._layout.cell_site_id[np.maximum(cell_ids, 0)]
-        distance_m = self._layout.distance_m(position_m)[np.arange(len(site_id)), site_id]
+        distance_m = self._layout.distance_to_m(position_m, site_id)
         columns = zip(
             client_ids.tolist(),
             np.round(position_m, DECIMALS).tolist(),

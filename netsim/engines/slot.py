@@ -146,9 +146,9 @@ class SlotEngine(Engine):
 
     def _belongs_to(self, direction: int) -> bool:
         """Whether this slot is one of a direction; TDD spreads uplink slots evenly."""
-        fraction = self._air.uplink_fraction
-        if fraction + self._air.downlink_fraction > 1:
+        if self._air.is_full_duplex:
             return True
+        fraction = self._air.uplink_fraction
         is_uplink = np.floor((self._slot + 1) * fraction + 1e-9) > np.floor(
             self._slot * fraction + 1e-9
         )
@@ -214,8 +214,8 @@ class SlotEngine(Engine):
 
     def _granted(
         self, served: ServedSet, sinr_per_w: Float[np.ndarray, "transfer group"], now_s: float
-    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"], bool]:
-        """Return shares and whole blocks of transfers, and whether all of them can be used."""
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
+        """Return shares and whole blocks of transfers."""
         record = self.active.records
         demand = served.demand(
             record,
@@ -231,17 +231,17 @@ class SlotEngine(Engine):
             num_blocks=self._air.num_blocks,
             slot=self._slot,
         )
-        return shares[served.bearer], blocks[served.bearer], grant.is_used
+        return shares[served.bearer], blocks[served.bearer]
 
     def _send_uplink(self, served: ServedSet, now_s: float) -> None:
         air = self._air
         fading, known_fading = self._fading_now(served)
         before_w = air.site_noise_w + self._measured.mean_w[served.cell_id]
         known = served.gain[:, None] * known_fading / before_w
-        shares, granted, is_used = self._granted(served, known, now_s)
+        shares, granted = self._granted(served, known, now_s)
         total, airtime_share = per_transmitter(served.slots, granted, np.ones(len(granted)))
         used = total
-        if not is_used:
+        if not self._sharing.redistributes:
             sinr_per_w = mean_over_held(known, shares)
             used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
         used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
@@ -272,7 +272,7 @@ class SlotEngine(Engine):
         fading, known_fading = self._fading_now(served)
         before_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         known = served.gain[:, None] * known_fading / before_w
-        shares, blocks, _ = self._granted(served, known, now_s)
+        shares, blocks = self._granted(served, known, now_s)
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)

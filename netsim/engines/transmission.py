@@ -45,7 +45,7 @@ class FlowTransmission(Transmission):
     fading: Float[np.ndarray, "instant transfer group"]
     """Power gain of the fading, mean 1."""
     interference: InterferenceMoments | None = None
-    """What sites hear, where it varies; ``sinr`` is that at its geometric mean."""
+    """What sites receive, where it varies; ``sinr`` is that at its geometric mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

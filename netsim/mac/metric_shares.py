@@ -64,14 +64,17 @@ def metric_shares(
     sizes = np.diff(cell_start, append=len(average_bps))
     contenders = sizes.repeat(sizes)
     exponent = power_exponent(group_rate_bps, alone_bps, contenders)
+    cell = np.arange(len(sizes)).repeat(sizes)
+    placed_name = placed(name, metric)
     return follow_averages(
         lambda instant, average: serve_largest(
             check_metric(
                 ask(metric, group_rate_bps[instant], average, name=name),
                 average,
-                name=placed(name, metric),
+                name=placed_name,
             ),
             cell_start,
+            cell,
         ),
         [
             RateOfShares(

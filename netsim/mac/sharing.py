@@ -42,8 +42,6 @@ class Grant:
     """
     average_rate_bps: Float[np.ndarray, " bearer"]
     """The averages that the schedulers looked at, those of new bearers filled in."""
-    is_used: bool
-    """Whether everybody uses all that it holds, however limited in power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +75,8 @@ class Sharing:
         own = make()
         self._uses_rates: bool = getattr(own, "uses_rates", True)
         is_exclusive: bool = getattr(own, "is_exclusive", False)
-        self._redistributes = not (self._uses_rates or is_exclusive)
+        self.redistributes = not (self._uses_rates or is_exclusive)
+        """Whether uplink blocks that some do not use go to others, so that all are used."""
         self._metric: Metric | None = getattr(own, "metric", None) if is_exclusive else None
         self.uses_average_rate: bool = self._uses_rates and getattr(own, "uses_average_rate", True)
         """Whether answers change with the rates served, and so without any event."""
@@ -117,13 +116,12 @@ class Sharing:
         else:
             shares = self._shares_now(demand, rates, instants_s=instants_s)
             activity = np.ones(shares.shape[:2])
-        if demand.is_uplink and self._redistributes:
+        if demand.is_uplink and self.redistributes:
             self._redistribute_unused_blocks(demand, rates, shares[0], now_s=now_s)
         return Grant(
             shares=shares,
             activity=activity,
             average_rate_bps=rates.average_bps,
-            is_used=self._redistributes,
         )
 
     def _rates(self, demand: Demand) -> _Rates:

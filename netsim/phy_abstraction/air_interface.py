@@ -119,6 +119,11 @@ class AirInterface:
         )  # fmt: skip
         return float(power)
 
+    @property
+    def is_full_duplex(self) -> bool:
+        """Whether uplink and downlink are sent at the same time (FDD)."""
+        return self.uplink_fraction + self.downlink_fraction > 1
+
     @cached_property
     def _power_limits_w(self) -> tuple[float, float]:
         return dbm_to_w(MIN_POWER_DBM), dbm_to_w(self.uplink_power.max_dbm)

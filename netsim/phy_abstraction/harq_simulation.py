@@ -83,6 +83,11 @@ class HarqTraces(NamedTuple):
     """Probability that a slot begins a block, i.e. carries a first transmission."""
 
 
+def counted_steps(num_steps: int) -> slice:
+    """Return the steps that are evaluated: the margin has settled, and their blocks can end."""
+    return slice(WARM_UP_STEPS, num_steps - MAX_TRANSMISSIONS)
+
+
 def simulate_harq(
     rates: RateTable,
     *,

@@ -31,14 +31,13 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtri
 
 from netsim.interpolation import RegularTable
-from netsim.phy.harq import MAX_TRANSMISSIONS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.harq_simulation import (
     NUM_LINKS,
     NUM_STEPS,
-    WARM_UP_STEPS,
     FadingTraces,
+    counted_steps,
     simulate_harq,
 )
 from netsim.units import floored_db
@@ -86,7 +85,7 @@ class InterferenceVariability:
                 fades=FadingTraces(np.ones(normal.shape), np.exp(sigma**2 / 2 - sigma * normal)),
                 outer_loop=self._outer_loop,
             )
-            counted = slice(WARM_UP_STEPS, len(normal) - MAX_TRANSMISSIONS)
+            counted = counted_steps(len(normal))
             goodput[place] = simulated.bits[counted].mean(axis=(0, 2))
         goodput = _smooth(goodput)
         # Strictly increasing, for the inverse to exist.

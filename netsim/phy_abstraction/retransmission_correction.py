@@ -25,7 +25,7 @@ from netsim.phy.harq import MAX_TRANSMISSIONS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import Adaptation
-from netsim.phy_abstraction.harq_simulation import WARM_UP_STEPS, FadingTraces, simulate_harq
+from netsim.phy_abstraction.harq_simulation import FadingTraces, counted_steps, simulate_harq
 from netsim.units import floored_db
 
 MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -44.0, 44.0, 2.0
@@ -96,7 +96,7 @@ def _difference(
     fade_knot_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
     mean = 10.0 ** (mean_db[:, None] / 10)
     simulated = simulate_harq(rates, mean=mean, fades=fades, outer_loop=outer_loop)
-    counted = slice(WARM_UP_STEPS, len(fades.known) - MAX_TRANSMISSIONS)
+    counted = counted_steps(len(fades.known))
     fade = fades.known[counted]
     sinr = mean * fade[:, None]
     efficiency, transmissions = static.outcome(sinr, np.broadcast_to(fade[:, None], sinr.shape))

@@ -37,7 +37,7 @@ class Links(SlotArrays):
     gain: Float[np.ndarray, "slot cell"]
     """Coupling gain to every cell, fast fading averaged out."""
     cross_gain: Float[np.ndarray, "slot cell"]
-    """The same with 0 at the serving cell: the gains over which interference is caused or heard."""
+    """The same with 0 at the serving cell: the gains of interference, both ways."""
     fading: Float[np.ndarray, "slot instant group"]
     """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
     _serving_gain: Float[np.ndarray, " slot"]
@@ -61,7 +61,7 @@ class Links(SlotArrays):
         self.on_change: Callable[[Int[np.ndarray, " client"], Int[np.ndarray, " client"]], None] = (
             _ignore
         )
-        """Told of clients that have just connected or change their cell, and of these cells."""
+        """Called with clients that have just connected or change their cell, and these cells."""
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = []
         self._make_slots(INITIAL_CAPACITY)
@@ -145,4 +145,4 @@ class Links(SlotArrays):
 
 
 def _ignore(client_ids: Int[np.ndarray, " client"], cell_ids: Int[np.ndarray, " client"]) -> None:
-    """Return nobody."""
+    """Do nothing: nobody listens."""

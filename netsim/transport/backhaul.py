@@ -149,6 +149,8 @@ class Backhaul:
         return self._crossing[broken]
 
     def _broken(self, at_s: float) -> frozenset[int]:
+        if not self._cuts:
+            return frozenset()
         cut = {
             frozenset(cut.ends)
             for cut in self._cuts

@@ -7,7 +7,6 @@ import numpy as np
 from netsim.rrc.handover import CLOCK_SLACK_S
 from netsim.transport.active_transfers import UPLINK
 from netsim.transport.transfers import DIRECTIONS, Direction, TransferRow
-from netsim.world.layout import NO_CELL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,7 @@ def make_row(
         requested_at_s=float(record["requested_at_s"]),
         started_at_s=end.finished_at_s if never else started,
         finished_at_s=end.finished_at_s,
-        cell_id=cell_id if cell_id >= 0 else NO_CELL,
+        cell_id=cell_id,
         mean_sinr_db=float(record["sinr_db_s"]) / granted_s if granted_s > 0 else None,
         num_resource_blocks=float(record["block_s"]) / on_air_s if on_air_s > 0 else 0.0,
         retransmissions=float(record["retransmissions"]),

@@ -111,6 +111,14 @@ class Layout:
         displacement_m = self.displacement_m(position_m)
         return np.hypot(displacement_m[..., 0], displacement_m[..., 1])
 
+    def distance_to_m(
+        self, position_m: Float[np.ndarray, "point 2"], site_id: Int[np.ndarray, " point"]
+    ) -> Float[np.ndarray, " point"]:
+        """Return the ground distance from each point to the nearest copy of one site [m]."""
+        plain_m = position_m - self.site_position_m[site_id]
+        shifted_m = plain_m[:, np.newaxis] - np.array(self.copy_shift_m)
+        return np.hypot(shifted_m[..., 0], shifted_m[..., 1]).min(axis=1)
+
 
 def build_layout(config: world_config.Layout) -> Layout:
     """Return the layout of the scenario's settings.

@@ -458,17 +458,21 @@ def test_a_direction_that_does_not_exist_is_named():
 
 def test_a_wrong_scheduler_is_named(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text(
-        "import numpy as np\n"
-        "class Greedy:\n"
-        "    def shares(self, view):\n"
-        "        return np.ones_like(view.group_rate_bps)\n"
-    )
+    path.touch()
+
+    class Greedy:
+        def shares(self, view):
+            return np.ones_like(view.group_rate_bps)
+
     env, network = make_network(
-        still_world(ring(2, radius_m=50.0)), plain_radio(scheduler=f"{path}:Greedy")
+        still_world(ring(2, radius_m=50.0)),
+        plain_radio(scheduler=f"{path}:Greedy"),
+        own_scheduler=Greedy,
     )
     transfers = [network.send(k, "uplink", 1000) for k in range(2)]
-    with pytest.raises(ValueError, match=r"Greedy: shares of a group must sum to <= 1"):
+    with pytest.raises(
+        ValueError, match=r"mine.py:Greedy, uplink of cell 0: .*must sum to <= 1, got 2"
+    ):
         run_all(env, transfers)
 
 

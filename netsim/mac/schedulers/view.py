@@ -71,7 +71,7 @@ class Scheduler(Protocol):
         changes.
     ``is_exclusive = True``
         A group is served to one transfer at a time. One divided among several is a tie: they have
-        it one after another, each at full width, not side by side. Other cells then hear
+        it one after another, each at full width, not side by side. Other cells then receive
         interference that varies, and retransmissions meet other fading. Without this trait, ties
         that depend on the average are broken for the scheduler, it is asked more often, and
         interference is taken to be steady.

@@ -55,7 +55,7 @@ def assert_alike(backhaul, *, rel=0.03, **settings):
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 @pytest.mark.parametrize("duplex", [{}, {"duplex": TddDuplex(uplink_fraction=0.4)}])
-def test_wires_of_limited_rate_are_shared_alike(direction, duplex):
+def test_backhaul_links_of_limited_rate_are_shared_alike(direction, duplex):
     rows = assert_alike(StarBackhaul(rate_bps=8e6, latency_s=0.01), direction=direction, **duplex)
     # Max-min over a backhaul slower than the air: equal shares until the smallest is through.
     assert rows[2].finished_at_s == pytest.approx(3 * 8 * 300_000 / 8e6 + 0.01, rel=0.02)
@@ -87,7 +87,9 @@ def mean_finish_s(engine, *, scheduler, rate_bps, size_bytes):
 )
 @pytest.mark.parametrize("rate_bps", [25e6, 40e6])
 @pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
-def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bps, buffer_s):
+def test_backhaul_links_limit_a_fading_cell_alike(
+    ladder, monkeypatch, scheduler, rate_bps, buffer_s
+):
     """Whatever the length of the buffers: it decides who ends first, in both engines alike."""
     for module in (site_buffers, backhaul_flow):
         monkeypatch.setattr(module, "WINDOW_S", buffer_s)
@@ -108,7 +110,7 @@ def test_wires_limit_a_fading_cell_alike(ladder, monkeypatch, scheduler, rate_bp
     )
 
 
-def test_who_fades_keeps_its_claim_on_the_wires():
+def test_who_fades_keeps_its_claim_on_the_backhaul():
     """All end together while a backhaul of 40 Mb/s is full: no share of it is lost in a fade."""
     env, network = make_network(
         still_world(ring(3, radius_m=200.0)),

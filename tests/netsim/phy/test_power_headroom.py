@@ -127,7 +127,7 @@ def test_turns_of_one_client_are_not_added_up():
     np.testing.assert_array_equal(share, [0.5, 0.5, 1.0])
 
 
-def test_who_waits_for_the_wires_does_not_send_in_vain():
+def test_who_waits_for_the_backhaul_links_does_not_send_in_vain():
     env, network = make(250.0)
     free = env.run(until=network.send(0, "uplink", 1_000_000).event)
     env, network = make(250.0, backhaul=StarBackhaul(rate_bps=1e6))

@@ -217,7 +217,7 @@ def test_one_who_always_sends_has_no_variance():
     assert received.log_variance[:, 0] == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
-def test_who_sends_side_by_side_swings_only_from_instant_to_instant():
+def test_frequency_sharing_varies_only_from_instant_to_instant():
     cross_gain = np.array([[0.0, 2.0], [0.0, 4.0]])
     shares = np.array([[[0.5], [0.5]], [[1.0], [0.0]]])
 
@@ -271,7 +271,7 @@ def test_a_step_is_expected_bit_by_bit():
 def test_moments_of_a_block_are_those_of_drawn_effective_sinrs(
     deviation_db, num_groups, sinr_over_beta, correlation
 ):
-    """EESM over lognormal interference: mean within 0.3 dB, deviation within 0.4 dB."""
+    """EESM over lognormal interference: mean within 5 % of a deviation, deviation within 3 %."""
     sigma = deviation_db / DB_PER_NEPER
     rng = np.random.default_rng(3)
     drawn = np.sqrt(1 - correlation) * rng.normal(0.0, sigma, (40_000, num_groups))
@@ -286,8 +286,8 @@ def test_moments_of_a_block_are_those_of_drawn_effective_sinrs(
         shares=np.ones((1, num_groups)),
     )
     gain_db, deviation = DB_PER_NEPER * np.log(gain[0]), DB_PER_NEPER * variance[0] ** 0.5
-    assert gain_db == pytest.approx(DB_PER_NEPER * log_ratio.mean(), abs=0.3)
-    assert deviation == pytest.approx(DB_PER_NEPER * log_ratio.std(), abs=0.4)
+    assert gain_db == pytest.approx(DB_PER_NEPER * log_ratio.mean(), abs=0.05 * deviation_db)
+    assert deviation == pytest.approx(DB_PER_NEPER * log_ratio.std(), abs=0.03 * deviation_db)
 
 
 @pytest.mark.parametrize("sinr_over_beta", [0.5, 1.0, 2.0, 3.0])

@@ -13,9 +13,11 @@ from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import DelayedKnowledge, KnownChannel
 from netsim.phy_abstraction.harq_simulation import (
+    NUM_LINKS,
     NUM_STEPS,
     WARM_UP_STEPS,
     FadingTraces,
+    counted_steps,
     sample_fading_traces,
     simulate_harq,
 )
@@ -44,13 +46,14 @@ def fades_by_slot(num_slots, num_links):
     return gain.reshape(num_slots, num_links)
 
 
-def draw(fade, sinr, blocks, outer_loop):
-    """Send blocks in every slot, with the bank and the loop of the slot engine.
+def draw(fade, sinr, outer_loop):
+    """Send a block in every slot, with the processes and the loop of the slot engine.
 
-    Give the goodput over the elements of one block, and the share of first copies.
+    Return the goodput over the elements of one block, and the share of first transmissions.
     """
     num_slots, num_links = sinr.shape
     bank, errors, rows = HarqProcesses(1), BlockErrorTable(RATES), np.arange(num_links)
+    one = np.ones(num_links)
     loop = OuterLoopMargins(outer_loop) if outer_loop else None
     for link in rows:
         bank.append(int(link), 1e12)
@@ -66,20 +69,20 @@ def draw(fade, sinr, blocks, outer_loop):
         attempt = bank.attempt(
             rows,
             slot=slot,
-            blocks=blocks[slot],
+            blocks=one,
             mcs=mcs,
-            size_bits=RATES.mcs.spectral_efficiency[mcs] * blocks[slot],
+            size_bits=RATES.mcs.spectral_efficiency[mcs],
         )
         met = sinr[slot] * fade[slot + DELAY_SLOTS] / fade[slot]
-        error = errors.lookup(bank.combine(attempt, blocks=blocks[slot], sinr=met), attempt.mcs)
+        error = errors.lookup(bank.combine(attempt, blocks=one, sinr=met), attempt.mcs)
         bits = bank.settle(attempt, slot=slot, error=error, may_retransmit=np.ones(num_links, bool))
         if loop:
             new = ~attempt.is_retransmission
             loop.report(
                 attempt.rows[new],
                 is_received=bits[new] > 0,
-                is_lowest=attempt.mcs[new] == 0,
-                is_highest=attempt.mcs[new] == 28,
+                is_lowest=attempt.mcs[new] == RATES.mcs_in_use[0],
+                is_highest=attempt.mcs[new] == RATES.mcs_in_use[-1],
             )
         if slot >= WARM_UP_STEPS * ROUND_TRIP_SLOTS:
             received += bits.sum()
@@ -101,9 +104,9 @@ def test_expected_outcomes_are_those_of_drawn_blocks(mean_db, outer_loop):
         fades=FadingTraces(known[::ROUND_TRIP_SLOTS], met[::ROUND_TRIP_SLOTS]),
         outer_loop=outer_loop,
     )
-    counted = slice(WARM_UP_STEPS, -4)
+    counted = counted_steps(len(known[::ROUND_TRIP_SLOTS]))
     expected = simulated.bits[counted, 0].mean()
-    drawn, first = draw(fade, mean * known, np.ones(known.shape), outer_loop)
+    drawn, first = draw(fade, mean * known, outer_loop)
     assert drawn == pytest.approx(expected, rel=0.015 if outer_loop else 0.005)
     assert first == pytest.approx(simulated.first_share[counted].mean(), abs=0.005)
 
@@ -125,7 +128,7 @@ def tables(request):
 
 def test_traces_are_measured_a_millisecond_before_they_are_met(tables):
     known, met = tables[2]
-    assert known.shape == met.shape == (NUM_STEPS, 16)
+    assert known.shape == met.shape == (NUM_STEPS, NUM_LINKS)
     assert known.mean() == pytest.approx(1.0, abs=0.1)
     rho = float(jakes_correlation(DELAY_SLOTS * SLOT_S, doppler_hz=DOPPLER_HZ))
     assert np.corrcoef(known.ravel(), met.ravel())[0, 1] == pytest.approx(rho**2, abs=1e-3)
@@ -136,7 +139,7 @@ def test_table_keeps_the_mean_of_the_simulation(tables, mean_db):
     _, corrected, fades, loop = tables
     mean = 10.0 ** (mean_db / 10)
     simulated = simulate_harq(RATES, mean=np.array([[mean]]), fades=fades, outer_loop=loop)
-    counted = slice(WARM_UP_STEPS, NUM_STEPS - 4)
+    counted = counted_steps(NUM_STEPS)
     fade = fades.known[counted]
     efficiency, transmissions = corrected.outcome(mean * fade, fade)
     assert efficiency.mean() == pytest.approx(simulated.bits[counted].mean(), rel=0.015)

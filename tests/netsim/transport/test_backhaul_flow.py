@@ -14,7 +14,7 @@ from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 SIZE_BYTES = 1_000_000
 
 
-def test_wires_delay_and_limit():
+def test_backhaul_links_delay_and_limit():
     clear = make_network(still_world([(50.0, 0.0)]), plain_radio())
     late = make_network(
         still_world([(50.0, 0.0)]), plain_radio(backhaul=StarBackhaul(latency_s=0.03))
@@ -69,7 +69,7 @@ def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9)):
     )
 
 
-def test_empty_buffers_let_the_share_of_the_wires_through():
+def test_empty_buffers_let_the_share_of_the_backhaul_links_through():
     carried = carry([50e6, 50e6, 4e6], [0.0, 0.0, 0.0])
     assert carried.rate_bps == pytest.approx([10e6, 10e6, 4e6])
     # The third keeps its share of the backhaul and cannot use it now.
@@ -93,7 +93,7 @@ def test_what_is_in_a_buffer_goes_at_the_rate_of_the_air():
     assert carried.lasts_s == pytest.approx(FULL_BITS / 2 / 40e6)
 
 
-def test_wires_do_no_more_for_what_has_crossed_them():
+def test_backhaul_links_do_no_more_for_what_has_crossed_them():
     carried = carry([50e6, 50e6, 1e6], [0.0, 0.0, 1e5], unsent_bits=(1e9, 1e9, 1e5))
     assert carried.rate_bps == pytest.approx([15e6, 15e6, 1e6])
     assert carried.lasts_s == np.inf

@@ -24,7 +24,7 @@ from tests.netsim.worlds import (
 )
 
 
-def with_wires(latency_s, *, engine="flow", **changes):
+def with_backhaul(latency_s, *, engine="flow", **changes):
     """One client near one site."""
     radio = plain_radio(backhaul=StarBackhaul(latency_s=latency_s), engine=engine, **changes)
     return make_network(still_world([NEAR_0]), radio)
@@ -153,7 +153,7 @@ class TestEndsOfUploads:
     @pytest.mark.parametrize("direction", ["uplink", "downlink"])
     @pytest.mark.parametrize("reason", ["cancelled", "timeout", "not needed"])
     def test_a_cancelled_transfer_ends_at_once(self, engine, direction, reason):
-        env, network = with_wires(0.05, engine=engine)
+        env, network = with_backhaul(0.05, engine=engine)
         transfer = network.send(0, direction, 10**8)
         env.run(until=0.25)
         transfer.cancel(reason)
@@ -164,21 +164,21 @@ class TestEndsOfUploads:
 
     @ENGINES
     def test_a_timeout_comes_at_the_deadline_with_what_has_arrived(self, engine):
-        env, network = with_wires(0.05, engine=engine)
+        env, network = with_backhaul(0.05, engine=engine)
         rate_bps = network.link_table([0]).uplink_rate_bps[0]
         (row,) = run_all(env, [network.send(0, "uplink", 10**8, timeout_s=0.3)])
         assert (row.status, row.finished_at_s) == ("timeout", 0.3)
         assert env.now == pytest.approx(0.3, abs=1e-12)
         assert row.delivered_bytes == pytest.approx(0.25 * rate_bps / 8, rel=0.03)
 
-    def test_a_deadline_shorter_than_the_wires(self):
-        env, network = with_wires(0.05)
+    def test_a_deadline_shorter_than_the_backhaul(self):
+        env, network = with_backhaul(0.05)
         (row,) = run_all(env, [network.send(0, "uplink", 1, timeout_s=0.02)])
         assert (row.status, row.finished_at_s, row.delivered_bytes) == ("timeout", 0.02, 0)
 
     @pytest.mark.parametrize("margin_s", [-1e-6, 1e-6])
     def test_the_last_byte_counts_if_it_arrives_by_the_deadline(self, margin_s):
-        env, network = with_wires(0.05)
+        env, network = with_backhaul(0.05)
         rate_bps = network.link_table([0]).uplink_rate_bps[0]
         need_s = 8e6 / rate_bps + 0.05
         (row,) = run_all(env, [network.send(0, "uplink", 10**6, timeout_s=need_s + margin_s)])
@@ -190,7 +190,7 @@ class TestEndsOfUploads:
             assert row.finished_at_s == need_s + margin_s
             assert row.delivered_bytes == int((8e6 + margin_s * rate_bps) / 8)
 
-    def test_wires_that_become_longer_make_the_last_bytes_late(self):
+    def test_backhaul_links_that_become_longer_make_the_last_bytes_late(self):
         """No route is shorter than another at the start, so only the end can know."""
         links = (
             BackhaulLink(ends=("site-0", "server"), latency_s=0.001),
@@ -219,7 +219,7 @@ class TestEndsOfUploads:
         self, latency_s, timeout_s, size_bytes, is_dead, engine
     ):
         outages = (dead(0, 0.0, 0.1),) if is_dead else ()
-        env, network = with_wires(latency_s, engine=engine, outages=outages)
+        env, network = with_backhaul(latency_s, engine=engine, outages=outages)
         (row,) = run_all(env, [network.send(0, "uplink", size_bytes, timeout_s=timeout_s)])
         # The slot engine sees a deadline at the end of its slot.
         grain_s = 0.0 if engine == "flow" else 0.5e-3
@@ -235,7 +235,7 @@ class TestEndsOfUploads:
 class TestCancelling:
     @pytest.mark.parametrize("has_ended", [False, True])
     def test_nobody_claims_to_have_delivered(self, has_ended):
-        env, network = with_wires(0.0)
+        env, network = with_backhaul(0.0)
         transfer = network.send(0, "uplink", 10**6)
         env.run(until=transfer.event if has_ended else 0.1)
         with pytest.raises(ValueError, match="reason: must not be delivered"):
@@ -246,10 +246,10 @@ class TestCancelling:
     @ENGINES
     @pytest.mark.parametrize("latency_s", [0.0, 0.03])
     def test_what_is_complete_is_delivered_before_it_can_be_cancelled(self, engine, latency_s):
-        env, network = with_wires(latency_s, engine=engine)
+        env, network = with_backhaul(latency_s, engine=engine)
         (first,) = run_all(env, [network.send(0, "uplink", 10**6)])
         ends_s = first.finished_at_s - latency_s
-        env, network = with_wires(latency_s, engine=engine)
+        env, network = with_backhaul(latency_s, engine=engine)
 
         def impatient():
             # Asked for before the network's own timer, so it acts before it.

@@ -120,6 +120,10 @@ def test_wraparound_displacement_is_the_nearest_of_seven():
     )
     expected_m = np.hypot(every_m[..., 0], every_m[..., 1]).min(axis=0)
     np.testing.assert_allclose(layout.distance_m(point_m), expected_m)
+    site_id = np.arange(len(point_m)) % len(layout.sites)
+    np.testing.assert_allclose(
+        layout.distance_to_m(point_m, site_id), expected_m[np.arange(len(point_m)), site_id]
+    )
     plain = build_layout(HexagonalLayout(num_sites=19)).distance_m(point_m)
     assert (expected_m <= plain + 1e-9).all()
     assert (expected_m < plain - 1).any()
