@@ -218,3 +218,9 @@ def test_rules_on_imports_can_fail():
     assert circles(ring) == [["a.x", "a.y", "a.z"]]
     assert unused(ring) == ["a.w"]
     assert unused(ring, loaded_by_name=["a.w"]) == []
+
+
+def test_no_folder_of_tests_is_empty():
+    folders = [path.parent for path in (ROOT / "tests").rglob("__init__.py")]
+    assert len(folders) > 20
+    assert [str(folder) for folder in folders if not any(folder.rglob("test_*.py"))] == []
