@@ -38,7 +38,8 @@ from fl.training.config import TrainingConfig
 from fl.training.job import JobSettings, TrainJob
 from fl.training.worker import Worker
 from scenarios import load
-from scenarios.prepare import texts_of
+from scenarios.prepare import backbone_of, texts_of
+from scenarios.shares import corpus_of
 
 NUM_STEPS = 20
 NUM_TEXTS = 160
@@ -205,7 +206,9 @@ def measure(kinds: Sequence[str]) -> dict[str, Any]:
     """Measure every method on the built-in encoder and texts."""
     torch.set_num_threads(1)
     scenario = load("quickstart", [f"model.max_tokens={MAX_TOKENS}"])
-    texts = texts_of(scenario)
+    num_classes = len(corpus_of(scenario).class_names)
+    backbone = backbone_of(scenario, num_classes=num_classes, seed=0)
+    texts = texts_of(scenario, backbone=backbone)
     train = Examples(tokens=texts.train, labels=texts.corpus.train.labels)
     found: dict[str, Any] = {"steps": NUM_STEPS, "methods": {}}
     for kind in kinds:

@@ -19,7 +19,7 @@ from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
 from scenarios.own_scheduler import own_scheduler
 from scenarios.schema import Scenario
-from scenarios.shares import corpus_of, facts_of, shards_of, streams_of
+from scenarios.shares import facts_of, shards_of
 from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
@@ -122,9 +122,8 @@ def _shares_key(scenario: Scenario) -> Hashable:
 
 
 def _try_shares(scenario: Scenario, seeds: Sequence[int]) -> None:
-    corpus = corpus_of(scenario)
     for seed in seeds:
-        shards_of(scenario, corpus, streams_of(seed))
+        shards_of(scenario, seed=seed)
 
 
 def _line(error: ValueError, variant: Variant, scenario: Scenario, places: Document) -> str:

@@ -6,16 +6,16 @@ longest texts of all seeds holds each one's.
 """
 
 import copy
-import dataclasses
 from collections.abc import Hashable, Iterator, Sequence
-from typing import cast
+from dataclasses import dataclass, fields, replace
+from typing import Self, cast
 
 import numpy as np
 import simpy
 
 from fl.clients.devices import DEVICES, DeviceClass, DeviceMemoryError
 from fl.data.partition import Shard
-from fl.execution.trial import try_out
+from fl.execution.trial import TriedBackbone, try_backbone, try_method
 from fl.models.backbone import Backbone
 from fl.network import Network
 from scenarios.load import Variant
@@ -59,28 +59,35 @@ def find_learning_faults(all_variants: Sequence[Variant]) -> Iterator[tuple[Vari
         group = groups.setdefault(_loaded_key(scenario), {})
         group.setdefault(_method_key(scenario), []).append(variant)
     for group in groups.values():
-        loader = _Loader()
-        for alike in group.values():
-            yield from _find_faults(alike, loader)
+        yield from _find_faults(list(group.values()))
 
 
-class _Loader:
-    """The model of a group of variants, loaded once and copied for each method."""
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """The model of a group of variants, loaded and tried once, and their texts."""
 
-    def __init__(self) -> None:
-        self._loaded: Backbone | None = None
+    backbone: Backbone
+    texts: Texts
+    tried: TriedBackbone
 
-    def fresh(self, scenario: Scenario) -> Backbone:
+    @classmethod
+    def load(cls, scenario: Scenario) -> Self:
+        """Load and try the model of a scenario.
+
+        Raises
+        ------
+        ValueError
+            If the data or the model cannot be used.
+        """
+        num_classes = len(corpus_of(scenario).class_names)
+        backbone = backbone_of(scenario, num_classes=num_classes, seed=scenario.seeds[0])
+        texts = texts_of(scenario, backbone=backbone)
+        tried = try_backbone(backbone, train=texts.examples()[0])
+        return cls(backbone=backbone, texts=texts, tried=tried)
+
+    def fresh(self) -> Backbone:
         """Return a copy of the model, for a method to be installed in."""
-        loaded = self.loaded(scenario)
-        return dataclasses.replace(loaded, module=copy.deepcopy(loaded.module))
-
-    def loaded(self, scenario: Scenario) -> Backbone:
-        """Return the model as it was loaded."""
-        if self._loaded is None:
-            classes = corpus_of(scenario).class_names
-            self._loaded = backbone_of(scenario, num_classes=len(classes), seed=scenario.seeds[0])
-        return self._loaded
+        return replace(self.backbone, module=copy.deepcopy(self.backbone.module))
 
 
 def _loaded_key(scenario: Scenario) -> Hashable:
@@ -101,7 +108,7 @@ def _method_key(scenario: Scenario) -> Hashable:
         repr(
             [
                 getattr(part, item.name)
-                for item in dataclasses.fields(part)
+                for item in fields(part)
                 if item.name not in _HOW_LONG.get(name, ())
             ]
         )
@@ -109,23 +116,36 @@ def _method_key(scenario: Scenario) -> Hashable:
     )
 
 
-def _find_faults(alike: Sequence[Variant], loader: _Loader) -> Iterator[tuple[Variant, ValueError]]:
+def _find_faults(group: Sequence[Sequence[Variant]]) -> Iterator[tuple[Variant, ValueError]]:
+    """Load the model of a group, and try it with every method; in each list variants are alike."""
+    try:
+        model = _Model.load(group[0][0].scenario)
+    except ValueError as error:
+        yield from ((variant, error) for alike in group for variant in alike)
+        return
+    for alike in group:
+        yield from _find_faults_of_method(alike, model)
+
+
+def _find_faults_of_method(
+    alike: Sequence[Variant], model: _Model
+) -> Iterator[tuple[Variant, ValueError]]:
     """Try the variant of the largest batch for all that are alike, and each only if it fails."""
     largest = max(alike, key=lambda variant: variant.scenario.training.batch_size)
     try:
-        _try_all_seeds(largest.scenario, loader)
+        _try_all_seeds(largest.scenario, model)
     except ValueError as error:
         if len(alike) == 1:
             yield largest, error
             return
         for variant in alike:
             try:
-                _try_all_seeds(variant.scenario, loader)
+                _try_all_seeds(variant.scenario, model)
             except ValueError as own:
                 yield variant, own
 
 
-def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
+def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
     """Try a variant's method on its model, then put it together with the largest step of any seed.
 
     Where that is too much for a device, it is put together seed by seed.
@@ -135,23 +155,20 @@ def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
     ValueError
         If some seed cannot be run.
     """
-    texts = texts_of(scenario, backbone=loader.loaded(scenario))
-    try_out(
+    try_method(
         scenario.methods[0],
-        backbone=loader.fresh(scenario),
-        train=texts.examples()[0],
+        backbone=model.fresh(),
+        tried=model.tried,
         num_clients=scenario.clients.num_clients,
         seed=scenario.seeds[0],
     )
-    by_seed = [
-        _largest(shards_of(scenario, texts.corpus, streams_of(seed)), texts)
-        for seed in scenario.seeds
-    ]
+    texts = model.texts
+    by_seed = [_largest(shards_of(scenario, seed=seed), texts) for seed in scenario.seeds]
     smallest = min(
         (DEVICES[name] for name in scenario.clients.devices), key=lambda each: each.memory_bytes
     )
     try:
-        _try(scenario, loader, _largest(by_seed, texts), [smallest])
+        _try(scenario, model, _largest(by_seed, texts), [smallest])
     except DeviceMemoryError:
         # it may be that no seed has drawn that device, or those texts together
         tried = set()
@@ -160,7 +177,7 @@ def _try_all_seeds(scenario: Scenario, loader: _Loader) -> None:
             need = (frozenset(device.name for device in devices), largest.train.tobytes())
             if need not in tried:
                 tried.add(need)
-                _try(scenario, loader, largest, devices)
+                _try(scenario, model, largest, devices)
 
 
 def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
@@ -173,9 +190,7 @@ def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
     return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])
 
 
-def _try(
-    scenario: Scenario, loader: _Loader, largest: Shard, devices: Sequence[DeviceClass]
-) -> None:
+def _try(scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[DeviceClass]) -> None:
     """Put a federation together in which every client has the largest shard."""
     num_clients = scenario.clients.num_clients
     padded = [devices[client_id % len(devices)] for client_id in range(num_clients)]
@@ -184,7 +199,7 @@ def _try(
         seed=scenario.seeds[0],
         env=simpy.Environment(),
         network=cast("Network", None),  # nothing is sent
-        backbone=loader.fresh(scenario),
+        backbone=model.fresh(),
         shards=[largest] * num_clients,
         devices=padded,
         recorder=_NoRows(),

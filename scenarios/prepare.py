@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from fl.data.config import DataConfig
 from fl.data.corpus import Corpus
-from fl.execution.recipe import WorkerRecipe
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.models.tokens import TokenTable, tokenize_table
 from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
-from scenarios.shares import corpus_of, source_of, streams_of
+from scenarios.shares import corpus_of, source_of
 
 _MAX_TEXTS = 2
 """Data sets that are kept as tokens."""
@@ -37,7 +36,7 @@ class Texts:
         )
 
 
-def texts_of(scenario: Scenario, *, backbone: Backbone | None = None) -> Texts:
+def texts_of(scenario: Scenario, *, backbone: Backbone) -> Texts:
     """Load and tokenise the texts of a scenario; a second call costs nothing.
 
     Parameters
@@ -45,18 +44,16 @@ def texts_of(scenario: Scenario, *, backbone: Backbone | None = None) -> Texts:
     scenario
         Whose data and model.
     backbone
-        The model of the scenario, if it is loaded already; its tokenizer serves.
+        The model of the scenario; only its tokenizer is used.
     """
     key = (source_of(scenario), scenario.model)
     texts = _TEXTS.get(key)
     if texts is None:
         corpus = corpus_of(scenario)
-        # the tokenizer comes with the model; the head drawn here is thrown away with it
-        loaded = backbone or backbone_of(scenario, num_classes=len(corpus.class_names), seed=0)
         texts = Texts(
             corpus=corpus,
-            train=tokenize_table(corpus.train, loaded),
-            test=tokenize_table(corpus.test, loaded),
+            train=tokenize_table(corpus.train, backbone),
+            test=tokenize_table(corpus.test, backbone),
         )
         if len(_TEXTS) == _MAX_TEXTS:
             del _TEXTS[next(iter(_TEXTS))]
@@ -68,18 +65,6 @@ def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
     """Load a fresh backbone for one run: a method will put its tensors into it."""
     rng = stream(seed, Purpose.MODEL_INIT)
     return load_backbone(scenario.model, num_classes=num_classes, rng=rng, task=scenario.data.task)
-
-
-def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
-    """Return how the worker of a run is made, in this process or in another one."""
-    return WorkerRecipe(
-        method=scenario.methods[0],
-        data=source_of(scenario),
-        model=scenario.model,
-        training=scenario.training,
-        num_clients=scenario.clients.num_clients,
-        streams=streams_of(seed),
-    )
 
 
 _TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

@@ -1,6 +1,7 @@
 """What a run needs of data and devices before torch is loaded: texts, shards, device classes."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +34,7 @@ def streams_of(seed: int) -> Streams:
 
 def source_of(scenario: Scenario) -> DataConfig:
     """Return the settings of a scenario that decide its texts: how they are shared does not."""
-    return dataclasses.replace(scenario.data, partition=IidPartition())
+    return _source(scenario.data)
 
 
 def corpus_of(scenario: Scenario) -> Corpus:
@@ -47,24 +48,17 @@ def corpus_of(scenario: Scenario) -> Corpus:
     return _corpus(source_of(scenario))
 
 
-def shards_of(scenario: Scenario, corpus: Corpus, streams: Streams) -> list[Shard]:
-    """Share the training texts among the clients; the same for every method."""
-    parts = partition(
-        corpus.train,
-        scenario.data.partition,
-        num_clients=scenario.clients.num_clients,
-        rng=streams("partition"),
-    )
-    return [
-        split_shard(
-            part,
-            corpus.train.labels,
-            test_fraction=scenario.data.test_fraction,
-            rng=streams("partition", client_id),
-            may_test=corpus.train.may_test,
-        )
-        for client_id, part in enumerate(parts)
-    ]
+def shards_of(scenario: Scenario, *, seed: int) -> Sequence[Shard]:
+    """Share the training texts among the clients, by client id; the same for every method.
+
+    A second call soon after costs nothing.
+
+    Raises
+    ------
+    fl.problems.DataError
+        One line: the texts are too few, or cannot be shared as the settings say.
+    """
+    return _shards(scenario.data, scenario.clients.num_clients, seed)
 
 
 def devices_of(scenario: Scenario, streams: Streams) -> list[DeviceClass]:
@@ -87,6 +81,29 @@ def facts_of(scenario: Scenario) -> dict[str, Any]:
         "num_train_texts_by_class": counts[0],
         "num_test_texts_by_class": counts[1],
     }
+
+
+@lru_cache(maxsize=16)
+def _shards(data: DataConfig, num_clients: int, seed: int) -> tuple[Shard, ...]:
+    corpus = _corpus(_source(data))
+    streams = streams_of(seed)
+    parts = partition(
+        corpus.train, data.partition, num_clients=num_clients, rng=streams("partition")
+    )
+    return tuple(
+        split_shard(
+            part,
+            corpus.train.labels,
+            test_fraction=data.test_fraction,
+            rng=streams("partition", client_id),
+            may_test=corpus.train.may_test,
+        )
+        for client_id, part in enumerate(parts)
+    )
+
+
+def _source(data: DataConfig) -> DataConfig:
+    return dataclasses.replace(data, partition=IidPartition())
 
 
 @lru_cache(maxsize=2)

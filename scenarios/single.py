@@ -9,7 +9,7 @@ import simpy
 
 from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
-from fl.execution.recipe import Loaded
+from fl.execution.recipe import build_worker
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -22,11 +22,11 @@ from netsim.transport.transfers import TransferRow
 from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
 from scenarios.own_scheduler import own_scheduler
-from scenarios.prepare import backbone_of, recipe_of, texts_of
+from scenarios.prepare import backbone_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
 from scenarios.schema import Scenario
-from scenarios.shares import devices_of, facts_of, shards_of, streams_of
+from scenarios.shares import corpus_of, devices_of, facts_of, shards_of, streams_of
 from scenarios.task import RunTask
 from scenarios.workers import Emit
 
@@ -130,7 +130,7 @@ def assemble(
         If data, model, devices or a user's own code do not allow the run; one line says why.
     """
     scenario = variant.scenario
-    texts = texts_of(scenario)
+    num_classes = len(corpus_of(scenario).class_names)
     env = simpy.Environment()
     network = CellularNetwork(
         env,
@@ -140,15 +140,14 @@ def assemble(
         seed=seed,
         own_scheduler=own_scheduler(scenario.radio),
     )
-    streams = streams_of(seed)
     federation = federate(
         scenario,
         seed=seed,
         env=env,
         network=network,
-        backbone=backbone_of(scenario, num_classes=len(texts.corpus.class_names), seed=seed),
-        shards=shards_of(scenario, texts.corpus, streams),
-        devices=devices_of(scenario, streams),
+        backbone=backbone_of(scenario, num_classes=num_classes, seed=seed),
+        shards=shards_of(scenario, seed=seed),
+        devices=devices_of(scenario, streams_of(seed)),
         recorder=recorder,
         on_progress=on_progress,
     )
@@ -188,13 +187,21 @@ def federate(
         If the method does not suit the backbone, or a device does not hold its largest step.
     """
     train, test = texts_of(scenario, backbone=backbone).examples()
-    loaded = Loaded(backbone=backbone, train=train, test=test)
-    worker = recipe_of(scenario, seed=seed).build(loaded)
+    streams = streams_of(seed)
+    worker = build_worker(
+        scenario.methods[0],
+        backbone=backbone,
+        train=train,
+        test=test,
+        training=scenario.training,
+        streams=streams,
+        num_clients=scenario.clients.num_clients,
+    )
     return build_federation(
         Settings(method=scenario.methods[0], training=scenario.training, server=scenario.server),
         env=env,
         network=network,
-        streams=streams_of(seed),
+        streams=streams,
         worker=worker,
         shards=shards,
         devices=devices,

@@ -6,60 +6,91 @@ here: scores that are not those of the model's own forward pass, padding that ch
 that are not finite, gradients that do not reach what is trained or reach anything else.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from fl.execution.own_trial import try_own_method
-from fl.methods import MethodConfig, install_method
+from fl.execution.run_job import run_job
+from fl.execution.trial_job import trial_job, trial_worker
+from fl.methods import MethodConfig
 from fl.methods.base import Method
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, pool
 from fl.models.language import LanguageModel
 from fl.models.tokens import TokenTable
-from fl.problems import ModelError
+from fl.own_code import in_one_line
+from fl.problems import ModelError, one_line
 from fl.training.batches import Examples
-from fl.training.job import JobSettings, Start, TrainJob
-from fl.training.supervised import Supervised
+from fl.training.job import Start
 from fl.training.worker import Worker
 
 TOLERANCE = 1e-3
 """Largest difference between equal scores, relative to the largest score: float32 sums in another
 order differ by 1e-6 in a small model and 1e-4 in a large one [our choice]."""
-_KEY = "trial"
-_SETTINGS = JobSettings(
-    local_steps=1,
-    local_epochs=None,
-    batch_size=2,
-    learning_rate=1e-5,
-    weight_decay=0.0,
-    max_gradient_norm=None,
-)
+MAX_REASON = 300
+"""Longest reason that a message repeats [characters]."""
+_PLACE = "model.name: "
 
 
-def try_out(
+@dataclass(frozen=True, kw_only=True)
+class TriedBackbone:
+    """What a model that works gave for the texts of a trial."""
+
+    examples: Examples
+    """Two texts."""
+    scores: torch.Tensor
+    """Its own for each text alone; shape ``(text, class)``, or ``(asked token, vocabulary)``."""
+
+
+def try_backbone(backbone: Backbone, *, train: Examples) -> TriedBackbone:
+    """Pass two texts through a model as it was loaded; leaves it as it is.
+
+    Parameters
+    ----------
+    backbone
+        Freshly loaded.
+    train
+        Training texts, at least one; the texts of the trial are made of their tokens.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        One line that names the model and the reason.
+    """
+    examples = trial_texts(train.tokens, max_tokens=backbone.max_tokens)
+    try:
+        plain = _own_scores(backbone, examples)
+        _compare(_scores(backbone, examples), plain, what="scores in a padded batch")
+    except Exception as error:
+        msg = f"{_PLACE}{backbone.name!r} does not work: {_reason(error)}"
+        raise ModelError(msg) from error
+    return TriedBackbone(examples=examples, scores=plain)
+
+
+def try_method(
     config: MethodConfig,
     *,
     backbone: Backbone,
-    train: Examples,
+    tried: TriedBackbone,
     num_clients: int,
     seed: int,
 ) -> None:
-    """Pass two texts through a model, install a method in it, and let a client train one step.
+    """Install a method in a model that works by itself, and let a client train one step.
 
-    Draws nothing from a global generator. The backbone is of no use afterwards. Of a method of a
-    user's own, only the answers are checked, as in a run.
+    Draws nothing from a global generator. Of a method of a user's own, only the answers are
+    checked, as in a run.
 
     Parameters
     ----------
     config
         Settings of the method.
     backbone
-        Freshly loaded.
-    train
-        Training texts, at least one; the texts of the trial are made of their tokens.
+        Freshly loaded; of no use afterwards.
+    tried
+        What :func:`try_backbone` returned for an equal backbone.
     num_clients
         Clients of the federation.
     seed
@@ -71,36 +102,25 @@ def try_out(
         One line that names model, method and reason; or what the method says of its own settings.
     """
     backbone.check_room(config.extra_positions, kind=config.kind)
-    examples = trial_texts(train.tokens, max_tokens=backbone.max_tokens)
-    try:
-        plain = _own_scores(backbone, examples)
-        _compare(_scores(backbone, examples), plain, what="scores in a padded batch")
-    except Exception as error:
-        msg = f"model.name: {backbone.name!r} does not work: {_reason(error)}"
-        raise ModelError(msg) from error
     if isinstance(config, OwnConfig):
         try_own_method(
             config,
             backbone=backbone,
-            examples=examples,
-            settings=_SETTINGS,
+            examples=tried.examples,
             num_clients=num_clients,
             seed=seed,
         )
         return
     try:
-        generator = torch.Generator().manual_seed(seed)
-        method = install_method(
-            config, backbone.module, generator=generator, num_clients=num_clients
+        worker = trial_worker(
+            config, backbone=backbone, examples=tried.examples, num_clients=num_clients, seed=seed
         )
-        backbone.module.eval()
-        _try_method(config, method, backbone=backbone, examples=examples, plain=plain)
+        _try_jobs(config, worker, backbone=backbone, tried=tried)
     except Exception as error:
         # What a method says of its own settings names them: it needs no words of ours.
-        is_of_model = isinstance(error, ModelError) or str(error).startswith("model.name: ")
-        if isinstance(error, ValueError) and not is_of_model:
+        if isinstance(error, ValueError) and not isinstance(error, ModelError):
             raise
-        msg = f"model.name: {backbone.name!r} does not work with {config.kind}: {_reason(error)}"
+        msg = f"{_PLACE}{backbone.name!r} does not work with {config.kind}: {_reason(error)}"
         raise ModelError(msg) from error
 
 
@@ -172,51 +192,29 @@ def _compare(found: torch.Tensor, expected: torch.Tensor, *, what: str) -> None:
         raise ModelError(msg)
 
 
-def _try_method(
-    config: MethodConfig,
-    method: Method,
-    *,
-    backbone: Backbone,
-    examples: Examples,
-    plain: torch.Tensor,
+def _try_jobs(
+    config: MethodConfig, worker: Worker[Method], *, backbone: Backbone, tried: TriedBackbone
 ) -> None:
     """Compare scores, look at every gradient, and run a job of one step."""
-    worker = Worker(
-        module=backbone.module,
-        method=method,
-        train=examples,
-        test=examples,
-        tokenizer=backbone.tokenizer,
-        model_key=_KEY,
-    )
-    procedure = Supervised(settings=_SETTINGS, work=method, train=examples)
-    tried: set[tuple[str, ...]] = set()
+    method, examples = worker.method, tried.examples
+    seen: set[tuple[str, ...]] = set()
     # Methods that train their tensors in turn have another set after an aggregation.
     for version in (0, 1):
         state = replace(method.initial_state(), version=version)
         download = method.download(state, client_id=0)
         start = method.start(download, method.initial_personal(0), version=version)
-        if start.trainable in tried:
+        if start.trainable in seen:
             continue
-        tried.add(start.trainable)
+        seen.add(start.trainable)
         _check_gradients(start, worker)
         worker.load(start.tensors)
         scores = _scores(backbone, examples)
         if config.is_identity_at_start:
-            _compare(scores, plain, what="scores before training")
+            _compare(scores, tried.scores, what="scores before training")
         alone = torch.cat([_scores(backbone, examples, index) for index in range(2)])
         _compare(scores, alone, what="scores in a padded batch")
-        job = TrainJob(
-            model_key=_KEY,
-            client_id=0,
-            round=version + 1,
-            version=version,
-            start=start,
-            samples=np.arange(2),
-            settings=_SETTINGS,
-            seed=0,
-        )
-        method.upload(procedure.run(job, worker).tensors, version=version)
+        trained = run_job(trial_job(start, worker, version=version), worker)
+        method.upload(trained.tensors, version=version)
 
 
 def _check_gradients(start: Start, worker: Worker[Method]) -> None:
@@ -245,6 +243,6 @@ def _check_gradients(start: Start, worker: Worker[Method]) -> None:
 
 def _reason(error: Exception) -> str:
     """Return what an error says in one line of bounded length, without our own key."""
-    text = " ".join(str(error).split()).removeprefix("model.name: ")
-    text = text if len(text) <= 300 else f"{text[:297]}..."
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    if not isinstance(error, ValueError):
+        return in_one_line(error)
+    return one_line(str(error).removeprefix(_PLACE), MAX_REASON)

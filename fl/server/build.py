@@ -55,7 +55,7 @@ def build_federation(
     streams
         Addressed randomness. Used: ``cohort`` (round), ``training`` (client, round).
     worker
-        Model, method and texts; from :meth:`fl.execution.recipe.WorkerRecipe.build`.
+        Model, method and texts; from :func:`fl.execution.recipe.build_worker`.
     shards, devices
         By client id.
     recorder

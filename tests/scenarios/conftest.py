@@ -23,6 +23,11 @@ SMALL = (
 """The study, cut to seconds; every layer is the real one."""
 
 
+def options(settings):
+    """Give the words of a command line that change these settings."""
+    return [word for each in settings for word in ("--set", each)]
+
+
 @pytest.fixture(scope="session")
 def small():
     return load(STUDY, list(SMALL))

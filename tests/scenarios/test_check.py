@@ -11,14 +11,15 @@ import pytest
 from transformers.utils import logging as transformers_logging
 
 from fl.clients.devices import DEVICES, draw_devices
-from scenarios import check_learning
+from fl.problems import ModelError
+from scenarios import check_learning, shares
 from scenarios.check import check
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import load, load_with_places, variants
 from scenarios.shares import streams_of
 from tests.fl.models import zoo
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
 
 def seeds_without_and_with(device, shares, num_clients):
@@ -45,9 +46,17 @@ def test_devices_of_every_seed_must_hold_a_step(monkeypatch):
 
 
 def test_what_variants_share_is_made_once(monkeypatch):
-    """The model is loaded once, a method is put together once for all that changes no shape."""
+    """The model is loaded and tried once, texts are shared once for every seed, and a method is
+    tried and put together once for all that changes no shape."""
     calls = Counter()
-    for module, name in ((check_learning, "backbone_of"), (check_learning, "federate")):
+    shares._shards.cache_clear()  # what other tests have shared
+    for module, name in (
+        (check_learning, "backbone_of"),
+        (check_learning, "try_backbone"),
+        (check_learning, "try_method"),
+        (check_learning, "federate"),
+        (shares, "partition"),
+    ):
         real = getattr(module, name)
 
         def counted(*arguments, _name=name, _real=real, **named):
@@ -65,7 +74,33 @@ def test_what_variants_share_is_made_once(monkeypatch):
     scenario = load("quickstart", overrides)
     assert len(variants(scenario)) == 16
     check(scenario)
-    assert calls == {"backbone_of": 1, "federate": 2}
+    assert calls == {
+        "backbone_of": 1,
+        "try_backbone": 1,
+        "try_method": 2,
+        "federate": 2,
+        "partition": 3,
+    }
+
+
+def test_a_model_that_does_not_work_is_tried_once_and_told_of_every_variant(monkeypatch):
+    calls = Counter()
+
+    def refuse(backbone, *, train):
+        calls["try_backbone"] += 1
+        msg = f"model.name: {backbone.name!r} does not work: scores are not finite"
+        raise ModelError(msg)
+
+    monkeypatch.setattr(check_learning, "try_backbone", refuse)
+    methods = "methods=[{kind: fedit, rank: 2}, {kind: fedit, rank: 4}, {kind: head}]"
+    scenario = load("quickstart", [*SMALL, methods])
+    found = list(check_learning.find_learning_faults(variants(scenario)))
+    assert calls == {"try_backbone": 1}
+    assert [variant.label for variant, _ in found] == [each.label for each in variants(scenario)]
+    with pytest.raises(ScenarioError) as caught:
+        check(scenario)
+    (line,) = caught.value.problems
+    assert line.endswith("model.name: 'tiny-encoder' does not work: scores are not finite")
 
 
 def test_of_variants_that_share_a_check_only_those_at_fault_are_named(monkeypatch):
@@ -160,7 +195,7 @@ def test_a_model_is_validated_without_a_word_of_the_library(tmp_path, texts, nam
     library.addHandler(handler)
     capfd.readouterr()
     try:
-        code = main(["validate", STUDY, *(word for each in settings for word in ("--set", each))])
+        code = main(["validate", STUDY, *options(settings)])
     finally:
         library.removeHandler(handler)
     assert (code, heard, capfd.readouterr().err) == (0, [], "")

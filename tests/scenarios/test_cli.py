@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import main
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
-OVERRIDES = [part for assignment in SMALL for part in ("--set", assignment)]
+OVERRIDES = options(SMALL)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from scenarios.cli import main
 from scenarios.load import LIBRARY
 from tests.analysis.synthetic import METHODS, write_results
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
-OVERRIDES = [part for assignment in SMALL for part in ("--set", assignment)]
+OVERRIDES = options(SMALL)
 
 
 def test_json_answers_can_be_parsed(capsys, tmp_path):

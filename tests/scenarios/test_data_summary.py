@@ -6,7 +6,7 @@ import pytest
 
 from scenarios.cli import main
 from scenarios.data_summary import MAX_CLASSES, summary_lines
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def with_a_wrong_label(tmp_path):
     data = f"data={{source: files, {files}, partition: {{kind: iid}}}}"
     settings = [*SMALL, "seeds=[1]", "methods=[{kind: head}]"]
     settings = [each for each in settings if not each.startswith("data")] + ["data=null", data]
-    return [word for each in settings for word in ("--set", each)]
+    return options(settings)
 
 
 def test_a_silent_extra_class_shows_with_its_count(with_a_wrong_label, capsys):
@@ -44,9 +44,9 @@ def test_json_tells_the_classes_too(with_a_wrong_label, capsys):
 
 
 def test_every_data_set_of_a_matrix_is_told_once(capsys):
-    knob = ["--set", "matrix={data.max_test_texts: [40, 50], server.num_rounds: [1, 2]}"]
-    settings = [word for each in (*SMALL, "methods=[{kind: head}]") for word in ("--set", each)]
-    assert main(["validate", STUDY, *settings, *knob]) == 0, capsys.readouterr().err
+    knob = "matrix={data.max_test_texts: [40, 50], server.num_rounds: [1, 2]}"
+    settings = options([*SMALL, "methods=[{kind: head}]", knob])
+    assert main(["validate", STUDY, *settings]) == 0, capsys.readouterr().err
     told = [line for line in capsys.readouterr().out.splitlines() if "test texts" in line]
     assert [line.split(", ")[1] for line in told] == ["40 test texts", "50 test texts"]
 

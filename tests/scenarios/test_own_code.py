@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import main
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
 METHOD = """
 from dataclasses import dataclass, replace
@@ -110,7 +110,7 @@ def told(tmp_path, capfd, kind, code, *, verb="validate", settings=""):
     common = [each for each in SMALL if kind != "policy" or "policy" not in each]
     name = KEYS[kind].format(name=f"{file}:Mine", settings=settings)
     sets = [*common, "seeds=[1]", *(["methods=[{kind: head}]"] if kind != "method" else []), name]
-    arguments = [verb, STUDY, *(part for each in sets for part in ("--set", each))]
+    arguments = [verb, STUDY, *options(sets)]
     if verb == "run":
         arguments += ["--out", str(tmp_path / "out")]
     code = main(arguments)

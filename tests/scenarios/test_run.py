@@ -19,7 +19,7 @@ from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import load, variants
 from scenarios.single import ROW_TYPES, assemble
-from tests.scenarios.conftest import SMALL, STUDY
+from tests.scenarios.conftest import SMALL, STUDY, options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -234,8 +234,7 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
 def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
     command += ["--jobs", str(jobs)]
-    for assignment in (*SMALL, "server.num_rounds=5000"):
-        command += ["--set", assignment]
+    command += options([*SMALL, "server.num_rounds=5000"])
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -260,8 +259,7 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
 def running(tmp_path):
     """A study that goes on for long, once it has finished two rounds; and its first table."""
     command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
-    for assignment in (*SMALL, "server.num_rounds=5000"):
-        command += ["--set", assignment]
+    command += options([*SMALL, "server.num_rounds=5000"])
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
     deadline_s = time.monotonic() + 240
@@ -303,8 +301,7 @@ def test_a_folder_belongs_to_one_run_until_that_run_ends(running, small, tmp_pat
 def test_a_full_disk_ends_a_study_in_one_line_with_its_rows_and_status(tmp_path):
     """No file may grow beyond 70 kB, which the rows of endless rounds reach."""
     command = [sys.executable, "-c", LIMITED, "run", STUDY, "--out", str(tmp_path)]
-    for assignment in (*SMALL, "server.num_rounds=100000", "seeds=[1]"):
-        command += ["--set", assignment]
+    command += options([*SMALL, "server.num_rounds=100000", "seeds=[1]"])
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
     path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
     begin, _, reason = done.stderr.partition(".csv: cannot be written: ")

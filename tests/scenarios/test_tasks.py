@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scenarios.cli import main
-from tests.scenarios.conftest import SMALL
+from tests.scenarios.conftest import SMALL, options
 
 WRITE = (
     *SMALL,
@@ -25,10 +25,6 @@ WRITE = (
 ANSWERS = "data={source: files, train: a.csv, test: b.csv, response: r, partition: {kind: iid}}"
 
 
-def arguments(*assignments):
-    return [part for each in assignments for part in ("--set", each)]
-
-
 def evaluations(folder):
     (path, *_) = sorted(folder.glob("*/fedit/seed1/evaluations.csv"))
     with path.open(newline="") as file:
@@ -38,7 +34,7 @@ def evaluations(folder):
 def test_answers_are_learned_written_and_reported(tmp_path, capsys):
     own = ("seeds=[1]", "server.targets={perplexity: 1000}", "server.metrics=[loss, rouge_l]")
     own += ("server.generation={max_texts: 3, max_tokens: 4}",)
-    command = ["run", "quickstart", *arguments(*WRITE, *own), "--out", str(tmp_path), "--json"]
+    command = ["run", "quickstart", *options([*WRITE, *own]), "--out", str(tmp_path), "--json"]
     assert main(command) == 0
     answer = json.loads(capsys.readouterr().out)
     rows = evaluations(tmp_path)
@@ -78,7 +74,7 @@ def write_pairs(folder):
 def test_pairs_are_classified(tmp_path, capsys):
     own = ("data=null", write_pairs(tmp_path), "seeds=[1]", "methods=[{kind: fedit, rank: 2}]")
     base = [each for each in SMALL if not each.startswith("data.")]
-    command = ["run", "quickstart", *arguments(*base, *own), "--out", str(tmp_path / "out")]
+    command = ["run", "quickstart", *options([*base, *own]), "--out", str(tmp_path / "out")]
     assert main(command) == 0
     capsys.readouterr()
     assert {row["metric"] for row in evaluations(tmp_path / "out")} == {"accuracy"}
@@ -107,7 +103,7 @@ def test_pairs_are_classified(tmp_path, capsys):
 )
 def test_what_does_not_go_with_writing_is_one_clear_line(tmp_path, capsys, assignments, words):
     out = tmp_path / "out"
-    code = main(["run", "quickstart", *arguments(*WRITE, *assignments), "--out", str(out)])
+    code = main(["run", "quickstart", *options([*WRITE, *assignments]), "--out", str(out)])
     said = capsys.readouterr().err
     assert code == 2
     assert not out.exists()
@@ -119,7 +115,7 @@ def test_what_does_not_go_with_writing_is_one_clear_line(tmp_path, capsys, assig
 @pytest.mark.parametrize("metric", ["loss", "perplexity", "rouge_l"])
 def test_what_is_not_measured_of_classes_is_one_clear_line(tmp_path, capsys, metric):
     own = (*SMALL, "server.targets=null", f"server.targets={{{metric}: 0.5}}")
-    assert main(["run", "quickstart", *arguments(*own), "--out", str(tmp_path / "out")]) == 2
+    assert main(["run", "quickstart", *options(own), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert f"server.targets.{metric}: must be one of accuracy (classification)" in said
     assert said.count("airtune: ") == 1
@@ -143,7 +139,7 @@ def test_paraphrases_of_mrpc_are_classified(tmp_path, capsys, shared_data):
     )
     base = [each for each in SMALL if not each.startswith("data.")]
     own = ("data=null", data, "model={name: minilm}", "seeds=[1]", "methods=[{kind: fedit}]")
-    assert main(["run", "quickstart", *arguments(*base, *own), "--out", str(tmp_path)]) == 0
+    assert main(["run", "quickstart", *options([*base, *own]), "--out", str(tmp_path)]) == 0
     capsys.readouterr()
     assert {row["metric"] for row in evaluations(tmp_path)} == {"accuracy"}
 
@@ -160,6 +156,6 @@ def test_answers_of_dolly_are_learned(tmp_path, capsys, shared_data):
     )
     own = ("data=null", data, "seeds=[1]", "server.metrics=[rouge_l, loss]")
     base = [each for each in WRITE if not each.startswith("data")]
-    assert main(["run", "quickstart", *arguments(*base, *own), "--out", str(tmp_path / "o")]) == 0
+    assert main(["run", "quickstart", *options([*base, *own]), "--out", str(tmp_path / "o")]) == 0
     capsys.readouterr()
     assert {row["metric"] for row in evaluations(tmp_path / "o")} == {"rouge_l", "loss"}

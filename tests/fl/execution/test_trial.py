@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from fl.execution import trial
-from fl.execution.trial import trial_texts, try_out
+from fl.execution import trial_job
+from fl.execution.trial import trial_texts, try_backbone, try_method
 from fl.methods import METHODS, install_method
 from fl.models.backbone import load_backbone
 from fl.models.config import ModelConfig
@@ -123,7 +123,8 @@ def attempt(backbone, kind, **settings):
     fresh = dataclasses.replace(backbone, module=copy.deepcopy(backbone.module))
     config = dataclasses.replace(SMALLEST[kind], **settings)
     try:
-        try_out(config, backbone=fresh, train=train_texts(backbone), num_clients=10, seed=0)
+        tried = try_backbone(backbone, train=train_texts(backbone))
+        try_method(config, backbone=fresh, tried=tried, num_clients=10, seed=0)
     except ValueError as error:
         return str(error)
     return ""
@@ -167,7 +168,7 @@ def planted(monkeypatch, fault):
         fault(module, method)
         return method
 
-    monkeypatch.setattr(trial, "install_method", install)
+    monkeypatch.setattr(trial_job, "install_method", install)
 
 
 def test_a_weight_that_is_trained_and_not_used_is_refused(monkeypatch, folder_of):

@@ -1,0 +1,73 @@
+"""What trials of methods share: a worker on two texts, and its first job, of one step."""
+
+import numpy as np
+import torch
+
+from fl.methods import MethodConfig, install_method
+from fl.methods.base import Method
+from fl.models.backbone import Backbone
+from fl.training.batches import Examples
+from fl.training.job import JobSettings, Start, TrainJob
+from fl.training.worker import Worker
+
+MODEL_KEY = "trial"
+SEED = 1
+"""Of the job."""
+SETTINGS = JobSettings(
+    local_steps=1,
+    local_epochs=None,
+    batch_size=2,
+    learning_rate=1e-5,
+    weight_decay=0.0,
+    max_gradient_norm=None,
+)
+
+
+def trial_worker(
+    config: MethodConfig, *, backbone: Backbone, examples: Examples, num_clients: int, seed: int
+) -> Worker[Method]:
+    """Install a method in a backbone, in place, and return what runs its jobs on a few texts.
+
+    Parameters
+    ----------
+    config
+        Settings of the method.
+    backbone
+        Of no use for another method afterwards.
+    examples
+        Trained and tested on.
+    num_clients
+        Clients of the federation.
+    seed
+        Of the method's first values.
+
+    Raises
+    ------
+    ValueError
+        A setting or an own class that does not suit the backbone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    method = install_method(config, backbone.module, generator=generator, num_clients=num_clients)
+    backbone.module.eval()
+    return Worker(
+        module=backbone.module,
+        method=method,
+        train=examples,
+        test=examples,
+        tokenizer=backbone.tokenizer,
+        model_key=MODEL_KEY,
+    )
+
+
+def trial_job(start: Start, worker: Worker[Method], *, version: int) -> TrainJob:
+    """Return the job of client 0 that trains one step on all texts of a worker from ``start``."""
+    return TrainJob(
+        model_key=MODEL_KEY,
+        client_id=0,
+        round=version + 1,
+        version=version,
+        start=start,
+        samples=np.arange(len(worker.train.labels)),
+        settings=SETTINGS,
+        seed=SEED,
+    )
