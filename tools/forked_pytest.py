@@ -188,7 +188,9 @@ def _silence() -> None:
 def _import_from(copy: Path) -> None:
     """Import the project from the copy from now on, in this process and those it starts."""
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(f"{ROOT}{os.sep}"):
+        is_ours = str(getattr(module, "__file__", None) or "").startswith(f"{ROOT}{os.sep}")
+        # Libraries may ask for the command that was started, which can be ours.
+        if is_ours and name != "__main__":
             del sys.modules[name]
     os.chdir(copy)
     os.environ["PYTHONPATH"] = str(copy)

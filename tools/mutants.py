@@ -47,7 +47,14 @@ LIBRARIES = (
     "hypothesis.strategies", "jaxtyping", "networkx", "numpy.random", "pandas", "scipy.optimize",
     "scipy.signal", "scipy.special", "scipy.stats", "simpy", "yaml",
 )  # fmt: skip
-"""What the tests of the radio import: loaded once."""
+"""What tests import: loaded once."""
+
+LEARNING_LIBRARIES = (
+    "datasets", "peft", "safetensors.torch", "tokenizers", "torch", "transformers",
+    "transformers.models.bert.modeling_bert", "transformers.models.distilbert.modeling_distilbert",
+    "transformers.models.llama.modeling_llama",
+)  # fmt: skip
+"""What tests of ``fl`` import besides: seconds."""
 
 OPERATORS = (
     *(f"ReplaceBinaryOperator_{pair}" for pair in (
@@ -93,6 +100,7 @@ AREAS: dict[str, Area] = {
         files=("fl/methods/averaging.py",), tests=("tests/fl/methods/test_averaging.py",)
     ),
 }
+LEARNING_AREAS = {name for name, area in AREAS.items() if area.files[0].startswith("fl/")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,6 +371,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unchanged = UnchangedRuns(copy)
         for name in options.areas or AREAS:
             started_s = time.monotonic()
+            if name in LEARNING_AREAS:
+                _load(LEARNING_LIBRARIES)
             if options.line:
                 chosen = of_lines(name, options.line, root=copy)
             else:

@@ -1,10 +1,13 @@
 """What holds for every method that averages: plain training for one client, its start, FedProx."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from fl.methods.averaging import proximal_penalty
+from fl.methods.averaging import AveragingMethod, proximal_penalty, weighted_mean
+from fl.methods.base import Contribution
 from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fedadapter.config import FedAdapterConfig
 from fl.methods.fedit.config import FeditConfig
@@ -16,6 +19,7 @@ from fl.methods.pftt.config import PfttConfig
 from fl.methods.prefix_tuning.config import PrefixTuningConfig
 from fl.methods.prompt_tuning.config import PromptTuningConfig
 from fl.methods.rolora.config import RoLoraConfig
+from fl.payload import Payload
 from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
@@ -151,3 +155,107 @@ def test_without_a_weight_there_is_no_penalty():
     method, _ = installed(FeditConfig())
     start = method.start(method.download(method.initial_state(), client_id=0), {}, version=0)
     assert method.penalty(start.tensors, start) is None
+
+
+class TestWeightedMean:
+    def test_closed_form(self):
+        updates = [{"w": torch.tensor([4.0, 0.0])}, {"w": torch.tensor([0.0, 8.0])}]
+        for weights in ([1.0, 3.0], [0.125, 0.375]):
+            mean = weighted_mean(updates, weights)
+            assert mean["w"].tolist() == [1.0, 6.0]
+
+    def test_type_is_that_of_the_first_and_sums_run_in_float64(self):
+        first = {"w": torch.tensor([1.0], dtype=torch.float32)}
+        others = [{"w": torch.tensor([2.0**-30], dtype=torch.float64)}] * 4
+        mean = weighted_mean([first, *others], [1.0] * 5)["w"]
+        assert mean.dtype == torch.float32
+        assert mean.item() == np.float32((1 + 4 * 2.0**-30) / 5)
+
+    def test_a_client_of_weight_0_does_not_count(self):
+        updates = [{"w": torch.tensor([4.0])}, {"w": torch.tensor([1.0])}]
+        assert weighted_mean(updates, [0.0, 0.5])["w"].item() == 1.0
+
+    @pytest.mark.parametrize("weights", [[], [1.0], [1.0, 1.0, 1.0], [2.0, -1.0], [0.0, 0.0]])
+    def test_weights_that_do_not_fit_are_refused(self, weights):
+        with pytest.raises(ValueError, match="weights: one >= 0 for each update and a sum > 0"):
+            weighted_mean([{"w": torch.ones(1)}] * 2, weights)
+
+    def test_no_update_is_refused(self):
+        for weights in ([], [1.0]):
+            with pytest.raises(ValueError, match="weights: one >= 0 for each update"):
+                weighted_mean([], weights)
+
+    def test_names_that_differ_are_refused(self):
+        with pytest.raises(ValueError, match="updates: all must name the same 1 tensors"):
+            weighted_mean([{"w": torch.ones(1)}, {"v": torch.ones(1)}], [1.0, 1.0])
+
+
+def scheduled(**changes):
+    """A method of two shared tensors that are due in turns, and a personal one."""
+    initial = {name: torch.zeros(1) for name in ("a", "b", "c", "own")}
+    settings = {
+        "kind": "mine",
+        "initial": initial,
+        "shared": ("a", "b"),
+        "own": ("own",),
+        "schedule": lambda version: ("b" if version % 2 else "a",),
+    }
+    return AveragingMethod(**(settings | changes))
+
+
+def sent(method, state, *, client_id, value, staleness=0):
+    version = state.version - staleness
+    tensors = {name: torch.full((1,), value) for name in ("b" if version % 2 else "a",)}
+    return Contribution(
+        client_id=client_id,
+        payload=Payload(tensors),
+        base={name: state.tensors[name] for name in tensors},
+        weight=1.0,
+        staleness=staleness,
+    )
+
+
+class TestWhatClientsHold:
+    def test_a_client_holds_the_version_that_it_began_from(self):
+        method = scheduled()
+        state = method.initial_state()
+        for value in (1.0, 2.0):
+            state = method.aggregate(state, [sent(method, state, client_id=0, value=value)])
+        late = sent(method, state, client_id=1, value=3.0, staleness=2)
+        state = method.aggregate(state, [late])
+        assert state.version == 3
+        assert state.held == {0: 1, 1: 0}
+        assert state.changed_at == {"a": 3, "b": 2}
+
+    def test_it_is_sent_what_has_changed_since(self):
+        method = scheduled()
+        state = method.initial_state()
+        state = method.aggregate(state, [sent(method, state, client_id=0, value=1.0)])
+        assert set(method.download(state, client_id=0).tensors) == {"a"}
+        assert set(method.download(state, client_id=1).tensors) == {"a", "b"}
+        state = replace(state, held={0: 1})
+        assert method.download(state, client_id=0) is None
+
+    def test_nothing_is_tracked_without_a_schedule(self):
+        method = scheduled(schedule=None)
+        state = method.initial_state()
+        state = method.aggregate(state, [sent(method, state, client_id=0, value=1.0)])
+        assert (state.held, state.changed_at) == ({}, {})
+        assert method.same_download
+        assert not scheduled().same_download
+
+
+def test_models_are_completed_by_what_was_never_sent():
+    method = scheduled()
+    assert method.has_global_model
+    state = method.initial_state()
+    state = method.aggregate(state, [sent(method, state, client_id=0, value=1.0)])
+    whole = method.global_model(state)
+    assert {name: tensor.item() for name, tensor in whole.items()} == {
+        "a": 1.0, "b": 0.0, "c": 0.0, "own": 0.0,
+    }  # fmt: skip
+    assert scheduled(has_global_model=False).global_model(state) is None
+    mine = method.personal_model(state, {"own": torch.full((1,), 5.0), "a": torch.zeros(1)})
+    assert {name: tensor.item() for name, tensor in mine.items()} == {
+        "a": 1.0, "b": 0.0, "c": 0.0, "own": 5.0,
+    }  # fmt: skip
