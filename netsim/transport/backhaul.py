@@ -98,6 +98,11 @@ class Backhaul:
             self._routes[broken] = self._find_routes(broken)
         return self._routes[broken]
 
+    def route_rate_bps(self, at_s: float) -> Float[np.ndarray, " site"]:
+        """Return the rate of each site's route [bit/s]: inf without a limit, 0 without a route."""
+        routes = self.routes(at_s)
+        return np.array([0.0 if route is None else route.rate_bps for route in routes])
+
     def next_edge_s(self, after_s: float) -> float:
         """Return when the next link breaks or is whole again, inf when none does."""
         edges_s = [s for cut in self._cuts for s in (cut.started_at_s, cut.finished_at_s)]

@@ -112,9 +112,7 @@ class BackhaulFlow:
         at_s
             The instant.
         """
-        routes = self._backhaul.routes(at_s)
-        by_site = np.array([0.0 if route is None else route.rate_bps for route in routes])
-        route_bps = by_site[self._cell_site_id[cell_id]]
+        route_bps = self._backhaul.route_rate_bps(at_s)[self._cell_site_id[cell_id]]
         is_free = np.isinf(route_bps)
         most_bits = np.minimum(WINDOW_S * route_bps, unsent_bits)
         held_bits = np.where(is_free, 0.0, np.minimum(allowance_bits, most_bits))
@@ -125,8 +123,7 @@ class BackhaulFlow:
         given_bps = self._given_bps(wanted_bps, cell_id=cell_id, bearer_id=bearer_id, at_s=at_s)
         is_held_up = (held_bits <= CLOSE_BITS) & ~is_through & ~is_free
         rate_bps = np.where(is_held_up, np.minimum(air_bps, given_bps), air_bps)
-        rate_bps = np.where(route_bps > 0, rate_bps, 0.0)
-        filling_bps = np.where(is_free | (route_bps == 0), 0.0, given_bps - rate_bps)
+        filling_bps = np.where(is_free, 0.0, given_bps - rate_bps)
         to_go_bits = np.where(filling_bps < 0, -held_bits, WINDOW_S * route_bps - held_bits)
         with np.errstate(divide="ignore", invalid="ignore"):
             changes = (filling_bps != 0) & ~is_through
@@ -153,8 +150,8 @@ class BackhaulFlow:
         at_s: float,
     ) -> Float[np.ndarray, " transfer"]:
         """Return the backhaul rate of each, at most what it asks for [bit/s]; 0 without a route."""
-        changes = np.diff(cell_id, prepend=-1) != 0
-        changes |= np.diff(bearer_id, prepend=-1) != 0
+        changes = np.ones(len(cell_id), dtype=bool)
+        changes[1:] = (np.diff(cell_id) != 0) | (np.diff(bearer_id) != 0)
         first = np.flatnonzero(changes)
         wanted = np.maximum.reduceat(wanted_bps, first)
         site_id = self._cell_site_id[cell_id[first]]

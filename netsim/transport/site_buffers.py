@@ -81,9 +81,8 @@ class SiteBuffers(SlotArrays):
         Float[np.ndarray, " transfer"]
             Largest allowance that each can have [bit]: no transfer waits for more.
         """
-        routes = self._backhaul.routes(at_s)
-        rate_bps = np.array([0.0 if route is None else route.rate_bps for route in routes])
-        most_bits = np.minimum(WINDOW_S * rate_bps[site_id][bearer], unsent_bits)
+        route_bps = self._backhaul.route_rate_bps(at_s)[site_id]
+        most_bits = np.minimum(WINDOW_S * route_bps[bearer], unsent_bits)
         held_bits = np.minimum(self.allowance_bits[rows], most_bits)
         free_bits = most_bits - held_bits
         wanted_bps = np.maximum.reduceat(free_bits, first) / elapsed_s

@@ -36,6 +36,8 @@ def test_a_cut_reroutes_or_fails_and_heals():
     assert [backhaul.next_edge_s(at_s) for at_s in (0.0, 10.0, 20.0)] == [10.0, 20.0, np.inf]
     alone = Backhaul(RING[:3], num_sites=2, cuts=cuts)
     assert alone.routes(15.0) == (None, None)
+    assert alone.route_rate_bps(15.0).tolist() == [0.0, 0.0]
+    assert backhaul.route_rate_bps(15.0).tolist() == [1e8, np.inf]
     given_bps = alone.share_bps(np.full(2, 1e6), np.array([0, 1]), at_s=15.0)
     np.testing.assert_array_equal(given_bps, 0.0)
 
