@@ -1,5 +1,7 @@
 """Schedulers against closed forms (steps 16 and 17 of the ladder)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -226,13 +228,26 @@ class TestEqualFinish:
             return 1e5 * np.floor(50 * fraction + 1e-9) * np.array([1.0, 2.0, 3.0])
 
         view = slot_view(np.ones((3, 4)), np.ones(3))
-        view = CellView(
-            **{name: getattr(view, name) for name in view.__slots__}
-            | {"remaining_bits": size_bits, "rate_bps": rate_bps}
-        )
+        view = replace(view, remaining_bits=size_bits, rate_bps=rate_bps)
         fraction = EqualFinish().shares(view)[:, 0]
         finish_s = size_bits / rate_bps(fraction)
         assert finish_s.max() <= (size_bits / rate_bps(np.full(3, 1 / 3))).max()
+
+    def test_rates_that_are_powers_of_the_fraction_take_one_step(self):
+        """Their logarithms are straight lines, so the first common time is the exact one."""
+        exponent, asked = np.array([0.5, 0.75, 1.0]), []
+
+        def rate_bps(fraction):
+            asked.append(fraction)
+            return 1e6 * fraction**exponent
+
+        view = replace(slot_view(np.ones((3, 4)), np.ones(3)), rate_bps=rate_bps)
+        fraction = EqualFinish().shares(view)[:, 0]
+        finish_s = view.remaining_bits / rate_bps(fraction)
+        np.testing.assert_allclose(finish_s, finish_s.max(), rtol=1e-10)
+        assert fraction.sum() == pytest.approx(1, rel=1e-12)
+        # Who has a rate, the equal split, its slope, the solution, and the check above.
+        assert len(asked) == 5
 
     def test_out_of_coverage_gets_nothing(self):
         cell = ShannonCell(size_bits=np.full(3, 1e6), snr_full_linear=np.array([1.0, 0.0, 2.0]))
