@@ -91,3 +91,8 @@ def test_sizes_are_those_of_the_standard_and_0_for_no_block(number):
             dmrs_elements_per_block=13,  # 8 % of 168
         )
         assert found[index, blocks] == expected
+
+
+def test_nobody_changes_the_table_that_all_share(sizes):
+    with pytest.raises(ValueError, match="read-only"):
+        sizes.bits[1, 1] = 0.0

@@ -84,6 +84,15 @@ def test_every_link_has_its_own_beta():
     assert found[0] < found[1]
 
 
+def test_every_link_has_its_own_weights():
+    sinr = np.array([[1.0, 10.0], [1.0, 10.0], [1.0, 10.0]])
+    weight = np.array([[1.0, 1.0], [2.0, 6.0], [0.0, 0.5]])
+    found = effective_sinr_linear(sinr, beta=4.0, weight=weight)
+    alone = [effective_sinr_linear(sinr[0], beta=4.0, weight=each) for each in weight]
+    np.testing.assert_allclose(found, alone, rtol=1e-12)
+    assert found[0] < found[1] < found[2] == pytest.approx(10.0)
+
+
 def test_means_over_groups_and_over_those_held():
     values = np.array([[1.0, 2.0, 6.0], [3.0, 3.0, 9.0]])
     np.testing.assert_allclose(mean_over_groups(values), [3.0, 5.0])

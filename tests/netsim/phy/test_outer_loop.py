@@ -119,7 +119,7 @@ def test_lessons_come_a_round_trip_late_and_none_is_lost(gaps, outcomes):
 
 
 def test_margins_stay_within_limits_and_with_their_transfers():
-    bank = OuterLoopMargins(OuterLoop(step_up_db=3.0, limit_db=20.0))
+    bank = OuterLoopMargins(OuterLoop(step_up_db=3.0))
     for _ in range(3):
         bank.add()
     no = np.zeros(2, dtype=bool)
