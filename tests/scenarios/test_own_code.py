@@ -76,9 +76,11 @@ SCHEDULERS = {
 }
 POLICIES = {
     "return {1: 2}": ":3: select: must select ids out of 0..3, each at most once, got {1: 2}",
-    "return [[1], [1, 2]]": r"got \[\[1\], \[1, 2\]\] in round 1, at 0 s",
+    "return [[1], [1, 2]]": r"got \[\[1\], \[1, 2\]\] \(in round 1, at 0 s\)$",
     "yield 1": "got <generator object",
-    "view.candidates.client_id[:] = 7; return [7]": r"ids out of 0..3, .* got \[7\] in round 1",
+    "view.candidates.client_id[:] = 7; return [7]": (
+        r"ids out of 0..3, .* got \[7\] \(in round 1, at 0 s\)$"
+    ),
     "return [0] if view.round == 1 else 1 / 0": (
         r":4: select: ZeroDivisionError: division by zero \(in round 2, at 10 s\)"
     ),
