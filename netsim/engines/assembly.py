@@ -56,7 +56,7 @@ def make_models(
             ledger,
             outages=outages,
             cell_site_id=layout.cell_site_id,
-            full_cell_w=air.site_block_w * air.num_blocks * air.downlink_fraction,
+            full_cell_w=air.site_block_w * air.num_blocks,
             drawn_per_radiated=slope,
         ),
     )

@@ -330,9 +330,23 @@ class Engine(ABC):
         )
         return order[is_served[order]]
 
-    def _meter_sites(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
+    def _meter_sites(
+        self,
+        rows: Int[np.ndarray, " transfer"],
+        now_s: float,
+        *,
+        downlink_fraction: float | None = None,
+    ) -> None:
+        """Meter what sites radiate from now on, with the transfers that are served.
+
+        ``downlink_fraction`` is the part of the time to the next metering in which cells may send;
+        ``None`` is that of the duplex mode.
+        """
         if not len(rows):
             # What the last transfer was sent with must not go on after it.
             self._load = np.zeros_like(self._load)
         serving = self.links.cell_id[self.active.records["slot"][rows]]
-        self._site_meter.set_load(self._wanted, serving=serving, now_s=now_s)
+        if downlink_fraction is None:
+            downlink_fraction = self._air.downlink_fraction
+        load = self._wanted * downlink_fraction
+        self._site_meter.set_load(load, serving=serving, now_s=now_s)

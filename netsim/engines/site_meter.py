@@ -24,7 +24,7 @@ class SiteMeter:
     cell_site_id
         Site of each cell.
     full_cell_w
-        Mean power that a cell radiates in its whole band [W].
+        Power that a cell radiates in its whole band while it sends [W].
     drawn_per_radiated
         Watts drawn for each watt radiated, by site.
     """
@@ -76,7 +76,8 @@ class SiteMeter:
         Parameters
         ----------
         load
-            Share of its power that each cell radiates in each group.
+            Share of its power that each cell radiates in each group, on average over the time to
+            the next call: under TDD, uplink slots count as silence.
         serving
             Cells that serve somebody, in either direction: their sites are busy.
         now_s

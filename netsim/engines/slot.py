@@ -118,7 +118,8 @@ class SlotEngine(Engine):
     def _transmit(self) -> None:
         self.num_solves += 1
         now_s = self._now_s
-        if self._is_stale or now_s >= self._resume_at_s:
+        is_refreshed = self._is_stale or now_s >= self._resume_at_s
+        if is_refreshed:
             self._refresh(now_s)
         self.active.clear_service()
         self._exchange.listen(self._slot)
@@ -136,6 +137,9 @@ class SlotEngine(Engine):
         else:
             self._load[:] = 0.0
         if DOWNLINK in self._served_sets:
+            fraction = float(self._belongs_to(DOWNLINK))
+            self._meter_sites(self._served_rows, now_s, downlink_fraction=fraction)
+        elif is_refreshed:
             self._meter_sites(self._served_rows, now_s)
         if self._belongs_to(DOWNLINK):
             self._last_radiated = self.radiated
@@ -172,7 +176,6 @@ class SlotEngine(Engine):
             initial=self._backhaul_flow.next_edge_s(now_s)
         )
         self._channel_due_s = self._tracker.next_change_s(now_s)
-        self._meter_sites(self._served_rows, now_s)
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         record = self.active.records[rows]

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from netsim.config.radio import (
     BackgroundLoadConfig,
     EnergyConfig,
+    FddDuplex,
+    TddDuplex,
 )
 from netsim.energy.ledger import SITE_ACTIVITIES
 from netsim.energy.site_energy import site_power
 from netsim.engines.site_meter import SiteMeter
 from netsim.rrc.outages import Outages
+from netsim.units import dbm_to_w
 from tests.netsim.energy.test_ledger import make_ledger
 from tests.netsim.worlds import (
     dead,
@@ -259,6 +262,41 @@ class TestJoulesOfADeadSite:
             before_j = site_joules(network, env.now)[0, "tx"]
             env.run(until=env.now + 10.0)
             assert site_joules(network, env.now)[0, "tx"] == pytest.approx(before_j)
+
+    @pytest.mark.parametrize("engine", ["flow", "slot"])
+    @pytest.mark.parametrize("uplink_fraction", [None, 0.2, 0.4])
+    @pytest.mark.parametrize("load", [0.0, 0.3])
+    def test_a_site_radiates_in_its_downlink_slots_and_only_there(
+        self, ladder, engine, uplink_fraction, load
+    ):
+        """Half a second of download, then uploads, then nothing."""
+        duplex = (
+            FddDuplex() if uplink_fraction is None else TddDuplex(uplink_fraction=uplink_fraction)
+        )
+        env, network = two_sites(
+            engine=engine,
+            duplex=duplex,
+            interference=False,
+            background_load=BackgroundLoadConfig(downlink_fraction=load),
+        )
+        network.send(0, "downlink", 10**9, timeout_s=0.5)
+        network.send(0, "uplink", 10**9, timeout_s=1.0)
+        sent_w = 4.7 * dbm_to_w(46.0) * (1.0 - (uplink_fraction or 0.0))
+        joules = []
+        for at_s in (0.5, 1.0, 1.5):
+            env.run(until=at_s)
+            joules.append(site_joules(network, at_s)[0, "tx"])
+        with_load_w = load * sent_w
+        expected_j = np.cumsum([0.5 * sent_w, 0.5 * with_load_w, 0.5 * with_load_w])
+        ladder.near(
+            18,
+            "energy for radiating of a site, both engines, FDD and TDD",
+            source="4.7 x 39.8 W x share of downlink slots x time, by hand",
+            measured=joules,
+            expected=expected_j,
+            tolerance=1e-6,
+            unit="J",
+        )
 
     def test_cuts_out_of_range_are_named(self):
         ledger = make_ledger(num_sites=2)
