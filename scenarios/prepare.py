@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from fl.data.config import DataConfig
 from fl.data.corpus import Corpus
+from fl.execution.recipe import WorkerRecipe
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.models.tokens import TokenTable, tokenize_table
 from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
-from scenarios.shares import corpus_of, source_of
+from scenarios.shares import corpus_of, source_of, streams_of
 
 _MAX_TEXTS = 2
 """Data sets that are kept as tokens."""
@@ -65,6 +66,18 @@ def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
     """Load a fresh backbone for one run: a method will put its tensors into it."""
     rng = stream(seed, Purpose.MODEL_INIT)
     return load_backbone(scenario.model, num_classes=num_classes, rng=rng, task=scenario.data.task)
+
+
+def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
+    """Return how the worker of a run is made, in this process or in another one."""
+    return WorkerRecipe(
+        method=scenario.methods[0],
+        data=source_of(scenario),
+        model=scenario.model,
+        training=scenario.training,
+        num_clients=scenario.clients.num_clients,
+        streams=streams_of(seed),
+    )
 
 
 _TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

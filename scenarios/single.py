@@ -9,7 +9,7 @@ import simpy
 
 from fl.clients.devices import DeviceClass
 from fl.data.partition import Shard
-from fl.execution.recipe import build_worker
+from fl.execution.recipe import Loaded
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -22,7 +22,7 @@ from netsim.transport.transfers import TransferRow
 from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
 from scenarios.own_scheduler import own_scheduler
-from scenarios.prepare import backbone_of, texts_of
+from scenarios.prepare import backbone_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
 from scenarios.schema import Scenario
@@ -187,21 +187,13 @@ def federate(
         If the method does not suit the backbone, or a device does not hold its largest step.
     """
     train, test = texts_of(scenario, backbone=backbone).examples()
-    streams = streams_of(seed)
-    worker = build_worker(
-        scenario.methods[0],
-        backbone=backbone,
-        train=train,
-        test=test,
-        training=scenario.training,
-        streams=streams,
-        num_clients=scenario.clients.num_clients,
-    )
+    loaded = Loaded(backbone=backbone, train=train, test=test)
+    worker = recipe_of(scenario, seed=seed).build(loaded)
     return build_federation(
         Settings(method=scenario.methods[0], training=scenario.training, server=scenario.server),
         env=env,
         network=network,
-        streams=streams,
+        streams=streams_of(seed),
         worker=worker,
         shards=shards,
         devices=devices,

@@ -1,18 +1,22 @@
-"""How a worker is made: equal settings, texts and models make an equal one in any process."""
+"""How a worker is made, as plain settings: the same recipe makes an equal one in any process."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
+from fl.data.config import DataConfig
+from fl.data.corpus import load_corpus
 from fl.execution.code_digest import code_digest, imported_modules, library_versions
 from fl.methods import METHODS, MethodConfig, install_method
 from fl.methods.base import Method
 from fl.methods.own import OwnConfig
-from fl.models.backbone import Backbone
+from fl.models.backbone import Backbone, load_backbone
+from fl.models.config import ModelConfig
+from fl.models.tokens import tokenize_table
 from fl.network import Streams
 from fl.own_code import file_digest, file_of
 from fl.training.batches import Examples
@@ -21,6 +25,82 @@ from fl.training.worker import Worker
 
 _CODE = ("fl.execution.run_job", "fl.models.backbone")
 """Modules that run a job on a model and load the model; the method's own comes on top."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a recipe reads from disk."""
+
+    backbone: Backbone
+    """Fresh: it serves one worker only."""
+    train: Examples
+    """Texts that clients share."""
+    test: Examples
+    """Common test set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecipe:
+    """Settings from which a worker is made; it can be pickled where ``streams`` can.
+
+    Equal recipes make workers with equal ``model_key``, whose jobs have equal results: in this
+    process, in another one, or on another machine with the same files and libraries.
+    """
+
+    method: MethodConfig
+    data: DataConfig
+    """Which texts; how they are shared makes no difference."""
+    model: ModelConfig
+    training: TrainingConfig
+    num_clients: int
+    """Clients of the federation."""
+    streams: Streams
+    """Addressed randomness of the run. Used: ``model_init`` () and ``method_init`` ()."""
+
+    def load(self) -> Loaded:
+        """Read the texts and the model.
+
+        Raises
+        ------
+        ValueError
+            One line: what is wrong with the data or the model.
+        """
+        corpus = load_corpus(self.data)
+        backbone = load_backbone(
+            self.model,
+            num_classes=len(corpus.class_names),
+            rng=self.streams("model_init"),
+            task=self.data.task,
+        )
+        train, test = (
+            Examples(tokens=tokenize_table(table, backbone), labels=table.labels)
+            for table in (corpus.train, corpus.test)
+        )
+        return Loaded(backbone=backbone, train=train, test=test)
+
+    def build(self, loaded: Loaded | None = None) -> Worker[Method]:
+        """Make the worker.
+
+        Parameters
+        ----------
+        loaded
+            What :meth:`load` returns, if this process has it already.
+
+        Raises
+        ------
+        ValueError
+            Data, a model or a setting that do not go together.
+        """
+        parts = self.load() if loaded is None else loaded
+        return build_worker(
+            self.method,
+            backbone=parts.backbone,
+            train=parts.train,
+            test=parts.test,
+            training=self.training,
+            streams=self.streams,
+            num_clients=self.num_clients,
+        )
 
 
 def build_worker(
