@@ -55,8 +55,8 @@ _LEDGER = """
     import json, time
     from netsim.energy.ledger import Ledger
     from netsim.energy.site_energy import site_power
-    from netsim.energy.ue_energy import UePower
-    ue_power, site = UePower(bandwidth_hz=20e6), site_power("macro", num_cells=3)
+    from netsim.energy.tr38840_power import Tr38840Power
+    ue_power, site = Tr38840Power(bandwidth_hz=20e6), site_power("macro", num_cells=3)
     ledger = Ledger(ue_power=ue_power, site_power=[site])
     booked_s = asked_s = 0.0
     for number in range(ROUNDS):

@@ -10,7 +10,7 @@ to be no change of behaviour stands in ``equivalent_mutants.csv`` with the reaso
 count. The tests have to pass on the unchanged code.
 
 A seeded sample of each area is run, by hand: it takes minutes to hours, and it is not part of the
-suite. ``--line netsim/energy/ue_energy.py:98`` runs every change of one line instead. Needs a
+suite. ``--line netsim/energy/tr38840_power.py:98`` runs every change of one line instead. Needs a
 system that can fork, see :mod:`tools.forked_pytest`.
 """
 

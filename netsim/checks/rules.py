@@ -20,6 +20,7 @@ from netsim.config.radio import (
     GraphBackhaul,
     RadioConfig,
 )
+from netsim.config.ue_power import MeasuredPowerConfig, UePowerConfig
 from netsim.config.world import (
     MAX_INSTANT_S,
     HexagonalLayout,
@@ -31,7 +32,7 @@ from netsim.config.world import (
     TraceMobility,
     WorldConfig,
 )
-from netsim.energy import site_energy
+from netsim.energy import measured_power, site_energy
 from netsim.mac.schedulers import SCHEDULERS
 from netsim.phy import resource_grid
 from netsim.problems import Problem
@@ -220,16 +221,22 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
                 "radio.channel_tick_s",
                 f"must be >= one slot, {slot_s:g} s, got {radio.channel_tick_s:g}",
             )
-    energy = radio.energy
-    if energy.drx_on_s > energy.drx_cycle_s:
+    yield from _ue_power_problems(radio.ue_power)
+
+
+def _ue_power_problems(power: UePowerConfig) -> Iterator[Problem]:
+    if isinstance(power, MeasuredPowerConfig):
+        yield from measured_power.find_problems(power, ("radio", "ue_power"))
+        return
+    if power.drx_on_s > power.drx_cycle_s:
         yield _problem(
-            "radio.energy.drx_on_s",
-            f"must be <= drx_cycle_s {energy.drx_cycle_s:g}, got {energy.drx_on_s:g}",
+            "radio.ue_power.drx_on_s",
+            f"must be <= drx_cycle_s {power.drx_cycle_s:g}, got {power.drx_on_s:g}",
         )
-    if energy.release_s < energy.inactivity_s:
+    if power.release_s < power.inactivity_s:
         yield _problem(
-            "radio.energy.release_s",
-            f"must be >= inactivity_s {energy.inactivity_s:g}, got {energy.release_s:g}",
+            "radio.ue_power.release_s",
+            f"must be >= inactivity_s {power.inactivity_s:g}, got {power.release_s:g}",
         )
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from netsim.config.ue_power import DEFAULT_UE_POWER, UePowerConfig
+
 SiteClass = Literal["macro", "rrh", "micro", "pico", "femto"]
 """Rows of the EARTH power model."""
 
@@ -165,20 +167,8 @@ class LinkFailureConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyConfig:
-    """Power models: clients after TR 38.840, sites after EARTH."""
+    """Power model of the sites, after EARTH."""
 
-    watt_per_pu: Annotated[float, Gt(0)] = 3e-3
-    """Watts of one relative power unit of TR 38.840; 3 mW gives 2.1 W at 23 dBm."""
-    amplifier_efficiency: Annotated[float, Gt(0), Le(1)] | None = None
-    """Radiated over drawn power of the amplifier; ``None`` is the slope of TR 38.840."""
-    inactivity_s: Annotated[float, Ge(0)] = 0.1
-    """Time [s] after the last data in which a client monitors every PDCCH slot."""
-    drx_cycle_s: Annotated[float, Gt(0)] = 0.32
-    """Cycle of connected-mode DRX after that [s]."""
-    drx_on_s: Annotated[float, Gt(0)] = 0.01
-    """On-duration of each DRX cycle [s]."""
-    release_s: Annotated[float, Ge(0)] = 10.0
-    """Time [s] from the last data to the release of the connection; 0 W are counted after it."""
     site_class: SiteClass | None = None
     """Row of the EARTH table; ``None`` is the environment's (macro, micro, macro or pico)."""
     site_sleep_after_s: Annotated[float, Ge(0)] | None = None
@@ -291,8 +281,10 @@ class RadioConfig:
     """Change of cell during a transfer."""
     link_failure: LinkFailureConfig = LinkFailureConfig()
     """Loss of coverage."""
+    ue_power: UePowerConfig = DEFAULT_UE_POWER
+    """Power model of the clients' radios."""
     energy: EnergyConfig = EnergyConfig()
-    """Power models."""
+    """Power model of the sites."""
     backhaul: BackhaulConfig = StarBackhaul()
     """Backhaul between sites and server."""
     outages: tuple[SiteOutage, ...] = ()

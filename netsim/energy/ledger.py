@@ -28,7 +28,7 @@ from netsim.energy.busy_time import BusyTime, gaps_s
 from netsim.energy.entries import Entries, EntryColumns
 from netsim.energy.exact_sum import ExactSum
 from netsim.energy.site_energy import SitePower
-from netsim.energy.ue_energy import UePower
+from netsim.energy.ue_power import UePower
 
 CLIENT_ACTIVITIES = ("tx", "rx", "idle", "compute")
 SITE_ACTIVITIES = ("tx", "rx", "base")

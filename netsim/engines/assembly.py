@@ -6,9 +6,12 @@ import simpy
 from netsim.channel.channel import Channel
 from netsim.config import RadioConfig, WorldConfig, standard
 from netsim.config.radio import StarBackhaul
+from netsim.config.ue_power import MeasuredPowerConfig
 from netsim.energy.ledger import Ledger
+from netsim.energy.measured_power import measured_power
 from netsim.energy.site_energy import SitePower, site_power
-from netsim.energy.ue_energy import UePower
+from netsim.energy.tr38840_power import Tr38840Power
+from netsim.energy.ue_power import UePower
 from netsim.engines.air_setup import make_air_interface, make_outer_loop
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.flow import FlowEngine
@@ -92,15 +95,17 @@ def make_engine(
 
 
 def _make_ue_power(radio: RadioConfig) -> UePower:
-    energy = radio.energy
-    return UePower(
+    power = radio.ue_power
+    if isinstance(power, MeasuredPowerConfig):
+        return measured_power(power)
+    return Tr38840Power(
         bandwidth_hz=radio.bandwidth_hz,
-        watt_per_pu=energy.watt_per_pu,
-        amplifier_efficiency=energy.amplifier_efficiency,
-        inactivity_s=energy.inactivity_s,
-        drx_cycle_s=energy.drx_cycle_s,
-        drx_on_s=energy.drx_on_s,
-        release_s=energy.release_s,
+        watt_per_pu=power.watt_per_pu,
+        amplifier_efficiency=power.amplifier_efficiency,
+        inactivity_s=power.inactivity_s,
+        drx_cycle_s=power.drx_cycle_s,
+        drx_on_s=power.drx_on_s,
+        release_s=power.release_s,
     )
 
 

@@ -7,6 +7,7 @@ loop and the allowance of its backhaul.
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.energy.ue_power import UePower
 from netsim.engines.harq_processes import Attempt, HarqProcesses
 from netsim.engines.outer_loop_margins import OuterLoopMargins
 from netsim.engines.served_set import ServedSet
@@ -30,6 +31,8 @@ class BlockExchange:
         Steps of the outer loop; ``None`` without one.
     buffers
         Between backhaul and air; ``None`` where no backhaul is limited.
+    ue_power
+        Power model of the clients' radios.
     slot_s
         Duration of a slot [s].
     seed
@@ -42,6 +45,7 @@ class BlockExchange:
         *,
         outer_loop: OuterLoop | None,
         buffers: SiteBuffers | None,
+        ue_power: UePower,
         slot_s: float,
         seed: int,
     ) -> None:
@@ -49,6 +53,7 @@ class BlockExchange:
         self._harq = HarqProcesses(seed)
         self._loop = OuterLoopMargins(outer_loop) if outer_loop else None
         self._buffers = buffers
+        self._ue_power = ue_power
         self._slot_s = slot_s
         self._errors = BlockErrorTable(air.rates)
         self._sizes = {UPLINK: air.uplink_sizes.bits, DOWNLINK: air.downlink_sizes.bits}
@@ -138,13 +143,19 @@ class BlockExchange:
             # The MCS of a broadcast is that of its weakest member: only that one's margin adapts.
             adapts = ~attempt.is_retransmission & (own == believed)[attempt.place]
             self._adapt(self._loop, attempt, bits > 0, adapts)
+        rate_bps = np.zeros(len(served.rows))
+        rate_bps[sender] = bits / self._slot_s
+        airtime_share = sent.airtime_share
+        on_air_bps = np.divide(
+            rate_bps, airtime_share, out=np.zeros_like(rate_bps), where=airtime_share > 0
+        )
         return Service(
             rows=attempt.rows,
-            rate_bps=bits / self._slot_s,
+            rate_bps=rate_bps[sender],
             blocks=sent.blocks[sender],
             sinr_db=floored_db(sinr),
-            airtime_fraction=sent.airtime_share[sender],
-            airtime_w=sent.airtime_w[sender],
+            airtime_fraction=airtime_share[sender],
+            airtime_w=sent.airtime_w(self._ue_power, on_air_bps)[sender],
             retransmitted_fraction=attempt.is_retransmission.astype(float),
         )
 

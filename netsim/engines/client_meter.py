@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from netsim.energy.ledger import Ledger
-from netsim.energy.ue_energy import UePower
+from netsim.energy.ue_power import UePower
 from netsim.transport.active_transfers import DOWNLINK, UPLINK, ActiveTransfers
 
 SENT_THEN_RECEIVED = (("tx", UPLINK), ("rx", DOWNLINK))

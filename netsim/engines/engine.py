@@ -16,7 +16,7 @@ from simpy.events import EventPriority
 from netsim.channel.channel import Channel
 from netsim.config.radio import Handover, LinkFailureConfig
 from netsim.energy.ledger import Ledger
-from netsim.energy.ue_energy import UePower
+from netsim.energy.ue_power import UePower
 from netsim.engines.client_meter import book_clients
 from netsim.engines.site_meter import SiteMeter
 from netsim.mac.average_rate import AVERAGE_S

@@ -226,7 +226,7 @@ class FlowEngine(Engine):
                 fading=fading,
                 interference=interference,
                 airtime_share=airtime_share,
-                airtime_w=self._ue_power.transmit_w(block_w * np.maximum(used, 1.0)),
+                radiated_w=block_w * np.maximum(used, 1.0),
             ),
             now_s,
         )
@@ -296,14 +296,14 @@ class FlowEngine(Engine):
                 sinr=air.site_block_w * received / noise_w,
                 fading=fading,
                 airtime_share=airtime_share,
-                airtime_w=np.full(blocks.shape, self._ue_power.receive_w),
+                radiated_w=np.zeros_like(blocks),
             ),
             now_s,
         )
 
     def _serve(self, sent: FlowTransmission, now_s: float) -> None:
         """Set what the transfers of a direction get until the next solve."""
-        service = service_of(self._air, sent)
+        service = service_of(self._air, sent, self._ue_power)
         if self._backhaul_flow.is_limited:
             service = self._carried(service, sent.served, now_s)
         self.active.serve(service, now_s=now_s, slot_s=self._settings.slot_s)

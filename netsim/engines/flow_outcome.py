@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from netsim.energy.ue_power import UePower
 from netsim.engines.sub_ticks import time_mean
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
@@ -12,7 +13,7 @@ from netsim.transport.active_transfers import Service
 from netsim.units import floored_db
 
 
-def service_of(air: AirInterface, sent: FlowTransmission) -> Service:
+def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> Service:
     """Return what transfers get over the air, on average until the next solve.
 
     Parameters
@@ -21,6 +22,8 @@ def service_of(air: AirInterface, sent: FlowTransmission) -> Service:
         Constants of the band.
     sent
         What they send.
+    ue_power
+        Power model of the clients' radios.
     """
     sinr = _effective_sinr(air, sent)
     is_uplink = sent.served.is_uplink
@@ -33,14 +36,16 @@ def service_of(air: AirInterface, sent: FlowTransmission) -> Service:
     on_air = sent.activity * np.minimum(sent.blocks, 1.0)
     fraction = air.uplink_fraction if is_uplink else air.downlink_fraction
     airtime = fraction * on_air * sent.airtime_share
+    mean_bps = sent.activity * rate_bps
+    on_air_bps = np.divide(mean_bps, airtime, out=np.zeros_like(airtime), where=airtime > 0)
     duration_s = sent.duration_s
     return Service(
         rows=sent.served.rows,
-        rate_bps=time_mean(duration_s, sent.activity * rate_bps),
+        rate_bps=time_mean(duration_s, mean_bps),
         blocks=time_mean(duration_s, sent.activity * sent.blocks),
         sinr_db=time_mean(duration_s, floored_db(sinr), airtime),
         airtime_fraction=time_mean(duration_s, airtime),
-        airtime_w=time_mean(duration_s, sent.airtime_w, airtime),
+        airtime_w=time_mean(duration_s, sent.airtime_w(ue_power, on_air_bps), airtime),
         retransmitted_fraction=time_mean(duration_s, (1.0 - 1.0 / transmissions) * airtime),
     )
 

@@ -74,6 +74,8 @@ class LinkReporter:
         snr = self._air.site_block_w * received / self._air.ue_noise_w
         is_covered = cell_id != NO_CELL
         uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading)
+        on_air_bps = uplink_bps / self._air.uplink_fraction
+        uplink_w = self._ue_power.transmit_w(radiated_w, on_air_bps)
         site_id = np.where(is_covered, self._cell_site_id[np.maximum(cell_id, 0)], NO_CELL)
         return LinkTable(
             cell_id=cell_id[place],
@@ -82,7 +84,7 @@ class LinkReporter:
             mean_snr_db=linear_to_db(snr)[place],
             uplink_rate_bps=uplink_bps[place],
             downlink_rate_bps=self._downlink_rate_alone(gain, received, cell_id, fading)[place],
-            uplink_w=np.where(is_covered, self._ue_power.transmit_w(radiated_w), 0.0)[place],
+            uplink_w=np.where(is_covered, uplink_w, 0.0)[place],
         )
 
     def _serving_cells(

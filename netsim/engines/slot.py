@@ -44,6 +44,7 @@ class SlotEngine(Engine):
             self._air,
             outer_loop=settings.outer_loop,
             buffers=self._buffers,
+            ue_power=models.ue_power,
             slot_s=settings.slot_s,
             seed=settings.seed,
         )
@@ -265,7 +266,7 @@ class SlotEngine(Engine):
                 known_sinr=block_w[:, None] * known,
                 sinr=block_w[:, None] * served.gain[:, None] * fading / noise_w,
                 airtime_share=airtime_share,
-                airtime_w=self._ue_power.transmit_w(block_w * used),
+                radiated_w=block_w * used,
             ),
             now_s,
         )
@@ -288,7 +289,7 @@ class SlotEngine(Engine):
                 known_sinr=air.site_block_w * known,
                 sinr=air.site_block_w * served.gain[:, None] * fading / noise_w,
                 airtime_share=airtime_share,
-                airtime_w=np.full(len(served.rows), self._ue_power.receive_w),
+                radiated_w=np.zeros_like(blocks),
             ),
             now_s,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from netsim.energy.ue_power import UePower
 from netsim.engines.interference import InterferenceMoments
 from netsim.engines.served_set import ServedSet
 from netsim.mac.demand import Demand
@@ -29,8 +30,24 @@ class Transmission:
     """SINR in a block of each group, linear."""
     airtime_share: Float[np.ndarray, "*instant transfer"]
     """Part of its client's time on the air that a transfer has."""
-    airtime_w: Float[np.ndarray, "*instant transfer"]
-    """Power that the client draws while it is on the air [W]."""
+    radiated_w: Float[np.ndarray, "*instant transfer"]
+    """Power that the client radiates while it is on the air [W]; 0 in the downlink."""
+
+    def airtime_w(
+        self, ue_power: UePower, rate_bps: Float[np.ndarray, "*instant transfer"]
+    ) -> Float[np.ndarray, "*instant transfer"]:
+        """Return the power that clients draw while they are on the air [W].
+
+        Parameters
+        ----------
+        ue_power
+            Power model of the clients' radios.
+        rate_bps
+            Rate of each transfer while it is on the air [bit/s].
+        """
+        if self.served.is_uplink:
+            return ue_power.transmit_w(self.radiated_w, rate_bps)
+        return ue_power.receive_w(rate_bps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

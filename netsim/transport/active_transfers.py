@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.energy.ue_energy import one_state_at_a_time
+from netsim.energy.ue_power import one_state_at_a_time
 from netsim.slot_arrays import SlotArrays
 from netsim.transport.transfers import DIRECTIONS, Transfer
 
@@ -91,7 +91,7 @@ class ActiveTransfers(SlotArrays):
     ----------
     is_full_duplex
         Whether a client may send and receive at once. Its radio then is in one state, see
-        :func:`netsim.energy.ue_energy.one_state_at_a_time`.
+        :func:`netsim.energy.ue_power.one_state_at_a_time`.
     """
 
     records: np.ndarray

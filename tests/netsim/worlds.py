@@ -5,6 +5,7 @@ import simpy
 
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
+from netsim.config.ue_power import Tr38840PowerConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, SitesLayout, StaticMobility
 from netsim.network import CellularNetwork
 from netsim.phy.block_sizes import BlockSizes
@@ -30,13 +31,14 @@ def still_world(positions_m, **changes) -> WorldConfig:
 
 
 def plain_radio(**changes) -> RadioConfig:
-    """20 MHz, 30 kHz, no fading, round robin, no handover."""
+    """20 MHz, 30 kHz, no fading, round robin, no handover, power states of TR 38.840."""
     settings = {
         "bandwidth_hz": 20e6,
         "subcarrier_spacing_hz": 30e3,
         "fading": NoFading(),
         "scheduler": "round_robin",
         "handover": NoHandover(),
+        "ue_power": Tr38840PowerConfig(),
     }
     return RadioConfig(**(settings | changes))
 

@@ -21,6 +21,7 @@ from netsim.config.radio import (
     StarBackhaul,
     UplinkPowerConfig,
 )
+from netsim.config.ue_power import MeasuredPowerConfig, Tr38840PowerConfig
 from netsim.config.world import (
     CorrelatedShadowing,
     HexagonalLayout,
@@ -114,7 +115,20 @@ def test_a_good_configuration_has_no_problem():
         ({}, {"backhaul": StarBackhaul(
             cuts=(LinkCut(ends=("site-0", "server"), started_at_s=1.7e9, finished_at_s=1.8e9),))},
          "radio.backhaul.cuts.0.started_at_s", "must be <= 1e+08 s from the start of the run"),
-        ({}, {"energy": EnergyConfig(drx_on_s=1.0)}, "radio.energy.drx_on_s", "drx_cycle_s"),
+        ({}, {"ue_power": Tr38840PowerConfig(drx_on_s=1.0)},
+         "radio.ue_power.drx_on_s", "must be <= drx_cycle_s 0.32, got 1"),
+        ({}, {"ue_power": Tr38840PowerConfig(release_s=0.05)},
+         "radio.ue_power.release_s", "must be >= inactivity_s 0.1, got 0.05"),
+        ({}, {"ue_power": MeasuredPowerConfig(profile="verizon_lte")},
+         "radio.ue_power.screen_w", "must be given with profile verizon_lte, whose powers hold"),
+        ({}, {"ue_power": MeasuredPowerConfig(screen_w=2.35)},
+         "radio.ue_power.screen_w", "has no effect with profile t_mobile_sa"),
+        ({}, {"ue_power": MeasuredPowerConfig(profile="verizon_lte", screen_w=2.7)},
+         "radio.ue_power.screen_w", "must be <= 2.69 W, connected_w of profile verizon_lte"),
+        ({}, {"ue_power": MeasuredPowerConfig(transmit_w=3.0)},
+         "radio.ue_power.transmit_max_w", "must be >= transmit_w 3, got 2.08"),
+        ({}, {"ue_power": MeasuredPowerConfig(receive_max_w=1.0)},
+         "radio.ue_power.receive_max_w", "must be >= receive_w 1.19, got 1"),
         ({}, {"fading": RayleighFading(mode="ergodic"), "engine": "slot"},
          "radio.fading.mode", "slot"),
         ({}, {"fading": RayleighFading(mode="ergodic")},

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from netsim.energy.entries import EntryColumns
 from netsim.energy.ledger import CLIENT_ACTIVITIES, Ledger
 from netsim.energy.site_energy import site_power
-from netsim.energy.ue_energy import UePower
+from netsim.energy.tr38840_power import Tr38840Power
 from tests.netsim.energy.replay import clients_j, sites_j
 
-UE = UePower(bandwidth_hz=20e6)
+UE = Tr38840Power(bandwidth_hz=20e6)
 
 
 def make_ledger(num_sites=2, sleep_after_s=None):

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from netsim.config.radio import RayleighFading, SiteOutage, TddDuplex
 from netsim.energy.ledger import CLIENT_ACTIVITIES
-from netsim.energy.ue_energy import UePower, one_state_at_a_time
+from netsim.energy.tr38840_power import Tr38840Power
+from netsim.energy.ue_power import one_state_at_a_time
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
-UE = UePower(bandwidth_hz=20e6)
+UE = Tr38840Power(bandwidth_hz=20e6)
 NEAR = (100.0, 0.0)
 
 
@@ -53,7 +54,7 @@ def test_two_downloads_cost_the_union_of_their_times(engine):
     seconds = seconds_of(network)
     assert seconds["rx"] == pytest.approx(0.75 * end_s, rel=tolerance)
     assert seconds["idle"] == pytest.approx(0.25 * end_s, rel=3 * tolerance)
-    expected_j = end_s * (0.75 * UE.receive_w + 0.25 * UE.listen_w)
+    expected_j = end_s * (0.75 * UE.receive_w(0.0) + 0.25 * UE.listen_w)
     entries = radio_entries(network)
     assert entries.energy_j.sum() == pytest.approx(expected_j, rel=tolerance)
     assert sum(row.energy_j for row in rows) == pytest.approx(entries.energy_j.sum(), rel=1e-12)
@@ -66,7 +67,7 @@ def test_two_waiting_transfers_listen_once():
     env, network = make_network(still_world([NEAR]), plain_radio(outages=(outage,)))
     rows = run_all(env, [network.send(0, "downlink", 10**9, timeout_s=2.0) for _ in range(2)])
     assert seconds_of(network) == pytest.approx({"tx": 0.0, "rx": 1.0, "idle": 1.0})
-    each_j = (UE.receive_w + UE.listen_w) / 2
+    each_j = (UE.receive_w(0.0) + UE.listen_w) / 2
     assert [row.energy_j for row in rows] == pytest.approx([each_j] * 2)
 
 
@@ -83,7 +84,7 @@ def test_up_and_down_at_once_is_the_state_that_draws_more():
     assert down.finished_at_s > up.finished_at_s
     assert up.energy_j == pytest.approx(alone.energy_j, rel=1e-12)
     after_s = down.finished_at_s - up.finished_at_s
-    assert down.energy_j == pytest.approx(after_s * UE.receive_w, rel=1e-9)
+    assert down.energy_j == pytest.approx(after_s * UE.receive_w(0.0), rel=1e-9)
     assert_one_state_at_a_time(network)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netsim.energy.ue_energy import UePower
+from netsim.energy.tr38840_power import Tr38840Power
 from netsim.mac.schedulers import CellView
 
 BANDWIDTH_HZ = 20e6
@@ -85,7 +85,7 @@ def random_cell(rng, num, *, min_snr_db=-15.0, max_snr_db=30.0):
 
 def drain(scheduler, cell):
     """Serve all transfers; give their finish times and the joules of their radios."""
-    power = UePower(bandwidth_hz=BANDWIDTH_HZ)
+    power = Tr38840Power(bandwidth_hz=BANDWIDTH_HZ)
     left = np.arange(len(cell.size_bits))
     bits = cell.size_bits.astype(float)
     finish_s = np.zeros(len(bits))
@@ -97,7 +97,7 @@ def drain(scheduler, cell):
         with np.errstate(divide="ignore"):
             step_s = float((bits[left] / rate).min())
         sending = fraction > 0
-        drawn_w = np.where(sending, power.transmit_w(part.power_w(fraction)), power.listen_w)
+        drawn_w = np.where(sending, power.transmit_w(part.power_w(fraction), rate), power.listen_w)
         energy_j += float(drawn_w.sum()) * step_s
         now_s += step_s
         bits[left] -= rate * step_s

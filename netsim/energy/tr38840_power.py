@@ -1,4 +1,4 @@
-"""Power consumption of a client's radio: power states of TR 38.840, tail after a transfer.
+"""Power of a client's radio by the power states of TR 38.840, with a tail after its transfers.
 
 The scale of TR 38.840 is relative (power units, PU; deep sleep is 1). ``watt_per_pu`` converts it
 to watts; it is a setting of this simulator, not of the report.
@@ -15,7 +15,6 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
-from jaxtyping import Bool, Float, Int
 
 from netsim.units import Scalar
 
@@ -32,7 +31,7 @@ TRANSMIT_SLOPE_PU_PER_W = (TRANSMIT_AT_23_DBM_PU - TRANSMIT_AT_0_DBM_PU) / (
 
 
 @dataclass(frozen=True, kw_only=True)
-class UePower:
+class Tr38840Power:
     """Power of a radio in each of its states, and energy of its tail, in closed form.
 
     Reception power scales with the receive bandwidth by ``0.4 + 0.6 (X - 20) / 80`` (X in MHz,
@@ -77,7 +76,7 @@ class UePower:
         bandwidth_mhz = min(max(self.bandwidth_hz / 1e6, 20.0), 100.0)
         return 0.4 + 0.6 * (bandwidth_mhz - 20.0) / 80.0
 
-    def transmit_w(self, radiated_w: Scalar) -> Scalar:
+    def transmit_w(self, radiated_w: Scalar, rate_bps: Scalar) -> Scalar:
         """Return the power drawn while transmitting [W].
 
         Linear in radiated power through 250 PU at 0 dBm and 700 PU at 23 dBm, extended beyond these
@@ -88,6 +87,8 @@ class UePower:
         ----------
         radiated_w
             Power at the antenna [W], >= 0; a scalar or any shape.
+        rate_bps
+            Without effect: a state has one power.
         """
         base_w = TRANSMIT_AT_0_DBM_PU * self.watt_per_pu
         if self.amplifier_efficiency is None:
@@ -96,10 +97,9 @@ class UePower:
             slope = 1.0 / self.amplifier_efficiency
         return base_w + slope * (radiated_w - MAX_0_DBM_W)
 
-    @property
-    def receive_w(self) -> float:
-        """Power drawn while PDCCH and PDSCH are received [W]."""
-        return PDCCH_AND_PDSCH_PU * self.bandwidth_scale * self.watt_per_pu
+    def receive_w(self, rate_bps: Scalar) -> Scalar:
+        """Return the power drawn while PDCCH and PDSCH are received [W], at whatever rate."""
+        return PDCCH_AND_PDSCH_PU * self.bandwidth_scale * self.watt_per_pu + 0.0 * rate_bps
 
     @cached_property
     def listen_w(self) -> float:
@@ -143,55 +143,3 @@ class UePower:
     def tail_s(self, gap_s: Scalar) -> Scalar:
         """Return the part of a gap without data in which the radio is connected [s]."""
         return np.minimum(gap_s, self.release_s)
-
-
-def one_state_at_a_time(
-    client: Int[np.ndarray, " transfer"],
-    fraction: Float[np.ndarray, " transfer"],
-    power_w: Float[np.ndarray, " transfer"],
-    *,
-    is_uplink: Bool[np.ndarray, " transfer"],
-) -> Float[np.ndarray, " transfer"]:
-    """Return the share of time in which each transfer sets the power state of its client.
-
-    A client that sends and receives at once is in the state that draws more (sending if they are
-    equal), as the power of a state is that of the whole radio (our reading: the model of the report
-    has one state per slot, for TDD). The grants of the two directions are independent, so the state
-    of lower power keeps the part of its time in which the other direction is off.
-
-    Parameters
-    ----------
-    client
-        Client of each transfer.
-    fraction
-        Airtime fraction of each transfer; those of one client and direction sum to at most 1.
-    power_w
-        Power drawn during that airtime [W].
-    is_uplink
-        Whether the transfer is uplink.
-
-    Returns
-    -------
-    Float[np.ndarray, " transfer"]
-        Shares of time, at most ``fraction``; those of a client sum to at most 1.
-
-    Examples
-    --------
-    >>> one_state_at_a_time(
-    ...     np.array([7, 7]),
-    ...     np.array([0.5, 0.8]),
-    ...     np.array([2.0, 1.0]),
-    ...     is_uplink=np.array([True, False]),
-    ... )
-    array([0.5, 0.4])
-    """
-    _, place = np.unique(client, return_inverse=True)
-    direction = is_uplink.astype(np.intp)
-    busy = np.zeros((2, len(client)))
-    np.add.at(busy, (direction, place), fraction)
-    drawn_w = np.zeros((2, len(client)))
-    np.maximum.at(drawn_w, (direction, place), np.where(fraction > 0, power_w, 0.0))
-    own_w, other_w = drawn_w[direction, place], drawn_w[1 - direction, place]
-    is_lower = np.where(is_uplink, own_w < other_w, own_w <= other_w)
-    other_busy = np.minimum(busy[1 - direction, place], 1.0)
-    return np.where(is_lower, fraction * (1.0 - other_busy), fraction)
