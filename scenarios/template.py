@@ -63,8 +63,10 @@ def _section(
         if isinstance(value, dict) and value:
             chosen = next((each for each in options if _fits(each, value)), _resolve(told, known))
             if "properties" in chosen:
-                yield f"{indent}{key}:"
-                yield from _section(value, chosen, known, depth=depth + 1)
+                lines = list(_section(value, chosen, known, depth=depth + 1))
+                is_unset = all(line.lstrip().startswith("#") for line in lines)
+                yield f"{indent}{'# ' if is_unset else ''}{key}:"
+                yield from lines
                 continue
         if isinstance(value, list) and value and isinstance(value[0], dict):
             yield f"{indent}{key}:"

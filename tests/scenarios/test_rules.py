@@ -27,6 +27,10 @@ def problems_of(*overrides):
         ("radio.site_power_dbm=60",
          ": radio.site_power_dbm: must be <= 46.02 dBm, the most that a cell of energy.site_class"
          " macro radiates, got 60"),
+        ("radio.ue_power={kind: measured, tail_w: -0.1}",
+         "radio.ue_power.tail_w: must be >= 0, got -0.1"),
+        ("radio.ue_power={kind: measured, profile: verizon_lte}",
+         "radio.ue_power.screen_w: must be given with profile verizon_lte, whose powers hold the"),
         ("radio.energy={site_class: femto}", "radio.energy.site_class: femto radiates at most"),
         ("world.site_height_m=1", ": world.site_height_m: must be within 15 and 50 in environment"),
         ("world.ue_height_m=100", ": world.ue_height_m: must be within 1.5 and 22.5 in environ"),
