@@ -44,8 +44,8 @@ class MeasuredPowerConfig:
     """
 
     profile: PhoneProfile = "t_mobile_sa"
-    """Network on which a phone was measured: ``t_mobile_sa`` and ``t_mobile_nsa_low`` without screen
-    and idle phone, ``verizon_lte``, ``verizon_nsa_low`` and ``verizon_mmwave`` with them."""
+    """Network on which a phone was measured: ``t_mobile_sa`` and ``t_mobile_nsa_low`` without its
+    screen, ``verizon_lte``, ``verizon_nsa_low`` and ``verizon_mmwave`` with it."""
     screen_w: Power | None = None
     """What screen and idle phone draw in the logs of ``verizon_*`` (2.2 to 2.5 W is likely), to be
     subtracted [W]: these profiles need it, 0 leaves it in. The tail never holds it."""
