@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 AVERAGE_S = 0.15
 """Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
@@ -38,16 +38,14 @@ class RateOfShares:
     """From :func:`power_exponent`."""
     num_contenders: Int[np.ndarray, " bearer"] | int
     """Bearers among which the split is."""
-    is_exclusive: bool
+    in_turns: Bool[np.ndarray, " bearer"] | bool
     """Whether a group shared by several is served to one after another, each at full width."""
 
     def served(
         self, shares: Float[np.ndarray, "bearer group"]
     ) -> tuple[Float[np.ndarray, " bearer"], Float[np.ndarray, " bearer"]]:
         """Return the part of the time in which each is on the air, and the rate served [bit/s]."""
-        if not self.is_exclusive:
-            return shares.any(axis=1).astype(float), self.rate_bps(shares)
-        activity = shares.max(axis=1)
+        activity = np.where(self.in_turns, shares.max(axis=1), shares.any(axis=1))
         held = shares / np.where(activity > 0, activity, 1.0)[:, np.newaxis]
         return activity, activity * self.rate_bps(held)
 

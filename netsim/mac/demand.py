@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.phy.effective_sinr import mean_over_groups
+from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy_abstraction.air_interface import AirInterface
 
 MIN_REACH = 0.2
@@ -86,13 +86,35 @@ class Demand:
             sinr_per_w=mean_over_groups(self.sinr_per_w[:, transfers]),
         )
 
-    def used_fraction(
-        self, bearers: slice, held: Float[np.ndarray, " some"]
-    ) -> Float[np.ndarray, " some"]:
-        """Return the part of the band that uplink bearers use of what they hold.
+    @property
+    def is_limited(self) -> bool:
+        """Whether the whole band takes some client to its limit of power."""
+        if not self.is_uplink:
+            return False
+        return self.air.is_limited(self.density_w, np.array(float(self.air.num_blocks)))
 
-        A bearer that uses less than it holds uses whole blocks. Taken at the first instant, the
-        only one that the scheduler knows when it redistributes blocks.
+    def used_fraction(
+        self,
+        held: Float[np.ndarray, " some"],
+        shares: Float[np.ndarray, "some group"],
+        *,
+        bearers: slice,
+        instant: int,
+    ) -> Float[np.ndarray, " some"]:
+        """Return the part of the band that raises the rates of uplink bearers, of what they hold.
+
+        A bearer that uses less than it holds uses whole blocks.
+
+        Parameters
+        ----------
+        held
+            Part of the band that the client of each holds.
+        shares
+            Of each group that each bearer holds; only where they are matters.
+        bearers
+            Which ones.
+        instant
+            Index of the instant.
         """
         blocks = held * self.air.num_blocks
         if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
@@ -100,9 +122,25 @@ class Demand:
         used = self.air.used_whole_blocks(
             blocks,
             density_w=self.density_w[bearers],
-            sinr_per_w=mean_over_groups(self.sinr_per_w[0, bearers]),
+            sinr_per_w=mean_over_held(self.sinr_per_w[instant, bearers], shares),
         )
         return np.where(used < blocks, used / self.air.num_blocks, held)
+
+    def worthwhile_fraction(
+        self, *, bearers: slice, instant: int
+    ) -> Float[np.ndarray, "some group"]:
+        """Return the part of the band that raises the rates of uplink bearers, by group.
+
+        That of a client which has the whole band, if all of it were as good as the group. Close to
+        it is :meth:`used_fraction` of any shares, with the mean over the groups held.
+        """
+        density_w = self.density_w[bearers, None]
+        used = self.air.used_whole_blocks(
+            np.full((len(density_w), self.sinr_per_w.shape[2]), float(self.air.num_blocks)),
+            density_w=density_w,
+            sinr_per_w=self.sinr_per_w[instant, bearers],
+        )
+        return used / self.air.num_blocks
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]

@@ -8,9 +8,10 @@ fading changes within the interval, it is asked at several instants and answers 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from netsim.mac.average_rate import (
     AVERAGE_S,
@@ -27,19 +28,14 @@ from netsim.mac.schedulers import (
     check_shares,
     placed,
 )
+from netsim.mac.schedulers.metric import TIE_BREAK
+from netsim.mac.unused_blocks import PowerLimits, part_of, redistribute_unused_blocks
 
 STEPS_TO_BALANCE = 200
 """Least times the scheduler is asked until its averages have settled in a constant channel."""
 
 STEPS_TO_FOLLOW = 16
 """Least times it is asked to see whether a balance found before still holds."""
-
-TIE_BREAK = 1e-6
-"""Relative distance put between averages of successive transfers, to break ties.
-
-In a real cell no two averages stay equal, so a scheduler that looks at them serves one transfer
-after another, not several at once: with limited power that is a difference. A scheduler with
-``is_exclusive`` says so itself and needs no help."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +85,15 @@ class MeanShares:
         shares = ask(self._scheduler.shares, view, name=self._name)
         return check_shares(shares, view, name=self._placed_name)
 
+    def among(
+        self, view: CellView, chosen: Bool[np.ndarray, " bearer"]
+    ) -> Float[np.ndarray, "bearer group"]:
+        """Return the checked answer about the chosen ones only; zeros for the others."""
+        shares = np.zeros(view.group_rate_bps.shape)
+        if chosen.any():
+            shares[chosen] = self.now(part_of(view, chosen))
+        return shares
+
     def over(
         self,
         views: Sequence[CellView],
@@ -97,6 +102,7 @@ class MeanShares:
         floor_bps: Float[np.ndarray, " bearer"],
         alone_bps: Float[np.ndarray, "instant bearer"],
         backhaul_limit_bps: Float[np.ndarray, " bearer"] | float = np.inf,
+        limits: Sequence[PowerLimits] | None = None,
     ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Return the mean answers over an interval in which only averages and fading change.
 
@@ -115,6 +121,9 @@ class MeanShares:
         backhaul_limit_bps
             Largest rate that the backhaul carries of each, whatever its share. It is used within a
             finite interval only; in an endless one averages settle without it.
+        limits
+            What power lets the clients use at each instant, if it limits some to a part of the
+            band and others are to have the rest.
 
         Returns
         -------
@@ -125,12 +134,13 @@ class MeanShares:
         """
         first = views[0]
         is_endless = not np.isfinite(duration_s[0])
-        if is_endless and self._closed_form is not None:
+        if is_endless and self._closed_form is not None and limits is None:
             answer = ask(self._closed_form, first, name=self._name)
             if answer is not None:
                 name = placed(self._name, self._closed_form)
                 shares = check_shares(answer[0], first, name=name)
                 return shares[None], check_activity(answer[1], shares, name=name)[None]
+        in_turns = self._is_exclusive and limits is None
         if not self._is_exclusive:
             constant = self._if_constant(views, duration_s=duration_s, floor_bps=floor_bps)
             if constant is not None:
@@ -140,17 +150,20 @@ class MeanShares:
                 group_rate_bps=view.group_rate_bps,
                 exponent=power_exponent(view.group_rate_bps, alone, len(alone)),
                 num_contenders=len(alone),
-                is_exclusive=self._is_exclusive,
+                in_turns=in_turns,
             )
             for view, alone in zip(views, alone_bps, strict=True)
         ]
         if is_endless:
-            shares, activity = self._settle(first, rates[0], floor_bps)
+            limit = None if limits is None else limits[0]
+            shares, activity = self._settle(first, rates[0], floor_bps, limit)
             return shares[None], activity[None]
         num = len(floor_bps)
         least_steps = num_steps(duration_s, num_contenders=num, slot_s=self._slot_s)
         return follow_averages(
-            lambda instant, average: self._now_at(views[instant], average),
+            lambda instant, average: self._now_at(
+                views[instant], average, None if limits is None else limits[instant]
+            ),
             rates,
             duration_s=duration_s,
             steps=np.array([self._num_steps(num, least) for least in least_steps.tolist()]),
@@ -179,7 +192,11 @@ class MeanShares:
         return np.array(answers)
 
     def _settle(
-        self, view: CellView, rate: RateOfShares, floor_bps: Float[np.ndarray, " bearer"]
+        self,
+        view: CellView,
+        rate: RateOfShares,
+        floor_bps: Float[np.ndarray, " bearer"],
+        limits: PowerLimits | None,
     ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
         """Return the fixed point at which the averages are the rates served.
 
@@ -193,7 +210,9 @@ class MeanShares:
             before = kept.shares.mean(axis=1)
             weight = min(kept.weight, STEPS_TO_BALANCE)
             kept.weight = weight
-            steps = self._settle_more(kept, view, rate, floor_bps, STEPS_TO_FOLLOW)
+            steps = self._settle_more(
+                kept, view, rate, floor_bps, limits=limits, least=STEPS_TO_FOLLOW
+            )
             moved = np.abs(kept.shares.mean(axis=1) - before) * (weight + steps) / steps
             if moved.max() <= 2 / steps:
                 return self._settled(kept)
@@ -204,10 +223,12 @@ class MeanShares:
             requested_at_s=view.requested_at_s.copy(),
             weight=1.0,
             shares=start,
-            activity=np.full(num, 1.0 / num),
+            activity=np.full(num, 1.0 / num if limits is None else 1.0),
             rate_bps=rate.rate_bps(np.ones_like(start)) / num,
         )
-        self._settle_more(self._balance, view, rate, floor_bps, STEPS_TO_BALANCE)
+        self._settle_more(
+            self._balance, view, rate, floor_bps, limits=limits, least=STEPS_TO_BALANCE
+        )
         return self._settled(self._balance)
 
     def _settle_more(
@@ -216,12 +237,14 @@ class MeanShares:
         view: CellView,
         rate: RateOfShares,
         floor_bps: Float[np.ndarray, " bearer"],
-        least_steps: int,
+        *,
+        limits: PowerLimits | None,
+        least: int,
     ) -> int:
         """Add answers to the means; return how many."""
-        steps = self._num_steps(len(view.client_id), least_steps)
+        steps = self._num_steps(len(view.client_id), least)
         for _ in range(steps):
-            answer = self._now_at(view, np.maximum(balance.rate_bps, floor_bps))
+            answer = self._now_at(view, np.maximum(balance.rate_bps, floor_bps), limits)
             activity, served_bps = rate.served(answer)
             balance.weight += 1
             balance.shares = balance.shares + (answer - balance.shares) / balance.weight
@@ -245,9 +268,16 @@ class MeanShares:
         return least if self._is_exclusive else num_bearers * -(-least // num_bearers)
 
     def _now_at(
-        self, view: CellView, average_bps: Float[np.ndarray, " bearer"]
+        self,
+        view: CellView,
+        average_bps: Float[np.ndarray, " bearer"],
+        limits: PowerLimits | None = None,
     ) -> Float[np.ndarray, "bearer group"]:
-        """Return the answer at some averages, ties broken where the scheduler is not exclusive."""
-        if not self._is_exclusive:
+        """Return the answer at some averages, ties broken where transfers are served at once."""
+        if not self._is_exclusive or limits is not None:
             average_bps = average_bps * (1.0 + TIE_BREAK * np.arange(len(average_bps)))
-        return self.now(replace(view, average_rate_bps=average_bps))
+        view = replace(view, average_rate_bps=average_bps)
+        shares = self.now(view)
+        if limits is None:
+            return shares
+        return redistribute_unused_blocks(partial(self.among, view), shares, limits)

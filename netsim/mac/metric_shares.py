@@ -4,14 +4,15 @@
 it for shares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.mac.average_rate import RateOfShares, follow_averages, num_steps, power_exponent
 from netsim.mac.schedulers import ask, placed
-from netsim.mac.schedulers.metric import serve_largest
+from netsim.mac.schedulers.metric import TIE_BREAK, serve_largest, serve_largest_of
+from netsim.mac.unused_blocks import PowerLimits, redistribute_unused_blocks
 
 Metric = Callable[
     [Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]],
@@ -31,6 +32,7 @@ def metric_shares(
     cell_start: Int[np.ndarray, " cell"],
     duration_s: Float[np.ndarray, " instant"],
     slot_s: float,
+    limits: Sequence[PowerLimits] | None = None,
 ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
     """Return mean shares and activity from each instant to the next.
 
@@ -50,6 +52,8 @@ def metric_shares(
         First bearer of each cell.
     slot_s
         No step is shorter [s]. Steps are those of the largest cell for all.
+    limits
+        What power lets the clients use at each instant; ``None`` if each uses the whole band.
 
     Returns
     -------
@@ -66,22 +70,34 @@ def metric_shares(
     exponent = power_exponent(group_rate_bps, alone_bps, contenders)
     cell = np.arange(len(sizes)).repeat(sizes)
     placed_name = placed(name, metric)
+    in_turns = np.ones(len(average_bps), dtype=bool)
+    if limits is not None:
+        in_turns = ~limits[0].in_limited_cell()
+    tie_break = 1.0 + TIE_BREAK * np.where(in_turns, 0, np.arange(len(in_turns)))
+
+    def shares_at(
+        instant: int, average: Float[np.ndarray, " bearer"]
+    ) -> Float[np.ndarray, "bearer group"]:
+        average = average * tie_break
+        values = ask(metric, group_rate_bps[instant], average, name=name)
+        values = check_metric(values, average, name=placed_name)
+        shares = serve_largest(values, cell_start, cell)
+        if limits is None:
+            return shares
+        return redistribute_unused_blocks(
+            lambda chosen: serve_largest_of(chosen, values, cell_start, cell),
+            shares,
+            limits[instant],
+        )
+
     return follow_averages(
-        lambda instant, average: serve_largest(
-            check_metric(
-                ask(metric, group_rate_bps[instant], average, name=name),
-                average,
-                name=placed_name,
-            ),
-            cell_start,
-            cell,
-        ),
+        shares_at,
         [
             RateOfShares(
                 group_rate_bps=rate,
                 exponent=wider,
                 num_contenders=contenders,
-                is_exclusive=True,
+                in_turns=in_turns,
             )
             for rate, wider in zip(group_rate_bps, exponent, strict=True)
         ],

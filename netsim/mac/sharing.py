@@ -8,7 +8,7 @@ declares (:class:`netsim.mac.schedulers.view.Scheduler`), never on its name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -17,12 +17,12 @@ from jaxtyping import Bool, Float
 
 from netsim.mac.cell_view import cell_view
 from netsim.mac.demand import Demand
-from netsim.mac.mean_shares import TIE_BREAK, MeanShares
+from netsim.mac.mean_shares import MeanShares
 from netsim.mac.metric_shares import Metric, metric_shares
 from netsim.mac.schedulers import CellView, SchedulerFactory, follows_fades
-from netsim.mac.unused_blocks import redistribute_unused_blocks
-from netsim.phy.effective_sinr import mean_over_groups
-from netsim.phy.power_headroom import FULL_RTOL, per_transmitter
+from netsim.mac.schedulers.metric import TIE_BREAK
+from netsim.mac.unused_blocks import PowerLimits, redistribute_unused_blocks
+from netsim.phy.effective_sinr import mean_over_held
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -75,8 +75,9 @@ class Sharing:
         own = make()
         self._uses_rates: bool = getattr(own, "uses_rates", True)
         is_exclusive: bool = getattr(own, "is_exclusive", False)
-        self.redistributes = not (self._uses_rates or is_exclusive)
+        self.redistributes = is_exclusive or not self._uses_rates
         """Whether uplink blocks that some do not use go to others, so that all are used."""
+        self._stays_within_headroom = is_exclusive and getattr(own, "grants_within_headroom", False)
         self._metric: Metric | None = getattr(own, "metric", None) if is_exclusive else None
         self.uses_average_rate: bool = self._uses_rates and getattr(own, "uses_average_rate", True)
         """Whether answers change with the rates served, and so without any event."""
@@ -115,9 +116,9 @@ class Sharing:
             )
         else:
             shares = self._shares_now(demand, rates, instants_s=instants_s)
+            if self.redistributes and demand.is_limited:
+                self._redistribute_unused_blocks(demand, rates, shares, instants_s=instants_s)
             activity = np.ones(shares.shape[:2])
-        if demand.is_uplink and self.redistributes:
-            self._redistribute_unused_blocks(demand, rates, shares[0], now_s=now_s)
         return Grant(
             shares=shares,
             activity=activity,
@@ -174,12 +175,16 @@ class Sharing:
                 cell_start=demand.cell_start,
                 duration_s=duration_s,
                 slot_s=self._slot_s,
+                limits=self._limits_over(demand, slice(0, len(demand.first)), len(duration_s)),
             )
         limit = np.broadcast_to(limit, rates.average_bps.shape)
         shares = np.empty_like(rates.group_bps)
         activity = np.ones(shares.shape[:2])
         for cell_id, part in _cells(demand):
-            views = self._views(demand, part, rates, rates.average_bps, instants_s=instants_s)
+            views = [
+                self._view(demand, part, rates, rates.average_bps, instant=instant, at_s=at_s)
+                for instant, at_s in enumerate(instants_s.tolist())
+            ]
             scheduler = self._scheduler(cell_id, demand)
             if part.stop - part.start > 1:
                 shares[:, part], activity[:, part] = scheduler.over(
@@ -188,6 +193,7 @@ class Sharing:
                     floor_bps=rates.floor_bps[part],
                     alone_bps=alone[:, part],
                     backhaul_limit_bps=limit[part],
+                    limits=self._limits_over(demand, part, len(duration_s)),
                 )
             else:
                 shares[:, part] = [scheduler.now(view) for view in views]
@@ -200,9 +206,10 @@ class Sharing:
         average_bps = self._apart(demand, rates)
         shares = np.empty_like(rates.group_bps)
         for cell_id, part in _cells(demand):
-            views = self._views(demand, part, rates, average_bps, instants_s=instants_s)
             scheduler = self._scheduler(cell_id, demand)
-            shares[:, part] = [scheduler.now(view) for view in views]
+            for instant, at_s in enumerate(instants_s.tolist()):
+                view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
+                shares[instant, part] = scheduler.now(view)
         return shares
 
     def _apart(self, demand: Demand, rates: _Rates) -> Float[np.ndarray, " bearer"]:
@@ -214,66 +221,87 @@ class Sharing:
         return rates.average_bps * (1.0 + TIE_BREAK * place)
 
     @staticmethod
-    def _views(
+    def _view(
         demand: Demand,
         bearers: slice,
         rates: _Rates,
         average_bps: Float[np.ndarray, " bearer"],
         *,
-        instants_s: Float[np.ndarray, " instant"],
-    ) -> list[CellView]:
-        return [
-            cell_view(
-                demand,
-                bearers,
-                instant=instant,
-                group_rate_bps=rates.group_bps[instant, bearers],
-                average_rate_bps=average_bps[bearers],
-                is_reached=rates.is_reached,
-                now_s=at_s,
-            )
-            for instant, at_s in enumerate(instants_s.tolist())
-        ]
+        instant: int,
+        at_s: float,
+    ) -> CellView:
+        return cell_view(
+            demand,
+            bearers,
+            instant=instant,
+            group_rate_bps=rates.group_bps[instant, bearers],
+            average_rate_bps=average_bps[bearers],
+            is_reached=rates.is_reached,
+            now_s=at_s,
+        )
 
     def _redistribute_unused_blocks(
         self,
         demand: Demand,
         rates: _Rates,
-        shares: Float[np.ndarray, "bearer group"],
+        shares: Float[np.ndarray, "instant bearer group"],
         *,
-        now_s: float,
+        instants_s: Float[np.ndarray, " instant"],
     ) -> None:
-        """Redistribute blocks that clients at their power limit do not use, in place.
+        """Redistribute blocks that clients at their power limit do not use, in place."""
+        average_bps = self._apart(demand, rates)
+        cells = list(_cells(demand))
+        for instant, at_s in enumerate(instants_s.tolist()):
 
-        A scheduler of which this is asked looks at no rates, so there is one instant.
-        """
-        held, _ = per_transmitter(demand.client_id, mean_over_groups(shares), np.ones(len(shares)))
-        used = demand.used_fraction(slice(None), held)
-        if used is held:
-            return
-        start = demand.cell_start
-        is_over = used < held * (1 - FULL_RTOL)
-        cut = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]
-        block = 1.0 / demand.air.num_blocks
-        rest = 1.0 - np.add.reduceat(mean_over_groups(cut), start)
-        redistributes = np.logical_or.reduceat(is_over, start)
-        redistributes &= ~np.logical_and.reduceat(is_over, start)
-        redistributes &= rest >= block * (1 - FULL_RTOL)
-        before = shares.copy()
-        shares[:] = cut  # all that is to do where nobody can use the rest
-        for (cell_id, part), is_wanted in zip(_cells(demand), redistributes.tolist(), strict=True):
-            if not is_wanted:
-                continue
-            (view,) = self._views(
-                demand, part, rates, rates.average_bps, instants_s=np.array([now_s])
+            def among(
+                chosen: Bool[np.ndarray, " bearer"], instant: int = instant, at_s: float = at_s
+            ) -> Float[np.ndarray, "bearer group"]:
+                answer = np.zeros(shares.shape[1:])
+                for cell_id, part in cells:
+                    if chosen[part].any():
+                        view = self._view(
+                            demand, part, rates, average_bps, instant=instant, at_s=at_s
+                        )
+                        answer[part] = self._scheduler(cell_id, demand).among(view, chosen[part])
+                return answer
+
+            limits = self._power_limits(demand, slice(0, len(demand.first)), instant=instant)
+            shares[instant] = redistribute_unused_blocks(among, shares[instant], limits)
+
+    def _limits_over(
+        self, demand: Demand, bearers: slice, num_instants: int
+    ) -> list[PowerLimits] | None:
+        """Return what power lets bearers of whole cells use at each instant, if it limits some."""
+        if not (self.redistributes and demand.is_limited):
+            return None
+        limits = []
+        for instant in range(num_instants):
+            most = demand.worthwhile_fraction(bearers=bearers, instant=instant)
+            limits.append(
+                replace(
+                    self._power_limits(demand, bearers, instant=instant),
+                    use=partial(_at_most, most),
+                )
             )
-            shares[part] = redistribute_unused_blocks(
-                self._scheduler(cell_id, demand).now,
-                view,
-                before[part],
-                use=partial(demand.used_fraction, part),
-                block=block,
-            )
+        return limits if limits[0].in_limited_cell().any() else None
+
+    def _power_limits(self, demand: Demand, bearers: slice, *, instant: int) -> PowerLimits:
+        """Return what power lets bearers of whole cells use at an instant."""
+        air = demand.air
+        start = demand.cell_start - bearers.start
+        start = start[(start >= 0) & (start < bearers.stop - bearers.start)]
+        sizes = np.diff(start, append=bearers.stop - bearers.start)
+        headroom = None
+        if self._stays_within_headroom:
+            headroom = air.headroom_blocks(demand.density_w[bearers]) / air.num_blocks
+        return PowerLimits(
+            client_id=demand.client_id[bearers],
+            cell_start=start,
+            cell=np.arange(len(start)).repeat(sizes),
+            block=1.0 / air.num_blocks,
+            use=partial(demand.used_fraction, bearers=bearers, instant=instant),
+            headroom=headroom,
+        )
 
     def _scheduler(self, cell_id: int, demand: Demand) -> MeanShares:
         key = (cell_id, demand.direction)
@@ -281,6 +309,15 @@ class Sharing:
             name = f"{self._name}, {_direction(demand)} of cell {cell_id}"
             self._schedulers[key] = MeanShares(self._make(), name=name, slot_s=self._slot_s)
         return self._schedulers[key]
+
+
+def _at_most(
+    most: Float[np.ndarray, "bearer group"],
+    held: Float[np.ndarray, " bearer"],
+    shares: Float[np.ndarray, "bearer group"],
+) -> Float[np.ndarray, " bearer"]:
+    """Return what is held, at most the mean of some parts of the band over the groups held."""
+    return np.minimum(held, mean_over_held(most, shares))
 
 
 def _direction(demand: Demand) -> str:

@@ -152,6 +152,18 @@ class AirInterface:
         """Return whether one of the clients is at its power limit with these blocks."""
         return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
 
+    def headroom_blocks(
+        self, density_w: Float[np.ndarray, "*transfer"]
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Return the whole number of blocks that the power headroom of clients covers, >= 1.
+
+        In more blocks a client sends with less power each than open-loop power control asks for.
+        The band where the limit of power covers it.
+        """
+        with np.errstate(divide="ignore"):
+            covered = np.floor(self._power_limits_w[1] / density_w * (1 + FULL_RTOL))
+        return np.clip(covered, 1.0, self.num_blocks)
+
     @cached_property
     def _best_bits_per_watt(self) -> BestBitsPerWatt:
         return BestBitsPerWatt(self.adaptation.efficiency)

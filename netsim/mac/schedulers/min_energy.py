@@ -38,8 +38,8 @@ class MinEnergy:
     counted once, those looked ahead to and the present one included. The view holds no mean of the
     channel, so it is kept here.
 
-    Not sought: with transfers so far at the limit of power that a wider band is of no use to them,
-    side by side would cost nothing on the air and spare waiting. The textbook objective, radiated
+    Blocks of no use to a transfer at the limit of power go to the next in this order: that costs
+    nothing on the air and spares waiting. Not sought: the textbook objective, radiated
     energy only, is minimised by slow transmission: see
     :func:`tests.netsim.theory.allocation.upload_energy_j`. Transfers without any rate wait.
     """
@@ -78,21 +78,27 @@ class MinEnergy:
 
         Earlier instants are asked about again after an event within a tick. They have counted.
         """
-        if view.now_s > self._latest_s + CLOCK_SLACK_S:
+        is_later = view.now_s > self._latest_s + CLOCK_SLACK_S
+        if is_later:
             self._past_bps = self._with_last()
             self._count = self._count + 1.0
             self._latest_s = view.now_s
-        self._follow(view)
+        self._follow(view, forgets_others=is_later)
         is_latest = view.now_s > self._latest_s - CLOCK_SLACK_S
-        self._rate_bps = np.where(is_latest | np.isnan(self._rate_bps), rate_bps, self._rate_bps)
-        return self._with_last()
+        on_view = self._rate_bps[: len(rate_bps)]
+        on_view[:] = np.where(is_latest | np.isnan(on_view), rate_bps, on_view)
+        return self._with_last()[: len(rate_bps)]
 
     def _with_last(self) -> Float[np.ndarray, " transfer"]:
         # In this form the mean of equal rates is that rate to the last bit, and ties stay ties.
         return self._past_bps + (self._rate_bps - self._past_bps) / (self._count + 1.0)
 
-    def _follow(self, view: CellView) -> None:
-        """Bring the memory into the order of the view; who is not on view is forgotten."""
+    def _follow(self, view: CellView, *, forgets_others: bool) -> None:
+        """Bring the memory into the order of the view, those that are not on view behind.
+
+        They are forgotten at the next instant: within one, the scheduler is asked again about some
+        of the transfers where others leave blocks to them.
+        """
         if np.array_equal(self._client_id, view.client_id) and np.array_equal(
             self._requested_at_s, view.requested_at_s
         ):
@@ -100,9 +106,11 @@ class MinEnergy:
         before = zip(self._client_id.tolist(), self._requested_at_s.tolist(), strict=True)
         row_of = {key: row for row, key in enumerate(before)}
         now = zip(view.client_id.tolist(), view.requested_at_s.tolist(), strict=True)
-        rows = np.array([row_of.get(key, len(row_of)) for key in now])
+        rows = np.array([row_of.pop(key, len(self._client_id)) for key in now])
+        others = np.array([] if forgets_others else list(row_of.values()), dtype=np.intp)
+        self._client_id = np.append(view.client_id, self._client_id[others])
+        self._requested_at_s = np.append(view.requested_at_s, self._requested_at_s[others])
+        rows = np.append(rows, others)
         self._count = np.append(self._count, 0.0)[rows]
         self._past_bps = np.append(self._past_bps, 0.0)[rows]
         self._rate_bps = np.append(self._rate_bps, np.nan)[rows]
-        self._client_id = view.client_id.copy()
-        self._requested_at_s = view.requested_at_s.copy()

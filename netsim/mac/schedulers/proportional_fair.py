@@ -11,10 +11,12 @@ class ProportionalFair:
     """Maximise the sum of the logarithms of the average rates.
 
     In each group the transfer with the largest ``group_rate / average_rate`` is served; ties share
-    equally. The engine keeps the average rate (exponential window).
+    equally. The engine keeps the average rate (exponential window). In the uplink a grant stays
+    within the power headroom, so that several clients are multiplexed in frequency.
     """
 
     is_exclusive = True
+    grants_within_headroom = True
 
     def metric(
         self,

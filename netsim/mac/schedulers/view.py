@@ -64,17 +64,24 @@ class Scheduler(Protocol):
     ``uses_rates = False``
         It looks at no rate (``group_rate_bps``, ``average_rate_bps``, ``rate_bps``). The view then
         holds ones in place of the two arrays, and the engines are faster. Where a client at its
-        power limit cannot use what it was given, such a class, unless it is exclusive, is asked
-        again at once about the others (:mod:`netsim.mac.unused_blocks`).
+        power limit cannot use what it was given, such a class is asked again, at the same instant,
+        about the others (:mod:`netsim.mac.unused_blocks`).
     ``uses_average_rate = False``
         It looks at rates but not at ``average_rate_bps``: an answer holds until something else
         changes.
     ``is_exclusive = True``
         A group is served to one transfer at a time. One divided among several is a tie: they have
         it one after another, each at full width, not side by side. Other cells then receive
-        interference that varies, and retransmissions meet other fading. Without this trait, ties
+        interference that varies, and retransmissions meet other fading. Uplink blocks that a
+        client at its power limit does not use are offered to the others as above, so that several
+        are multiplexed in frequency; there ties are broken. Without this trait, ties
         that depend on the average are broken for the scheduler, it is asked more often, and
         interference is taken to be steady.
+
+    ``grants_within_headroom = True``
+        For an exclusive one: a client's uplink grant stays within its power headroom, that is, the
+        blocks in which it can send at the full power of power control, as long as others can use
+        the rest. Without it, a client is granted all blocks that raise its rate, however little.
 
     It may offer two more methods, for the engine that follows means over time instead of slots:
 

@@ -12,13 +12,13 @@ from netsim.mac.average_rate import (
 )
 
 
-def rate_of(group_rate_bps, *, exponent=0.0, num_contenders=2, is_exclusive=False):
+def rate_of(group_rate_bps, *, exponent=0.0, num_contenders=2, in_turns=False):
     rates = np.array(group_rate_bps, dtype=float)
     return RateOfShares(
         group_rate_bps=rates,
         exponent=np.broadcast_to(exponent, len(rates)).astype(float),
         num_contenders=num_contenders,
-        is_exclusive=is_exclusive,
+        in_turns=in_turns,
     )
 
 
@@ -44,7 +44,7 @@ class TestRateOfShares:
         np.testing.assert_array_equal(served_bps, rate.rate_bps(shares))
 
     def test_in_turns_each_has_its_groups_at_full_width_part_of_the_time(self):
-        rate = rate_of([[4.0, 8.0]] * 3, exponent=-0.5, num_contenders=2, is_exclusive=True)
+        rate = rate_of([[4.0, 8.0]] * 3, exponent=-0.5, num_contenders=2, in_turns=True)
         shares = np.array([[0.25, 0.25], [0.75, 0.375], [0.0, 0.0]])
         activity, served_bps = rate.served(shares)
         assert activity.tolist() == [0.25, 0.75, 0.0]

@@ -17,13 +17,13 @@ def efficiency(snr_db):
 def test_whoever_is_not_limited_uses_what_it_holds():
     demand = demand_of([0, 0], density_w=[FREE, LIMITED], snr_db=[20.0, 0.0])
     held = np.array([0.5, 0.5])
-    used = demand.used_fraction(slice(None), held)
+    used = demand.used_fraction(held, np.ones((2, AIR.num_groups)), bearers=slice(None), instant=0)
     assert used[0] == 0.5
     assert 0 < used[1] < 0.5
     blocks = used[1] * NUM_BLOCKS
     assert blocks == pytest.approx(round(blocks))  # whole blocks
     # Alone the first is limited by nothing, and what it holds is returned as it is.
-    first = demand.used_fraction(slice(0, 1), held[:1])
+    first = demand.used_fraction(held[:1], np.ones((1, 1)), bearers=slice(0, 1), instant=0)
     assert first.tolist() == [0.5]
     assert demand.used_blocks(slice(0, 1), np.array([7.3])).tolist() == [7.3]
     assert demand.used_blocks(slice(None), np.full(2, 12.5)).shape == (1, 2)
@@ -32,7 +32,10 @@ def test_whoever_is_not_limited_uses_what_it_holds():
 def test_a_site_fills_its_band_whatever_it_holds():
     demand = demand_of([0, 0], density_w=LIMITED, snr_db=-5.0, is_uplink=False)
     held = np.array([0.25, 0.75])
-    assert demand.used_fraction(slice(None), held) is held
+    assert (
+        demand.used_fraction(held, np.ones((2, AIR.num_groups)), bearers=slice(None), instant=0)
+        is held
+    )
     assert demand.used_blocks(slice(None), held) is held
     power_w = demand.block_power_w(slice(None), np.ones((3, 2)))
     assert power_w.shape == (3, 2)
@@ -148,3 +151,20 @@ def test_the_power_that_a_view_tells_is_that_of_the_blocks_used():
     power_w = view_at(demand, slice(0, 2)).power_w(np.array([0.4, 0.4]))
     most_w = 10 ** (AIR.uplink_power.max_dbm / 10 - 3)
     assert power_w == pytest.approx([0.4 * NUM_BLOCKS * FREE, most_w])
+
+
+def test_headroom_is_what_full_power_fills_at_the_target_in_whole_blocks():
+    """23 dBm over 3.49 blocks, over less than one, over more than the band."""
+    most_w = 10**2.3 / 1000
+    blocks = AIR.headroom_blocks(np.array([most_w / 3.49, 10.0, 1e-6, most_w / 4, 0.0]))
+    assert blocks.tolist() == [3.0, 1.0, NUM_BLOCKS, 4.0, NUM_BLOCKS]
+
+
+def test_what_is_worthwhile_of_the_band_by_group_is_what_is_used_of_the_whole_band():
+    demand = demand_of([0, 0, 0], density_w=[LIMITED, LIMITED, FREE], snr_db=[-6.0, -12.0, 20.0])
+    ones = np.ones(3)
+    used = demand.used_fraction(ones, ones[:, None], bearers=slice(None), instant=0)
+    most = demand.worthwhile_fraction(bearers=slice(None), instant=0)
+    np.testing.assert_array_equal(most, np.repeat(used[:, None], AIR.num_groups, axis=1))
+    assert used[1] == 1 / NUM_BLOCKS
+    assert used[2] == 1.0

@@ -120,13 +120,68 @@ class TestUnusedBlocks:
         grant = solve(Two, demand_of([0, 0], density_w=[LIMITED, FREE], snr_db=[-12.0, 20.0]))
         assert band(grant) == pytest.approx([self.ONE_BLOCK, 1 - self.ONE_BLOCK])
 
-    @pytest.mark.parametrize("scheduler", [Reading, Exclusive, SCHEDULERS["earliest_deadline"]])
-    def test_who_looks_at_rates_or_is_exclusive_keeps_them_empty(self, scheduler):
+    def test_who_looks_at_rates_and_is_not_exclusive_is_not_asked_again(self):
         density_w, snr_db = [FREE, LIMITED], [20.0, -12.0]
-        grant = solve(scheduler, demand_of([0, 0], density_w=density_w, snr_db=snr_db))
-        free = solve(scheduler, demand_of([0, 0]))
-        np.testing.assert_allclose(band(grant), band(free), rtol=1e-5)
+        grant = solve(Reading, demand_of([0, 0], density_w=density_w, snr_db=snr_db))
+        assert band(grant) == pytest.approx([1 / 3, 2 / 3])
+
+    @pytest.mark.parametrize("scheduler", ["earliest_deadline", "min_energy", "max_ci"])
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_an_exclusive_one_goes_on_to_the_next_in_its_order(self, scheduler, first):
+        """One block to the limited one, the rest to the other, whoever comes first."""
+        demand = demand_of([0, 0], density_w=[LIMITED, FREE], snr_db=[-12.0, 20.0])
+        demand.requested_at_s[:] = [first, 1 - first]
+        grant = solve(SCHEDULERS[scheduler], demand)
+        free = float(scheduler != "earliest_deadline" or first == 1)
+        limited = self.ONE_BLOCK if scheduler == "earliest_deadline" and first == 0 else 0.0
+        if free:  # the free one can use the whole band and leaves nothing
+            assert band(grant) == pytest.approx([limited, 1.0])
+        else:
+            assert band(grant) == pytest.approx([self.ONE_BLOCK, 1 - self.ONE_BLOCK])
+
+    def test_three_in_order_of_deadlines(self):
+        demand = demand_of([0, 0, 0], density_w=[LIMITED, LIMITED, FREE], snr_db=[-12, -12, 20])
+        demand.deadline_at_s[:] = [1.0, 2.0, 3.0]
+        grant = solve(SCHEDULERS["earliest_deadline"], demand)
+        one = self.ONE_BLOCK
+        assert band(grant) == pytest.approx([one, one, 1 - 2 * one])
+        assert (grant.activity == 1.0).all()
+
+    @pytest.mark.parametrize("is_averaged", [True, False])
+    @pytest.mark.parametrize("duration_s", [0.05, np.inf])
+    def test_proportional_fair_fills_the_band_with_several_at_a_time(self, is_averaged, duration_s):
+        """Four whose power covers 5 blocks each: two and a part of a third at once."""
+        density_w = 10**2.3 / 1000 / 5.2
+        demand = demand_of([0] * 4, density_w=density_w, snr_db=[20.0, 21.0, 22.0, 23.0])
+        grant = solve(
+            SCHEDULERS["proportional_fair"],
+            demand,
+            is_averaged=is_averaged,
+            duration_s=np.array([duration_s]),
+        )
+        assert NUM_BLOCKS == 11
         assert band(grant).sum() == pytest.approx(1.0)
+        at_once = band(grant) / grant.activity[0]
+        assert at_once.max() <= 5 / NUM_BLOCKS * (1 + 1e-9)
+        if is_averaged:
+            assert band(grant) == pytest.approx(0.25, abs=0.03)
+            assert grant.activity[0].sum() == pytest.approx(3.0, rel=0.01)
+        else:
+            assert sorted(band(grant) * NUM_BLOCKS) == pytest.approx([0, 1, 5, 5])
+
+    @pytest.mark.parametrize("is_averaged", [True, False])
+    def test_what_nobody_has_power_for_is_divided_among_all(self, is_averaged):
+        """Two whose power covers 2 and 4 of 11 blocks: 11/3 and 22/3."""
+        most_w = 10**2.3 / 1000
+        demand = demand_of([0, 0], density_w=[most_w / 2.1, most_w / 4.1], snr_db=30.0)
+        grant = solve(
+            SCHEDULERS["proportional_fair"],
+            demand,
+            is_averaged=is_averaged,
+            duration_s=np.array([0.05]),
+        )
+        assert band(grant) == pytest.approx([1 / 3, 2 / 3])
+        assert grant.activity[0] == pytest.approx([1.0, 1.0])
 
     def test_a_downlink_leaves_none(self):
         demand = demand_of([0, 0], density_w=LIMITED, snr_db=[20.0, -12.0], is_uplink=False)
@@ -175,11 +230,11 @@ class TestTraits:
         ("name", "uses_average_rate", "is_time_shared", "follows_fades", "redistributes"),
         [
             ("round_robin", False, False, False, True),
-            ("earliest_deadline", False, False, False, False),
+            ("earliest_deadline", False, False, False, True),
             ("equal_finish", False, False, False, False),
-            ("max_ci", False, False, True, False),
-            ("min_energy", False, False, True, False),
-            ("proportional_fair", True, True, True, False),
+            ("max_ci", False, False, True, True),
+            ("min_energy", False, False, True, True),
+            ("proportional_fair", True, True, True, True),
         ],
     )
     def test_of_every_scheduler(
