@@ -14,13 +14,19 @@ from netsim.channel.channel import Channel
 from netsim.checks.rules import find_problems
 from netsim.checks.trial import check_scheduler
 from netsim.config import RadioConfig, WorldConfig
+from netsim.energy.energy_meter import EnergyMeter
 from netsim.engines.assembly import make_engine, make_models
-from netsim.engines.energy_meter import EnergyMeter
 from netsim.engines.link_states import LinkReporter, LinkTable
 from netsim.engines.position_log import PositionLog, PositionRow
 from netsim.mac.schedulers import SchedulerFactory, scheduler_factory
 from netsim.phy_abstraction.air_interface import AirInterface
-from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
+from netsim.transport.requests import (
+    check_broadcast,
+    check_client,
+    check_clients,
+    check_request,
+)
+from netsim.transport.transfers import Direction, Transfer, TransferRow
 from netsim.world.layout import Layout, build_layout
 from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
 
@@ -93,7 +99,7 @@ class CellularNetwork:
         )
         self._air = models.air
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
-        self._energy = EnergyMeter(models.ledger, self._engine)
+        self._energy = EnergyMeter(models.ledger, self._engine.flush)
         self._reporter = LinkReporter(models, self._engine)
         self._positions = PositionLog(
             self._channel.population, self.layout, now_s=lambda: self._now_s
@@ -182,13 +188,7 @@ class CellularNetwork:
             As :meth:`send`, and if a client is repeated, or ``participation_ids`` has another
             length than ``client_ids``.
         """
-        if len(set(client_ids)) != len(client_ids):
-            msg = f"client_ids: must be distinct, got {list(client_ids)}"
-            raise ValueError(msg)
-        numbers = [None] * len(client_ids) if participation_ids is None else participation_ids
-        if len(numbers) != len(client_ids):
-            msg = f"participation_ids: must be {len(client_ids)}, one a client, got {len(numbers)}"
-            raise ValueError(msg)
+        numbers = check_broadcast(client_ids, participation_ids)
         transfers = [
             self._make(
                 client_id,
@@ -207,9 +207,7 @@ class CellularNetwork:
 
     def link_table(self, client_ids: Sequence[int] | Int[np.ndarray, " client"]) -> LinkTable:
         """Return the links of these clients now, in the order asked for."""
-        ids = np.array(
-            [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
-        )
+        ids = check_clients(client_ids, num_clients=self._num_clients)
         return self._reporter.table(ids, now_s=self._now_s)
 
     def transfers(self) -> list[TransferRow]:
@@ -234,16 +232,8 @@ class CellularNetwork:
 
     def positions_m(self, client_ids: Sequence[int]) -> Float[np.ndarray, "client 2"]:
         """Return the present positions (x, y) of clients [m], in the order of the ids."""
-        ids = np.array(
-            [self._checked_client(client_id) for client_id in client_ids], dtype=np.int64
-        )
+        ids = check_clients(client_ids, num_clients=self._num_clients)
         return self._channel.population.positions_m(ids, at_s=self._now_s)
-
-    def _checked_client(self, client_id: int) -> int:
-        if not 0 <= client_id < self._num_clients:
-            msg = f"client_id: must be 0 to {self._num_clients - 1}, got {client_id}"
-            raise ValueError(msg)
-        return int(client_id)
 
     def _make(
         self,
@@ -255,20 +245,12 @@ class CellularNetwork:
         broadcast_id: int | None,
         participation_id: int | None,
     ) -> Transfer:
-        if direction not in DIRECTIONS:
-            msg = f"direction: must be uplink or downlink, got {direction!r}"
-            raise ValueError(msg)
-        if not (1 <= size_bytes < np.inf and int(size_bytes) == size_bytes):
-            msg = f"size_bytes: must be a whole number >= 1, got {size_bytes}"
-            raise ValueError(msg)
         limit_s = self._radio.transfer_timeout_s if timeout_s is None else timeout_s
-        if not 0 < limit_s < np.inf:
-            msg = f"timeout_s: must be > 0 and finite, got {limit_s}"
-            raise ValueError(msg)
+        check_request(direction, size_bytes, timeout_s=limit_s)
         transfer = Transfer(
             self._env,
             transfer_id=self._num_transfers,
-            client_id=self._checked_client(client_id),
+            client_id=check_client(client_id, num_clients=self._num_clients),
             direction=direction,
             size_bytes=int(size_bytes),
             deadline_at_s=self._now_s + limit_s,

@@ -12,19 +12,18 @@ from typing import Any, TypeVar
 from fl.policies.own import OwnPolicyConfig
 from fl.policies.trial import try_policy
 from fl.problems import ModelNotFoundError
-from netsim.checks.trial import try_network
 from scenarios.document import Document
 from scenarios.error_log import own_traceback
 from scenarios.errors import ScenarioError
 from scenarios.load import Variant, placed, variants
-from scenarios.own_scheduler import own_scheduler
+from scenarios.network import is_cellular, try_network_of
 from scenarios.schema import Scenario
 from scenarios.shares import facts_of, shards_of
 from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
 """How what is put together complains: ``key.key: rule``."""
-_SECTIONS = ("world", "radio", "clients", "data", "model", "training", "server")
+_SECTIONS = ("network", "world", "radio", "clients", "data", "model", "training", "server")
 _PLACES: dict[str, Path] = {"scheduler": ("radio", "scheduler"), "texts": ("data",)}
 """Where the keys stand that some call by a short name."""
 _Key = TypeVar("_Key", bound=Hashable)
@@ -98,23 +97,29 @@ def _refuse(lines: dict[str, ValueError]) -> None:
 
 
 def _network_key(scenario: Scenario) -> Hashable:
-    return scenario.world, scenario.radio
+    # a channel does not depend on the number of clients
+    num_clients = None if is_cellular(scenario) else scenario.clients.num_clients
+    return scenario.network, scenario.world, scenario.radio, num_clients
 
 
 def _try_network(scenario: Scenario, seeds: Sequence[int]) -> None:
-    own = own_scheduler(scenario.radio)
-    try_network(scenario.world, scenario.radio, seed=seeds[0], own_scheduler=own)
+    try_network_of(scenario, seed=seeds[0])
 
 
 def _policy_key(scenario: Scenario) -> Hashable:
     # settings of an own policy are a dict
-    return repr(scenario.server.policy), scenario.clients.num_clients
+    return repr(scenario.server.policy), scenario.clients.num_clients, is_cellular(scenario)
 
 
 def _try_policy(scenario: Scenario, seeds: Sequence[int]) -> None:
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         num_clients = scenario.clients.num_clients
-        try_policy(scenario.server.policy, num_clients=num_clients, seed=seeds[0])
+        try_policy(
+            scenario.server.policy,
+            num_clients=num_clients,
+            seed=seeds[0],
+            has_signals=is_cellular(scenario),
+        )
 
 
 def _shares_key(scenario: Scenario) -> Hashable:

@@ -193,15 +193,17 @@ def draw(options: argparse.Namespace) -> int:
     """Draw the world of a scenario."""
     from netsim.map_picture import draw_map  # noqa: PLC0415
     from scenarios.load import load  # noqa: PLC0415
+    from scenarios.network import map_sections  # noqa: PLC0415
 
     scenario = load(options.file, options.set)
+    sections = map_sections(scenario)
     path = Path(options.out or f"{scenario.name}_map.png")
     seed = scenario.seeds[0] if options.seed is None else options.seed
     _check_map(path, seed)
     try:
         summary = draw_map(
-            scenario.world,
-            scenario.radio,
+            sections.world,
+            sections.radio,
             num_clients=scenario.clients.num_clients,
             seed=seed,
             path=path,

@@ -8,6 +8,7 @@ from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
 from netsim.config.world import TraceMobility
 from scenarios.load import Variant
+from scenarios.network import cellular_sections
 from scenarios.schema import Scenario
 
 
@@ -20,11 +21,13 @@ def own_file_digests(variants: Sequence[Variant]) -> dict[str, str]:
 
 
 def _file_names(scenario: Scenario) -> Iterator[str]:
-    path, separator, _ = scenario.radio.scheduler.rpartition(":")
-    if separator:
-        yield path
-    if isinstance(scenario.world.mobility, TraceMobility):
-        yield scenario.world.mobility.path
+    sections = cellular_sections(scenario)
+    if sections is not None:
+        path, separator, _ = sections.radio.scheduler.rpartition(":")
+        if separator:
+            yield path
+        if isinstance(sections.world.mobility, TraceMobility):
+            yield sections.world.mobility.path
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         yield scenario.server.policy.kind.rpartition(":")[0]
     for method in scenario.methods:

@@ -11,11 +11,12 @@ import fl.data.config
 import fl.models.config
 import fl.server.config
 import fl.training.config
-import netsim.checks.rules
 from fl.methods import MethodConfig
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
 from netsim.world.mobility.trace_checks import find_trace_faults
+from scenarios.network import cellular_sections, find_section_problems
+from scenarios.network import find_problems as find_network_problems
 from scenarios.schema import Scenario
 
 
@@ -73,10 +74,12 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
     """
     if sizes := _sizes(scenario):
         return sizes  # other rules compute with them
+    if sections := find_section_problems(scenario):
+        return list(sections)
     num_clients = scenario.clients.num_clients
     found: list[BrokenRule] = [
         *_seeds(scenario.seeds),
-        *netsim.checks.rules.find_problems(scenario.world, scenario.radio),
+        *find_network_problems(scenario),
         *_trace(scenario),
         *_places(scenario),
         *fl.clients.devices.find_problems(scenario.clients),
@@ -135,12 +138,17 @@ def _methods(scenario: Scenario) -> list[BrokenRule]:
 
 def _trace(scenario: Scenario) -> list[BrokenRule]:
     """Read a mobility trace: only here are both its area and the number of clients known."""
-    mobility = scenario.world.mobility
-    if not isinstance(mobility, TraceMobility) or not Path(mobility.path).is_file():
+    sections = cellular_sections(scenario)
+    mobility = None if sections is None else sections.world.mobility
+    if (
+        sections is None
+        or not isinstance(mobility, TraceMobility)
+        or not Path(mobility.path).is_file()
+    ):
         return []
     faults = find_trace_faults(
         mobility.path,
-        area=build_layout(scenario.world.layout).area,
+        area=build_layout(sections.world.layout).area,
         num_clients=scenario.clients.num_clients,
     )
     return [_Rule(("world", "mobility", "path"), fault) for fault in faults]
@@ -148,7 +156,8 @@ def _trace(scenario: Scenario) -> list[BrokenRule]:
 
 def _places(scenario: Scenario) -> list[BrokenRule]:
     """Compare the places of static clients with the number of clients."""
-    mobility = scenario.world.mobility
+    sections = cellular_sections(scenario)
+    mobility = None if sections is None else sections.world.mobility
     if not isinstance(mobility, StaticMobility) or mobility.positions_m is None:
         return []
     num_places, num_clients = len(mobility.positions_m), scenario.clients.num_clients

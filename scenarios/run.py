@@ -81,7 +81,7 @@ def run(
     """
     # torch is loaded here, not where this module is imported: listing and validating stay quick
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.single import ROW_TYPES, run_single  # noqa: PLC0415
+    from scenarios.single import row_types, run_single  # noqa: PLC0415
 
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
@@ -96,7 +96,7 @@ def run(
         files = [
             f"{task.variant.name}/seed{task.seed}/{name}.csv"
             for task in study.tasks
-            for name in ROW_TYPES
+            for name in row_types(task.variant.scenario)
         ]
         folder.record([NAME, *files])
         try:

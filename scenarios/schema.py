@@ -18,6 +18,7 @@ from fl.models.config import ModelConfig
 from fl.server.config import ServerConfig
 from fl.training.config import TrainingConfig
 from netsim.config import RadioConfig, WorldConfig
+from netsim.config.network import CELLULAR, NetworkConfig
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.field_docs import describe_inherited
@@ -43,10 +44,12 @@ class Scenario:
     """Name of the study and of its result folder: 1 to 100 letters, digits, ``_``, ``.``, ``-``."""
     seeds: Annotated[tuple[Annotated[int, Ge(0), Le(MAX_SEED)], ...], MinLen(1), MaxLen(MAX_SEEDS)]
     """Replications, at most 1000: each seed is one world, in which every variant runs."""
-    world: WorldConfig
-    """Sites, propagation, mobility."""
-    radio: RadioConfig
-    """Spectrum, scheduling, power."""
+    network: NetworkConfig = CELLULAR
+    """What carries the transfers."""
+    world: WorldConfig | None = None
+    """Sites, propagation, mobility; of a cellular network, which needs it."""
+    radio: RadioConfig | None = None
+    """Spectrum, scheduling, power; of a cellular network, which needs it."""
     clients: ClientsConfig
     """How many clients, and what they compute with."""
     data: DataConfig

@@ -16,12 +16,16 @@ from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import run_server
-from netsim.engines.position_log import PositionRow
-from netsim.network import CellularNetwork
 from netsim.transport.transfers import TransferRow
-from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.load import Variant
-from scenarios.own_scheduler import own_scheduler
+from scenarios.network import (
+    PLACE_ROWS,
+    RunNetwork,
+    build_network,
+    is_cellular,
+    place_rows,
+    position_rows,
+)
 from scenarios.prepare import backbone_of, recipe_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
@@ -48,11 +52,16 @@ ROW_TYPES: dict[str, type] = {
     "transfers": TransferRow,
     "evaluations": EvaluationRow,
     "energy": EnergyRow,
-    "sites": SiteRow,
-    "cells": CellRow,
-    "positions": PositionRow,
+    **PLACE_ROWS,
 }
 """Files of a run by name, with the type of their rows."""
+
+
+def row_types(scenario: Scenario) -> dict[str, type]:
+    """Return the files of a run of this scenario: those of places only where there are any."""
+    if is_cellular(scenario):
+        return ROW_TYPES
+    return {name: kind for name, kind in ROW_TYPES.items() if name not in PLACE_ROWS}
 
 
 def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
@@ -81,15 +90,15 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
             )
         )
 
-    with RunFolder(task.folder, ROW_TYPES) as folder:
+    with RunFolder(task.folder, row_types(task.variant.scenario)) as folder:
         recorder = _FolderRecorder(folder)
         env, network, federation = assemble(
             task.variant, task.seed, recorder=recorder, on_progress=tell
         )
         recorder.network = network
         try:
-            folder.write("sites", network.sites())
-            folder.write("cells", network.cells())
+            for name, rows in place_rows(network).items():
+                folder.write(name, rows)
             env.run(until=env.process(run_server(federation)))
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
@@ -121,7 +130,7 @@ def assemble(
     *,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
-) -> tuple[simpy.Environment, CellularNetwork, Federation]:
+) -> tuple[simpy.Environment, RunNetwork, Federation]:
     """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
 
     Raises
@@ -132,14 +141,7 @@ def assemble(
     scenario = variant.scenario
     num_classes = len(corpus_of(scenario).class_names)
     env = simpy.Environment()
-    network = CellularNetwork(
-        env,
-        scenario.world,
-        scenario.radio,
-        num_clients=scenario.clients.num_clients,
-        seed=seed,
-        own_scheduler=own_scheduler(scenario.radio),
-    )
+    network = build_network(scenario, env, seed=seed)
     federation = federate(
         scenario,
         seed=seed,
@@ -207,12 +209,13 @@ class _FolderRecorder:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.network: CellularNetwork | None = None
+        self.network: RunNetwork | None = None
 
     def write_network_rows(self) -> None:
         if self.network is not None:
             self._folder.write("transfers", self.network.transfers())
-            self._folder.write("positions", self.network.positions())
+            for name, rows in position_rows(self.network).items():
+                self._folder.write(name, rows)
 
     def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
         self.write_network_rows()
@@ -223,7 +226,7 @@ class _FolderRecorder:
         self._folder.write("evaluations", [row])
 
 
-def _energy_rows(network: CellularNetwork, *, until_s: float) -> list[EnergyRow]:
+def _energy_rows(network: RunNetwork, *, until_s: float) -> list[EnergyRow]:
     return [
         EnergyRow(
             owner=f"{total.owner}:{total.owner_id}",

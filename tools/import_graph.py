@@ -28,7 +28,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("phy_abstraction",),
         ("mac", "rrc"),
         ("transport",),
-        ("engines", "checks"),
+        ("engines", "checks", "access_networks"),
         ("network", "map_picture", "calibration"),
     ),
     "fl": (

@@ -32,6 +32,8 @@ class PolicyEntry:
     summary: str
     source: str
     """Where the policy comes from."""
+    uses_signals: bool = False
+    """Whether it looks at signal-to-noise ratios, which not every network knows."""
 
 
 POLICIES: dict[str, PolicyEntry] = {
@@ -58,6 +60,7 @@ POLICIES: dict[str, PolicyEntry] = {
         build=BestChannelPolicy,
         summary="highest signal-to-noise ratio now",
         source="BC of Amiri et al. 2021",
+        uses_signals=True,
     ),
 }
 

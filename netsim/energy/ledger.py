@@ -19,7 +19,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,7 +28,7 @@ from netsim.energy.busy_time import BusyTime, gaps_s
 from netsim.energy.entries import Entries, EntryColumns
 from netsim.energy.exact_sum import ExactSum
 from netsim.energy.site_energy import SitePower
-from netsim.energy.ue_power import UePower
+from netsim.units import Scalar
 
 CLIENT_ACTIVITIES = ("tx", "rx", "idle", "compute")
 SITE_ACTIVITIES = ("tx", "rx", "base")
@@ -45,6 +45,16 @@ class EnergyTotal:
     energy_j: float
 
 
+class RadioTail(Protocol):
+    """What a client's radio draws in a gap between its transfers."""
+
+    def tail_energy_j(self, gap_s: Scalar) -> Scalar:
+        """Return the energy of a gap [J]."""
+
+    def tail_s(self, gap_s: Scalar) -> Scalar:
+        """Return the part of a gap in which the radio is connected [s]."""
+
+
 class Ledger:
     """The joules of one run.
 
@@ -56,7 +66,7 @@ class Ledger:
         Power model of each site, in the order of site ids; gives the base load.
     """
 
-    def __init__(self, *, ue_power: UePower, site_power: Sequence[SitePower]) -> None:
+    def __init__(self, *, ue_power: RadioTail, site_power: Sequence[SitePower]) -> None:
         self._ue_power = ue_power
         self._site_power = tuple(site_power)
         self._clients = EntryColumns(CLIENT_ACTIVITIES)

@@ -1,10 +1,11 @@
 """The ledger of a running network: complete up to now whenever it is read."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.energy.ledger import EnergyTotal, Ledger
-from netsim.engines.engine import Engine
 
 
 class EnergyMeter:
@@ -14,13 +15,13 @@ class EnergyMeter:
     ----------
     ledger
         Booked intervals.
-    engine
-        Books what is still open before an answer is given.
+    flush
+        Books what is still open; called before an answer is given.
     """
 
-    def __init__(self, ledger: Ledger, engine: Engine) -> None:
+    def __init__(self, ledger: Ledger, flush: Callable[[], None]) -> None:
         self._ledger = ledger
-        self._engine = engine
+        self._flush = flush
 
     def charge(
         self,
@@ -61,5 +62,5 @@ class EnergyMeter:
     @property
     def ledger(self) -> Ledger:
         """The ledger, booked up to now."""
-        self._engine.flush()
+        self._flush()
         return self._ledger

@@ -1,0 +1,40 @@
+"""Rules across the settings of a network of given rates; all broken ones are reported at once."""
+
+from collections.abc import Iterator
+
+from netsim.config.network import ConstantNetworkConfig, ModemPowerConfig, RateNetworkConfig
+from netsim.problems import Problem
+
+_SECTION = "network"
+
+
+def find_problems(config: RateNetworkConfig, *, num_clients: int) -> list[Problem]:
+    """Find settings that contradict each other or have no effect.
+
+    Parameters
+    ----------
+    config
+        The section as it stands in the scenario.
+    num_clients
+        Clients of the scenario.
+    """
+    return [*_power(config.power), *_constant(config, num_clients=num_clients)]
+
+
+def _power(power: ModemPowerConfig) -> Iterator[Problem]:
+    for name in ("transmit_w", "receive_w"):
+        if getattr(power, name) < power.connected_w:
+            rule = f"must be >= connected_w = {power.connected_w:g}, got {getattr(power, name):g}"
+            yield Problem((_SECTION, "power", name), rule)
+
+
+def _constant(config: ConstantNetworkConfig, *, num_clients: int) -> Iterator[Problem]:
+    for direction in ("uplink", "downlink"):
+        own_bps = getattr(config, f"{direction}_rate_bps")
+        total_bps = getattr(config, f"total_{direction}_rate_bps")
+        if total_bps is not None and total_bps >= num_clients * own_bps:
+            rule = (
+                f"has no effect: {num_clients} clients of {own_bps:g} bit/s never need more than "
+                f"{num_clients * own_bps:g}, got {total_bps:g}"
+            )
+            yield Problem((_SECTION, f"total_{direction}_rate_bps"), rule)

@@ -1,0 +1,75 @@
+"""The ``network:`` section: what carries the transfers of a study.
+
+``cellular`` is the radio network of the sections ``world:`` and ``radio:``. The other kinds know
+rates, not radio channels: they use neither section.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+Rate = Annotated[float, Gt(0), Le(1e12)]
+"""Bits a second; more than 1 Tbit/s is a wrong unit (our choice)."""
+Wait = Annotated[float, Ge(0), Le(600)]
+"""Seconds; more than 10 minutes are a wrong unit (our choice)."""
+Power = Annotated[float, Ge(0), Le(1000)]
+"""Watts; more than 1 kW is a wrong unit (our choice)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellularNetworkConfig:
+    """Sites, cells and radio channels: the sections ``world:`` and ``radio:``."""
+
+    kind: Literal["cellular"] = "cellular"
+
+
+CELLULAR = CellularNetworkConfig()
+"""The kind of a scenario that names none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModemPowerConfig:
+    """Power that the modem of a client draws, that of the idle phone not included.
+
+    The defaults for sending and receiving are means of a phone on 5G standalone at 20 to 50 Mbit/s,
+    screen and base load subtracted, as is the duration of the tail (logs of SIGCOMM21-5G/artifact).
+    """
+
+    transmit_w: Power = 2.08
+    """Power while it sends [W]."""
+    receive_w: Power = 1.19
+    """Power while it receives [W]."""
+    connected_w: Power = 0.59
+    """Power while it waits, connected, before a transfer and in its tail [W] (our choice)."""
+    tail_s: Wait = 10.2
+    """Time from the last data to the release of the connection [s]; 0 W are counted after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantNetworkConfig:
+    """Constant rates: each client has its own link, all may share a total."""
+
+    uplink_rate_bps: Rate
+    """Uplink rate of each client [bit/s], shared by its transfers."""
+    downlink_rate_bps: Rate
+    """Downlink rate of each client [bit/s], shared by its transfers."""
+    total_uplink_rate_bps: Rate | None = None
+    """Uplink rate of all clients together [bit/s], shared max-min fairly by the transfers; ``None``
+    is no limit."""
+    total_downlink_rate_bps: Rate | None = None
+    """The same in the downlink."""
+    rtt_s: Wait = 0.05
+    """Round-trip time to the server [s]; half of it is the latency of every transfer."""
+    setup_s: Wait = 0.0
+    """Fixed time before the first byte of every transfer [s]: grant, connection, handshake."""
+    power: ModemPowerConfig = ModemPowerConfig()
+    """Power of the clients' modems."""
+    transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
+    """Time [s] after which an unfinished transfer ends undelivered."""
+    kind: Literal["constant"] = "constant"
+
+
+NetworkConfig = CellularNetworkConfig | ConstantNetworkConfig
+RateNetworkConfig = ConstantNetworkConfig
+"""The kinds that know rates, not radio channels."""

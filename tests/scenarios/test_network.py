@@ -1,0 +1,135 @@
+"""Studies on networks of given rates: the sections they use, their files, what they refuse."""
+
+import csv
+
+import pytest
+
+from analysis.report import write_report
+from scenarios.check import check
+from scenarios.cli import main
+from scenarios.commands import BAD_INPUT
+from scenarios.errors import ScenarioError
+from scenarios.load import load
+from scenarios.run import run
+from tests.scenarios.conftest import SMALL, STUDY, options
+
+CONSTANT = (
+    "network={kind: constant, uplink_rate_bps: 1e6, downlink_rate_bps: 4e6, rtt_s: 0.1}",
+    "world=null",
+    "radio=null",
+)
+OWN_POLICY = """
+class Loudest:
+    def __init__(self, column: str):
+        self.column = column
+
+    def select(self, view, *, rng):
+        values = getattr(view.candidates.links, self.column)
+        return [int(view.candidates.client_id[values.argmax()])]
+"""
+
+
+def faults_of(*settings):
+    with pytest.raises(ScenarioError) as caught:
+        load(STUDY, [*SMALL, *settings])
+    return caught.value.problems
+
+
+def rows(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_cellular_is_what_a_file_without_the_section_means():
+    assert load(STUDY).network.kind == "cellular"
+
+
+@pytest.mark.parametrize("name", ["world", "radio"])
+def test_a_cellular_network_needs_its_sections(name):
+    (fault,) = faults_of(f"{name}=null")
+    assert f"{name}: missing; it is required" in fault
+
+
+def test_sections_of_a_cellular_network_are_refused_by_the_others():
+    world, radio = faults_of(CONSTANT[0])
+    assert "world: has no effect: network.kind constant has no radio channel" in world
+    assert "radio: has no effect: network.kind constant has no radio channel" in radio
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ("network.rtt_s=-0.1", "network.rtt_s: must be >= 0, got -0.1"),
+        ("network.uplink_rate_bps=0", "network.uplink_rate_bps: must be > 0, got 0"),
+        ("network.power={transmit_w: -1}", "network.power.transmit_w: must be >= 0, got -1"),
+        ("network.total_uplink_rate_bps=1e9", "network.total_uplink_rate_bps: has no effect"),
+        ("network.bandwidth_hz=1e6", "network.bandwidth_hz: unknown key"),
+        ("network.kind=konstant", "did you mean 'constant'?"),
+        ("server.policy.kind=best_channel", "best_channel needs signal-to-noise ratios"),
+        ("server.downlink=broadcast", "network.kind constant has no multicast"),
+    ],
+)
+def test_one_line_of_what_is_wrong(setting, fault):
+    (found,) = faults_of(*CONSTANT, setting)
+    assert fault in found
+
+
+def test_a_map_of_no_places_is_refused(capsys):
+    assert main(["map", STUDY, *options(CONSTANT)]) == BAD_INPUT
+    assert "a map needs cellular, got constant" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("column", "works"), [("uplink_rate_bps", True), ("snr_db", False)])
+def test_a_policy_of_the_users_own_that_reads_signals_is_refused(tmp_path, column, works):
+    (tmp_path / "own.py").write_text(OWN_POLICY, encoding="utf-8")
+    kind = f"{tmp_path}/own.py:Loudest"
+    policy = f"server.policy={{kind: '{kind}', settings: {{column: {column}}}}}"
+    small = [each for each in SMALL if "policy" not in each]
+    scenario = load(STUDY, [*small, *CONSTANT, policy])
+    if works:
+        check(scenario)
+        return
+    with pytest.raises(ScenarioError, match="snr_db: a network of this kind knows no signals"):
+        check(scenario)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    scenario = load(STUDY, [*SMALL, *CONSTANT, "methods=[{kind: fedit, rank: 4}]"])
+    return run(scenario, out=tmp_path_factory.mktemp("out")).folder
+
+
+def test_a_run_leaves_the_files_that_mean_something(folder):
+    files = {path.stem for path in (folder / "fedit" / "seed1").glob("*.csv")}
+    assert files == {"rounds", "clients", "transfers", "evaluations", "energy"}
+
+
+def test_transfers_of_a_run_take_what_the_rates_say(folder):
+    transfers = rows(folder / "fedit" / "seed1" / "transfers.csv")
+    assert len(transfers) == 2 * 2 * 2
+    for row in transfers:
+        rate_bps = 1e6 if row["direction"] == "uplink" else 4e6
+        took_s = float(row["finished_at_s"]) - float(row["requested_at_s"])
+        assert took_s == pytest.approx(0.05 + 8 * int(row["size_bytes"]) / rate_bps)
+        power_w = 2.08 if row["direction"] == "uplink" else 1.19
+        assert float(row["energy_j"]) == pytest.approx(power_w * (took_s - 0.05))
+
+
+def test_the_joules_of_a_run_add_up(folder):
+    energy = rows(folder / "fedit" / "seed1" / "energy.csv")
+    last = rows(folder / "fedit" / "seed1" / "rounds.csv")[-1]
+    assert float(last["energy_j"]) == pytest.approx(sum(float(row["energy_j"]) for row in energy))
+    assert float(last["site_energy_j"]) == 0
+    assert {row["owner"].partition(":")[0] for row in energy} == {"client"}
+
+
+def test_a_report_is_made_of_it(folder):
+    report = write_report(folder)
+    names = {figure.png.stem for figure in report.figures}
+    assert {"energy_breakdown", "round_breakdown", "duration_cdf"} <= names
+
+
+def test_a_resolved_scenario_runs_again(folder, tmp_path):
+    again = run(load(folder / "scenario.yaml"), out=tmp_path).folder
+    for path in (folder / "fedit").rglob("*.csv"):
+        assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path.name
