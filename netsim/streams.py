@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     TRAINING = 14
     EVALUATION = 15
     FAULT = 16
+    ACCESS = 17
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""The command ``airtune``: run, validate, list, report, compare, map, new.
+"""The command ``airtune``: run, validate, list, report, compare, map, new, traces.
 
 Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 """
@@ -109,6 +109,32 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")
     verb.add_argument("file", metavar="FILE", help="path of the new file")
+
+    traces = verbs.add_parser(
+        "traces", help="make a trace of rates out of measured logs", description="Traces of rates."
+    )
+    verb = _verb(
+        traces.add_subparsers(required=True, metavar="ACTION"),
+        "convert",
+        commands.convert_traces,
+        "make a trace for network.kind trace out of logs",
+    )
+    verb.add_argument("source", metavar="LOGS", help="csv or parquet file, see docs/networks.md")
+    verb.add_argument("out", metavar="TRACE", help="csv or parquet file to write")
+    verb.add_argument(
+        "--uplink-fraction",
+        type=float,
+        required=True,
+        metavar="X",
+        help="uplink rate over downlink rate: the logs do not say what an uplink could carry",
+    )
+    verb.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="take only such rows; may be repeated",
+    )
 
     verb = _verb(
         verbs, "map", commands.draw, "draw sites, cells, clients, tracks and SINR of a scenario"

@@ -222,6 +222,38 @@ def draw(options: argparse.Namespace) -> int:
     return DONE
 
 
+def convert_traces(options: argparse.Namespace) -> int:
+    """Make a trace of rates out of measured logs."""
+    from netsim.access_networks.convert import convert_logs  # noqa: PLC0415
+    from scenarios.paths import find_path_fault  # noqa: PLC0415
+
+    only = {}
+    for text in options.only:
+        column, separator, value = text.partition("=")
+        if not separator or not column:
+            raise ScenarioError([f"--only {text}: must have the form COLUMN=VALUE"])
+        only[column] = value
+    if fault := find_path_fault(options.source) or find_path_fault(options.out):
+        raise ScenarioError([f"traces convert: {fault}"])
+    try:
+        done = convert_logs(
+            options.source, options.out, uplink_fraction=options.uplink_fraction, only=only
+        )
+    except ValueError as error:
+        raise ScenarioError([str(error)]) from None
+    except OSError as error:
+        raise _not_written(Path(options.out), error) from None
+    if options.json:
+        say(json.dumps({"file": options.out, **dataclasses.asdict(done)}))
+    else:
+        short = f", {done.num_short} of a single instant left out" if done.num_short else ""
+        say(
+            f"{options.out}: {done.num_clients} logs, {done.num_rows} rows, mean downlink "
+            f"{done.mean_downlink_mbps:.4g} Mbit/s{short}"
+        )
+    return DONE
+
+
 def _check_map(path: Path, seed: int) -> None:
     """Refuse what would only fail once the map has been computed."""
     from scenarios.paths import find_path_fault  # noqa: PLC0415

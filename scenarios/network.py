@@ -153,7 +153,7 @@ def build_network(scenario: Scenario, env: simpy.Environment, *, seed: int) -> R
         )
     if isinstance(scenario.network, CellularNetworkConfig):
         raise ScenarioError([".".join(p.path) for p in find_section_problems(scenario)])
-    return build_rate_network(env, scenario.network, num_clients=num_clients)
+    return build_rate_network(env, scenario.network, num_clients=num_clients, seed=seed)
 
 
 def place_rows(network: RunNetwork) -> Mapping[str, Sequence[object]]:

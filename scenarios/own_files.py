@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
+from netsim.config.network import TraceNetworkConfig
 from netsim.config.world import TraceMobility
 from scenarios.load import Variant
 from scenarios.network import cellular_sections
@@ -28,6 +29,8 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
             yield path
         if isinstance(sections.world.mobility, TraceMobility):
             yield sections.world.mobility.path
+    if isinstance(scenario.network, TraceNetworkConfig):
+        yield scenario.network.path
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         yield scenario.server.policy.kind.rpartition(":")[0]
     for method in scenario.methods:

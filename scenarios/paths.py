@@ -16,7 +16,7 @@ from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.yaml_text import Path
 
-_FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path")}
+_FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path"), ("network", "path")}
 """Keys that name a file and nothing else."""
 _FOLDERS_OR_IDS = {("model", "name"), ("data", "name")}
 """Keys that name a folder if there is one, else something on a hub."""

@@ -5,11 +5,12 @@ import simpy
 from netsim.access_networks.constant import build_constant
 from netsim.access_networks.network import RateNetwork
 from netsim.access_networks.rules import find_problems
-from netsim.config.network import RateNetworkConfig
+from netsim.access_networks.trace import build_trace
+from netsim.config.network import RateNetworkConfig, TraceNetworkConfig
 
 
 def build_rate_network(
-    env: simpy.Environment, config: RateNetworkConfig, *, num_clients: int
+    env: simpy.Environment, config: RateNetworkConfig, *, num_clients: int, seed: int
 ) -> RateNetwork:
     """Return the network that a section describes.
 
@@ -21,6 +22,8 @@ def build_rate_network(
         The scenario's section.
     num_clients
         Number of clients, ids 0 to ``num_clients - 1``.
+    seed
+        Root seed of the run, at least 0.
 
     Raises
     ------
@@ -32,4 +35,6 @@ def build_rate_network(
         raise ValueError(msg)
     if problems := find_problems(config, num_clients=num_clients):
         raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
+    if isinstance(config, TraceNetworkConfig):
+        return build_trace(env, config, num_clients=num_clients, seed=seed)
     return build_constant(env, config, num_clients=num_clients)

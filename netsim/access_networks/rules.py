@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from netsim.config.network import ConstantNetworkConfig, ModemPowerConfig, RateNetworkConfig
+from netsim.access_networks.trace import find_trace_faults
+from netsim.config.network import (
+    ConstantNetworkConfig,
+    ModemPowerConfig,
+    RateNetworkConfig,
+    TraceNetworkConfig,
+)
 from netsim.problems import Problem
 
 _SECTION = "network"
@@ -18,7 +24,15 @@ def find_problems(config: RateNetworkConfig, *, num_clients: int) -> list[Proble
     num_clients
         Clients of the scenario.
     """
-    return [*_power(config.power), *_constant(config, num_clients=num_clients)]
+    found = list(_power(config.power))
+    if isinstance(config, TraceNetworkConfig):
+        found += [
+            Problem((_SECTION, *key.split(".")), fault)
+            for key, fault in find_trace_faults(config, num_clients=num_clients)
+        ]
+    else:
+        found += _constant(config, num_clients=num_clients)
+    return found
 
 
 def _power(power: ModemPowerConfig) -> Iterator[Problem]:

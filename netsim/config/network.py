@@ -70,6 +70,31 @@ class ConstantNetworkConfig:
     kind: Literal["constant"] = "constant"
 
 
-NetworkConfig = CellularNetworkConfig | ConstantNetworkConfig
-RateNetworkConfig = ConstantNetworkConfig
+@dataclass(frozen=True, kw_only=True)
+class TraceNetworkConfig:
+    """Rates of each client over time, from a file: measured, or exported by another simulator."""
+
+    path: str
+    """A csv or parquet file with the columns ``client``, ``time_s``, ``uplink_mbps``,
+    ``downlink_mbps``, and optionally ``rtt_s``, ``transmit_w`` and ``receive_w``."""
+    assignment: Literal["by_id", "drawn"] = "by_id"
+    """``by_id``: the file has the clients 0, 1, ... of the scenario; ``drawn``: each client gets
+    one of the logs by the seed, and a start within it where logs repeat."""
+    after_end: Literal["repeat", "hold"] = "repeat"
+    """``repeat``: a log begins again after its end; ``hold``: it keeps its last values."""
+    max_gap_s: Annotated[float, Gt(0)] = 10.0
+    """Longest time between two rows of a client [s]; a longer one is a gap, which is refused."""
+    rtt_s: Wait = 0.05
+    """Round-trip time to the server [s], where the file has no column for it."""
+    setup_s: Wait = 0.0
+    """Fixed time before the first byte of every transfer [s]: grant, connection, handshake."""
+    power: ModemPowerConfig = ModemPowerConfig()
+    """Power of the clients' modems; columns of the file take the place of sending and receiving."""
+    transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
+    """Time [s] after which an unfinished transfer ends undelivered."""
+    kind: Literal["trace"] = "trace"
+
+
+NetworkConfig = CellularNetworkConfig | ConstantNetworkConfig | TraceNetworkConfig
+RateNetworkConfig = ConstantNetworkConfig | TraceNetworkConfig
 """The kinds that know rates, not radio channels."""

@@ -15,7 +15,7 @@ PLAIN = {"uplink_rate_bps": 8e6, "downlink_rate_bps": 16e6, "rtt_s": 0.1, "power
 def network(num_clients=3, **settings):
     env = simpy.Environment()
     config = ConstantNetworkConfig(**{**PLAIN, **settings})
-    return env, build_rate_network(env, config, num_clients=num_clients)
+    return env, build_rate_network(env, config, num_clients=num_clients, seed=1)
 
 
 def rows(env, net, until_s=1000.0):

@@ -25,7 +25,7 @@ def test_a_setting_that_means_nothing_is_a_problem(settings, path, fault):
     (problem,) = find_problems(config, num_clients=3)
     assert ".".join(problem.path) == path
     with pytest.raises(ValueError, match=f"{path}: .*{fault}"):
-        build_rate_network(simpy.Environment(), config, num_clients=3)
+        build_rate_network(simpy.Environment(), config, num_clients=3, seed=1)
 
 
 def test_a_total_that_limits_is_none():
@@ -35,4 +35,6 @@ def test_a_total_that_limits_is_none():
 
 def test_a_network_of_nobody_is_refused():
     with pytest.raises(ValueError, match="num_clients"):
-        build_rate_network(simpy.Environment(), ConstantNetworkConfig(**RATES), num_clients=0)
+        build_rate_network(
+            simpy.Environment(), ConstantNetworkConfig(**RATES), num_clients=0, seed=1
+        )
