@@ -1,6 +1,8 @@
 """Studies on networks of given rates: the sections they use, their files, what they refuse."""
 
 import csv
+import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,8 @@ from scenarios.check import check
 from scenarios.cli import main
 from scenarios.commands import BAD_INPUT
 from scenarios.errors import ScenarioError
-from scenarios.load import load
+from scenarios.load import load, variants
+from scenarios.own_files import own_file_digests
 from scenarios.run import run
 from tests.scenarios.conftest import SMALL, STUDY, options
 
@@ -91,6 +94,37 @@ def test_a_policy_of_the_users_own_that_reads_signals_is_refused(tmp_path, colum
         return
     with pytest.raises(ScenarioError, match="snr_db: a network of this kind knows no signals"):
         check(scenario)
+
+
+def test_a_trace_is_found_beside_the_file_and_its_digest_kept(tmp_path):
+    """Whoever reads the manifest knows which rates they were."""
+    text = "client,time_s,uplink_mbps,downlink_mbps\n0,0,1,1\n0,1,1,1\n"
+    (tmp_path / "rates.csv").write_text(text, encoding="utf-8")
+    study = Path(STUDY).read_text(encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(
+        study + "network: {kind: trace, path: rates.csv}\n", encoding="utf-8"
+    )
+    one = ["world=null", "radio=null", "clients.num_clients=1", "server.policy.num_clients=1"]
+    scenario = load(tmp_path / "study.yaml", one)
+    path = str(tmp_path / "rates.csv")
+    assert scenario.network.path == path
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert own_file_digests(variants(scenario)) == {path: digest}
+    with pytest.raises(ScenarioError, match=r"yaml:\d+: network.path: .* no rows of client 1"):
+        load(tmp_path / "study.yaml", [*one[:2], "clients.num_clients=12"])
+
+
+def test_logs_are_converted_by_the_command(tmp_path, capsys):
+    logs, out = tmp_path / "logs.csv", tmp_path / "out.csv"
+    logs.write_text("trace,kind,t_s,mbps\na,bus,0,4\na,bus,1,2\n", encoding="utf-8")
+    words = ["traces", "convert", str(logs), str(out), "--uplink-fraction", "0.5"]
+    assert main([*words, "--only", "kind=bus"]) == 0
+    assert "1 logs, 2 rows, mean downlink 3 Mbit/s" in capsys.readouterr().out
+    assert out.read_text("utf-8").splitlines()[1:] == ["a,0,2.0,4", "a,1,1.0,2"]
+    assert main(words) == BAD_INPUT
+    assert "exists already" in capsys.readouterr().err
+    assert main([*words, "--only", "bus"]) == BAD_INPUT
+    assert "--only bus: must have the form COLUMN=VALUE" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
