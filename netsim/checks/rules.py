@@ -206,12 +206,13 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
 
 def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     band = resource_grid.frequency_range(world.carrier_hz)
-    yield from resource_grid.find_problems(
+    problems = resource_grid.find_problems(
         radio.bandwidth_hz,
         radio.subcarrier_spacing_hz,
         band=band,
         path=("radio",),
     )
+    yield from problems or _background_problems(radio, band=band)
     yield from _site_power_problems(world, radio)
     legal_hz = {spacing_hz for _, spacing_hz in resource_grid.legal_pairs(band=band)}
     if radio.subcarrier_spacing_hz in legal_hz:
@@ -238,6 +239,22 @@ def _ue_power_problems(power: UePowerConfig) -> Iterator[Problem]:
             "radio.ue_power.release_s",
             f"must be >= inactivity_s {power.inactivity_s:g}, got {power.release_s:g}",
         )
+
+
+def _background_problems(
+    radio: RadioConfig, *, band: resource_grid.FrequencyRange
+) -> Iterator[Problem]:
+    """Find background traffic that leaves no resource block to transfers."""
+    num_blocks = resource_grid.num_resource_blocks(
+        radio.bandwidth_hz, radio.subcarrier_spacing_hz, band=band
+    )
+    for key in ("downlink_fraction", "uplink_fraction"):
+        fraction = getattr(radio.background_load, key)
+        if resource_grid.blocks_left(num_blocks, fraction) < 1:
+            yield _problem(
+                f"radio.background_load.{key}",
+                f"must leave at least one of {num_blocks} resource blocks, got {fraction:g}",
+            )
 
 
 def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

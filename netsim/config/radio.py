@@ -116,10 +116,16 @@ class UplinkPowerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundLoadConfig:
-    """Traffic that is not part of the run, constant in every cell."""
+    """Traffic that is not part of the run, constant in every cell.
+
+    It comes first: transfers share the whole number of blocks that it leaves.
+    """
 
     downlink_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
-    """Share of its power that every cell transmits for background traffic."""
+    """Share of its blocks that every cell uses for background traffic, at full power."""
+    uplink_fraction: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Share of its uplink blocks that background traffic uses; what its clients disturb other cells
+    with is ``uplink_rise_db``."""
     uplink_rise_db: Annotated[float, Ge(0), Le(40)] = 0.0
     """Noise rise of every cell due to background traffic [dB]."""
 

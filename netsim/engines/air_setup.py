@@ -22,6 +22,7 @@ from netsim.phy.noise import noise_power_w
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy.resource_grid import (
     block_bandwidth_hz,
+    blocks_left,
     frequency_range,
     num_resource_blocks,
     slot_duration_s,
@@ -48,6 +49,8 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     return AirInterface(
         carrier_hz=world.carrier_hz,
         num_blocks=blocks,
+        uplink_blocks=blocks_left(blocks, radio.background_load.uplink_fraction),
+        downlink_blocks=blocks_left(blocks, radio.background_load.downlink_fraction),
         num_groups=channel.num_groups,
         subcarrier_spacing_hz=spacing_hz,
         uplink_overhead_fraction=radio.uplink_overhead_fraction,
@@ -58,7 +61,8 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
         ue_noise_w=float(noise_power_w(block_hz, noise_figure_db=radio.ue_noise_figure_db)),
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
-        background_fraction=radio.background_load.downlink_fraction,
+        downlink_busy_fraction=radio.background_load.downlink_fraction,
+        uplink_busy_fraction=radio.background_load.uplink_fraction,
         is_interfering=radio.interference,
         rates=rates,
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),

@@ -245,7 +245,8 @@ class Engine(ABC):
     @property
     def _wanted(self) -> Float[np.ndarray, "cell group"]:
         """What each cell radiates as long as its site has power."""
-        return np.minimum(self._load + self._air.background_fraction, 1.0)
+        busy_fraction = self._air.downlink_busy_fraction
+        return (1.0 - busy_fraction) * np.minimum(self._load, 1.0) + busy_fraction
 
     # Time ---------------------------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ class FlowEngine(Engine):
         if self._is_disturbed:
             noise_w = self._expected_w[served.cell_id]
         demand, grant = self._shared(served, received / noise_w, now_s=now_s, duration_s=duration_s)
-        granted = air.num_blocks * mean_over_groups(grant.shares) / grant.activity
+        granted = air.uplink_blocks * mean_over_groups(grant.shares) / grant.activity
         total, airtime_share = per_transmitter(served.slots, granted, grant.activity)
         used = total
         if not self._sharing.redistributes:
@@ -246,6 +246,7 @@ class FlowEngine(Engine):
         """
         air, cross_gain = self._air, served.cross_gain
         mean_w = time_mean(duration_s, sent_w[..., None] * grant.shares)
+        sent_w = (1.0 - air.uplink_busy_fraction) * sent_w
         self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
         weight = time_weights(duration_s)
         if self._sharing.is_time_shared:
@@ -283,7 +284,7 @@ class FlowEngine(Engine):
         shares = grant.shares[:, served.bearer]
         activity = grant.activity[:, served.bearer]
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
-        blocks = air.num_blocks * mean_over_groups(shares) / activity
+        blocks = air.downlink_blocks * mean_over_groups(shares) / activity
         _, airtime_share = per_transmitter(served.slots, blocks, activity)
         self._serve(
             FlowTransmission(

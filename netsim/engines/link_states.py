@@ -113,7 +113,7 @@ class LinkReporter:
         """Return the rate [bit/s] in the whole band, and the power radiated for it [W]."""
         air = self._air
         reached = cell_id >= 0
-        band = np.where(reached, float(air.num_blocks), 0.0)
+        band = np.where(reached, float(air.uplink_blocks), 0.0)
         density_w = air.density_w(np.where(reached, received, 1.0))
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
@@ -137,7 +137,7 @@ class LinkReporter:
         cross[reached, cell_id[reached]] = 0.0
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
         sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
-        blocks = np.where(cell_id >= 0, float(air.num_blocks), 0.0)
+        blocks = np.where(cell_id >= 0, float(air.downlink_blocks), 0.0)
         fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=False)
         return rate

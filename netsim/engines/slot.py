@@ -232,7 +232,7 @@ class SlotEngine(Engine):
         shares, blocks = whole_blocks(
             grant.shares[0],
             cell_start=served.cell_start,
-            num_blocks=self._air.num_blocks,
+            num_blocks=demand.num_blocks,
             slot=self._slot,
         )
         return shares[served.bearer], blocks[served.bearer]

@@ -28,7 +28,7 @@ class _CellDemand:
     def power_w(self, fraction: Float[np.ndarray, " bearer"]) -> Float[np.ndarray, " bearer"]:
         """Return the power radiated for each bearer at a fraction of every group."""
         demand = self.demand.at(self.instant)
-        granted = (fraction * demand.air.num_blocks)[self._local]
+        granted = (fraction * demand.num_blocks)[self._local]
         blocks = demand.used_blocks(self.transfers, granted)
         heads = demand.first[self.bearers] - self.transfers.start
         return (blocks * demand.block_power_w(self.transfers, blocks))[..., heads].reshape(-1)

@@ -55,6 +55,11 @@ class Demand:
         return air.uplink_element_rate_hz if self.is_uplink else air.downlink_element_rate_hz
 
     @property
+    def num_blocks(self) -> int:
+        """Blocks of the direction in each cell: those that background traffic leaves."""
+        return self.air.uplink_blocks if self.is_uplink else self.air.downlink_blocks
+
+    @property
     def has_groups(self) -> bool:
         """Whether some bearer serves several transfers."""
         return len(self.first) < len(self.bearer)
@@ -91,7 +96,7 @@ class Demand:
         """Whether the whole band takes some client to its limit of power."""
         if not self.is_uplink:
             return False
-        return self.air.is_limited(self.density_w, np.array(float(self.air.num_blocks)))
+        return self.air.is_limited(self.density_w, np.array(float(self.num_blocks)))
 
     def used_fraction(
         self,
@@ -116,7 +121,7 @@ class Demand:
         instant
             Index of the instant.
         """
-        blocks = held * self.air.num_blocks
+        blocks = held * self.num_blocks
         if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
             return held
         used = self.air.used_whole_blocks(
@@ -124,7 +129,7 @@ class Demand:
             density_w=self.density_w[bearers],
             sinr_per_w=mean_over_held(self.sinr_per_w[instant, bearers], shares),
         )
-        return np.where(used < blocks, used / self.air.num_blocks, held)
+        return np.where(used < blocks, used / self.num_blocks, held)
 
     def worthwhile_fraction(
         self, *, bearers: slice, instant: int
@@ -136,17 +141,17 @@ class Demand:
         """
         density_w = self.density_w[bearers, None]
         used = self.air.used_whole_blocks(
-            np.full((len(density_w), self.sinr_per_w.shape[2]), float(self.air.num_blocks)),
+            np.full((len(density_w), self.sinr_per_w.shape[2]), float(self.num_blocks)),
             density_w=density_w,
             sinr_per_w=self.sinr_per_w[instant, bearers],
         )
-        return used / self.air.num_blocks
+        return used / self.num_blocks
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]
     ) -> Float[np.ndarray, "instant some"]:
         """Return the rate of some transfers at a fraction of every group [bit/s]."""
-        blocks = self.used_blocks(transfers, fraction * self.air.num_blocks)
+        blocks = self.used_blocks(transfers, fraction * self.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
         return self.air.rate_bps(sinr, blocks, element_rate_hz=self.element_rate_hz)
@@ -170,7 +175,7 @@ class Demand:
         """Return which transfers get anything through with the whole band."""
         if not self.has_groups:
             return np.ones(self.sinr_per_w.shape[:2], dtype=bool)
-        whole = np.full(len(self.bearer), float(self.air.num_blocks))
+        whole = np.full(len(self.bearer), float(self.num_blocks))
         power_w = self.block_power_w(slice(None), whole)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w)
         rates = self.air.rates
@@ -178,12 +183,12 @@ class Demand:
 
     def group_rate_bps(self) -> Float[np.ndarray, "instant transfer group"]:
         """Return the rate of each transfer alone in each group at the power of an equal split."""
-        split = self.air.num_blocks / self.contenders
+        split = self.num_blocks / self.contenders
         used = self.used_blocks(slice(None), split)
         power_w = self.block_power_w(slice(None), used)
         sinr = power_w[..., None] * self.sinr_per_w
         return self.air.rate_bps(
             sinr,
-            self.air.blocks_per_group * (used / split)[..., None],
+            self.num_blocks / self.air.num_groups * (used / split)[..., None],
             element_rate_hz=self.element_rate_hz,
         )

@@ -293,12 +293,12 @@ class Sharing:
         sizes = np.diff(start, append=bearers.stop - bearers.start)
         headroom = None
         if self._stays_within_headroom:
-            headroom = air.headroom_blocks(demand.density_w[bearers]) / air.num_blocks
+            headroom = air.headroom_blocks(demand.density_w[bearers]) / demand.num_blocks
         return PowerLimits(
             client_id=demand.client_id[bearers],
             cell_start=start,
             cell=np.arange(len(start)).repeat(sizes),
-            block=1.0 / air.num_blocks,
+            block=1.0 / demand.num_blocks,
             use=partial(demand.used_fraction, bearers=bearers, instant=instant),
             headroom=headroom,
         )

@@ -173,3 +173,16 @@ def resource_element_rate_hz(
     """Return data-carrying resource elements per second; times spectral efficiency it is bit/s."""
     per_slot = resource_elements_per_slot(num_blocks, overhead_fraction=overhead_fraction)
     return per_slot / slot_duration_s(subcarrier_spacing_hz)
+
+
+def blocks_left(num_blocks: int, busy_fraction: float) -> int:
+    """Return the whole number of resource blocks that background traffic leaves free.
+
+    Parameters
+    ----------
+    num_blocks
+        Blocks of the carrier.
+    busy_fraction
+        Share of them that background traffic uses, in [0, 1].
+    """
+    return round(num_blocks * (1.0 - busy_fraction))

@@ -1,10 +1,11 @@
 """From gains and shares to powers, interference, SINR and rates, without any clock.
 
 Axes: ``transfer`` (of one direction), ``cell``, ``group`` (resource-block groups of equal width
-that together are the carrier). A share is the fraction of a group's blocks that a transfer holds in
-every slot. A transmitter divides its power equally over its blocks. Blocks of different cells
-collide at random: a transmitter that holds a share of a group interferes with every block of it, on
-average, with that share of its power per block.
+that together are the carrier). A share is the fraction of a group's blocks, of those that
+background traffic leaves, that a transfer holds in every slot. A transmitter divides its power
+equally over its blocks. Blocks of different cells collide at random: a transmitter that holds a
+share of a group interferes with every block of it, on average, with that share of its power per
+block.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ class AirInterface:
 
     carrier_hz: float
     num_blocks: int
+    """Blocks of the carrier."""
+    uplink_blocks: int
+    """Blocks that background traffic leaves to the transfers of a cell, uplink, at least 1."""
+    downlink_blocks: int
+    """The same, downlink."""
     num_groups: int
     subcarrier_spacing_hz: float
     uplink_overhead_fraction: float
@@ -47,8 +53,10 @@ class AirInterface:
     """Noise in one block at a client [W]."""
     site_block_w: float
     """Power of a cell in one block [W]."""
-    background_fraction: float
-    """Share of its power that every cell transmits for background traffic."""
+    downlink_busy_fraction: float
+    """Share of its blocks in which every cell transmits background traffic."""
+    uplink_busy_fraction: float
+    """Share of its blocks in which every cell receives background traffic."""
     is_interfering: bool
     """Whether cells interfere with each other."""
     rates: RateTable
@@ -89,11 +97,6 @@ class AirInterface:
         return resource_element_rate_hz(
             1.0, self.subcarrier_spacing_hz, overhead_fraction=overhead_fraction
         )
-
-    @property
-    def blocks_per_group(self) -> float:
-        """Width of a group in blocks."""
-        return self.num_blocks / self.num_groups
 
     def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
         """Return the power per block [W] of open-loop power control, without the power limit.
@@ -162,7 +165,7 @@ class AirInterface:
         """
         with np.errstate(divide="ignore"):
             covered = np.floor(self._power_limits_w[1] / density_w * (1 + FULL_RTOL))
-        return np.clip(covered, 1.0, self.num_blocks)
+        return np.clip(covered, 1.0, self.uplink_blocks)
 
     @cached_property
     def _best_bits_per_watt(self) -> BestBitsPerWatt:
@@ -233,11 +236,12 @@ class AirInterface:
         cross_gain
             Gain from every client to every cell, 0 to its own.
         sent_w
-            Power per block times share of the group, averaged over time [W].
+            Power per block times share of the blocks left by background traffic in the group,
+            averaged over time [W].
         """
         if not self.is_interfering:
             return np.zeros((cross_gain.shape[1], self.num_groups))
-        return cross_gain.T @ sent_w
+        return (1.0 - self.uplink_busy_fraction) * (cross_gain.T @ sent_w)
 
     def downlink_interference_w(
         self,

@@ -244,7 +244,7 @@ class TestJoulesOfADeadSite:
         assert joules[1, "base"] == pytest.approx(2 * model.awake_w + 28 * model.asleep_w)
 
     def test_a_dead_site_does_not_disturb_while_nobody_sends(self):
-        background = BackgroundLoadConfig(downlink_fraction=1.0)
+        background = BackgroundLoadConfig(downlink_fraction=0.9)
         env, network = two_sites(
             [(290.0, 0.0)], outages=(dead(1, 10.0, 20.0),), background_load=background
         )
