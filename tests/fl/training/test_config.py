@@ -22,3 +22,10 @@ def test_learning_rate_that_every_method_overrides_is_a_problem():
     assert find_problems(rate) == []
     assert find_problems(TrainingConfig(local_steps=1), methods=[own]) == []
     assert len(find_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2
+
+
+def test_defaults_are_those_that_the_documents_tell():
+    config = TrainingConfig(local_steps=1)
+    assert (config.batch_size, config.evaluation_batch_size, config.threads) == (16, 64, 1)
+    assert (config.learning_rate, config.weight_decay) == (1e-3, 0.0)
+    assert config.max_gradient_norm is None
