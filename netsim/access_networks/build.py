@@ -6,7 +6,8 @@ from netsim.access_networks.constant import build_constant
 from netsim.access_networks.network import RateNetwork
 from netsim.access_networks.rules import find_problems
 from netsim.access_networks.trace import build_trace
-from netsim.config.network import RateNetworkConfig, TraceNetworkConfig
+from netsim.access_networks.wifi import build_wifi
+from netsim.config.network import RateNetworkConfig, TraceNetworkConfig, WifiNetworkConfig
 
 
 def build_rate_network(
@@ -37,4 +38,6 @@ def build_rate_network(
         raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
     if isinstance(config, TraceNetworkConfig):
         return build_trace(env, config, num_clients=num_clients, seed=seed)
+    if isinstance(config, WifiNetworkConfig):
+        return build_wifi(env, config, num_clients=num_clients, seed=seed)
     return build_constant(env, config, num_clients=num_clients)

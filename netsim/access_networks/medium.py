@@ -8,7 +8,7 @@ has rate 1 and the parts are the rates themselves.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from netsim.access_networks.access import Access
 from netsim.access_networks.step_function import StepFunction, constant
@@ -135,6 +135,60 @@ class TotalRate:
     def cell_id(self, client_id: int) -> int:
         """Return 0: there are no access points."""
         return self._own.cell_id(client_id)
+
+
+class SharedAirtime:
+    """Access points whose airtime their transfers share, uplink and downlink together.
+
+    Every transfer contends alike, in whichever direction (our choice).
+
+    Parameters
+    ----------
+    accesses
+        By client id; their rates do not change.
+    num_access_points
+        Client i is at access point i modulo this number.
+    sharing
+        What transfers have equal parts of.
+    """
+
+    def __init__(
+        self,
+        accesses: Sequence[Access],
+        *,
+        num_access_points: int,
+        sharing: Literal["airtime", "throughput"],
+    ) -> None:
+        self._own = OwnLinks(accesses)
+        self._num_access_points = num_access_points
+        self._sharing = sharing
+
+    def link_of(self, member: Member) -> LinkKey:
+        """Return the air of the client's access point."""
+        return "access_point", self.cell_id(member.client_id)
+
+    def rate_of(self, key: LinkKey) -> StepFunction:
+        """Return 1: the parts are the rates themselves."""
+        del key
+        return UNIT_RATE
+
+    def grants(self, key: LinkKey, members: Sequence[Member]) -> list[Grant]:
+        """Return equal airtimes, or those of equal rates."""
+        del key
+        rates_bps = [self.alone_bps(member, 0.0) for member in members]
+        wanted = [1.0 if self._sharing == "airtime" else 1.0 / rate for rate in rates_bps]
+        return [
+            Grant(rate_bps * part / sum(wanted), part / sum(wanted))
+            for rate_bps, part in zip(rates_bps, wanted, strict=True)
+        ]
+
+    def alone_bps(self, member: Member, at_s: float) -> float:
+        """Return the rate of the client with all the airtime."""
+        return self._own.alone_bps(member, at_s)
+
+    def cell_id(self, client_id: int) -> int:
+        """Return the access point of the client."""
+        return client_id % self._num_access_points
 
 
 def max_min_fair(limits: Sequence[float], total: float) -> list[float]:

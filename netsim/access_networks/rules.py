@@ -8,6 +8,7 @@ from netsim.config.network import (
     ModemPowerConfig,
     RateNetworkConfig,
     TraceNetworkConfig,
+    WifiNetworkConfig,
 )
 from netsim.problems import Problem
 
@@ -30,6 +31,8 @@ def find_problems(config: RateNetworkConfig, *, num_clients: int) -> list[Proble
             Problem((_SECTION, *key.split(".")), fault)
             for key, fault in find_trace_faults(config, num_clients=num_clients)
         ]
+    elif isinstance(config, WifiNetworkConfig):
+        found += _wifi(config, num_clients=num_clients)
     else:
         found += _constant(config, num_clients=num_clients)
     return found
@@ -52,3 +55,13 @@ def _constant(config: ConstantNetworkConfig, *, num_clients: int) -> Iterator[Pr
                 f"{num_clients * own_bps:g}, got {total_bps:g}"
             )
             yield Problem((_SECTION, f"total_{direction}_rate_bps"), rule)
+
+
+def _wifi(config: WifiNetworkConfig, *, num_clients: int) -> Iterator[Problem]:
+    total = sum(each.share for each in config.rate_classes)
+    if abs(total - 1.0) > 1e-6:
+        rule = f"shares must sum to 1, got {total:g}"
+        yield Problem((_SECTION, "rate_classes"), rule)
+    if config.num_access_points > num_clients:
+        rule = f"must be <= clients.num_clients = {num_clients}, got {config.num_access_points}"
+        yield Problem((_SECTION, "num_access_points"), rule)

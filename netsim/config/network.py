@@ -7,7 +7,7 @@ rates, not radio channels: they use neither section.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MinLen
 
 Rate = Annotated[float, Gt(0), Le(1e12)]
 """Bits a second; more than 1 Tbit/s is a wrong unit (our choice)."""
@@ -95,6 +95,60 @@ class TraceNetworkConfig:
     kind: Literal["trace"] = "trace"
 
 
-NetworkConfig = CellularNetworkConfig | ConstantNetworkConfig | TraceNetworkConfig
-RateNetworkConfig = ConstantNetworkConfig | TraceNetworkConfig
+@dataclass(frozen=True, kw_only=True)
+class WifiRateClass:
+    """Clients of one rate on the air."""
+
+    share: Annotated[float, Gt(0), Le(1)]
+    """Share of the clients, on average; those of all classes sum to 1."""
+    rate_bps: Rate
+    """Rate of the physical layer [bit/s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WifiPowerConfig(ModemPowerConfig):
+    """Power that the Wi-Fi of a client draws (all values are our choice)."""
+
+    transmit_w: Power = 1.2
+    """Power while it sends [W]."""
+    receive_w: Power = 0.8
+    """Power while it receives [W]."""
+    connected_w: Power = 0.25
+    """Power while it waits for the air, and in its tail [W]."""
+    tail_s: Wait = 0.24
+    """Time from the last data to sleep [s]; 0 W are counted after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WifiNetworkConfig:
+    """Access points whose airtime is shared by the transfers of their clients."""
+
+    num_access_points: Annotated[int, Gt(0)] = 1
+    """Access points on channels of their own; client i is at access point i modulo their number."""
+    rate_classes: Annotated[tuple[WifiRateClass, ...], MinLen(1)] = (
+        WifiRateClass(share=0.4, rate_bps=72.2e6),
+        WifiRateClass(share=0.4, rate_bps=43.3e6),
+        WifiRateClass(share=0.2, rate_bps=14.4e6),
+    )
+    """Rates on the air; the default is our choice among the rates of 20 MHz and one stream."""
+    efficiency: Annotated[float, Gt(0), Le(1)] = 0.65
+    """Share of the airtime that carries data (our choice); the rest is contention and headers."""
+    sharing: Literal["airtime", "throughput"] = "airtime"
+    """What transfers at one access point have equal parts of: ``airtime``, or ``throughput``, where
+    a slow client holds up the fast ones."""
+    rtt_s: Wait = 0.03
+    """Round-trip time to the server [s]; half of it is the latency of every transfer."""
+    setup_s: Wait = 0.0
+    """Fixed time before the first byte of every transfer [s]."""
+    power: WifiPowerConfig = WifiPowerConfig()
+    """Power of the clients' Wi-Fi."""
+    transfer_timeout_s: Annotated[float, Gt(0)] = 600.0
+    """Time [s] after which an unfinished transfer ends undelivered."""
+    kind: Literal["wifi"] = "wifi"
+
+
+NetworkConfig = (
+    CellularNetworkConfig | ConstantNetworkConfig | TraceNetworkConfig | WifiNetworkConfig
+)
+RateNetworkConfig = ConstantNetworkConfig | TraceNetworkConfig | WifiNetworkConfig
 """The kinds that know rates, not radio channels."""
