@@ -102,7 +102,7 @@ def compare(
             f"Difference: first minus second, mean over pairs ± {100 * level:g} % Student-t "
             "half-width; a pair is a seed under which both reached the target.",
             f"{len(numbers)} comparisons; the intervals are not widened for their number.",
-            *((f"Costs as: {results.cost_label}.",) if results.cost_label else ()),
+            *((f"Costs {results.cost_label}.",) if results.cost_label else ()),
         ),
     )
 

@@ -86,7 +86,7 @@ def _header(results: Results) -> str:
     ]
     label = results.cost_label
     lead = " · ".join(html_text(fact) for fact in facts if fact)
-    cost = f'<p class="label">Costs as: {html_text(label)}</p>' if label else ""
+    cost = f'<p class="label">Costs {html_text(label)}</p>' if label else ""
     badge = f'<span class="status status-{html_text(status)}">{html_text(status)}</span>'
     return (
         f'<header><p class="kicker">Airtune report</p><h1>{html_text(results.name)}</h1>'

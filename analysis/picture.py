@@ -92,13 +92,13 @@ def add_legend(figure: Figure, handles: Sequence[Artist], *, remark: str = "") -
 def mark_costs(figure: Figure, results: Results) -> None:
     """Write on the figure itself which architecture the costs stand for."""
     if results.cost_label:
-        words = f"costs as {figure_text(results.cost_label)}"
+        words = f"costs {figure_text(results.cost_label)}"
         figure.supxlabel(words, x=0.99, ha="right", fontsize=6, color=MUTED)
 
 
 def cost_words(results: Results) -> str:
     """State in a caption which architecture the costs stand for."""
-    return f" Costs as: {results.cost_label}." if results.cost_label else ""
+    return f" Costs {results.cost_label}." if results.cost_label else ""
 
 
 def interval_words(frame: pd.DataFrame) -> str:

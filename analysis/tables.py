@@ -141,7 +141,7 @@ def interval_note(smallest_n: int) -> str:
 
 
 def _label_note(results: Results) -> tuple[str, ...]:
-    return (f"Costs as: {results.cost_label}.",) if results.cost_label else ()
+    return (f"Costs {results.cost_label}.",) if results.cost_label else ()
 
 
 def target_name(metric: str, target: float) -> str:

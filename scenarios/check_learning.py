@@ -18,6 +18,7 @@ from fl.data.partition import Shard
 from fl.execution.trial import TriedBackbone, try_backbone, try_method
 from fl.models.backbone import Backbone
 from fl.network import Network
+from fl.server.federation import Federation
 from scenarios.load import Variant
 from scenarios.prepare import Texts, backbone_of, texts_of
 from scenarios.schema import Scenario
@@ -180,6 +181,17 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
                 _try(scenario, model, largest, devices)
 
 
+def put_together(scenario: Scenario) -> Federation:
+    """Put the federation of a scenario of one method together as under its first seed.
+
+    Every client has the largest shard. Nothing can be sent.
+    """
+    model = _Model.load(scenario)
+    seed = scenario.seeds[0]
+    largest = _largest(shards_of(scenario, seed=seed), model.texts)
+    return _try(scenario, model, largest, devices_of(scenario, streams_of(seed)))
+
+
 def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
     """Return the shard whose step is the largest of all: most texts, among them the longest."""
     train = np.concatenate([shard.train for shard in shards])
@@ -190,11 +202,13 @@ def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
     return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])
 
 
-def _try(scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[DeviceClass]) -> None:
+def _try(
+    scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[DeviceClass]
+) -> Federation:
     """Put a federation together in which every client has the largest shard."""
     num_clients = scenario.clients.num_clients
     padded = [devices[client_id % len(devices)] for client_id in range(num_clients)]
-    federate(
+    return federate(
         scenario,
         seed=scenario.seeds[0],
         env=simpy.Environment(),

@@ -57,11 +57,12 @@ def validate(options: argparse.Namespace) -> int:
 
     scenario, places = load_with_places(options.file, options.set)
     check(scenario, places)
-    from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415 -- loads torch, which the check leaves until last
+    from scenarios.cost_summary import cost_facts, cost_lines  # noqa: PLC0415 -- loads torch, which the check leaves until last
+    from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415
 
     all_variants = variants(scenario)
     names = [variant.name for variant in all_variants]
-    facts = data_facts(all_variants)
+    facts, costs = data_facts(all_variants), cost_facts(all_variants)
     if options.json:
         say(
             json.dumps(
@@ -71,13 +72,16 @@ def validate(options: argparse.Namespace) -> int:
                     "variants": names,
                     "seeds": list(scenario.seeds),
                     "data": facts,
+                    "costs": costs,
                 }
             )
         )
     else:
         size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
         say(f"{scenario.name}: valid; {size}: {', '.join(bounded(names))}")
-        for line in bounded([line for each in facts for line in summary_lines(each)]):
+        lines = [line for each in facts for line in summary_lines(each)]
+        lines += [line for each in costs for line in cost_lines(each)]
+        for line in bounded(lines):
             say(line)
     return DONE
 

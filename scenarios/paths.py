@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from fl.models.registry import BUILT_IN
+from fl.models.registry import BUILT_IN, SHAPES
 from fl.own_code import names_a_class
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
@@ -18,8 +18,8 @@ from scenarios.yaml_text import Path
 
 _FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path"), ("network", "path")}
 """Keys that name a file and nothing else."""
-_FOLDERS_OR_IDS = {("model", "name"), ("data", "name")}
-"""Keys that name a folder if there is one, else something on a hub."""
+_FOLDERS_OR_IDS = {("model", "name"), ("model", "cost_as"), ("data", "name")}
+"""Keys that name a folder (or a file, ``cost_as``) if there is one, else something on a hub."""
 MAX_PART_BYTES = 255
 """Longest name of a file or folder that file systems take."""
 MAX_PATH_BYTES = 3_000
@@ -141,10 +141,12 @@ class _Resolver:
 
     def _resolve_folder(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
         """Return the folder of a model or data set, if it is one, else its name."""
-        if key == ("model", "name") and value in BUILT_IN:
+        if (key == ("model", "name") and value in BUILT_IN) or (
+            key == ("model", "cost_as") and value in SHAPES
+        ):
             return value
         found, here = locate(value, self.document.base(place)), FilePath(value)
-        if found.is_dir():
+        if found.is_dir() or (key == ("model", "cost_as") and found.is_file()):
             return str(found)
         fault = None
         if value.startswith(("~", "/", "./", "../")):

@@ -18,14 +18,18 @@ from scenarios.errors import ResultFolderError
 
 
 class RowWriter:
-    """One CSV file of one row type; the header comes from the fields of the row's dataclass."""
+    """One CSV file of one row type; the header comes from the fields of the row's dataclass.
 
-    def __init__(self, path: Path, row_type: type) -> None:
+    ``marks`` are further columns, with the one value that each has in every row.
+    """
+
+    def __init__(self, path: Path, row_type: type, *, marks: Mapping[str, str]) -> None:
         self._path = path
         self._file: TextIO = path.open("x", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._names = [field.name for field in dataclasses.fields(row_type)]
-        self._writer.writerow(self._names)
+        self._marks = [_cell(value) for value in marks.values()]
+        self._writer.writerow([*self._names, *marks])
         self._file.flush()
 
     def write(self, rows: Iterable[object]) -> None:
@@ -39,7 +43,8 @@ class RowWriter:
         self._check_place()
         with writing(self._path):
             for row in rows:
-                self._writer.writerow([_cell(getattr(row, name)) for name in self._names])
+                cells = [_cell(getattr(row, name)) for name in self._names]
+                self._writer.writerow([*cells, *self._marks])
             self._file.flush()
 
     def close(self) -> None:
@@ -66,6 +71,8 @@ class RunFolder:
         ``<result folder>/<variant>/seed<k>``; the result folder exists, the rest is made here.
     row_types
         Names of the files, without ending, with the type of their rows.
+    marks
+        By file, further columns with the value that stands in every row.
 
     Raises
     ------
@@ -73,13 +80,20 @@ class RunFolder:
         If a folder or file cannot be made.
     """
 
-    def __init__(self, path: Path, row_types: Mapping[str, type]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        row_types: Mapping[str, type],
+        *,
+        marks: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.path = path
         with writing(path):
             path.parent.mkdir(exist_ok=True)
             path.mkdir()
             self._writers = {
-                name: RowWriter(path / f"{name}.csv", kind) for name, kind in row_types.items()
+                name: RowWriter(path / f"{name}.csv", kind, marks=(marks or {}).get(name, {}))
+                for name, kind in row_types.items()
             }
 
     def write(self, name: str, rows: Iterable[object]) -> None:

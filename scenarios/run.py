@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,19 @@ def run(
         folder.release()
 
 
+def cost_label(all_variants: Sequence[Variant]) -> str | None:
+    """State whose costs the rows hold: ``None`` where each model has its own.
+
+    Where only some variants are charged as another architecture, their labels name the knob.
+    """
+    named = [variant.scenario.model.cost_as for variant in all_variants]
+    others = [name for name in dict.fromkeys(named) if name is not None]
+    if not others:
+        return None
+    told = ", ".join(f"as {name}" for name in others)
+    return f"{told} where cost_as says so" if len(set(named)) > 1 else told
+
+
 class _Study:
     """The manifest while runs go on: it hears what they say and is saved at every end of a run."""
 
@@ -152,7 +166,7 @@ class _Study:
             "targets": dict(scenario.server.targets),
             "target_split": scenario.server.target_split,
             "model": scenario.model.name,
-            "cost_label": None,
+            "cost_label": cost_label(all_variants),
             **inputs,
             **provenance(),
         }

@@ -14,6 +14,7 @@ from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
+from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import run_server
 from netsim.transport.transfers import TransferRow
@@ -46,6 +47,8 @@ class EnergyRow:
     energy_j: float
 
 
+_TWINS = TwinMaker()
+
 ROW_TYPES: dict[str, type] = {
     "rounds": RoundRow,
     "clients": ClientRow,
@@ -55,6 +58,9 @@ ROW_TYPES: dict[str, type] = {
     **PLACE_ROWS,
 }
 """Files of a run by name, with the type of their rows."""
+COST_FILES = ("rounds", "clients", "transfers", "evaluations", "energy")
+"""Those whose rows hold seconds, bytes or joules: where these are a larger architecture's, a last
+column says whose."""
 
 
 def row_types(scenario: Scenario) -> dict[str, type]:
@@ -90,7 +96,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
             )
         )
 
-    with RunFolder(task.folder, row_types(task.variant.scenario)) as folder:
+    cost_as = task.variant.scenario.model.cost_as
+    marks = {} if cost_as is None else {name: {"cost_as": cost_as} for name in COST_FILES}
+    with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
         recorder = _FolderRecorder(folder)
         env, network, federation = assemble(
             task.variant, task.seed, recorder=recorder, on_progress=tell
@@ -191,6 +199,18 @@ def federate(
     train, test = texts_of(scenario, backbone=backbone).examples()
     loaded = Loaded(backbone=backbone, train=train, test=test)
     worker = recipe_of(scenario, seed=seed).build(loaded)
+    longest, model = int(train.tokens.lengths.max()), scenario.model
+    twin = None
+    if model.cost_as is not None:
+        twin = _TWINS.make(
+            model.cost_as,
+            scenario.methods[0],
+            num_classes=len(corpus_of(scenario).class_names),
+            is_generation=scenario.data.task == "generation",
+            pooling=model.pooling,
+            num_clients=scenario.clients.num_clients,
+            max_tokens=longest,
+        )
     return build_federation(
         Settings(method=scenario.methods[0], training=scenario.training, server=scenario.server),
         env=env,
@@ -201,6 +221,7 @@ def federate(
         devices=devices,
         recorder=recorder,
         on_progress=on_progress,
+        twin=twin,
     )
 
 

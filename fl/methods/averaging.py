@@ -48,7 +48,7 @@ def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[
     mean = {}
     for name in sorted(names):
         first = updates[0][name]
-        accumulated = torch.zeros(first.shape, dtype=torch.float64)
+        accumulated = torch.zeros(first.shape, dtype=torch.float64, device=first.device)
         for update, weight in zip(updates, weights, strict=True):
             accumulated.add_(update[name].to(torch.float64), alpha=weight / total)
         mean[name] = accumulated.to(first.dtype)

@@ -8,7 +8,7 @@ back. Nothing here waits, draws from a global generator, or remembers.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -114,6 +114,25 @@ class Method(LocalWork, Protocol):
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
         """Return the model that a client uses, from the server's state and its own tensors."""
+
+
+@runtime_checkable
+class FollowsDecisions(Protocol):
+    """A method whose server decides by values what clients get: another model must be told.
+
+    Needed where costs are those of a larger architecture, whose tensors have no values.
+    """
+
+    def follow(self, state: ServerState, *, leader: ServerState) -> ServerState:
+        """Return the state after an aggregation, with the decisions of another model's server.
+
+        Parameters
+        ----------
+        state
+            Before the aggregation; shapes alone.
+        leader
+            State after the same aggregation of the model that trains, under the same settings.
+        """
 
 
 def base_of(method: Method, payload: Payload | None, start: Start) -> Tensors:

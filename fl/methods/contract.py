@@ -171,7 +171,9 @@ def _find_fault_of_value(
         return f"{name!r} must be a tensor, got {type(tensor).__name__}"
     if tensor.layout != torch.strided:
         return f"{name!r} must be a dense tensor, got {tensor.layout}"
-    if tensor is installed or not (tensor.is_floating_point() or tensor.is_complex()):
+    # On the meta device, of a larger model, there are only shapes.
+    has_values = not tensor.is_meta and (tensor.is_floating_point() or tensor.is_complex())
+    if tensor is installed or not has_values:
         return None
     if bool(torch.isfinite(tensor).all()):
         return None

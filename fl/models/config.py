@@ -20,11 +20,21 @@ class ModelConfig:
     """What the head reads: the mean over the text's tokens, or its first token."""
     max_tokens: Annotated[int, Ge(4)] = 64
     """Longest text in tokens, special tokens included; longer ones are cut."""
+    cost_as: Annotated[str, MinLen(1)] | None = None
+    """Larger architecture whose bytes, operations and memory are charged in place of the model's,
+    under the same settings of the methods; the model trains all the same. ``llama-3.2-1b``,
+    ``qwen2.5-0.5b``, ``roberta-base``, ``gpt2``, ``deberta-v3-base``, a file or folder with a
+    ``config.json``, or a hub id. Texts have as many tokens as those of the model. The model's own
+    costs when empty."""
 
 
 def find_problems(config: ModelConfig, *, task: Task) -> list[Problem]:
-    """Find settings without effect on what models learn."""
-    if task == "classification" or config.pooling == "mean":
-        return []
-    rule = f"has no effect where texts are written, got {config.pooling}; leave it out"
-    return [Problem(("model", "pooling"), rule)]
+    """Find settings without effect on what models learn or cost."""
+    problems = []
+    if config.cost_as == config.name:
+        rule = f"has no effect: {config.name} is the model that trains; leave it out"
+        problems.append(Problem(("model", "cost_as"), rule))
+    if task == "generation" and config.pooling != "mean":
+        rule = f"has no effect where texts are written, got {config.pooling}; leave it out"
+        problems.append(Problem(("model", "pooling"), rule))
+    return problems

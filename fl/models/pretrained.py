@@ -73,16 +73,16 @@ def load_pretrained(place: str, *, name: str, task: Task) -> Loaded:
     if is_folder:
         _check_files(Path(place), name=name)
     else:
-        _check_reachable(place, name=name)
+        check_reachable(place, name=name)
     # transformers draws weights before it reads them; the global generator is left as it was.
-    with _quiet_transformers(), torch.random.fork_rng(devices=[]):
+    with quiet_transformers(), torch.random.fork_rng(devices=[]):
         try:
             _check_layers(place, name=name)
             settings = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
-            _switch_dropout_off(settings)
-            _check_kind(settings, name=name, task=task)
+            switch_dropout_off(settings)
+            check_kind(settings, name=name, task=task)
             auto: Any = transformers.AutoModel if task == "classification" else AutoModelForCausalLM
-            with _bounded_size(name):
+            with bounded_size(name):
                 model, found = auto.from_pretrained(
                     place,
                     config=settings,
@@ -100,7 +100,7 @@ def load_pretrained(place: str, *, name: str, task: Task) -> Loaded:
     if not getattr(tokenizer, "is_fast", False):
         msg = f"model.name: {name!r} has no fast tokenizer (tokenizer.json)"
         raise ModelError(msg)
-    with _quiet_transformers():  # the first forward pass gives advice too
+    with quiet_transformers():  # the first forward pass gives advice too
         missing = set(found["missing_keys"]) - _drop_unused(model, name=name)
     if missing:
         msg = (
@@ -129,7 +129,7 @@ def _check_files(folder: Path, *, name: str) -> None:
         raise ModelError(msg)
 
 
-def _check_reachable(hub_id: str, *, name: str) -> None:
+def check_reachable(hub_id: str, *, name: str) -> None:
     """Fail at once where the hub cannot serve this model, instead of after minutes of retries."""
     try:
         if huggingface_hub.try_to_load_from_cache(hub_id, "config.json") is None:
@@ -164,7 +164,7 @@ def _check_layers(place: str, *, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _bounded_size(name: str) -> Iterator[None]:
+def bounded_size(name: str) -> Iterator[None]:
     """Refuse a model while it is built, without its numbers yet, as soon as it is too large."""
     num_modules = num_parameters = 0
 
@@ -196,13 +196,14 @@ def _bounded_size(name: str) -> Iterator[None]:
             handle.remove()
 
 
-def _switch_dropout_off(settings: transformers.PretrainedConfig) -> None:
+def switch_dropout_off(settings: transformers.PretrainedConfig) -> None:
+    """Set every dropout probability of a configuration to 0, in place."""
     for key, value in settings.to_dict().items():
         if isinstance(value, float) and ("dropout" in key or "layerdrop" in key):
             setattr(settings, key, 0.0)
 
 
-def _check_kind(settings: transformers.PretrainedConfig, *, name: str, task: Task) -> None:
+def check_kind(settings: transformers.PretrainedConfig, *, name: str, task: Task) -> None:
     """Refuse pairs of encoder and decoder, and what writes no text where text is written."""
     if getattr(settings, "is_encoder_decoder", False):
         msg = (
@@ -259,7 +260,7 @@ def _drop_unused(model: transformers.PreTrainedModel, *, name: str) -> set[str]:
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep progress bars and advice of the library off the user's screen while loading."""
     level, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(LOG_ERRORS_ONLY)

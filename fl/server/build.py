@@ -14,6 +14,7 @@ from fl.methods.base import Method
 from fl.network import Network, Streams
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
+from fl.server.cost_twin import CostTwin
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
@@ -41,6 +42,7 @@ def build_federation(
     devices: Sequence[DeviceClass],
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
+    twin: CostTwin | None = None,
 ) -> Federation:
     """Return a federation that is ready to run; its jobs run in this process.
 
@@ -62,6 +64,9 @@ def build_federation(
         Takes the rows.
     on_progress
         Told after every round.
+    twin
+        Fresh: larger architecture whose bytes, operations and memory are charged; ``None``: those
+        of the model that trains.
 
     Raises
     ------
@@ -80,7 +85,9 @@ def build_federation(
         method=worker.method,
         worker=worker,
         executor=InProcessExecutor(worker),
-        cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups),
+        cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups)
+        if twin is None
+        else twin.cost,
         policy=build_policy(server.policy),
         server=server,
         job_settings=job_settings,
@@ -93,4 +100,5 @@ def build_federation(
         ),
         recorder=recorder,
         on_progress=on_progress,
+        twin=twin,
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import simpy
 from jaxtyping import Int
+from torch import nn
 
 from fl.clients.devices import DeviceClass, check_memory
 from fl.clients.roster import Roster
@@ -17,6 +18,7 @@ from fl.network import Network, Streams
 from fl.policies.view import Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
+from fl.server.cost_twin import CostTwin
 from fl.server.personal import PersonalTensors
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
@@ -93,6 +95,7 @@ class Federation:
     worker: Worker[Method]
     executor: Executor
     cost: CostModel
+    """Counts what jobs are charged for: steps of the twin where there is one."""
     policy: Policy
     server: ServerConfig
     job_settings: JobSettings
@@ -107,6 +110,8 @@ class Federation:
     """What is measured, at least one."""
     recorder: Recorder
     on_progress: Callable[[Progress], None] = ignore_progress
+    twin: CostTwin | None = None
+    """Larger architecture that bytes, operations and memory are those of; ``None``: the trained."""
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
     roster: Roster = field(init=False)
@@ -161,8 +166,21 @@ class Federation:
         return self.network.energy.site_energy_j(self.env.now)
 
     def facts(self) -> MethodFacts:
-        """Count what the method trains, sends and needs, at its start."""
-        method, state = self.method, self.method.initial_state()
+        """Count what a run is charged for at its start: what is trained, sent and needed."""
+        if self.twin is None:
+            return self.trained_facts()
+        return self._facts(self.twin.method, self.twin.module, self.cost)
+
+    def trained_facts(self) -> MethodFacts:
+        """Count the same of the model that trains."""
+        method, module, cost = self.worker.method, self.worker.module, self.cost
+        if self.twin is not None:
+            longest = int(self.worker.train.tokens.lengths.max())
+            cost = CostModel(module, max_tokens=longest, row_groups=method.row_groups)
+        return self._facts(method, module, cost)
+
+    def _facts(self, method: Method, module: nn.Module, cost: CostModel) -> MethodFacts:
+        state = method.initial_state()
         download = method.download(state, client_id=0)
         start = method.start(download, method.initial_personal(0), version=0)
         upload = method.upload({**start.tensors, **start.client_outputs}, version=0)
@@ -170,7 +188,7 @@ class Federation:
         longest = self._longest(tokens.lengths)
         largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
         answers = tokens.answer_lengths
-        step = self.cost.count(
+        step = cost.count(
             start.trainable,
             batch_size=largest,
             num_tokens=longest,
@@ -180,7 +198,7 @@ class Federation:
         return MethodFacts(
             num_backbone=sum(
                 parameter.numel()
-                for name, parameter in self.worker.module.named_parameters()
+                for name, parameter in module.named_parameters()
                 if name not in method.initial
             ),
             num_trainable=sum(start.tensors[name].numel() for name in start.trainable),
@@ -202,5 +220,6 @@ class Federation:
         job = (
             f"a step of {self.method.kind} on {facts.largest_batch} texts "
             f"of {facts.longest_text} tokens"
+            f"{'' if self.twin is None else f' as {self.twin.name}'}"
         )
         check_memory(self.devices, need_bytes=facts.peak_memory_bytes, job=job)

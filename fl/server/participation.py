@@ -9,9 +9,10 @@ from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
-from fl.payload import Tensors
+from fl.payload import Payload, Tensors
 from fl.problems import during
 from fl.rows import ClientRow
+from fl.server.cost_twin import Charged
 from fl.server.federation import Federation
 from fl.training.job import Start, TrainJob, TrainResult
 
@@ -69,6 +70,7 @@ class Participation:
         self._transfer = broadcast
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
         self._base: Tensors = {}
+        self._charged: Charged | None = None  # where costs are those of a larger architecture
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
         self.done: simpy.Event = federation.env.process(self._run())
@@ -102,6 +104,11 @@ class Participation:
         if self._transfer is not None and not is_due:
             self._transfer.cancel(outcome)
 
+    @property
+    def charged(self) -> Charged | None:
+        """What it was charged for in place of its own tensors, once it has begun."""
+        return self._charged
+
     def contribution(self) -> Contribution | None:
         """Return the received update for aggregation; ``None`` when the method sends nothing.
 
@@ -120,6 +127,8 @@ class Participation:
             result = self._handle.result()
             federation.personal.keep(self.client_id, method.personal(result.tensors))
             payload = method.upload(result.tensors, version=self.version)
+        if federation.twin is not None and self._charged is not None:
+            federation.twin.keep(self._charged)
         if payload is None:
             return None
         return Contribution(
@@ -159,8 +168,12 @@ class Participation:
         federation = self._federation
         method, client_id = federation.method, self.client_id
         download = method.download(federation.state, client_id=client_id)
+        if federation.twin is not None:
+            self._charged = federation.twin.charge(client_id)
+        charged = self._charged
         if download is not None:
-            self.download_s = yield from self._send("downlink", download.size_bytes)
+            size_bytes = _size_bytes(download, None if charged is None else charged.download)
+            self.download_s = yield from self._send("downlink", size_bytes)
             if self.download_s is None:
                 return
         personal = federation.personal.of(client_id)
@@ -171,9 +184,12 @@ class Participation:
         # The shapes of the upload are those of its start: its size is known without the result.
         upload = method.upload({**start.tensors, **start.client_outputs}, version=self.version)
         if upload is not None:
-            self.upload_s = yield from self._send("uplink", upload.size_bytes)
+            size_bytes = _size_bytes(upload, None if charged is None else charged.upload)
+            self.upload_s = yield from self._send("uplink", size_bytes)
             if self.upload_s is None:
                 federation.personal.keep_unsent(client_id, handle)
+                if federation.twin is not None and charged is not None:
+                    federation.twin.keep_unsent(charged)
                 return
         self._base = base_of(method, upload, start)
         self._handle = handle
@@ -188,7 +204,8 @@ class Participation:
         shard, device = federation.shards[client_id], federation.devices[client_id]
         seed = federation.job_seed(client_id, self.round)
         plan = federation.procedure.plan(shard.train, seed=seed)
-        flop = federation.procedure.flop(plan, start, federation.cost)
+        charged = start if self._charged is None else self._charged.start
+        flop = federation.procedure.flop(plan, charged, federation.cost)
         handle = federation.executor.submit(
             TrainJob(
                 model_key=federation.worker.model_key,
@@ -262,3 +279,8 @@ class Participation:
         if sent.status == "timeout" and self._deadline_at_s is not None:
             return f"late:{sent.direction}"
         return f"dropped:{sent.direction}:{sent.status}"
+
+
+def _size_bytes(payload: Payload, charged: Payload | None) -> int:
+    """Return the bytes of a payload: those of the larger architecture where one is charged."""
+    return payload.size_bytes if charged is None else charged.size_bytes

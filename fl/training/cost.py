@@ -16,6 +16,8 @@ from fl.training.step_count import StepCost, count_step
 NO_TENSORS: Tensors = MappingProxyType({})
 
 _Kind = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
+Counted = dict[tuple[_Kind, int, int, int | None], StepCost]
+"""Counted steps: by what is trained, shapes that matter, texts, tokens, scored tokens."""
 
 
 class CostModel:
@@ -34,7 +36,12 @@ class CostModel:
     """
 
     def __init__(
-        self, module: nn.Module, *, max_tokens: int, row_groups: Sequence[Sequence[str]] = ()
+        self,
+        module: nn.Module,
+        *,
+        max_tokens: int,
+        row_groups: Sequence[Sequence[str]] = (),
+        counted: "Counted | None" = None,
     ) -> None:
         """Count on a module.
 
@@ -46,13 +53,15 @@ class CostModel:
             Tokens of the longest text.
         row_groups
             Groups of tensors whose first dimensions are equal and differ from client to client.
+        counted
+            Steps that were counted on an equal module; those counted from now on are added.
         """
         self._module = module
         self._max_tokens = max_tokens
         self._row_groups = tuple(tuple(group) for group in row_groups)
         self._rows: dict[tuple[_Kind, bool], _Rows | None] = {}
         self._polynomials: dict[tuple[_Kind, bool], _Polynomial | None] = {}
-        self._steps: dict[tuple[_Kind, int, int, int | None], StepCost] = {}
+        self._steps: Counted = {} if counted is None else counted
 
     def count(
         self,

@@ -99,8 +99,12 @@ def _no_mask(module: nn.Module) -> Iterator[None]:
     device there are no values to look at.
     """
 
+    is_meta = next(module.parameters()).is_meta
+
     def drop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-        return args, {**kwargs, "attention_mask": None}
+        # Without a cache transformers looks at the values of positions, too.
+        cached = {"use_cache": True} if is_meta and kwargs.get("use_cache") is False else {}
+        return args, {**kwargs, **cached, "attention_mask": None}
 
     hook = module.get_submodule("encoder").register_forward_pre_hook(drop, with_kwargs=True)
     try:

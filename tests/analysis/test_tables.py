@@ -55,11 +55,11 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path):
 
 def test_cost_label_is_on_every_table(tmp_path):
     folder = write_results(
-        tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=2, cost_label="llama-7b"
+        tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=2, cost_label="as llama-7b"
     )
     results = load_results(folder)
     for table in (summary_table(results), target_table(results, metric="accuracy", target=0.8)):
-        assert "Costs as: llama-7b." in table.notes
+        assert "Costs as llama-7b." in table.notes
 
 
 def test_target_metric_comes_first_and_global_before_personal(results):

@@ -29,6 +29,7 @@ from fl.policies import RandomPolicyConfig
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
+from fl.server.cost_twin import TwinMaker
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
 from tests.fl.constant_network import ConstantRateNetwork
@@ -216,6 +217,7 @@ def federation(
     num_texts=160,
     task="classification",
     module=None,
+    cost_as=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -243,6 +245,17 @@ def federation(
         num_clients=num_clients,
     )
     policy = RandomPolicyConfig(num_clients=cohort)
+    twin = None
+    if cost_as is not None:
+        twin = TwinMaker().make(
+            str(cost_as),
+            config,
+            num_classes=NUM_CLASSES,
+            is_generation=not is_classified,
+            pooling="mean",
+            num_clients=num_clients,
+            max_tokens=MAX_TOKENS,
+        )
     return build_federation(
         Settings(
             method=config,
@@ -256,6 +269,7 @@ def federation(
         shards=shards(num_clients, num_texts),
         devices=drawn if devices is None else [DEVICES[name] for name in devices],
         recorder=Rows(),
+        twin=twin,
     )
 
 

@@ -238,6 +238,18 @@ class FedamoleMethod(MethodDefaults):
             )
         return replace(state, version=version, tensors=tensors, memory=memory)
 
+    def follow(self, state: ServerState, *, leader: ServerState) -> ServerState:
+        """Deal the experts as another model's server did, layer by layer.
+
+        Where models differ in depth, a layer is dealt to as the one at the same relative depth.
+        """
+        memory = state.memory
+        if self._has_domain:
+            dealt, num_layers = leader.memory[ASSIGNMENT], len(self.layers)
+            nearest = torch.arange(num_layers) * len(dealt) // num_layers
+            memory = {**memory, ASSIGNMENT: dealt[nearest]}
+        return replace(state, version=state.version + 1, memory=memory)
+
     def global_model(self, state: ServerState) -> Tensors | None:
         """Return ``None``: the server holds experts, not a model."""
         return None

@@ -93,6 +93,10 @@ class HetloraMethod(TruncatedMethod):
         after = self.next_state(state, {**self.mean_head(ordered), **mean})
         return replace(after, memory={**state.memory, **ranks})
 
+    def follow(self, state: ServerState, *, leader: ServerState) -> ServerState:
+        """Take over the ranks that clients of another model sent."""
+        return replace(state, version=state.version + 1, memory=leader.memory)
+
 
 def install(config: HetloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
     """Put LoRA of the largest rank on query and value projections; it and the head travel."""

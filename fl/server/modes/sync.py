@@ -80,6 +80,8 @@ def _broadcast(
         payload = method.download(federation.state, client_id=client_ids[0])
     if payload is None:
         return [None] * len(client_ids)
+    if federation.twin is not None:
+        payload = federation.twin.charge(client_ids[0]).download or payload
     return federation.network.broadcast(
         client_ids,
         payload.size_bytes,
@@ -95,6 +97,10 @@ def _aggregate(federation: Federation, participations: Sequence[Participation]) 
     if received:
         with during(f"in round {participations[0].round}, {len(received)} contributions"):
             federation.state = federation.method.aggregate(federation.state, received)
+        if federation.twin is not None:
+            parts = [each.charged for each in participations if each.is_received]
+            charged = [each for each in parts if each is not None]
+            federation.twin.aggregate(charged, leader=federation.state)
 
 
 def _record(
