@@ -98,7 +98,6 @@ def _no_mask(module: nn.Module) -> Iterator[None]:
     transformers looks at a mask's values to skip one that hides nothing, as ours does; on the meta
     device there are no values to look at.
     """
-
     is_meta = next(module.parameters()).is_meta
 
     def drop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
