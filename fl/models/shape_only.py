@@ -2,10 +2,10 @@
 
 Nothing is downloaded but a configuration, and no weight exists: tensors on the meta device have
 shapes and types, no values. The shipped configurations hold the public sizes of their models, as
-the configuration classes of transformers name them: those of Llama-3.2-1B and Qwen2.5-0.5B as their
-hub pages list them, RoBERTa-base (arXiv:1907.11692), GPT-2 small, DeBERTa-v3-base
-(arXiv:2111.09543). Their numbers of parameters are tested. Settings on which no shape depends are
-left out.
+the configuration classes of transformers name them: Llama-3.2-1B as a public configuration lists
+it, RoBERTa-base (arXiv:1907.11692), GPT-2 small, and Qwen2.5-0.5B and DeBERTa-v3-base
+(arXiv:2111.09543) as recollected. Their numbers of parameters are tested. Settings on which no
+shape depends are left out.
 """
 
 from pathlib import Path
