@@ -1,5 +1,7 @@
 """Who gets which blocks: every cell by its own scheduler, unused blocks to others, by traits."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ class Weighted:
     """The band in the ratio of 1 to 2 to 3 ..., whatever the rates, and what it was asked."""
 
     uses_rates = False
-    made: list["Weighted"]
+    made: ClassVar[list["Weighted"]] = []
 
     def __init__(self):
         self.views = []
