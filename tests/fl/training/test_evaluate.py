@@ -111,6 +111,17 @@ def test_what_is_written_is_compared_with_the_answer():
     assert scores["written"].tolist() == [1.0] * 5
 
 
+@pytest.mark.parametrize("lacks", ["tokenizer", "language model"])
+def test_only_a_language_model_with_a_tokenizer_writes(lacks):
+    if lacks == "tokenizer":
+        worker, model = worker_of(answers(20), language_model())
+    else:
+        worker, model = worker_of(examples(20))
+        worker = replace(worker, tokenizer=Words())
+    with pytest.raises(TypeError, match="module: must be a language model with a tokenizer, got"):
+        scores_of(worker, model, np.arange(2), batch_size=2, max_new_tokens=4)
+
+
 def test_rouge_l_by_hand():
     # Longest common subsequence "the cat mat": precision 3/3, recall 3/6.
     assert rouge_l("The cat, mat!", "the cat sat on the mat") == pytest.approx(2 / 3)
