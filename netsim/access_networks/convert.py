@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netsim.access_networks.trace_file import CLIENT, ENDINGS, NEEDED, TIME
+from netsim.access_networks.trace_file import CLIENT, ENDINGS, NEEDED, TIME, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def convert_logs(
     if Path(out).exists():
         msg = f"{out}: exists already, it is not replaced"
         raise ValueError(msg)
-    frame = _selected(_read(source), only, source=source)
+    frame = _selected(read_frame(source, name=source), only, source=source)
     read = next((form for columns, form in _FORMS.items() if columns <= set(frame.columns)), None)
     if read is None:
         forms = "; or ".join(", ".join(sorted(columns)) for columns in _FORMS)
@@ -88,21 +88,6 @@ def convert_logs(
         num_short=int(rates[CLIENT].nunique() - trace[CLIENT].nunique()),
         mean_downlink_mbps=float(trace[downlink].mean()),
     )
-
-
-def _read(source: str) -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415 -- half a second that only this command needs
-
-    suffix = Path(source).suffix
-    if suffix not in ENDINGS:
-        msg = f"{source}: must end in {' or '.join(ENDINGS)}"
-        raise ValueError(msg)
-    try:
-        return pd.read_csv(source) if suffix == ".csv" else pd.read_parquet(source)
-    except (ValueError, OSError) as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        msg = f"{source}: cannot be read as {suffix[1:]}: {reason[:200]}"
-        raise ValueError(msg) from None
 
 
 def _selected(frame: "pd.DataFrame", only: Mapping[str, str], *, source: str) -> "pd.DataFrame":

@@ -83,7 +83,7 @@ def read_logs(path: str) -> dict[str, Log]:
         One line: the file cannot be read, lacks a column, or a value or a time is not as it must
         be, with its row.
     """
-    frame = _read_frame(path)
+    frame = read_frame(path, name=f"trace {path}")
     missing = [name for name in (CLIENT, TIME, *NEEDED) if name not in frame.columns]
     if missing:
         msg = (
@@ -111,18 +111,32 @@ def read_logs(path: str) -> dict[str, Log]:
     }
 
 
-def _read_frame(path: str) -> "pd.DataFrame":
+def read_frame(path: str, *, name: str) -> "pd.DataFrame":
+    """Return the rows of a csv or parquet file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        One line: it has another ending, or cannot be read.
+    """
     import pandas as pd  # noqa: PLC0415 -- half a second that only traces need
 
     suffix = Path(path).suffix
     if suffix not in ENDINGS:
-        msg = f"trace {path}: must be a .csv or .parquet file"
+        msg = f"{name}: must end in {' or '.join(ENDINGS)}"
         raise ValueError(msg)
     try:
         return pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
     except (ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        msg = f"trace {path}: cannot be read as {suffix[1:]}: {reason[:200]}"
+        msg = f"{name}: cannot be read as {suffix[1:]}: {reason[:200]}"
         raise ValueError(msg) from None
 
 

@@ -190,7 +190,7 @@ def test_a_file_that_is_not_there_or_of_another_kind(trace):
     (problem,) = find_problems(config, num_clients=1)
     assert "there is no such file" in problem.message
     (problem,) = find_problems(TraceNetworkConfig(path=trace("x", "a.txt")), num_clients=1)
-    assert "must be a .csv or .parquet file" in problem.message
+    assert "must end in .csv or .parquet" in problem.message
 
 
 def test_a_longer_gap_may_be_allowed(trace):
