@@ -116,5 +116,6 @@ def _method(variant: Variant) -> str:
 
 def _setting(variant: Variant) -> str:
     return ", ".join(
-        f"{knob.rpartition('.')[2]} = {value}" for knob, value in sorted(variant.knobs.items())
+        str(value) if knob == "case" else f"{knob.rpartition('.')[2]} = {value}"
+        for knob, value in sorted(variant.knobs.items())
     )

@@ -15,10 +15,10 @@ from fl.problems import ModelNotFoundError
 from scenarios.document import Document
 from scenarios.error_log import own_traceback
 from scenarios.errors import ScenarioError
-from scenarios.load import Variant, placed, variants
 from scenarios.network import is_cellular, try_network_of
 from scenarios.schema import Scenario
 from scenarios.shares import facts_of, shards_of
+from scenarios.variants import Variant, placed, variants
 from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
@@ -137,7 +137,7 @@ def _line(error: ValueError, variant: Variant, scenario: Scenario, places: Docum
     path, message = _locate(str(error), variant, index)
     if path == ("model", "name") and isinstance(error, ModelNotFoundError):
         message = f"{message}; folders are looked for from {places.base(path).absolute()}"
-    return placed(places, path, message, variant.knobs)
+    return placed(places, path, message, variant.places)
 
 
 def _locate(complaint: str, variant: Variant, index: int) -> tuple[Path, str]:

@@ -19,11 +19,11 @@ from fl.execution.trial import TriedBackbone, try_backbone, try_method
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.server.federation import Federation
-from scenarios.load import Variant
 from scenarios.prepare import Texts, backbone_of, texts_of
 from scenarios.schema import Scenario
 from scenarios.shares import corpus_of, devices_of, shards_of, source_of, streams_of
 from scenarios.single import federate
+from scenarios.variants import Variant
 
 _HOW_LONG = {
     "methods": ("label", "learning_rate"),

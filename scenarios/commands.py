@@ -24,8 +24,9 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 def run_study(options: argparse.Namespace) -> int:
     """Run a scenario and show its report."""
-    from scenarios.load import load_with_places, variants  # noqa: PLC0415 -- torch is only loaded when it is needed
+    from scenarios.load import load_with_places  # noqa: PLC0415 -- torch is only loaded when it is needed
     from scenarios.run import run  # noqa: PLC0415
+    from scenarios.variants import variants  # noqa: PLC0415
 
     scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     settings: dict[str, Any] = {
@@ -53,7 +54,8 @@ def run_study(options: argparse.Namespace) -> int:
 def validate(options: argparse.Namespace) -> int:
     """Check a scenario, its data and its model."""
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.load import load_with_places, variants  # noqa: PLC0415
+    from scenarios.load import load_with_places  # noqa: PLC0415
+    from scenarios.variants import variants  # noqa: PLC0415
 
     scenario, places = load_with_places(options.file, options.set)
     check(scenario, places)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scenarios.load import Variant
+from scenarios.variants import Variant
 
 
 def cost_facts(all_variants: Sequence[Variant]) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.text_safety import shortened
-from scenarios.load import Variant
 from scenarios.shares import facts_of, source_of
+from scenarios.variants import Variant
 
 MAX_CLASSES = 40
 """Most classes that are listed; of more, those with the most and the fewest training texts."""

@@ -86,11 +86,11 @@ def find_variant_fault(
             for knob, value in setting.items()
             if value != rival[knob]
         )
-        return f"matrix: the folder of a variant is named {name} with {clashes}; change one value"
+        return f"the folder of a variant is named {name} with {clashes}; change one value"
     num_bytes = _num_bytes(name)
     if num_bytes > MAX_NAME_BYTES:
         return (
-            f"matrix: the folder name of a variant must be at most {MAX_NAME_BYTES} bytes, "
+            f"the folder name of a variant must be at most {MAX_NAME_BYTES} bytes, "
             f"got {num_bytes} for {name[:60]}...; use shorter values or fewer knobs"
         )
     return None

@@ -8,9 +8,9 @@ from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
 from netsim.config.network import TraceNetworkConfig
 from netsim.config.world import TraceMobility
-from scenarios.load import Variant
 from scenarios.network import cellular_sections
 from scenarios.schema import Scenario
+from scenarios.variants import Variant
 
 
 def own_file_digests(variants: Sequence[Variant]) -> dict[str, str]:

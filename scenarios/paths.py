@@ -72,13 +72,28 @@ class _Resolver:
         resolved = {
             key: self._resolve(value, (key,), (key,), faults)
             for key, value in data.items()
-            if key != "matrix"
+            if key not in ("cases", "matrix")
         }
+        if "cases" in data:
+            resolved["cases"] = self._resolve_cases(data["cases"], faults)
         if "matrix" in data:
             resolved["matrix"] = self._resolve_matrix(data["matrix"], faults)
         if faults:
             raise ScenarioError(faults)
         return {key: resolved[key] for key in data}
+
+    def _resolve_cases(self, cases: object, faults: list[str]) -> object:
+        if not isinstance(cases, Mapping):
+            return cases
+        return {
+            case: {
+                key: self._resolve(value, tuple(key.split(".")), ("cases", case, key), faults)
+                for key, value in keys.items()
+            }
+            if isinstance(keys, Mapping)
+            else keys
+            for case, keys in cases.items()
+        }
 
     def _resolve_matrix(self, matrix: object, faults: list[str]) -> object:
         if not isinstance(matrix, Mapping):
@@ -133,7 +148,7 @@ class _Resolver:
         if key != ("data", "name"):
             return False
         beside: Any = self.document.data
-        for step in place[:-1] if place[0] != "matrix" else ("data",):
+        for step in place[:-1] if place[0] not in ("cases", "matrix") else ("data",):
             beside = beside[step] if isinstance(beside, Mapping) else beside
         whole = self.document.data.get("data")
         own = beside if isinstance(beside, Mapping) and "source" in beside else whole

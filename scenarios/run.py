@@ -12,7 +12,6 @@ from scenarios.document import Document
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
-from scenarios.load import Variant, variants
 from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
 from scenarios.progress import Reporter, RunProgress, Silent
@@ -20,6 +19,7 @@ from scenarios.provenance import provenance
 from scenarios.result_folder import ResultFolder
 from scenarios.schema import Scenario, to_data
 from scenarios.task import RunTask
+from scenarios.variants import Variant, variants
 from scenarios.workers import Message, run_tasks
 
 MAX_ERROR = 20_000

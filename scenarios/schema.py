@@ -62,6 +62,9 @@ class Scenario:
     """Rounds, policy, targets."""
     methods: Annotated[tuple[MethodConfig, ...], MinLen(1)]
     """Methods that are compared."""
+    cases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Named settings of several keys that belong together, by dotted key; each method runs in each
+    case. A case of no keys, ``{}``, is the scenario as it stands."""
     matrix: dict[str, Annotated[list[Any], MinLen(1)]] = field(default_factory=dict)
     """Knobs by dotted key, each with the values to try; variants are all combinations."""
 

@@ -18,7 +18,6 @@ from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import run_server
 from netsim.transport.transfers import TransferRow
-from scenarios.load import Variant
 from scenarios.network import (
     PLACE_ROWS,
     RunNetwork,
@@ -33,6 +32,7 @@ from scenarios.results import RunFolder
 from scenarios.schema import Scenario
 from scenarios.shares import corpus_of, devices_of, facts_of, shards_of, streams_of
 from scenarios.task import RunTask
+from scenarios.variants import Variant
 from scenarios.workers import Emit
 
 

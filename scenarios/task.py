@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenarios.load import Variant
+from scenarios.variants import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

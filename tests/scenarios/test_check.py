@@ -16,8 +16,9 @@ from scenarios import check_learning, shares
 from scenarios.check import check
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
-from scenarios.load import load, load_with_places, variants
+from scenarios.load import load, load_with_places
 from scenarios.shares import streams_of
+from scenarios.variants import variants
 from tests.fl.models import zoo
 from tests.scenarios.conftest import SMALL, STUDY, options
 

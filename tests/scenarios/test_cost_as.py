@@ -9,9 +9,10 @@ from analysis.load import load_results
 from analysis.tables import summary_table
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
-from scenarios.load import load, variants
+from scenarios.load import load
 from scenarios.run import cost_label, run
 from scenarios.single import COST_FILES
+from scenarios.variants import variants
 from tests.scenarios.conftest import SMALL, STUDY, options
 
 ONE = (*SMALL, "seeds=[1]", "methods=[{kind: fedit, rank: 2}]")

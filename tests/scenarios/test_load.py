@@ -5,8 +5,9 @@ import pytest
 
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
-from scenarios.load import library, load, variants
+from scenarios.load import library, load
 from scenarios.schema import to_data, validate
+from scenarios.variants import variants
 
 STUDY = Path(__file__).with_name("study.yaml")
 QUICKSTART = STUDY.read_text(encoding="utf-8")

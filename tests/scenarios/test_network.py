@@ -11,9 +11,10 @@ from scenarios.check import check
 from scenarios.cli import main
 from scenarios.commands import BAD_INPUT
 from scenarios.errors import ScenarioError
-from scenarios.load import load, variants
+from scenarios.load import load
 from scenarios.own_files import own_file_digests
 from scenarios.run import run
+from scenarios.variants import variants
 from tests.scenarios.conftest import SMALL, STUDY, options
 
 CONSTANT = (

@@ -9,9 +9,10 @@ import pytest
 from scenarios.check import check
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
-from scenarios.load import find, load, load_with_places, variants
+from scenarios.load import find, load, load_with_places
 from scenarios.result_folder import ResultFolder
 from scenarios.schema import to_data
+from scenarios.variants import variants
 
 ROOT = Path(__file__).parents[2]
 STUDY = """\
@@ -95,6 +96,21 @@ def test_the_home_folder_is_known_to_every_key(study, monkeypatch, key, value):
     data = to_data(load(study / "study.yaml", [f"{key}={value}"]))
     assert f"{study}/" in str(data[key.partition(".")[0]])
     assert "~" not in str(data)
+
+
+def test_paths_of_a_case_begin_at_the_file_too(study, monkeypatch):
+    monkeypatch.chdir("/")
+    cases = """\
+cases:
+  still: {}
+  walking:
+    radio.scheduler: own_scheduler.py:NearlyDone
+    world.mobility: {kind: trace, path: walk.csv}
+"""
+    (study / "study.yaml").write_text(STUDY + cases)
+    _, walking = variants(load(study / "study.yaml"))
+    assert walking.scenario.radio.scheduler == f"{study}/own_scheduler.py:NearlyDone"
+    assert walking.scenario.world.mobility.path == f"{study}/walk.csv"
 
 
 def test_paths_among_the_values_of_a_knob_begin_at_the_file_too(study, monkeypatch):

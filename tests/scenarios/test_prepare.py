@@ -4,9 +4,9 @@ import pickle
 import subprocess
 import sys
 
-from scenarios.load import variants
 from scenarios.prepare import recipe_of
 from scenarios.single import assemble
+from scenarios.variants import variants
 from tests.scenarios.test_single import NoRows
 
 ELSEWHERE = """

@@ -17,8 +17,9 @@ from analysis.rows import SCHEMAS
 from scenarios import run
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
-from scenarios.load import load, variants
+from scenarios.load import load
 from scenarios.single import ROW_TYPES, assemble
+from scenarios.variants import variants
 from tests.scenarios.conftest import SMALL, STUDY, options
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from scenarios import prepare
-from scenarios.load import variants
 from scenarios.single import assemble
+from scenarios.variants import variants
 
 
 class NoRows:
