@@ -24,6 +24,7 @@ from analysis.series import (
     target_frame,
     transfer_durations,
 )
+from analysis.settings import draw_settings, has_settings, settings_frame
 from analysis.style import ACTIVITY_COLOURS, PAGE_WIDTH_IN, PHASE_COLOURS, variant_styles
 from analysis.tables import interval_note, metrics_of, splits_of, target_name
 from analysis.text_safety import figure_text, file_name
@@ -40,6 +41,11 @@ def ranking_subjects(results: Results) -> list[Subject]:
 def target_subjects(results: Results) -> list[Subject]:
     """One subject a metric that has a target."""
     return [Subject(metric=m) for m in metrics_of(results) if m in results.targets]
+
+
+def settings_subjects(results: Results) -> list[Subject]:
+    """One subject a metric that has a target, where several methods ran in several settings."""
+    return target_subjects(results) if has_settings(results) else []
 
 
 def energy_subjects(results: Results) -> tuple[Subject, ...]:
@@ -68,6 +74,11 @@ def target_rows(results: Results, subject: Subject) -> pd.DataFrame:
     metric = _metric(subject)
     splits, target = splits_of(results, metric), results.targets[metric]
     return target_frame(results, metric=metric, target=target, splits=splits)
+
+
+def settings_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Return the cost to target of every method in every setting."""
+    return settings_frame(results, metric=_metric(subject))
 
 
 def energy_rows(results: Results, subject: Subject) -> pd.DataFrame:
@@ -131,6 +142,27 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
         caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
         "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
         f"whiskers: {interval_words(frame)}; dots: single seeds.{cost_words(results)}",
+        figure=figure,
+        data=frame,
+    )
+
+
+def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw how the cost to target of the methods changes with the setting, one page wide."""
+    metric = _metric(subject)
+    target = results.targets[metric]
+    settings = list(dict.fromkeys(variant.setting for variant in results.variants))
+    figure = draw_settings(frame, settings=settings)
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    add_legend(figure, handles)
+    mark_costs(figure, results)
+    name = target_name(metric, target)
+    return Picture(
+        name=file_name(f"settings_{metric}_{target:g}"),
+        title=f"Cost to {name} in every setting",
+        caption="One line a method; where lines cross, the order of the methods changes. Mean over "
+        f"seeds, only where every seed got there; whiskers: {interval_words(frame)}."
+        f"{cost_words(results)}",
         figure=figure,
         data=frame,
     )

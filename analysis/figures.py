@@ -31,6 +31,11 @@ FIGURES: dict[str, FigureKind] = {
         frame=cost_pictures.target_rows,
         draw=cost_pictures.draw_target_picture,
     ),
+    "settings": FigureKind(
+        needs=cost_pictures.settings_subjects,
+        frame=cost_pictures.settings_rows,
+        draw=cost_pictures.draw_settings_picture,
+    ),
     "energy": FigureKind(
         needs=cost_pictures.energy_subjects,
         frame=cost_pictures.energy_rows,

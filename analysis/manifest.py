@@ -14,13 +14,16 @@ from analysis.folder_files import MANIFEST, RESULT_SCHEMA, run_id_of, schema_of
 HOST_TIMES = ("host_total_s", "host_train_s", "host_eval_s", "host_other_fraction")
 """What the manifest may say of a run in numbers."""
 
+CASE = "case"
+"""The knob whose value is the name of a case."""
+
 MAX_DEPTH = 40
 """Deepest nesting of a manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One cell of the study: a method with one setting of every matrix knob."""
+    """One cell of the study: a method in one case with one setting of every matrix knob."""
 
     name: str
     """Folder name."""
@@ -28,7 +31,20 @@ class Variant:
     """Name on figures and tables."""
     method: str
     knobs: Mapping[str, object] = field(default_factory=dict)
-    """Dotted scenario key to its value in this variant."""
+    """Dotted scenario key to its value in this variant; ``case`` to the name of its case."""
+
+    @property
+    def method_label(self) -> str:
+        """Name of the method, without what its case and knobs say."""
+        return self.label.partition(" (")[0] if self.knobs else self.label
+
+    @property
+    def setting(self) -> str:
+        """Its case and knobs in words; empty in a study without."""
+        return ", ".join(
+            str(value) if knob == CASE else f"{knob.rpartition('.')[2]} = {value}"
+            for knob, value in sorted(self.knobs.items())
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from analysis.load import Results
 from analysis.log_axis import use_log_x
-from analysis.manifest import Variant
 from analysis.stats import final_values, is_better_low, mean_ci
 from analysis.style import INK, PAGE_WIDTH_IN, PALETTE
 from analysis.tables import splits_of
@@ -46,8 +45,8 @@ def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
     parts += [mean_ci(ends, by="variant", value=cost).assign(quantity=cost) for cost in _COSTS]
     frame = pd.concat([part.reset_index() for part in parts], ignore_index=True)
     known = {variant.name: variant for variant in results.variants}
-    frame["method"] = [_method(known[str(name)]) for name in frame["variant"]]
-    frame["setting"] = [_setting(known[str(name)]) for name in frame["variant"]]
+    frame["method"] = [known[str(name)].method_label for name in frame["variant"]]
+    frame["setting"] = [known[str(name)].setting for name in frame["variant"]]
     ranked = frame[frame["quantity"] == splits[-1]].groupby("method")["mean"].mean()
     order = list(ranked.sort_values(ascending=is_better_low(metric)).index)
     frame["method"] = pd.Categorical(frame["method"], categories=order, ordered=True)
@@ -108,14 +107,3 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
 
 def _words(split: str) -> str:
     return "server's model" if split == "global" else "own models"
-
-
-def _method(variant: Variant) -> str:
-    return variant.label.partition(" (")[0]
-
-
-def _setting(variant: Variant) -> str:
-    return ", ".join(
-        str(value) if knob == "case" else f"{knob.rpartition('.')[2]} = {value}"
-        for knob, value in sorted(variant.knobs.items())
-    )

@@ -13,6 +13,7 @@ from analysis.load import Results, load_results
 from analysis.manifest import read_manifest
 from analysis.outlets import to_latex, to_markdown, write_csv
 from analysis.page import render_page
+from analysis.settings import has_settings, order_table
 from analysis.style import figure_style
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
 
@@ -75,13 +76,13 @@ def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
 
 
 def all_tables(results: Results) -> tuple[Table, ...]:
-    """Make the summary, one table a target, and the list of runs."""
+    """Make the summary, tables of each target, and the list of runs."""
+    metrics = [metric for metric in metrics_of(results) if metric in results.targets]
     targets = [
-        target_table(results, metric=metric, target=results.targets[metric])
-        for metric in metrics_of(results)
-        if metric in results.targets
+        target_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
     ]
-    return (summary_table(results), *targets, runs_table(results))
+    orders = [order_table(results, metric=metric) for metric in metrics if has_settings(results)]
+    return (summary_table(results), *targets, *orders, runs_table(results))
 
 
 def _check_unchanged(results: Results) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.manifest import CASE
 from scenarios.document import Document, assign
 from scenarios.errors import ScenarioError
 from scenarios.messages import PRESET
@@ -34,8 +35,6 @@ NOT_KNOBS = (
     PRESET,
 )
 """Keys that a study has once; neither they nor what holds them or is in them can vary."""
-CASE = "case"
-"""The knob whose value is the name of a case."""
 MAX_VARIANTS = 500
 """Most variants of a study: each is put together once before the first run."""
 MAX_RUNS = 10_000

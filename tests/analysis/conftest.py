@@ -1,7 +1,13 @@
+import dataclasses
+import json
+
 import pytest
 
 from analysis.load import load_results
-from tests.analysis.synthetic import write_results
+from tests.analysis.synthetic import METHODS, write_results
+
+SLOWER = {("pftt_r8", "real"): 30.0}
+"""Seconds of computing a round, where they are not those of the method."""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +19,27 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="session")
 def results(study):
     return load_results(study)
+
+
+@pytest.fixture(scope="session")
+def in_cases(tmp_path_factory):
+    """Two methods in two cases; in the second one, the first of the two computes longer."""
+    methods = [method for method in METHODS if method.name in ("pftt_r8", "fedtt_r5")]
+    variants = [
+        dataclasses.replace(
+            method,
+            name=f"{method.name}--case={case}",
+            compute_s=SLOWER.get((method.name, case), method.compute_s),
+        )
+        for method in methods
+        for case in ("ideal", "real")
+    ]
+    folder = write_results(tmp_path_factory.mktemp("cases"), methods=variants, num_rounds=25)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for entry in manifest["variants"]:
+        case = entry["name"].partition("--case=")[2]
+        entry["knobs"] = {"case": case}
+        entry["label"] = f"{entry['label']} ({case})"
+    path.write_text(json.dumps(manifest))
+    return load_results(folder)

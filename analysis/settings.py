@@ -1,0 +1,176 @@
+"""What a target costs each method in each setting of a study, and whether their order changes.
+
+A setting is a case with a choice of matrix knobs. In all settings of a seed the methods meet the
+same world and the same split of the data.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from analysis.load import Results
+from analysis.series import target_frame
+from analysis.stats import mean_ci
+from analysis.style import PAGE_WIDTH_IN, variant_styles
+from analysis.tables import Table, splits_of, target_name
+from analysis.text_safety import figure_text, file_name
+from analysis.units import axis_label, display_unit, words_of
+
+PANELS = ("at_s", "energy_j")
+"""Costs that are shown; bytes and rounds do not depend on the network."""
+
+
+def has_settings(results: Results) -> bool:
+    """Whether several methods ran in several settings."""
+    methods = {variant.method_label for variant in results.variants}
+    settings = {variant.setting for variant in results.variants}
+    return len(methods) > 1 and len(settings) > 1
+
+
+def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
+    """Return what the target of a metric cost, one row a method, setting, split and cost.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``variant``, ``method``, ``setting``, ``split``, ``cost`` (its column), ``mean``
+        and ``half_width`` (NaN unless every seed reached the target), ``num_reached``, ``n``;
+        settings in the order of the scenario.
+    """
+    frame = target_frame(
+        results,
+        metric=metric,
+        target=results.targets[metric],
+        splits=splits_of(results, metric),
+    )
+    frame = frame[frame["cost"].isin(PANELS)].drop_duplicates(["variant", "split", "cost"])
+    known = {variant.name: variant for variant in results.variants}
+    frame = frame.assign(
+        method=[known[str(name)].method_label for name in frame["variant"]],
+        setting=[known[str(name)].setting for name in frame["variant"]],
+    )
+    columns = ["variant", "method", "setting", "split", "cost", "mean", "half_width"]
+    return frame[[*columns, "num_reached", "n"]].reset_index(drop=True)
+
+
+def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
+    """Draw one row of panels a split, one panel a cost: settings along x, one line a method."""
+    splits = list(dict.fromkeys(frame["split"]))
+    methods = list(dict.fromkeys(frame["method"]))
+    styles = variant_styles({method: method for method in methods})
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.55 + 2.35 * len(splits)))
+    axes = figure.subplots(len(splits), len(PANELS), sharex=True, squeeze=False)
+    for row, split in zip(axes, splits, strict=True):
+        for ax, cost in zip(row, PANELS, strict=True):
+            own = frame[(frame["split"] == split) & (frame["cost"] == cost)]
+            unit = display_unit(cost, float(own["mean"].max()))
+            for place, method in enumerate(methods):
+                line = own[own["method"] == method].set_index("setting").reindex(settings)
+                style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
+                mean, half_width = (line[name] / unit.scale for name in ("mean", "half_width"))
+                ax.errorbar(
+                    [x + apart for x in range(len(settings))],
+                    mean,
+                    # a logarithmic axis has no room for an interval that holds 0
+                    yerr=[half_width.clip(upper=0.95 * mean), half_width],
+                    color=style.colour,
+                    linestyle=style.dash,
+                    marker=style.marker,
+                    elinewidth=0.8,
+                    label=style.label,
+                )
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.yaxis.set_minor_formatter(NullFormatter())
+            words = axis_label(cost, unit=unit.symbol)
+            ax.set_ylabel(f"{words}\nto target, {split}" if len(splits) > 1 else words)
+    for ax in axes[-1]:
+        names = [figure_text(setting).replace(", ", ",\n") for setting in settings]
+        ax.set_xticks(range(len(settings)), names, rotation=25, ha="right")
+    return figure
+
+
+def order_table(results: Results, *, metric: str) -> Table:
+    """Return the order of the methods by what the target cost, in each setting.
+
+    ``swaps`` are pairs of methods whose order is not that of the first setting; of ``clear_swaps``
+    the difference, paired by seed, leaves out 0 in both settings. ``tau`` is Kendall's rank
+    correlation with the first setting, over methods that reached the target with every seed in
+    both: 1 is the same order, -1 the reverse.
+    """
+    target = results.targets[metric]
+    splits = splits_of(results, metric)
+    runs = target_frame(results, metric=metric, target=target, splits=splits)
+    known = {variant.name: variant for variant in results.variants}
+    runs["method"] = [known[str(name)].method_label for name in runs["variant"]]
+    runs["setting"] = [known[str(name)].setting for name in runs["variant"]]
+    settings = list(dict.fromkeys(variant.setting for variant in results.variants))
+    rows = []
+    for split, cost in itertools.product(splits, PANELS):
+        own = runs[(runs["split"] == split) & (runs["cost"] == cost)]
+        first = own[own["setting"] == settings[0]]
+        rows += [
+            {"split": split, "cost": cost, "setting": setting}
+            | _order(own[own["setting"] == setting], first)
+            for setting in settings
+        ]
+    numbers = pd.DataFrame(rows)
+    words = {cost: words_of(cost) for cost in PANELS}
+    text = numbers.assign(
+        cost=[words[str(cost)] for cost in numbers["cost"]],
+        tau=["" if math.isnan(tau) else f"{tau:.2f}" for tau in numbers["tau"]],
+        swaps=numbers["swaps"].astype(str),
+        clear_swaps=numbers["clear_swaps"].astype(str),
+    ).rename(columns={"split": "model", "tau": "Kendall's tau", "clear_swaps": "of these clear"})
+    return Table(
+        name=file_name(f"order_{metric}_{target:g}"),
+        title=f"Order of the methods by the cost to {target_name(metric, target)}",
+        numbers=numbers,
+        text=text,
+        notes=(
+            "Cheapest first, means over seeds; methods that a seed did not bring to the target are "
+            "left out.",
+            f"Swaps: pairs in another order than under “{settings[0]}”; clear: 95 % intervals of "
+            "the difference, paired by seed, leave out 0 in both settings.",
+        ),
+    )
+
+
+def _order(here: pd.DataFrame, first: pd.DataFrame) -> dict[str, object]:
+    """Return the order of methods in a setting, and how it differs from that of the first."""
+    costs, reference = _whole(here), _whole(first)
+    ranked = costs.mean().sort_values()
+    both = [method for method in ranked.index if method in reference.columns]
+    pairs = list(itertools.combinations(both, 2))
+    swapped = [
+        (one, two)
+        for one, two in pairs
+        if (costs[one] - costs[two]).mean() * (reference[one] - reference[two]).mean() < 0
+    ]
+    clear = [
+        (one, two)
+        for one, two in swapped
+        if _is_clear(costs[one] - costs[two]) and _is_clear(reference[one] - reference[two])
+    ]
+    return {
+        "order": " < ".join(map(str, ranked.index)),
+        "tau": 1 - 2 * len(swapped) / len(pairs) if pairs else math.nan,
+        "swaps": len(swapped),
+        "clear_swaps": len(clear),
+    }
+
+
+def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return cost by seed and method, of methods that every seed brought to the target."""
+    wide = rows.pivot(index="seed", columns="method", values="value")  # noqa: PD010
+    return wide.dropna(axis="columns")
+
+
+def _is_clear(gaps: "pd.Series[float]") -> bool:
+    row = mean_ci(pd.DataFrame({"pair": 0, "gap": gaps}), by="pair", value="gap").iloc[0]
+    return bool(abs(row["mean"]) > row["half_width"])

@@ -1,0 +1,59 @@
+"""Costs of methods in several settings: the order, what changes it, and what is clear of it."""
+
+from analysis.figures import all_pictures
+from analysis.report import all_tables, write_report
+from analysis.settings import has_settings, order_table, settings_frame
+from analysis.style import figure_style
+
+CASES = ("ideal", "real")
+
+
+def test_a_method_has_one_name_in_all_settings(in_cases):
+    frame = settings_frame(in_cases, metric="accuracy")
+    assert list(dict.fromkeys(frame["setting"])) == ["ideal", "real"]
+    assert set(frame["method"]) == {"FedTT, rank 5", "PFTT, d 8, rank 8"}
+    own = frame[(frame["split"] == "personal") & (frame["cost"] == "at_s")]
+    assert len(own) == 4
+    assert (own["num_reached"] == own["n"]).all()
+
+
+def test_the_order_and_its_swaps_are_those_of_the_means(in_cases):
+    numbers = order_table(in_cases, metric="accuracy").numbers
+    own = numbers[(numbers["split"] == "personal") & (numbers["cost"] == "at_s")]
+    own = own.set_index("setting")
+    frame = settings_frame(in_cases, metric="accuracy")
+    for case in CASES:
+        rows = frame[
+            (frame["split"] == "personal") & (frame["cost"] == "at_s") & (frame["setting"] == case)
+        ]
+        cheapest = rows.sort_values("mean")["method"]
+        assert own.loc[case, "order"] == " < ".join(cheapest)
+    assert own.loc["ideal", "order"] == "PFTT, d 8, rank 8 < FedTT, rank 5"
+    assert own.loc["real", "order"] == "FedTT, rank 5 < PFTT, d 8, rank 8"
+    assert tuple(own["tau"]) == (1.0, -1.0)
+    assert tuple(own["swaps"]) == (0, 1)
+    assert own.loc["ideal", "clear_swaps"] == 0
+
+
+def test_a_method_without_a_model_of_the_split_is_left_out(in_cases):
+    numbers = order_table(in_cases, metric="accuracy").numbers
+    own = numbers[(numbers["split"] == "global") & (numbers["cost"] == "at_s")]
+    assert set(own["order"]) == {"FedTT, rank 5"}
+    assert own["tau"].isna().all()
+
+
+def test_figure_and_table_stand_in_the_report(in_cases):
+    names = [table.name for table in all_tables(in_cases)]
+    assert "order_accuracy_0.8" in names
+    with figure_style():
+        pictures = {picture.name: picture for picture in all_pictures(in_cases)}
+    figure = pictures["settings_accuracy_0.8"].figure
+    assert len(figure.axes) == 4
+    assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == list(CASES)
+    page = write_report(in_cases.folder).index.read_text()
+    assert "Order of the methods by the cost to accuracy" in page
+
+
+def test_a_study_of_one_setting_has_neither(results):
+    assert not has_settings(results)
+    assert not any(table.name.startswith("order") for table in all_tables(results))
