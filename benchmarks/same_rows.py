@@ -55,6 +55,7 @@ FIELDS = (
     "energy_j",
     "status",
 )
+RADIO = {"bandwidth_hz": 20e6, "subcarrier_spacing_hz": 30e3, "site_rx_antennas": 1}
 SCHEDULERS = (
     "round_robin",
     "proportional_fair",
@@ -194,6 +195,18 @@ def cases() -> Iterator[Case]:
             num_clients=10,
             **size,
         )
+        for num_antennas, correlation in ((4, 0.3), (64, 0.0)):
+            yield Case(
+                name=f"antennas/{num_antennas}/{engine}",
+                world=walk,
+                radio={
+                    **radio,
+                    "site_rx_antennas": num_antennas,
+                    "site_rx_correlation": correlation,
+                    "fading": TdlFading(),
+                },
+                **size,
+            )
     for mode_fading in (RayleighFading(mode="ergodic"), TdlFading(mode="ergodic")):
         yield Case(
             name=f"ergodic/{mode_fading.kind}",
@@ -206,7 +219,7 @@ def digest(case: Case) -> str:
     """Return the digest of what a case's world did."""
     env = simpy.Environment()
     world = WorldConfig(**{"environment": "uma", "carrier_hz": 3.5e9, **case.world})
-    radio = RadioConfig(**{"bandwidth_hz": 20e6, "subcarrier_spacing_hz": 30e3, **case.radio})
+    radio = RadioConfig(**{**RADIO, **case.radio})
     network = CellularNetwork(env, world, radio, num_clients=case.num_clients, seed=case.seed)
     ids = range(case.num_clients)
     sent = []

@@ -46,6 +46,7 @@ def preset_data(case: Case) -> dict[str, Any]:
         "subcarrier_spacing_hz": SUBCARRIER_SPACING_HZ,
         "site_power_dbm": case.tx_power_dbm,
         "ue_noise_figure_db": case.noise_figure_db,
+        "site_rx_antennas": 1,
     }
     return {"world": world, "radio": radio}
 

@@ -1,7 +1,8 @@
 """Large-scale gain and fast fading of clients at an instant, both pure functions of time.
 
-Uplink and downlink of a link have the same gain and the same fading. With TDD that is reciprocity;
-with FDD, whose two bands fade independently, it is our choice.
+Uplink and downlink of a link have the same gain and the same fading of the first antenna; sites
+combine all their antennas in the uplink and send with the first. With TDD that is reciprocity; with
+FDD, whose two bands fade independently, it is our choice.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from netsim.channel.fading import Fading as FadingModel
 from netsim.channel.fading import NoFading as NoFadingModel
 from netsim.channel.fading import Rayleigh, Rician
 from netsim.channel.link_budget import LinkBudget
+from netsim.channel.receive_antennas import CombinedFading, DirectionGains, maximum_ratio
 from netsim.channel.tdl import TappedDelayLine
 from netsim.config.radio import (
     Fading,
@@ -119,18 +121,21 @@ def trace_speed_mps(path: str) -> float:
     return length_m / moving_s if moving_s > 0 else 0.0
 
 
-def make_fading(fading: Fading, *, seed: int) -> FadingModel:
-    """Return the fading process of the settings."""
+def make_fading(fading: Fading, *, seed: int, num_branches: int = 1) -> FadingModel:
+    """Return the fading process of the settings, with this number of independent antennas."""
     match fading:
         case NoFading():
             return NoFadingModel()
         case RayleighFading():
-            return Rayleigh(seed)
+            return Rayleigh(seed, num_branches=num_branches)
         case RicianFading():
-            return Rician(seed, k_factor_db=fading.k_db)
+            return Rician(seed, k_factor_db=fading.k_db, num_branches=num_branches)
         case TdlFading():
             return TappedDelayLine(
-                seed, profile=fading.profile, delay_spread_s=fading.delay_spread_s
+                seed,
+                profile=fading.profile,
+                delay_spread_s=fading.delay_spread_s,
+                num_branches=num_branches,
             )
 
 
@@ -167,7 +172,9 @@ class Channel:
         """Whether gains follow the fading; in ergodic mode they keep their mean."""
         all_groups = num_groups(radio.fading, num_blocks)
         self.num_groups = all_groups if self.is_fading else 1
-        self._fading = make_fading(radio.fading, seed=seed)
+        combining = maximum_ratio(radio.site_rx_antennas, correlation=radio.site_rx_correlation)
+        process = make_fading(radio.fading, seed=seed, num_branches=len(combining.weights))
+        self._fading = CombinedFading(process, combining)
         speed_mps = typical_speed_mps(world.mobility)
         self.doppler_hz = float(doppler_hz(speed_mps, carrier_hz=world.carrier_hz))
         width_hz = num_blocks * block_bandwidth_hz(radio.subcarrier_spacing_hz)
@@ -197,20 +204,24 @@ class Channel:
         cell_ids: Int[np.ndarray, " client"],
         *,
         at_s: Float[np.ndarray, " time"],
-    ) -> Float[np.ndarray, "time client group"]:
+    ) -> DirectionGains:
         """Return the fading power gain of clients' links to their cells, with mean 1.
 
-        It is 1 for a client without a cell (negative id), and the same in both directions.
+        Its axes are time, client and group. It is 1 for a client without a cell (negative id).
         """
         num_times, num_links = len(at_s), len(client_ids)
         shape = (num_times, num_links, self.num_groups)
         if not self.is_fading:
-            return np.ones(shape)
+            ones = np.ones(shape)
+            return DirectionGains(ones, ones)
         link_id = client_ids * self.num_cells + np.maximum(cell_ids, 0)
-        gain = self._fading.power_gain(
+        gains = self._fading.both(
             np.tile(link_id, num_times),
             doppler_hz=np.full(num_times * num_links, self.doppler_hz),
             at_s=np.repeat(at_s, num_links),
             offset_hz=self._offset_hz,
         )
-        return np.where((cell_ids >= 0)[:, None], gain.reshape(shape), 1.0)
+        uplink, downlink = (
+            np.where((cell_ids >= 0)[:, None], gain.reshape(shape), 1.0) for gain in gains
+        )
+        return DirectionGains(uplink, downlink)

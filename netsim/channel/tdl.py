@@ -73,6 +73,8 @@ class TappedDelayLine(Fading):
         RMS delay spread [s], >= 0: 10e-9 very short, 100e-9 nominal, 1000e-9 very long.
     num_waves
         Waves of a tap, >= 16.
+    num_branches
+        Antennas whose taps fade independently, >= 1; a direct path is the same at all.
 
     References
     ----------
@@ -80,7 +82,13 @@ class TappedDelayLine(Fading):
     """
 
     def __init__(
-        self, seed: int, *, profile: ProfileName, delay_spread_s: float, num_waves: int = 16
+        self,
+        seed: int,
+        *,
+        profile: ProfileName,
+        delay_spread_s: float,
+        num_waves: int = 16,
+        num_branches: int = 1,
     ) -> None:
         if not (np.isfinite(delay_spread_s) and delay_spread_s >= 0):
             msg = f"delay_spread_s: must be finite and >= 0, got {delay_spread_s}"
@@ -90,33 +98,40 @@ class TappedDelayLine(Fading):
         self._amplitude = np.sqrt(taps.power)
         self.delay_s = taps.normalized_delay * delay_spread_s
         """Delay of every tap [s]."""
-        self._bank = WaveBank(seed, num_taps=int((~taps.is_direct).sum()), num_waves=num_waves)
+        self._bank = WaveBank(
+            seed,
+            num_taps=int((~taps.is_direct).sum()),
+            num_waves=num_waves,
+            num_branches=num_branches,
+        )
 
-    def tap_gain(
+    def tap_gains(
         self,
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
-    ) -> Complex[np.ndarray, "link tap"]:
+        num_branches: int = 1,
+    ) -> Complex[np.ndarray, "branch link tap"]:
         """Return the complex gain of every tap; mean powers sum to 1."""
-        gain = np.empty((len(link_id), len(self._amplitude)), dtype=complex)
-        gain[:, ~self._is_direct] = self._bank.complex_gain(
-            link_id, doppler_hz=doppler_hz, at_s=at_s
+        gain = np.empty((num_branches, len(link_id), len(self._amplitude)), dtype=complex)
+        gain[..., ~self._is_direct] = self._bank.complex_gains(
+            link_id, doppler_hz=doppler_hz, at_s=at_s, num_branches=num_branches
         )
         if self._is_direct.any():
             direct = self._bank.direct_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
-            gain[:, self._is_direct] = direct[:, None]
+            gain[..., self._is_direct] = direct[:, None]
         return gain * self._amplitude
 
-    def response(
+    def branch_responses(
         self,
         link_id: Int[np.ndarray, " link"],
         *,
         doppler_hz: Float[np.ndarray, " link"],
         at_s: ArrayLike,
         offset_hz: Float[np.ndarray, " group"],
-    ) -> Complex[np.ndarray, " link #group"]:
+        num_branches: int,
+    ) -> Complex[np.ndarray, "branch link #group"]:
         """Return the frequency response ``H(f)`` at the group centres."""
-        taps = self.tap_gain(link_id, doppler_hz=doppler_hz, at_s=at_s)
+        taps = self.tap_gains(link_id, doppler_hz=doppler_hz, at_s=at_s, num_branches=num_branches)
         return taps @ np.exp(-2j * np.pi * self.delay_s[:, None] * offset_hz)

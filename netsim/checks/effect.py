@@ -36,6 +36,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     yield from _handover_effects(world, radio)
     yield from _failure_effects(world, radio)
     yield from _load_effects(world, radio)
+    yield from _antenna_effects(radio)
     loop = radio.link_adaptation
     if (
         isinstance(loop, OuterLoopAdaptation)
@@ -162,6 +163,17 @@ def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
             "has no effect with background_load.downlink_fraction > 0: no site is ever "
             "silent while it has power",
         )
+
+
+def _antenna_effects(radio: RadioConfig) -> Iterator[Problem]:
+    """Find a correlation of antennas where there is one, or where nothing fades."""
+    if radio.site_rx_correlation == RadioConfig.site_rx_correlation:
+        return
+    path = "radio.site_rx_correlation"
+    if radio.site_rx_antennas == 1:
+        yield _problem(path, "has no effect with site_rx_antennas 1")
+    elif isinstance(radio.fading, NoFading):
+        yield _problem(path, "has no effect without fading: the array gain does not depend on it")
 
 
 def _is_ergodic(radio: RadioConfig) -> bool:

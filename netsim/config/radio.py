@@ -277,6 +277,15 @@ class RadioConfig:
     """The same in the downlink."""
     site_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 5.0
     """Noise figure of the sites [dB]; 5 below 6 GHz in TR 36.814, TR 38.802 and ITU-R M.2412."""
+    site_rx_antennas: Literal[1, 2, 4, 8, 64] = 4
+    """Receive antennas of a cell, combined by maximum ratio, each with the pattern and the gain of
+    ``world.antenna``; clients have one, and sites transmit with one.
+
+    Of a panel of 64 that antenna is one of 64 parts: choose its ``num_elements`` so.
+    """
+    site_rx_correlation: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Correlation of the fading of any two receive antennas of a cell. It reduces the diversity of
+    combining, not its mean gain."""
     ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 9.0
     """Noise figure of the clients [dB]; 9 in TR 36.814 and TR 38.802, 7 in ITU-R M.2412."""
     interference: bool = True

@@ -6,6 +6,7 @@ import numpy as np
 
 from netsim.channel.channel import Channel, make_fading
 from netsim.channel.doppler import jakes_correlation
+from netsim.channel.receive_antennas import CombinedFading, Combining, maximum_ratio
 from netsim.config import standard
 from netsim.config.radio import (
     Fading,
@@ -46,6 +47,16 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
     rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
     site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
+    adaptation_of = partial(
+        _make_adaptation,
+        radio.fading,
+        radio.link_adaptation,
+        mcs_table=radio.mcs_table,
+        delay_s=radio.knowledge_delay_slots * slot_duration_s(spacing_hz),
+        doppler_hz=channel.doppler_hz,
+        offsets_hz=channel.all_offsets_hz,
+        slot_s=slot_duration_s(spacing_hz),
+    )
     return AirInterface(
         carrier_hz=world.carrier_hz,
         num_blocks=blocks,
@@ -58,6 +69,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         uplink_fraction=uplink,
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
         uplink_power=radio.uplink_power,
+        site_array_gain=float(radio.site_rx_antennas),
         site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
         ue_noise_w=float(noise_power_w(block_hz, noise_figure_db=radio.ue_noise_figure_db)),
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
@@ -66,15 +78,10 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         is_interfering=radio.interference,
         rates=rates,
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),
-        adaptation=_make_adaptation(
-            radio.fading,
-            radio.link_adaptation,
-            mcs_table=radio.mcs_table,
-            delay_s=radio.knowledge_delay_slots * slot_duration_s(spacing_hz),
-            doppler_hz=channel.doppler_hz,
-            offsets_hz=channel.all_offsets_hz,
-            slot_s=slot_duration_s(spacing_hz),
+        uplink_adaptation=adaptation_of(
+            maximum_ratio(radio.site_rx_antennas, correlation=radio.site_rx_correlation)
         ),
+        downlink_adaptation=adaptation_of(maximum_ratio(1, correlation=0.0)),
     )
 
 
@@ -112,10 +119,11 @@ def _rate_table(mcs_table: McsTableNumber, target_block_error: float) -> RateTab
     return RateTable(mcs_table_number=mcs_table, target_block_error=target_block_error)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _make_adaptation(
     fading: Fading,
     link_adaptation: LinkAdaptation,
+    combining: Combining,
     *,
     mcs_table: McsTableNumber,
     delay_s: float,
@@ -131,12 +139,15 @@ def _make_adaptation(
     outer_loop = make_outer_loop(link_adaptation)
     if isinstance(fading, NoFading):
         return KnownChannel(rates, has_outer_loop=outer_loop is not None)
-    process, offset_hz = make_fading(fading, seed=0), np.array(offsets_hz)
+    antennas = make_fading(fading, seed=0, num_branches=len(combining.weights))
+    process, offset_hz = CombinedFading(antennas, combining), np.array(offsets_hz)
     gains = sample_gains(process, offset_hz=offset_hz)
+    num_branches = combining.effective_branches
     static = DelayedKnowledge(
         rates,
         correlation=float(jakes_correlation(delay_s, doppler_hz=doppler_hz)),
-        fading_share=min(float(gains.mean(axis=1).var()), 1.0),
+        fading_share=min(num_branches * float(gains.mean(axis=1).var()), 1.0),
+        num_branches=num_branches,
         has_outer_loop=outer_loop is not None,
     )
     fades = sample_fading_traces(

@@ -142,11 +142,13 @@ class FlowEngine(Engine):
         return instants_per_tick(self._settings.tick_s, doppler_hz=self._channel.doppler_hz)
 
     def _fading(
-        self, slots: Int[np.ndarray, " transfer"], now_s: float
+        self, served: ServedSet, now_s: float
     ) -> tuple[Float[np.ndarray, "instant transfer group"], Float[np.ndarray, " instant"]]:
         """Return the fading at the instants up to the next tick, and how long each holds [s]."""
         first, duration_s = self._tracker.instants(now_s)
-        return self.links.fading[slots, first:].swapaxes(0, 1), duration_s
+        links = self.links
+        fading = links.uplink_fading if served.is_uplink else links.downlink_fading
+        return fading[served.slots, first:].swapaxes(0, 1), duration_s
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         """Return the served set of some rows with the gains of now."""
@@ -190,8 +192,8 @@ class FlowEngine(Engine):
             self._expectation.forget()
             return
         served = self._served_set(rows, direction=UPLINK)
-        fading, duration_s = self._fading(served.slots, now_s)
-        received = served.gain[:, None] * fading
+        fading, duration_s = self._fading(served, now_s)
+        received = air.site_array_gain * served.gain[:, None] * fading
         noise_w: float | np.ndarray = air.site_noise_w
         if self._is_disturbed:
             noise_w = self._expected_w[served.cell_id]
@@ -273,7 +275,7 @@ class FlowEngine(Engine):
             self._load = np.zeros_like(self._load)
             return
         served = self._served_set(rows, direction=DOWNLINK)
-        fading, duration_s = self._fading(served.slots, now_s)
+        fading, duration_s = self._fading(served, now_s)
         received = served.gain[:, None] * fading
         before_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         demand, grant = self._shared(

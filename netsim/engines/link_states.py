@@ -69,21 +69,24 @@ class LinkReporter:
         at_s = self._engine.channel_time_s(now_s)
         gain = self._channel.gain(unique, at_s=at_s)
         cell_id = self._serving_cells(unique, gain, now_s=now_s)
-        fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))[0]
+        fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))
+        downlink_fading = fading.downlink[0]
         received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
         snr = self._air.site_block_w * received / self._air.ue_noise_w
         is_covered = cell_id != NO_CELL
-        uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading)
+        uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading.uplink[0])
         on_air_bps = uplink_bps / self._air.uplink_fraction
         uplink_w = self._ue_power.transmit_w(radiated_w, on_air_bps)
         site_id = np.where(is_covered, self._cell_site_id[np.maximum(cell_id, 0)], NO_CELL)
         return LinkTable(
             cell_id=cell_id[place],
             site_id=site_id[place],
-            snr_db=linear_to_db(snr * fading.mean(axis=1))[place],
+            snr_db=linear_to_db(snr * downlink_fading.mean(axis=1))[place],
             mean_snr_db=linear_to_db(snr)[place],
             uplink_rate_bps=uplink_bps[place],
-            downlink_rate_bps=self._downlink_rate_alone(gain, received, cell_id, fading)[place],
+            downlink_rate_bps=self._downlink_rate_alone(gain, received, cell_id, downlink_fading)[
+                place
+            ],
             uplink_w=np.where(is_covered, uplink_w, 0.0)[place],
         )
 
@@ -116,10 +119,11 @@ class LinkReporter:
         band = np.where(reached, float(air.uplink_blocks), 0.0)
         density_w = air.density_w(np.where(reached, received, 1.0))
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
-        sinr_per_w = (received[:, None] * fading / noise_w).mean(axis=1)
+        combined = air.site_array_gain * received
+        sinr_per_w = (combined[:, None] * fading / noise_w).mean(axis=1)
         blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
         block_w = air.block_power_w(density_w, blocks)
-        sinr = air.effective_sinr((block_w * received)[:, None] * fading / noise_w)
+        sinr = air.effective_sinr((block_w * combined)[:, None] * fading / noise_w)
         fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)
         return rate, block_w * blocks

@@ -206,12 +206,12 @@ class SlotEngine(Engine):
             number = (
                 np.arange(-self._settings.knowledge_delay_slots, FADING_CHUNK_SLOTS) + self._slot
             )
-            self._chunk = {
-                code: self._channel.fading_over(
+            self._chunk = {}
+            for code, other in self._served_sets.items():
+                gains = self._channel.fading_over(
                     other.client_id, other.cell_id, at_s=number * self._settings.slot_s
                 )
-                for code, other in self._served_sets.items()
-            }
+                self._chunk[code] = gains.uplink if other.is_uplink else gains.downlink
         chunk = self._chunk[served.direction]
         place = self._slot - self._chunk_start
         return chunk[place + self._settings.knowledge_delay_slots], chunk[place]
@@ -241,7 +241,8 @@ class SlotEngine(Engine):
         air = self._air
         fading, known_fading = self._fading_now(served)
         before_w = air.site_noise_w + self._measured.mean_w[served.cell_id]
-        known = served.gain[:, None] * known_fading / before_w
+        gain = air.site_array_gain * served.gain[:, None]
+        known = gain * known_fading / before_w
         shares, granted = self._granted(served, known, now_s)
         total, airtime_share = per_transmitter(served.slots, granted, np.ones(len(granted)))
         used = total
@@ -264,7 +265,7 @@ class SlotEngine(Engine):
                 shares=shares,
                 blocks=blocks,
                 known_sinr=block_w[:, None] * known,
-                sinr=block_w[:, None] * served.gain[:, None] * fading / noise_w,
+                sinr=block_w[:, None] * gain * fading / noise_w,
                 airtime_share=airtime_share,
                 radiated_w=block_w * used,
             ),

@@ -49,12 +49,6 @@ class Demand:
     """Rate that the backhaul allows, inf where it does not limit; averages are capped at it."""
 
     @property
-    def element_rate_hz(self) -> float:
-        """Data-carrying resource elements of one block per second in this direction."""
-        air = self.air
-        return air.uplink_element_rate_hz if self.is_uplink else air.downlink_element_rate_hz
-
-    @property
     def num_blocks(self) -> int:
         """Blocks of the direction in each cell: those that background traffic leaves."""
         return self.air.uplink_blocks if self.is_uplink else self.air.downlink_blocks
@@ -154,7 +148,7 @@ class Demand:
         blocks = self.used_blocks(transfers, fraction * self.num_blocks)
         power_w = self.block_power_w(transfers, blocks)
         sinr = self.air.effective_sinr(power_w[..., None] * self.sinr_per_w[:, transfers])
-        return self.air.rate_bps(sinr, blocks, element_rate_hz=self.element_rate_hz)
+        return self.air.rate_bps(sinr, blocks, is_uplink=self.is_uplink)
 
     def weakest(
         self,
@@ -190,5 +184,5 @@ class Demand:
         return self.air.rate_bps(
             sinr,
             self.num_blocks / self.air.num_groups * (used / split)[..., None],
-            element_rate_hz=self.element_rate_hz,
+            is_uplink=self.is_uplink,
         )

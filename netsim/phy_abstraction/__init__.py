@@ -3,7 +3,8 @@
 The steps from the gains of a tick to the rates of transfers, with the module of each:
 
 1. Large-scale gain times fading, at the instants of a tick (:mod:`netsim.channel.channel`,
-   :mod:`netsim.rrc.link_tracker`).
+   :mod:`netsim.rrc.link_tracker`); in the uplink that of a site's combined antennas
+   (:mod:`netsim.channel.receive_antennas`).
 2. SINR per watt at noise and expected interference (:mod:`netsim.engines.flow`,
    :mod:`netsim.mac.demand`).
 3. Shares of the resource-block groups from the scheduler of each cell (:mod:`netsim.mac.sharing`).

@@ -47,6 +47,8 @@ class AirInterface:
     downlink_fraction: float
     """Share of the slots that are downlink; 1 with FDD."""
     uplink_power: UplinkPowerConfig
+    site_array_gain: float
+    """Mean SINR of a site's combined receive antennas over that of one of them."""
     site_noise_w: float
     """Noise and background interference in one block at a site [W]."""
     ue_noise_w: float
@@ -61,8 +63,10 @@ class AirInterface:
     """Whether cells interfere with each other."""
     rates: RateTable
     """MCS and goodput at a known SINR."""
-    adaptation: Adaptation
-    """Mean goodput of link adaptation over the fading."""
+    uplink_adaptation: Adaptation
+    """Mean goodput of link adaptation over the fading of combined antennas."""
+    downlink_adaptation: Adaptation
+    """The same, over the fading of one antenna."""
     interference_variability: InterferenceVariability | None
     """Loss by variability of uplink interference; ``None`` without uplink interference."""
 
@@ -169,7 +173,7 @@ class AirInterface:
 
     @cached_property
     def _best_bits_per_watt(self) -> BestBitsPerWatt:
-        return BestBitsPerWatt(self.adaptation.efficiency)
+        return BestBitsPerWatt(self.uplink_adaptation.efficiency)
 
     def used_blocks(
         self,
@@ -217,7 +221,8 @@ class AirInterface:
             return blocks
         fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
         rate_of_fewer, rate_of_more = (
-            number * self.adaptation.efficiency(self.block_power_w(density_w, number) * sinr_per_w)
+            number
+            * self.uplink_adaptation.efficiency(self.block_power_w(density_w, number) * sinr_per_w)
             for number in (fewer, fewer + 1.0)
         )
         has_more = (fewer + 1.0 <= blocks) & (rate_of_more > rate_of_fewer)
@@ -285,7 +290,7 @@ class AirInterface:
         effective_sinr: Float[np.ndarray, "*#transfer"],
         blocks: Float[np.ndarray, "*#transfer"],
         *,
-        element_rate_hz: float,
+        is_uplink: bool,
     ) -> Float[np.ndarray, "*#transfer"]:
         """Return the rate [bit/s] that schedulers assume for a number of blocks at a SINR.
 
@@ -295,10 +300,12 @@ class AirInterface:
             Effective SINR, linear.
         blocks
             Blocks held, >= 0.
-        element_rate_hz
-            That of the direction: ``uplink_element_rate_hz`` or ``downlink_element_rate_hz``.
+        is_uplink
+            Whether the direction is uplink.
         """
-        return self.adaptation.efficiency(effective_sinr) * blocks * element_rate_hz
+        adaptation = self.uplink_adaptation if is_uplink else self.downlink_adaptation
+        rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
+        return adaptation.efficiency(effective_sinr) * blocks * rate_hz
 
     def outcome(
         self,
@@ -323,7 +330,8 @@ class AirInterface:
         -----
         Rates include the quantisation of transport block sizes, which schedulers ignore.
         """
-        efficiency, transmissions = self.adaptation.outcome(effective_sinr, fade)
+        adaptation = self.uplink_adaptation if is_uplink else self.downlink_adaptation
+        efficiency, transmissions = adaptation.outcome(effective_sinr, fade)
         sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Spectral efficiency of each transmission; blocks that are never decoded are neglected.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from netsim.channel.fading import Fading
+from netsim.channel.receive_antennas import PowerGain
 from netsim.interpolation import RegularTable, hat_weights
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.units import floored_db
@@ -31,7 +31,7 @@ Flatten = Callable[[Float[np.ndarray, "draw group"]], Float[np.ndarray, " draw"]
 
 
 def sample_gains(
-    fading: Fading, *, offset_hz: Float[np.ndarray, " group"], num_draws: int = 16384
+    fading: PowerGain, *, offset_hz: Float[np.ndarray, " group"], num_draws: int = 16384
 ) -> Float[np.ndarray, "draw group"]:
     """Return samples of the power gain of a fading process over links and instants.
 

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
-from scipy.special import ndtri
+from scipy.special import gammaincinv, ndtri
 
 from netsim.interpolation import RegularTable
 from netsim.phy.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
@@ -32,7 +32,7 @@ FADE_LOWEST_DB = -36.0
 FADE_HIGHEST_DB = 12.0
 FADE_STEP_DB = 1.5
 PARALLEL_NODES, ORTHOGONAL_NODES = 40, 4
-"""Quantiles of the change of the complex gain, parallel and orthogonal to it."""
+"""Quantiles of the change of the complex gains, parallel and orthogonal to them."""
 
 
 @runtime_checkable
@@ -92,14 +92,17 @@ class KnownChannel:
 
 
 class DelayedKnowledge:
-    """Link adaptation with a measured gain that is an older value of a complex Gaussian process.
+    """Link adaptation with measured gains that are older values of complex Gaussian processes.
 
-    With ``g`` the measured gain and ``f = |g|^2`` its fade, the gain during the transmission is
-    ``sqrt(1 - q) g + sqrt(q) e`` with e standard complex normal and ``q = (1 - rho^2) v``: rho is
-    the correlation over the delay, v the share of power that fades (1 for Rayleigh). The fade of
-    the engines is the measured one, by which schedulers decide. Retransmissions are taken to have
-    the SINR of the first transmission (their change is a correction made elsewhere), so goodput is
-    the mean over e of the bits decoded per transmission, not the ratio of the two means.
+    With ``g`` the measured gains of B antennas and ``f = |g|^2 / B`` their fade, the gains during
+    the transmission are ``sqrt(1 - q) g + sqrt(q) e`` with e standard complex normal and ``q = (1 -
+    rho^2) v``: rho is the correlation over the delay, v the share of an antenna's power that fades
+    (1 for Rayleigh). So the fade changes by the factor ``(sqrt(1 - q) + sqrt(s) x)^2 + s y`` with
+    ``s = q / (2 B f)``, x standard normal and y chi-squared with ``2 B - 1`` degrees of freedom.
+    The fade of the engines is the measured one, by which schedulers decide. Retransmissions are
+    taken to have the SINR of the first transmission (their change is a correction made elsewhere),
+    so goodput is the mean over e of the bits decoded per transmission, not the ratio of the two
+    means.
 
     Parameters
     ----------
@@ -109,19 +112,30 @@ class DelayedKnowledge:
         rho, of the complex gain over the delay, in [-1, 1].
     fading_share
         v, in [0, 1].
+    num_branches
+        B, effective number of independent antennas, >= 1.
     has_outer_loop
         Whether an outer loop keeps the target BLER of ``rates``.
     """
 
     def __init__(
-        self, rates: RateTable, *, correlation: float, fading_share: float, has_outer_loop: bool
+        self,
+        rates: RateTable,
+        *,
+        correlation: float,
+        fading_share: float,
+        num_branches: float = 1.0,
+        has_outer_loop: bool,
     ) -> None:
         changed_share = (1.0 - correlation**2) * fading_share
         self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
         known = _outcomes(rates)
-        x, y = np.meshgrid(_normal_nodes(PARALLEL_NODES), _normal_nodes(ORTHOGONAL_NODES))
-        change = np.sqrt(changed_share / 2) * (x + 1j * y).ravel()
+        x, y = np.meshgrid(
+            _normal_nodes(PARALLEL_NODES),
+            _chi_nodes(ORTHOGONAL_NODES, degrees_of_freedom=2 * num_branches - 1),
+        )
+        change = np.sqrt(changed_share / (2 * num_branches)) * (x + 1j * y).ravel()
         amplitude = 10.0 ** (self._fade_db / 20)
         ratios = np.abs(np.sqrt(1 - changed_share) + change / amplitude[:, None]) ** 2
         tables = []
@@ -221,3 +235,12 @@ def _select(
 def _normal_nodes(count: int) -> list[float]:
     """Return the midpoint quantiles of the standard normal distribution."""
     return list(ndtri((np.arange(count) + 0.5) / count))
+
+
+def _chi_nodes(count: int, *, degrees_of_freedom: float) -> list[float]:
+    """Return quantiles of the chi distribution, those of the modulus of normal midpoints.
+
+    With one degree of freedom they are the moduli of :func:`_normal_nodes`, each twice.
+    """
+    level = np.abs(2.0 * (np.arange(count) + 0.5) / count - 1.0)
+    return list(np.sqrt(2.0 * gammaincinv(degrees_of_freedom / 2.0, level)))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from netsim.channel.fading import Fading
+from netsim.channel.receive_antennas import PowerGain
 from netsim.phy.block_error_table import BlockErrorTable
 from netsim.phy.harq import MAX_TRANSMISSIONS, ROUND_TRIP_SLOTS
 from netsim.phy.link_adaptation import RateTable
@@ -35,7 +35,7 @@ class FadingTraces(NamedTuple):
 
 
 def sample_fading_traces(
-    fading: Fading,
+    fading: PowerGain,
     *,
     doppler_hz: float,
     offset_hz: Float[np.ndarray, " group"],

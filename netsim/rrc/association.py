@@ -282,7 +282,7 @@ class Association:
             return
         signal_w = self._air.site_block_w * self._links.serving_gain(slots)
         if self._fade is not None:
-            fade = mean_over_groups(self._links.fading[slots, 0])
+            fade = mean_over_groups(self._links.downlink_fading[slots, 0])
             signal_w = signal_w * self._fade.step(slots, fade, at_s=at_s)
         disturbed_w = self._air.ue_noise_w + mean_over_groups(
             self._air.downlink_interference_w(self._links.cross_gain[slots], radiated)

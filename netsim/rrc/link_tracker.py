@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.channel.channel import Channel
+from netsim.channel.receive_antennas import DirectionGains
 from netsim.rrc.association import Association
 from netsim.rrc.links import Links
 
@@ -59,8 +60,8 @@ class LinkTracker:
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
         self._gain_holds_until_s = np.inf
-        self._num_instants = links.fading.shape[1]
-        self._stretch = np.ones((0, *links.fading.shape))
+        self._num_instants = links.uplink_fading.shape[1]
+        self._stretch: list[DirectionGains] = []
         self._stretch_from = 0
         self._stretch_of = b""
 
@@ -169,7 +170,7 @@ class LinkTracker:
     def _fade(self, slots: Int[np.ndarray, " some"]) -> None:
         if not self._channel.is_fading or not len(slots):
             return
-        self._links.fading[slots] = self._fading_from(slots, num_ticks=1)[0]
+        self._set_fading(slots, self._fading_from(slots, num_ticks=1)[0])
 
     def _fade_all(self, slots: Int[np.ndarray, " connected"]) -> None:
         """Renew the fading of everybody, from a stretch of ticks computed at once."""
@@ -180,17 +181,24 @@ class LinkTracker:
             self._stretch_of, self._stretch_from = whose, self._tick
             num_ticks = max(1, STRETCH_LINKS // (len(slots) * self._num_instants))
             self._stretch = self._fading_from(slots, num_ticks=num_ticks)
-        self._links.fading[slots] = self._stretch[self._tick - self._stretch_from]
+        self._set_fading(slots, self._stretch[self._tick - self._stretch_from])
+
+    def _set_fading(self, slots: Int[np.ndarray, " some"], gains: DirectionGains) -> None:
+        self._links.uplink_fading[slots] = gains.uplink
+        self._links.downlink_fading[slots] = gains.downlink
 
     def _fading_from(
         self, slots: Int[np.ndarray, " some"], *, num_ticks: int
-    ) -> Float[np.ndarray, "tick some instant group"]:
-        """Return the fading from this tick on."""
+    ) -> list[DirectionGains]:
+        """Return the fading of the ticks from this one on; axes are link, instant and group."""
         step = np.arange(num_ticks * self._num_instants) / self._num_instants
         fading = self._channel.fading_over(
             self._links.client_id[slots],
             self._links.cell_id[slots],
             at_s=(self._tick + step) * self._tick_s,
         )
-        by_tick = fading.reshape(num_ticks, self._num_instants, *fading.shape[1:])
-        return np.moveaxis(by_tick, 1, 2)
+        by_tick = [
+            np.moveaxis(gain.reshape(num_ticks, self._num_instants, *gain.shape[1:]), 1, 2)
+            for gain in fading
+        ]
+        return [DirectionGains(*gains) for gains in zip(*by_tick, strict=True)]

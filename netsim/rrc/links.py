@@ -38,8 +38,9 @@ class Links(SlotArrays):
     """Coupling gain to every cell, fast fading averaged out."""
     cross_gain: Float[np.ndarray, "slot cell"]
     """The same with 0 at the serving cell: the gains of interference, both ways."""
-    fading: Float[np.ndarray, "slot instant group"]
+    uplink_fading: Float[np.ndarray, "slot instant group"]
     """Fast fading of the serving link, mean 1, from each instant of the tick to the next."""
+    downlink_fading: Float[np.ndarray, "slot instant group"]
     _serving_gain: Float[np.ndarray, " slot"]
     _num_transfers: Int[np.ndarray, " slot"]
     _is_new: Bool[np.ndarray, " slot"]
@@ -53,7 +54,8 @@ class Links(SlotArrays):
             handovers=0,
             gain=np.zeros(num_cells),
             cross_gain=np.zeros(num_cells),
-            fading=np.ones((num_instants, num_groups)),
+            uplink_fading=np.ones((num_instants, num_groups)),
+            downlink_fading=np.ones((num_instants, num_groups)),
             _serving_gain=0.0,
             _num_transfers=0,
             _is_new=True,

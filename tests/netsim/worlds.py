@@ -31,13 +31,14 @@ def still_world(positions_m, **changes) -> WorldConfig:
 
 
 def plain_radio(**changes) -> RadioConfig:
-    """20 MHz, 30 kHz, no fading, round robin, no handover, power states of TR 38.840."""
+    """20 MHz, 30 kHz, no fading, round robin, no handover, one antenna, power of TR 38.840."""
     settings = {
         "bandwidth_hz": 20e6,
         "subcarrier_spacing_hz": 30e3,
         "fading": NoFading(),
         "scheduler": "round_robin",
         "handover": NoHandover(),
+        "site_rx_antennas": 1,
         "ue_power": Tr38840PowerConfig(),
     }
     return RadioConfig(**(settings | changes))

@@ -30,6 +30,7 @@ def test_a_preset_gives_the_world_that_is_calibrated(name, tmp_path):
     scenario = load(write(tmp_path, f"preset: {name}"))
     assert scenario.world == world_of(cases()[name])
     assert scenario.radio.site_power_dbm == cases()[name].tx_power_dbm
+    assert scenario.radio.site_rx_antennas == 1
 
 
 def test_own_keys_win_over_the_preset(tmp_path):

@@ -19,6 +19,8 @@ def problems_of(*overrides):
         ("radio.site_power_dbm=-400", "radio.site_power_dbm: must be >= 0, got -400"),
         ("radio.ue_noise_figure_db=1e5", "ue_noise_figure_db: must be <= 30, got"),
         ("radio.site_noise_figure_db=1e5", "site_noise_figure_db: must be <= 30, got"),
+        ("radio.site_rx_antennas=3", "site_rx_antennas: must be one of 1, 2, 4, 8 or 64, got 3"),
+        ("radio.site_rx_correlation=1.2", "site_rx_correlation: must be <= 1, got 1.2"),
         ("radio.fading={kind: rician, k_db: 1e5}", "k_db: must be <= 40, got"),
         ("radio.fading={kind: rician, k_db: -1e5}", "k_db: must be >= -40, got"),
         ("radio.knowledge_delay_slots=1000000000", "knowledge_delay_slots: must be <= 1000, got"),

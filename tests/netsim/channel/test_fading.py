@@ -102,7 +102,7 @@ def test_correlation_over_time_is_jakes(ladder):
     fading = Rayleigh(2)
     gain = np.stack(
         [
-            fading.complex_gain(links, doppler_hz=doppler, at_s=start_s + cycles_here / 20.0)
+            fading.complex_gains(links, doppler_hz=doppler, at_s=start_s + cycles_here / 20.0)[0]
             for start_s in (0.0, 31.0, 77.7)
             for cycles_here in cycles
         ]
@@ -122,9 +122,9 @@ def test_correlation_over_time_is_jakes(ladder):
 def test_one_link_alone_shows_the_jakes_correlation():
     at_s = np.arange(0, 2000, 0.005)
     fading = Rayleigh(3)
-    gain = fading.complex_gain(
+    gain = fading.complex_gains(
         np.zeros(len(at_s), int), doppler_hz=np.full(len(at_s), 10.0), at_s=at_s
-    )
+    )[0]
     for lag in (1, 4, 10, 20):
         found = np.mean(gain[lag:] * gain[:-lag].conj())
         assert abs(found - j0(2 * np.pi * 10 * lag * 0.005)) < 0.05
@@ -141,7 +141,7 @@ def sampled_power():
     doppler = np.full(len(at_s), 10.0)
     fading = Rayleigh(4)
     gains = [
-        fading.complex_gain(np.full(len(at_s), link), doppler_hz=doppler, at_s=at_s)
+        fading.complex_gains(np.full(len(at_s), link), doppler_hz=doppler, at_s=at_s)[0]
         for link in range(CROSSING_LINKS)
     ]
     return np.abs(np.stack(gains)) ** 2

@@ -31,7 +31,10 @@ def test_measured_tap_powers_and_delay_spread(ladder, name):
     fading = TappedDelayLine(1, profile=name, delay_spread_s=100e-9)
     links = np.arange(1500)
     gain = np.concatenate(
-        [fading.tap_gain(links, doppler_hz=np.full(1500, 10.0), at_s=51.7 * k) for k in range(12)]
+        [
+            fading.tap_gains(links, doppler_hz=np.full(1500, 10.0), at_s=51.7 * k)[0]
+            for k in range(12)
+        ]
     )
     found = np.mean(np.abs(gain) ** 2, axis=0)
     ladder.near(

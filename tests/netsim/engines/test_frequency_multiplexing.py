@@ -37,10 +37,10 @@ def reference_s(scheduler, *, seed, fading, num_slots=1200):
         most_w=10 ** (23.0 / 10) / 1000,
         num_blocks=air.num_blocks,
         slot_s=0.5e-3,
-        block_bps=lambda sinr: air.adaptation.efficiency(sinr) * air.uplink_element_rate_hz,
+        block_bps=lambda sinr: air.uplink_adaptation.efficiency(sinr) * air.uplink_element_rate_hz,
         rate_bps=lambda sinr, blocks, fade: air.outcome(sinr, blocks, fade=fade, is_uplink=True)[0],
     )
-    fades = channel.fading_over(ids, gain.argmax(axis=1), at_s=0.5e-3 * np.arange(num_slots))
+    fades = channel.fading_over(ids, gain.argmax(axis=1), at_s=0.5e-3 * np.arange(num_slots)).uplink
     return cell.finish_s(8.0 * SIZE_BYTES, METRICS[scheduler], fades).mean()
 
 

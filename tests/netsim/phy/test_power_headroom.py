@@ -37,6 +37,7 @@ def make(distance_m, *, bandwidth_hz=20e6, num_clients=1, **radio):
         subcarrier_spacing_hz=30e3,
         fading=NoFading(),
         scheduler="round_robin",
+        site_rx_antennas=1,
         **radio,
     )
     return env, CellularNetwork(env, world, settings, num_clients=num_clients, seed=1)
@@ -66,7 +67,7 @@ def test_the_best_number_of_blocks_is_that_of_trying_them_all():
     density_w = air.density_w(gain)
     blocks = np.arange(1, air.num_blocks + 1, dtype=float)
     sinr = air.block_power_w(density_w, blocks) * gain / air.site_noise_w
-    rate_bps = air.rate_bps(sinr, blocks, element_rate_hz=air.uplink_element_rate_hz)
+    rate_bps = air.rate_bps(sinr, blocks, is_uplink=True)
     chosen = round(row.num_resource_blocks)
     assert row.num_resource_blocks == pytest.approx(chosen)
     assert rate_bps[chosen - 1] == pytest.approx(rate_bps.max(), rel=5e-3)

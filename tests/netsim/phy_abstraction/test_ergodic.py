@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gamma
 
 from netsim.channel.fading import Rayleigh
+from netsim.channel.receive_antennas import CombinedFading, maximum_ratio
 from netsim.channel.tdl import TappedDelayLine
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains
@@ -27,6 +29,21 @@ def test_equals_the_integral_over_the_exponential_distribution(mean_db):
     expected = TABLE.spectral_efficiency(10 ** (mean_db / 10) * quantiles).mean()
     found = RATE.efficiency(np.array([10 ** (mean_db / 10)]))[0]
     assert found == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("mean_db", [0.0, 10.0, 20.0])
+def test_with_combined_antennas_it_is_the_integral_over_the_erlang_distribution(mean_db):
+    combining = maximum_ratio(4, correlation=0.0)
+    fading = CombinedFading(Rayleigh(1, num_waves=64, num_branches=4), combining)
+    mean = MeanOverFading(
+        KnownChannel(TABLE, has_outer_loop=False),
+        gain=sample_gains(fading, offset_hz=np.zeros(1), num_draws=8192),
+        flatten=lambda sinr: sinr[:, 0],
+    )
+    quantiles = gamma.ppf((np.arange(20_000) + 0.5) / 20_000, 4) / 4
+    expected = TABLE.spectral_efficiency(10 ** (mean_db / 10) * quantiles).mean()
+    found = mean.efficiency(np.array([10 ** (mean_db / 10)]))[0]
+    assert found == pytest.approx(expected, rel=0.01)
 
 
 @given(mean_db=st.floats(-40, 60), step_db=st.floats(0, 20))

@@ -103,13 +103,15 @@ def test_age_costs_and_more_age_costs_more():
     assert rates[3] < 0.85 * rates[0]
 
 
-def test_table_equals_drawing():
-    """Bits a transmission for one SINR and fade, from 200,000 drawn pairs of gains."""
+@pytest.mark.parametrize("num_branches", [1, 4])
+def test_table_equals_drawing(num_branches):
+    """Bits a transmission for one SINR and fade, from 200,000 drawn pairs of gains an antenna."""
     rng = stream(3, Purpose.FADING, 1)
     rho, sinr, fade = 0.985, 10.0 ** (9.0 / 10), 0.5
     changed = 1 - rho**2
-    noise = rng.standard_normal((2, 200_000)) * np.sqrt(changed / 2)
+    noise = rng.standard_normal((2, num_branches, 200_000)) * np.sqrt(changed / 2)
     met = np.abs(np.sqrt(1 - changed) * np.sqrt(fade) + noise[0] + 1j * noise[1]) ** 2 / fade
+    met = met.mean(axis=0)
     mcs = np.full(met.shape, RATES.mcs_index(np.array([sinr]))[0])
     error = BlockErrorTable(RATES)
     sent, wrong = np.zeros(met.shape), np.ones(met.shape)
@@ -118,7 +120,13 @@ def test_table_equals_drawing():
         wrong = wrong * error.lookup(copies * sinr * met, mcs)
     bits = RATES.mcs.spectral_efficiency[mcs[0]] * (1 - wrong) / sent
     half = 4 * bits.std() / np.sqrt(len(bits))
-    aged = DelayedKnowledge(RATES, correlation=rho, fading_share=1.0, has_outer_loop=False)
+    aged = DelayedKnowledge(
+        RATES,
+        correlation=rho,
+        fading_share=1.0,
+        num_branches=num_branches,
+        has_outer_loop=False,
+    )
     rate, _ = aged.outcome(np.array([sinr]), np.array([fade]))
     # 40 radial points meet a waterfall of 0.3 dB: 2 % beside the interval.
     assert abs(rate[0] - bits.mean()) < half + 0.02 * bits.mean()

@@ -90,7 +90,7 @@ class TestWhoIsWatched:
             gain = [[10 ** (sinr_db / 10) * disturbed_w / AIR.site_block_w, cross]]
             failure = {"out_of_sync_db": 3.0, "in_sync_db": 5.0, "timer_s": 1.0}
             links, slots, association = associate(gain, is_fading=True, **failure)
-            links.fading[slots] = 0.009  # 20.5 dB down
+            links.downlink_fading[slots] = 0.009  # 20.5 dB down
             association.watch(at_s=0.5, radiated=np.ones_like(UNLOADED))
             assert (association.next_change_s(0.5) == 1.5) == can_fail
 

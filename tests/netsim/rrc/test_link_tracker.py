@@ -51,7 +51,10 @@ def test_fades_of_instants_are_those_of_their_times():
     expected = engine._channel.fading_over(
         engine.links.client_id[slots], engine.links.cell_id[slots], at_s=at_s
     )
-    np.testing.assert_allclose(engine.links.fading[slots], np.moveaxis(expected, 0, 1))
+    for found, gains in zip(
+        (engine.links.uplink_fading, engine.links.downlink_fading), expected, strict=True
+    ):
+        np.testing.assert_allclose(found[slots], np.moveaxis(gains, 0, 1))
 
 
 def test_ticks_need_not_be_short_for_proportional_fair():

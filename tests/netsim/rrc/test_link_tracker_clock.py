@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from netsim.channel.receive_antennas import DirectionGains
 from netsim.rrc.link_tracker import STRETCH_LINKS, LinkTracker
 from netsim.rrc.links import Links
 
@@ -15,7 +16,10 @@ TICK_S = 0.25
 
 
 class WrittenChannel:
-    """Gains tell when they were measured, fading which instant, client and cell it is of."""
+    """Gains tell when they were measured, fading which instant, client and cell it is of.
+
+    The fading of the downlink is twice that of the uplink.
+    """
 
     def __init__(self, *, is_moving, is_fading):
         self.population = SimpleNamespace(is_moving=is_moving)
@@ -35,7 +39,8 @@ class WrittenChannel:
     def fading_over(self, client_ids, cell_ids, *, at_s):
         self.faded.append((at_s.tolist(), client_ids.tolist()))
         of_link = 10.0 * client_ids + 100.0 * cell_ids
-        return (at_s[:, None] + of_link)[:, :, None] * np.ones(3)
+        uplink = (at_s[:, None] + of_link)[:, :, None] * np.ones(3)
+        return DirectionGains(uplink, 2.0 * uplink)
 
 
 class WrittenCells:
@@ -235,7 +240,10 @@ def test_fading_is_that_of_every_instant_from_stretches_computed_at_once(num_cli
         at_s = (tick + np.arange(num_instants) / num_instants) * TICK_S
         expected = at_s + 10.0 * seen.links.client_id[slots, None]
         for group in range(3):
-            np.testing.assert_allclose(seen.links.fading[slots, :, group], expected, rtol=1e-12)
+            links = seen.links
+            np.testing.assert_allclose(links.uplink_fading[slots, :, group], expected, rtol=1e-12)
+            found = links.downlink_fading[slots, :, group]
+            np.testing.assert_allclose(found, 2.0 * expected, rtol=1e-12)
     stretch = max(1, STRETCH_LINKS // (num_clients * num_instants))
     assert len(seen.channel.faded) == -(-num_ticks // stretch)
     assert len(seen.channel.faded[0][0]) == stretch * num_instants
@@ -246,13 +254,13 @@ def test_fading_follows_a_change_of_clients_or_cells_at_once():
     seen.tracker.follow(0.0)
     seen.tracker.follow(0.25)
     slots = np.array(seen.slots)
-    assert seen.links.fading[slots, 0, 0].tolist() == [70.25, 80.25]
+    assert seen.links.uplink_fading[slots, 0, 0].tolist() == [70.25, 80.25]
     seen.links.serve(slots[:1], np.array([1]))
     seen.tracker.follow(0.5)
-    assert seen.links.fading[slots, 0, 0].tolist() == [170.5, 80.5]
+    assert seen.links.uplink_fading[slots, 0, 0].tolist() == [170.5, 80.5]
     seen.add(9)
     seen.tracker.follow(0.75)
-    assert seen.links.fading[seen.links.slots, 0, 0].tolist() == [170.75, 80.75, 90.75]
+    assert seen.links.uplink_fading[seen.links.slots, 0, 0].tolist() == [170.75, 80.75, 90.75]
 
 
 def test_a_link_that_fails_between_ticks_fades_as_its_new_cell():
@@ -262,4 +270,4 @@ def test_a_link_that_fails_between_ticks_fades_as_its_new_cell():
     seen.links.serve(slots[1:], np.array([1]))
     seen.cells.failing = slots[1:]
     seen.tracker.follow(0.3)
-    assert seen.links.fading[slots, 0, 0].tolist() == [70.25, 180.25]
+    assert seen.links.uplink_fading[slots, 0, 0].tolist() == [70.25, 180.25]

@@ -38,7 +38,8 @@ def test_slots_are_listed_in_the_order_of_connection_and_reused_as_new():
     assert (links.handovers[again], links.resume_at_s[again]) == (0, 0.0)
     assert links.cell_id[again] == NO_CELL
     assert links.serving_gain(np.array([again])).tolist() == [0.0]
-    assert (links.fading[again] == 1.0).all()
+    assert (links.uplink_fading[again] == 1.0).all()
+    assert (links.downlink_fading[again] == 1.0).all()
 
 
 def test_more_clients_than_the_first_slots():
