@@ -113,6 +113,7 @@ def mean_time_s(case: Case, fading: Fading, scheduler: str, engine: str, seed: i
         subcarrier_spacing_hz=30e3,
         fading=fading,
         scheduler=scheduler,
+        access=None,
         engine=engine,  # type: ignore[arg-type]
     )
     network = CellularNetwork(env, world, radio, num_clients=case.num_clients, seed=seed)

@@ -45,7 +45,7 @@ _PRELUDE = """
         )
         radio = RadioConfig(
             bandwidth_hz=20e6, subcarrier_spacing_hz=spacing_hz, fading=RayleighFading(),
-            scheduler=scheduler, engine=engine,
+            scheduler=scheduler, engine=engine, access=None,
         )
         return env, CellularNetwork(env, world, radio, num_clients=num_clients, seed=1)
 

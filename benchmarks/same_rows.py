@@ -55,7 +55,12 @@ FIELDS = (
     "energy_j",
     "status",
 )
-RADIO = {"bandwidth_hz": 20e6, "subcarrier_spacing_hz": 30e3, "site_rx_antennas": 1}
+RADIO: dict[str, Any] = {
+    "bandwidth_hz": 20e6,
+    "subcarrier_spacing_hz": 30e3,
+    "site_rx_antennas": 1,
+    "access": None,
+}
 SCHEDULERS = (
     "round_robin",
     "proportional_fair",

@@ -14,12 +14,18 @@ from netsim.channel.channel import Channel
 from netsim.checks.rules import find_problems
 from netsim.checks.trial import check_scheduler
 from netsim.config import RadioConfig, WorldConfig
+from netsim.config.access import NO_ACCESS
 from netsim.energy.energy_meter import EnergyMeter
 from netsim.engines.assembly import make_engine, make_models
+from netsim.engines.engine import Models
 from netsim.engines.link_states import LinkReporter, LinkTable
 from netsim.engines.position_log import PositionLog, PositionRow
 from netsim.mac.schedulers import SchedulerFactory, scheduler_factory
+from netsim.phy.resource_grid import slot_duration_s
 from netsim.phy_abstraction.air_interface import AirInterface
+from netsim.rrc.connection import make_timers
+from netsim.transport.access_wait import AccessWait, Wait
+from netsim.transport.completion import make_unserved_row
 from netsim.transport.requests import (
     check_broadcast,
     check_client,
@@ -27,7 +33,7 @@ from netsim.transport.requests import (
     check_request,
 )
 from netsim.transport.transfers import Direction, Transfer, TransferRow
-from netsim.world.layout import Layout, build_layout
+from netsim.world.layout import NO_CELL, Layout, build_layout
 from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
 
 
@@ -99,8 +105,9 @@ class CellularNetwork:
         )
         self._air = models.air
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
-        self._energy = EnergyMeter(models.ledger, self._engine.flush)
+        self._energy = EnergyMeter(models.ledger, self._flush)
         self._reporter = LinkReporter(models, self._engine)
+        self._access = self._make_access(models, seed=seed)
         self._positions = PositionLog(
             self._channel.population, self.layout, now_s=lambda: self._now_s
         )
@@ -166,7 +173,7 @@ class CellularNetwork:
             broadcast_id=None,
             participation_id=participation_id,
         )
-        self._admit(transfer)
+        self._access.begin([transfer])
         return transfer
 
     def broadcast(
@@ -201,8 +208,7 @@ class CellularNetwork:
             for client_id, number in zip(client_ids, numbers, strict=True)
         ]
         self._num_broadcasts += 1
-        for transfer in transfers:
-            self._admit(transfer)
+        self._access.begin(transfers)
         return transfers
 
     def link_table(self, client_ids: Sequence[int] | Int[np.ndarray, " client"]) -> LinkTable:
@@ -261,19 +267,65 @@ class CellularNetwork:
         self._num_transfers += 1
         return transfer
 
-    def _admit(self, transfer: Transfer) -> None:
+    def _make_access(self, models: Models, *, seed: int) -> AccessWait:
+        config = NO_ACCESS if self._radio.access is None else self._radio.access
+        connected_s = float(models.ue_power.tail_s(np.array(np.inf)))
+        return AccessWait(
+            self._env,
+            config,
+            timers=make_timers(config, self._radio.ue_power, connected_s=connected_s),
+            slot_s=slot_duration_s(self._radio.subcarrier_spacing_hz),
+            seed=seed,
+            ledger=models.ledger,
+            listen_w=models.ue_power.listen_w,
+            is_on_air=self._engine.is_client_on_air,
+            rate_bps=self._rate_alone_bps,
+            admit=self._admit,
+            end=self._end_unserved,
+        )
+
+    def _rate_alone_bps(self, client_id: int, direction: Direction) -> float:
+        links = self.link_table([client_id])
+        rate_bps = links.uplink_rate_bps if direction == "uplink" else links.downlink_rate_bps
+        return float(rate_bps[0])
+
+    def _flush(self) -> None:
+        self._access.flush()
+        self._engine.flush()
+
+    def _admit(self, transfer: Transfer, energy_j: float) -> None:
         # Unicast transfers are numbered up from 0, broadcasts down from -1.
         bearer_id = transfer.transfer_id
         if transfer.broadcast_id is not None:
             bearer_id = -1 - transfer.broadcast_id
-        self._engine.admit(transfer, bearer_id=bearer_id, deadline_at_s=transfer.deadline_at_s)
+        self._engine.admit(
+            transfer,
+            bearer_id=bearer_id,
+            deadline_at_s=transfer.deadline_at_s,
+            energy_j=energy_j,
+        )
 
     def _cancel(self, transfer: Transfer, reason: str) -> None:
         # A transfer that is already in the backhaul is delivered.
-        if self._engine.is_on_air(transfer):
+        if self._access.is_waiting(transfer):
+            self._access.cancel(transfer, reason)
+        elif self._engine.is_on_air(transfer):
             self._engine.cancel(transfer, reason)
 
+    def _end_unserved(self, wait: Wait, status: str) -> None:
+        transfer = wait.transfer
+        slot = self._engine.links.slot_of(transfer.client_id)
+        row = make_unserved_row(
+            transfer,
+            status,
+            cell_id=NO_CELL if slot is None else int(self._engine.links.cell_id[slot]),
+            energy_j=wait.energy_j,
+            now_s=self._now_s,
+        )
+        self._hand_over(transfer, row)
+
     def _finish(self, transfer: Transfer, row: TransferRow, delay_s: float) -> None:
+        self._access.note_left_air(transfer.client_id)
         if delay_s > 0:
             arrival = self._env.timeout(delay_s)
             arrival.callbacks.append(lambda _: self._hand_over(transfer, row))

@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     EVALUATION = 15
     FAULT = 16
     ACCESS = 17
+    ACCESS_WAIT = 18
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

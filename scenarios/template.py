@@ -61,7 +61,9 @@ def _section(
             yield ""
         yield from (f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - 2 - len(indent)))
         if isinstance(value, dict) and value:
-            chosen = next((each for each in options if _fits(each, value)), _resolve(told, known))
+            sections = [each for each in options if "properties" in each]
+            only = sections[0] if len(sections) == 1 else _resolve(told, known)
+            chosen = next((each for each in sections if _fits(each, value)), only)
             if "properties" in chosen:
                 lines = list(_section(value, chosen, known, depth=depth + 1))
                 is_unset = all(line.lstrip().startswith("#") for line in lines)

@@ -24,10 +24,15 @@ class Flow:
     remaining_bits: float
     started_at_s: float | None = None
     """When it was put on its link."""
-    has_left: bool = False
-    """Whether it has left its link, or has ended without ever having been on it."""
+    left_at_s: float | None = None
+    """When it left its link, or its wait for it."""
     energy_j: float = 0.0
     grant: Grant = field(default_factory=lambda: Grant(0.0, 0.0))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has left its link, or has ended without ever having been on it."""
+        return self.left_at_s is not None
 
     @property
     def member(self) -> Member:

@@ -206,7 +206,7 @@ class RateNetwork:
 
     def _arrive(self, flow: Flow) -> None:
         """Let the last bits of a transfer that has left its link reach their end."""
-        flow.has_left = True
+        flow.left_at_s = self._now_s
         if flow.transfer.direction == "uplink" and flow.latency_s > 0:
             self._at(self._now_s + flow.latency_s, self._deliver, flow)
         else:
@@ -230,7 +230,7 @@ class RateNetwork:
 
     def _leave(self, flow: Flow) -> None:
         """Take a transfer off its link, or out of its wait for it."""
-        flow.has_left = True
+        flow.left_at_s = self._now_s
         if flow.started_at_s is None:
             self._book_setup(flow.transfer)
         else:
@@ -240,6 +240,9 @@ class RateNetwork:
         transfer = flow.transfer
         del self._flows[transfer.transfer_id]
         is_delivered = status == "delivered"
+        on_link_s = 0.0
+        if flow.started_at_s is not None and flow.left_at_s is not None:
+            on_link_s = flow.left_at_s - flow.started_at_s
         crossed_bytes = int((8.0 * transfer.size_bytes - flow.remaining_bits) // 8.0)
         row = TransferRow(
             transfer_id=transfer.transfer_id,
@@ -253,6 +256,8 @@ class RateNetwork:
             requested_at_s=transfer.requested_at_s,
             started_at_s=self._now_s if flow.started_at_s is None else flow.started_at_s,
             finished_at_s=self._now_s,
+            access_s=self._now_s - transfer.requested_at_s - on_link_s,
+            queue_s=0.0,
             cell_id=self._medium.cell_id(transfer.client_id),
             mean_sinr_db=None,
             num_resource_blocks=0.0,

@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 
 from netsim.channel import penetration
-from netsim.checks import effect, extent, places
+from netsim.checks import access_rules, effect, extent, places
 from netsim.config import environment, standard
 from netsim.config.radio import (
     A3Handover,
@@ -77,6 +77,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *extent.find_problems(world),
         *_mobility_problems(world),
     ]
+    diameter_m = None if space else build_layout(world.layout).area.diameter_m
     return [
         *space,
         *([] if space else _street_problems(world)),
@@ -87,6 +88,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *effect.find_problems(world, radio),
         *_outage_problems(world, radio),
         *_backhaul_problems(world, radio),
+        *access_rules.find_problems(radio, diameter_m=diameter_m),
     ]
 
 

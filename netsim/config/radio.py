@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from netsim.config.access import DEFAULT_ACCESS, AccessConfig
 from netsim.config.ue_power import DEFAULT_UE_POWER, UePowerConfig
 
 SiteClass = Literal["macro", "rrh", "micro", "pico", "femto"]
@@ -296,6 +297,8 @@ class RadioConfig:
     """Change of cell during a transfer."""
     link_failure: LinkFailureConfig = LinkFailureConfig()
     """Loss of coverage."""
+    access: AccessConfig | None = DEFAULT_ACCESS
+    """Fixed costs of a transfer in time: connection, grants, round trips; ``null`` is none."""
     ue_power: UePowerConfig = DEFAULT_UE_POWER
     """Power model of the clients' radios."""
     energy: EnergyConfig = EnergyConfig()

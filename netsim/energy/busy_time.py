@@ -99,6 +99,11 @@ class BusyTime:
         """Return who was ever busy, ascending."""
         return sorted(self._unions)
 
+    def gap_s(self, owner_id: int, until_s: float) -> float:
+        """Return the time since an owner's last interval; 0 within it, inf if never busy."""
+        union = self._unions.get(owner_id)
+        return float("inf") if union is None else max(until_s - union.ends_s[-1], 0.0)
+
     def open_gaps_s(self, owner_ids: Iterable[int], until_s: float) -> Float[np.ndarray, " owner"]:
         """Return the time since each owner's last interval; 0 within it, and if never busy."""
         unions = (self._unions.get(owner_id) for owner_id in owner_ids)

@@ -169,6 +169,10 @@ class Ledger:
             self._radiated_j.add(power_w * (finished_at_s - started_at_s))
             self._add_traffic(site_id, started_at_s, finished_at_s)
 
+    def radio_gap_s(self, client_id: int, at_s: float) -> float:
+        """Return how long ago a client's radio was last booked [s]; inf if it never was."""
+        return self._radio.gap_s(client_id, at_s)
+
     def client_entries(self) -> Entries:
         """Everything booked to clients; activity is an index into ``CLIENT_ACTIVITIES``."""
         return self._clients.entries()

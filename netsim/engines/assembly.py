@@ -62,6 +62,7 @@ def make_models(
             full_cell_w=air.site_block_w * air.num_blocks,
             drawn_per_radiated=slope,
         ),
+        core_latency_s=core_latency_s(radio),
     )
 
 
@@ -92,6 +93,12 @@ def make_engine(
     )
     make = {"flow": FlowEngine, "slot": SlotEngine}[radio.engine]
     return make(env, models, settings=settings, on_end=on_end)
+
+
+def core_latency_s(radio: RadioConfig) -> float:
+    """Return the one-way latency between backhaul and server [s]."""
+    rtt_s = None if radio.access is None else radio.access.rtt_s
+    return 0.0 if rtt_s is None else rtt_s / 2
 
 
 def _make_ue_power(radio: RadioConfig) -> UePower:

@@ -70,6 +70,8 @@ class Models:
     ledger: Ledger
     ue_power: UePower
     site_meter: SiteMeter
+    core_latency_s: float
+    """One-way latency between the backhaul and the server [s]; uploads need it after the air."""
 
 
 class _EndOfInstant(simpy.Event):
@@ -114,7 +116,10 @@ class Engine(ABC):
         self._site_meter = models.site_meter
         self._settings = settings
         self._on_end = on_end
-        self._backhaul_flow = BackhaulFlow(models.backhaul, models.layout.cell_site_id)
+        self._core_latency_s = models.core_latency_s
+        self._backhaul_flow = BackhaulFlow(
+            models.backhaul, models.layout.cell_site_id, core_latency_s=models.core_latency_s
+        )
         num_cells = len(models.layout.cells)
         num_groups = models.air.num_groups
         self.active = ActiveTransfers(is_full_duplex=models.air.is_full_duplex)
@@ -159,7 +164,9 @@ class Engine(ABC):
 
     # Calls from outside -------------------------------------------------------------------------
 
-    def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
+    def admit(
+        self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float, energy_j: float = 0.0
+    ) -> None:
         """Put a transfer on the air.
 
         Parameters
@@ -170,6 +177,8 @@ class Engine(ABC):
             Transfers with the same number in the same cell are served by the same blocks.
         deadline_at_s
             When it ends undelivered.
+        energy_j
+            What its client has spent on it before [J].
         """
         is_first = not len(self.active)
         self._advance()
@@ -188,6 +197,7 @@ class Engine(ABC):
             deadline_at_s=deadline_at_s,
             handovers=int(self.links.handovers[slot]),
             has_company=not is_new,
+            energy_j=energy_j,
         )
         self._touch()
 
@@ -213,6 +223,10 @@ class Engine(ABC):
     def is_on_air(self, transfer: Transfer) -> bool:
         """Return whether the transfer is admitted and has not ended."""
         return self.active.index(transfer) is not None
+
+    def is_client_on_air(self, client_id: int) -> bool:
+        """Return whether a client has a transfer that is admitted and has not ended."""
+        return self.links.slot_of(client_id) is not None
 
     def flush(self) -> None:
         """Advance and book everything up to now, so that the ledger is complete."""
@@ -287,6 +301,7 @@ class Engine(ABC):
                 reason(slot),
                 deadline_at_s=transfer.deadline_at_s,
                 latency_s=float(self._backhaul_flow.latency_s(cell_id, at_s=now_s)[0]),
+                core_latency_s=self._core_latency_s,
                 now_s=now_s,
             )
             handovers = int(self.links.handovers[slot])

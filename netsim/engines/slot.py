@@ -69,9 +69,11 @@ class SlotEngine(Engine):
         """What each cell radiated in the last downlink slot."""
         return self._last_radiated
 
-    def admit(self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float) -> None:
+    def admit(
+        self, transfer: Transfer, *, bearer_id: int, deadline_at_s: float, energy_j: float = 0.0
+    ) -> None:
         """Put a transfer on the air, see :meth:`netsim.engines.engine.Engine.admit`."""
-        super().admit(transfer, bearer_id=bearer_id, deadline_at_s=deadline_at_s)
+        super().admit(transfer, bearer_id=bearer_id, deadline_at_s=deadline_at_s, energy_j=energy_j)
         self._exchange.append(transfer.transfer_id, 8.0 * transfer.size_bytes)
 
     # Time ---------------------------------------------------------------------------------------

@@ -116,8 +116,12 @@ class ActiveTransfers(SlotArrays):
         deadline_at_s: float,
         handovers: int,
         has_company: bool,
+        energy_j: float = 0.0,
     ) -> None:
-        """Add a transfer that has no blocks yet; ``has_company`` if its client has others."""
+        """Add a transfer that has no blocks yet; ``has_company`` if its client has others.
+
+        ``energy_j`` is what its client has spent on it before [J].
+        """
         self.add()
         record = self.records[-1:]
         record["transfer_id"] = transfer.transfer_id
@@ -132,6 +136,7 @@ class ActiveTransfers(SlotArrays):
         record["deadline_at_s"] = deadline_at_s
         record["handovers_before"] = handovers
         record["booked_until_s"] = now_s
+        record["booked_j"] = energy_j
         self.transfers.append(transfer)
         self._shares_radio |= has_company
 

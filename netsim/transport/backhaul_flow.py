@@ -38,10 +38,19 @@ class BackhaulFlow:
         Links between sites and server.
     cell_site_id
         Site of each cell.
+    core_latency_s
+        What uploads need one way from the end of the backhaul to the server [s].
     """
 
-    def __init__(self, backhaul: Backhaul, cell_site_id: Int[np.ndarray, " cell"]) -> None:
+    def __init__(
+        self,
+        backhaul: Backhaul,
+        cell_site_id: Int[np.ndarray, " cell"],
+        *,
+        core_latency_s: float = 0.0,
+    ) -> None:
         self._backhaul = backhaul
+        self._core_latency_s = core_latency_s
         self._cell_site_id = cell_site_id
         has_limit = any(link.rate_bps is not None for link in backhaul.links)
         self.is_limited = bool(has_limit or np.isfinite(backhaul.next_edge_s(-1.0)))
@@ -67,7 +76,7 @@ class BackhaulFlow:
         """Account for the backhaul latency of transfers that are new on the air.
 
         The first byte of a download reaches its site later by the latency. An upload must leave the
-        air earlier than its deadline by the latency.
+        air earlier than its deadline by the latency and that behind the backhaul.
         """
         record = active.records
         is_new = ~record["has_route"]
@@ -77,7 +86,8 @@ class BackhaulFlow:
         latency_s = self.latency_s(links.cell_id[record["slot"]], at_s=at_s)
         is_download = record["direction"] == DOWNLINK
         record["ready_at_s"] += np.where(is_new & is_download, latency_s, 0.0)
-        record["deadline_at_s"] -= np.where(is_new & ~is_download, latency_s, 0.0)
+        uplink_s = latency_s + self._core_latency_s
+        record["deadline_at_s"] -= np.where(is_new & ~is_download, uplink_s, 0.0)
 
     def carry(
         self,

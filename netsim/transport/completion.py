@@ -6,7 +6,7 @@ import numpy as np
 
 from netsim.rrc.handover import CLOCK_SLACK_S
 from netsim.transport.active_transfers import UPLINK
-from netsim.transport.transfers import DIRECTIONS, Direction, TransferRow
+from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +16,22 @@ class End:
     status: str
     finished_at_s: float
     """Not before now; later for an upload that still crosses the backhaul."""
+    left_at_s: float
+    """When it left the air."""
+    core_s: float = 0.0
+    """Time between site's backhaul and server that the end includes [s]."""
     late_s: float = 0.0
     """How much after its deadline the last bit arrives [s]."""
 
 
 def end_of(
-    record: np.void, status: str, *, deadline_at_s: float, latency_s: float, now_s: float
+    record: np.void,
+    status: str,
+    *,
+    deadline_at_s: float,
+    latency_s: float,
+    core_latency_s: float = 0.0,
+    now_s: float,
 ) -> End:
     """Return the end of a transfer that leaves the air now.
 
@@ -38,19 +48,31 @@ def end_of(
     deadline_at_s
         When it ends undelivered.
     latency_s
-        One-way latency from its site to the server now [s].
+        One-way latency of the backhaul of its site now [s].
+    core_latency_s
+        One-way latency from there to the server [s].
     now_s
         The instant.
     """
     is_uplink = record["direction"] == UPLINK
+    finished_s, late_s = now_s, 0.0
     if status != "delivered":
-        waits = is_uplink and not record["is_cancelled"]
-        return End(status=status, finished_at_s=max(now_s, deadline_at_s) if waits else now_s)
-    arrival_s = now_s + latency_s if is_uplink and record["has_route"] else now_s
-    late_s = arrival_s - deadline_at_s
-    if late_s > CLOCK_SLACK_S:
-        return End(status="timeout", finished_at_s=max(now_s, deadline_at_s), late_s=late_s)
-    return End(status=status, finished_at_s=max(now_s, min(arrival_s, deadline_at_s)))
+        if is_uplink and not record["is_cancelled"]:
+            finished_s = max(now_s, deadline_at_s)
+    else:
+        crosses = is_uplink and record["has_route"]
+        arrival_s = now_s + (latency_s + core_latency_s) if crosses else now_s
+        is_late = arrival_s - deadline_at_s > CLOCK_SLACK_S
+        if is_late:
+            status, late_s = "timeout", arrival_s - deadline_at_s
+        finished_s = max(now_s, min(arrival_s, deadline_at_s))
+    return End(
+        status=status,
+        finished_at_s=finished_s,
+        left_at_s=now_s,
+        core_s=min(core_latency_s, finished_s - now_s),
+        late_s=late_s,
+    )
 
 
 def make_row(
@@ -88,7 +110,9 @@ def make_row(
     started = float(record["started_at_s"])
     never = bool(np.isnan(started))
     granted_s = float(record["granted_s"])
-    on_air_s = end.finished_at_s - started
+    on_air_s = end.finished_at_s - started - end.core_s
+    ready_s = min(float(record["ready_at_s"]), end.left_at_s)
+    requested_s = float(record["requested_at_s"])
     return TransferRow(
         transfer_id=int(record["transfer_id"]),
         participation_id=participation_id,
@@ -96,9 +120,11 @@ def make_row(
         direction=direction,
         size_bytes=size_bytes,
         delivered_bytes=delivered,
-        requested_at_s=float(record["requested_at_s"]),
+        requested_at_s=requested_s,
         started_at_s=end.finished_at_s if never else started,
         finished_at_s=end.finished_at_s,
+        access_s=(ready_s - requested_s) + (end.finished_at_s - end.left_at_s),
+        queue_s=(end.left_at_s if never else started) - ready_s,
         cell_id=cell_id,
         mean_sinr_db=float(record["sinr_db_s"]) / granted_s if granted_s > 0 else None,
         num_resource_blocks=float(record["block_s"]) / on_air_s if on_air_s > 0 else 0.0,
@@ -106,4 +132,42 @@ def make_row(
         handovers=handovers - int(record["handovers_before"]),
         energy_j=float(record["booked_j"]),
         status=end.status,
+    )
+
+
+def make_unserved_row(
+    transfer: Transfer, status: str, *, cell_id: int, energy_j: float, now_s: float
+) -> TransferRow:
+    """Return the row of a transfer that ends now and was never on the air.
+
+    Parameters
+    ----------
+    transfer, status
+        What ends, and why.
+    cell_id
+        Serving cell of its client, -1 for none.
+    energy_j
+        What its client has spent on it [J].
+    now_s
+        The instant.
+    """
+    return TransferRow(
+        transfer_id=transfer.transfer_id,
+        participation_id=transfer.participation_id,
+        client_id=transfer.client_id,
+        direction=transfer.direction,
+        size_bytes=transfer.size_bytes,
+        delivered_bytes=0,
+        requested_at_s=transfer.requested_at_s,
+        started_at_s=now_s,
+        finished_at_s=now_s,
+        access_s=now_s - transfer.requested_at_s,
+        queue_s=0.0,
+        cell_id=cell_id,
+        mean_sinr_db=None,
+        num_resource_blocks=0.0,
+        retransmissions=0.0,
+        handovers=0,
+        energy_j=energy_j,
+        status=status,
     )

@@ -35,12 +35,17 @@ class TransferRow:
     started_at_s: float
     """When the first resource block was granted; ``finished_at_s`` when none ever was."""
     finished_at_s: float
+    access_s: float
+    """Fixed costs: from the request until it may have blocks (or its end, if it never may), and
+    from its last block until it arrives."""
+    queue_s: float
+    """From when it may have blocks to the first one (or to when it leaves the air without any)."""
     cell_id: int
     """Serving cell at the end, -1 when there was none."""
     mean_sinr_db: float | None
     """Effective SINR [dB], averaged in dB over the time with blocks; ``None`` without any."""
     num_resource_blocks: float
-    """Blocks held, averaged over the time from start to finish."""
+    """Blocks held, averaged over the time from start to finish, half a round trip left out."""
     retransmissions: float
     """Expected number of repeated transport blocks."""
     handovers: int

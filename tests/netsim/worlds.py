@@ -31,7 +31,7 @@ def still_world(positions_m, **changes) -> WorldConfig:
 
 
 def plain_radio(**changes) -> RadioConfig:
-    """20 MHz, 30 kHz, no fading, round robin, no handover, one antenna, power of TR 38.840."""
+    """20 MHz, 30 kHz, no fading, round robin, one antenna, no access costs, power of TR 38.840."""
     settings = {
         "bandwidth_hz": 20e6,
         "subcarrier_spacing_hz": 30e3,
@@ -39,6 +39,7 @@ def plain_radio(**changes) -> RadioConfig:
         "scheduler": "round_robin",
         "handover": NoHandover(),
         "site_rx_antennas": 1,
+        "access": None,
         "ue_power": Tr38840PowerConfig(),
     }
     return RadioConfig(**(settings | changes))

@@ -7,6 +7,7 @@ import pytest
 
 from netsim.checks.rules import find_problems
 from netsim.config import RadioConfig, WorldConfig
+from netsim.config.access import AccessConfig, ConnectionConfig, DrxConfig, PagingConfig
 from netsim.config.radio import (
     A3Handover,
     BackgroundLoadConfig,
@@ -123,6 +124,20 @@ def test_a_good_configuration_has_no_problem():
          "radio.ue_power.drx_on_s", "must be <= drx_cycle_s 0.32, got 1"),
         ({}, {"ue_power": Tr38840PowerConfig(release_s=0.05)},
          "radio.ue_power.release_s", "must be >= inactivity_s 0.1, got 0.05"),
+        ({}, {"access": AccessConfig(rtt_s=None)},
+         "radio.access.session", "needs rtt_s; null switches it off, too"),
+        ({}, {"access": AccessConfig(rtt_s=1e-7)},
+         "radio.access.rtt_s", "light's way across the area of"),
+        ({}, {"access": AccessConfig(drx=DrxConfig(cycle_s=0.1)), "ue_power": Tr38840PowerConfig()},
+         "radio.access.drx.cycle_s", "has no effect with ue_power.kind tr38840: set ue_power.drx_c"),
+        ({}, {"access": AccessConfig(drx=DrxConfig(inactivity_s=0.1)),
+              "ue_power": Tr38840PowerConfig()},
+         "radio.access.drx.inactivity_s", "tr38840: set ue_power.inactivity_s"),
+        ({}, {"access": AccessConfig(connection=ConnectionConfig(inactive_s=0.0, resume_s=0.1))},
+         "radio.access.connection.resume_s", "has no effect: no client is ever INACTIVE"),
+        ({}, {"access": AccessConfig(paging=PagingConfig(inactive_cycle_s=0.1)),
+              "ue_power": MeasuredPowerConfig(profile="t_mobile_nsa_low")},
+         "radio.access.paging.inactive_cycle_s", "has no effect: no client is ever INACTIVE"),
         ({}, {"ue_power": MeasuredPowerConfig(profile="verizon_lte")},
          "radio.ue_power.screen_w", "must be given with profile verizon_lte, whose powers hold"),
         ({}, {"ue_power": MeasuredPowerConfig(screen_w=2.35)},

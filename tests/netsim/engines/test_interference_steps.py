@@ -34,6 +34,7 @@ def mean_time_s(direction, seed):
         subcarrier_spacing_hz=30e3,
         fading=RayleighFading(),
         scheduler="proportional_fair",
+        access=None,
     )
     network = CellularNetwork(env, world, radio, num_clients=300, seed=seed)
     transfers = [network.send(k, direction, 1_000_000) for k in range(300)]

@@ -38,6 +38,7 @@ def make(distance_m, *, bandwidth_hz=20e6, num_clients=1, **radio):
         fading=NoFading(),
         scheduler="round_robin",
         site_rx_antennas=1,
+        access=None,
         **radio,
     )
     return env, CellularNetwork(env, world, settings, num_clients=num_clients, seed=1)

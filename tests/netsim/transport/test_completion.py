@@ -47,10 +47,28 @@ class TestEnd:
     """What leaves the air at 5 s, half a second from the server."""
 
     @staticmethod
-    def end(status, *, deadline_at_s, **fields):
+    def end(status, *, deadline_at_s, core_latency_s=0.0, **fields):
         return end_of(
-            record_of(**fields), status, deadline_at_s=deadline_at_s, latency_s=0.5, now_s=5.0
+            record_of(**fields),
+            status,
+            deadline_at_s=deadline_at_s,
+            latency_s=0.5,
+            core_latency_s=core_latency_s,
+            now_s=5.0,
         )
+
+    @pytest.mark.parametrize(
+        ("deadline_at_s", "finished_s", "core_s", "late_s"),
+        [(9.0, 5.75, 0.25, 0.0), (5.5, 5.5, 0.25, 0.25), (5.125, 5.125, 0.125, 0.625)],
+    )
+    def test_behind_the_backhaul_an_upload_goes_on_to_the_server(
+        self, deadline_at_s, finished_s, core_s, late_s
+    ):
+        end = self.end(
+            "delivered", deadline_at_s=deadline_at_s, core_latency_s=0.25, direction=UPLINK
+        )
+        assert (end.finished_at_s, end.left_at_s) == (finished_s, 5.0)
+        assert (end.core_s, end.late_s) == (core_s, late_s)
 
     def test_the_last_bit_of_an_upload_crosses_the_backhaul(self):
         end = self.end("delivered", deadline_at_s=9.0, direction=UPLINK)
@@ -94,8 +112,23 @@ class TestEnd:
 
 class TestRow:
     @staticmethod
-    def row(status="timeout", *, finished_at_s=6.0, late_s=0.0, cell_id=3, **fields):
-        end = End(status=status, finished_at_s=finished_at_s, late_s=late_s)
+    def row(
+        status="timeout",
+        *,
+        finished_at_s=6.0,
+        left_at_s=None,
+        core_s=0.0,
+        late_s=0.0,
+        cell_id=3,
+        **fields,
+    ):
+        end = End(
+            status=status,
+            finished_at_s=finished_at_s,
+            left_at_s=finished_at_s if left_at_s is None else left_at_s,
+            core_s=core_s,
+            late_s=late_s,
+        )
         return make_row(record_of(**fields), end, participation_id=4, cell_id=cell_id, handovers=7)
 
     @pytest.mark.parametrize(
@@ -123,6 +156,16 @@ class TestRow:
     def test_means_over_the_time_with_blocks_and_from_start_to_finish(self):
         row = self.row(granted_s=2.0, sinr_db_s=30.0, block_s=20.0)
         assert (row.mean_sinr_db, row.num_resource_blocks) == (15.0, 5.0)
+
+    def test_access_comes_before_blocks_and_after_the_air_and_the_queue_between(self):
+        times = {"requested_at_s": 1.0, "ready_at_s": 1.5}
+        row = self.row(left_at_s=5.25, core_s=0.5, block_s=20.0, **times)
+        assert (row.access_s, row.queue_s) == (0.5 + 0.75, 0.5)
+        assert row.num_resource_blocks == 20.0 / 3.5
+        unserved = self.row(left_at_s=5.25, started_at_s=np.nan, **times)
+        assert (unserved.access_s, unserved.queue_s) == (0.5 + 0.75, 3.75)
+        never_ready = self.row(started_at_s=np.nan, requested_at_s=1.0, ready_at_s=7.0)
+        assert (never_ready.access_s, never_ready.queue_s) == (5.0, 0.0)
 
     def test_without_blocks_there_is_no_mean(self):
         row = self.row(started_at_s=np.nan)

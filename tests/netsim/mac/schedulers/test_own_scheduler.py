@@ -105,7 +105,9 @@ def finish_times_s(scheduler, own=None):
         shadowing=NoShadowing(),
         mobility=StaticMobility(positions_m=((60.0, 0.0), (0.0, 60.0), (-60.0, 0.0))),
     )
-    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3, scheduler=scheduler)
+    radio = RadioConfig(
+        bandwidth_hz=20e6, subcarrier_spacing_hz=30e3, scheduler=scheduler, access=None
+    )
     env = simpy.Environment()
     network = CellularNetwork(env, world, radio, num_clients=3, seed=1, own_scheduler=own)
     sizes = (3_000_000, 1_000_000, 2_000_000)
