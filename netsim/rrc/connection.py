@@ -54,7 +54,7 @@ class ConnectionTimers:
     inactive_s: float
     """Time from there to IDLE [s]."""
 
-    def state(self, gap_s: Float[np.ndarray, "*client"]) -> Int[np.ndarray, "*client"]:
+    def state(self, gap_s: Float[np.ndarray, " client"]) -> Int[np.ndarray, " client"]:
         """Return the :class:`State` after a gap without data [s]; inf before the first data."""
         edges_s = [
             min(self.inactivity_s, self.connected_s),
@@ -101,12 +101,12 @@ def make_timers(
 
 
 def connect_s(
-    state: Int[np.ndarray, "*client"],
+    state: Int[np.ndarray, " client"],
     config: ConnectionConfig | None,
     drx: DrxConfig | None,
     *,
     is_uplink: bool,
-) -> Float[np.ndarray, "*client"]:
+) -> Float[np.ndarray, " client"]:
     """Return how long clients take from a state until they send, or receive, data [s].
 
     Parameters
@@ -124,12 +124,12 @@ def connect_s(
 
 
 def notice_s(
-    state: Int[np.ndarray, "*client"],
-    uniform: Float[np.ndarray, "*client"],
+    state: Int[np.ndarray, " client"],
+    uniform: Float[np.ndarray, " client"],
     *,
     drx_cycle_s: float | None,
     paging: PagingConfig | None,
-) -> Float[np.ndarray, "*client"]:
+) -> Float[np.ndarray, " client"]:
     """Return how long clients take until they notice that there is something to receive [s].
 
     Parameters
@@ -145,7 +145,7 @@ def notice_s(
         (0.0, 0.0) if paging is None else (paging.inactive_cycle_s, paging.idle_cycle_s)
     )
     cycle_s = np.array([0.0, drx_cycle_s or 0.0, inactive_s, idle_s])
-    return cast("Float[np.ndarray, '*client']", uniform * cycle_s[state])
+    return cast("Float[np.ndarray, ' client']", uniform * cycle_s[state])
 
 
 def find_problems(

@@ -5,12 +5,12 @@ from jaxtyping import Float, Int
 
 
 def slow_start_s(
-    size_bytes: Int[np.ndarray, "*transfer"],
-    rate_bps: Float[np.ndarray, "*transfer"],
+    size_bytes: Int[np.ndarray, " transfer"],
+    rate_bps: Float[np.ndarray, " transfer"],
     *,
     rtt_s: float,
     initial_window_bytes: int,
-) -> Float[np.ndarray, "*transfer"]:
+) -> Float[np.ndarray, " transfer"]:
     """Return how much longer a transfer takes because its window grows from a small one [s].
 
     Window k = 0, 1, ... has ``W 2^k`` bytes and is sent at the rate R. The next one waits for the
@@ -36,8 +36,8 @@ def slow_start_s(
     >>> slow_start_s(three_megabytes, rate_bps, rtt_s=0.05, initial_window_bytes=14_600).round(4)
     array([0.1124])
     """
-    first_s = np.full(np.shape(rate_bps), np.inf)
-    np.divide(8.0 * initial_window_bytes, rate_bps, out=first_s, where=np.asarray(rate_bps) > 0)
+    first_s = np.full(len(rate_bps), np.inf)
+    np.divide(8.0 * initial_window_bytes, rate_bps, out=first_s, where=rate_bps > 0)
     windows = np.ceil(np.log2(1.0 + size_bytes / initial_window_bytes))
     smaller = np.ceil(np.log2(np.maximum(rtt_s / first_s, 1.0)))
     pauses = np.minimum(smaller, windows - 1.0)

@@ -38,6 +38,8 @@ def test_time_is_setup_plus_latency_plus_bytes_over_rate(direction, setup_s, sta
     (row,) = rows(env, net).values()
     assert row.finished_at_s == pytest.approx(took_s, rel=1e-12)
     assert row.started_at_s == pytest.approx(started_at_s, rel=1e-12)
+    assert row.access_s == pytest.approx(setup_s + 0.05, rel=1e-12)
+    assert row.queue_s == 0.0
     assert (row.status, row.delivered_bytes, row.participation_id) == ("delivered", MB, 7)
     assert (row.client_id, row.direction, row.cell_id, row.mean_sinr_db) == (1, direction, 0, None)
 
@@ -120,6 +122,17 @@ def test_a_total_above_one_clients_rate_does_not_speed_it_up():
     net.send(0, "uplink", MB)
     (alone,) = rows(env, net, until_s=2000.0).values()
     assert alone.finished_at_s == pytest.approx(1001.0)
+
+
+def test_what_never_is_on_its_link_is_all_access():
+    env, net = network(setup_s=0.2)
+    net.send(0, "downlink", MB, timeout_s=0.1)
+    net.send(0, "uplink", MB, timeout_s=0.7)
+    never, late = (row for _, row in sorted(rows(env, net).items()))
+    assert (never.status, never.access_s, never.queue_s) == ("timeout", 0.1, 0.0)
+    # It leaves its link half a round trip before its deadline.
+    assert late.status == "timeout"
+    assert late.access_s == pytest.approx(0.2 + 0.05)
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,21 @@ def window_by_window(size_bytes, rate_bps, rtt_s):
 
 @pytest.mark.parametrize("rtt_s", [0.02, 0.05, 0.1])
 @pytest.mark.parametrize("rate_bps", [1e5, 2e6, 2.336e6, 20e6, 100e6, 3e9])
-def test_slow_start_is_that_of_a_sender_window_by_window(rate_bps, rtt_s):
+def test_slow_start_is_that_of_a_sender_window_by_window(rate_bps, rtt_s, ladder):
     sizes = np.array([1, 14_599, 14_600, 14_601, 43_800, 43_801, 60_000, 10**6, 3 * 10**6, 10**8])
     found_s = slow_start_s(
         sizes, np.full(len(sizes), rate_bps), rtt_s=rtt_s, initial_window_bytes=WINDOW
     )
     expected_s = [window_by_window(int(size), rate_bps, rtt_s) for size in sizes]
-    np.testing.assert_allclose(found_s, expected_s, rtol=0, atol=1e-9)
+    ladder.near(
+        27,
+        "time lost to slow start, 1 B to 100 MB, 0.1 Mb/s to 3 Gb/s",
+        source="a sender that goes window by window",
+        measured=found_s,
+        expected=expected_s,
+        tolerance=1e-9,
+        unit="s",
+    )
 
 
 def test_three_megabytes_at_twenty_megabits_lose_112_ms():
