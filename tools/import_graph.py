@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "array_like",
             "interpolation",
             "standard_table",
+            "frequency_range",
         ),
         ("config", "phy", "slot_arrays"),
         ("world", "energy"),

@@ -33,9 +33,9 @@ from netsim.config.world import (
     TraceMobility,
     WorldConfig,
 )
+from netsim.frequency_range import frequency_range
 from netsim.phy.resource_grid import (
     block_bandwidth_hz,
-    frequency_range,
     num_resource_blocks,
 )
 from netsim.world.layout import Layout

@@ -33,6 +33,7 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.energy import measured_power, site_energy
+from netsim.frequency_range import FrequencyRange, frequency_range
 from netsim.mac.schedulers import SCHEDULERS
 from netsim.phy import resource_grid
 from netsim.problems import Problem
@@ -207,7 +208,7 @@ def _propagation_problems(world: WorldConfig) -> Iterator[Problem]:
 
 
 def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    band = resource_grid.frequency_range(world.carrier_hz)
+    band = frequency_range(world.carrier_hz)
     problems = resource_grid.find_problems(
         radio.bandwidth_hz,
         radio.subcarrier_spacing_hz,
@@ -243,9 +244,7 @@ def _ue_power_problems(power: UePowerConfig) -> Iterator[Problem]:
         )
 
 
-def _background_problems(
-    radio: RadioConfig, *, band: resource_grid.FrequencyRange
-) -> Iterator[Problem]:
+def _background_problems(radio: RadioConfig, *, band: FrequencyRange) -> Iterator[Problem]:
     """Find background traffic that leaves no resource block to transfers."""
     num_blocks = resource_grid.num_resource_blocks(
         radio.bandwidth_hz, radio.subcarrier_spacing_hz, band=band
@@ -264,12 +263,16 @@ def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Pro
     site_class = standard.site_class(world, radio)
     power_dbm = standard.site_power_dbm(world, radio)
     problems = site_energy.find_problems(
-        site_class, cell_power_w=dbm_to_w(power_dbm), path=("radio", "energy", "site_class")
+        site_class,
+        cell_power_w=dbm_to_w(power_dbm),
+        scale=standard.bandwidth_scale(world, radio),
+        path=("radio", "energy", "site_class"),
     )
     if radio.site_power_dbm is None:
         yield from problems
     elif problems:
-        limit_dbm = w_to_dbm(site_energy.site_power(site_class, num_cells=1).max_radiated_w)
+        scale = standard.bandwidth_scale(world, radio)
+        limit_dbm = w_to_dbm(site_energy.most_cell_w(site_class, scale=scale))
         yield _problem(
             "radio.site_power_dbm",
             f"must be <= {limit_dbm:.4g} dBm, the most that a cell of energy.site_class "

@@ -262,7 +262,9 @@ class RadioConfig:
     site_power_dbm: Annotated[float, Ge(0), Le(60)] | None = None
     """Power of a cell over the band [dBm]; ``None`` is the environment's (46, 41, 46 or 24).
 
-    From 1 mW to 1 kW; the hardware of ``energy.site_class`` may set a lower limit.
+    The default grows with bandwidths over 20 MHz, in FR1, as does the limit of the hardware of
+    ``energy.site_class``: a block has the same power, so bandwidth does not change coverage. A
+    given power is shared by all blocks.
     """
     duplex: FddDuplex | TddDuplex = FddDuplex()
     """Duplex mode of uplink and downlink."""
@@ -272,12 +274,14 @@ class RadioConfig:
     """Selection of the MCS."""
     knowledge_delay_slots: Annotated[int, Ge(0), Le(1000)] = 2
     """Age [slot] of the channel measurement that scheduling and MCS selection use."""
-    uplink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.08
-    """Share of resource elements without data in the uplink; TS 38.306 clause 4.1.2, FR1."""
-    downlink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] = 0.14
-    """The same in the downlink."""
-    site_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 5.0
-    """Noise figure of the sites [dB]; 5 below 6 GHz in TR 36.814, TR 38.802 and ITU-R M.2412."""
+    uplink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] | None = None
+    """Share of resource elements without data in the uplink; ``None`` is 0.08 in FR1, 0.10 in FR2
+    (TS 38.306 clause 4.1.2)."""
+    downlink_overhead_fraction: Annotated[float, Ge(0), Lt(1)] | None = None
+    """The same in the downlink; ``None`` is 0.14 in FR1, 0.18 in FR2."""
+    site_noise_figure_db: Annotated[float, Ge(0), Le(30)] | None = None
+    """Noise figure of the sites [dB]; ``None`` is 5 in FR1 (TR 36.814, TR 38.802, ITU-R M.2412), 7
+    in FR2 (ITU-R M.2412)."""
     site_rx_antennas: Literal[1, 2, 4, 8, 64] = 4
     """Receive antennas of a cell, combined by maximum ratio, each with the pattern and the gain of
     ``world.antenna``; clients have one, and sites transmit with one.
@@ -287,8 +291,9 @@ class RadioConfig:
     site_rx_correlation: Annotated[float, Ge(0), Le(1)] = 0.0
     """Correlation of the fading of any two receive antennas of a cell. It reduces the diversity of
     combining, not its mean gain."""
-    ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] = 9.0
-    """Noise figure of the clients [dB]; 9 in TR 36.814 and TR 38.802, 7 in ITU-R M.2412."""
+    ue_noise_figure_db: Annotated[float, Ge(0), Le(30)] | None = None
+    """Noise figure of the clients [dB]; ``None`` is 9 in FR1 (TR 36.814, TR 38.802; 7 in ITU-R
+    M.2412), 10 in FR2 (ITU-R M.2412)."""
     interference: bool = True
     """Whether cells interfere with each other; if not, every cell has its noise only."""
     background_load: BackgroundLoadConfig = BackgroundLoadConfig()

@@ -17,6 +17,7 @@ from netsim.config.radio import (
     TddDuplex,
 )
 from netsim.config.world import WorldConfig
+from netsim.frequency_range import frequency_range
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.mcs import McsTableNumber
 from netsim.phy.noise import noise_power_w
@@ -24,7 +25,6 @@ from netsim.phy.outer_loop import OuterLoop
 from netsim.phy.resource_grid import (
     block_bandwidth_hz,
     blocks_left,
-    frequency_range,
     num_resource_blocks,
     slot_duration_s,
 )
@@ -46,7 +46,9 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     block_hz = block_bandwidth_hz(spacing_hz)
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
     rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
-    site_noise_w = float(noise_power_w(block_hz, noise_figure_db=radio.site_noise_figure_db))
+    site_noise_w = float(
+        noise_power_w(block_hz, noise_figure_db=standard.site_noise_figure_db(world, radio))
+    )
     adaptation_of = partial(
         _make_adaptation,
         radio.fading,
@@ -64,14 +66,16 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         downlink_blocks=blocks_left(blocks, radio.background_load.downlink_fraction),
         num_groups=channel.num_groups,
         subcarrier_spacing_hz=spacing_hz,
-        uplink_overhead_fraction=radio.uplink_overhead_fraction,
-        downlink_overhead_fraction=radio.downlink_overhead_fraction,
+        uplink_overhead_fraction=standard.uplink_overhead_fraction(world, radio),
+        downlink_overhead_fraction=standard.downlink_overhead_fraction(world, radio),
         uplink_fraction=uplink,
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
         uplink_power=radio.uplink_power,
         site_array_gain=float(radio.site_rx_antennas),
         site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
-        ue_noise_w=float(noise_power_w(block_hz, noise_figure_db=radio.ue_noise_figure_db)),
+        ue_noise_w=float(
+            noise_power_w(block_hz, noise_figure_db=standard.ue_noise_figure_db(world, radio))
+        ),
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
         downlink_busy_fraction=radio.background_load.downlink_fraction,
         uplink_busy_fraction=radio.background_load.uplink_fraction,

@@ -2,24 +2,14 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
+from netsim.frequency_range import FrequencyRange
 from netsim.problems import Problem
 from netsim.standard_table import read_standard_table
 
 SUBCARRIERS_PER_BLOCK = 12
 SYMBOLS_PER_SLOT = 14
 """Normal cyclic prefix."""
-
-FR2_LOWEST_CARRIER_HZ = 24.25e9
-"""Lowest carrier of frequency range 2, TS 38.104 Table 5.1-1 (recollected)."""
-
-FrequencyRange = Literal["FR1", "FR2"]
-
-
-def frequency_range(carrier_hz: float) -> FrequencyRange:
-    """Return the frequency range a carrier belongs to."""
-    return "FR2" if carrier_hz >= FR2_LOWEST_CARRIER_HZ else "FR1"
 
 
 @cache
@@ -52,7 +42,7 @@ def num_resource_blocks(
     subcarrier_spacing_hz
         Subcarrier spacing [Hz].
     band
-        Frequency range, see :func:`frequency_range`.
+        Frequency range, see :func:`netsim.frequency_range.frequency_range`.
 
     Raises
     ------

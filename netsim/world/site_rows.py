@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from netsim.config import RadioConfig, WorldConfig, standard
 from netsim.config.radio import SiteClass
 from netsim.config.world import SectorAntenna
-from netsim.phy.resource_grid import frequency_range, num_resource_blocks
+from netsim.frequency_range import frequency_range
+from netsim.phy.resource_grid import num_resource_blocks
 from netsim.world.layout import Layout
 
 

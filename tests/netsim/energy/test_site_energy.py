@@ -2,7 +2,7 @@
 
 import pytest
 
-from netsim.energy.site_energy import find_problems, site_power
+from netsim.energy.site_energy import find_problems, most_cell_w, site_power
 
 ANCHORS = [
     ("macro", 3, 1344.0),
@@ -51,15 +51,19 @@ def test_hardware_may_radiate_all_it_can_up_to_rounding():
     limit_w = site_power("micro", num_cells=1).max_radiated_w
     assert limit_w == pytest.approx(12.6)
     path = ("radio",)
-    assert find_problems("micro", cell_power_w=limit_w, path=path) == []
-    assert find_problems("micro", cell_power_w=limit_w * (1 + 9e-7), path=path) == []
-    assert find_problems("micro", cell_power_w=limit_w * (1 + 2e-6), path=path) != []
+    for scale in (1.0, 5.0):
+        most_w = scale * limit_w
+        assert most_cell_w("micro", scale=scale) == most_w
+        for excess, is_refused in ((0.0, False), (9e-7, False), (2e-6, True)):
+            cell_w = most_w * (1 + excess)
+            found = find_problems("micro", cell_power_w=cell_w, scale=scale, path=path)
+            assert bool(found) == is_refused
 
 
 def test_hardware_that_cannot_radiate_the_power_is_a_problem():
     path = ("radio", "energy", "site_class")
-    assert find_problems("macro", cell_power_w=40.0, path=path) == []
-    (problem,) = find_problems("micro", cell_power_w=40.0, path=path)
+    assert find_problems("macro", cell_power_w=40.0, scale=1.0, path=path) == []
+    (problem,) = find_problems("micro", cell_power_w=40.0, scale=1.0, path=path)
     assert problem.path == path
     assert "at most 12.6 W a cell" in problem.message
 

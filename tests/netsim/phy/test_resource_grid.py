@@ -5,7 +5,6 @@ import pytest
 from netsim.phy.resource_grid import (
     block_bandwidth_hz,
     find_problems,
-    frequency_range,
     legal_pairs,
     num_resource_blocks,
     numerology,
@@ -74,15 +73,6 @@ def test_rate_of_resource_elements():
     assert found_hz == pytest.approx(51 * 12 * 28_000 * 0.86, rel=1e-12)
     with pytest.raises(ValueError, match="overhead_fraction: must be >= 0 and < 1"):
         resource_element_rate_hz(51, 30e3, overhead_fraction=1.0)
-
-
-def test_frequency_ranges():
-    assert [frequency_range(hz) for hz in (3.5e9, 28e9)] == ["FR1", "FR2"]
-
-
-def test_frequency_range_2_begins_at_24_25_ghz():
-    below_hz = 24.25e9 - 1.0
-    assert [frequency_range(hz) for hz in (below_hz, 24.25e9)] == ["FR1", "FR2"]
 
 
 def test_messages_name_the_right_values_of_the_frequency_range():
