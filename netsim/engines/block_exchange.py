@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from netsim.energy.ue_power import UePower
 from netsim.engines.harq_processes import Attempt, HarqProcesses
-from netsim.engines.outer_loop_margins import OuterLoopMargins
+from netsim.engines.outer_loop_margins import REMEMBERED_S, OuterLoopMargins, Server
 from netsim.engines.served_set import ServedSet
 from netsim.engines.transmission import SlotTransmission
 from netsim.phy.block_error_table import BlockErrorTable
@@ -51,7 +51,10 @@ class BlockExchange:
     ) -> None:
         self._air = air
         self._harq = HarqProcesses(seed)
-        self._loop = OuterLoopMargins(outer_loop) if outer_loop else None
+        self._loop = None
+        if outer_loop is not None:
+            remembered_slots = round(REMEMBERED_S / slot_s)
+            self._loop = OuterLoopMargins(outer_loop, remembered_slots=remembered_slots)
         self._buffers = buffers
         self._ue_power = ue_power
         self._slot_s = slot_s
@@ -126,6 +129,7 @@ class BlockExchange:
         rows = served.rows[granted]
         own = air.effective_sinr(sent.known_sinr[granted], sent.shares[granted])
         if self._loop is not None:
+            self._start_margins(self._loop, sent, granted)
             own = self._loop.corrected(rows, own)
         believed = _weakest(served, granted, own) if served.has_groups else own
         mcs = air.rates.mcs_index(believed)
@@ -188,6 +192,24 @@ class BlockExchange:
         is_new = ~attempt.is_retransmission
         self._buffers.take(attempt.rows[is_new], attempt.bits[is_new])
         return attempt
+
+    def _start_margins(
+        self, loop: OuterLoopMargins, sent: SlotTransmission, granted: Int[np.ndarray, " granted"]
+    ) -> None:
+        """Start the margins of transfers that their cells have not served before."""
+        served = sent.served
+        new = granted[~loop.is_started(served.rows[granted], served.cell_id[granted])]
+        if not len(new):
+            return
+        client_ids, cell_ids = served.client_id[new].tolist(), served.cell_id[new].tolist()
+        loop.start(
+            served.rows[new],
+            [
+                Server(client_id, served.direction, cell_id)
+                for client_id, cell_id in zip(client_ids, cell_ids, strict=True)
+            ],
+            initial_db=self._air.initial_margin_db(sent.mean_sinr[new], is_uplink=served.is_uplink),
+        )
 
     def _adapt(
         self,

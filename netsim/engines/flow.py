@@ -5,10 +5,11 @@ backhaul buffers that run full or empty and, while something moves or fades, cha
 one all active transfers advance by their constant rates and the whole network is solved again:
 shares from the cells' schedulers, powers from power control, interference from who holds which
 blocks now, SINR, rate. Events of one instant share one solve. There is one pending timer; without
-active transfers there is none. Gains are constant between ticks. So is fading, unless the scheduler
-follows it, as proportional fair does: then fading changes in between, and each solve takes the mean
-over the instants up to the next tick (:mod:`netsim.rrc.link_tracker`). With fading held for a tick,
-a scheduled user would keep its good fade, and the band, for too long.
+active transfers there is none. Gains are constant between ticks. So is fading where it is slow.
+Fading that changes within a tick is told apart at several instants
+(:mod:`netsim.engines.sub_ticks`, :mod:`netsim.rrc.link_tracker`), and each solve takes the mean
+over those up to the next tick. With fading held for a tick, a scheduled user of proportional fair
+would keep its good fade, and the band, for too long, and a vehicle would meet too few fades.
 
 Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
 a transfer is new, the solve is made twice, as its interference was not known yet; the averages of
@@ -137,9 +138,13 @@ class FlowEngine(Engine):
             solve(rows, now_s)
 
     def _num_instants(self) -> int:
-        if not (self._channel.is_fading and self._sharing.follows_fades):
+        if not self._channel.is_fading:
             return 1
-        return instants_per_tick(self._settings.tick_s, doppler_hz=self._channel.doppler_hz)
+        return instants_per_tick(
+            self._settings.tick_s,
+            doppler_hz=self._channel.doppler_hz,
+            is_followed=self._sharing.follows_fades,
+        )
 
     def _fading(
         self, served: ServedSet, now_s: float

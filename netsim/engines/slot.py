@@ -19,7 +19,7 @@ from netsim.engines.interference import MeasuredInterference
 from netsim.engines.served_set import ServedSet
 from netsim.engines.transmission import SlotTransmission
 from netsim.engines.whole_blocks import whole_blocks
-from netsim.phy.effective_sinr import mean_over_held
+from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import per_transmitter
 from netsim.rrc.link_tracker import TICK_SLACK
 from netsim.transport.active_transfers import DOWNLINK, UPLINK
@@ -267,6 +267,7 @@ class SlotEngine(Engine):
                 shares=shares,
                 blocks=blocks,
                 known_sinr=block_w[:, None] * known,
+                mean_sinr=block_w * gain[:, 0] / mean_over_groups(before_w),
                 sinr=block_w[:, None] * gain * fading / noise_w,
                 airtime_share=airtime_share,
                 radiated_w=block_w * used,
@@ -290,6 +291,7 @@ class SlotEngine(Engine):
                 shares=shares,
                 blocks=blocks,
                 known_sinr=air.site_block_w * known,
+                mean_sinr=air.site_block_w * served.gain / mean_over_groups(before_w),
                 sinr=air.site_block_w * served.gain[:, None] * fading / noise_w,
                 airtime_share=airtime_share,
                 radiated_w=np.zeros_like(blocks),

@@ -1,4 +1,4 @@
-"""Instants within a channel tick, at which schedulers that follow fading are asked."""
+"""Instants within a channel tick at which fading is told apart."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,19 +6,37 @@ from jaxtyping import Float
 INSTANTS_A_CYCLE = 16
 """Instants needed in one Doppler cycle for a scheduler to follow the fading."""
 
+MEAN_INSTANTS_A_CYCLE = 1.5
+"""Instants in one Doppler cycle for the mean rate of a tick where no scheduler follows the fading:
+two of them have nearly independent fades. With one fade held for a tick, a vehicle whose transfer
+lasts a few ticks would meet as many fades, instead of several times as many, and its time would
+vary too much. A tick of 50 ms at walking speed needs one."""
+
 MOST_INSTANTS = 8
 """Largest number of instants of a tick. Faster fading is sampled at these, not followed."""
 
 
-def instants_per_tick(tick_s: float, *, doppler_hz: float) -> int:
-    """Return the number of instants of a tick at which fading must be known to be followed.
+def instants_per_tick(tick_s: float, *, doppler_hz: float, is_followed: bool) -> int:
+    """Return the number of instants of a tick at which fading must be known.
+
+    Parameters
+    ----------
+    tick_s
+        Length of a tick [s].
+    doppler_hz
+        Maximum Doppler frequency [Hz].
+    is_followed
+        Whether the scheduled users change with the fading.
 
     Examples
     --------
-    >>> instants_per_tick(0.05, doppler_hz=9.73), instants_per_tick(0.005, doppler_hz=9.73)
-    (8, 1)
+    >>> instants_per_tick(0.05, doppler_hz=9.73, is_followed=True)
+    8
+    >>> instants_per_tick(0.05, doppler_hz=9.73, is_followed=False)
+    1
     """
-    return int(np.clip(np.ceil(tick_s * doppler_hz * INSTANTS_A_CYCLE), 1, MOST_INSTANTS))
+    a_cycle = INSTANTS_A_CYCLE if is_followed else MEAN_INSTANTS_A_CYCLE
+    return int(np.clip(np.ceil(tick_s * doppler_hz * a_cycle), 1, MOST_INSTANTS))
 
 
 def time_weights(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray, " instant"]:

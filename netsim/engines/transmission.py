@@ -71,3 +71,5 @@ class SlotTransmission(Transmission):
 
     known_sinr: Float[np.ndarray, "transfer group"]
     """SINR in a block of each group as it was measured some slots ago, linear."""
+    mean_sinr: Float[np.ndarray, " transfer"]
+    """The same without fading, on average over the groups."""

@@ -100,7 +100,7 @@ class Sharing:
         Parameters
         ----------
         demand
-            At least one transfer; a single instant unless :attr:`follows_fades`.
+            At least one transfer.
         now_s
             Simulated time.
         duration_s
@@ -208,6 +208,9 @@ class Sharing:
         for cell_id, part in _cells(demand):
             scheduler = self._scheduler(cell_id, demand)
             for instant, at_s in enumerate(instants_s.tolist()):
+                if instant and not self._uses_rates:
+                    shares[instant, part] = shares[0, part]
+                    continue
                 view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
                 shares[instant, part] = scheduler.now(view)
         return shares

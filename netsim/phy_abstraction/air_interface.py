@@ -307,6 +307,22 @@ class AirInterface:
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         return adaptation.efficiency(effective_sinr) * blocks * rate_hz
 
+    def initial_margin_db(
+        self, mean_sinr: Float[np.ndarray, "*transfer"], *, is_uplink: bool
+    ) -> Float[np.ndarray, "*transfer"]:
+        """Return the margin at which cells start the outer loop of clients unknown to them [dB].
+
+        The mean in the steady state, by mean SINR without fading.
+
+        References
+        ----------
+        Networks tune this start to the margins of their clients: Duran et al., "Self-optimization
+        algorithm for outer loop link adaptation in LTE", IEEE Communications Letters 19(11), 2015
+        (recollected). That they know it by SINR is our choice.
+        """
+        adaptation = self.uplink_adaptation if is_uplink else self.downlink_adaptation
+        return adaptation.settled_margin_db(mean_sinr)
+
     def outcome(
         self,
         effective_sinr: Float[np.ndarray, "*transfer"],

@@ -98,6 +98,10 @@ class MeanOverFading:
         efficiency, transmissions = self._table(sinr_db)
         return np.where(sinr_db < MEAN_LOWEST_DB, 0.0, efficiency), transmissions
 
+    def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return 0: fades are averaged out."""
+        return np.zeros_like(mean_sinr)
+
 
 def _histogram(fade: Float[np.ndarray, " draw"]) -> Float[np.ndarray, " bin"]:
     """Return the share of samples in each bin of :data:`FADE_DB`."""

@@ -60,6 +60,10 @@ class Adaptation(Protocol):
         """
         ...
 
+    def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the mean margin of the outer loop in its steady state [dB], by mean SINR."""
+        ...
+
 
 class KnownChannel:
     """Link adaptation with a channel that does not change between measurement and transmission.
@@ -89,6 +93,10 @@ class KnownChannel:
         return self.efficiency(sinr), np.interp(
             floored_db(sinr), self._sinr_db, self._transmissions
         )
+
+    def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return 0: what is measured is met."""
+        return np.zeros_like(mean_sinr)
 
 
 class DelayedKnowledge:
@@ -159,6 +167,10 @@ class DelayedKnowledge:
         sinr_db = floored_db(sinr)
         efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
+
+    def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return 0: a loop that is settled at every fade has no margin of its own."""
+        return np.zeros_like(mean_sinr)
 
 
 class _ByMcs(NamedTuple):

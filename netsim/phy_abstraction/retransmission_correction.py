@@ -25,7 +25,12 @@ from netsim.phy.harq import MAX_TRANSMISSIONS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
 from netsim.phy_abstraction.goodput import Adaptation
-from netsim.phy_abstraction.harq_simulation import FadingTraces, counted_steps, simulate_harq
+from netsim.phy_abstraction.harq_simulation import (
+    FadingTraces,
+    HarqTraces,
+    counted_steps,
+    simulate_harq,
+)
 from netsim.units import floored_db
 
 MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -44.0, 44.0, 2.0
@@ -59,8 +64,14 @@ class RetransmissionCorrection:
         outer_loop: OuterLoop | None,
     ) -> None:
         self._static = static
+        mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
+        mean = 10.0 ** (mean_db[:, None] / 10)
+        simulated = simulate_harq(rates, mean=mean, fades=fades, outer_loop=outer_loop)
+        self._margin_db = RegularTable(
+            simulated.margin_db[None], lowest=(MEAN_LOWEST_DB,), step=(MEAN_STEP_DB,)
+        )
         self._difference = RegularTable(
-            _difference(static, rates, fades=fades, outer_loop=outer_loop),
+            _difference(static, simulated, mean=mean, known=fades.known),
             lowest=(MEAN_LOWEST_DB, FADE_LOWEST_DB),
             step=(MEAN_STEP_DB, FADE_STEP_DB),
         )
@@ -68,6 +79,10 @@ class RetransmissionCorrection:
     def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return the goodput that schedulers and power headroom assume: that at a constant fade."""
         return self._static.efficiency(sinr)
+
+    def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the mean margin of the outer loop in its steady state [dB], by mean SINR."""
+        return self._margin_db(floored_db(mean_sinr))[0]
 
     def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
@@ -83,32 +98,29 @@ class RetransmissionCorrection:
 
 def _difference(
     static: Adaptation,
-    rates: RateTable,
+    simulated: HarqTraces,
     *,
-    fades: FadingTraces,
-    outer_loop: OuterLoop | None,
+    mean: Float[np.ndarray, "mean 1"],
+    known: Float[np.ndarray, "step link"],
 ) -> Float[np.ndarray, "2 mean fade"]:
     """Return simulated minus static goodput over capacity, and share of first transmissions.
 
     Over the capacity, to which goodput is nearly proportional, little is left to interpolate.
     """
-    mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
     fade_knot_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
-    mean = 10.0 ** (mean_db[:, None] / 10)
-    simulated = simulate_harq(rates, mean=mean, fades=fades, outer_loop=outer_loop)
-    counted = counted_steps(len(fades.known))
-    fade = fades.known[counted]
+    counted = counted_steps(len(known))
+    fade = known[counted]
     sinr = mean * fade[:, None]
     efficiency, transmissions = static.outcome(sinr, np.broadcast_to(fade[:, None], sinr.shape))
     gained = simulated.bits[counted] - efficiency
     first_gained = simulated.first_share[counted] - 1.0 / transmissions
     weight = hat_weights(floored_db(fade).ravel(), fade_knot_db)  # (sample, fade)
     count = weight.sum(axis=0)
-    tables = np.empty((2, len(mean_db), len(fade_knot_db)))
+    tables = np.empty((2, len(mean), len(fade_knot_db)))
     units = (np.log2(1.0 + sinr), np.ones(sinr.shape))
     for place, (found, unit) in enumerate(zip((gained, first_gained), units, strict=True)):
         total, scale = (
-            np.moveaxis(each, 1, 0).reshape(len(mean_db), -1) @ weight for each in (found, unit)
+            np.moveaxis(each, 1, 0).reshape(len(mean), -1) @ weight for each in (found, unit)
         )
         scale *= 1.0 + FEWEST / np.maximum(count, FEWEST / 100)
         tables[place] = np.divide(total, scale, out=np.zeros_like(total), where=scale > 0)

@@ -54,8 +54,8 @@ class Scheduler(Protocol):
 
     It is asked again at every arrival, departure, handover and channel tick, so it may look at the
     view only. Views may be of a time soon to come: where fading changes within a tick, a scheduler
-    that looks at average rates, or looks at rates and is exclusive, is asked about instants up to
-    the next tick, one after the other, and again about what is left of them after an event. State
+    that looks at rates is asked about instants up to the next tick, one after the other, and again
+    about what is left of them after an event. State
     of its own is allowed, made of the views that it was asked about (there is one instance for each
     cell and direction); nothing in it may be drawn at random.
 

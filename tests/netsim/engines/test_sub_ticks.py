@@ -21,6 +21,18 @@ def test_one_instant_is_all_there_is():
     assert time_mean(np.array([np.inf]), np.array([[3.0]]), np.array([[0.0]])).tolist() == [3.0]
 
 
-@pytest.mark.parametrize(("doppler_hz", "number"), [(0.0, 1), (1.0, 1), (5.0, 4), (100.0, 8)])
-def test_faster_fades_are_looked_at_more_often(doppler_hz, number):
-    assert instants_per_tick(0.05, doppler_hz=doppler_hz) == number <= MOST_INSTANTS
+@pytest.mark.parametrize(
+    ("is_followed", "doppler_hz", "number"),
+    [
+        (True, 0.0, 1),
+        (True, 1.0, 1),
+        (True, 5.0, 4),
+        (True, 100.0, 8),
+        (False, 10.0, 1),  # walking
+        (False, 32.0, 3),
+        (False, 100.0, 8),  # 30 km/h
+    ],
+)
+def test_faster_fades_are_looked_at_more_often(is_followed, doppler_hz, number):
+    found = instants_per_tick(0.05, doppler_hz=doppler_hz, is_followed=is_followed)
+    assert found == number <= MOST_INSTANTS

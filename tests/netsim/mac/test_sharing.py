@@ -71,6 +71,18 @@ def test_every_cell_and_direction_has_a_scheduler_of_its_own():
     assert Weighted.made[1].views[0].now_s == 3.0
 
 
+@pytest.mark.parametrize(("scheduler", "times"), [(Weighted, 1), (Reading, 3)])
+def test_who_looks_at_no_rates_is_asked_once_for_all_instants(scheduler, times):
+    class WithoutAverages(scheduler):
+        uses_average_rate = False
+
+    demand = demand_of([0, 0], num_instants=3, average_rate_bps=1e6)
+    grant = solve(WithoutAverages, demand, duration_s=np.full(3, 0.01))
+    np.testing.assert_allclose(grant.shares.mean(axis=2), [[1 / 3, 2 / 3]] * 3)
+    (asked,) = [each for each in WithoutAverages.made if each.views]
+    assert len(asked.views) == times
+
+
 class TestUnusedBlocks:
     """A client that uses one block of the band, whatever it is given (-12 dB at full power)."""
 

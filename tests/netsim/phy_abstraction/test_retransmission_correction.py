@@ -160,6 +160,46 @@ def test_changing_fades_cost_most_where_most_blocks_are_retransmitted(tables):
     assert abs(lost[-1]) < 0.015
 
 
+@pytest.mark.parametrize("bias_db", [-3.0, 0.0, 5.0])
+def test_the_settled_margin_is_the_bias_of_the_measurement(bias_db):
+    """Nothing fades: whatever the measured gain is too high by, the margin takes off."""
+    ones = np.ones((NUM_STEPS, 2))
+    plain, biased = (
+        simulate_harq(
+            RATES,
+            mean=10.0 ** (np.array([[0.0], [10.0]]) / 10),
+            fades=FadingTraces(10.0 ** (each_db / 10) * ones, ones),
+            outer_loop=OuterLoop(),
+        ).margin_db
+        for each_db in (0.0, bias_db)
+    )
+    assert biased - plain == pytest.approx(bias_db, abs=0.1)
+    assert np.abs(plain).max() < 1.5  # within an MCS
+
+
+def test_margins_of_fast_fades_settle_within_the_warm_up():
+    """Rayleigh at 120 km/h: the measured gain says nothing of the one that is met.
+
+    Of two independent exponential gains one is less than a k-th of the other in 1 of k + 1 cases,
+    so the target of 0.1 is met at k = 9, less what rounding down to an MCS gives for nothing.
+    """
+    fades = sample_fading_traces(
+        Rayleigh(0), doppler_hz=389.0, offset_hz=BAND, delay_s=1e-3, slot_s=SLOT_S
+    )
+    mean = 10.0 ** (np.array([[9.0], [14.0]]) / 10)
+    early, late = (
+        simulate_harq(
+            RATES,
+            mean=mean,
+            fades=FadingTraces(fades.known[:number], fades.met[:number]),
+            outer_loop=OuterLoop(),
+        ).margin_db
+        for number in (WARM_UP_STEPS + 80, NUM_STEPS)
+    )
+    assert early == pytest.approx(late, abs=0.5)
+    assert late == pytest.approx(10 * np.log10(9) - 0.5, abs=0.5)
+
+
 def test_constant_fades_need_no_correction():
     """No fading, no outer loop: the table is the model that it corrects."""
     static = KnownChannel(RATES, has_outer_loop=False)
