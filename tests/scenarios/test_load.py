@@ -34,6 +34,17 @@ def test_every_scenario_of_the_library_is_valid(name):
     assert variants(scenario)
 
 
+def test_clients_of_the_library_who_walk_are_mostly_indoors():
+    """80 % as in TR 38.901; who drives is not in a building."""
+    worlds = [load(name).world for name in library()]
+    speeds = {
+        (world.mobility.max_speed_mps, world.indoor_fraction)
+        for world in worlds
+        if world is not None and world.mobility.kind == "random_waypoint"
+    }
+    assert speeds == {(1.5, 0.8), (14.0, 0.0)}
+
+
 @pytest.mark.parametrize("name", library())
 def test_a_resolved_scenario_reads_back_equal(name):
     scenario = load(name)
