@@ -279,15 +279,10 @@ class CellularNetwork:
             ledger=models.ledger,
             listen_w=models.ue_power.listen_w,
             is_on_air=self._engine.is_client_on_air,
-            rate_bps=self._rate_alone_bps,
+            rates=self.link_table,
             admit=self._admit,
             end=self._end_unserved,
         )
-
-    def _rate_alone_bps(self, client_id: int, direction: Direction) -> float:
-        links = self.link_table([client_id])
-        rate_bps = links.uplink_rate_bps if direction == "uplink" else links.downlink_rate_bps
-        return float(rate_bps[0])
 
     def _flush(self) -> None:
         self._access.flush()

@@ -17,9 +17,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import simpy
+from jaxtyping import Float
 
 from netsim.config.access import AccessConfig
 from netsim.energy.ledger import Ledger
@@ -27,7 +29,19 @@ from netsim.mac.grant_time import next_slot_s, uplink_grant_s
 from netsim.rrc.connection import ConnectionTimers, State, connect_s, notice_s
 from netsim.streams import Purpose, stream
 from netsim.transport.slow_start import slow_start_s
-from netsim.transport.transfers import DIRECTIONS, Direction, Transfer
+from netsim.transport.transfers import DIRECTIONS, Transfer
+
+
+class Rates(Protocol):
+    """Rates of clients alone in their cells, one entry a client."""
+
+    @property
+    def uplink_rate_bps(self) -> Float[np.ndarray, " client"]:
+        """Uplink [bit/s]."""
+
+    @property
+    def downlink_rate_bps(self) -> Float[np.ndarray, " client"]:
+        """Downlink [bit/s]."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,8 +93,9 @@ class AccessWait:
         Power drawn while a client listens [W].
     is_on_air
         Tells whether a client has a transfer on the air: the engine books its radio then.
-    rate_bps
-        Tells the rate of a client alone in its cell [bit/s], by its id and the direction.
+    rates
+        Tells the rates of clients alone in their cells, by their ids. It is asked once for all
+        requests of an instant, which is much faster than for each.
     admit
         Puts a transfer on the air; the second argument is what its client has spent on it [J].
     end
@@ -98,7 +113,7 @@ class AccessWait:
         ledger: Ledger,
         listen_w: float,
         is_on_air: Callable[[int], bool],
-        rate_bps: Callable[[int, Direction], float],
+        rates: Callable[[Sequence[int]], Rates],
         admit: Callable[[Transfer, float], None],
         end: Callable[[Wait, str], None],
     ) -> None:
@@ -110,10 +125,14 @@ class AccessWait:
         self._ledger = ledger
         self._listen_w = listen_w
         self._is_on_air = is_on_air
-        self._rate_bps = rate_bps
+        self._rates = rates
         self._admit = admit
         self._end = end
         self._latency_s = (config.rtt_s or 0.0) / 2
+        self._is_slow_starting = (
+            config.session is not None and config.session.initial_window_bytes is not None
+        )
+        self._new: list[Transfer] = []
         self._waits: dict[int, Wait] = {}
         self._of_client: defaultdict[int, list[Wait]] = defaultdict(list)
         self._booked_until_s: dict[int, float] = {}
@@ -126,7 +145,29 @@ class AccessWait:
 
     def begin(self, transfers: Sequence[Transfer]) -> None:
         """Let a transfer, or the members of a broadcast, wait; without any wait they are on air."""
-        plans = [self._plan(transfer) for transfer in transfers]
+        if not self._is_slow_starting or any(each.broadcast_id is not None for each in transfers):
+            self._start(transfers, [0.0] * len(transfers))
+            return
+        if not self._new:
+            self._env.timeout(0.0).callbacks.append(lambda _: self._start_new())
+        self._new += transfers
+
+    def _start_new(self) -> None:
+        """Begin what was asked for at this instant, with the rates of all its clients."""
+        new, self._new = self._new, []
+        if not new:
+            return
+        rates = self._rates([transfer.client_id for transfer in new])
+        for transfer, up_bps, down_bps in zip(
+            new, rates.uplink_rate_bps.tolist(), rates.downlink_rate_bps.tolist(), strict=True
+        ):
+            self._start([transfer], [up_bps if transfer.direction == "uplink" else down_bps])
+
+    def _start(self, transfers: Sequence[Transfer], rates_bps: Sequence[float]) -> None:
+        plans = [
+            self._plan(transfer, rate_bps)
+            for transfer, rate_bps in zip(transfers, rates_bps, strict=True)
+        ]
         starts_at_s = max((plan.starts_at_s for plan in plans), default=0.0)
         if starts_at_s > self._now_s and self._config.grant is not None:
             starts_at_s = next_slot_s(starts_at_s, self._slot_s)
@@ -138,10 +179,14 @@ class AccessWait:
 
     def is_waiting(self, transfer: Transfer) -> bool:
         """Return whether the transfer still waits."""
-        return transfer.transfer_id in self._waits
+        return transfer.transfer_id in self._waits or transfer in self._new
 
     def cancel(self, transfer: Transfer, status: str) -> None:
         """End a transfer that waits, now."""
+        if transfer in self._new:  # of this instant
+            self._new.remove(transfer)
+            self._end(Wait(transfer, self._now_s), status)
+            return
         self._end(self._leave(self._waits[transfer.transfer_id]), status)
 
     def note_left_air(self, client_id: int) -> None:
@@ -188,8 +233,11 @@ class AccessWait:
 
     # Times --------------------------------------------------------------------------------------
 
-    def _plan(self, transfer: Transfer) -> _Plan:
-        """Return when a client listens for a transfer, and when that may start."""
+    def _plan(self, transfer: Transfer, rate_bps: float) -> _Plan:
+        """Return when a client listens for a transfer, and when that may start.
+
+        ``rate_bps`` is the rate that slow start goes up to.
+        """
         config, now_s = self._config, self._now_s
         is_uplink = transfer.direction == "uplink"
         uniform = self._draw(transfer)
@@ -214,7 +262,7 @@ class AccessWait:
             connected_at_s = max(connected_at_s, now_s + self._latency_s)
         starts_at_s = connected_at_s + self._grant_s(uniform, is_uplink=is_uplink)
         is_kept = state in (State.ACTIVE, State.DRX)
-        starts_at_s += self._session_s(transfer, is_kept=is_kept)
+        starts_at_s += self._session_s(transfer, rate_bps, is_kept=is_kept)
         return _Plan(listens_at_s=min(now_s + silent_s, connected_at_s), starts_at_s=starts_at_s)
 
     def _draw(self, transfer: Transfer) -> float:
@@ -238,7 +286,7 @@ class AccessWait:
             return 0.0
         return uplink_grant_s(grant, uniform) if is_uplink else grant.downlink_s
 
-    def _session_s(self, transfer: Transfer, *, is_kept: bool) -> float:
+    def _session_s(self, transfer: Transfer, rate_bps: float, *, is_kept: bool) -> float:
         """Return the time of handshake and slow start [s]."""
         session, rtt_s = self._config.session, self._config.rtt_s
         if session is None or rtt_s is None or transfer.broadcast_id is not None:
@@ -246,7 +294,6 @@ class AccessWait:
         handshake_s = 0.0 if is_kept else session.handshake_round_trips * rtt_s
         if session.initial_window_bytes is None:
             return handshake_s
-        rate_bps = self._rate_bps(transfer.client_id, transfer.direction)
         paused_s = slow_start_s(
             np.array([transfer.size_bytes]),
             np.array([rate_bps]),

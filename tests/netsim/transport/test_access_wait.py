@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,7 +46,10 @@ class Air:
             ledger=self.ledger,
             listen_w=self.model.listen_w,
             is_on_air=self.on_air.__contains__,
-            rate_bps=lambda _client, _direction: rate_bps,
+            rates=lambda ids: SimpleNamespace(
+                uplink_rate_bps=np.full(len(ids), rate_bps),
+                downlink_rate_bps=np.full(len(ids), rate_bps),
+            ),
             admit=lambda transfer, energy_j: self.admitted.update(
                 {transfer.transfer_id: (self.env.now, energy_j)}
             ),
@@ -262,6 +266,30 @@ def test_an_upload_that_is_cancelled_has_listened_until_then():
     air.env.run()
     grant_s = 0.010 + 0.010 * uniform(0, "uplink", 1)
     assert air.admitted[again][0] == pytest.approx(aligned_s(0.30 + grant_s + 0.1 + LOST_S))
+
+
+def test_a_request_that_is_cancelled_at_its_instant_costs_nothing():
+    air = Air(AccessConfig())
+    transfer = air.request("uplink")
+    number = air.begin(transfer)
+    assert air.wait.is_waiting(transfer)
+    air.wait.cancel(transfer, "cancelled")
+    air.env.run()
+    assert air.ended == {number: (0, "cancelled", 0.0)}
+    assert not air.admitted
+    assert not air.wait.is_waiting(transfer)
+
+
+def test_rates_are_asked_for_once_an_instant():
+    air, asked = Air(AccessConfig()), []
+    rates = air.wait._rates
+    air.wait._rates = lambda ids: asked.append(list(ids)) or rates(ids)
+    for client_id in (4, 2, 9):
+        air.begin(air.request("uplink", client_id=client_id))
+    air.env.run(until=0.1)
+    air.begin(air.request("downlink", client_id=5))
+    air.env.run()
+    assert asked == [[4, 2, 9], [5]]
 
 
 @pytest.mark.parametrize(("direction", "energy_j"), [("uplink", LISTEN_W * 0.2), ("downlink", 0.0)])
