@@ -99,24 +99,30 @@ class InterferenceMoments(NamedTuple):
         """
         num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
         num_draws = -(-NUM_DRAWS // len(weight))
-        last = np.append(first_of_cell[1:], shares.shape[1])
+        num_transfers = shares.shape[1]
+        last = np.append(first_of_cell[1:], num_transfers)
         moments = cls._zeros(num_cells, num_groups)
         place = np.arange(len(first_of_cell))
         cell = place.repeat(last - first_of_cell)
+        group = np.arange(num_groups)[:, None]
+        draw = np.arange(num_groups * num_draws).reshape(num_groups, num_draws, 1)
         for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
             even = _even_draws(num_draws, len(first_of_cell), instant=instant)
             total = held.cumsum(axis=0)
             before = (total - held)[first_of_cell]
-            drawn_w = np.empty((num_draws, num_cells, num_groups))
-            for group in range(num_groups):
-                # Rising over all transfers: the index of the cell, then the time given out in it.
-                given_out = cell + np.minimum(total[:, group] - before[cell, group], 1.0)
-                chosen = given_out.searchsorted(place + even)
-                is_sending = chosen < last  # the rest of the time the group is empty
-                chosen = np.minimum(chosen, last - 1)
-                power = np.where(is_sending, power_w[chosen], 0.0)
-                drawn_w[:, :, group] = np.einsum("dk,dkc->dc", power, cross_gain[chosen])
-            moments._add(part, noise_w + drawn_w)
+            # Rising over all transfers of a group, group by group: the index of the cell, then the
+            # time given out in it.
+            given_out = cell + np.minimum(total - before[cell], 1.0).T + group * len(place)
+            chosen = given_out.ravel().searchsorted(place + even + group[..., None] * len(place))
+            chosen -= group[..., None] * num_transfers
+            is_sending = chosen < last  # the rest of the time the group is empty
+            chosen = np.minimum(chosen, last - 1)
+            sending_w = np.zeros((num_groups * num_draws, num_transfers))
+            sending_w[draw, chosen] = np.where(is_sending, power_w[chosen], 0.0)
+            is_drawn = sending_w.any(axis=0)
+            drawn_w = sending_w[:, is_drawn] @ cross_gain[is_drawn]
+            drawn_w = drawn_w.reshape(num_groups, num_draws, num_cells)
+            moments._add(part, noise_w + np.moveaxis(drawn_w, 0, 2))
         return moments
 
     @classmethod
@@ -148,7 +154,7 @@ class InterferenceMoments(NamedTuple):
         log = np.log(drawn_w)
         values = (drawn_w, log, log**2, log.mean(axis=2) ** 2)
         for moment, value in zip(self, values, strict=True):
-            np.add(moment, part * value.mean(axis=0), out=moment)
+            np.add(moment, part / len(value) * np.add.reduce(value), out=moment)
 
 
 class ExpectedInterference:

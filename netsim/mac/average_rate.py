@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.phy.effective_sinr import mean_over_groups
+
 AVERAGE_S = 0.15
 """Time constant of the served rate that proportional fair looks at [s]; 300 slots of 0.5 ms."""
 
@@ -45,14 +47,17 @@ class RateOfShares:
         self, shares: Float[np.ndarray, "bearer group"]
     ) -> tuple[Float[np.ndarray, " bearer"], Float[np.ndarray, " bearer"]]:
         """Return the part of the time in which each is on the air, and the rate served [bit/s]."""
-        activity = np.where(self.in_turns, shares.max(axis=1), shares.any(axis=1))
+        most = shares[:, 0] if shares.shape[1] == 1 else np.maximum.reduce(shares, axis=1)
+        activity = np.where(self.in_turns, most, most > 0)
         held = shares / np.where(activity > 0, activity, 1.0)[:, np.newaxis]
         return activity, activity * self.rate_bps(held)
 
     def rate_bps(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
         """Return the rate of each at shares that it holds all the time [bit/s]."""
-        wider = np.maximum(shares.mean(axis=1) * self.num_contenders, 1.0)
-        return (shares * self.group_rate_bps).sum(axis=1) * wider**self.exponent
+        wider = np.maximum(mean_over_groups(shares) * self.num_contenders, 1.0)
+        rate_bps = shares * self.group_rate_bps
+        whole = rate_bps[:, 0] if shares.shape[1] == 1 else np.add.reduce(rate_bps, axis=1)
+        return whole * wider**self.exponent
 
 
 def power_exponent(

@@ -125,19 +125,17 @@ class Demand:
         )
         return np.where(used < blocks, used / self.num_blocks, held)
 
-    def worthwhile_fraction(
-        self, *, bearers: slice, instant: int
-    ) -> Float[np.ndarray, "some group"]:
+    def worthwhile_fraction(self, *, bearers: slice) -> Float[np.ndarray, "instant some group"]:
         """Return the part of the band that raises the rates of uplink bearers, by group.
 
         That of a client which has the whole band, if all of it were as good as the group. Close to
         it is :meth:`used_fraction` of any shares, with the mean over the groups held.
         """
-        density_w = self.density_w[bearers, None]
+        sinr_per_w = self.sinr_per_w[:, bearers]
         used = self.air.used_whole_blocks(
-            np.full((len(density_w), self.sinr_per_w.shape[2]), float(self.num_blocks)),
-            density_w=density_w,
-            sinr_per_w=self.sinr_per_w[instant, bearers],
+            np.full(sinr_per_w.shape, float(self.num_blocks)),
+            density_w=self.density_w[bearers, None],
+            sinr_per_w=sinr_per_w,
         )
         return used / self.num_blocks
 

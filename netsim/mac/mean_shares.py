@@ -29,7 +29,12 @@ from netsim.mac.schedulers import (
     placed,
 )
 from netsim.mac.schedulers.metric import TIE_BREAK
-from netsim.mac.unused_blocks import PowerLimits, part_of, redistribute_unused_blocks
+from netsim.mac.unused_blocks import (
+    LimitsOverTime,
+    PowerLimits,
+    part_of,
+    redistribute_unused_blocks,
+)
 
 STEPS_TO_BALANCE = 200
 """Least times the scheduler is asked until its averages have settled in a constant channel."""
@@ -102,7 +107,7 @@ class MeanShares:
         floor_bps: Float[np.ndarray, " bearer"],
         alone_bps: Float[np.ndarray, "instant bearer"],
         backhaul_limit_bps: Float[np.ndarray, " bearer"] | float = np.inf,
-        limits: Sequence[PowerLimits] | None = None,
+        limits: LimitsOverTime | None = None,
     ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
         """Return the mean answers over an interval in which only averages and fading change.
 
@@ -122,7 +127,7 @@ class MeanShares:
             Largest rate that the backhaul carries of each, whatever its share. It is used within a
             finite interval only; in an endless one averages settle without it.
         limits
-            What power lets the clients use at each instant, if it limits some to a part of the
+            What power lets the clients use, if it limits some to a part of the
             band and others are to have the rest.
 
         Returns
@@ -155,14 +160,14 @@ class MeanShares:
             for view, alone in zip(views, alone_bps, strict=True)
         ]
         if is_endless:
-            limit = None if limits is None else limits[0]
+            limit = None if limits is None else limits.at_instant[0]
             shares, activity = self._settle(first, rates[0], floor_bps, limit)
             return shares[None], activity[None]
         num = len(floor_bps)
         least_steps = num_steps(duration_s, num_contenders=num, slot_s=self._slot_s)
         return follow_averages(
             lambda instant, average: self._now_at(
-                views[instant], average, None if limits is None else limits[instant]
+                views[instant], average, None if limits is None else limits.at_instant[instant]
             ),
             rates,
             duration_s=duration_s,

@@ -4,15 +4,16 @@
 it for shares.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.mac.average_rate import RateOfShares, follow_averages, num_steps, power_exponent
+from netsim.mac.metric_order import MetricOrder
 from netsim.mac.schedulers import ask, placed
-from netsim.mac.schedulers.metric import TIE_BREAK, serve_largest, serve_largest_of
-from netsim.mac.unused_blocks import PowerLimits, redistribute_unused_blocks
+from netsim.mac.schedulers.metric import TIE_BREAK, serve_largest
+from netsim.mac.unused_blocks import LimitsOverTime
 
 Metric = Callable[
     [Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]],
@@ -32,7 +33,7 @@ def metric_shares(
     cell_start: Int[np.ndarray, " cell"],
     duration_s: Float[np.ndarray, " instant"],
     slot_s: float,
-    limits: Sequence[PowerLimits] | None = None,
+    limits: LimitsOverTime | None = None,
 ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
     """Return mean shares and activity from each instant to the next.
 
@@ -53,7 +54,7 @@ def metric_shares(
     slot_s
         No step is shorter [s]. Steps are those of the largest cell for all.
     limits
-        What power lets the clients use at each instant; ``None`` if each uses the whole band.
+        What power lets the clients use; ``None`` if each uses the whole band.
 
     Returns
     -------
@@ -72,8 +73,9 @@ def metric_shares(
     placed_name = placed(name, metric)
     in_turns = np.ones(len(average_bps), dtype=bool)
     if limits is not None:
-        in_turns = ~limits[0].in_limited_cell()
+        in_turns = ~limits.at_instant[0].in_limited_cell()
     tie_break = 1.0 + TIE_BREAK * np.where(in_turns, 0, np.arange(len(in_turns)))
+    order = None if limits is None else MetricOrder(limits)
 
     def shares_at(
         instant: int, average: Float[np.ndarray, " bearer"]
@@ -81,14 +83,9 @@ def metric_shares(
         average = average * tie_break
         values = ask(metric, group_rate_bps[instant], average, name=name)
         values = check_metric(values, average, name=placed_name)
-        shares = serve_largest(values, cell_start, cell)
-        if limits is None:
-            return shares
-        return redistribute_unused_blocks(
-            lambda chosen: serve_largest_of(chosen, values, cell_start, cell),
-            shares,
-            limits[instant],
-        )
+        if order is None:
+            return serve_largest(values, cell_start, cell)
+        return order.shares(instant, values)
 
     return follow_averages(
         shares_at,

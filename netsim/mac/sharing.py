@@ -8,7 +8,7 @@ declares (:class:`netsim.mac.schedulers.view.Scheduler`), never on its name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -21,8 +21,12 @@ from netsim.mac.mean_shares import MeanShares
 from netsim.mac.metric_shares import Metric, metric_shares
 from netsim.mac.schedulers import CellView, SchedulerFactory, follows_fades
 from netsim.mac.schedulers.metric import TIE_BREAK
-from netsim.mac.unused_blocks import PowerLimits, redistribute_unused_blocks
-from netsim.phy.effective_sinr import mean_over_held
+from netsim.mac.unused_blocks import (
+    LimitsOverTime,
+    PowerLimits,
+    client_of_bearers,
+    redistribute_unused_blocks,
+)
 
 MIN_AVERAGE_FRACTION = 1e-3
 """An average rate never counts as less than this share of what an equal split would give."""
@@ -175,7 +179,7 @@ class Sharing:
                 cell_start=demand.cell_start,
                 duration_s=duration_s,
                 slot_s=self._slot_s,
-                limits=self._limits_over(demand, slice(0, len(demand.first)), len(duration_s)),
+                limits=self._limits_over(demand, slice(0, len(demand.first))),
             )
         limit = np.broadcast_to(limit, rates.average_bps.shape)
         shares = np.empty_like(rates.group_bps)
@@ -193,7 +197,7 @@ class Sharing:
                     floor_bps=rates.floor_bps[part],
                     alone_bps=alone[:, part],
                     backhaul_limit_bps=limit[part],
-                    limits=self._limits_over(demand, part, len(duration_s)),
+                    limits=self._limits_over(demand, part),
                 )
             else:
                 shares[:, part] = [scheduler.now(view) for view in views]
@@ -271,22 +275,13 @@ class Sharing:
             limits = self._power_limits(demand, slice(0, len(demand.first)), instant=instant)
             shares[instant] = redistribute_unused_blocks(among, shares[instant], limits)
 
-    def _limits_over(
-        self, demand: Demand, bearers: slice, num_instants: int
-    ) -> list[PowerLimits] | None:
+    def _limits_over(self, demand: Demand, bearers: slice) -> LimitsOverTime | None:
         """Return what power lets bearers of whole cells use at each instant, if it limits some."""
         if not (self.redistributes and demand.is_limited):
             return None
-        limits = []
-        for instant in range(num_instants):
-            most = demand.worthwhile_fraction(bearers=bearers, instant=instant)
-            limits.append(
-                replace(
-                    self._power_limits(demand, bearers, instant=instant),
-                    use=partial(_at_most, most),
-                )
-            )
-        return limits if limits[0].in_limited_cell().any() else None
+        most = demand.worthwhile_fraction(bearers=bearers)
+        limits = LimitsOverTime(self._power_limits(demand, bearers, instant=0), most)
+        return limits if limits.at_instant[0].in_limited_cell().any() else None
 
     def _power_limits(self, demand: Demand, bearers: slice, *, instant: int) -> PowerLimits:
         """Return what power lets bearers of whole cells use at an instant."""
@@ -298,7 +293,7 @@ class Sharing:
         if self._stays_within_headroom:
             headroom = air.headroom_blocks(demand.density_w[bearers]) / demand.num_blocks
         return PowerLimits(
-            client_id=demand.client_id[bearers],
+            client=client_of_bearers(demand.client_id[bearers]),
             cell_start=start,
             cell=np.arange(len(start)).repeat(sizes),
             block=1.0 / demand.num_blocks,
@@ -312,15 +307,6 @@ class Sharing:
             name = f"{self._name}, {_direction(demand)} of cell {cell_id}"
             self._schedulers[key] = MeanShares(self._make(), name=name, slot_s=self._slot_s)
         return self._schedulers[key]
-
-
-def _at_most(
-    most: Float[np.ndarray, "bearer group"],
-    held: Float[np.ndarray, " bearer"],
-    shares: Float[np.ndarray, "bearer group"],
-) -> Float[np.ndarray, " bearer"]:
-    """Return what is held, at most the mean of some parts of the band over the groups held."""
-    return np.minimum(held, mean_over_held(most, shares))
 
 
 def _direction(demand: Demand) -> str:

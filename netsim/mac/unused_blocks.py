@@ -23,13 +23,14 @@ itself is a scheduler's own affair and not in any standard. This one is our choi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.mac.schedulers.view import CellView
-from netsim.phy.effective_sinr import mean_over_groups
+from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import FULL_RTOL
 
 Ask = Callable[[Bool[np.ndarray, " bearer"]], Float[np.ndarray, "bearer group"]]
@@ -42,8 +43,8 @@ Use = Callable[
 class PowerLimits:
     """What power lets the uplink bearers of some cells use at an instant."""
 
-    client_id: Int[np.ndarray, " bearer"]
-    """One transmitter sends all bearers of a client."""
+    client: Int[np.ndarray, " bearer"] | None
+    """From :func:`client_of_bearers`: one transmitter sends all bearers of a client."""
     cell_start: Int[np.ndarray, " cell"]
     """First bearer of each cell."""
     cell: Int[np.ndarray, " bearer"]
@@ -59,9 +60,14 @@ class PowerLimits:
 
     def in_limited_cell(self) -> Bool[np.ndarray, " bearer"]:
         """Return which bearers are in a cell where power limits a client to a part of the band."""
-        whole = np.ones((len(self.client_id), 1))
-        used = self.use(whole[:, 0], whole) if self.headroom is None else self.headroom
-        return self.has_any(used < 1 - FULL_RTOL)[self.cell]
+        return self.has_any(self.most() < 1 - FULL_RTOL)[self.cell]
+
+    def most(self) -> Float[np.ndarray, " bearer"]:
+        """Return the part of the band that each bearer is granted at most while others want it."""
+        if self.headroom is not None:
+            return self.headroom
+        whole = np.ones((len(self.cell), 1))
+        return self.use(whole[:, 0], whole)
 
     def in_cell(self, values: Float[np.ndarray, "bearer ..."]) -> Float[np.ndarray, "cell ..."]:
         """Return the sums over the bearers of each cell."""
@@ -74,10 +80,65 @@ class PowerLimits:
     def held(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
         """Return the part of the band that the client of each bearer holds."""
         held = mean_over_groups(shares)
-        if len(set(self.client_id.tolist())) == len(held):
-            return held
-        _, client = np.unique(self.client_id, return_inverse=True)
-        return np.bincount(client, held)[client]
+        return held if self.client is None else np.bincount(self.client, held)[self.client]
+
+
+class LimitsOverTime:
+    """What power lets the uplink bearers of some cells use from each instant to the next.
+
+    Parameters
+    ----------
+    limits
+        Those of the first instant; ``use`` is replaced.
+    most
+        Part of the band that raises the rate of each, were all of it as good as the group.
+    """
+
+    def __init__(
+        self, limits: PowerLimits, most: Float[np.ndarray, "instant bearer group"]
+    ) -> None:
+        self.most = most
+        self.at_instant = [replace(limits, use=partial(_at_most, each)) for each in most]
+        """The limits of each instant."""
+
+    def of(self, rows: Int[np.ndarray, " row"]) -> PowerLimits:
+        """Return the limits of the bearers of some cells, all instants one after another.
+
+        Those of each instant are as if in cells of their own.
+        """
+        first, num_instants = self.at_instant[0], len(self.most)
+        of_row = first.cell[rows]
+        cell = np.cumsum(np.tile(np.diff(of_row, prepend=-1) != 0, num_instants)) - 1
+        client = headroom = None
+        if first.client is not None:
+            instant = np.arange(num_instants).repeat(len(rows))
+            client = np.tile(first.client[rows], num_instants) + instant * len(first.client)
+        if first.headroom is not None:
+            headroom = np.tile(first.headroom[rows], num_instants)
+        return PowerLimits(
+            client=client,
+            cell_start=np.flatnonzero(np.diff(cell, prepend=-1)),
+            cell=cell,
+            block=first.block,
+            use=partial(_at_most, self.most[:, rows].reshape(-1, self.most.shape[2])),
+            headroom=headroom,
+        )
+
+
+def _at_most(
+    most: Float[np.ndarray, "bearer group"],
+    held: Float[np.ndarray, " bearer"],
+    shares: Float[np.ndarray, "bearer group"],
+) -> Float[np.ndarray, " bearer"]:
+    """Return what is held, at most the mean of some parts of the band over the groups held."""
+    return np.minimum(held, mean_over_held(most, shares))
+
+
+def client_of_bearers(client_id: Int[np.ndarray, " bearer"]) -> Int[np.ndarray, " bearer"] | None:
+    """Return the client of each bearer, counted from 0; ``None`` where each has one of its own."""
+    if len(set(client_id.tolist())) == len(client_id):
+        return None
+    return np.unique(client_id, return_inverse=True)[1]
 
 
 def redistribute_unused_blocks(
@@ -101,15 +162,15 @@ def redistribute_unused_blocks(
         Shares that are all used, in no group more than the scheduler gave in all. Who once left
         some is given no more, unless all are at the limit of their headroom.
     """
-    granted = limits.in_cell(shares)
+    granted = rest = limits.in_cell(shares)
     is_open = np.ones(len(shares), dtype=bool)
     while True:
         held = limits.held(shares)
-        if limits.headroom is None:
-            used = limits.use(held, shares)
-        else:
-            used = np.minimum(held, limits.headroom)
-        shares, is_over = _cut(shares, held, used, is_open)
+        used = limits.use(held, shares) if limits.headroom is None else limits.headroom
+        is_over = is_open & (used < held * (1 - FULL_RTOL))
+        if not is_over.any():
+            break
+        shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over
         rest = np.maximum(granted - limits.in_cell(shares), 0.0)
         is_wanted = _is_left(rest, limits) & limits.has_any(is_over) & limits.has_any(is_open)
@@ -130,26 +191,31 @@ def _spread_power(
     In proportion to what they hold in a group, or in the band where no holder in the group can use
     more, up to what raises their rates.
     """
-    is_open = mean_over_groups(shares) > 0
+    is_open: Bool[np.ndarray, " bearer"] | None = None
     while True:
         rest = np.maximum(granted - limits.in_cell(shares), 0.0)
-        is_wanted = _is_left(rest, limits) & limits.has_any(is_open)
+        is_wanted = _is_left(rest, limits)
+        if is_open is not None:
+            is_wanted &= limits.has_any(is_open)
         if not is_wanted.any():
             return shares
+        if is_open is None:
+            is_open = mean_over_groups(shares) > 0
+        rest *= is_wanted[:, None]
         weight = shares * is_open[:, None]
-        total = limits.in_cell(weight)[limits.cell]
-        of_band = np.where(is_open, mean_over_groups(shares), 0.0)
-        total_of_band = limits.in_cell(of_band)[limits.cell]
-        part = np.where(
-            total > 0,
-            weight / np.where(total > 0, total, 1.0),
-            (of_band / np.where(total_of_band > 0, total_of_band, 1.0))[:, None],
-        )
-        shares = shares + part * (rest * is_wanted[:, None])[limits.cell]
+        total = limits.in_cell(weight)
+        is_held = total > 0
+        if not (is_held | (rest == 0)).all():
+            weight = np.where(is_held[limits.cell], weight, mean_over_groups(weight)[:, None])
+            total = np.where(is_held, total, mean_over_groups(total)[:, None])
+        part = np.divide(rest, total, out=np.zeros_like(rest), where=total > 0)
+        shares = shares + weight * part[limits.cell]
         held = limits.held(shares)
-        shares, is_over = _cut(shares, held, limits.use(held, shares), is_open)
+        used = limits.use(held, shares)
+        is_over = is_open & (used < held * (1 - FULL_RTOL))
         if not is_over.any():
             return shares
+        shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over
 
 
@@ -157,13 +223,10 @@ def _cut(
     shares: Float[np.ndarray, "bearer group"],
     held: Float[np.ndarray, " bearer"],
     used: Float[np.ndarray, " bearer"],
-    is_open: Bool[np.ndarray, " bearer"],
-) -> tuple[Float[np.ndarray, "bearer group"], Bool[np.ndarray, " bearer"]]:
-    """Return the shares that are used, and who is cut; who was cut before is not cut once more."""
-    is_over = is_open & (used < held * (1 - FULL_RTOL))
-    if is_over.any():
-        shares = shares * np.where(is_over, used / np.where(is_over, held, 1.0), 1.0)[:, None]
-    return shares, is_over
+    is_over: Bool[np.ndarray, " bearer"],
+) -> Float[np.ndarray, "bearer group"]:
+    """Return the shares that are used where some hold more than they use."""
+    return shares * np.divide(used, held, out=np.ones_like(held), where=is_over)[:, None]
 
 
 def _is_left(

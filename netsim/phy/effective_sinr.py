@@ -66,7 +66,8 @@ def mean_over_groups(
     values: Float[np.ndarray, "*transfer group"],
 ) -> Float[np.ndarray, "*transfer"]:
     """Return the mean over groups, without a sum where there is one group."""
-    return values[..., 0] if values.shape[-1] == 1 else values.mean(axis=-1)
+    num_groups = values.shape[-1]
+    return values[..., 0] if num_groups == 1 else np.add.reduce(values, axis=-1) / num_groups
 
 
 def mean_over_held(

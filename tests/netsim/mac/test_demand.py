@@ -164,7 +164,7 @@ def test_what_is_worthwhile_of_the_band_by_group_is_what_is_used_of_the_whole_ba
     demand = demand_of([0, 0, 0], density_w=[LIMITED, LIMITED, FREE], snr_db=[-6.0, -12.0, 20.0])
     ones = np.ones(3)
     used = demand.used_fraction(ones, ones[:, None], bearers=slice(None), instant=0)
-    most = demand.worthwhile_fraction(bearers=slice(None), instant=0)
+    (most,) = demand.worthwhile_fraction(bearers=slice(None))
     np.testing.assert_array_equal(most, np.repeat(used[:, None], AIR.num_groups, axis=1))
     assert used[1] == 1 / NUM_BLOCKS
     assert used[2] == 1.0

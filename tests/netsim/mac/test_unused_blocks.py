@@ -12,7 +12,11 @@ from netsim.config.world import SingleCellLayout
 from netsim.mac.mean_shares import MeanShares
 from netsim.mac.schedulers.metric import serve_largest, serve_largest_of
 from netsim.mac.schedulers.round_robin import RoundRobin
-from netsim.mac.unused_blocks import PowerLimits, redistribute_unused_blocks
+from netsim.mac.unused_blocks import (
+    PowerLimits,
+    client_of_bearers,
+    redistribute_unused_blocks,
+)
 from tests.netsim.mac.schedulers.cells import ShannonCell
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
@@ -35,7 +39,7 @@ def limits_of(most, *, headroom=None, client_id=None, sizes=None):
     """Limits of clients that use so much of the band, in cells of some sizes."""
     sizes = [len(most)] if sizes is None else sizes
     return PowerLimits(
-        client_id=np.arange(len(most)) if client_id is None else client_id,
+        client=None if client_id is None else client_of_bearers(client_id),
         cell_start=np.cumsum([0, *sizes[:-1]]),
         cell=np.arange(len(sizes)).repeat(sizes),
         block=BLOCK,

@@ -1,0 +1,146 @@
+"""Shares in the order of a metric where power limits clients to parts of the band.
+
+The same as asking again about those who are left (:mod:`netsim.mac.unused_blocks`), for a scheduler
+that is asked at a few instants about many averages. What does not depend on the averages is found
+once for all instants, and in a flat band, where a cell has one order, each has what those before it
+leave: a sum.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from netsim.mac.schedulers.metric import TIE_RTOL, serve_largest, serve_largest_of
+from netsim.mac.unused_blocks import LimitsOverTime, PowerLimits, redistribute_unused_blocks
+from netsim.phy.power_headroom import FULL_RTOL
+
+
+class MetricOrder:
+    """Shares of an exclusive scheduler with a metric.
+
+    Parameters
+    ----------
+    limits
+        What power lets the bearers use.
+    """
+
+    def __init__(self, limits: LimitsOverTime) -> None:
+        first, num_groups = limits.at_instant[0], limits.most.shape[2]
+        self._limits = limits.at_instant
+        is_limited = np.any([each.in_limited_cell() for each in self._limits], axis=0)
+        self._settled = np.flatnonzero(is_limited & _is_settled(first, num_groups=num_groups))
+        """Who has the same shares whatever the order."""
+        together = limits.of(self._settled)
+        shares = _in_order(np.ones((len(together.cell), num_groups)), together)
+        self._settled_shares = shares.reshape(len(limits.most), len(self._settled), num_groups)
+        self._flat = None
+        if num_groups == 1 and first.client is None:
+            is_ordered = is_limited.copy()
+            is_ordered[self._settled] = False
+            rows = np.flatnonzero(is_ordered)
+            most = np.array([each.most()[rows] for each in self._limits])
+            self._flat = _FlatOrder(_Part(rows, first.cell), most, block=first.block)
+            self._unlimited = _Part(np.flatnonzero(~is_limited), first.cell)
+
+    def shares(
+        self, instant: int, metric: Float[np.ndarray, "bearer group"]
+    ) -> Float[np.ndarray, "bearer group"]:
+        """Return the shares that are used, best first; ``metric`` is not NaN."""
+        if self._flat is not None:
+            in_flat_order = self._flat.shares(instant, metric[:, 0])
+            if in_flat_order is not None:
+                shares = np.empty(metric.shape)
+                shares[self._flat.part.rows, 0] = in_flat_order
+                shares[self._settled] = self._settled_shares[instant]
+                rows = self._unlimited.rows
+                if len(rows):
+                    shares[rows] = serve_largest(
+                        metric[rows], self._unlimited.cell_start, self._unlimited.cell
+                    )
+                return shares
+        return _in_order(
+            metric, self._limits[instant], known=(self._settled, self._settled_shares[instant])
+        )
+
+
+class _Part:
+    """The bearers of some cells."""
+
+    def __init__(self, rows: Int[np.ndarray, " row"], cell: Int[np.ndarray, " bearer"]) -> None:
+        self.rows = rows
+        is_first = np.diff(cell[rows], prepend=-1) != 0
+        self.cell_start = np.flatnonzero(is_first)
+        self.cell = np.cumsum(is_first) - 1
+        self.is_next_in_cell: Bool[np.ndarray, " next"] = ~is_first[1:]
+
+
+class _FlatOrder:
+    """Shares of a flat band in cells whose clients are limited, each after those before it.
+
+    Parameters
+    ----------
+    part
+        Bearers of these cells.
+    most
+        Part of the band that each of them is granted at most, by instant.
+    block
+        Part of the band that one block is.
+    """
+
+    def __init__(
+        self, part: _Part, most: Float[np.ndarray, "instant row"], *, block: float
+    ) -> None:
+        self.part, self._most = part, most
+        self._least = block * (1 - FULL_RTOL)
+
+    def shares(
+        self, instant: int, metric: Float[np.ndarray, " bearer"]
+    ) -> Float[np.ndarray, " row"] | None:
+        """Return the shares of the part; ``None`` where some are tied and divide a share."""
+        part = self.part
+        falling = -metric[part.rows]
+        order = np.lexsort((falling, part.cell))
+        best = falling[order]
+        is_tied = best[1:] <= best[:-1] * (1 - TIE_RTOL)
+        if (is_tied & part.is_next_in_cell).any():
+            return None
+        most = self._most[instant][order]
+        before = most.cumsum() - most
+        left = 1.0 - (before - before[part.cell_start][part.cell])
+        shares = np.empty_like(most)
+        shares[order] = np.where(left >= self._least, np.minimum(most, left), 0.0)
+        return shares
+
+
+def _is_settled(limits: PowerLimits, *, num_groups: int) -> Bool[np.ndarray, " bearer"]:
+    """Return who has the same shares whatever the order, at every instant.
+
+    Who is alone in a cell, and in a flat band also those whose headroom together does not fill it.
+    None where a client sends several transfers, which share its power.
+    """
+    if limits.client is not None:
+        return np.zeros(len(limits.cell), dtype=bool)
+    sizes = np.bincount(limits.cell)
+    is_settled = sizes == 1
+    if limits.headroom is not None and num_groups == 1:
+        left = 1.0 - limits.in_cell(limits.headroom)
+        is_settled |= left >= limits.block * (1 - FULL_RTOL)
+    return is_settled[limits.cell]
+
+
+def _in_order(
+    metric: Float[np.ndarray, "bearer group"],
+    limits: PowerLimits,
+    *,
+    known: tuple[Int[np.ndarray, " known"], Float[np.ndarray, "known group"]] | None = None,
+) -> Float[np.ndarray, "bearer group"]:
+    """Return the shares by asking again about those who are left; some cells may be known."""
+    order = limits.cell_start, limits.cell
+    shares = serve_largest(metric, *order)
+    if known is not None:
+        shares[known[0]] = 0.0  # nothing is left or asked for there
+    shares = redistribute_unused_blocks(
+        lambda chosen: serve_largest_of(chosen, metric, *order), shares, limits
+    )
+    if known is not None:
+        shares[known[0]] = known[1]
+    return shares
