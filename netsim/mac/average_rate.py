@@ -56,7 +56,7 @@ class RateOfShares:
         """Return the rate of each at shares that it holds all the time [bit/s]."""
         wider = np.maximum(mean_over_groups(shares) * self.num_contenders, 1.0)
         rate_bps = shares * self.group_rate_bps
-        whole = rate_bps[:, 0] if shares.shape[1] == 1 else np.add.reduce(rate_bps, axis=1)
+        whole = rate_bps[:, 0] if shares.shape[1] == 1 else rate_bps @ np.ones(shares.shape[1])
         return whole * wider**self.exponent
 
 

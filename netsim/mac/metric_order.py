@@ -24,42 +24,39 @@ class MetricOrder:
     """
 
     def __init__(self, limits: LimitsOverTime) -> None:
-        first, num_groups = limits.at_instant[0], limits.most.shape[2]
+        first = limits.at_instant[0]
         self._limits = limits.at_instant
         is_limited = np.any([each.in_limited_cell() for each in self._limits], axis=0)
-        self._settled = np.flatnonzero(is_limited & _is_settled(first, num_groups=num_groups))
+        is_settled = is_limited & _is_settled(first)
+        self._settled = np.flatnonzero(is_settled)
         """Who has the same shares whatever the order."""
         together = limits.of(self._settled)
-        shares = _in_order(np.ones((len(together.cell), num_groups)), together)
-        self._settled_shares = shares.reshape(len(limits.most), len(self._settled), num_groups)
-        self._flat = None
-        if num_groups == 1 and first.client is None:
-            is_ordered = is_limited.copy()
-            is_ordered[self._settled] = False
-            rows = np.flatnonzero(is_ordered)
-            most = np.array([each.most()[rows] for each in self._limits])
-            self._flat = _FlatOrder(_Part(rows, first.cell), most, block=first.block)
-            self._unlimited = _Part(np.flatnonzero(~is_limited), first.cell)
+        shares = _in_order(np.ones((len(together.cell), first.num_groups)), together)
+        shape = (len(self._limits), len(self._settled), first.num_groups)
+        self._settled_shares = shares.reshape(shape)
+        self._unlimited = _Part(np.flatnonzero(~is_limited), first.cell)
+        self._flat: _FlatOrder | None = None
+        if first.num_groups == 1 and first.client is None:
+            part = _Part(np.flatnonzero(is_limited & ~is_settled), first.cell)
+            most = np.array([each.most()[part.rows] for each in self._limits])
+            self._flat = _FlatOrder(part, most, block=first.block)
 
     def shares(
         self, instant: int, metric: Float[np.ndarray, "bearer group"]
     ) -> Float[np.ndarray, "bearer group"]:
         """Return the shares that are used, best first; ``metric`` is not NaN."""
-        if self._flat is not None:
-            in_flat_order = self._flat.shares(instant, metric[:, 0])
-            if in_flat_order is not None:
-                shares = np.empty(metric.shape)
-                shares[self._flat.part.rows, 0] = in_flat_order
-                shares[self._settled] = self._settled_shares[instant]
-                rows = self._unlimited.rows
-                if len(rows):
-                    shares[rows] = serve_largest(
-                        metric[rows], self._unlimited.cell_start, self._unlimited.cell
-                    )
-                return shares
-        return _in_order(
-            metric, self._limits[instant], known=(self._settled, self._settled_shares[instant])
-        )
+        shares = np.zeros(metric.shape)
+        if self._flat is None or not self._flat.fill(shares, instant, metric):
+            return _in_order(
+                metric, self._limits[instant], known=(self._settled, self._settled_shares[instant])
+            )
+        shares[self._settled] = self._settled_shares[instant]
+        rows = self._unlimited.rows
+        if len(rows):
+            shares[rows] = serve_largest(
+                metric[rows], self._unlimited.cell_start, self._unlimited.cell
+            )
+        return shares
 
 
 class _Part:
@@ -89,29 +86,32 @@ class _FlatOrder:
     def __init__(
         self, part: _Part, most: Float[np.ndarray, "instant row"], *, block: float
     ) -> None:
-        self.part, self._most = part, most
+        self._part, self._most = part, most
         self._least = block * (1 - FULL_RTOL)
 
-    def shares(
-        self, instant: int, metric: Float[np.ndarray, " bearer"]
-    ) -> Float[np.ndarray, " row"] | None:
-        """Return the shares of the part; ``None`` where some are tied and divide a share."""
-        part = self.part
-        falling = -metric[part.rows]
-        order = np.lexsort((falling, part.cell))
-        best = falling[order]
-        is_tied = best[1:] <= best[:-1] * (1 - TIE_RTOL)
-        if (is_tied & part.is_next_in_cell).any():
-            return None
+    def fill(
+        self,
+        shares: Float[np.ndarray, "bearer 1"],
+        instant: int,
+        metric: Float[np.ndarray, "bearer 1"],
+    ) -> bool:
+        """Fill in the shares; return False where some are tied and divide one."""
+        part = self._part
+        values = metric[part.rows, 0]
+        order = np.lexsort((-values, part.cell))
+        best = values[order]
+        is_tied = best[1:] >= best[:-1] * (1 - np.copysign(TIE_RTOL, best[:-1]))
+        if np.count_nonzero(is_tied & part.is_next_in_cell):
+            return False
         most = self._most[instant][order]
         before = most.cumsum() - most
         left = 1.0 - (before - before[part.cell_start][part.cell])
-        shares = np.empty_like(most)
-        shares[order] = np.where(left >= self._least, np.minimum(most, left), 0.0)
-        return shares
+        given = np.where(left >= self._least, np.minimum(most, left), 0.0)
+        shares[part.rows[order], 0] = given
+        return True
 
 
-def _is_settled(limits: PowerLimits, *, num_groups: int) -> Bool[np.ndarray, " bearer"]:
+def _is_settled(limits: PowerLimits) -> Bool[np.ndarray, " bearer"]:
     """Return who has the same shares whatever the order, at every instant.
 
     Who is alone in a cell, and in a flat band also those whose headroom together does not fill it.
@@ -119,9 +119,8 @@ def _is_settled(limits: PowerLimits, *, num_groups: int) -> Bool[np.ndarray, " b
     """
     if limits.client is not None:
         return np.zeros(len(limits.cell), dtype=bool)
-    sizes = np.bincount(limits.cell)
-    is_settled = sizes == 1
-    if limits.headroom is not None and num_groups == 1:
+    is_settled = np.bincount(limits.cell) == 1
+    if limits.headroom is not None and limits.num_groups == 1:
         left = 1.0 - limits.in_cell(limits.headroom)
         is_settled |= left >= limits.block * (1 - FULL_RTOL)
     return is_settled[limits.cell]
@@ -133,7 +132,7 @@ def _in_order(
     *,
     known: tuple[Int[np.ndarray, " known"], Float[np.ndarray, "known group"]] | None = None,
 ) -> Float[np.ndarray, "bearer group"]:
-    """Return the shares by asking again about those who are left; some cells may be known."""
+    """Return the shares by asking again about those who are left; those of some cells are known."""
     order = limits.cell_start, limits.cell
     shares = serve_largest(metric, *order)
     if known is not None:

@@ -296,6 +296,7 @@ class Sharing:
             client=client_of_bearers(demand.client_id[bearers]),
             cell_start=start,
             cell=np.arange(len(start)).repeat(sizes),
+            num_groups=demand.sinr_per_w.shape[2],
             block=1.0 / demand.num_blocks,
             use=partial(demand.used_fraction, bearers=bearers, instant=instant),
             headroom=headroom,

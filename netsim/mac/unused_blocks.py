@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from netsim.mac.schedulers.view import CellView
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
@@ -49,6 +49,8 @@ class PowerLimits:
     """First bearer of each cell."""
     cell: Int[np.ndarray, " bearer"]
     """Cell of each bearer, counted from 0."""
+    num_groups: int
+    """Groups of blocks that together are the band."""
     block: float
     """Part of the band that one block is; less is not redistributed."""
     use: Use
@@ -66,7 +68,7 @@ class PowerLimits:
         """Return the part of the band that each bearer is granted at most while others want it."""
         if self.headroom is not None:
             return self.headroom
-        whole = np.ones((len(self.cell), 1))
+        whole = np.ones((len(self.cell), self.num_groups))
         return self.use(whole[:, 0], whole)
 
     def in_cell(self, values: Float[np.ndarray, "bearer ..."]) -> Float[np.ndarray, "cell ..."]:
@@ -76,6 +78,12 @@ class PowerLimits:
     def has_any(self, values: Bool[np.ndarray, " bearer"]) -> Bool[np.ndarray, " cell"]:
         """Return in which cells something holds for some bearer."""
         return np.logical_or.reduceat(values, self.cell_start)
+
+    def of_bearers(
+        self, values: Shaped[np.ndarray, "cell ..."]
+    ) -> Shaped[np.ndarray, "bearer ..."]:
+        """Return the values of the cell of each bearer."""
+        return values.take(self.cell, axis=0)
 
     def held(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
         """Return the part of the band that the client of each bearer holds."""
@@ -119,6 +127,7 @@ class LimitsOverTime:
             client=client,
             cell_start=np.flatnonzero(np.diff(cell, prepend=-1)),
             cell=cell,
+            num_groups=first.num_groups,
             block=first.block,
             use=partial(_at_most, self.most[:, rows].reshape(-1, self.most.shape[2])),
             headroom=headroom,
@@ -168,16 +177,16 @@ def redistribute_unused_blocks(
         held = limits.held(shares)
         used = limits.use(held, shares) if limits.headroom is None else limits.headroom
         is_over = is_open & (used < held * (1 - FULL_RTOL))
-        if not is_over.any():
+        if not np.count_nonzero(is_over):
             break
         shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over
         rest = np.maximum(granted - limits.in_cell(shares), 0.0)
         is_wanted = _is_left(rest, limits) & limits.has_any(is_over) & limits.has_any(is_open)
-        if not is_wanted.any():
+        if not np.count_nonzero(is_wanted):
             break
         rest *= is_wanted[:, None]
-        shares = shares + ask(is_open & is_wanted[limits.cell]) * rest[limits.cell]
+        shares = shares + ask(is_open & limits.of_bearers(is_wanted)) * limits.of_bearers(rest)
     return shares if limits.headroom is None else _spread_power(shares, granted, limits)
 
 
@@ -197,7 +206,7 @@ def _spread_power(
         is_wanted = _is_left(rest, limits)
         if is_open is not None:
             is_wanted &= limits.has_any(is_open)
-        if not is_wanted.any():
+        if not np.count_nonzero(is_wanted):
             return shares
         if is_open is None:
             is_open = mean_over_groups(shares) > 0
@@ -206,14 +215,15 @@ def _spread_power(
         total = limits.in_cell(weight)
         is_held = total > 0
         if not (is_held | (rest == 0)).all():
-            weight = np.where(is_held[limits.cell], weight, mean_over_groups(weight)[:, None])
+            in_band = mean_over_groups(weight)[:, None]
+            weight = np.where(limits.of_bearers(is_held), weight, in_band)
             total = np.where(is_held, total, mean_over_groups(total)[:, None])
         part = np.divide(rest, total, out=np.zeros_like(rest), where=total > 0)
-        shares = shares + weight * part[limits.cell]
+        shares = shares + weight * limits.of_bearers(part)
         held = limits.held(shares)
         used = limits.use(held, shares)
         is_over = is_open & (used < held * (1 - FULL_RTOL))
-        if not is_over.any():
+        if not np.count_nonzero(is_over):
             return shares
         shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over

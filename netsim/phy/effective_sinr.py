@@ -67,7 +67,8 @@ def mean_over_groups(
 ) -> Float[np.ndarray, "*transfer"]:
     """Return the mean over groups, without a sum where there is one group."""
     num_groups = values.shape[-1]
-    return values[..., 0] if num_groups == 1 else np.add.reduce(values, axis=-1) / num_groups
+    # A product is faster than a sum over a short axis.
+    return values[..., 0] if num_groups == 1 else values @ np.ones(num_groups) / num_groups
 
 
 def mean_over_held(

@@ -41,7 +41,9 @@ def serve_largest(
     if cell is None:
         cell = np.arange(len(cell_start)).repeat(np.diff(cell_start, append=len(metric)))
     largest = np.maximum.reduceat(metric, cell_start)
-    is_served: Bool[np.ndarray, "transfer group"] = metric >= largest[cell] * (1 - TIE_RTOL)
+    is_served = metric >= _tied_with(largest).take(cell, axis=0)
+    if np.count_nonzero(is_served) == largest.size:
+        return is_served.astype(float)  # no ties
     return is_served / np.add.reduceat(is_served, cell_start, dtype=np.intp)[cell]
 
 
@@ -52,5 +54,16 @@ def serve_largest_of(
     cell: Int[np.ndarray, " transfer"],
 ) -> Float[np.ndarray, "transfer group"]:
     """Return :func:`serve_largest` among the chosen transfers; zeros for all others."""
-    among = np.where(chosen[:, np.newaxis], metric, -np.inf)
-    return serve_largest(among, cell_start, cell) * chosen[:, np.newaxis]
+    is_chosen = chosen[:, np.newaxis]
+    among = np.where(is_chosen, metric, -np.inf)
+    largest = np.maximum.reduceat(among, cell_start)
+    is_served = (among >= _tied_with(largest).take(cell, axis=0)) & is_chosen
+    if np.count_nonzero(is_served) == np.count_nonzero(largest > -np.inf):
+        return is_served.astype(float)  # no ties
+    num_served = np.add.reduceat(is_served, cell_start, dtype=np.intp)
+    return is_served / np.maximum(num_served, 1)[cell]
+
+
+def _tied_with(largest: Float[np.ndarray, "cell group"]) -> Float[np.ndarray, "cell group"]:
+    """Return the least metric that counts as equal to the largest, of either sign."""
+    return largest * (1 - np.copysign(TIE_RTOL, largest))

@@ -19,6 +19,7 @@ def limits_of(most, *, headroom=None, client=None, sizes):
         client=client,
         cell_start=np.cumsum([0, *sizes[:-1]]),
         cell=np.arange(len(sizes)).repeat(sizes),
+        num_groups=most.shape[2],
         block=1 / NUM_BLOCKS,
         use=lambda held, shares: held,
         headroom=headroom,
@@ -93,3 +94,11 @@ def test_without_limits_those_who_are_tied_divide_the_band():
     limits = limits_of(np.array([[[0.5], [1.0], [1.0], [1.0]]]), sizes=[2, 2])
     shares = MetricOrder(limits).shares(0, np.array([[2.0], [1.0], [7.0], [7.0]]))
     assert shares[:, 0].tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_whom_power_limits_is_told_by_the_mean_over_groups():
+    """Half of the band in two groups, all of it in a third: two thirds on average."""
+    most = np.array([[[0.5, 0.5, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]])
+    first = limits_of(most, sizes=[2, 1]).at_instant[0]
+    assert first.most() == pytest.approx([2 / 3, 1.0, 1.0])
+    assert first.in_limited_cell().tolist() == [True, True, False]

@@ -42,6 +42,7 @@ def limits_of(most, *, headroom=None, client_id=None, sizes=None):
         client=None if client_id is None else client_of_bearers(client_id),
         cell_start=np.cumsum([0, *sizes[:-1]]),
         cell=np.arange(len(sizes)).repeat(sizes),
+        num_groups=1,
         block=BLOCK,
         use=lambda held, shares: np.minimum(held, most),
         headroom=headroom,

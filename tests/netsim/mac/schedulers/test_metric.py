@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from netsim.mac.schedulers.metric import TIE_RTOL, serve_largest
+from netsim.mac.schedulers.metric import TIE_RTOL, serve_largest, serve_largest_of
 
 
 def test_each_cell_has_a_largest_in_each_group():
@@ -17,3 +17,19 @@ def test_ties_up_to_rounding_share_and_others_do_not():
     three = serve_largest(np.array([[2.0], [2.0], [1.0], [2.0]]))
     np.testing.assert_allclose(three[:, 0], [1 / 3, 1 / 3, 0.0, 1 / 3])
     assert serve_largest(np.zeros((2, 1))).tolist() == [[0.5], [0.5]]
+
+
+def test_a_metric_below_zero_is_a_metric():
+    """Least average first, as a user may write it: the largest is the one closest to zero."""
+    metric = np.array([[-3.0, -2.0], [-1.0, -2.0], [-5.0, -np.inf]])
+    assert serve_largest(metric).tolist() == [[0.0, 0.5], [1.0, 0.5], [0.0, 0.0]]
+
+
+def test_among_the_chosen_of_each_cell_the_largest_is_served():
+    metric = np.array([[9.0, 1.0], [3.0, 3.0], [3.0, 2.0], [7.0, 7.0]])
+    chosen, start, cell = np.array([False, True, True, False]), np.array([0, 3]), [0, 0, 0, 1]
+    shares = serve_largest_of(chosen, metric, start, np.array(cell))
+    assert shares.tolist() == [[0.0, 0.0], [0.5, 1.0], [0.5, 0.0], [0.0, 0.0]]
+    metric[1] += 1.0
+    free = serve_largest_of(chosen, metric, start, np.array(cell))
+    assert free.tolist() == [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
