@@ -2,9 +2,13 @@
 
 ``AIRTUNE_CHECK_ARRAYS`` names modules or packages, parted by commas, whose every call is checked
 against its annotations: a test fails where an array of another rank, size or type is passed.
+
+Tables of link adaptation are kept in a folder of the run (``AIRTUNE_TABLES``), not in the user's.
 """
 
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -34,6 +38,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if "AIRTUNE_TABLES" not in os.environ:
+        os.environ["AIRTUNE_TABLES"] = folder = tempfile.mkdtemp(prefix="airtune-tables-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     if config.getoption("--ladder"):
         config.option.markexpr = ""  # its slow steps too
 

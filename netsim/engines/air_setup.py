@@ -31,9 +31,10 @@ from netsim.phy.resource_grid import (
 from netsim.phy_abstraction.air_interface import AirInterface, flat_sinr
 from netsim.phy_abstraction.ergodic import MeanOverFading, sample_gains
 from netsim.phy_abstraction.goodput import Adaptation, DelayedKnowledge, KnownChannel
-from netsim.phy_abstraction.harq_simulation import sample_fading_traces
+from netsim.phy_abstraction.harq_simulation import FadingTraces, sample_fading_traces
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
 from netsim.phy_abstraction.retransmission_correction import RetransmissionCorrection
+from netsim.phy_abstraction.table_cache import KeptTables
 from netsim.units import db_to_linear, dbm_to_w
 
 
@@ -115,6 +116,7 @@ def _interference_variability(
     return InterferenceVariability(
         _rate_table(mcs_table, link_adaptation.target_block_error),
         outer_loop=make_outer_loop(link_adaptation),
+        kept=KeptTables((mcs_table, link_adaptation)),
     )
 
 
@@ -143,9 +145,12 @@ def _make_adaptation(
     outer_loop = make_outer_loop(link_adaptation)
     if isinstance(fading, NoFading):
         return KnownChannel(rates, has_outer_loop=outer_loop is not None)
+    kept = KeptTables(
+        (fading, link_adaptation, combining, mcs_table, delay_s, doppler_hz, offsets_hz, slot_s)
+    )
     antennas = make_fading(fading, seed=0, num_branches=len(combining.weights))
     process, offset_hz = CombinedFading(antennas, combining), np.array(offsets_hz)
-    gains = sample_gains(process, offset_hz=offset_hz)
+    gains = kept("fading_gains", partial(sample_gains, process, offset_hz=offset_hz))
     num_branches = combining.effective_branches
     static = DelayedKnowledge(
         rates,
@@ -153,15 +158,23 @@ def _make_adaptation(
         fading_share=min(num_branches * float(gains.mean(axis=1).var()), 1.0),
         num_branches=num_branches,
         has_outer_loop=outer_loop is not None,
+        kept=kept,
     )
-    fades = sample_fading_traces(
-        process,
-        doppler_hz=doppler_hz,
-        offset_hz=offset_hz,
-        delay_s=delay_s,
-        slot_s=slot_s,
+    fades = kept(
+        "fading_traces",
+        lambda: np.array(
+            sample_fading_traces(
+                process,
+                doppler_hz=doppler_hz,
+                offset_hz=offset_hz,
+                delay_s=delay_s,
+                slot_s=slot_s,
+            )
+        ),
     )
-    adaptation = RetransmissionCorrection(static, rates, fades=fades, outer_loop=outer_loop)
+    adaptation = RetransmissionCorrection(
+        static, rates, fades=FadingTraces(*fades), outer_loop=outer_loop, kept=kept
+    )
     if fading.mode == "block":
         return adaptation
-    return MeanOverFading(adaptation, gain=gains, flatten=partial(flat_sinr, rates))
+    return MeanOverFading(adaptation, gain=gains, flatten=partial(flat_sinr, rates), kept=kept)

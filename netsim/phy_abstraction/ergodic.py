@@ -13,6 +13,7 @@ from jaxtyping import Float
 from netsim.channel.receive_antennas import PowerGain
 from netsim.interpolation import RegularTable, hat_weights
 from netsim.phy_abstraction.goodput import Adaptation
+from netsim.phy_abstraction.table_cache import Kept, computed
 from netsim.units import floored_db
 
 _SAMPLE_SPACING_CYCLES = 7.3
@@ -66,21 +67,20 @@ class MeanOverFading:
         Samples of the power gain; scaled to mean 1.
     flatten
         See :data:`Flatten`.
+    kept
+        Where the table is kept.
     """
 
     def __init__(
-        self, adaptation: Adaptation, *, gain: Float[np.ndarray, "draw group"], flatten: Flatten
+        self,
+        adaptation: Adaptation,
+        *,
+        gain: Float[np.ndarray, "draw group"],
+        flatten: Flatten,
+        kept: Kept = computed,
     ) -> None:
-        gain = gain / gain.mean()
-        distribution = [_histogram(flatten(each * gain) / each) for each in 10.0 ** (SINR_DB / 10)]
-        mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
-        weight = hat_weights(mean_db, SINR_DB) @ np.array(distribution)
-        fade = 10.0 ** (FADE_DB / 10)
-        efficiency, transmissions = adaptation.outcome(
-            10.0 ** (mean_db[:, None] / 10) * fade, np.broadcast_to(fade, weight.shape)
-        )
         self._table = RegularTable(
-            np.stack([(weight * each).sum(axis=1) for each in (efficiency, transmissions)]),
+            kept("mean_over_fading", lambda: _means(adaptation, gain / gain.mean(), flatten)),
             lowest=(MEAN_LOWEST_DB,),
             step=(MEAN_STEP_DB,),
         )
@@ -101,6 +101,20 @@ class MeanOverFading:
     def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return 0: fades are averaged out."""
         return np.zeros_like(mean_sinr)
+
+
+def _means(
+    adaptation: Adaptation, gain: Float[np.ndarray, "draw group"], flatten: Flatten
+) -> Float[np.ndarray, "2 mean"]:
+    """Return the means of goodput and transmissions by mean SINR."""
+    distribution = [_histogram(flatten(each * gain) / each) for each in 10.0 ** (SINR_DB / 10)]
+    mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
+    weight = hat_weights(mean_db, SINR_DB) @ np.array(distribution)
+    fade = 10.0 ** (FADE_DB / 10)
+    efficiency, transmissions = adaptation.outcome(
+        10.0 ** (mean_db[:, None] / 10) * fade, np.broadcast_to(fade, weight.shape)
+    )
+    return np.stack([(weight * each).sum(axis=1) for each in (efficiency, transmissions)])
 
 
 def _histogram(fade: Float[np.ndarray, " draw"]) -> Float[np.ndarray, " bin"]:

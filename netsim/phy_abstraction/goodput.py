@@ -25,6 +25,7 @@ from scipy.special import gammaincinv, ndtri
 
 from netsim.interpolation import RegularTable
 from netsim.phy.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
+from netsim.phy_abstraction.table_cache import Kept, computed
 from netsim.units import floored_db
 
 SINR_STEP_DB = 0.25
@@ -124,6 +125,8 @@ class DelayedKnowledge:
         B, effective number of independent antennas, >= 1.
     has_outer_loop
         Whether an outer loop keeps the target BLER of ``rates``.
+    kept
+        Where the table is kept.
     """
 
     def __init__(
@@ -134,10 +137,28 @@ class DelayedKnowledge:
         fading_share: float,
         num_branches: float = 1.0,
         has_outer_loop: bool,
+        kept: Kept = computed,
     ) -> None:
-        changed_share = (1.0 - correlation**2) * fading_share
         self._sinr_db = np.arange(GRID_LOWEST_DB, GRID_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         self._fade_db = np.arange(FADE_LOWEST_DB, FADE_HIGHEST_DB + 1e-9, FADE_STEP_DB)
+        values = kept(
+            "delayed_knowledge",
+            lambda: self._values(
+                rates,
+                changed_share=(1.0 - correlation**2) * fading_share,
+                num_branches=num_branches,
+                has_outer_loop=has_outer_loop,
+            ),
+        )
+        self._outcome = RegularTable(
+            values, lowest=(GRID_LOWEST_DB, FADE_LOWEST_DB), step=(SINR_STEP_DB, FADE_STEP_DB)
+        )
+        self._at_0_db = values[0][:, int(np.abs(self._fade_db).argmin())]
+
+    def _values(
+        self, rates: RateTable, *, changed_share: float, num_branches: float, has_outer_loop: bool
+    ) -> Float[np.ndarray, "2 sinr fade"]:
+        """Return goodput and transmissions."""
         known = _outcomes(rates)
         x, y = np.meshgrid(
             _normal_nodes(PARALLEL_NODES),
@@ -150,11 +171,7 @@ class DelayedKnowledge:
         for ratio_db in floored_db(ratios):
             mean = _mean_over(known, ratio_db, self._sinr_db)
             tables.append(_select(rates, mean, self._sinr_db, has_outer_loop=has_outer_loop))
-        values = np.moveaxis(np.array(tables), 0, -1)
-        self._outcome = RegularTable(
-            values, lowest=(GRID_LOWEST_DB, FADE_LOWEST_DB), step=(SINR_STEP_DB, FADE_STEP_DB)
-        )
-        self._at_0_db = values[0][:, int(np.abs(self._fade_db).argmin())]
+        return np.moveaxis(np.array(tables), 0, -1)
 
     def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return the goodput at a fade of 0 dB, see :class:`Adaptation`."""

@@ -40,6 +40,7 @@ from netsim.phy_abstraction.harq_simulation import (
     counted_steps,
     simulate_harq,
 )
+from netsim.phy_abstraction.table_cache import Kept, computed
 from netsim.units import floored_db
 
 DEVIATION_STEP_DB, DEVIATION_HIGHEST_DB = 1.5, 9.0
@@ -66,14 +67,26 @@ class InterferenceVariability:
         Error rates, and the MCS for a measured SINR.
     outer_loop
         Its steps; ``None`` without one.
+    kept
+        Where the table is kept.
     """
 
-    def __init__(self, rates: RateTable, *, outer_loop: OuterLoop | None) -> None:
-        self._rates, self._outer_loop = rates, outer_loop
+    def __init__(
+        self, rates: RateTable, *, outer_loop: OuterLoop | None, kept: Kept = computed
+    ) -> None:
+        self._rates, self._outer_loop, self._kept = rates, outer_loop, kept
 
     @cached_property
     def _loss_db(self) -> RegularTable:
-        """Loss by standard deviation and SINR; computed on first use, in about a second."""
+        """Loss by standard deviation and SINR; read or computed on first use."""
+        return RegularTable(
+            self._kept("interference_loss", self._simulated_loss_db)[None],
+            lowest=(0.0, SINR_LOWEST_DB),
+            step=(DEVIATION_STEP_DB, SINR_STEP_DB),
+        )
+
+    def _simulated_loss_db(self) -> Float[np.ndarray, "deviation sinr"]:
+        """Return the loss, in about a second."""
         sinr_db = np.arange(SINR_LOWEST_DB, SINR_HIGHEST_DB + 1e-9, SINR_STEP_DB)
         deviation_db = np.arange(0.0, DEVIATION_HIGHEST_DB + 1e-9, DEVIATION_STEP_DB)
         normal = _even_normals()
@@ -93,10 +106,7 @@ class InterferenceVariability:
         equal_db = np.array([np.interp(each, rising, sinr_db) for each in goodput])
         # Where goodput is 0 or at its maximum, many SINRs have it.
         is_ambiguous = (goodput < rising[0] + 1e-6) | (goodput > rising[-1] * (1 - 1e-6))
-        loss_db = np.where(is_ambiguous, 0.0, equal_db[0] - equal_db)
-        return RegularTable(
-            loss_db[None], lowest=(0.0, SINR_LOWEST_DB), step=(DEVIATION_STEP_DB, SINR_STEP_DB)
-        )
+        return np.where(is_ambiguous, 0.0, equal_db[0] - equal_db)
 
     def constant_sinr(
         self,

@@ -17,6 +17,8 @@ the shares between transmissions, and a change of the number of blocks of a powe
 (:mod:`netsim.phy.power_headroom`) within a round trip.
 """
 
+from functools import cache, partial
+
 import numpy as np
 from jaxtyping import Float
 
@@ -31,6 +33,7 @@ from netsim.phy_abstraction.harq_simulation import (
     counted_steps,
     simulate_harq,
 )
+from netsim.phy_abstraction.table_cache import Kept, computed
 from netsim.units import floored_db
 
 MEAN_LOWEST_DB, MEAN_HIGHEST_DB, MEAN_STEP_DB = -44.0, 44.0, 2.0
@@ -53,6 +56,8 @@ class RetransmissionCorrection:
         Traces of links that are served in every slot.
     outer_loop
         Its steps; ``None`` without one.
+    kept
+        Where the table is kept.
     """
 
     def __init__(
@@ -62,16 +67,24 @@ class RetransmissionCorrection:
         *,
         fades: FadingTraces,
         outer_loop: OuterLoop | None,
+        kept: Kept = computed,
     ) -> None:
         self._static = static
         mean_db = np.arange(MEAN_LOWEST_DB, MEAN_HIGHEST_DB + 1e-9, MEAN_STEP_DB)
         mean = 10.0 ** (mean_db[:, None] / 10)
-        simulated = simulate_harq(rates, mean=mean, fades=fades, outer_loop=outer_loop)
+        simulated = cache(
+            partial(simulate_harq, rates, mean=mean, fades=fades, outer_loop=outer_loop)
+        )
         self._margin_db = RegularTable(
-            simulated.margin_db[None], lowest=(MEAN_LOWEST_DB,), step=(MEAN_STEP_DB,)
+            kept("settled_margin", lambda: simulated().margin_db)[None],
+            lowest=(MEAN_LOWEST_DB,),
+            step=(MEAN_STEP_DB,),
         )
         self._difference = RegularTable(
-            _difference(static, simulated, mean=mean, known=fades.known),
+            kept(
+                "retransmissions",
+                lambda: _difference(static, simulated(), mean=mean, known=fades.known),
+            ),
             lowest=(MEAN_LOWEST_DB, FADE_LOWEST_DB),
             step=(MEAN_STEP_DB, FADE_STEP_DB),
         )
