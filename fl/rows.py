@@ -4,6 +4,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """One row of ``devices.csv``: what one client computes with. ``None`` is an empty cell."""
+
+    client_id: int
+    device: str
+    """Class."""
+    flop_per_s: float
+    """Operations a second that training sustains on it."""
+    low_flop_per_s: float
+    """What it would be were its class at the low end of the range."""
+    high_flop_per_s: float
+    """The same at the high end."""
+    compute_w: float
+    """Power while it computes."""
+    low_w: float
+    high_w: float
+    memory_bytes: float
+    battery_wh: float | None
+    """``None`` for a device on mains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRow:
     """One row of ``rounds.csv``. Energy columns are cumulative to ``finished_at_s``."""
 

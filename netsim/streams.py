@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     FAULT = 16
     ACCESS = 17
     ACCESS_WAIT = 18
+    DEVICE_SPEED = 19
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -2,6 +2,10 @@
 
 import inspect
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fl.clients.device_class import DeviceClass, SpeedRange
 
 Entry = dict[str, str]
 
@@ -64,18 +68,37 @@ def _datasets() -> list[Entry]:
 
 
 def _devices() -> list[Entry]:
-    from fl.clients.devices import DEVICES  # noqa: PLC0415
+    from fl.clients.device_table import DEVICES  # noqa: PLC0415
 
     return [
         {
             "name": name,
             "summary": (
-                f"{device.summary}: {device.sustained_flop_per_s / 1e9:g} GFLOP/s sustained, "
-                f"{device.compute_w:g} W, {device.memory_bytes / 2**30:g} GiB"
+                f"{device.summary}: fp32 {_speed_text(device.fp32)}, "
+                f"fp16 {_speed_text(device.fp16)} GFLOP/s, {_power_text(device)} W, "
+                f"{device.memory_bytes / 1e9:g} GB, "
+                f"{'mains' if device.battery_wh is None else f'{device.battery_wh:g} Wh'}"
             ),
+            "source": device.source,
         }
         for name, device in DEVICES.items()
     ]
+
+
+def _speed_text(speed: "SpeedRange | None") -> str:
+    """Write a speed with its range [GFLOP/s]."""
+    if speed is None:
+        return "-"
+    low, value, high = (
+        f"{each / 1e9:g}"
+        for each in (speed.low_flop_per_s, speed.flop_per_s, speed.high_flop_per_s)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def _power_text(device: "DeviceClass") -> str:
+    low_w, high_w = device.power_range_w
+    return f"{device.compute_w:g} ({low_w:g} to {high_w:g})"
 
 
 def _scenarios() -> list[Entry]:

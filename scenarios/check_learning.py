@@ -13,7 +13,8 @@ from typing import Self, cast
 import numpy as np
 import simpy
 
-from fl.clients.devices import DEVICES, DeviceClass, DeviceMemoryError
+from fl.clients.config import classes_of
+from fl.clients.devices import Device, DeviceMemoryError
 from fl.data.partition import Shard
 from fl.execution.trial import TriedBackbone, try_backbone, try_method
 from fl.models.backbone import Backbone
@@ -165,9 +166,8 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
     )
     texts = model.texts
     by_seed = [_largest(shards_of(scenario, seed=seed), texts) for seed in scenario.seeds]
-    smallest = min(
-        (DEVICES[name] for name in scenario.clients.devices), key=lambda each: each.memory_bytes
-    )
+    kinds = [kind for kind, _ in classes_of(scenario.clients).values()]
+    smallest = Device.of(min(kinds, key=lambda each: each.memory_bytes))
     try:
         _try(scenario, model, _largest(by_seed, texts), [smallest])
     except DeviceMemoryError:
@@ -203,7 +203,7 @@ def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
 
 
 def _try(
-    scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[DeviceClass]
+    scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[Device]
 ) -> Federation:
     """Put a federation together in which every client has the largest shard."""
     num_clients = scenario.clients.num_clients

@@ -42,12 +42,12 @@ def cost_lines(facts: Mapping[str, Any]) -> list[str]:
     Examples
     --------
     >>> counted = {"num_trainable": 7, "upload_bytes": 100, "download_bytes": 100}
-    >>> counted |= {"largest_step_flop": 2_000_000, "peak_memory_bytes": 2**29}
+    >>> counted |= {"largest_step_flop": 2_000_000, "peak_memory_bytes": 5 * 10**8}
     >>> facts = {"variant": "fedit", "model": "tiny", "cost_as": "gpt2"}
     >>> for line in cost_lines({**facts, "trained": counted, "charged": counted}):
     ...     print(line)
-    fedit: trains tiny: 7 numbers, 100 B up, 100 B down, 0.002 GFLOP and 0.5 GiB a step
-    fedit: costs as gpt2: 7 numbers, 100 B up, 100 B down, 0.002 GFLOP and 0.5 GiB a step
+    fedit: trains tiny: 7 numbers, 100 B up, 100 B down, 0.002 GFLOP and 0.5 GB a step
+    fedit: costs as gpt2: 7 numbers, 100 B up, 100 B down, 0.002 GFLOP and 0.5 GB a step
     """
     lines = []
     for words, part in (
@@ -58,6 +58,6 @@ def cost_lines(facts: Mapping[str, Any]) -> list[str]:
             f"{facts['variant']}: {words}: {part['num_trainable']} numbers, "
             f"{part['upload_bytes']} B up, {part['download_bytes']} B down, "
             f"{part['largest_step_flop'] / 1e9:.3g} GFLOP and "
-            f"{part['peak_memory_bytes'] / 2**30:.3g} GiB a step"
+            f"{part['peak_memory_bytes'] / 1e9:.3g} GB a step"
         )
     return lines

@@ -13,6 +13,7 @@ from scenarios.document import Document
 from scenarios.unions import (
     bare_type,
     child_type,
+    form_of,
     is_container,
     member_of,
     tagged_union,
@@ -237,7 +238,7 @@ def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path
     """Walk schema and data together; give the path in the file and the owner of its last key.
 
     pydantic puts the name of the branch of a union into a location; the file has no such level.
-    None for an error in a branch that the data's tag does not choose.
+    None for an error in a branch that the data do not choose, by tag or by form.
     """
     path: list[str | int] = []
     here, owner = root, root
@@ -251,6 +252,12 @@ def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path
             if isinstance(data, Mapping) and (chosen is None or chosen.__name__ != step):
                 return None
             here = chosen
+            continue
+        form = form_of(here, data)
+        if form is not None:
+            here, name = form
+            if dataclasses.is_dataclass(here) != (step == name):
+                return None
             continue
         if not (isinstance(data, Mapping | list) and is_container(here)):
             break

@@ -1,9 +1,10 @@
-"""The files of a user's own on which rows depend: scheduler, method, trace; for the manifest."""
+"""A user's own files on which rows depend (code, traces, devices); for the manifest."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fl.clients.config import DeviceFileConfig
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
 from netsim.config.network import TraceNetworkConfig
@@ -31,6 +32,8 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
             yield sections.world.mobility.path
     if isinstance(scenario.network, TraceNetworkConfig):
         yield scenario.network.path
+    if isinstance(scenario.clients.devices, DeviceFileConfig):
+        yield scenario.clients.devices.path
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         yield scenario.server.policy.kind.rpartition(":")[0]
     for method in scenario.methods:

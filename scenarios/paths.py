@@ -16,7 +16,13 @@ from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.yaml_text import Path
 
-_FILES = {("data", "train"), ("data", "test"), ("world", "mobility", "path"), ("network", "path")}
+_FILES = {
+    ("data", "train"),
+    ("data", "test"),
+    ("world", "mobility", "path"),
+    ("network", "path"),
+    ("clients", "devices", "path"),
+}
 """Keys that name a file and nothing else."""
 _FOLDERS_OR_IDS = {("model", "name"), ("model", "cost_as"), ("data", "name")}
 """Keys that name a folder (or a file, ``cost_as``) if there is one, else something on a hub."""

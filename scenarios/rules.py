@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
-import fl.clients.devices
+import fl.clients.config
 import fl.data.config
 import fl.models.config
 import fl.server.config
@@ -82,7 +82,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *find_network_problems(scenario),
         *_trace(scenario),
         *_places(scenario),
-        *fl.clients.devices.find_problems(scenario.clients),
+        *fl.clients.config.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from fl.clients.devices import ClientsConfig
+from fl.clients.config import ClientsConfig
 from fl.data.config import DataConfig
 from fl.methods import MethodConfig
 from fl.models.config import ModelConfig

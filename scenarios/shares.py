@@ -1,4 +1,4 @@
-"""What a run needs of data and devices before torch is loaded: texts, shards, device classes."""
+"""What a run needs of data and devices before torch is loaded: texts, shards, devices."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fl.clients.devices import DeviceClass, draw_devices
+from fl.clients.devices import Device, draw_devices
 from fl.data.config import DataConfig, IidPartition
 from fl.data.corpus import Corpus, load_corpus
 from fl.data.partition import Shard, partition, split_shard
@@ -61,10 +61,9 @@ def shards_of(scenario: Scenario, *, seed: int) -> Sequence[Shard]:
     return _shards(scenario.data, scenario.clients.num_clients, seed)
 
 
-def devices_of(scenario: Scenario, streams: Streams) -> list[DeviceClass]:
-    """Draw the device class of every client; the same for every method."""
-    clients = scenario.clients
-    return draw_devices(clients.devices, num_clients=clients.num_clients, streams=streams)
+def devices_of(scenario: Scenario, streams: Streams) -> list[Device]:
+    """Draw the device of every client; the same for every method."""
+    return draw_devices(scenario.clients, streams=streams)
 
 
 def facts_of(scenario: Scenario) -> dict[str, Any]:

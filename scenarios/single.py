@@ -7,12 +7,12 @@ from typing import Any
 
 import simpy
 
-from fl.clients.devices import DeviceClass
+from fl.clients.devices import Device, device_rows
 from fl.data.partition import Shard
 from fl.execution.recipe import Loaded
 from fl.models.backbone import Backbone
 from fl.network import Network
-from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.rows import ClientRow, DeviceRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
@@ -50,6 +50,7 @@ class EnergyRow:
 _TWINS = TwinMaker()
 
 ROW_TYPES: dict[str, type] = {
+    "devices": DeviceRow,
     "rounds": RoundRow,
     "clients": ClientRow,
     "transfers": TransferRow,
@@ -105,6 +106,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         )
         recorder.network = network
         try:
+            folder.write("devices", device_rows(federation.devices))
             for name, rows in place_rows(network).items():
                 folder.write(name, rows)
             env.run(until=env.process(run_server(federation)))
@@ -172,7 +174,7 @@ def federate(
     network: Network,
     backbone: Backbone,
     shards: Sequence[Shard],
-    devices: Sequence[DeviceClass],
+    devices: Sequence[Device],
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
 ) -> Federation:

@@ -67,6 +67,36 @@ def member_of(members: dict[Any, type], tag: object) -> type | None:
     return members.get(OWN_KIND if names_a_class(tag) else tag)
 
 
+def form_of(here: Any, data: Any) -> tuple[Any, str] | None:
+    """Return which member of a union without a tag plain data are meant as.
+
+    Only of unions of one dataclass with other forms, such as a number: a mapping is meant as the
+    dataclass, unless another member is a mapping as well and the data have none of its keys.
+
+    Returns
+    -------
+    tuple of type and str, or None
+        The member, and the name of the dataclass; ``None`` for any other type.
+    """
+    while get_origin(here) is Annotated:
+        here = get_args(here)[0]
+    members = _members(here)
+    settings = [each for each in members if isinstance(each, type) and _is_settings(each)]
+    if len(members) < 2 or len(settings) != 1:
+        return None
+    (own,) = settings
+    others = [member for member in members if member is not own]
+    if not isinstance(data, dict):
+        return others[0], own.__name__
+    mappings = [each for each in others if get_origin(bare_type(each)) is dict]
+    is_other = bool(mappings) and not type_hints(own).keys() & data.keys()
+    return mappings[0] if is_other else own, own.__name__
+
+
+def _is_settings(kind: type) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
 def is_container(here: Any) -> bool:
     """Whether values of a type have children: a dataclass, a list or a mapping."""
     bare = bare_type(here)

@@ -1,163 +1,130 @@
-"""Devices that clients compute on: how fast, how many watts, how much memory.
+"""Devices that clients compute on: drawn from the classes of the scenario, one a client.
 
-Which class a client has is drawn from the shares of the scenario, per client and by address, so it
-does not change when a client or a method is added.
+Class and speed of a client are drawn by address, so they do not change when a client or a method
+is added.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import accumulate
 
 import numpy as np
-from annotated_types import Ge, Gt, MinLen
 
+from fl.clients.config import ClientsConfig, classes_of
+from fl.clients.device_class import DeviceClass, SpeedRange
 from fl.network import Streams
-from fl.problems import Problem
+from fl.rows import DeviceRow
 
-GIB = 2**30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceClass:
-    """One kind of device as a training job sees it."""
-
-    name: str
-    sustained_flop_per_s: float
-    """Floating-point operations a second that fp32 training sustains, multiply and add counted
-    apart; far below the peak of the data sheet, and after thermal throttling."""
-    compute_w: float
-    """Power that the whole device draws while it trains; its radio is booked apart."""
-    memory_bytes: int
-    """Memory that a training job may use."""
-    summary: str
-    """What it stands for."""
-    source: str
-    """Where speed and power come from."""
-
-
-_SPEED = "speed: our choice"
-_PHONE_SOURCE = f"{_SPEED}; power: inside 3-5 W, recollected as sustained phone SoC power"
-
-DEVICES: dict[str, DeviceClass] = {
-    device.name: device
-    for device in (
-        DeviceClass(
-            name="phone_low",
-            sustained_flop_per_s=8e9,
-            compute_w=3.0,
-            memory_bytes=1 * GIB,
-            summary="entry phone, four small cores",
-            source=_PHONE_SOURCE,
-        ),
-        DeviceClass(
-            name="phone_mid",
-            sustained_flop_per_s=25e9,
-            compute_w=3.5,
-            memory_bytes=2 * GIB,
-            summary="mid-range phone",
-            source=_PHONE_SOURCE,
-        ),
-        DeviceClass(
-            name="phone_high",
-            sustained_flop_per_s=80e9,
-            compute_w=5.0,
-            memory_bytes=4 * GIB,
-            summary="flagship phone",
-            source=_PHONE_SOURCE,
-        ),
-        DeviceClass(
-            name="raspberry_pi_4",
-            sustained_flop_per_s=10e9,
-            compute_w=6.35,
-            memory_bytes=3 * GIB,
-            summary="single-board computer, four A72 cores",
-            source=f"{_SPEED}; power: 6.2-6.5 W while computing, fit published with ns3-fl",
-        ),
-        DeviceClass(
-            name="jetson_orin_nano",
-            sustained_flop_per_s=400e9,
-            compute_w=15.0,
-            memory_bytes=6 * GIB,
-            summary="embedded GPU board in its 15 W mode",
-            source=f"{_SPEED}; power: the vendor's 15 W mode",
-        ),
-        DeviceClass(
-            name="laptop",
-            sustained_flop_per_s=200e9,
-            compute_w=28.0,
-            memory_bytes=8 * GIB,
-            summary="thin laptop, processor only",
-            source=f"{_SPEED}; power: our choice, a common sustained package power",
-        ),
-    )
-}
+GB = 1e9
 
 
 class DeviceMemoryError(ValueError):
     """A training job does not fit a device of the scenario; the message is one line."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClientsConfig:
-    """How many clients there are and what they compute on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What one client computes with."""
 
-    num_clients: Annotated[int, Gt(0)]
-    """Clients in the world, each a UE with a device and a shard."""
-    devices: Annotated[dict[str, Annotated[float, Ge(0)]], MinLen(1)]
-    """Share of each device class; the shares sum to 1."""
+    kind: DeviceClass
+    speed: SpeedRange
+    """Operations a second that training sustains on it, were its class as fast as it is taken to
+    be, or at either end of its range."""
+
+    @classmethod
+    def of(cls, kind: DeviceClass, *, speed_factor: float = 1.0) -> "Device":
+        """Return a device of a class that is this many times as fast as its class."""
+        speed = kind.fp32
+        return cls(
+            kind=kind,
+            speed=SpeedRange(
+                flop_per_s=speed.flop_per_s * speed_factor,
+                low_flop_per_s=speed.low_flop_per_s * speed_factor,
+                high_flop_per_s=speed.high_flop_per_s * speed_factor,
+            ),
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of its class."""
+        return self.kind.name
+
+    @property
+    def compute_w(self) -> float:
+        """Power that it draws while it trains [W]: that of its class, whatever its speed."""
+        return self.kind.compute_w
+
+    def compute_s(self, flop: float) -> float:
+        """Return the seconds that a job of this many operations takes."""
+        return flop / self.speed.flop_per_s
 
 
-def find_problems(config: ClientsConfig, *, path: tuple[str, ...] = ("clients",)) -> list[Problem]:
-    """Find broken rules between the settings of the clients."""
-    problems = []
-    at = (*path, "devices")
-    for name, share in config.devices.items():
-        if name not in DEVICES:
-            known = ", ".join(DEVICES)
-            problems.append(Problem((*at, name), f"must be one of {known}, got {name}"))
-        if share == 0:
-            problems.append(Problem((*at, name), "a share of 0 has no effect, leave the class out"))
-    total = sum(config.devices.values())
-    if abs(total - 1) > 1e-9:
-        problems.append(Problem(at, f"shares must sum to 1, got {total:g}"))
-    return problems
-
-
-def draw_devices(
-    shares: Mapping[str, float], *, num_clients: int, streams: Streams
-) -> list[DeviceClass]:
-    """Draw the device class of every client, each from its own stream ``device_class``.
+def draw_devices(config: ClientsConfig, *, streams: Streams) -> list[Device]:
+    """Draw the device of every client: its class and its speed, from streams of its own.
 
     Parameters
     ----------
-    shares
-        Share of each class, in any order; sums to 1.
-    num_clients
-        How many clients.
+    config
+        Clients, classes with shares, and the spread of speeds within a class.
     streams
-        Addressed randomness; the draw of a client depends on its id alone.
+        Addressed randomness; used: ``device_class`` and ``device_speed``, each by client.
 
     Returns
     -------
-    list of DeviceClass
+    list of Device
         By client id. Shares hold on average, not exactly.
+
+    Raises
+    ------
+    ValueError
+        One line: a file of devices cannot be used.
     """
-    names = [name for name in DEVICES if name in shares]
-    edges = np.cumsum([shares[name] for name in names])
-    chosen = []
-    for client_id in range(num_clients):
+    classes = list(classes_of(config).values())
+    edges = list(accumulate(share for _, share in classes))
+    drawn = []
+    for client_id in range(config.num_clients):
         draw = streams("device_class", client_id).random() * edges[-1]
-        index = min(int(np.searchsorted(edges, draw, side="right")), len(names) - 1)
-        chosen.append(DEVICES[names[index]])
-    return chosen
+        index = min(int(np.searchsorted(edges, draw, side="right")), len(classes) - 1)
+        drawn.append(
+            Device.of(
+                classes[index][0],
+                speed_factor=_speed_factor(config.device_speed_sigma, client_id, streams),
+            )
+        )
+    return drawn
 
 
-def compute_s(flop: float, device: DeviceClass) -> float:
-    """Seconds that a job of this many floating-point operations takes on a device."""
-    return flop / device.sustained_flop_per_s
+def _speed_factor(sigma: float, client_id: int, streams: Streams) -> float:
+    """Return a log-normal factor of median 1."""
+    if sigma == 0:
+        return 1.0
+    return float(np.exp(sigma * streams("device_speed", client_id).standard_normal()))
 
 
-def check_memory(devices: Sequence[DeviceClass], *, need_bytes: int, job: str) -> None:
+def device_rows(devices: Sequence[Device]) -> list[DeviceRow]:
+    """Return the rows of ``devices.csv``, by client id."""
+    rows = []
+    for client_id, device in enumerate(devices):
+        speed = device.speed
+        low_w, high_w = device.kind.power_range_w
+        rows.append(
+            DeviceRow(
+                client_id=client_id,
+                device=device.name,
+                flop_per_s=speed.flop_per_s,
+                low_flop_per_s=speed.low_flop_per_s,
+                high_flop_per_s=speed.high_flop_per_s,
+                compute_w=device.compute_w,
+                low_w=low_w,
+                high_w=high_w,
+                memory_bytes=device.kind.memory_bytes,
+                battery_wh=device.kind.battery_wh,
+            )
+        )
+    return rows
+
+
+def check_memory(devices: Sequence[Device], *, need_bytes: float, job: str) -> None:
     """Refuse a job that some device of the run cannot hold.
 
     Parameters
@@ -174,13 +141,12 @@ def check_memory(devices: Sequence[DeviceClass], *, need_bytes: int, job: str) -
     DeviceMemoryError
         Naming every class that is too small, its capacity and the need.
     """
-    used = {device.name: device for device in devices}
-    small = [
-        used[name] for name in DEVICES if name in used and used[name].memory_bytes < need_bytes
-    ]
+    kinds = {device.name: device.kind for device in devices}
+    small = sorted(
+        (kind for kind in kinds.values() if kind.memory_bytes < need_bytes),
+        key=lambda kind: (kind.memory_bytes, kind.name),
+    )
     if small:
-        held = ", ".join(
-            f"{device.name} has {device.memory_bytes / GIB:.3g} GiB" for device in small
-        )
-        msg = f"clients.devices: {job} needs {need_bytes / GIB:.3g} GiB of memory, but {held}"
+        held = ", ".join(f"{kind.name} has {kind.memory_bytes / GB:.3g} GB" for kind in small)
+        msg = f"clients.devices: {job} needs {need_bytes / GB:.3g} GB of memory, but {held}"
         raise DeviceMemoryError(msg)

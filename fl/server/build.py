@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import simpy
 
-from fl.clients.devices import DeviceClass
+from fl.clients.devices import Device
 from fl.data.partition import Shard
 from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import procedure_of
@@ -39,7 +39,7 @@ def build_federation(
     streams: Streams,
     worker: Worker[Method],
     shards: Sequence[Shard],
-    devices: Sequence[DeviceClass],
+    devices: Sequence[Device],
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     twin: CostTwin | None = None,

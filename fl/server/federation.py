@@ -9,7 +9,7 @@ import simpy
 from jaxtyping import Int
 from torch import nn
 
-from fl.clients.devices import DeviceClass, check_memory
+from fl.clients.devices import Device, check_memory
 from fl.clients.roster import Roster
 from fl.data.partition import Shard
 from fl.execution.executor import Executor
@@ -104,7 +104,7 @@ class Federation:
     evaluation_batch_size: int
     shards: Sequence[Shard]
     """By client id; indices into ``worker.train``."""
-    devices: Sequence[DeviceClass]
+    devices: Sequence[Device]
     """By client id."""
     metrics: tuple[str, ...]
     """What is measured, at least one."""

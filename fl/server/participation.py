@@ -5,7 +5,6 @@ from typing import Any
 
 import simpy
 
-from fl.clients.devices import compute_s
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
@@ -220,7 +219,7 @@ class Participation:
             flop=flop,
         )
         started_at_s = federation.now_s
-        yield federation.env.timeout(compute_s(flop, device)) | self._stopped
+        yield federation.env.timeout(device.compute_s(flop)) | self._stopped
         spent_s = federation.now_s - started_at_s
         federation.network.energy.charge(
             client_id,

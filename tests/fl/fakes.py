@@ -16,7 +16,9 @@ from transformers import (
     RobertaModel,
 )
 
-from fl.clients.devices import DEVICES, ClientsConfig, draw_devices
+from fl.clients.config import ClientsConfig
+from fl.clients.device_table import DEVICES
+from fl.clients.devices import Device, draw_devices
 from fl.data.partition import Shard
 from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
@@ -39,7 +41,7 @@ NUM_CLIENTS = 10
 MAX_TOKENS = 12
 NUM_POSITIONS = MAX_TOKENS + 20  # room for virtual tokens
 VOCABULARY_SIZE = 60
-PURPOSES = ("cohort", "training", "method_init", "model_init", "device_class")
+PURPOSES = ("cohort", "training", "method_init", "model_init", "device_class", "device_speed")
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
 
@@ -232,8 +234,8 @@ def federation(
         failing=failing or {},
     )
     shares = {"phone_mid": 0.5, "laptop": 0.5}
-    clients = ClientsConfig(num_clients=num_clients, devices=shares)
-    drawn = draw_devices(clients.devices, num_clients=num_clients, streams=streams())
+    clients = ClientsConfig(num_clients=num_clients, devices=shares, device_speed_sigma=0.0)
+    drawn = draw_devices(clients, streams=streams())
     streamed = streams()
     worker = build_worker(
         config,
@@ -267,7 +269,7 @@ def federation(
         streams=streamed,
         worker=worker,
         shards=shards(num_clients, num_texts),
-        devices=drawn if devices is None else [DEVICES[name] for name in devices],
+        devices=drawn if devices is None else [Device.of(DEVICES[name]) for name in devices],
         recorder=Rows(),
         twin=twin,
     )

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from transformers.utils import logging as transformers_logging
 
-from fl.clients.devices import DEVICES, draw_devices
+from fl.clients.config import ClientsConfig
+from fl.clients.device_table import DEVICES
+from fl.clients.devices import draw_devices
 from fl.problems import ModelError
 from scenarios import check_learning, shares
 from scenarios.check import check
@@ -27,21 +29,22 @@ def seeds_without_and_with(device, shares, num_clients):
     """Give a seed under which no client has the device, and one under which some client has."""
     found = {}
     for seed in range(1, 200):
-        drawn = draw_devices(shares, num_clients=num_clients, streams=streams_of(seed))
+        config = ClientsConfig(num_clients=num_clients, devices=shares)
+        drawn = draw_devices(config, streams=streams_of(seed))
         found.setdefault(any(each.name == device for each in drawn), seed)
     return found[False], found[True]
 
 
 def test_devices_of_every_seed_must_hold_a_step(monkeypatch):
     """An entry phone with too little memory turns up under the later seed only."""
-    tiny = dataclasses.replace(DEVICES["phone_low"], memory_bytes=2**20)
+    tiny = dataclasses.replace(DEVICES["phone_low"], memory_bytes=1e6)
     monkeypatch.setitem(DEVICES, "phone_low", tiny)
     shares = {"phone_low": 0.3, "laptop": 0.7}
     without, with_low = seeds_without_and_with("phone_low", shares, 4)
     common = [*SMALL, f"clients.devices={shares}", "methods=[{kind: fedit}]"]
     assert check(load("quickstart", [*common, f"seeds=[{without}]"]))
     for seeds in ([with_low], [without, with_low]):
-        with pytest.raises(ScenarioError, match=r"but phone_low has 0\.000977 GiB") as caught:
+        with pytest.raises(ScenarioError, match=r"but phone_low has 0.001 GB") as caught:
             check(load("quickstart", [*common, f"seeds={seeds}"]))
         assert len(caught.value.problems) == 1
 
@@ -105,8 +108,8 @@ def test_a_model_that_does_not_work_is_tried_once_and_told_of_every_variant(monk
 
 
 def test_of_variants_that_share_a_check_only_those_at_fault_are_named(monkeypatch):
-    """In 20 MiB a step on 128 texts (on as many as a client has) is too large; on 4 it is not."""
-    small = dataclasses.replace(DEVICES["laptop"], memory_bytes=20 * 2**20)
+    """In 20 MB a step on 128 texts (on as many as a client has) is too large; on 4 it is not."""
+    small = dataclasses.replace(DEVICES["laptop"], memory_bytes=20e6)
     monkeypatch.setitem(DEVICES, "laptop", small)
     overrides = [
         *SMALL,
@@ -117,7 +120,7 @@ def test_of_variants_that_share_a_check_only_those_at_fault_are_named(monkeypatc
     with pytest.raises(ScenarioError, match="a step of fedit on") as caught:
         check(load("quickstart", overrides))
     (line,) = caught.value.problems
-    assert re.search(r"on [3-9]\d texts of 64 tokens needs 0\.0\d+ GiB of memory", line)
+    assert re.search(r"on [3-9]\d texts of 64 tokens needs 0\.0\d+ GB of memory", line)
 
 
 def test_a_fault_of_the_data_is_found_before_torch_is_loaded(tmp_path):

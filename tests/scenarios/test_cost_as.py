@@ -105,4 +105,4 @@ def test_a_device_too_small_for_the_larger_model_is_refused(capsys):
     assert main(["validate", STUDY, *options(settings)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert " as gpt2 needs " in line
-    assert "but phone_low has 1 GiB" in line
+    assert "but phone_low has 0.8 GB" in line

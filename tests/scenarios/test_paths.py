@@ -10,6 +10,7 @@ from scenarios.check import check
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import find, load, load_with_places
+from scenarios.own_files import own_file_digests
 from scenarios.result_folder import ResultFolder
 from scenarios.schema import to_data
 from scenarios.variants import variants
@@ -32,6 +33,8 @@ methods: [{kind: "own_method.py:MedianHead"}]
 """
 TRACE = "client_id,at_s,x_m,y_m\n" + "".join(f"{i},0,{100 + i},0\n" for i in range(3))
 
+PHONES = "name,share,sustained_flop_per_s,compute_w,memory_bytes\nmine,1,6e10,4.2,3e9\n"
+
 
 @pytest.fixture
 def study(tmp_path):
@@ -44,6 +47,7 @@ def study(tmp_path):
         lines = [f"{'good' if i % 2 else 'bad'} film {i},{'pos' if i % 2 else 'neg'}" for i in rows]
         (folder / "data" / f"{name}.csv").write_text("text,label\n" + "\n".join(lines) + "\n")
     (folder / "walk.csv").write_text(TRACE)
+    (folder / "phones.csv").write_text(PHONES)
     (folder / "study.yaml").write_text(STUDY)
     return folder
 
@@ -61,7 +65,9 @@ def test_a_study_is_valid_from_anywhere(study, monkeypatch, capsys):
 
 def test_the_resolved_scenario_of_a_result_runs_again_from_anywhere(study, monkeypatch, tmp_path):
     monkeypatch.chdir(study)
-    scenario = load("study.yaml", ["world.mobility={kind: trace, path: walk.csv}"])
+    options = ["world.mobility={kind: trace, path: walk.csv}", "clients.devices={path: phones.csv}"]
+    scenario = load("study.yaml", options)
+    assert own_file_digests(variants(scenario)).keys() >= {f"{study}/phones.csv"}
     folder = ResultFolder(tmp_path / "out", overwrite=False)
     folder.write_scenario(to_data(scenario))
     folder.release()
@@ -89,6 +95,7 @@ def test_a_path_of_an_option_begins_where_the_command_is_given(study, monkeypatc
         ("world.mobility", {"kind": "trace", "path": "~/walk.csv"}),
         ("methods", [{"kind": "~/own_method.py:MedianHead"}]),
         ("model.name", "~/data"),
+        ("clients.devices", {"path": "~/phones.csv"}),
     ],
 )
 def test_the_home_folder_is_known_to_every_key(study, monkeypatch, key, value):

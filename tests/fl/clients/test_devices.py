@@ -1,60 +1,84 @@
-"""Device classes: shares, common draws, memory."""
+"""Devices of clients: shares, common draws, spread of speed, memory."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from fl.clients.devices import (
-    DEVICES,
-    ClientsConfig,
-    check_memory,
-    compute_s,
-    draw_devices,
-    find_problems,
-)
+from fl.clients.config import ClientsConfig
+from fl.clients.device_class import DeviceConfig
+from fl.clients.device_table import DEVICES
+from fl.clients.devices import Device, check_memory, device_rows, draw_devices
 from tests.fl.fakes import streams
+
+
+def drawn(devices, num_clients, **options):
+    config = ClientsConfig(num_clients=num_clients, devices=devices, **options)
+    return draw_devices(config, streams=streams())
 
 
 def test_draws_follow_the_shares_within_four_standard_deviations():
     shares = {"phone_mid": 0.5, "phone_high": 0.3, "laptop": 0.2}
-    drawn = draw_devices(shares, num_clients=4000, streams=streams())
-    names = [device.name for device in drawn]
+    names = [device.name for device in drawn(shares, 4000)]
     for name, share in shares.items():
         tolerance = 4 * np.sqrt(share * (1 - share) / len(names))
         assert abs(names.count(name) / len(names) - share) < tolerance
 
 
 def test_a_client_keeps_its_device_when_clients_are_added_or_shares_reordered():
-    few = draw_devices({"phone_mid": 0.4, "laptop": 0.6}, num_clients=5, streams=streams())
-    many = draw_devices({"laptop": 0.6, "phone_mid": 0.4}, num_clients=50, streams=streams())
+    few = drawn({"phone_mid": 0.4, "laptop": 0.6}, 5)
+    many = drawn({"laptop": 0.6, "phone_mid": 0.4}, 50)
     assert many[:5] == few
     assert len({device.name for device in many}) == 2
 
 
+def test_speeds_within_a_class_are_log_normal_around_the_class():
+    """Of 4000 devices: median within 4 standard errors (1.25 sigma / sqrt(n)), shape by test."""
+    sigma, speed = 0.5, DEVICES["phone_mid"].sustained_flop_per_s
+    log = np.log([each.speed.flop_per_s / speed for each in drawn({"phone_mid": 1.0}, 4000)])
+    assert abs(np.median(log)) < 4 * 1.2533 * sigma / np.sqrt(4000)
+    assert np.std(log) == pytest.approx(sigma, abs=4 * sigma / np.sqrt(8000))
+    assert stats.kstest(log / sigma, "norm").pvalue > 1e-3
+
+
+def test_spread_scales_one_draw_and_zero_switches_it_off():
+    wide, narrow = (drawn({"laptop": 1.0}, 20, device_speed_sigma=s) for s in (0.8, 0.2))
+    ratio = [
+        np.log(w.compute_s(2e12)) / np.log(n.compute_s(2e12))
+        for w, n in zip(wide, narrow, strict=True)
+    ]
+    np.testing.assert_allclose(ratio, 4.0, rtol=1e-12)
+    alike = drawn({"laptop": 1.0}, 20, device_speed_sigma=0.0)
+    assert {device.speed.flop_per_s for device in alike} == {DEVICES["laptop"].sustained_flop_per_s}
+
+
+def test_classes_of_ones_own_are_drawn_beside_the_built_in():
+    mine = DeviceConfig(
+        share=0.5, sustained_flop_per_s=6e10, compute_w=4.2, memory_bytes=3e9, battery_wh=15.0
+    )
+    found = drawn({"my_phone": mine, "phone_mid": 0.5}, 40, device_speed_sigma=0.0)
+    own = next(device for device in found if device.name == "my_phone")
+    assert (own.speed.flop_per_s, own.compute_w, own.kind.battery_wh) == (6e10, 4.2, 15.0)
+    assert 0 < sum(device.name == "my_phone" for device in found) < 40
+
+
 def test_compute_time_is_work_over_speed():
-    device = DEVICES["phone_mid"]
-    assert compute_s(3 * device.sustained_flop_per_s, device) == pytest.approx(3.0, rel=1e-12)
+    device = Device.of(DEVICES["phone_mid"], speed_factor=2.0)
+    assert device.compute_s(3 * 20e9) == pytest.approx(3.0, rel=1e-12)
 
 
 def test_memory_error_names_need_device_and_capacity():
-    used = [DEVICES["phone_low"], DEVICES["laptop"]]
-    check_memory(used, need_bytes=2**30, job="a step")
-    with pytest.raises(ValueError, match=r"a step needs 5 GiB of memory, but phone_low has 1 GiB$"):
-        check_memory(used, need_bytes=5 * 2**30, job="a step")
+    used = [Device.of(DEVICES[name]) for name in ("phone_low", "laptop")]
+    check_memory(used, need_bytes=0.8e9, job="a step")
+    with pytest.raises(ValueError, match=r"a step needs 5 GB of memory, but phone_low has 0\.8 GB"):
+        check_memory(used, need_bytes=5e9, job="a step")
 
 
-def test_every_problem_of_the_clients_is_found():
-    config = ClientsConfig(
-        num_clients=3, devices={"phone_mid": 0.5, "toaster": 0.25, "laptop": 0.0}
-    )
-    problems = {problem.path: problem.message for problem in find_problems(config)}
-    assert "must be one of" in problems["clients", "devices", "toaster"]
-    assert "no effect" in problems["clients", "devices", "laptop"]
-    assert "sum to 1, got 0.75" in problems["clients", "devices"]
-    assert find_problems(ClientsConfig(num_clients=3, devices={"laptop": 1.0})) == []
-
-
-def test_table_is_complete():
-    for name, device in DEVICES.items():
-        assert device.name == name
-        assert min(device.sustained_flop_per_s, device.compute_w, device.memory_bytes) > 0
-        assert "our choice" in device.source
+def test_rows_say_what_a_client_computes_with_and_the_ends_of_its_range():
+    device = Device.of(DEVICES["phone_low"], speed_factor=2.0)
+    board = Device.of(DEVICES["jetson_nano"])
+    first, second = device_rows([device, board])
+    assert (first.client_id, first.device, first.flop_per_s) == (0, "phone_low", 8e9)
+    assert (first.low_flop_per_s, first.high_flop_per_s) == (2e9, 24e9)
+    assert (first.compute_w, first.low_w, first.high_w) == (2.5, 2.0, 3.0)
+    assert (first.memory_bytes, first.battery_wh) == (0.8e9, 19.0)
+    assert (second.client_id, second.battery_wh) == (1, None)

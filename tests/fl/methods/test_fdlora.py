@@ -171,7 +171,7 @@ def test_the_search_costs_its_forward_passes():
             (), batches=batches, lengths=lengths, tensors=played.method.initial
         )
     assert seconds[1] - seconds[0] == pytest.approx(
-        8 * pass_flop / played.devices[0].sustained_flop_per_s, rel=1e-9
+        8 * pass_flop / played.devices[0].speed.flop_per_s, rel=1e-9
     )
 
 

@@ -14,7 +14,7 @@ from tests.fl.fakes import federation
 from tests.fl.watching import watch_training
 
 UP_BPS, DOWN_BPS = 1e6, 4e6
-TRANSMIT_W, RECEIVE_W, COMPUTE_W = 0.5, 0.2, 3.5
+TRANSMIT_W, RECEIVE_W, COMPUTE_W = 0.5, 0.2, 3.0
 
 
 class Played:

@@ -58,9 +58,9 @@ def test_rounds_of_one_client_equal_a_hand_calculation():
     rows = run(played)
     at_s = energy_j = 0.0
     for round_id, row, part in zip((1, 2), rows.rounds, rows.clients, strict=True):
-        compute_s = job_flop_by_hand(played, 0, round_id) / 25e9
+        compute_s = job_flop_by_hand(played, 0, round_id) / 10e9
         down_s, up_s = size_bytes * 8 / 4e6, size_bytes * 8 / 1e6
-        radio_j, compute_j = 0.2 * down_s + 0.5 * up_s, 3.5 * compute_s
+        radio_j, compute_j = 0.2 * down_s + 0.5 * up_s, 3.0 * compute_s
         assert row.started_at_s == pytest.approx(at_s, rel=1e-9)
         at_s, energy_j = at_s + down_s + compute_s + up_s, energy_j + radio_j + compute_j
         assert row.finished_at_s == pytest.approx(at_s, rel=1e-9)
@@ -267,7 +267,7 @@ def test_round_timeout_cuts_off_at_the_instant_and_books_what_was_spent(timeout_
     assert row.energy_j == pytest.approx(spent_j, rel=1e-9)
     if stage == "compute":
         down_s = next(part.download_s for part in rows.clients)
-        assert rows.clients[0].compute_j == pytest.approx(3.0 * (timeout_s - down_s), rel=1e-9)
+        assert rows.clients[0].compute_j == pytest.approx(2.5 * (timeout_s - down_s), rel=1e-9)
 
 
 def test_joules_and_bytes_of_rounds_are_the_sums_of_their_parts():
