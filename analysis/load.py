@@ -19,6 +19,8 @@ from analysis.rows import SCHEMAS, Columns, empty_rows, read_rows
 
 _SEED_FOLDER = re.compile(r"seed(\d{1,18})")
 """Seeds that a table can hold."""
+_LATER = ("devices",)
+"""Files that folders of the first development versions lack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class Results:
     folder: Path
     manifest: Manifest
     runs: pd.DataFrame
+    devices: pd.DataFrame
     rounds: pd.DataFrame
     clients: pd.DataFrame
     transfers: pd.DataFrame
@@ -105,7 +108,12 @@ def load_results(folder: Path | str) -> Results:
         status = str(entry.get("status", "interrupted"))
         is_done = status == "done"
         tables = {
-            kind: read_rows(run_folder / f"{kind}.csv", columns, is_done=is_done, notes=notes)
+            kind: read_rows(
+                run_folder / f"{kind}.csv",
+                columns,
+                is_done=is_done and kind not in _LATER,
+                notes=notes,
+            )
             for kind, columns in SCHEMAS.items()
         }
         for kind, table in tables.items():
@@ -117,6 +125,8 @@ def load_results(folder: Path | str) -> Results:
         msg = f"{folder}: nothing finished: no run has an evaluation yet{still}"
         raise ResultError(msg)
     run_table = _mark_used(pd.DataFrame(runs), list(known))
+    if not any(len(table) for table in frames["devices"]):
+        notes.append("no devices.csv: how costs move with the speed of devices is not shown")
     notes += _status_notes(run_table, manifest.variants, manifest.seeds)
     data = {kind: _join(tables, SCHEMAS[kind]) for kind, tables in frames.items()}
     return Results(folder=folder, manifest=manifest, runs=run_table, notes=tuple(notes), **data)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.device_range import device_table
 from analysis.errors import FolderLostError, ResultError
 from analysis.figures import SavedFigure, all_pictures, file_names, save_picture
 from analysis.folder_files import add_to_record, check_no_link
@@ -29,7 +30,7 @@ class Report:
     """The page, ``report.html``."""
     figures: tuple[SavedFigure, ...]
     tables: tuple[Table, ...]
-    """Summary first, then one table a target, then the list of runs."""
+    """Summary first, then the tables of each target, then the list of runs."""
     notes: tuple[str, ...]
     """Runs that are unfinished, missing or left out."""
 
@@ -82,7 +83,11 @@ def all_tables(results: Results) -> tuple[Table, ...]:
         target_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
     ]
     orders = [order_table(results, metric=metric) for metric in metrics if has_settings(results)]
-    return (summary_table(results), *targets, *orders, runs_table(results))
+    ranges = [
+        device_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
+    ]
+    known = [table for table in ranges if table is not None]
+    return (summary_table(results), *targets, *known, *orders, runs_table(results))
 
 
 def _check_unchanged(results: Results) -> None:

@@ -14,6 +14,17 @@ Columns = Mapping[str, str]
 """Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty."""
 
 SCHEMAS: dict[str, Columns] = {
+    "devices": {
+        "client_id": "int",
+        "device": "text",
+        "flop_per_s": "float",
+        "low_flop_per_s": "float",
+        "high_flop_per_s": "float",
+        "compute_w": "float",
+        "low_w": "float",
+        "high_w": "float",
+        "battery_wh": "float?",
+    },
     "rounds": {
         "round": "int",
         "started_at_s": "float",

@@ -215,7 +215,7 @@ def _target_text(rows: Sequence[tuple[str, str, Mapping[str, Row]]]) -> pd.DataF
         }
         for key, row in parts.items():
             head = axis_label(COSTS[key].column, unit=units[key].symbol)
-            cells[head] = _target_cell(row, units[key].scale)
+            cells[head] = target_cell(row, units[key].scale)
         text.append(cells)
     return pd.DataFrame(text)
 
@@ -224,7 +224,8 @@ def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _target_cell(row: Row, scale: float) -> str:
+def target_cell(row: Row, scale: float) -> str:
+    """Write a row of :func:`analysis.stats.target_summary`; a mean only where all got there."""
     if row["num_reached"] == 0:
         return "not reached"
     if row["num_reached"] == row["n"]:

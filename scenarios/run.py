@@ -117,14 +117,23 @@ def run(
 def cost_label(all_variants: Sequence[Variant]) -> str | None:
     """State whose costs the rows hold: ``None`` where each model has its own.
 
-    Where only some variants are charged as another architecture, their labels name the knob.
+    Where only some variants are charged as another architecture, or in another precision than the
+    single one that trains, their labels name the knob.
     """
-    named = [variant.scenario.model.cost_as for variant in all_variants]
-    others = [name for name in dict.fromkeys(named) if name is not None]
-    if not others:
-        return None
-    told = ", ".join(f"as {name}" for name in others)
-    return f"{told} where cost_as says so" if len(set(named)) > 1 else told
+    scenarios = [variant.scenario for variant in all_variants]
+    precisions = [each.clients.precision for each in scenarios]
+    parts = [
+        _told("cost_as", [each.model.cost_as and f"as {each.model.cost_as}" for each in scenarios]),
+        _told("precision", [None if each == "fp32" else f"in {each}" for each in precisions]),
+    ]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _told(knob: str, named: Sequence[str | None]) -> str | None:
+    """Join what variants are charged as by one knob; ``None`` where it changes no cost."""
+    others = [name for name in dict.fromkeys(named) if name]
+    told = ", ".join(others)
+    return f"{told} where {knob} says so" if others and len(set(named)) > 1 else told or None
 
 
 class _Study:

@@ -60,8 +60,8 @@ ROW_TYPES: dict[str, type] = {
 }
 """Files of a run by name, with the type of their rows."""
 COST_FILES = ("rounds", "clients", "transfers", "evaluations", "energy")
-"""Those whose rows hold seconds, bytes or joules: where these are a larger architecture's, a last
-column says whose."""
+"""Those whose rows hold seconds, bytes or joules: where these are a larger architecture's, or those
+of devices that do not compute in single precision, last columns say so."""
 
 
 def row_types(scenario: Scenario) -> dict[str, type]:
@@ -97,8 +97,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
             )
         )
 
-    cost_as = task.variant.scenario.model.cost_as
-    marks = {} if cost_as is None else {name: {"cost_as": cost_as} for name in COST_FILES}
+    marks = {name: _marks(task.variant.scenario) for name in COST_FILES}
     with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
         recorder = _FolderRecorder(folder)
         env, network, federation = assemble(
@@ -132,6 +131,13 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         "data": facts_of(task.variant.scenario),
         "model_digest": federation.worker.model_key,
     }
+
+
+def _marks(scenario: Scenario) -> dict[str, str]:
+    """Return what the costs of a scenario are those of, where it is not what trains."""
+    cost_as, precision = scenario.model.cost_as, scenario.clients.precision
+    marks = {} if cost_as is None else {"cost_as": cost_as}
+    return marks if precision == "fp32" else {**marks, "precision": precision}
 
 
 def assemble(
@@ -214,7 +220,13 @@ def federate(
             max_tokens=longest,
         )
     return build_federation(
-        Settings(method=scenario.methods[0], training=scenario.training, server=scenario.server),
+        Settings(
+            method=scenario.methods[0],
+            training=scenario.training,
+            server=scenario.server,
+            precision=scenario.clients.precision,
+            throttling=scenario.clients.throttling,
+        ),
         env=env,
         network=network,
         streams=streams_of(seed),

@@ -10,6 +10,9 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from fl.clients.device_class import DeviceClass, DeviceConfig, find_faults
 from fl.clients.device_table import DEVICES, read_device_file
+from fl.clients.frequency import DvfsConfig
+from fl.clients.precision import Precision
+from fl.clients.throttling import TwoStateThrottling
 from fl.problems import Problem
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -37,6 +40,13 @@ class ClientsConfig:
     """Standard deviation of the natural logarithm of speed within a class, whose median is the
     speed of the class; 0: all devices of a class are alike. 0.5 is that of the processor scores of
     the phones of 2018 and 2019 in AI-Benchmark."""
+    precision: Precision = "fp32"
+    """Numbers that devices compute with: ``fp32``, ``fp16``, or ``int8`` (frozen weights in one
+    byte, computing in half precision). Speed and memory change; values of training do not."""
+    dvfs: DvfsConfig | None = None
+    """A lower frequency of all devices; the full one when empty."""
+    throttling: TwoStateThrottling | None = None
+    """Devices that are faster while they are cool; always as fast as warm ones when empty."""
 
 
 def classes_of(config: ClientsConfig) -> Mapping[str, tuple[DeviceClass, float]]:
@@ -81,7 +91,7 @@ def find_problems(config: ClientsConfig, *, path: tuple[str, ...] = ("clients",)
         return [Problem(at, str(error))]
     problems = []
     for name, value in given.items():
-        for key, message in _faults(name, value):
+        for key, message in (*_faults(name, value), *_unknown_speed(value, config.precision)):
             if isinstance(config.devices, DeviceFileConfig):
                 # the keys of a file are none of the scenario
                 words = [part for part in (name, key, message) if part]
@@ -89,10 +99,19 @@ def find_problems(config: ClientsConfig, *, path: tuple[str, ...] = ("clients",)
             else:
                 place = [part for part in (*at, name, key) if part]
                 problems.append(Problem(tuple(place), message))
+    if config.dvfs is not None and config.throttling is not None:
+        rule = "has no place beside dvfs: how warm a device gets at a lower frequency is not known"
+        problems.append(Problem((*path, "throttling"), rule))
     shares = [item.share if isinstance(item, DeviceConfig) else item for item in given.values()]
     if abs(sum(shares) - 1) > 1e-9:
         problems.append(Problem(at, f"shares must sum to 1, got {sum(shares):g}"))
     return problems
+
+
+def _unknown_speed(value: float | DeviceConfig, precision: Precision) -> Iterator[tuple[str, str]]:
+    """Find a class of a user's own whose speed is not known in the precision of the clients."""
+    if precision != "fp32" and isinstance(value, DeviceConfig) and value.fp16 is None:
+        yield "fp16_flop_per_s", f"missing; it is needed where clients.precision is {precision}"
 
 
 def _faults(name: str, value: float | DeviceConfig) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from fl.clients.config import ClientsConfig, classes_of
 from fl.clients.device_class import DeviceClass, SpeedRange
+from fl.clients.frequency import DvfsConfig
+from fl.clients.precision import Precision
 from fl.network import Streams
 from fl.rows import DeviceRow
 
@@ -24,24 +26,55 @@ class DeviceMemoryError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What one client computes with."""
+    """What one client computes with, at the precision and frequency of the scenario."""
 
     kind: DeviceClass
     speed: SpeedRange
     """Operations a second that training sustains on it, were its class as fast as it is taken to
     be, or at either end of its range."""
+    power_factor: float = 1.0
+    """Its power over that of its class."""
 
     @classmethod
-    def of(cls, kind: DeviceClass, *, speed_factor: float = 1.0) -> "Device":
-        """Return a device of a class that is this many times as fast as its class."""
-        speed = kind.fp32
+    def of(
+        cls,
+        kind: DeviceClass,
+        *,
+        speed_factor: float = 1.0,
+        precision: Precision = "fp32",
+        dvfs: DvfsConfig | None = None,
+    ) -> "Device":
+        """Return a device of a class.
+
+        Parameters
+        ----------
+        kind
+            Its class.
+        speed_factor
+            Its speed over that of its class.
+        precision
+            Numbers that it computes with.
+        dvfs
+            A lower frequency; ``None``: the full one.
+
+        Raises
+        ------
+        ValueError
+            If the speed of the class is not known in this precision.
+        """
+        speed = kind.fp32 if precision == "fp32" else kind.fp16
+        if speed is None:
+            msg = f"clients.devices.{kind.name}: needs fp16_flop_per_s, for precision {precision}"
+            raise ValueError(msg)
+        factor = speed_factor * (1.0 if dvfs is None else dvfs.frequency_fraction)
         return cls(
             kind=kind,
             speed=SpeedRange(
-                flop_per_s=speed.flop_per_s * speed_factor,
-                low_flop_per_s=speed.low_flop_per_s * speed_factor,
-                high_flop_per_s=speed.high_flop_per_s * speed_factor,
+                flop_per_s=speed.flop_per_s * factor,
+                low_flop_per_s=speed.low_flop_per_s * factor,
+                high_flop_per_s=speed.high_flop_per_s * factor,
             ),
+            power_factor=1.0 if dvfs is None else dvfs.power_fraction,
         )
 
     @property
@@ -51,8 +84,14 @@ class Device:
 
     @property
     def compute_w(self) -> float:
-        """Power that it draws while it trains [W]: that of its class, whatever its speed."""
-        return self.kind.compute_w
+        """Power that it draws while it trains [W], however fast it is within its class."""
+        return self.kind.compute_w * self.power_factor
+
+    @property
+    def power_range_w(self) -> tuple[float, float]:
+        """The same at either end of the range of its class [W]."""
+        low_w, high_w = self.kind.power_range_w
+        return low_w * self.power_factor, high_w * self.power_factor
 
     def compute_s(self, flop: float) -> float:
         """Return the seconds that a job of this many operations takes."""
@@ -65,7 +104,7 @@ def draw_devices(config: ClientsConfig, *, streams: Streams) -> list[Device]:
     Parameters
     ----------
     config
-        Clients, classes with shares, and the spread of speeds within a class.
+        Clients, classes with shares, spread of speeds within a class, precision and frequency.
     streams
         Addressed randomness; used: ``device_class`` and ``device_speed``, each by client.
 
@@ -89,6 +128,8 @@ def draw_devices(config: ClientsConfig, *, streams: Streams) -> list[Device]:
             Device.of(
                 classes[index][0],
                 speed_factor=_speed_factor(config.device_speed_sigma, client_id, streams),
+                precision=config.precision,
+                dvfs=config.dvfs,
             )
         )
     return drawn
@@ -106,7 +147,7 @@ def device_rows(devices: Sequence[Device]) -> list[DeviceRow]:
     rows = []
     for client_id, device in enumerate(devices):
         speed = device.speed
-        low_w, high_w = device.kind.power_range_w
+        low_w, high_w = device.power_range_w
         rows.append(
             DeviceRow(
                 client_id=client_id,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import simpy
 
 from fl.clients.devices import Device
+from fl.clients.precision import Precision
+from fl.clients.throttling import TwoStateThrottling
 from fl.data.partition import Shard
 from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import procedure_of
@@ -24,11 +26,13 @@ from fl.training.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The sections of a scenario that a federation is built from, already checked."""
+    """The settings of a scenario that a federation is built from, already checked."""
 
     method: MethodConfig
     training: TrainingConfig
     server: ServerConfig
+    precision: Precision = "fp32"
+    throttling: TwoStateThrottling | None = None
 
 
 def build_federation(
@@ -95,6 +99,8 @@ def build_federation(
         evaluation_batch_size=training.evaluation_batch_size,
         shards=shards,
         devices=devices,
+        precision=settings.precision,
+        throttling=settings.throttling,
         metrics=measured(
             server, "classification" if tokens.answer_starts is None else "generation"
         ),

@@ -10,7 +10,9 @@ from jaxtyping import Int
 from torch import nn
 
 from fl.clients.devices import Device, check_memory
+from fl.clients.precision import Precision
 from fl.clients.roster import Roster
+from fl.clients.throttling import CoolTime, TwoStateThrottling
 from fl.data.partition import Shard
 from fl.execution.executor import Executor
 from fl.methods.base import Method, ServerState
@@ -74,7 +76,7 @@ class MethodFacts:
     largest_step_flop: int
     """Operations of a step on the largest batch of longest texts, with the longest answers."""
     peak_memory_bytes: int
-    """Memory of that step, weights included."""
+    """Memory of that step on a device, weights included."""
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -106,6 +108,10 @@ class Federation:
     """By client id; indices into ``worker.train``."""
     devices: Sequence[Device]
     """By client id."""
+    precision: Precision = "fp32"
+    """Numbers that devices compute with."""
+    throttling: TwoStateThrottling | None = None
+    """Devices that are faster while they are cool; ``None``: always as fast as warm ones."""
     metrics: tuple[str, ...]
     """What is measured, at least one."""
     recorder: Recorder
@@ -115,6 +121,8 @@ class Federation:
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
     roster: Roster = field(init=False)
+    cool_time: CoolTime | None = field(init=False, default=None)
+    """What throttling remembers of the devices."""
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
@@ -137,6 +145,8 @@ class Federation:
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
+        if self.throttling is not None:
+            self.cool_time = CoolTime(self.throttling, num_clients=len(self.devices))
 
     @property
     def client_ids(self) -> range:
@@ -207,7 +217,7 @@ class Federation:
             largest_batch=largest,
             longest_text=longest,
             largest_step_flop=step.flop,
-            peak_memory_bytes=step.peak_memory_bytes,
+            peak_memory_bytes=step.memory_bytes(self.precision),
         )
 
     def _longest(self, lengths: Int[np.ndarray, " text"]) -> int:
@@ -217,6 +227,12 @@ class Federation:
     def _check_devices(self) -> None:
         """Refuse devices too small for the largest batch that a job may hold."""
         facts = self.facts()
+        if self.precision == "int8" and facts.num_backbone == 0:
+            msg = (
+                "clients.precision: int8 is of frozen weights, which "
+                f"{self.method.kind} has none of; got int8, fp16 would do"
+            )
+            raise ValueError(msg)
         job = (
             f"a step of {self.method.kind} on {facts.largest_batch} texts "
             f"of {facts.longest_text} tokens"

@@ -1,10 +1,11 @@
 """One client's participation: download, compute, upload, in simulated time; it can be stopped."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import simpy
 
+from fl.clients.throttling import Phase
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
@@ -219,22 +220,38 @@ class Participation:
             flop=flop,
         )
         started_at_s = federation.now_s
-        yield federation.env.timeout(device.compute_s(flop)) | self._stopped
+        warm_s, cool = device.compute_s(flop), federation.cool_time
+        phases = [Phase(warm_s, 1.0)]
+        if cool is not None:
+            phases = cool.phases(client_id, warm_s, at_s=started_at_s)
+        yield federation.env.timeout(sum(each.duration_s for each in phases)) | self._stopped
         spent_s = federation.now_s - started_at_s
-        federation.network.energy.charge(
-            client_id,
-            "compute",
-            started_at_s=started_at_s,
-            finished_at_s=federation.now_s,
-            power_w=device.compute_w,
-        )
-        self.compute_j = spent_s * device.compute_w
+        if cool is not None:
+            cool.end(client_id, started_at_s=started_at_s, finished_at_s=federation.now_s)
+        self._book_computing(phases, started_at_s=started_at_s, warm_w=device.compute_w)
         if self._stopped.triggered:
             self.outcome = f"{self._stopped.value}:compute"
             handle.drop()
             return None
         self.compute_s = spent_s
         return handle
+
+    def _book_computing(
+        self, phases: Sequence[Phase], *, started_at_s: float, warm_w: float
+    ) -> None:
+        """Charge the computing that was done until now."""
+        federation, at_s = self._federation, started_at_s
+        for phase in phases:
+            is_last = phase is phases[-1]
+            end_s = federation.now_s
+            if not is_last:
+                end_s = min(at_s + phase.duration_s, end_s)
+            power_w = warm_w * phase.factor
+            federation.network.energy.charge(
+                self.client_id, "compute", started_at_s=at_s, finished_at_s=end_s, power_w=power_w
+            )
+            self.compute_j += (end_s - at_s) * power_w
+            at_s = end_s
 
     def _send(
         self, direction: Direction, size_bytes: int

@@ -2,7 +2,10 @@
 
 Counted are the matrix products of forward and backward pass (two operations a multiply-add), by
 running one batch through the very module with the method's own trainable part: a frozen weight gets
-no weight gradient, and below the lowest trained layer nothing is propagated back. A language model
+no weight gradient, and below the lowest trained layer nothing is propagated back. So a frozen
+backbone of P weights in products takes 2 P operations a token forward and 2 P backward, 6 P if it
+is trained: the count from which speeds of devices were derived (fl/clients/device_classes.csv). A
+language model
 scores as many tokens as the answers of the batch have, as its loss does. Not counted are
 element-wise operations, norms, and the optimiser's arithmetic, which are below a few per cent in a
 transformer [our estimate].
@@ -17,6 +20,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fl.clients.precision import Precision, job_memory_bytes
+
 OPTIMISER_COPIES = 2
 """AdamW keeps two moments a trained number."""
 
@@ -27,8 +32,21 @@ class StepCost:
 
     flop: int
     """Forward and backward."""
-    peak_memory_bytes: int
-    """Weights, gradients and moments of the trained tensors, and what backward keeps."""
+    frozen_bytes: int
+    """Frozen weights."""
+    trained_bytes: int
+    """Trained tensors, with gradients and moments."""
+    activation_bytes: int
+    """What backward keeps."""
+
+    def memory_bytes(self, precision: Precision = "fp32") -> int:
+        """Return the peak memory of the step on a device of this precision."""
+        return job_memory_bytes(
+            precision,
+            frozen_bytes=self.frozen_bytes,
+            trained_bytes=self.trained_bytes,
+            activation_bytes=self.activation_bytes,
+        )
 
 
 def count_step(
@@ -78,7 +96,9 @@ def count_step(
     trained_bytes = sum(parameter.nbytes for parameter in trained)
     return StepCost(
         flop=int(counter.get_total_flops()),
-        peak_memory_bytes=weight_bytes + (1 + OPTIMISER_COPIES) * trained_bytes + saved.total_bytes,
+        frozen_bytes=weight_bytes - trained_bytes,
+        trained_bytes=(2 + OPTIMISER_COPIES) * trained_bytes,
+        activation_bytes=saved.total_bytes,
     )
 
 

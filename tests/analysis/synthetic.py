@@ -99,7 +99,8 @@ class _Run:
     def __init__(self, method: FakeMethod, *, seed: int, place: int) -> None:
         self.method, self.seed, self.place = method, seed, place
         self.rows: dict[str, list[dict[str, object]]] = {
-            name: [] for name in ("rounds", "clients", "transfers", "evaluations", "energy")
+            name: []
+            for name in ("devices", "rounds", "clients", "transfers", "evaluations", "energy")
         }
         self.now_s = 0.0
         self.totals = dict.fromkeys(("tx", "rx", "idle", "compute", "site"), 0.0)
@@ -114,6 +115,12 @@ class _Run:
         return sum(value for key, value in self.totals.items() if key != "site")
 
     def play(self, last: int) -> None:
+        for client in range(NUM_CLIENTS):
+            flop_per_s = 10e9 / self.speed[client]
+            self._add("devices", client_id=client, device="phone_mid", flop_per_s=flop_per_s,
+                      low_flop_per_s=flop_per_s / (4 if client % 2 else 2),
+                      high_flop_per_s=flop_per_s * 3, compute_w=3.0, low_w=2.4, high_w=3.6,
+                      memory_bytes=2e9, battery_wh=17.0 if client % 2 else "")  # fmt: skip
         self._evaluate(0)
         for number in range(1, last + 1):
             self._round(number)

@@ -220,6 +220,8 @@ def federation(
     task="classification",
     module=None,
     cost_as=None,
+    precision="fp32",
+    throttling=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -234,7 +236,9 @@ def federation(
         failing=failing or {},
     )
     shares = {"phone_mid": 0.5, "laptop": 0.5}
-    clients = ClientsConfig(num_clients=num_clients, devices=shares, device_speed_sigma=0.0)
+    clients = ClientsConfig(
+        num_clients=num_clients, devices=shares, device_speed_sigma=0.0, precision=precision
+    )
     drawn = draw_devices(clients, streams=streams())
     streamed = streams()
     worker = build_worker(
@@ -263,13 +267,17 @@ def federation(
             method=config,
             training=training,
             server=SyncServer(num_rounds=num_rounds, policy=policy, **server),
+            precision=precision,
+            throttling=throttling,
         ),
         env=env,
         network=network,
         streams=streamed,
         worker=worker,
         shards=shards(num_clients, num_texts),
-        devices=drawn if devices is None else [Device.of(DEVICES[name]) for name in devices],
+        devices=drawn
+        if devices is None
+        else [Device.of(DEVICES[name], precision=precision) for name in devices],
         recorder=Rows(),
         twin=twin,
     )

@@ -4,6 +4,8 @@ import pytest
 
 from fl.clients.config import ClientsConfig, DeviceFileConfig, classes_of, find_problems
 from fl.clients.device_class import DeviceConfig
+from fl.clients.frequency import DvfsConfig
+from fl.clients.throttling import TwoStateThrottling
 
 FIGURES = {"sustained_flop_per_s": 6e10, "compute_w": 4.2, "memory_bytes": 3e9}
 
@@ -60,3 +62,27 @@ def test_a_file_of_devices_is_held_to_the_same_rules(tmp_path):
         "b: low_w: must be <= compute_w = 4, got 5",
         "shares must sum to 1, got 0.8",
     ]
+
+
+def test_a_speed_that_is_not_known_in_the_precision_of_the_clients_is_asked_for():
+    for precision in ("fp16", "int8"):
+        config = ClientsConfig(num_clients=3, devices={"mine": own()}, precision=precision)
+        ((path, text),) = [(each.path, each.message) for each in find_problems(config)]
+        assert path == ("clients", "devices", "mine", "fp16_flop_per_s")
+        assert text == f"missing; it is needed where clients.precision is {precision}"
+    known = ClientsConfig(
+        num_clients=3, devices={"mine": own(fp16_flop_per_s=9e10)}, precision="fp16"
+    )
+    assert find_problems(known) == []
+
+
+def test_frequency_and_throttling_are_not_combined():
+    config = ClientsConfig(
+        num_clients=3,
+        devices={"laptop": 1.0},
+        dvfs=DvfsConfig(frequency_fraction=0.5),
+        throttling=TwoStateThrottling(cool_factor=2.0, cool_s=60.0),
+    )
+    ((path, text),) = [(each.path, each.message) for each in find_problems(config)]
+    assert path == ("clients", "throttling")
+    assert "has no place beside dvfs" in text

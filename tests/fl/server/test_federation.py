@@ -7,6 +7,7 @@ import pytest
 
 from fl.clients.devices import DeviceMemoryError
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.full.config import FullConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
 from tests.fl import fakes
@@ -46,7 +47,7 @@ def test_the_largest_batch_and_the_longest_text_are_those_of_any_client():
         sorted(made.method.initial), batch_size=5, num_tokens=longest, num_asked=None,
         tensors=made.method.initial,
     )  # fmt: skip
-    assert (facts.largest_step_flop, facts.peak_memory_bytes) == (step.flop, step.peak_memory_bytes)
+    assert (facts.largest_step_flop, facts.peak_memory_bytes) == (step.flop, step.memory_bytes())
 
 
 def test_a_device_that_holds_the_largest_step_exactly_is_enough(monkeypatch):
@@ -95,3 +96,22 @@ def test_energies_are_those_of_the_network_now():
     assert made.energy_j() == 1.5
     assert made.site_energy_j() == 0.0
     assert np.isclose(made.network.client_energy_j(np.array([1, 0]), 3.0), [1.5, 0.0]).all()
+
+
+def test_precision_changes_the_memory_of_frozen_weights_and_activations():
+    """Trained numbers keep four bytes, as do gradient and moments: 16 bytes each."""
+    need = {p: federation(FeditConfig(), precision=p).facts() for p in ("fp32", "fp16", "int8")}
+    frozen, trained = need["fp32"].num_backbone, need["fp32"].num_trainable
+    activations = need["fp32"].peak_memory_bytes - 4 * frozen - 16 * trained
+    assert activations > 0
+    assert need["fp16"].peak_memory_bytes == 2 * frozen + 16 * trained + activations // 2
+    assert need["int8"].peak_memory_bytes == frozen + 16 * trained + activations // 2
+    assert need["int8"].largest_step_flop == need["fp32"].largest_step_flop
+
+
+def test_bytes_of_frozen_weights_are_refused_where_nothing_is_frozen():
+    with pytest.raises(
+        ValueError, match=r"clients\.precision: int8 is of frozen weights, which full"
+    ):
+        federation(FullConfig(), precision="int8")
+    federation(FullConfig(), precision="fp16")

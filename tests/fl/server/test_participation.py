@@ -6,6 +6,7 @@ import pytest
 import simpy
 import torch
 
+from fl.clients.throttling import TwoStateThrottling
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.flora.config import FloraConfig
 from fl.methods.local.config import LocalConfig
@@ -280,3 +281,48 @@ def test_what_merges_by_its_own_rule_has_no_base():
     part = played.begin()
     played.run()
     assert part.contribution().base == {}
+
+
+def test_a_cool_device_is_faster_and_spends_as_much():
+    """Warm it takes w seconds; three times as fast for w / 6 it does half, the other half takes
+    w / 2. An operation takes the same energy either way."""
+    warm_s = Played().compute_s
+    throttling = TwoStateThrottling(cool_factor=3.0, cool_s=warm_s / 6)
+    played = Played(throttling=throttling)
+    part = played.begin()
+    played.run()
+    assert part.compute_s == pytest.approx(warm_s * (1 / 6 + 1 / 2), rel=1e-12)
+    assert part.compute_j == pytest.approx(COMPUTE_W * warm_s, rel=1e-12)
+    assert booked(played, "compute") == (
+        pytest.approx(part.compute_s, rel=1e-12),
+        pytest.approx(part.compute_j, rel=1e-12),
+    )
+    left_s = played.federation.cool_time.left_s(1, at_s=played.env.now)
+    assert left_s == pytest.approx(part.upload_s * throttling.cool_s / 300.0)
+
+
+def test_stopped_while_cool():
+    warm_s = Played().compute_s
+    played = Played(throttling=TwoStateThrottling(cool_factor=3.0, cool_s=warm_s / 6))
+    part = played.begin()
+    played.stop_at(played.download_s + warm_s / 12)
+    assert part.compute_j == pytest.approx(3 * COMPUTE_W * warm_s / 12, rel=1e-9)
+    left_s = played.federation.cool_time.left_s(1, at_s=played.env.now)
+    assert left_s == pytest.approx(warm_s / 12, rel=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precision_changes_cost_alone(precision):
+    """A mid-range phone: 15 instead of 10 GFLOP/s, the same payload, the same losses."""
+    found = []
+    for each in ("fp32", precision):
+        played = Played(precision=each)
+        part = played.begin()
+        played.run()
+        found.append((part, part.row(staleness=0), played.size_bytes))
+    (single, row, size_bytes), (other, other_row, other_size_bytes) = found
+    assert other.compute_s == pytest.approx(single.compute_s * 10 / 15, rel=1e-12)
+    assert other.compute_j == pytest.approx(single.compute_j * 10 / 15, rel=1e-12)
+    assert (other_row.train_loss, other_size_bytes) == (row.train_loss, size_bytes)
+    merged, other_merged = (part.contribution().payload.encode() for part in (single, other))
+    assert merged == other_merged
