@@ -31,7 +31,7 @@ def rows_of(result, name):
 
 def test_recomputed_times_are_those_of_a_run_at_that_speed(tmp_path):
     """Exact where transfers do not meet; joules but for the tails of radios."""
-    options = [*ONE, LINKS, "server.metrics=[loss]", "training.local_steps=4"]
+    options = [*ONE, LINKS, "training.local_steps=8", "server.num_rounds=3"]
     taken, slow = (
         run(load("constant_rates", [*options, each]), out=tmp_path / name)
         for name, each in (
@@ -39,11 +39,12 @@ def test_recomputed_times_are_those_of_a_run_at_that_speed(tmp_path):
             ("slow", devices(1e9)),
         )
     )
-    losses = {r["round"]: float(r["mean"]) for r in rows_of(taken, "evaluations")
-              if (r["metric"], r["split"]) == ("loss", "personal")}  # fmt: skip
-    assert losses["2"] == min(losses.values())  # met after two rounds
+    values = [float(row["mean"]) for row in rows_of(taken, "evaluations")
+              if row["split"] == "personal"]  # fmt: skip
+    target = max(values)
+    assert values[0] < target  # met after a round or more
     (found,), (simulated,) = (
-        device_table(load_results(each.folder), metric="loss", target=losses["2"]).numbers.to_dict(
+        device_table(load_results(each.folder), metric="accuracy", target=target).numbers.to_dict(
             "records"
         )
         for each in (taken, slow)
@@ -71,8 +72,9 @@ def test_rows_and_tables_say_in_which_precision_costs_are(tmp_path):
 
 
 def test_variants_of_other_precision_or_architecture_are_told_apart():
-    found = variants(load(STUDY, [*ONE, "matrix={clients.precision: [fp32, int8]}"]))
+    one = [*ONE, "methods=[{kind: fedit, rank: 2}]"]
+    found = variants(load(STUDY, [*one, "matrix={clients.precision: [fp32, int8]}"]))
     assert cost_label(found) == "in int8 where precision says so"
-    both = [*ONE, "model.cost_as=gpt2", "clients.precision=fp16"]
+    both = [*one, "model.cost_as=gpt2", "clients.precision=fp16"]
     assert cost_label(variants(load(STUDY, both))) == "as gpt2, in fp16"
-    assert cost_label(variants(load(STUDY, list(ONE)))) is None
+    assert cost_label(variants(load(STUDY, one))) is None
