@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.load import Results
 from analysis.stats import target_summary, to_target
-from analysis.tables import Table, splits_of, target_cell, target_name
+from analysis.tables import Row, Table, splits_of, target_cell, target_name
 from analysis.text_safety import file_name
 from analysis.units import display_unit
 
@@ -112,7 +112,7 @@ def device_table(results: Results, *, metric: str, target: float) -> Table | Non
     return _table(results, summaries, metric=metric, target=target)
 
 
-def _costs(results: Results, row: Mapping[str, object]) -> dict[str, float]:
+def _costs(results: Results, row: Row) -> dict[str, float]:
     """Return the costs of one run; all NaN where it did not meet the target."""
     if not row["is_reached"]:
         return dict.fromkeys(_HEADS, math.nan)
@@ -126,8 +126,8 @@ def _costs(results: Results, row: Mapping[str, object]) -> dict[str, float]:
     )
     run = _Run(
         parts=clients.merge(results.devices, on=[*_RUN, "client_id"], how="inner"),
-        at_s=float(row["at_s"]),  # type: ignore[arg-type]
-        energy_j=float(row["energy_j"]),  # type: ignore[arg-type]
+        at_s=float(row["at_s"]),
+        energy_j=float(row["energy_j"]),
         is_cut=bool(rounds["num_late"].sum() > 0),
     )
     return run.costs()
@@ -148,11 +148,12 @@ def _table(
     units = {
         name: display_unit(name, float(table["high"].max())) for name, table in summaries.items()
     }
+    by_variant = {name: table.to_dict("index") for name, table in summaries.items()}
     numbers, text = [], []
     for variant in results.variants:
         if variant.name not in summaries["at_s"].index:
             continue
-        rows = {name: table.loc[variant.name] for name, table in summaries.items()}
+        rows: dict[str, Row] = {name: table[variant.name] for name, table in by_variant.items()}
         values: dict[str, object] = {"variant": variant.name, "n": int(rows["at_s"]["n"])}
         cells: dict[str, object] = {"variant": variant.label}
         for name, row in rows.items():
@@ -160,7 +161,7 @@ def _table(
             values[f"{name}_half_width"] = float(row["half_width"])
             head = _HEADS[name].format(unit=units[name].symbol)
             is_known = row["num_reached"] == 0 or not math.isnan(row["high"])
-            cells[head] = target_cell(row.to_dict(), units[name].scale) if is_known else "-"
+            cells[head] = target_cell(row, units[name].scale) if is_known else "-"
         numbers.append(values)
         text.append(cells)
     label = (f"Costs {results.cost_label}.",) if results.cost_label else ()
