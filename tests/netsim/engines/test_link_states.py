@@ -11,7 +11,7 @@ from netsim.network import CellularNetwork
 
 def network():
     world = WorldConfig(environment="uma", layout=HexagonalLayout(), carrier_hz=3.5e9)
-    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3)
+    radio = RadioConfig(bandwidth_hz=20e6, subcarrier_spacing_hz=30e3, access=None)
     return CellularNetwork(simpy.Environment(), world, radio, num_clients=12, seed=5)
 
 
