@@ -89,23 +89,6 @@ def test_asked_again_at_an_instant_it_answers_as_before():
         assert served(twice, last) == served(scheduler, last)
 
 
-def test_instants_looked_ahead_to_count_once():
-    """An event within a tick asks about the rest of its instants again: no mean changes by it."""
-    ahead = [(0.0, (8.0, 2.0)), (0.01, (1.0, 2.0)), (0.02, (4.0, 3.0)), (0.03, (2.0, 9.0))]
-    once, again = MinEnergy(), MinEnergy()
-    for now_s, snr in ahead:
-        once.shares(view_of(snr, now_s=now_s))
-        again.shares(view_of(snr, now_s=now_s))
-    for start in (1, 2, 2, 3):
-        for now_s, snr in ahead[start:]:
-            again.shares(view_of(snr, now_s=now_s + 1e-17))
-    later = view_of((3.0, 3.0), now_s=0.04)
-    once.shares(later)
-    again.shares(later)
-    np.testing.assert_allclose(again._with_last(), once._with_last(), rtol=1e-12)
-    assert again._count.tolist() == once._count.tolist() == [4.0, 4.0]
-
-
 def first_after(past, now_bps, *, size_bits=(1e6, 3e6), **columns):
     """Who is served at rates in a channel that gave 1 Mb/s to both at nine instants before."""
     scheduler = MinEnergy()
