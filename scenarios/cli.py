@@ -74,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)"
     )
     verb.add_argument(
+        "--store",
+        metavar="DIR",
+        help="keep results of jobs there, and compute none of them twice (default: no store)",
+    )
+    verb.add_argument(
         "--overwrite", action="store_true", help="replace the result folder of an earlier run"
     )
 

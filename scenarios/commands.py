@@ -32,6 +32,7 @@ def run_study(options: argparse.Namespace) -> int:
     settings: dict[str, Any] = {
         "out": options.out,
         "jobs": options.jobs,
+        "store": options.store,
         "overwrite": options.overwrite,
         "places": places,
     }

@@ -47,6 +47,7 @@ def run(
     *,
     out: str | Path = "out",
     jobs: int = 1,
+    store: str | Path | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     places: Document | None = None,
@@ -63,6 +64,9 @@ def run(
         Where the result folder goes.
     jobs
         Runs at a time, at least 1; it changes no row.
+    store
+        Folder where results of jobs are kept and looked up: what any run has trained or evaluated
+        from the same inputs is not computed again. It changes no row.
     overwrite
         Replace the result folder of an earlier run.
     reporter
@@ -89,10 +93,11 @@ def run(
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
+    kept = _make_store(store)
     folder = ResultFolder(Path(out) / scenario.name, overwrite=overwrite)
     try:
         folder.write_scenario(to_data(scenario))
-        study = _Study(folder, scenario, all_variants, inputs, reporter)
+        study = _Study(folder, scenario, all_variants, inputs, reporter, store=kept)
         study.save("running")
         files = [
             f"{task.variant.name}/seed{task.seed}/{name}.csv"
@@ -112,6 +117,19 @@ def run(
         return study.close("failed" if study.failures else "done")
     finally:
         folder.release()
+
+
+def _make_store(store: str | Path | None) -> Path | None:
+    """Make the folder of results of jobs, and return it whole: workers may stand elsewhere."""
+    if store is None:
+        return None
+    folder = Path(store).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"store: must be a folder that can be written, got {store}: {error.strerror}"
+        raise ScenarioError([message]) from None
+    return folder
 
 
 def cost_label(all_variants: Sequence[Variant]) -> str | None:
@@ -146,11 +164,18 @@ class _Study:
         all_variants: list[Variant],
         inputs: dict[str, Any],
         reporter: Reporter,
+        *,
+        store: Path | None,
     ) -> None:
         self._folder = folder
         self.failures: list[str] = []
         self.tasks = [
-            RunTask(variant=variant, seed=seed, folder=folder.path / variant.name / f"seed{seed}")
+            RunTask(
+                variant=variant,
+                seed=seed,
+                folder=folder.path / variant.name / f"seed{seed}",
+                store=store,
+            )
             for seed in scenario.seeds
             for variant in all_variants
         ]

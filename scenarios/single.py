@@ -10,6 +10,7 @@ import simpy
 from fl.clients.devices import Device, device_rows
 from fl.data.partition import Shard
 from fl.execution.recipe import Loaded
+from fl.execution.store import ResultStore
 from fl.models.backbone import Backbone
 from fl.network import Network
 from fl.rows import ClientRow, DeviceRow, EvaluationRow, RoundRow
@@ -100,8 +101,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
     marks = {name: _marks(task.variant.scenario) for name in COST_FILES}
     with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
         recorder = _FolderRecorder(folder)
+        store = None if task.store is None else ResultStore(task.store)
         env, network, federation = assemble(
-            task.variant, task.seed, recorder=recorder, on_progress=tell
+            task.variant, task.seed, recorder=recorder, on_progress=tell, store=store
         )
         recorder.network = network
         try:
@@ -146,6 +148,7 @@ def assemble(
     *,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
+    store: ResultStore | None = None,
 ) -> tuple[simpy.Environment, RunNetwork, Federation]:
     """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
 
@@ -168,6 +171,7 @@ def assemble(
         devices=devices_of(scenario, streams_of(seed)),
         recorder=recorder,
         on_progress=on_progress,
+        store=store,
     )
     return env, network, federation
 
@@ -183,6 +187,7 @@ def federate(
     devices: Sequence[Device],
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
+    store: ResultStore | None = None,
 ) -> Federation:
     """Put the federation of a scenario of one method together from loaded parts.
 
@@ -198,6 +203,8 @@ def federate(
         By client id.
     recorder, on_progress
         Told of rows and rounds.
+    store
+        Results of jobs of other runs.
 
     Raises
     ------
@@ -236,6 +243,7 @@ def federate(
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,
+        store=store,
     )
 
 

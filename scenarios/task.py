@@ -13,3 +13,5 @@ class RunTask:
     variant: Variant
     seed: int
     folder: Path
+    store: Path | None = None
+    """Folder of results of jobs; ``None``: every job is run."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, overload
 
 from fl.execution.run_job import run_job
+from fl.execution.store import ResultStore
 from fl.training.job import EvaluationJob, EvaluationResult, Job, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.worker import Worker
@@ -70,13 +71,22 @@ class Executor(Protocol):
 
 
 class InProcessExecutor:
-    """Run a job in this process when its result is first asked for."""
+    """Run a job in this process when its result is first asked for.
 
-    def __init__(self, worker: Worker[LocalWork]) -> None:
+    Parameters
+    ----------
+    worker
+        What jobs run on.
+    store
+        Results that are known, and where new ones are kept; ``None``: every job is run.
+    """
+
+    def __init__(self, worker: Worker[LocalWork], *, store: ResultStore | None = None) -> None:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
         self._worker: Worker[LocalWork] | None = worker
+        self._store = store
 
     @overload
     def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
@@ -99,13 +109,24 @@ class InProcessExecutor:
 
     def _train(self, job: TrainJob) -> TrainResult:
         worker, host_started_s = self._open_worker(job), time.perf_counter()
-        result = run_job(job, worker)
+        result = None if self._store is None else self._store.trained(job)
+        if result is None:
+            result = run_job(job, worker)
+            self.num_computed += 1
+            if self._store is not None:
+                self._store.keep_trained(job, result)
         self.host_training_s += time.perf_counter() - host_started_s
-        self.num_computed += 1
         return result
 
     def _evaluate(self, job: EvaluationJob) -> EvaluationResult:
-        return run_job(job, self._open_worker(job))
+        worker = self._open_worker(job)
+        if self._store is None:
+            return run_job(job, worker)
+        result = self._store.evaluated(job)
+        if result is None:
+            result = run_job(job, worker)
+            self._store.keep_evaluated(job, result)
+        return result
 
     def _open_worker(self, job: Job) -> Worker[LocalWork]:
         if self._worker is None:

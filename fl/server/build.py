@@ -11,6 +11,7 @@ from fl.clients.throttling import TwoStateThrottling
 from fl.data.partition import Shard
 from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import procedure_of
+from fl.execution.store import ResultStore
 from fl.methods import MethodConfig
 from fl.methods.base import Method
 from fl.network import Network, Streams
@@ -47,6 +48,7 @@ def build_federation(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     twin: CostTwin | None = None,
+    store: ResultStore | None = None,
 ) -> Federation:
     """Return a federation that is ready to run; its jobs run in this process.
 
@@ -71,6 +73,8 @@ def build_federation(
     twin
         Fresh: larger architecture whose bytes, operations and memory are charged; ``None``: those
         of the model that trains.
+    store
+        Results of jobs of other runs; ``None``: every job is run.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def build_federation(
         streams=streams,
         method=worker.method,
         worker=worker,
-        executor=InProcessExecutor(worker),
+        executor=InProcessExecutor(worker, store=store),
         cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups)
         if twin is None
         else twin.cost,

@@ -1,0 +1,106 @@
+"""Results of jobs in a folder: the same to the bit, found by what decides them, safe to share."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fl.execution.executor import InProcessExecutor
+from fl.execution.run_job import run_job
+from fl.execution.store import ResultStore
+from fl.methods import METHODS
+from fl.training.job import EvaluationJob
+from tests.fl.training.jobs import job_of, worker_of
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ResultStore(tmp_path / "store")
+
+
+def evaluation_of(worker):
+    return EvaluationJob(
+        model_key=worker.model_key,
+        tensors=worker.method.initial,
+        table="test",
+        samples=np.arange(4),
+        batch_size=2,
+    )
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_a_stored_result_is_the_result_to_the_bit(kind, store):
+    worker = worker_of(kind)
+    job = job_of(worker)
+    assert store.trained(job) is None
+    result = run_job(job, worker)
+    store.keep_trained(job, result)
+    again = store.trained(job)
+    assert list(again.tensors) == list(result.tensors)
+    for name, value in result.tensors.items():
+        assert torch.equal(again.tensors[name], value)
+        assert again.tensors[name].dtype == value.dtype
+        is_untrained = value is job.start.tensors.get(name)
+        assert (again.tensors[name] is job.start.tensors.get(name)) == is_untrained
+    assert (again.mean_loss, again.num_samples, again.num_steps) == (
+        result.mean_loss,
+        result.num_samples,
+        result.num_steps,
+    )
+
+
+def test_another_process_computes_nothing_again(store):
+    worker = worker_of("fedit")
+    jobs = [job_of(worker, client_id) for client_id in range(2)]
+    first, second = (InProcessExecutor(worker, store=store) for _ in range(2))
+    made = [first.submit(job).result() for job in jobs]
+    found = [second.submit(job).result() for job in jobs]
+    assert (first.num_computed, second.num_computed) == (2, 0)
+    assert (first.num_submitted, second.num_submitted) == (2, 2)
+    for one, other in zip(made, found, strict=True):
+        assert one.tensors.keys() == other.tensors.keys()
+        assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+def test_scores_are_stored_as_they_are(store, monkeypatch):
+    worker = worker_of("head")
+    job = evaluation_of(worker)
+    made = InProcessExecutor(worker, store=store).submit(job).result()
+    monkeypatch.setattr("fl.execution.executor.run_job", None)  # nothing may be run
+    found = InProcessExecutor(worker, store=store).submit(job).result()
+    assert list(found.scores) == list(made.scores)
+    for name, values in made.scores.items():
+        assert found.scores[name].dtype == values.dtype
+        np.testing.assert_array_equal(found.scores[name], values)
+
+
+def test_whatever_decides_a_result_is_looked_at(store):
+    worker = worker_of("fedit")
+    job = job_of(worker)
+    store.keep_trained(job, run_job(job, worker))
+    name = job.start.trainable[0]
+    moved = {**job.start.tensors, name: job.start.tensors[name] + 1e-3}
+    for other in (
+        dataclasses.replace(job, seed=job.seed + 1),
+        dataclasses.replace(job, version=job.version + 1),
+        dataclasses.replace(job, model_key="another"),
+        dataclasses.replace(job, samples=job.samples[:-1]),
+        dataclasses.replace(job, start=dataclasses.replace(job.start, tensors=moved)),
+        dataclasses.replace(job, settings=dataclasses.replace(job.settings, learning_rate=0.123)),
+    ):
+        assert store.trained(other) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a tensor", None])
+def test_a_damaged_file_is_as_good_as_none(store, tmp_path, damage):
+    worker = worker_of("head")
+    job = job_of(worker)
+    result = run_job(job, worker)
+    store.keep_trained(job, result)
+    (path,) = (tmp_path / "store").rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-8] if damage is None else damage)
+    assert store.trained(job) is None
+    store.keep_trained(job, result)
+    assert store.trained(job).mean_loss == result.mean_loss
+    assert not list((tmp_path / "store").rglob("*.part"))
