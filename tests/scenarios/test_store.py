@@ -1,4 +1,4 @@
-"""A study with a store of results: the same rows, and what was trained once is not trained again."""
+"""A study with a store of results: the same rows, and nothing is trained twice."""
 
 import json
 
