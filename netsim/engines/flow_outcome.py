@@ -25,7 +25,9 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
     ue_power
         Power model of the clients' radios.
     """
-    sinr = _effective_sinr(air, sent)
+    own_sinr = _effective_sinr(air, sent)
+    has_groups = sent.served.has_groups
+    sinr = _weakest_sinr(sent.demand, own_sinr) if has_groups else own_sinr
     is_uplink = sent.served.is_uplink
     rate_bps, transmissions = air.outcome(
         sinr,
@@ -33,6 +35,9 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
         fade=mean_over_held(sent.fading, sent.shares),
         is_uplink=is_uplink,
     )
+    if has_groups:
+        # Blocks that the weakest member receives in error are received by all others.
+        rate_bps = np.where(own_sinr > sinr, rate_bps * transmissions, rate_bps)
     on_air = sent.activity * np.minimum(sent.blocks, 1.0)
     fraction = air.uplink_fraction if is_uplink else air.downlink_fraction
     airtime = fraction * on_air * sent.airtime_share
@@ -63,8 +68,6 @@ def _effective_sinr(
             correlation=sent.interference.correlation[cell_id],
             shares=sent.shares,
         )
-    if sent.served.has_groups:
-        sinr = _weakest_sinr(sent.demand, sinr)
     return sinr
 
 

@@ -511,7 +511,8 @@ def test_a_broadcast_begins_when_its_last_member_is_connected(engine):
     expected_s = aligned_s(0.025 + last_s + 0.30 + 0.002)
     assert [row.started_at_s for row in rows] == pytest.approx([expected_s] * 3)
     assert [row.access_s for row in rows] == pytest.approx([expected_s] * 3)
-    assert rows[0].finished_at_s == rows[1].finished_at_s  # one cell, one bearer
+    # One cell, one bearer; one of the two is the weakest, which meets block errors.
+    assert rows[0].finished_at_s == pytest.approx(rows[1].finished_at_s, abs=1e-3)
 
 
 @pytest.mark.parametrize("engine", ["flow", "slot"])
