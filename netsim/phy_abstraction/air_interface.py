@@ -314,11 +314,10 @@ class AirInterface:
 
         The mean in the steady state, by mean SINR without fading.
 
-        References
-        ----------
-        Networks tune this start to the margins of their clients: Duran et al., "Self-optimization
-        algorithm for outer loop link adaptation in LTE", IEEE Communications Letters 19(11), 2015
-        (recollected). That they know it by SINR is our choice.
+        Notes
+        -----
+        That cells start there, and know it by SINR, is our choice: it stands for what a network has
+        learnt of its clients.
         """
         adaptation = self.uplink_adaptation if is_uplink else self.downlink_adaptation
         return adaptation.settled_margin_db(mean_sinr)
