@@ -257,23 +257,28 @@ class Sharing:
     ) -> None:
         """Redistribute blocks that clients at their power limit do not use, in place."""
         average_bps = self._apart(demand, rates)
-        cells = list(_cells(demand))
         for instant, at_s in enumerate(instants_s.tolist()):
-
-            def among(
-                chosen: Bool[np.ndarray, " bearer"], instant: int = instant, at_s: float = at_s
-            ) -> Float[np.ndarray, "bearer group"]:
-                answer = np.zeros(shares.shape[1:])
-                for cell_id, part in cells:
-                    if chosen[part].any():
-                        view = self._view(
-                            demand, part, rates, average_bps, instant=instant, at_s=at_s
-                        )
-                        answer[part] = self._scheduler(cell_id, demand).among(view, chosen[part])
-                return answer
-
+            among = partial(self._among, demand, rates, average_bps, instant=instant, at_s=at_s)
             limits = self._power_limits(demand, slice(0, len(demand.first)), instant=instant)
             shares[instant] = redistribute_unused_blocks(among, shares[instant], limits)
+
+    def _among(
+        self,
+        demand: Demand,
+        rates: _Rates,
+        average_bps: Float[np.ndarray, " bearer"],
+        chosen: Bool[np.ndarray, " bearer"],
+        *,
+        instant: int,
+        at_s: float,
+    ) -> Float[np.ndarray, "bearer group"]:
+        """Return what the schedulers give to the chosen bearers of their cells at an instant."""
+        answer = np.zeros((len(chosen), rates.group_bps.shape[2]))
+        for cell_id, part in _cells(demand):
+            if chosen[part].any():
+                view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
+                answer[part] = self._scheduler(cell_id, demand).among(view, chosen[part])
+        return answer
 
     def _limits_over(self, demand: Demand, bearers: slice) -> LimitsOverTime | None:
         """Return what power lets bearers of whole cells use at each instant, if it limits some."""
