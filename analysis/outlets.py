@@ -93,7 +93,7 @@ def rich_table(table: Table) -> "TerminalTable":
 
 @dataclass(frozen=True, slots=True)
 class TerminalTable:
-    """A table that turns itself on its side where the terminal is too narrow for it upright."""
+    """A table that turns on its side where the terminal is too narrow for it and that helps."""
 
     table: Table
 
@@ -108,13 +108,11 @@ class TerminalTable:
             left={heads[0]},
         )
         wide = options.update(width=10_000)
-        fits = (
-            grid
-            for grid in (upright, turned)
-            if console.measure(grid, options=wide).maximum <= options.max_width
-        )
+        widths = [console.measure(grid, options=wide).maximum for grid in (upright, turned)]
+        # too wide both ways, the narrower one has to break fewer words
+        stays = widths[0] <= max(options.max_width, widths[1])
         yield Text(visible(self.table.title), style="bold")
-        yield next(fits, upright)
+        yield upright if stays else turned
         for note in self.table.notes:
             yield Text(visible(note), style="dim")
 

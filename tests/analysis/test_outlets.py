@@ -1,0 +1,45 @@
+"""Tables in a terminal: upright where they fit, on their side where that is narrower."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from analysis.outlets import TerminalTable
+from analysis.tables import Table
+
+
+def printed(text: pd.DataFrame, *, width: int) -> list[str]:
+    table = Table(name="t", title="A table", numbers=text, text=text)
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(TerminalTable(table))
+    return [line.split() for line in stream.getvalue().splitlines() if line.strip()]
+
+
+@pytest.fixture
+def many_columns():
+    heads = {f"number {index}": ["100 ± 200", "300 ± 400"] for index in range(9)}
+    return pd.DataFrame({"variant": ["one", "two"], **heads})
+
+
+def test_a_table_that_fits_stands_upright(many_columns):
+    lines = printed(many_columns, width=140)
+    assert [line[0] for line in lines if line[0] in ("one", "two")] == ["one", "two"]
+
+
+def test_one_that_is_too_wide_is_turned_where_that_is_narrower(many_columns):
+    lines = printed(many_columns, width=60)
+    assert ["variant", "one", "two"] in lines
+    assert ["number", "8", "100", "±", "200", "300", "±", "400"] in lines
+
+
+def test_even_where_that_is_too_wide_as_well(many_columns):
+    lines = printed(many_columns, width=28)
+    assert ["variant", "one", "two"] in lines
+
+
+def test_one_that_would_be_wider_on_its_side_stays():
+    text = pd.DataFrame({"variant": [f"variant {index}" for index in range(12)], "a": ["1"] * 12})
+    lines = printed(text, width=12)
+    assert sum(line == ["1"] or line[-1:] == ["1"] for line in lines) == 12
