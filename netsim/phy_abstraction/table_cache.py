@@ -115,7 +115,7 @@ def _read(path: Path) -> Table | None:
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file["table"])
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile):
-        return None
+        return None  # zipfile calls an unknown compression, as damage makes it, not implemented
 
 
 def _write(path: Path, table: Table) -> None:
