@@ -110,10 +110,11 @@ class HarqProcesses(SlotArrays):
         """
         due = self._due[rows]
         due_first = due.argmin(axis=1)
-        is_retransmission = due[np.arange(len(rows)), due_first] <= slot
+        row = np.arange(len(rows))
+        is_retransmission = due[row, due_first] <= slot
         is_free = self._count[rows] == 0
         free = is_free.argmax(axis=1)
-        can_start = is_free.any(axis=1) & (self.unsent_bits[rows] > 0) & ~is_retransmission
+        can_start = is_free[row, free] & (self.unsent_bits[rows] > 0) & ~is_retransmission
         if allowed_bits is not None:
             can_start &= allowed_bits > 0
             size_bits = np.minimum(size_bits, allowed_bits)
@@ -121,12 +122,12 @@ class HarqProcesses(SlotArrays):
         rows, is_retransmission = rows[sends], is_retransmission[sends]
         process = np.where(is_retransmission, due_first[sends], free[sends])
         new = ~is_retransmission
-        started, started_at = rows[new], process[new]
-        bits = np.minimum(size_bits[sends][new], self.unsent_bits[started])
+        started, started_at, granted = rows[new], process[new], sends[new]
+        bits = np.minimum(size_bits[granted], self.unsent_bits[started])
         self.unsent_bits[started] -= bits
         self._bits[started, started_at] = bits
-        self._mcs[started, started_at] = mcs[sends][new]
-        self._blocks[started, started_at] = blocks[sends][new]
+        self._mcs[started, started_at] = mcs[granted]
+        self._blocks[started, started_at] = blocks[granted]
         self._sinr[started, started_at] = 0.0
         self._count[rows, process] += 1
         return Attempt(

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.demand import Demand
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.links import Links
@@ -55,9 +56,11 @@ class ServedSet:
         cell_of_bearer = cell_id[self.first]
         self.contenders = np.bincount(cell_of_bearer)[cell_id]
         """Bearers in the cell of each transfer."""
-        self.cell_start = np.flatnonzero(np.diff(cell_of_bearer, prepend=-1))
-        """First bearer of each cell."""
-        self.first_of_cell = self.first[self.cell_start]
+        self.bearer_client_id = self.client_id[self.first]
+        self.cells = BearerCells.of(
+            np.flatnonzero(np.diff(cell_of_bearer, prepend=-1)), client_id=self.bearer_client_id
+        )
+        self.first_of_cell = self.first[self.cells.start]
         """First transfer of each cell."""
         self._requested_at_s = record["requested_at_s"][self.first]
         self._deadline_at_s = record["deadline_at_s"][self.first]
@@ -106,8 +109,8 @@ class ServedSet:
             first=self.first,
             bearer=self.bearer,
             contenders=self.contenders,
-            cell_start=self.cell_start,
-            client_id=self.client_id[self.first],
+            cells=self.cells,
+            client_id=self.bearer_client_id,
             remaining_bits=(
                 np.maximum.reduceat(unsent_bits, self.first) if self.has_groups else unsent_bits
             ),

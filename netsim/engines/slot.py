@@ -52,6 +52,8 @@ class SlotEngine(Engine):
         self._is_running = False
         self._is_stale = True
         self._resume_at_s = np.inf
+        self._deadline_at_s = -np.inf
+        """No transfer's deadline is earlier."""
         self._channel_due_s = -np.inf
         self._served_rows = np.zeros(0, dtype=np.intp)
         self._served_sets: dict[int, ServedSet] = {}
@@ -80,6 +82,7 @@ class SlotEngine(Engine):
 
     def _touch(self) -> None:
         self._is_stale = True
+        self._deadline_at_s = -np.inf
         if not self._is_running and len(self.active):
             self._is_running = True
             self._slot = int(np.ceil(self._now_s / self._settings.slot_s - 1e-9))
@@ -97,8 +100,9 @@ class SlotEngine(Engine):
         # The remaining bits are whole, up to the rounding of rates.
         self._end(record["remaining_bits"] < 0.5, lambda _: "delivered")
         now_s = self._now_s
-        late = self.active.records["deadline_at_s"] <= now_s
-        self._end(late, self._reason_undelivered)
+        if now_s >= self._deadline_at_s:
+            late = self.active.records["deadline_at_s"] <= now_s
+            self._end(late, self._reason_undelivered)
         if not len(self.active):
             self._is_running = False
             self._measured.forget()
@@ -178,6 +182,7 @@ class SlotEngine(Engine):
         self._resume_at_s = ready_s[ready_s > now_s].min(
             initial=self._backhaul_flow.next_edge_s(now_s)
         )
+        self._deadline_at_s = record["deadline_at_s"].min(initial=np.inf)
         self._channel_due_s = self._tracker.next_change_s(now_s)
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
@@ -233,7 +238,7 @@ class SlotEngine(Engine):
         record["average_rate_bps"][served.rows] = grant.average_rate_bps[served.bearer]
         shares, blocks = whole_blocks(
             grant.shares[0],
-            cell_start=served.cell_start,
+            cells=served.cells,
             num_blocks=demand.num_blocks,
             slot=self._slot,
         )
@@ -245,16 +250,16 @@ class SlotEngine(Engine):
         before_w = air.site_noise_w + self._measured.mean_w[served.cell_id]
         gain = air.site_array_gain * served.gain[:, None]
         known = gain * known_fading / before_w
-        shares, granted = self._granted(served, known, now_s)
-        total, airtime_share = per_transmitter(served.slots, granted, np.ones(len(granted)))
-        used = total
+        shares, blocks = self._granted(served, known, now_s)
+        used, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
         if not self._sharing.redistributes:
+            granted, total = blocks, used
             sinr_per_w = mean_over_held(known, shares)
             used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
-        used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
-        blocks = np.floor(granted * used_share + 1e-9)
-        kept = np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)
-        shares = shares * kept[:, None]
+            used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
+            blocks = np.floor(granted * used_share + 1e-9)
+            kept = np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)
+            shares = shares * kept[:, None]
         block_w = air.block_power_w(served.density_w, used)
         self._uplink_interference_w = air.uplink_interference_w(
             served.cross_gain, block_w[:, None] * shares

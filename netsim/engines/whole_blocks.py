@@ -1,7 +1,10 @@
 """From shares of a band to whole resource blocks, slot by slot."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+
+from netsim.mac.bearer_cells import BearerCells
+from netsim.phy.effective_sinr import mean_over_groups
 
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -9,7 +12,7 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 def whole_blocks(
     shares: Float[np.ndarray, "bearer group"],
     *,
-    cell_start: Int[np.ndarray, " cell"],
+    cells: BearerCells,
     num_blocks: int,
     slot: int,
 ) -> tuple[Float[np.ndarray, "bearer group"], Float[np.ndarray, " bearer"]]:
@@ -22,20 +25,18 @@ def whole_blocks(
     ----------
     shares
         Of each group.
-    cell_start
-        First bearer of each cell.
+    cells
+        Cells of the bearers.
     num_blocks
         In the band of a cell.
     slot
         Number of the slot.
     """
-    wanted = shares.mean(axis=1) * num_blocks
+    wanted = mean_over_groups(shares) * num_blocks
     total = np.cumsum(wanted)
-    sizes = np.diff(cell_start, append=len(shares))
-    before = (total - wanted)[cell_start].repeat(sizes)
+    start = total - wanted
+    before = start[cells.start][cells.cell]
     offset = (slot * GOLDEN_RATIO) % 1.0 + 1e-9
-    upper = np.floor(total - before + offset)
-    lower = np.floor(total - wanted - before + offset)
-    blocks = upper - lower
+    blocks = np.floor(total - before + offset) - np.floor(start - before + offset)
     scale = np.divide(blocks, wanted, out=np.zeros_like(wanted), where=wanted > 0)
     return np.minimum(shares * scale[:, None], 1.0), blocks

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.mac.bearer_cells import BearerCells
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy_abstraction.air_interface import AirInterface
 
@@ -37,8 +38,7 @@ class Demand:
     """Bearer of each transfer."""
     contenders: Int[np.ndarray, " transfer"]
     """Bearers in the cell of each transfer."""
-    cell_start: Int[np.ndarray, " cell"]
-    """Index of the first bearer of each cell."""
+    cells: BearerCells
     client_id: Int[np.ndarray, " bearer"]
     remaining_bits: Float[np.ndarray, " bearer"]
     requested_at_s: Float[np.ndarray, " bearer"]

@@ -31,13 +31,13 @@ class MetricOrder:
         self._settled = np.flatnonzero(is_settled)
         """Who has the same shares whatever the order."""
         together = limits.of(self._settled)
-        shares = _in_order(np.ones((len(together.cell), first.num_groups)), together)
+        shares = _in_order(np.ones((len(together.cells.cell), first.num_groups)), together)
         shape = (len(self._limits), len(self._settled), first.num_groups)
         self._settled_shares = shares.reshape(shape)
-        self._unlimited = _Part(np.flatnonzero(~is_limited), first.cell)
+        self._unlimited = _Part(np.flatnonzero(~is_limited), first.cells.cell)
         self._flat: _FlatOrder | None = None
-        if first.num_groups == 1 and first.client is None:
-            part = _Part(np.flatnonzero(is_limited & ~is_settled), first.cell)
+        if first.num_groups == 1 and first.cells.client is None:
+            part = _Part(np.flatnonzero(is_limited & ~is_settled), first.cells.cell)
             most = np.array([each.most()[part.rows] for each in self._limits])
             self._flat = _FlatOrder(part, most, block=first.block)
 
@@ -117,13 +117,13 @@ def _is_settled(limits: PowerLimits) -> Bool[np.ndarray, " bearer"]:
     Who is alone in a cell, and in a flat band also those whose headroom together does not fill it.
     None where a client sends several transfers, which share its power.
     """
-    if limits.client is not None:
-        return np.zeros(len(limits.cell), dtype=bool)
-    is_settled = np.bincount(limits.cell) == 1
+    if limits.cells.client is not None:
+        return np.zeros(len(limits.cells.cell), dtype=bool)
+    is_settled = np.bincount(limits.cells.cell) == 1
     if limits.headroom is not None and limits.num_groups == 1:
         left = 1.0 - limits.in_cell(limits.headroom)
         is_settled |= left >= limits.block * (1 - FULL_RTOL)
-    return is_settled[limits.cell]
+    return is_settled[limits.cells.cell]
 
 
 def _in_order(
@@ -133,7 +133,7 @@ def _in_order(
     known: tuple[Int[np.ndarray, " known"], Float[np.ndarray, "known group"]] | None = None,
 ) -> Float[np.ndarray, "bearer group"]:
     """Return the shares by asking again about those who are left; those of some cells are known."""
-    order = limits.cell_start, limits.cell
+    order = limits.cells.start, limits.cells.cell
     shares = serve_largest(metric, *order)
     if known is not None:
         shares[known[0]] = 0.0  # nothing is left or asked for there

@@ -24,7 +24,6 @@ from netsim.mac.schedulers.metric import TIE_BREAK
 from netsim.mac.unused_blocks import (
     LimitsOverTime,
     PowerLimits,
-    client_of_bearers,
     redistribute_unused_blocks,
 )
 
@@ -113,7 +112,8 @@ class Sharing:
             ``False`` asks for the scheduler's answer of this instant (the slot engine's).
         """
         rates = self._rates(demand)
-        instants_s = np.append(now_s, now_s + duration_s[:-1].cumsum())
+        instants_s = np.full(len(duration_s), now_s)
+        instants_s[1:] += duration_s[:-1].cumsum()
         if is_averaged and self.uses_average_rate:
             shares, activity = self._mean_shares(
                 demand, rates, instants_s=instants_s, duration_s=duration_s
@@ -176,7 +176,7 @@ class Sharing:
                 average_bps=rates.average_bps,
                 floor_bps=rates.floor_bps,
                 backhaul_limit_bps=limit,
-                cell_start=demand.cell_start,
+                cell_start=demand.cells.start,
                 duration_s=duration_s,
                 slot_s=self._slot_s,
                 limits=self._limits_over(demand, slice(0, len(demand.first))),
@@ -223,9 +223,7 @@ class Sharing:
         """Return the averages, those of a cell told apart: in an instant one of equals is first."""
         if not self._uses_rates:
             return rates.average_bps
-        start, num_bearers = demand.cell_start, len(demand.first)
-        place = np.arange(num_bearers) - start.repeat(np.diff(start, append=num_bearers))
-        return rates.average_bps * (1.0 + TIE_BREAK * place)
+        return rates.average_bps * (1.0 + TIE_BREAK * demand.cells.place())
 
     @staticmethod
     def _view(
@@ -290,17 +288,12 @@ class Sharing:
 
     def _power_limits(self, demand: Demand, bearers: slice, *, instant: int) -> PowerLimits:
         """Return what power lets bearers of whole cells use at an instant."""
-        air = demand.air
-        start = demand.cell_start - bearers.start
-        start = start[(start >= 0) & (start < bearers.stop - bearers.start)]
-        sizes = np.diff(start, append=bearers.stop - bearers.start)
         headroom = None
         if self._stays_within_headroom:
-            headroom = air.headroom_blocks(demand.density_w[bearers]) / demand.num_blocks
+            blocks = demand.air.headroom_blocks(demand.density_w[bearers])
+            headroom = blocks / demand.num_blocks
         return PowerLimits(
-            client=client_of_bearers(demand.client_id[bearers]),
-            cell_start=start,
-            cell=np.arange(len(start)).repeat(sizes),
+            cells=demand.cells.part(bearers),
             num_groups=demand.sinr_per_w.shape[2],
             block=1.0 / demand.num_blocks,
             use=partial(demand.used_fraction, bearers=bearers, instant=instant),
@@ -321,5 +314,5 @@ def _direction(demand: Demand) -> str:
 
 def _cells(demand: Demand) -> Iterator[tuple[int, slice]]:
     """Yield the cell and the bearers of each cell."""
-    for first, last in pairwise([*demand.cell_start.tolist(), len(demand.first)]):
+    for first, last in pairwise([*demand.cells.start.tolist(), len(demand.first)]):
         yield int(demand.cell_id[demand.first[first]]), slice(first, last)

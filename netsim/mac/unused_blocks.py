@@ -29,6 +29,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.schedulers.view import CellView
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import FULL_RTOL
@@ -43,12 +44,7 @@ Use = Callable[
 class PowerLimits:
     """What power lets the uplink bearers of some cells use at an instant."""
 
-    client: Int[np.ndarray, " bearer"] | None
-    """From :func:`client_of_bearers`: one transmitter sends all bearers of a client."""
-    cell_start: Int[np.ndarray, " cell"]
-    """First bearer of each cell."""
-    cell: Int[np.ndarray, " bearer"]
-    """Cell of each bearer, counted from 0."""
+    cells: BearerCells
     num_groups: int
     """Groups of blocks that together are the band."""
     block: float
@@ -62,33 +58,33 @@ class PowerLimits:
 
     def in_limited_cell(self) -> Bool[np.ndarray, " bearer"]:
         """Return which bearers are in a cell where power limits a client to a part of the band."""
-        return self.has_any(self.most() < 1 - FULL_RTOL)[self.cell]
+        return self.has_any(self.most() < 1 - FULL_RTOL)[self.cells.cell]
 
     def most(self) -> Float[np.ndarray, " bearer"]:
         """Return the part of the band that each bearer is granted at most while others want it."""
         if self.headroom is not None:
             return self.headroom
-        whole = np.ones((len(self.cell), self.num_groups))
+        whole = np.ones((len(self.cells.cell), self.num_groups))
         return self.use(whole[:, 0], whole)
 
     def in_cell(self, values: Float[np.ndarray, "bearer ..."]) -> Float[np.ndarray, "cell ..."]:
         """Return the sums over the bearers of each cell."""
-        return np.add.reduceat(values, self.cell_start)
+        return np.add.reduceat(values, self.cells.start)
 
     def has_any(self, values: Bool[np.ndarray, " bearer"]) -> Bool[np.ndarray, " cell"]:
         """Return in which cells something holds for some bearer."""
-        return np.logical_or.reduceat(values, self.cell_start)
+        return np.logical_or.reduceat(values, self.cells.start)
 
     def of_bearers(
         self, values: Shaped[np.ndarray, "cell ..."]
     ) -> Shaped[np.ndarray, "bearer ..."]:
         """Return the values of the cell of each bearer."""
-        return values.take(self.cell, axis=0)
+        return values.take(self.cells.cell, axis=0)
 
     def held(self, shares: Float[np.ndarray, "bearer group"]) -> Float[np.ndarray, " bearer"]:
         """Return the part of the band that the client of each bearer holds."""
-        held = mean_over_groups(shares)
-        return held if self.client is None else np.bincount(self.client, held)[self.client]
+        held, client = mean_over_groups(shares), self.cells.client
+        return held if client is None else np.bincount(client, held)[client]
 
 
 class LimitsOverTime:
@@ -115,18 +111,18 @@ class LimitsOverTime:
         Those of each instant are as if in cells of their own.
         """
         first, num_instants = self.at_instant[0], len(self.most)
-        of_row = first.cell[rows]
+        of_row, of_client = first.cells.cell[rows], first.cells.client
         cell = np.cumsum(np.tile(np.diff(of_row, prepend=-1) != 0, num_instants)) - 1
         client = headroom = None
-        if first.client is not None:
+        if of_client is not None:
             instant = np.arange(num_instants).repeat(len(rows))
-            client = np.tile(first.client[rows], num_instants) + instant * len(first.client)
+            client = np.tile(of_client[rows], num_instants) + instant * len(of_client)
         if first.headroom is not None:
             headroom = np.tile(first.headroom[rows], num_instants)
         return PowerLimits(
-            client=client,
-            cell_start=np.flatnonzero(np.diff(cell, prepend=-1)),
-            cell=cell,
+            cells=BearerCells(
+                start=np.flatnonzero(np.diff(cell, prepend=-1)), cell=cell, client=client
+            ),
             num_groups=first.num_groups,
             block=first.block,
             use=partial(_at_most, self.most[:, rows].reshape(-1, self.most.shape[2])),
@@ -141,13 +137,6 @@ def _at_most(
 ) -> Float[np.ndarray, " bearer"]:
     """Return what is held, at most the mean of some parts of the band over the groups held."""
     return np.minimum(held, mean_over_held(most, shares))
-
-
-def client_of_bearers(client_id: Int[np.ndarray, " bearer"]) -> Int[np.ndarray, " bearer"] | None:
-    """Return the client of each bearer, counted from 0; ``None`` where each has one of its own."""
-    if len(set(client_id.tolist())) == len(client_id):
-        return None
-    return np.unique(client_id, return_inverse=True)[1]
 
 
 def redistribute_unused_blocks(
@@ -171,7 +160,7 @@ def redistribute_unused_blocks(
         Shares that are all used, in no group more than the scheduler gave in all. Who once left
         some is given no more, unless all are at the limit of their headroom.
     """
-    granted = rest = limits.in_cell(shares)
+    granted = limits.in_cell(shares)
     is_open = np.ones(len(shares), dtype=bool)
     while True:
         held = limits.held(shares)

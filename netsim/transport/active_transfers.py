@@ -176,19 +176,18 @@ class ActiveTransfers(SlotArrays):
         if elapsed_s == 0.0 or not len(self):
             return
         record = self.records
-        record["remaining_bits"] = np.maximum(
-            record["remaining_bits"] - record["rate_bps"] * elapsed_s, 0.0
-        )
-        record["allowance_bits"] = np.maximum(
-            record["allowance_bits"] + record["filling_bps"] * elapsed_s, 0.0
-        )
+        rate_bps, blocks, filling_bps = record["rate_bps"], record["blocks"], record["filling_bps"]
+        remaining_bits = record["remaining_bits"]
+        np.maximum(remaining_bits - rate_bps * elapsed_s, 0.0, out=remaining_bits)
+        if filling_bps.any():
+            allowance_bits = record["allowance_bits"]
+            np.maximum(allowance_bits + filling_bps * elapsed_s, 0.0, out=allowance_bits)
+        average_bps = record["average_rate_bps"]
         keep = np.exp(-elapsed_s / average_s)
-        record["average_rate_bps"] = record["rate_bps"] + keep * (
-            record["average_rate_bps"] - record["rate_bps"]
-        )
-        granted_s = (record["blocks"] > 0) * elapsed_s
+        np.add(rate_bps, keep * (average_bps - rate_bps), out=average_bps)
+        granted_s = (blocks > 0) * elapsed_s
         record["granted_s"] += granted_s
-        record["block_s"] += record["blocks"] * elapsed_s
+        record["block_s"] += blocks * elapsed_s
         record["sinr_db_s"] += record["sinr_db"] * granted_s
         record["retransmissions"] += record["retransmission_rate_hz"] * elapsed_s
         fraction = record["airtime_fraction"]

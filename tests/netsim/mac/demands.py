@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.demand import Demand
 from tests.netsim.worlds import make_network, plain_radio, still_world
 
@@ -37,6 +38,7 @@ def demand_of(
     sinr_per_w = 10 ** (np.broadcast_to(snr_db, num) / 10) / full_w
     shape = (num_instants, num, AIR.num_groups)
     _, start, count = np.unique(cells, return_index=True, return_counts=True)
+    client_id = np.arange(len(cells)) if client_id is None else np.array(client_id)
     return Demand(
         air=AIR,
         direction=0 if is_uplink else 1,
@@ -47,8 +49,8 @@ def demand_of(
         first=np.append(0, np.cumsum(members)[:-1]),
         bearer=bearer,
         contenders=np.repeat(count, count)[bearer],
-        cell_start=start,
-        client_id=np.arange(len(cells)) if client_id is None else np.array(client_id),
+        cells=BearerCells.of(start, client_id=client_id),
+        client_id=client_id,
         remaining_bits=np.full(len(cells), 1e6),
         requested_at_s=np.zeros(len(cells)),
         deadline_at_s=np.full(len(cells), np.inf),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.metric_order import MetricOrder
 from netsim.mac.schedulers.metric import serve_largest, serve_largest_of
 from netsim.mac.unused_blocks import LimitsOverTime, PowerLimits, redistribute_unused_blocks
@@ -16,9 +17,10 @@ def limits_of(most, *, headroom=None, client=None, sizes):
     """Limits of clients that can use so much of each group at each instant."""
     most = np.asarray(most, dtype=float)
     limits = PowerLimits(
-        client=client,
-        cell_start=np.cumsum([0, *sizes[:-1]]),
-        cell=np.arange(len(sizes)).repeat(sizes),
+        cells=BearerCells.of(
+            np.cumsum([0, *sizes[:-1]]),
+            client_id=np.arange(sum(sizes)) if client is None else client,
+        ),
         num_groups=most.shape[2],
         block=1 / NUM_BLOCKS,
         use=lambda held, shares: held,
@@ -29,7 +31,7 @@ def limits_of(most, *, headroom=None, client=None, sizes):
 
 def asked_again(metric, limits):
     """Shares as a scheduler gives that is asked again about those who are left."""
-    order = limits.cell_start, limits.cell
+    order = limits.cells.start, limits.cells.cell
     return redistribute_unused_blocks(
         lambda chosen: serve_largest_of(chosen, metric, *order),
         serve_largest(metric, *order),

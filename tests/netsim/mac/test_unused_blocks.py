@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from netsim.config.radio import NoFading
 from netsim.config.world import SingleCellLayout
+from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.mean_shares import MeanShares
 from netsim.mac.schedulers.metric import serve_largest, serve_largest_of
 from netsim.mac.schedulers.round_robin import RoundRobin
 from netsim.mac.unused_blocks import (
     PowerLimits,
-    client_of_bearers,
     redistribute_unused_blocks,
 )
 from tests.netsim.mac.schedulers.cells import ShannonCell
@@ -39,9 +39,10 @@ def limits_of(most, *, headroom=None, client_id=None, sizes=None):
     """Limits of clients that use so much of the band, in cells of some sizes."""
     sizes = [len(most)] if sizes is None else sizes
     return PowerLimits(
-        client=None if client_id is None else client_of_bearers(client_id),
-        cell_start=np.cumsum([0, *sizes[:-1]]),
-        cell=np.arange(len(sizes)).repeat(sizes),
+        cells=BearerCells.of(
+            np.cumsum([0, *sizes[:-1]]),
+            client_id=np.arange(len(most)) if client_id is None else client_id,
+        ),
         num_groups=1,
         block=BLOCK,
         use=lambda held, shares: np.minimum(held, most),
@@ -75,7 +76,7 @@ def test_nothing_changes_where_all_is_used():
 
 def multiplexed(metric, limits):
     """Shares of an exclusive scheduler with a metric."""
-    order = limits.cell_start, limits.cell
+    order = limits.cells.start, limits.cells.cell
     return redistribute_unused_blocks(
         lambda chosen: serve_largest_of(chosen, metric, *order),
         serve_largest(metric, *order),
