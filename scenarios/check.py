@@ -16,6 +16,7 @@ from scenarios.document import Document
 from scenarios.error_log import own_traceback
 from scenarios.errors import ScenarioError
 from scenarios.network import is_cellular, try_network_of
+from scenarios.passed_trials import PassedTrials
 from scenarios.schema import Scenario
 from scenarios.shares import facts_of, shards_of
 from scenarios.variants import Variant, placed, variants
@@ -33,7 +34,8 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     """Load everything that the runs of a scenario need; give name, digest and classes of its data.
 
     Every variant is put together under the first seed (data, model, method, scheduler). Data are
-    shared and devices are drawn under every seed, and each of those must hold its largest step.
+    shared and devices are drawn under every seed, and each of those must hold its largest step. A
+    study that has passed before is not put together again (:mod:`scenarios.passed_trials`).
 
     Parameters
     ----------
@@ -52,15 +54,18 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     _check_each(scenario, all_variants, places, _network_key, _try_network)
     _check_each(scenario, all_variants, places, _policy_key, _try_policy)
     _check_each(scenario, all_variants, places, _shares_key, _try_shares)
-    # torch is loaded only here: it takes longer than all of the above
-    from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
+    trials = PassedTrials(all_variants)
+    if not trials.has_passed():
+        # torch is loaded only here: it takes longer than all of the above
+        from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
 
-    _refuse(
-        {
-            _line(error, variant, scenario, places): error
-            for variant, error in find_learning_faults(all_variants)
-        }
-    )
+        _refuse(
+            {
+                _line(error, variant, scenario, places): error
+                for variant, error in find_learning_faults(all_variants)
+            }
+        )
+        trials.note()
     return facts_of(all_variants[0].scenario)
 
 

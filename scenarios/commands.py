@@ -60,7 +60,7 @@ def validate(options: argparse.Namespace) -> int:
 
     scenario, places = load_with_places(options.file, options.set)
     check(scenario, places)
-    from scenarios.cost_summary import cost_facts, cost_lines  # noqa: PLC0415 -- loads torch, which the check leaves until last
+    from scenarios.cost_summary import cost_facts, cost_lines  # noqa: PLC0415
     from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415
 
     all_variants = variants(scenario)

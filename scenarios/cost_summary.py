@@ -16,13 +16,13 @@ def cost_facts(all_variants: Sequence[Variant]) -> list[dict[str, Any]]:
         By variant: ``variant``, ``model`` and ``cost_as`` by name, and ``trained`` and ``charged``
         with the fields of :class:`fl.server.federation.MethodFacts`.
     """
-    from scenarios.check_learning import put_together  # noqa: PLC0415 -- loads torch
-
     found = []
     for variant in all_variants:
         model = variant.scenario.model
         if model.cost_as is None:
             continue
+        from scenarios.check_learning import put_together  # noqa: PLC0415 -- loads torch
+
         federation = put_together(variant.scenario)
         found.append(
             {

@@ -3,7 +3,8 @@
 ``AIRTUNE_CHECK_ARRAYS`` names modules or packages, parted by commas, whose every call is checked
 against its annotations: a test fails where an array of another rank, size or type is passed.
 
-Tables of link adaptation are kept in a folder of the run (``AIRTUNE_TABLES``), not in the user's.
+Tables of link adaptation are kept in a folder of the run (``AIRTUNE_TABLES``), not in the user's;
+studies are tried each time, whatever has passed before (``AIRTUNE_TRIALS``).
 """
 
 import os
@@ -41,6 +42,7 @@ def pytest_configure(config):
     if "AIRTUNE_TABLES" not in os.environ:
         os.environ["AIRTUNE_TABLES"] = folder = tempfile.mkdtemp(prefix="airtune-tables-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["AIRTUNE_TRIALS"] = "off"
     if config.getoption("--ladder"):
         config.option.markexpr = ""  # its slow steps too
 

@@ -84,3 +84,12 @@ def test_how_much_is_written_matters_only_where_something_is():
     (path,) = problems("generation", generation=generation)
     assert path == "server.generation"
     assert problems("generation", generation=generation, metrics=("rouge_l",)) == {}
+
+
+def test_defaults_are_those_that_the_documents_tell():
+    config = SyncServer(num_rounds=2, policy=POLICY)
+    assert (config.generation.max_texts, config.generation.max_tokens) == (64, 32)
+    assert (config.target_split, config.evaluate_every) == ("personal", 1)
+    assert (config.downlink, config.mode) == ("unicast", "sync")
+    assert config.round_timeout_s is None
+    assert not config.stop_at_targets
