@@ -185,12 +185,16 @@ def _silence() -> None:
             os.dup2(nothing.fileno(), stream)
 
 
+def _is_ours(file: str) -> bool:
+    """Whether a module is of the project, whose folder may hold the libraries too."""
+    return Path(file).is_relative_to(ROOT) and not Path(file).is_relative_to(sys.prefix)
+
+
 def _import_from(copy: Path) -> None:
     """Import the project from the copy from now on, in this process and those it starts."""
     for name, module in list(sys.modules.items()):
-        is_ours = str(getattr(module, "__file__", None) or "").startswith(f"{ROOT}{os.sep}")
         # Libraries may ask for the command that was started, which can be ours.
-        if is_ours and name != "__main__":
+        if _is_ours(str(getattr(module, "__file__", None) or "")) and name != "__main__":
             del sys.modules[name]
     os.chdir(copy)
     os.environ["PYTHONPATH"] = str(copy)
