@@ -14,7 +14,13 @@ from analysis.picture import (
     mark_costs,
     spread_words,
 )
-from analysis.plots import curve_handles, draw_cdf, draw_stack, draw_target_costs
+from analysis.plots import (
+    curve_handles,
+    draw_cdf,
+    draw_shares,
+    draw_stack,
+    draw_target_costs,
+)
 from analysis.ranking import MANY_VARIANTS, draw_ranking, ranking_frame
 from analysis.series import (
     cdf_frame,
@@ -199,10 +205,11 @@ def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame
     """Draw what a round of a client is made of, one page wide."""
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
     figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
-    ax = figure.subplots()
+    ax, shares = figure.subplots(1, 2, sharey=True)
     handles = draw_stack(
-        frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.18
+        frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.45
     )
+    draw_shares(frame, shares, variants=variants, colours=PHASE_COLOURS, whole="the round")
     ax.set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
     add_legend(figure, list(handles))
     mark_costs(figure, results)
@@ -214,8 +221,9 @@ def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame
     return Picture(
         name="round_breakdown",
         title="What a round is made of",
-        caption="Seconds of the mean client whose update was received, mean over rounds, then over "
-        f"seeds, total {spread_words(frame)}; {rest}.{cost_words(results)}",
+        caption="Seconds (left) and shares of the round (right) of the mean client whose update "
+        f"was received, mean over rounds, then over seeds, total {spread_words(frame)}; {rest}."
+        f"{cost_words(results)}",
         figure=figure,
         data=frame,
     )

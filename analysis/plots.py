@@ -269,11 +269,56 @@ def draw_stack(
     """
     largest = float(frame["total"].max()) if len(frame) else 0.0
     unit = display_unit(column, largest)
+    handles = _stack(frame, ax, scale=unit.scale, variants=variants, colours=colours)
+    totals = {row["variant"]: row for row in frame.to_dict("records")}
+    for place, name in enumerate(variants):
+        if name in totals:
+            total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
+            text = with_interval(total, half)
+            ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
+                        textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
+    ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)
+    ax.set_xlabel(axis_label(column, unit=unit.symbol))
+    return handles
+
+
+def draw_shares(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    variants: Sequence[str],
+    colours: Mapping[str, str],
+    whole: str,
+) -> None:
+    """Draw one stacked bar a variant, of the shares that the parts have in its total.
+
+    Parameters
+    ----------
+    frame, ax, variants, colours
+        As for :func:`draw_stack`.
+    whole
+        What the parts are shares of, for the axis.
+    """
+    shares = frame.assign(mean=100 * frame["mean"] / frame["total"].where(frame["total"] > 0))
+    _stack(shares.fillna({"mean": 0.0}), ax, scale=1.0, variants=variants, colours=colours)
+    ax.set_xlim(0.0, 100.0)
+    ax.set_xlabel(f"share of {whole} [%]")
+
+
+def _stack(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    scale: float,
+    variants: Sequence[str],
+    colours: Mapping[str, str],
+) -> list[Patch]:
+    """Draw the bars of a stack; return its legend entries."""
     handles: list[Patch] = []
     left = dict.fromkeys(variants, 0.0)
     for part in dict.fromkeys(frame["part"]):
         rows = frame[frame["part"] == part].set_index("variant")["mean"]
-        widths = [float(rows.get(name, 0.0)) / unit.scale for name in variants]
+        widths = [float(rows.get(name, 0.0)) / scale for name in variants]
         bars: BarContainer = ax.barh(
             range(len(variants)),
             widths,
@@ -288,17 +333,8 @@ def draw_stack(
         handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
                              edgecolor=PAPER, label=figure_text(part)))  # fmt: skip
         left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
-    totals = {row["variant"]: row for row in frame.to_dict("records")}
-    for place, name in enumerate(variants):
-        if name in totals:
-            total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
-            text = with_interval(total, half)
-            ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
-                        textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
-    ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)
     _label_rows(ax, len(variants))
     ax.grid(visible=False, axis="x")
-    ax.set_xlabel(axis_label(column, unit=unit.symbol))
     return handles
 
 

@@ -13,7 +13,7 @@ from analysis.figures import FIGURES, all_pictures, draw_picture, save_picture
 from analysis.load import load_results
 from analysis.log_axis import plain_power, use_log_x
 from analysis.picture import Subject, add_legend
-from analysis.plots import draw_curves, draw_stack
+from analysis.plots import draw_curves, draw_shares, draw_stack
 from analysis.series import (
     cdf_frame,
     curve_frame,
@@ -256,6 +256,25 @@ def test_stack_of_nothing_draws_nothing():
     assert not draw_stack(
         pd.DataFrame(columns=columns), ax, column="energy_j", variants=[], colours={}, room=0.1
     )
+
+
+def test_shares_of_a_round_fill_the_axis_however_long_it_is():
+    """Rounds that differ by a factor of a thousand, and one that took no time."""
+    frame = pd.DataFrame(
+        {
+            "variant": ["slow", "slow", "fast", "fast", "none"],
+            "part": ["compute", "upload", "compute", "upload", "compute"],
+            "mean": [300.0, 700.0, 0.75, 0.25, 0.0],
+            "total": [1000.0, 1000.0, 1.0, 1.0, 0.0],
+            "total_half_width": 0.0,
+        }
+    )
+    ax = Figure().subplots()
+    draw_shares(frame, ax, variants=["slow", "fast", "none"], colours={}, whole="the round")
+    compute, upload = ([bar.get_width() for bar in bars] for bars in ax.containers)
+    assert compute == pytest.approx([30, 75, 0])
+    assert upload == pytest.approx([70, 25, 0])
+    assert ax.get_xlim() == (0, 100)
 
 
 def test_cdf_counts_values_at_or_below(results):
