@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from netsim.channel.antenna import sector_gain_linear
 from netsim.channel.line_of_sight import LineOfSightMap
 from netsim.channel.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
-from netsim.channel.penetration import draw_building_entry, draw_car_loss_db
+from netsim.channel.penetration import draw_building_entry, draw_car_loss_db, drawn_model
 from netsim.channel.ray_average import RayDraws, draw_rays, link_angles, mean_gain
 from netsim.channel.shadowing import SHADOW_CORRELATION_M, ShadowingMap
 from netsim.config import standard
@@ -249,11 +249,14 @@ class LinkBudget:
             rng = stream(self._seed, Purpose.PENETRATION, client_id)
             draw = rng.random()
             if draw < world.indoor_fraction:
+                model = drawn_model(
+                    rng, world.penetration, high_loss_fraction=world.high_loss_fraction
+                )
                 entry = draw_building_entry(
                     rng,
-                    num_sites if world.penetration == "legacy" else (),
+                    num_sites if model == "legacy" else (),
                     environment=world.environment,
-                    model=world.penetration,
+                    model=model,
                     carrier_hz=world.carrier_hz,
                 )
                 drawn.is_indoor[row] = True

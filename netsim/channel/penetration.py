@@ -12,6 +12,8 @@ from netsim.units import db_to_linear, linear_to_db
 
 BuildingModel = Literal["low", "high", "legacy"]
 """Low-loss walls, high-loss walls (coated glass), or the same loss at all carriers below 6 GHz."""
+BuildingMix = BuildingModel | Literal["mixed"]
+"""One model for all, or high loss for some clients and low loss for the others."""
 
 BUILDING_SPREAD_DB: dict[BuildingModel, float] = {"low": 4.4, "high": 6.5, "legacy": 0.0}
 """Standard deviation of the building loss [dB]."""
@@ -126,6 +128,25 @@ def draw_building_entry(
     return BuildingEntry(indoor_distance_m=np.asarray(distance_m), loss_db=np.asarray(loss_db))
 
 
+def drawn_model(
+    rng: np.random.Generator, mix: BuildingMix, *, high_loss_fraction: float
+) -> BuildingModel:
+    """Draw the walls of a client's building where they are mixed; no number is drawn otherwise.
+
+    Parameters
+    ----------
+    rng
+        Generator addressed by UE: all its links lead through the same walls.
+    mix
+        One model, or ``mixed``.
+    high_loss_fraction
+        Share of clients behind walls of high loss. TR 38.901 clause 7.4.3.1 leaves it open.
+    """
+    if mix != "mixed":
+        return mix
+    return "high" if rng.random() < high_loss_fraction else "low"
+
+
 def draw_car_loss_db(
     rng: np.random.Generator, shape: int | tuple[int, ...], *, windows: CarWindows = "plain"
 ) -> Float[np.ndarray, "..."]:
@@ -141,7 +162,7 @@ def draw_car_loss_db(
 
 
 def find_problems(
-    model: BuildingModel,
+    model: BuildingMix,
     *,
     environment: EnvironmentName,
     carrier_hz: float,
@@ -151,8 +172,8 @@ def find_problems(
     problems = []
     if environment == "inh":
         problems.append(Problem(path, f"has no effect in environment inh, got {model}"))
-    if environment == "rma" and model == "high":
-        problems.append(Problem(path, "must be low or legacy in environment rma, got high"))
+    if environment == "rma" and model in ("high", "mixed"):
+        problems.append(Problem(path, f"must be low or legacy in environment rma, got {model}"))
     if model == "legacy" and carrier_hz >= LEGACY_HIGHEST_CARRIER_HZ:
         problems.append(
             Problem(path, f"must be low or high from 6e9 Hz on, got legacy at {carrier_hz:g} Hz")

@@ -79,6 +79,11 @@ def _entry_effects(world: WorldConfig) -> Iterator[Problem]:
     """Find settings of penetration loss without clients in buildings or cars."""
     if world.indoor_fraction == 0 and world.penetration != WorldConfig.penetration:
         yield _problem("world.penetration", "has no effect with indoor_fraction 0")
+    is_mixed = world.penetration == "mixed"
+    if not is_mixed and world.high_loss_fraction != WorldConfig.high_loss_fraction:
+        yield _problem(
+            "world.high_loss_fraction", f"has no effect with penetration {world.penetration}"
+        )
     if world.car_fraction == 0 and world.car_windows != WorldConfig.car_windows:
         yield _problem("world.car_windows", "has no effect with car_fraction 0")
 

@@ -239,5 +239,9 @@ class WorldConfig:
     """Share of clients in cars."""
     car_windows: Literal["plain", "metallised"] = "plain"
     """Windows of cars, TR 38.901 clause 7.4.3.2: mean loss 9 dB, ``metallised`` 20 dB."""
-    penetration: Literal["legacy", "low", "high"] = "low"
-    """Entry loss of buildings, TR 38.901 clause 7.4.3: ``legacy`` (< 6 GHz), ``low``, ``high``."""
+    penetration: Literal["legacy", "low", "high", "mixed"] = "low"
+    """Entry loss of buildings, TR 38.901 clause 7.4.3: ``legacy`` (< 6 GHz), ``low``, ``high``, or
+    ``mixed``: walls of high loss for some clients, of low loss for the others."""
+    high_loss_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Share of the clients indoors whose building has walls of high loss, where these are mixed;
+    the standard leaves it open, the default is our choice."""

@@ -135,3 +135,22 @@ def test_metallised_windows_cost_11_db_more_and_only_in_cars():
     np.testing.assert_allclose(lost_db[is_in_car], 11.0, atol=1e-9)
     np.testing.assert_allclose(lost_db[~is_in_car], 0.0, atol=1e-9)
     assert abs(is_in_car.mean() - 0.5) < 4 * np.sqrt(0.25 / len(ids))
+
+
+def test_mixed_walls_lose_on_average_what_their_share_says():
+    """At one place, mean over 3,000 clients: 0.3 of the loss of high walls and 0.7 of low ones."""
+    ids = np.arange(3000)
+    place = np.tile([[150.0, 40.0]], (len(ids), 1))
+    mean_db = {}
+    for model in ("low", "high", "mixed"):
+        share = {"high_loss_fraction": 0.3} if model == "mixed" else {}
+        world = hexagonal(
+            indoor_fraction=1.0, line_of_sight="always", shadowing=NoShadowing(),
+            penetration=model, **share,
+        )  # fmt: skip
+        gain_db = linear_to_db(make(world).gain_at(place, client_ids=ids))
+        mean_db[model] = gain_db.mean(axis=0)
+    expected_db = 0.7 * mean_db["low"] + 0.3 * mean_db["high"]
+    # the loss of a client deviates by about 9 dB: 4.4 to 6.5 of the walls, and which walls
+    np.testing.assert_allclose(mean_db["mixed"], expected_db, atol=4 * 9 / len(ids) ** 0.5)
+    assert np.all(mean_db["low"] - mean_db["high"] > 10)

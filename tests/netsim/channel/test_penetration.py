@@ -6,6 +6,7 @@ import pytest
 from netsim.channel.penetration import (
     draw_building_entry,
     draw_car_loss_db,
+    drawn_model,
     find_problems,
     wall_loss_db,
 )
@@ -100,3 +101,20 @@ def test_models_that_do_not_fit_are_reported():
     assert "from 6e9 Hz on" in problem.message
     assert "low or legacy" in find_problems("high", environment="rma", carrier_hz=2e9)[0].message
     assert "no effect" in find_problems("low", environment="inh", carrier_hz=2e9)[0].message
+
+
+def test_walls_are_mixed_in_the_share_that_is_asked_for():
+    """Within 4 standard errors of a share of 0.2; one model alone draws nothing."""
+    rng = np.random.default_rng(3)
+    drawn = [drawn_model(rng, "mixed", high_loss_fraction=0.2) for _ in range(10_000)]
+    assert set(drawn) == {"high", "low"}
+    assert drawn.count("high") / len(drawn) == pytest.approx(0.2, abs=4 * (0.16 / 1e4) ** 0.5)
+    before = rng.bit_generator.state
+    assert drawn_model(rng, "legacy", high_loss_fraction=0.2) == "legacy"
+    assert rng.bit_generator.state == before
+
+
+def test_mixed_walls_follow_the_rules_of_high_ones():
+    (problem,) = find_problems("mixed", environment="rma", carrier_hz=2e9)
+    assert problem.message == "must be low or legacy in environment rma, got mixed"
+    assert not find_problems("mixed", environment="uma", carrier_hz=28e9)

@@ -101,6 +101,12 @@ def test_a_good_configuration_has_no_problem():
          "must be one of 15e3, 30e3, 60e3 in FR1, got -15000"),
         ({"indoor_fraction": 0.8, "car_fraction": 0.5}, {}, "world.car_fraction", "got 1.3"),
         ({"penetration": "high"}, {}, "world.penetration", "no effect"),
+        (
+            {"indoor_fraction": 0.5, "high_loss_fraction": 0.4},
+            {},
+            "world.high_loss_fraction",
+            "no effect with penetration low",
+        ),
         ({"car_windows": "metallised"}, {}, "world.car_windows", "no effect with car_fraction 0"),
         ({}, {"site_rx_antennas": 1, "site_rx_correlation": 0.5}, "radio.site_rx_correlation",
          "has no effect with site_rx_antennas 1"),
