@@ -16,7 +16,7 @@ import simpy
 
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import (
-    BackgroundLoadConfig,
+    BackgroundShare,
     InnerLoopAdaptation,
     NoFading,
     RayleighFading,
@@ -183,7 +183,7 @@ def cases() -> Iterator[Case]:
                 **radio,
                 "link_adaptation": InnerLoopAdaptation(),
                 "mcs_table": 2,
-                "background_load": BackgroundLoadConfig(downlink_fraction=0.3, uplink_rise_db=3.0),
+                "background_load": BackgroundShare(downlink_fraction=0.3, uplink_rise_db=3.0),
             },
             **size,
         )

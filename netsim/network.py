@@ -15,6 +15,7 @@ from netsim.checks.rules import find_problems
 from netsim.checks.trial import check_scheduler
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.access import NO_ACCESS
+from netsim.config.radio import BackgroundUsers
 from netsim.energy.energy_meter import EnergyMeter
 from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.engine import Models
@@ -25,6 +26,7 @@ from netsim.phy.resource_grid import slot_duration_s
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.connection import make_timers
 from netsim.transport.access_wait import AccessWait, Wait
+from netsim.transport.background_traffic import BackgroundTraffic
 from netsim.transport.completion import make_unserved_row
 from netsim.transport.requests import (
     check_broadcast,
@@ -34,6 +36,7 @@ from netsim.transport.requests import (
 )
 from netsim.transport.transfers import Direction, Transfer, TransferRow
 from netsim.world.layout import NO_CELL, Layout, build_layout
+from netsim.world.population import FIRST_BACKGROUND_USER
 from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
 
 
@@ -47,7 +50,8 @@ class CellularNetwork:
     world, radio
         The scenario's sections.
     num_clients
-        Number of clients, ids 0 to ``num_clients - 1``; inactive clients need no computation.
+        Number of clients, ids 0 to ``num_clients - 1``; inactive clients need no computation. At
+        most 2^24: higher ids are those of background users.
     seed
         Root seed of the run, at least 0.
     own_scheduler
@@ -83,8 +87,8 @@ class CellularNetwork:
         own_scheduler: SchedulerFactory | None = None,
     ) -> None:
         problems = find_problems(world, radio)
-        if num_clients < 1:
-            msg = f"num_clients: must be >= 1, got {num_clients}"
+        if not 1 <= num_clients <= FIRST_BACKGROUND_USER:
+            msg = f"num_clients: must be 1 to {FIRST_BACKGROUND_USER}, got {num_clients}"
             raise ValueError(msg)
         if problems:
             raise ValueError("; ".join(f"{'.'.join(p.path)}: {p.message}" for p in problems))
@@ -111,10 +115,18 @@ class CellularNetwork:
         self._positions = PositionLog(
             self._channel.population, self.layout, now_s=lambda: self._now_s
         )
-        self._engine.links.on_change = self._positions.note
+        self._engine.links.on_change = self._note_cells
         self._num_transfers = 0
         self._num_broadcasts = 0
         self._finished: list[TransferRow] = []
+        if isinstance(radio.background_load, BackgroundUsers):
+            BackgroundTraffic(
+                env,
+                radio.background_load,
+                seed=seed,
+                admit=lambda transfer: self._admit(transfer, 0.0),
+                cancel=self._cancel,
+            )
 
     @property
     def _now_s(self) -> float:
@@ -319,7 +331,16 @@ class CellularNetwork:
         )
         self._hand_over(transfer, row)
 
+    def _note_cells(
+        self, client_ids: Int[np.ndarray, " client"], cell_ids: Int[np.ndarray, " client"]
+    ) -> None:
+        """Note the cells of clients; background users have no rows of positions."""
+        is_client = client_ids < FIRST_BACKGROUND_USER
+        self._positions.note(client_ids[is_client], cell_ids[is_client])
+
     def _finish(self, transfer: Transfer, row: TransferRow, delay_s: float) -> None:
+        if transfer.client_id >= FIRST_BACKGROUND_USER:
+            return  # Nobody waits for it, and it has no row.
         self._access.note_left_air(transfer.client_id)
         if delay_s > 0:
             arrival = self._env.timeout(delay_s)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from netsim.config import standard
 from netsim.config.radio import (
     A3Handover,
-    BackgroundLoadConfig,
+    BackgroundShare,
     LinkFailureConfig,
     NoFading,
     NoHandover,
@@ -158,9 +158,9 @@ def _failure_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
 
 
 def _load_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
-    background = radio.background_load
+    background = standard.background_share(radio)
     single = standard.has_single_cell(world)
-    if single and not radio.interference and background == BackgroundLoadConfig():
+    if single and not radio.interference and background == BackgroundShare():
         yield _problem("radio.interference", "has no effect with a single cell")
     if radio.energy.site_sleep_after_s is not None and background.downlink_fraction > 0:
         yield _problem(

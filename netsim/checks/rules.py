@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 
 from netsim.channel import penetration
-from netsim.checks import access_rules, effect, extent, places
+from netsim.checks import access_rules, background, effect, extent, places
 from netsim.config import environment, standard
 from netsim.config.radio import (
     A3Handover,
@@ -33,7 +33,7 @@ from netsim.config.world import (
     WorldConfig,
 )
 from netsim.energy import measured_power, site_energy
-from netsim.frequency_range import FrequencyRange, frequency_range
+from netsim.frequency_range import frequency_range
 from netsim.mac.schedulers import SCHEDULERS
 from netsim.phy import resource_grid
 from netsim.problems import Problem
@@ -215,7 +215,7 @@ def _grid_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
         band=band,
         path=("radio",),
     )
-    yield from problems or _background_problems(radio, band=band)
+    yield from problems or background.find_problems(world, radio)
     yield from _site_power_problems(world, radio)
     legal_hz = {spacing_hz for _, spacing_hz in resource_grid.legal_pairs(band=band)}
     if radio.subcarrier_spacing_hz in legal_hz:
@@ -242,20 +242,6 @@ def _ue_power_problems(power: UePowerConfig) -> Iterator[Problem]:
             "radio.ue_power.release_s",
             f"must be >= inactivity_s {power.inactivity_s:g}, got {power.release_s:g}",
         )
-
-
-def _background_problems(radio: RadioConfig, *, band: FrequencyRange) -> Iterator[Problem]:
-    """Find background traffic that leaves no resource block to transfers."""
-    num_blocks = resource_grid.num_resource_blocks(
-        radio.bandwidth_hz, radio.subcarrier_spacing_hz, band=band
-    )
-    for key in ("downlink_fraction", "uplink_fraction"):
-        fraction = getattr(radio.background_load, key)
-        if resource_grid.blocks_left(num_blocks, fraction) < 1:
-            yield _problem(
-                f"radio.background_load.{key}",
-                f"must leave at least one of {num_blocks} resource blocks, got {fraction:g}",
-            )
 
 
 def _site_power_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

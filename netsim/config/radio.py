@@ -116,7 +116,7 @@ class UplinkPowerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackgroundLoadConfig:
+class BackgroundShare:
     """Traffic that is not part of the run, constant in every cell.
 
     It comes first: transfers share the whole number of blocks that it leaves.
@@ -129,6 +129,33 @@ class BackgroundLoadConfig:
     with is ``uplink_rise_db``."""
     uplink_rise_db: Annotated[float, Ge(0), Le(40)] = 0.0
     """Noise rise of every cell due to background traffic [dB]."""
+    kind: Literal["share"] = "share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundUsers:
+    """Users who are not part of the run, and whose files share the cells with its transfers.
+
+    Files arrive at each user as a Poisson process from the start of the run on. A file is sent as a
+    transfer is: by the same scheduler, with the same power control, interference and backhaul, at
+    the cost of site energy; it has no fixed costs of access. Users stand still at uniform places.
+    """
+
+    num_users: Annotated[int, Ge(1), Le(100_000)]
+    """Users in the service area."""
+    downlink_files_per_s: Annotated[float, Ge(0), Le(1000)] = 0.0
+    """Files a second that each user downloads, on average."""
+    uplink_files_per_s: Annotated[float, Ge(0), Le(1000)] = 0.0
+    """Files a second that each user uploads, on average."""
+    file_bytes: Annotated[int, Ge(1), Le(10**9)] = 500_000
+    """Size of every file; 0.5 MB by default (our choice)."""
+    give_up_after_s: Annotated[float, Gt(0)] = 60.0
+    """Time [s] after which an unfinished file is given up (our choice): it bounds the files of a
+    cell that is overloaded, and those of users out of coverage."""
+    kind: Literal["users"] = "users"
+
+
+BackgroundLoad = BackgroundShare | BackgroundUsers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +323,8 @@ class RadioConfig:
     M.2412), 10 in FR2 (ITU-R M.2412)."""
     interference: bool = True
     """Whether cells interfere with each other; if not, every cell has its noise only."""
-    background_load: BackgroundLoadConfig = BackgroundLoadConfig()
-    """Interference of traffic that is not simulated."""
+    background_load: BackgroundLoad = BackgroundShare()
+    """Traffic that is not part of the run: a constant share of the blocks, or users with files."""
     handover: Handover = A3Handover()
     """Change of cell during a transfer."""
     link_failure: LinkFailureConfig = LinkFailureConfig()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import log10
 
 from netsim.config.environment import MODEL_RANGES
-from netsim.config.radio import RadioConfig, SiteClass
+from netsim.config.radio import BackgroundShare, RadioConfig, SiteClass
 from netsim.config.world import (
     Antenna,
     HexagonalLayout,
@@ -129,6 +129,17 @@ def num_sites(world: WorldConfig) -> int:
 def has_single_cell(world: WorldConfig) -> bool:
     """Return whether there is a single cell, without neighbours for handover or interference."""
     return num_sites(world) == 1 and not has_sectors(world)
+
+
+def num_cells(world: WorldConfig) -> int:
+    """Return the number of cells: three a site where there are sectors."""
+    return num_sites(world) * (3 if has_sectors(world) else 1)
+
+
+def background_share(radio: RadioConfig) -> BackgroundShare:
+    """Return the constant share of blocks that background traffic has; none where it is users."""
+    load = radio.background_load
+    return load if isinstance(load, BackgroundShare) else BackgroundShare()
 
 
 def bandwidth_scale(world: WorldConfig, radio: RadioConfig) -> float:

@@ -45,6 +45,7 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         radio.bandwidth_hz, spacing_hz, band=frequency_range(world.carrier_hz)
     )
     block_hz = block_bandwidth_hz(spacing_hz)
+    background = standard.background_share(radio)
     uplink = radio.duplex.uplink_fraction if isinstance(radio.duplex, TddDuplex) else 1.0
     rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
     site_noise_w = float(
@@ -63,8 +64,8 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
     return AirInterface(
         carrier_hz=world.carrier_hz,
         num_blocks=blocks,
-        uplink_blocks=blocks_left(blocks, radio.background_load.uplink_fraction),
-        downlink_blocks=blocks_left(blocks, radio.background_load.downlink_fraction),
+        uplink_blocks=blocks_left(blocks, background.uplink_fraction),
+        downlink_blocks=blocks_left(blocks, background.downlink_fraction),
         num_groups=channel.num_groups,
         subcarrier_spacing_hz=spacing_hz,
         uplink_overhead_fraction=standard.uplink_overhead_fraction(world, radio),
@@ -73,13 +74,13 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
         uplink_power=radio.uplink_power,
         site_array_gain=float(radio.site_rx_antennas),
-        site_noise_w=site_noise_w * db_to_linear(radio.background_load.uplink_rise_db),
+        site_noise_w=site_noise_w * db_to_linear(background.uplink_rise_db),
         ue_noise_w=float(
             noise_power_w(block_hz, noise_figure_db=standard.ue_noise_figure_db(world, radio))
         ),
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
-        downlink_busy_fraction=radio.background_load.downlink_fraction,
-        uplink_busy_fraction=radio.background_load.uplink_fraction,
+        downlink_busy_fraction=background.downlink_fraction,
+        uplink_busy_fraction=background.uplink_fraction,
         is_interfering=radio.interference,
         rates=rates,
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),

@@ -34,6 +34,7 @@ from netsim.transport.backhaul_flow import BackhaulFlow
 from netsim.transport.completion import end_of, make_row
 from netsim.transport.transfers import Transfer, TransferRow
 from netsim.world.layout import NO_CELL, Layout
+from netsim.world.population import FIRST_BACKGROUND_USER
 
 LAST_PRIORITY = EventPriority(2)
 """After simpy's urgent (0) and normal (1) events of the same instant: one solve for all of them."""
@@ -272,10 +273,11 @@ class Engine(ABC):
             self._advanced_to_s = self._now_s
 
     def _book(self, chosen: Bool[np.ndarray, " transfer"]) -> None:
-        """Book what the clients of some transfers have spent up to now."""
+        """Book what the clients of some transfers have spent up to now; not background users."""
+        is_client = self.active.records["client_id"] < FIRST_BACKGROUND_USER
         book_clients(
             self.active,
-            chosen,
+            chosen & is_client,
             ledger=self._ledger,
             ue_power=self._ue_power,
             now_s=self._now_s,

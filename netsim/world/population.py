@@ -1,4 +1,4 @@
-"""Positions of clients as functions of time; paths are created on demand."""
+"""Positions of clients and background users as functions of time; paths are created on demand."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,9 +11,15 @@ from netsim.world.placement import Placement
 MIN_SITE_DISTANCE_M = {"uma": 10.0, "umi": 10.0, "rma": 10.0, "inh": 0.0}
 """Smallest ground distance of a placed client to a site [m]: that of the outdoor models."""
 
+FIRST_BACKGROUND_USER = 2**24
+"""Id of the first background user; clients have lower ones. So the users of a seed are the same
+whatever the number of clients, and draws by id are independent of those of all clients."""
+
 
 class Population:
     """Positions of clients as functions of time.
+
+    Background users stand still at uniform places, whatever clients do.
 
     Parameters
     ----------
@@ -74,8 +80,9 @@ class Population:
     def _path(self, client_id: int) -> Trajectory:
         path = self._path_of.get(client_id)
         if path is None:
+            is_client = client_id < FIRST_BACKGROUND_USER
             path = make_trajectory(
-                self._mobility,
+                self._mobility if is_client else StaticMobility(),
                 area=self._layout.area,
                 seed=self._seed,
                 client_id=client_id,

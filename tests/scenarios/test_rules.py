@@ -15,7 +15,22 @@ def problems_of(*overrides):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("radio.background_load={uplink_rise_db: 1e6}", "uplink_rise_db: must be <= 40, got"),
+        ("radio.background_load={kind: share, uplink_rise_db: 1e6}",
+         "uplink_rise_db: must be <= 40, got"),
+        ("radio.background_load={uplink_fraction: 0.5}",
+         "radio.background_load.kind: missing; it is one of share, users"),
+        ("radio.background_load={kind: users, num_users: 0, uplink_files_per_s: 0.1}",
+         "radio.background_load.num_users: must be >= 1, got 0"),
+        ("radio.background_load={kind: users, num_users: 9}",
+         "radio.background_load.num_users: has no effect with downlink_files_per_s 0 and uplink_"),
+        ("radio.background_load={kind: users, num_users: 9, uplink_files_per_s: -1}",
+         "radio.background_load.uplink_files_per_s: must be >= 0, got -1"),
+        ("radio.background_load={kind: users, num_users: 9, uplink_files_per_s: 1, file_bytes: 0}",
+         "radio.background_load.file_bytes: must be >= 1, got 0"),
+        ("radio.background_load={kind: users, num_users: 9, uplink_files_per_s: 1,"
+         " give_up_after_s: 0}", "radio.background_load.give_up_after_s: must be > 0, got 0"),
+        ("radio.background_load={kind: users, num_users: 500, downlink_files_per_s: 1}",
+         "radio.background_load.downlink_files_per_s: must offer less than 3 cells can carry, "),
         ("radio.site_power_dbm=-400", "radio.site_power_dbm: must be >= 0, got -400"),
         ("radio.ue_noise_figure_db=1e5", "ue_noise_figure_db: must be <= 30, got"),
         ("radio.site_noise_figure_db=1e5", "site_noise_figure_db: must be <= 30, got"),

@@ -10,7 +10,8 @@ from netsim.config import RadioConfig, WorldConfig
 from netsim.config.access import AccessConfig, ConnectionConfig, DrxConfig, PagingConfig
 from netsim.config.radio import (
     A3Handover,
-    BackgroundLoadConfig,
+    BackgroundShare,
+    BackgroundUsers,
     EnergyConfig,
     LinkCut,
     LinkFailureConfig,
@@ -20,6 +21,7 @@ from netsim.config.radio import (
     RayleighFading,
     SiteOutage,
     StarBackhaul,
+    TddDuplex,
     UplinkPowerConfig,
 )
 from netsim.config.ue_power import MeasuredPowerConfig, Tr38840PowerConfig
@@ -175,12 +177,26 @@ def test_a_good_configuration_has_no_problem():
           "fading": RayleighFading(mode="ergodic"), "scheduler": "round_robin"},
          "radio.link_failure.recovery_s", "nothing fades or disturbs"),
         ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
-              "background_load": BackgroundLoadConfig(downlink_fraction=0.2)},
+              "background_load": BackgroundShare(downlink_fraction=0.2)},
          "radio.energy.site_sleep_after_s", "no site is ever silent"),
-        ({}, {"background_load": BackgroundLoadConfig(downlink_fraction=0.995)},
+        ({}, {"background_load": BackgroundShare(downlink_fraction=0.995)},
          "radio.background_load.downlink_fraction", "must leave at least one of"),
-        ({}, {"background_load": BackgroundLoadConfig(uplink_fraction=1.0)},
+        ({}, {"background_load": BackgroundShare(uplink_fraction=1.0)},
          "radio.background_load.uplink_fraction", "resource blocks, got 1"),
+        ({}, {"background_load": BackgroundUsers(num_users=5)},
+         "radio.background_load.num_users", "has no effect with downlink_files_per_s 0 and"),
+        ({"layout": SingleCellLayout()},
+         {"background_load": BackgroundUsers(num_users=50, downlink_files_per_s=0.45)},
+         "radio.background_load.downlink_files_per_s",
+         "must offer less than one cell can carry, 8.186e+07 bit/s at the highest MCS, or files "
+         "queue up without bound; got 9e+07 bit/s"),
+        ({"layout": SingleCellLayout()},
+         {"duplex": TddDuplex(uplink_fraction=0.2),
+          "background_load": BackgroundUsers(num_users=50, uplink_files_per_s=0.09)},
+         "radio.background_load.uplink_files_per_s", "one cell can carry, 1.751e+07 bit/s"),
+        ({"layout": HexagonalLayout(num_sites=1, wraparound=False)},
+         {"background_load": BackgroundUsers(num_users=700, downlink_files_per_s=0.1)},
+         "radio.background_load.downlink_files_per_s", "less than 3 cells can carry, 2.456e+08"),
         ({"layout": SingleCellLayout()}, {"interference": False}, "radio.interference", "no effect"),
         ({}, {"link_adaptation": OuterLoopAdaptation(step_up_db=0.5), "fading": NoFading()},
          "radio.link_adaptation.step_up_db", "no effect in engine flow"),
@@ -217,7 +233,12 @@ ALONE = {"mobility": StaticMobility(), "layout": SingleCellLayout()}
         ({"carrier_hz": 24.25e9}, {"bandwidth_hz": 100e6, "subcarrier_spacing_hz": 120e3,
                                    "uplink_power": UplinkPowerConfig(alpha=0.4)}),
         ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
-              "background_load": BackgroundLoadConfig(uplink_rise_db=3.0)}),
+              "background_load": BackgroundShare(uplink_rise_db=3.0)}),
+        # Between two files a site may sleep.
+        ({}, {"energy": EnergyConfig(site_sleep_after_s=1.0),
+              "background_load": BackgroundUsers(num_users=5, downlink_files_per_s=0.1)}),
+        ({"layout": SingleCellLayout()},
+         {"background_load": BackgroundUsers(num_users=50, downlink_files_per_s=0.4)}),
     ],
 )  # fmt: skip
 def test_a_setting_with_an_effect_is_taken(world, radio):

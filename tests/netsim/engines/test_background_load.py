@@ -2,7 +2,7 @@
 
 import pytest
 
-from netsim.config.radio import BackgroundLoadConfig
+from netsim.config.radio import BackgroundShare
 from netsim.phy.resource_grid import blocks_left
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world, two_sites
 
@@ -13,7 +13,7 @@ NUM_BLOCKS = 51
 
 def duration_s(engine, direction, fraction):
     """How long a near client takes, and the bits that a slot of the highest MCS carries."""
-    background = BackgroundLoadConfig(**{f"{direction}_fraction": fraction})
+    background = BackgroundShare(**{f"{direction}_fraction": fraction})
     env, network = make_network(
         still_world([(60.0, 0.0)]), plain_radio(engine=engine, background_load=background)
     )
@@ -39,7 +39,7 @@ def test_times_grow_by_the_blocks_that_are_taken(engine, direction):
 
 @pytest.mark.parametrize("engine", ["flow", "slot"])
 def test_a_cell_radiates_the_blocks_of_both_kinds_of_traffic(engine):
-    background = BackgroundLoadConfig(downlink_fraction=0.5)
+    background = BackgroundShare(downlink_fraction=0.5)
     env, network = two_sites(engine=engine, background_load=background)
     network.send(0, "downlink", 10**9, timeout_s=1.0)
     joules = []
@@ -59,7 +59,7 @@ def test_a_cell_radiates_the_blocks_of_both_kinds_of_traffic(engine):
 def test_transfers_disturb_other_cells_less_where_background_traffic_has_the_blocks():
     interference_w = {}
     for fraction in (0.0, 0.5):
-        background = BackgroundLoadConfig(uplink_fraction=fraction)
+        background = BackgroundShare(uplink_fraction=fraction)
         env, network = two_sites(background_load=background)
         network.send(0, "uplink", 10**9, timeout_s=1.0)
         env.run(until=0.5)

@@ -8,7 +8,7 @@ import pytest
 from netsim.config import WorldConfig
 from netsim.config.radio import (
     A3Handover,
-    BackgroundLoadConfig,
+    BackgroundShare,
     InnerLoopAdaptation,
     NoFading,
     OuterLoopAdaptation,
@@ -438,7 +438,7 @@ def test_background_load_slows_the_downlink_and_heats_the_site():
     for fraction in (0.0, 0.9):
         env, network = make_network(
             world,
-            plain_radio(background_load=BackgroundLoadConfig(downlink_fraction=fraction)),
+            plain_radio(background_load=BackgroundShare(downlink_fraction=fraction)),
         )
         (row,) = run_all(env, [network.send(0, "downlink", SIZE_BYTES)])
         times.append(row.finished_at_s)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsim.config.radio import (
-    BackgroundLoadConfig,
+    BackgroundShare,
     EnergyConfig,
     FddDuplex,
     TddDuplex,
@@ -153,7 +153,7 @@ class TestJoulesOfADeadSite:
         return model.awake_w, model.radiation_w(radiated_w)
 
     def test_ten_seconds_without_power_save_ten_seconds_of_power(self):
-        background = BackgroundLoadConfig(downlink_fraction=0.5)
+        background = BackgroundShare(downlink_fraction=0.5)
         joules = {}
         for name, outages in (("clear", ()), ("cut", (dead(0, 10.0, 20.0),))):
             env, network = two_sites(outages=outages, background_load=background)
@@ -180,7 +180,7 @@ class TestJoulesOfADeadSite:
         until_s = 30.0 if engine == "flow" or traffic == "none" else 1.0
         scale = until_s / 30.0
         outages = tuple(dead(1, scale * start, scale * (start + length)) for start, length in edges)
-        background = BackgroundLoadConfig(downlink_fraction=load)
+        background = BackgroundShare(downlink_fraction=load)
         joules = []
         for cuts in ((), outages):
             env, network = two_sites(
@@ -219,7 +219,7 @@ class TestJoulesOfADeadSite:
             assert not is_over.any()
 
     def test_traffic_at_the_dead_site_stops_its_entries_at_the_edge(self):
-        background = BackgroundLoadConfig(downlink_fraction=0.25)
+        background = BackgroundShare(downlink_fraction=0.25)
         env, network = two_sites(outages=(dead(0, 1.0, 2.0),), background_load=background)
         transfer = network.send(0, "downlink", 10**9, timeout_s=4.0)
         env.run(until=5.0)
@@ -244,7 +244,7 @@ class TestJoulesOfADeadSite:
         assert joules[1, "base"] == pytest.approx(2 * model.awake_w + 28 * model.asleep_w)
 
     def test_a_dead_site_does_not_disturb_while_nobody_sends(self):
-        background = BackgroundLoadConfig(downlink_fraction=0.9)
+        background = BackgroundShare(downlink_fraction=0.9)
         env, network = two_sites(
             [(290.0, 0.0)], outages=(dead(1, 10.0, 20.0),), background_load=background
         )
@@ -277,7 +277,7 @@ class TestJoulesOfADeadSite:
             engine=engine,
             duplex=duplex,
             interference=False,
-            background_load=BackgroundLoadConfig(downlink_fraction=load),
+            background_load=BackgroundShare(downlink_fraction=load),
         )
         network.send(0, "downlink", 10**9, timeout_s=0.5)
         network.send(0, "uplink", 10**9, timeout_s=1.0)

@@ -7,7 +7,7 @@ import pytest
 
 from netsim.config.radio import (
     A3Handover,
-    BackgroundLoadConfig,
+    BackgroundShare,
     LinkFailureConfig,
     RayleighFading,
     SiteOutage,
@@ -203,7 +203,7 @@ class TestStandingStillUnderInterference:
         assert row.handovers == 1
 
     def test_interference_from_the_start_counts_from_the_start(self):
-        load = BackgroundLoadConfig(downlink_fraction=0.95)
+        load = BackgroundShare(downlink_fraction=0.95)
         env, network = at_the_edge(background_load=load)
         (row,) = run_all(env, [network.send(0, "uplink", 10**10, timeout_s=5.0)])
         assert row.handovers == failures_between(0.0, 5.0) == 4
