@@ -28,7 +28,7 @@ class CellView:
     now_s: float
     """Simulated time."""
     client_id: Int[np.ndarray, " transfer"]
-    """Who sends or receives."""
+    """Who sends or receives; background users have ids of 2^24 and above."""
     remaining_bits: Float[np.ndarray, " transfer"]
     """What is left to deliver, > 0."""
     requested_at_s: Float[np.ndarray, " transfer"]
