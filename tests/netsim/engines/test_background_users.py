@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import simpy
 
 from netsim.config.radio import BackgroundShare, BackgroundUsers
 from netsim.config.world import RandomWaypointMobility, SingleCellLayout
 from netsim.engines.flow import FlowEngine
-from netsim.transport.background_traffic import FIRST_FILE, BackgroundTraffic
+from netsim.transport.background_traffic import FIRST_FILE
 from netsim.world.population import FIRST_BACKGROUND_USER
 from tests.netsim.theory.processor_sharing import busy_s, sojourn_s
+from tests.netsim.transport.test_background_traffic import arrivals
 from tests.netsim.worlds import (
     NEAR_0,
     dead,
@@ -39,15 +39,6 @@ def users(load, direction="downlink", *, work_s, **changes):
     rate_hz = load / work_s / NUM_USERS
     settings = {f"{direction}_files_per_s": rate_hz, "file_bytes": FILE_BYTES}
     return BackgroundUsers(num_users=NUM_USERS, **(settings | changes))
-
-
-def arrivals(config, *, seed, until_s):
-    """The files of a background up to an instant."""
-    env = simpy.Environment()
-    files = []
-    BackgroundTraffic(env, config, seed=seed, admit=files.append, cancel=lambda *_: None)
-    env.run(until=until_s)
-    return files
 
 
 def probes(background, direction, *, engine="flow", at_s, seed=1, size_bytes=FILE_BYTES):
@@ -85,21 +76,6 @@ def test_times_are_those_of_a_shared_processor(direction, load, monkeypatch):
     activity = "tx" if direction == "downlink" else "rx"
     (site,) = (t for t in network.energy.totals(until_s) if t.activity == activity)
     assert (site.owner, site.seconds) == ("site", pytest.approx(busy, rel=1e-6))
-
-
-def test_the_load_is_what_is_offered():
-    work_s = 0.05
-    config = users(0.5, work_s=work_s, uplink_files_per_s=0.25)
-    files = arrivals(config, seed=3, until_s=200.0)
-    down = sum(each.direction == "downlink" for each in files)
-    # Poisson counts: 4 standard deviations.
-    assert down == pytest.approx(200.0 * 0.5 / work_s, abs=4 * np.sqrt(2000))
-    assert len(files) - down == pytest.approx(200.0 * 0.25 * NUM_USERS, abs=4 * np.sqrt(1000))
-    gap_s = np.diff([each.requested_at_s for each in files])
-    assert gap_s.std() / gap_s.mean() == pytest.approx(1.0, abs=0.06)  # exponential
-    counts = np.bincount([each.client_id - FIRST_BACKGROUND_USER for each in files])
-    assert len(counts) == NUM_USERS
-    assert counts == pytest.approx(len(files) / NUM_USERS, abs=5 * np.sqrt(150))
 
 
 def test_a_site_radiates_for_the_share_of_time_that_it_is_busy():
