@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-NUM_STEPS = 27
+NUM_STEPS = 28
 PROPERTY = "ladder"
 HEAD = ["#", "what", "source", "expected", "tolerance", "measured", "test"]
 

@@ -57,7 +57,7 @@ def probes(background, direction, *, engine="flow", at_s, seed=1, size_bytes=FIL
 
 @pytest.mark.parametrize(("direction", "load"), [("downlink", 0.5), ("uplink", 0.5),
                                                  ("downlink", 0.9)])  # fmt: skip
-def test_times_are_those_of_a_shared_processor(direction, load, monkeypatch):
+def test_times_are_those_of_a_shared_processor(direction, load, monkeypatch, ladder):
     """Of which the mean is x / (1 - load): see ``theory/test_processor_sharing.py``."""
     ignore_block_sizes(monkeypatch)
     work_s = alone_s(direction)
@@ -69,7 +69,15 @@ def test_times_are_those_of_a_shared_processor(direction, load, monkeypatch):
     order = np.argsort(arrival_s)
     stay_s = np.empty(len(order))
     stay_s[order] = sojourn_s(arrival_s[order], np.full(len(order), work_s))
-    np.testing.assert_allclose(times_s, stay_s[-len(at_s) :], rtol=1e-6)
+    ladder.near(
+        28,
+        f"transfer times beside files of others at load {load:g}, flow engine",
+        source="a shared processor with the same arrivals",
+        measured=times_s,
+        expected=stay_s[-len(at_s) :],
+        rel=1e-6,
+        unit="s",
+    )
     # And whoever radiates is busy for that time, which is what it costs the site.
     until_s = float(at_s[-1] + times_s[-1])
     busy = busy_s(arrival_s[order], np.full(len(order), work_s), until_s=until_s)
@@ -92,13 +100,21 @@ def test_a_site_radiates_for_the_share_of_time_that_it_is_busy():
     assert busy.seconds / 20.0 == pytest.approx(0.5, abs=0.12)  # 200 files: 3 standard deviations
 
 
-def test_both_engines_agree():
+def test_both_engines_agree(ladder):
     at_s = np.arange(0.3, 2.0, 0.3)
     background = users(0.5, work_s=alone_s("downlink"))
     flow_s, _ = probes(background, "downlink", at_s=at_s)
     slot_s, _ = probes(background, "downlink", engine="slot", at_s=at_s)
     assert flow_s.max() > 1.5 * flow_s.min()
-    assert slot_s.mean() == pytest.approx(flow_s.mean(), rel=0.03)
+    ladder.near(
+        28,
+        "mean transfer time beside files of others at load 0.5, slot engine",
+        source="flow engine, same files",
+        measured=slot_s.mean(),
+        expected=flow_s.mean(),
+        rel=0.03,
+        unit="s",
+    )
 
 
 def test_users_are_no_clients():
