@@ -26,6 +26,7 @@ from netsim.config.radio import (
     TddDuplex,
     TdlFading,
 )
+from netsim.config.sites import SitesLayout
 from netsim.config.world import (
     GaussMarkovMobility,
     HexagonalLayout,
@@ -34,7 +35,6 @@ from netsim.config.world import (
     RandomDirectionMobility,
     RandomWaypointMobility,
     SingleCellLayout,
-    SitesLayout,
     StaticMobility,
 )
 from netsim.network import CellularNetwork

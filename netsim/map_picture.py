@@ -163,12 +163,15 @@ def ground_sinr_db(
     outdoors = replace(world, indoor_fraction=0.0, car_fraction=0.0)
     unfaded = replace(radio, fading=NoFading())
     channel = Channel(outdoors, unfaded, layout, seed=seed)
-    air, budget = make_air_interface(outdoors, unfaded, channel=channel), channel.link_budget
+    air, budget = (
+        make_air_interface(outdoors, unfaded, layout=layout, channel=channel),
+        channel.link_budget,
+    )
     probe_ids = first_probe_id + np.arange(len(position_m))
     chunks = np.array_split(np.arange(len(position_m)), -(-len(position_m) // CHUNK_POINTS))
     sinr = [
         wideband_sinr(
-            air.site_block_w * budget.gain_at(position_m[chunk], client_ids=probe_ids[chunk]),
+            air.cell_block_w * budget.gain_at(position_m[chunk], client_ids=probe_ids[chunk]),
             noise_w=air.ue_noise_w,
             is_interfering=air.is_interfering,
         )
@@ -247,7 +250,7 @@ def _smooth(
 
 
 def _draw_sites(axes: "Axes", layout: Layout) -> None:
-    has_sectors = layout.cells[0].boresight_deg is not None
+    has_sectors = any(cell.boresight_deg is not None for cell in layout.cells)
     reach_m = 0.14 * _site_gap_m(layout)
     for cell in layout.cells:
         if cell.boresight_deg is not None:

@@ -87,7 +87,7 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
         )
         is_echo = is_echo or (path in in_form and _is_other_form(error))
         if not is_echo:
-            found.append((path, _sentence(error, path, owner)))
+            found.append((path, sentence(error, path, owner)))
     lines = [
         (
             document.line(path),
@@ -137,7 +137,8 @@ def _closest(word: str, known: Sequence[str]) -> list[str]:
     return [by_plain[each] for each in close]
 
 
-def _sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0911 -- one rule a line
+def sentence(error: ErrorDetails, path: Path, owner: Any) -> str:  # noqa: PLR0911 -- one rule a line
+    """State rule and value of what pydantic found at the last key of a path, one of its owner's."""
     kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"unknown key; {_nearest_key(path, owner)}"

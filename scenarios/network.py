@@ -11,9 +11,11 @@ from fl.policies import POLICIES
 from netsim.access_networks import rules as rate_rules
 from netsim.access_networks.build import build_rate_network
 from netsim.checks import rules as cellular_rules
+from netsim.checks.own_sites import find_form_problems
 from netsim.checks.trial import try_network
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.network import CellularNetworkConfig
+from netsim.config.sites import SitesLayout
 from netsim.energy.ledger import EnergyTotal
 from netsim.engines.position_log import PositionRow
 from netsim.network import CellularNetwork
@@ -23,6 +25,7 @@ from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.errors import ScenarioError
 from scenarios.own_scheduler import own_scheduler
 from scenarios.schema import Scenario
+from scenarios.site_file import problems_in_file, with_sites
 
 PLACE_ROWS: dict[str, type] = {"sites": SiteRow, "cells": CellRow, "positions": PositionRow}
 """Files that only a network with places has, by name, with the type of their rows."""
@@ -60,10 +63,16 @@ def is_cellular(scenario: Scenario) -> bool:
 
 
 def cellular_sections(scenario: Scenario) -> CellularSections | None:
-    """Return world and radio of a cellular network; ``None`` for the other kinds."""
+    """Return world and radio of a cellular network; ``None`` for the other kinds.
+
+    Raises
+    ------
+    ScenarioError
+        If its sites come from a file that cannot be used; the rules have found that before.
+    """
     if not is_cellular(scenario) or scenario.world is None or scenario.radio is None:
         return None
-    return CellularSections(world=scenario.world, radio=scenario.radio)
+    return CellularSections(world=with_sites(scenario.world), radio=scenario.radio)
 
 
 def map_sections(scenario: Scenario) -> CellularSections:
@@ -82,7 +91,10 @@ def map_sections(scenario: Scenario) -> CellularSections:
 
 
 def find_section_problems(scenario: Scenario) -> list[Problem]:
-    """Find sections that are missing, or that the kind of the network does not use."""
+    """Find sections that are missing or unused, and own sites that are not told or cannot be read.
+
+    All other rules need these.
+    """
     kind = scenario.network.kind
     found = []
     for name in ("world", "radio"):
@@ -93,14 +105,23 @@ def find_section_problems(scenario: Scenario) -> list[Problem]:
         if not is_cellular(scenario) and is_given:
             rule = f"has no effect: network.kind {kind} has no radio channel; leave it out"
             found.append(Problem((name,), rule))
+    if not found and is_cellular(scenario) and scenario.world is not None:
+        try:
+            layout = with_sites(scenario.world).layout
+        except ScenarioError as error:
+            found.append(Problem(("world", "layout", "path"), str(error)))
+        else:
+            if isinstance(layout, SitesLayout):
+                found += problems_in_file([*find_form_problems(layout)], scenario.world)
     return found
 
 
 def find_problems(scenario: Scenario) -> list[Problem]:
     """Find broken rules of a network's own settings, and of others that need what it lacks."""
     sections = cellular_sections(scenario)
-    if sections is not None:
-        return cellular_rules.find_problems(sections.world, sections.radio)
+    if sections is not None and scenario.world is not None:
+        found = cellular_rules.find_problems(sections.world, sections.radio)
+        return problems_in_file(found, scenario.world)
     if isinstance(scenario.network, CellularNetworkConfig):
         return []
     kind, server = scenario.network.kind, scenario.server

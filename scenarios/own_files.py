@@ -1,4 +1,4 @@
-"""A user's own files on which rows depend (code, traces, devices); for the manifest."""
+"""A user's own files on which rows depend (code, traces, sites, devices); for the manifest."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from fl.clients.config import DeviceFileConfig
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
 from netsim.config.network import TraceNetworkConfig
+from netsim.config.sites import SitesLayout
 from netsim.config.world import TraceMobility
 from scenarios.network import cellular_sections
 from scenarios.schema import Scenario
@@ -28,6 +29,9 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
         path, separator, _ = sections.radio.scheduler.rpartition(":")
         if separator:
             yield path
+        layout = None if scenario.world is None else scenario.world.layout
+        if isinstance(layout, SitesLayout) and layout.path is not None:
+            yield layout.path
         if isinstance(sections.world.mobility, TraceMobility):
             yield sections.world.mobility.path
     if isinstance(scenario.network, TraceNetworkConfig):

@@ -20,6 +20,7 @@ _FILES = {
     ("data", "train"),
     ("data", "test"),
     ("world", "mobility", "path"),
+    ("world", "layout", "path"),
     ("network", "path"),
     ("clients", "devices", "path"),
 }

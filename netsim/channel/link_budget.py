@@ -5,27 +5,25 @@ its grid square, whose side is a tenth of the shortest correlation distance. So 
 only when the client enters another square, and does not depend on when it was computed before.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from netsim.channel.antenna import sector_gain_linear
+from netsim.channel.cell_antennas import CellAntennas
 from netsim.channel.line_of_sight import LineOfSightMap
 from netsim.channel.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
 from netsim.channel.penetration import draw_building_entry, draw_car_loss_db, drawn_model
-from netsim.channel.ray_average import RayDraws, draw_rays, link_angles, mean_gain
 from netsim.channel.shadowing import SHADOW_CORRELATION_M, ShadowingMap
 from netsim.config import standard
 from netsim.config.world import (
     CorrelatedShadowing,
     IndoorOfficeLayout,
-    OmniAntenna,
     WorldConfig,
 )
 from netsim.streams import Purpose, stream
 from netsim.units import db_to_linear
+from netsim.world.cell_values import site_heights_m
 from netsim.world.layout import Layout
 from netsim.world.population import Population
 
@@ -36,9 +34,6 @@ CHUNK_CLIENTS = 1024
 
 BORDER_M = 1e-6
 """Clients closer than this to the border of their square [m] count as on it (rounding)."""
-
-MIN_RAY_DISTANCE_M = 1.0
-"""Smallest ground distance from which ray angles are computed [m]."""
 
 UMA_HIGH_UE_M = 13.0
 """UE height [m] from which the environment height of UMa is random, TR 38.901 Table 7.4.1-1."""
@@ -74,7 +69,7 @@ class LinkBudget:
         self._layout = layout
         self._seed = seed
         self._population = population
-        self._site_height_m = standard.site_height_m(world)
+        self._site_height_m = site_heights_m(world, layout)
         self._ue_height_m = standard.ue_height_m(world)
         self._breakpoint_m = breakpoint_distance_m(
             world.environment,
@@ -82,6 +77,7 @@ class LinkBudget:
             bs_height_m=self._site_height_m,
             ue_height_m=self._ue_height_m,
         )
+        self._antennas = CellAntennas(world, layout, seed=seed)
         num_sites = len(layout.sites)
         # Only the LOS probability of InH depends on the kind of office.
         office = world.layout.office if isinstance(world.layout, IndoorOfficeLayout) else "mixed"
@@ -188,7 +184,7 @@ class LinkBudget:
         loss_db = self._path_loss_db(distance_m, is_los, client_ids) + entry.loss_db
         loss_db += self._shadow_db(position_m, distance_m, is_los, entry.is_indoor)
         azimuth_rad = np.arctan2(displacement_m[..., 1], displacement_m[..., 0])
-        antenna = self._antenna_gain(
+        antenna = self._antennas.gain(
             azimuth_rad, distance_m, is_los=is_los, is_indoor=entry.is_indoor, client_ids=client_ids
         )
         return antenna * db_to_linear(-loss_db)[:, self._layout.cell_site_id]
@@ -273,59 +269,6 @@ class LinkBudget:
             return np.full(distance_m.shape, self._world.line_of_sight == "always")
         return self._line_of_sight.is_los(
             position_m, distance_2d_m=distance_m, ue_height_m=self._ue_height_m
-        )
-
-    def _antenna_gain(
-        self,
-        azimuth_rad: Float[np.ndarray, "client site"],
-        distance_m: Float[np.ndarray, "client site"],
-        *,
-        is_los: Bool[np.ndarray, "client site"],
-        is_indoor: Bool[np.ndarray, " client"],
-        client_ids: Int[np.ndarray, " client"],
-    ) -> Float[np.ndarray, "client cell"]:
-        """Return the antenna gain of every cell; sectors of a site share the rays of a link."""
-        antenna = standard.antenna(self._world)
-        site = self._layout.cell_site_id
-        if isinstance(antenna, OmniAntenna):
-            return np.full((len(client_ids), len(site)), db_to_linear(antenna.gain_dbi))
-        boresight_rad = self._layout.cell_boresight_rad
-        pattern = partial(
-            sector_gain_linear,
-            num_elements=antenna.num_elements,
-            element_spacing_wavelengths=antenna.element_spacing_wavelengths,
-            zenith_deg=antenna.zenith_deg,
-        )
-        if not antenna.ray_averaged:
-            zenith_rad = np.pi / 2 + np.arctan2(self._site_height_m - self._ue_height_m, distance_m)
-            return pattern(azimuth_rad[:, site] - boresight_rad, zenith_rad[:, site])
-        angles = link_angles(
-            self._world.environment,
-            self._rays(client_ids),
-            azimuth_rad=azimuth_rad,
-            distance_2d_m=np.maximum(distance_m, MIN_RAY_DISTANCE_M),
-            is_los=is_los,
-            is_indoor=np.broadcast_to(is_indoor[:, None], is_los.shape),
-            carrier_hz=self._world.carrier_hz,
-            bs_height_m=self._site_height_m,
-            ue_height_m=self._ue_height_m,
-        )
-        boresights, sector = np.unique(boresight_rad, return_inverse=True)
-        every = mean_gain(pattern, angles, boresight_rad=boresights)
-        return every[:, site, sector]
-
-    def _rays(self, client_ids: Int[np.ndarray, " client"]) -> RayDraws:
-        """Draw the rays of all links of clients; not cached, as drawing them is cheap."""
-        num_sites = len(self._layout.sites)
-        draws = [
-            draw_rays(stream(self._seed, Purpose.ANGULAR_SPREAD, client_id), (num_sites,))
-            for client_id in client_ids.tolist()
-        ]
-        return RayDraws(
-            spread_normal=np.stack([draw.spread_normal for draw in draws]),
-            k_factor_normal=np.stack([draw.k_factor_normal for draw in draws]),
-            azimuth_normal=np.stack([draw.azimuth_normal for draw in draws]),
-            zenith_laplace=np.stack([draw.zenith_laplace for draw in draws]),
         )
 
     def _rows(

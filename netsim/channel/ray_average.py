@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from netsim.array_like import ArrayLike
 from netsim.channel.antenna import Pattern
@@ -97,6 +97,17 @@ class LinkAngles:
     cross_polar_linear: Float[np.ndarray, "*link"]
     """Cross-polar over co-polar power of rays: the mean of 1 / XPR."""
 
+    def of_sites(self, site_id: Int[np.ndarray, " some"]) -> "LinkAngles":
+        """Return the links of clients to some of the sites; ``link`` is client and site."""
+        return LinkAngles(
+            azimuth_rad=self.azimuth_rad[:, site_id],
+            zenith_rad=self.zenith_rad[:, site_id],
+            ray_azimuth_rad=self.ray_azimuth_rad[:, site_id],
+            ray_zenith_rad=self.ray_zenith_rad[:, site_id],
+            k_factor_linear=self.k_factor_linear[:, site_id],
+            cross_polar_linear=self.cross_polar_linear[:, site_id],
+        )
+
 
 def link_angles(
     environment: EnvironmentName,
@@ -107,7 +118,7 @@ def link_angles(
     is_los: Bool[np.ndarray, "*link"],
     is_indoor: Bool[np.ndarray, "*link"],
     carrier_hz: float,
-    bs_height_m: float,
+    bs_height_m: ArrayLike,
     ue_height_m: ArrayLike,
 ) -> LinkAngles:
     """Return the angles of links: the direct path and the rays around it.
@@ -127,7 +138,7 @@ def link_angles(
     carrier_hz
         Carrier [Hz]; UMa spreads below 6 GHz are those at 6 GHz.
     bs_height_m, ue_height_m
-        Antenna heights [m].
+        Antenna heights [m]; broadcast with the distance.
 
     Notes
     -----
@@ -147,7 +158,7 @@ def link_angles(
         is_los,
         is_indoor,
         carrier_hz / 1e9,
-        bs_height_m,
+        np.asarray(bs_height_m, dtype=float),
         np.asarray(ue_height_m, dtype=float),
     )
     statistics = _STATISTICS[environment](place)
@@ -157,7 +168,7 @@ def link_angles(
     zsd_deg = _spread_deg(
         statistics.lg_zenith, draws.spread_normal[..., 1], limit_deg=MAX_ZENITH_SPREAD_DEG
     )
-    zenith_rad = np.pi / 2 + np.arctan2(bs_height_m - place.ue_height_m, distance_2d_m)
+    zenith_rad = np.pi / 2 + np.arctan2(place.bs_height_m - place.ue_height_m, distance_2d_m)
     centre_rad = zenith_rad + np.radians(statistics.zenith_offset_deg)
     k_db = np.asarray(statistics.k_factor_db.mean) + (
         np.asarray(statistics.k_factor_db.sigma) * draws.k_factor_normal
@@ -218,7 +229,7 @@ class _Place(NamedTuple):
     is_los: npt.NDArray[np.bool_]
     is_indoor: npt.NDArray[np.bool_]
     carrier_ghz: float
-    bs_height_m: float
+    bs_height_m: Array
     ue_height_m: Array
 
     def by_state(self, los: ArrayLike, nlos: ArrayLike, indoor: ArrayLike) -> Array:

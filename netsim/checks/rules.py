@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 
 from netsim.channel import penetration
-from netsim.checks import access_rules, background, effect, extent, places
+from netsim.checks import access_rules, background, effect, extent, own_sites, places
 from netsim.config import environment, standard
 from netsim.config.radio import (
     A3Handover,
@@ -84,6 +84,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> list[Problem]:
         *([] if space else _street_problems(world)),
         *_not_finite(radio, ("radio",)),
         *_propagation_problems(world),
+        *own_sites.find_problems(world, radio),
         *_grid_problems(world, radio),
         *_radio_problems(radio),
         *effect.find_problems(world, radio),
@@ -128,7 +129,7 @@ def _layout_problems(world: WorldConfig) -> Iterator[Problem]:
             "world.antenna.kind", f"sector needs a layout with sectors, got {layout.kind} without"
         )
     if isinstance(antenna, OmniAntenna) and standard.has_sectors(world):
-        yield _problem("world.antenna.kind", "omni makes the three sectors of a site the same cell")
+        yield _problem("world.antenna.kind", "omni makes the sectors of a site the same cell")
     if isinstance(antenna, SectorAntenna) and antenna.num_elements == 1:
         default = SectorAntenna()
         for name in ("element_spacing_wavelengths", "zenith_deg"):

@@ -14,6 +14,7 @@ from math import log10
 
 from netsim.config.environment import MODEL_RANGES
 from netsim.config.radio import BackgroundShare, RadioConfig, SiteClass
+from netsim.config.sites import SitesLayout
 from netsim.config.world import (
     Antenna,
     HexagonalLayout,
@@ -21,7 +22,6 @@ from netsim.config.world import (
     OmniAntenna,
     SectorAntenna,
     SingleCellLayout,
-    SitesLayout,
     WorldConfig,
 )
 from netsim.frequency_range import FrequencyRange, frequency_range
@@ -106,10 +106,10 @@ def antenna(world: WorldConfig) -> Antenna:
 
 
 def has_sectors(world: WorldConfig) -> bool:
-    """Return whether a site has several cells with different boresights."""
+    """Return whether some cell has a boresight."""
     layout = world.layout
     if isinstance(layout, SitesLayout):
-        return layout.has_sectors
+        return any(sector.azimuth_deg is not None for sector in layout.cells)
     return isinstance(layout, HexagonalLayout)
 
 
@@ -120,19 +120,21 @@ def num_sites(world: WorldConfig) -> int:
             return count
         case IndoorOfficeLayout():
             return 12
-        case SitesLayout(positions_m=places):
-            return len(places)
+        case SitesLayout():
+            return len(world.layout.own)
         case SingleCellLayout():
             return 1
 
 
 def has_single_cell(world: WorldConfig) -> bool:
     """Return whether there is a single cell, without neighbours for handover or interference."""
-    return num_sites(world) == 1 and not has_sectors(world)
+    return num_cells(world) == 1
 
 
 def num_cells(world: WorldConfig) -> int:
-    """Return the number of cells: three a site where there are sectors."""
+    """Return the number of cells: own ones, else three a site where there are sectors."""
+    if isinstance(world.layout, SitesLayout):
+        return len(world.layout.cells)
     return num_sites(world) * (3 if has_sectors(world) else 1)
 
 

@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from netsim.config.environment import EnvironmentName
-
-Point = tuple[float, float]
+from netsim.config.sites import Point, SitesLayout
 
 MAX_SPEED_MPS = 150.0
 """Highest accepted speed (our choice): 3GPP evaluations end at 500 km/h (139 m/s), the train of
@@ -27,6 +26,9 @@ MIN_SPREAD_M = 1.0
 MIN_SITE_GAP_M = 5.0
 """Least distance between two given sites (our choice): nearer ones are in kilometres or degrees, or
 one site."""
+MAX_SITE_EXTENT_M = 50e3
+"""Largest extent of sites given by latitude and longitude (our choice), see
+:mod:`netsim.world.geodesy`; farther ones are in metres."""
 MAX_INSTANT_S = 1e8
 """Latest instant of a planned event (our choice): three years of simulated time; what is later is a
 Unix time or not in seconds."""
@@ -63,26 +65,6 @@ class IndoorOfficeLayout:
     office: Literal["mixed", "open"] = "mixed"
     """LOS probability of TR 38.901 Table 7.4.2-1: ``mixed`` (with walls) or ``open`` office."""
     kind: Literal["indoor_office"] = "indoor_office"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SitesLayout:
-    """Sites at given positions in a rectangular service area around the origin."""
-
-    positions_m: Annotated[tuple[Point, ...], MinLen(1)]
-    """Position (x, y) [m] of each site, in order of ids; within the service area."""
-    width_m: Annotated[float, Gt(0)]
-    """Extent [m] of the service area along x."""
-    height_m: Annotated[float, Gt(0)]
-    """Extent [m] of the service area along y."""
-    num_sectors: Literal[1, 3] = 3
-    """Cells of a site: one omnidirectional, or three (boresights 30, 150 and 270 degrees)."""
-    kind: Literal["sites"] = "sites"
-
-    @property
-    def has_sectors(self) -> bool:
-        """Whether a site has several cells with different boresights."""
-        return self.num_sectors > 1
 
 
 Layout = SingleCellLayout | HexagonalLayout | IndoorOfficeLayout | SitesLayout

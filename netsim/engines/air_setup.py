@@ -36,9 +36,13 @@ from netsim.phy_abstraction.interference_variability import InterferenceVariabil
 from netsim.phy_abstraction.retransmission_correction import RetransmissionCorrection
 from netsim.phy_abstraction.table_cache import KeptTables
 from netsim.units import db_to_linear, dbm_to_w
+from netsim.world.cell_values import cell_powers_dbm
+from netsim.world.layout import Layout
 
 
-def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Channel) -> AirInterface:
+def make_air_interface(
+    world: WorldConfig, radio: RadioConfig, *, layout: Layout, channel: Channel
+) -> AirInterface:
     """Return the air interface of a scenario, with the resource-block groups of the channel."""
     spacing_hz = radio.subcarrier_spacing_hz
     blocks = num_resource_blocks(
@@ -79,6 +83,9 @@ def make_air_interface(world: WorldConfig, radio: RadioConfig, *, channel: Chann
             noise_power_w(block_hz, noise_figure_db=standard.ue_noise_figure_db(world, radio))
         ),
         site_block_w=dbm_to_w(standard.site_power_dbm(world, radio)) / blocks,
+        cell_power_ratio=db_to_linear(
+            cell_powers_dbm(world, radio, layout) - standard.site_power_dbm(world, radio)
+        ),
         downlink_busy_fraction=background.downlink_fraction,
         uplink_busy_fraction=background.uplink_fraction,
         is_interfering=radio.interference,

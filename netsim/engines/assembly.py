@@ -34,7 +34,7 @@ def make_models(
     make_scheduler: SchedulerFactory,
 ) -> Models:
     """Return the models of a scenario; they do not depend on the clock."""
-    air = make_air_interface(world, radio, channel=channel)
+    air = make_air_interface(world, radio, layout=layout, channel=channel)
     outages = Outages(radio.outages, layout.cell_site_id)
     ue_power = _make_ue_power(radio)
     sites = _make_site_power(world, radio, layout)
@@ -59,7 +59,7 @@ def make_models(
             ledger,
             outages=outages,
             cell_site_id=layout.cell_site_id,
-            full_cell_w=air.site_block_w * air.num_blocks,
+            full_cell_w=air.cell_block_w * air.num_blocks,
             drawn_per_radiated=slope,
         ),
         core_latency_s=core_latency_s(radio),

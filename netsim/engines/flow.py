@@ -301,7 +301,7 @@ class FlowEngine(Engine):
                 activity=activity,
                 shares=shares,
                 blocks=blocks,
-                sinr=air.site_block_w * received / noise_w,
+                sinr=air.cell_block_w[served.cell_id, None] * received / noise_w,
                 fading=fading,
                 airtime_share=airtime_share,
                 radiated_w=np.zeros_like(blocks),

@@ -72,7 +72,7 @@ class LinkReporter:
         fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))
         downlink_fading = fading.downlink[0]
         received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
-        snr = self._air.site_block_w * received / self._air.ue_noise_w
+        snr = self._air.cell_block_w[cell_id] * received / self._air.ue_noise_w
         is_covered = cell_id != NO_CELL
         uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading.uplink[0])
         on_air_bps = uplink_bps / self._air.uplink_fraction
@@ -99,7 +99,9 @@ class LinkReporter:
     ) -> Int[np.ndarray, " client"]:
         """Return the cell that serves each client, or would."""
         is_alive = self._outages.is_alive(now_s)
-        cell_id = strongest_cell(gain, is_alive=is_alive, min_gain=self._min_gain)
+        cell_id = strongest_cell(
+            gain * self._air.cell_power_ratio, is_alive=is_alive, min_gain=self._min_gain
+        )
         links = self._engine.links
         for place, client_id in enumerate(client_ids.tolist()):
             slot = links.slot_of(client_id)
@@ -140,7 +142,8 @@ class LinkReporter:
         reached = np.flatnonzero(cell_id >= 0)
         cross[reached, cell_id[reached]] = 0.0
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
-        sinr = air.effective_sinr(air.site_block_w * received[:, None] * fading / noise_w)
+        block_w = air.cell_block_w[cell_id]  # out of coverage nothing is received
+        sinr = air.effective_sinr(block_w[:, None] * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.downlink_blocks), 0.0)
         fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=False)

@@ -24,7 +24,7 @@ class SiteMeter:
     cell_site_id
         Site of each cell.
     full_cell_w
-        Power that a cell radiates in its whole band while it sends [W].
+        Power that each cell radiates in its whole band while it sends [W].
     drawn_per_radiated
         Watts drawn for each watt radiated, by site.
     """
@@ -35,7 +35,7 @@ class SiteMeter:
         *,
         outages: Outages,
         cell_site_id: Int[np.ndarray, " cell"],
-        full_cell_w: float,
+        full_cell_w: Float[np.ndarray, " cell"],
         drawn_per_radiated: Float[np.ndarray, " site"],
     ) -> None:
         num_sites = len(drawn_per_radiated)

@@ -290,14 +290,15 @@ class SlotEngine(Engine):
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         _, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
+        block_w = air.cell_block_w[served.cell_id]
         self._send(
             SlotTransmission(
                 served=served,
                 shares=shares,
                 blocks=blocks,
-                known_sinr=air.site_block_w * known,
-                mean_sinr=air.site_block_w * served.gain / mean_over_groups(before_w),
-                sinr=air.site_block_w * served.gain[:, None] * fading / noise_w,
+                known_sinr=block_w[:, None] * known,
+                mean_sinr=block_w * served.gain / mean_over_groups(before_w),
+                sinr=block_w[:, None] * served.gain[:, None] * fading / noise_w,
                 airtime_share=airtime_share,
                 radiated_w=np.zeros_like(blocks),
             ),

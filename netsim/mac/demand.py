@@ -68,7 +68,7 @@ class Demand:
         """Return the power in one block of transfers that hold these numbers of blocks [W]."""
         if self.is_uplink:
             return self.air.block_power_w(self.density_w[transfers], blocks)
-        return np.full(blocks.shape, self.air.site_block_w)
+        return np.broadcast_to(self.air.cell_block_w[self.cell_id[transfers]], blocks.shape)
 
     def used_blocks(
         self, transfers: slice, blocks: Float[np.ndarray, " some"]

@@ -54,7 +54,9 @@ class AirInterface:
     ue_noise_w: float
     """Noise in one block at a client [W]."""
     site_block_w: float
-    """Power of a cell in one block [W]."""
+    """Power of a cell without power of its own in one block [W]."""
+    cell_power_ratio: Float[np.ndarray, " cell"]
+    """Power of each cell over that; 1 where a cell has no power of its own."""
     downlink_busy_fraction: float
     """Share of its blocks in which every cell transmits background traffic."""
     uplink_busy_fraction: float
@@ -125,6 +127,11 @@ class AirInterface:
             max_dbm=np.inf, min_dbm=-np.inf, subcarrier_spacing_hz=self.subcarrier_spacing_hz,
         )  # fmt: skip
         return float(power)
+
+    @cached_property
+    def cell_block_w(self) -> Float[np.ndarray, " cell"]:
+        """Power of each cell in one block [W]."""
+        return self.site_block_w * self.cell_power_ratio
 
     @property
     def is_full_duplex(self) -> bool:
@@ -264,7 +271,7 @@ class AirInterface:
         """
         if not self.is_interfering:
             return np.zeros((cross_gain.shape[0], self.num_groups))
-        return self.site_block_w * (cross_gain @ radiated)
+        return self.site_block_w * (cross_gain @ (self.cell_power_ratio[:, None] * radiated))
 
     def effective_sinr(
         self,

@@ -23,7 +23,8 @@ def strongest_cell(
 ) -> Int[np.ndarray, " client"]:
     """Return the cell with the largest gain among those alive; -1 where it is below ``min_gain``.
 
-    Among equal gains it is the one with the lowest id.
+    Gains are those at one power: times ``AirInterface.cell_power_ratio``. Among equal gains it is
+    the one with the lowest id.
     """
     usable = np.where(is_alive, gain, 0.0)
     best = usable.argmax(axis=1)
@@ -79,7 +80,7 @@ class Association:
         self._outages = outages
         self._air = air
         self.min_gain = edge_gain(link_failure, air)
-        """Coupling gain at the edge of coverage."""
+        """Coupling gain at the edge of coverage of a cell without power of its own."""
         self._is_alive = outages.is_alive(0.0)
         self._sync = LinkMonitor(link_failure)
         self._fade = FadeMean() if is_fading else None
@@ -235,7 +236,9 @@ class Association:
 
     def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
         cell_id = strongest_cell(
-            self._links.gain[slots], is_alive=self._is_alive, min_gain=self.min_gain
+            self._links.gain[slots] * self._air.cell_power_ratio,
+            is_alive=self._is_alive,
+            min_gain=self.min_gain,
         )
         self._coverage.has_had_cell[slots] |= cell_id != NO_CELL
         self._serve(slots, cell_id)
@@ -262,10 +265,11 @@ class Association:
 
     def _assess(self, slots: Int[np.ndarray, " some"]) -> None:
         """Find out whose link may fail: out of sync if all others transmit, in a deep fade."""
-        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        signal_w = self._signal_w(slots)
         disturbed_w = self._air.ue_noise_w
         if self._air.is_interfering:
-            disturbed_w += self._air.site_block_w * self._links.cross_gain[slots].sum(axis=1)
+            others = self._links.cross_gain[slots] * self._air.cell_power_ratio
+            disturbed_w += self._air.site_block_w * others.sum(axis=1)
         margin_db = FADE_MARGIN_DB if self._fade is not None else 0.0
         least = db_to_linear(self._link_failure.out_of_sync_db + margin_db)
         self._coverage.may_fail[slots] = signal_w < least * disturbed_w
@@ -280,7 +284,7 @@ class Association:
         """Update the link-failure timers with the SINR of clients that are served."""
         if not len(slots):
             return
-        signal_w = self._air.site_block_w * self._links.serving_gain(slots)
+        signal_w = self._signal_w(slots)
         if self._fade is not None:
             fade = mean_over_groups(self._links.downlink_fading[slots, 0])
             signal_w = signal_w * self._fade.step(slots, fade, at_s=at_s)
@@ -289,9 +293,15 @@ class Association:
         )
         self._sync.observe(slots, linear_to_db(signal_w / disturbed_w), at_s=at_s)
 
+    def _signal_w(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
+        """Return the mean power received from the serving cell in one block [W]."""
+        # nothing is received out of coverage
+        cell_w = self._air.cell_block_w[self._links.cell_id[slots]]
+        return cell_w * self._links.serving_gain(slots)
+
     def _power_dbm(self, slots: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some cell"]:
         usable = np.where(self._is_alive, self._links.gain[slots], 0.0)
-        return w_to_dbm(self._air.site_block_w * usable)
+        return w_to_dbm(self._air.cell_block_w * usable)
 
     def _is_beaten(
         self, slots: Int[np.ndarray, " some"], handover: A3Handover
@@ -321,5 +331,8 @@ class Association:
 
 
 def edge_gain(link_failure: LinkFailureConfig, air: AirInterface) -> float:
-    """Return the coupling gain at which the downlink without interference is just out of sync."""
+    """Return the coupling gain at which the downlink without interference is just out of sync.
+
+    That of a cell without power of its own.
+    """
     return db_to_linear(link_failure.out_of_sync_db) * air.ue_noise_w / air.site_block_w

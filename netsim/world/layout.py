@@ -14,13 +14,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.config import world as world_config
+from netsim.config.sites import SitesLayout
 from netsim.config.world import (
     HexagonalLayout,
     IndoorOfficeLayout,
     SingleCellLayout,
-    SitesLayout,
 )
 from netsim.world.area import Area, Disc, Hexagons, Rectangle
+from netsim.world.own_sites import area_extent_m, boresight_deg, site_positions_m
 
 NO_CELL = -1
 """Serving cell of a client out of coverage."""
@@ -38,6 +39,8 @@ class Site:
     x_m: float
     y_m: float
     cell_ids: tuple[int, ...]
+    height_m: float | None = None
+    """Own antenna height [m]; ``None``: that of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class Cell:
     site_id: int
     boresight_deg: float | None
     """Boresight, counter-clockwise from the x axis [degree]; ``None``: omnidirectional."""
+    tilt_deg: float | None = None
+    """Own electrical tilt below the horizon [degree]; ``None``: that of all others."""
+    power_dbm: float | None = None
+    """Own power over the band [dBm]; ``None``: that of all others."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,8 @@ class Layout:
 def build_layout(config: world_config.Layout) -> Layout:
     """Return the layout of the scenario's settings.
 
-    Sites are numbered from the centre outwards, then by angle (given sites: in the given order);
-    cells by site, then by boresight.
+    Sites are numbered from the centre outwards, then by angle; cells by site, then by boresight.
+    Own sites and their sectors are numbered in the given order.
     """
     match config:
         case SingleCellLayout(radius_m=radius_m):
@@ -136,9 +143,7 @@ def build_layout(config: world_config.Layout) -> Layout:
             sites, cells = _sites_and_cells(_office_positions_m(), (None,))
             return Layout(sites, cells, Rectangle(OFFICE_WIDTH_M, OFFICE_HEIGHT_M))
         case SitesLayout():
-            boresights = SECTOR_BORESIGHTS_DEG if config.has_sectors else (None,)
-            sites, cells = _sites_and_cells(list(config.positions_m), boresights)
-            return Layout(sites, cells, Rectangle(config.width_m, config.height_m))
+            return _own(config)
 
 
 def _sites_and_cells(
@@ -151,6 +156,28 @@ def _sites_and_cells(
         cells += [Cell(first + k, site_id, deg) for k, deg in enumerate(boresights_deg)]
         sites.append(Site(site_id, x_m, y_m, tuple(range(first, len(cells)))))
     return tuple(sites), tuple(cells)
+
+
+def _own(config: SitesLayout) -> Layout:
+    sites: list[Site] = []
+    cells: list[Cell] = []
+    for site_id, (given, (x_m, y_m)) in enumerate(
+        zip(config.own, site_positions_m(config).tolist(), strict=True)
+    ):
+        first = len(cells)
+        cells += [
+            Cell(
+                first + index,
+                site_id,
+                boresight_deg(sector),
+                tilt_deg=sector.tilt_deg,
+                power_dbm=given.power_dbm if sector.power_dbm is None else sector.power_dbm,
+            )
+            for index, sector in enumerate(config.sectors_of(given))
+        ]
+        own_ids = tuple(range(first, len(cells)))
+        sites.append(Site(site_id, x_m, y_m, own_ids, height_m=given.height_m))
+    return Layout(tuple(sites), tuple(cells), Rectangle(*area_extent_m(config)))
 
 
 def _hexagonal(config: HexagonalLayout) -> Layout:

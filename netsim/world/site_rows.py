@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from netsim.config import RadioConfig, WorldConfig, standard
 from netsim.config.radio import SiteClass
-from netsim.config.world import SectorAntenna
 from netsim.frequency_range import frequency_range
 from netsim.phy.resource_grid import num_resource_blocks
+from netsim.world.cell_values import cell_powers_dbm, cell_zeniths_deg, site_heights_m
 from netsim.world.layout import Layout
 
 
@@ -49,17 +49,15 @@ def site_rows(world: WorldConfig, radio: RadioConfig, layout: Layout) -> list[Si
             site_id=site.site_id,
             x_m=site.x_m,
             y_m=site.y_m,
-            height_m=standard.site_height_m(world),
+            height_m=height_m,
             site_class=standard.site_class(world, radio),
         )
-        for site in layout.sites
+        for site, height_m in zip(layout.sites, site_heights_m(world, layout).tolist(), strict=True)
     ]
 
 
 def cell_rows(world: WorldConfig, radio: RadioConfig, layout: Layout) -> list[CellRow]:
     """Return a row for every cell, in the order of ids."""
-    antenna = standard.antenna(world)
-    downtilt_deg = antenna.zenith_deg - 90.0 if isinstance(antenna, SectorAntenna) else None
     num_blocks = num_resource_blocks(
         radio.bandwidth_hz, radio.subcarrier_spacing_hz, band=frequency_range(world.carrier_hz)
     )
@@ -68,11 +66,16 @@ def cell_rows(world: WorldConfig, radio: RadioConfig, layout: Layout) -> list[Ce
             cell_id=cell.cell_id,
             site_id=cell.site_id,
             boresight_deg=cell.boresight_deg,
-            downtilt_deg=downtilt_deg,
+            downtilt_deg=None if zenith_deg is None else zenith_deg - 90.0,
             carrier_hz=world.carrier_hz,
             bandwidth_hz=radio.bandwidth_hz,
             num_resource_blocks=num_blocks,
-            tx_power_dbm=standard.site_power_dbm(world, radio),
+            tx_power_dbm=power_dbm,
         )
-        for cell in layout.cells
+        for cell, zenith_deg, power_dbm in zip(
+            layout.cells,
+            cell_zeniths_deg(world, layout),
+            cell_powers_dbm(world, radio, layout).tolist(),
+            strict=True,
+        )
     ]

@@ -5,8 +5,9 @@ import simpy
 
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
+from netsim.config.sites import SitesLayout
 from netsim.config.ue_power import Tr38840PowerConfig
-from netsim.config.world import NoShadowing, SingleCellLayout, SitesLayout, StaticMobility
+from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.network import CellularNetwork
 from netsim.phy.block_sizes import BlockSizes
 

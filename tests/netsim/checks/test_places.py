@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from netsim.checks.places import find_problems
-from netsim.config.world import SingleCellLayout, SitesLayout, StaticMobility, WorldConfig
+from netsim.config.sites import SitesLayout
+from netsim.config.world import SingleCellLayout, StaticMobility, WorldConfig
 
 SITES_M = ((0.0, 0.0), (600.0, 0.0), (0.0, 520.0))
 PLANE = SitesLayout(positions_m=SITES_M, width_m=3000.0, height_m=3000.0)
@@ -57,7 +58,11 @@ def test_sites_too_near_are_told_once():
     [
         (((0.1, 0.0), (0.4, 0.4)), (), "got 2 places within 0.5 m"),
         (((13.405, 52.52), (13.406, 52.53), (13.404, 52.51)), (), "(not kilometres or degrees)"),
-        (((382e3, 5.82e6),), ("0",), "must lie within 5000 m of the origin, where the path-loss"),
+        (
+            ((382e3, 5.82e6),),
+            ("0",),
+            "must lie within 5000 m of the origin or a site, where the path-loss",
+        ),
     ],
 )
 def test_clients_in_another_unit_or_from_another_origin_are_refused(positions_m, path, words):

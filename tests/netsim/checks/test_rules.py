@@ -24,6 +24,7 @@ from netsim.config.radio import (
     TddDuplex,
     UplinkPowerConfig,
 )
+from netsim.config.sites import SitesLayout
 from netsim.config.ue_power import MeasuredPowerConfig, Tr38840PowerConfig
 from netsim.config.world import (
     CorrelatedShadowing,
@@ -33,7 +34,6 @@ from netsim.config.world import (
     OmniAntenna,
     RandomWaypointMobility,
     SingleCellLayout,
-    SitesLayout,
     StaticMobility,
     TraceMobility,
 )

@@ -47,7 +47,7 @@ class Metered:
             self.ledger,
             outages=Outages(outages, cell_site_id),
             cell_site_id=cell_site_id,
-            full_cell_w=8.0,
+            full_cell_w=np.full(3, 8.0),
             drawn_per_radiated=np.array([5.0, 3.0]),
         )
 

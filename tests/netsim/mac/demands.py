@@ -1,12 +1,17 @@
 """Demands of a few transfers for tests of sharing: who is limited in power, and who is not."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.demand import Demand
 from tests.netsim.worlds import make_network, plain_radio, still_world
 
-AIR = make_network(still_world([(100.0, 0.0)]), plain_radio(bandwidth_hz=5e6))[1].air
+AIR = replace(
+    make_network(still_world([(100.0, 0.0)]), plain_radio(bandwidth_hz=5e6))[1].air,
+    cell_power_ratio=np.ones(64),
+)
 NUM_BLOCKS = AIR.num_blocks
 FREE, LIMITED = 1e-6, 10.0
 """Watts that power control asks for in a block: all blocks fit the limit of a client, or not one

@@ -1,5 +1,7 @@
 """Who is served by which cell when sites fail and come back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,7 @@ UNLOADED = np.zeros((2, AIR.num_groups))
 def associate(gains, *, air=AIR, outages=(), handover=None, is_fading=False, **failure):
     """Clients 0, 1, ... with gains to the cells of as many sites, connected at 0 s."""
     gain = np.array(gains, dtype=float)
+    air = replace(air, cell_power_ratio=np.ones(gain.shape[1]))
     links = Links(num_cells=gain.shape[1], num_groups=air.num_groups, num_instants=1)
     slots = np.array([links.acquire(client)[0] for client in range(len(gain))])
     links.set_gain(slots, gain)

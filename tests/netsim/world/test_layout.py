@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
+from netsim.config.sites import SitesLayout
 from netsim.config.world import (
     HexagonalLayout,
     IndoorOfficeLayout,
     SingleCellLayout,
-    SitesLayout,
 )
 from netsim.world.area import Disc, Hexagons, Rectangle
 from netsim.world.layout import build_layout, copy_shifts_m
