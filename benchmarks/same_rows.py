@@ -25,6 +25,7 @@ from netsim.config.radio import (
     StarBackhaul,
     TddDuplex,
     TdlFading,
+    UplinkPowerConfig,
 )
 from netsim.config.sites import SitesLayout
 from netsim.config.world import (
@@ -60,6 +61,7 @@ RADIO: dict[str, Any] = {
     "subcarrier_spacing_hz": 30e3,
     "site_rx_antennas": 1,
     "access": None,
+    "uplink_power": UplinkPowerConfig(max_power_reduction=None),
 }
 SCHEDULERS = (
     "round_robin",

@@ -47,6 +47,7 @@ def preset_data(case: Case) -> dict[str, Any]:
         "site_power_dbm": case.tx_power_dbm,
         "ue_noise_figure_db": case.noise_figure_db,
         "site_rx_antennas": 1,
+        "uplink_power": {"max_power_reduction": None},
     }
     return {"world": world, "radio": radio}
 

@@ -7,6 +7,7 @@ from netsim.config.radio import (
     A3Handover,
     BackgroundShare,
     LinkFailureConfig,
+    MaxPowerReduction,
     NoFading,
     NoHandover,
     OuterLoopAdaptation,
@@ -37,6 +38,16 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     yield from _failure_effects(world, radio)
     yield from _load_effects(world, radio)
     yield from _antenna_effects(radio)
+    reduction = radio.uplink_power.max_power_reduction
+    if (
+        reduction is not None
+        and radio.mcs_table == 1
+        and reduction.qam256_db != MaxPowerReduction.qam256_db
+    ):
+        yield _problem(
+            "radio.uplink_power.max_power_reduction.qam256_db",
+            "has no effect with mcs_table 1, which ends at 64QAM",
+        )
     loop = radio.link_adaptation
     if (
         isinstance(loop, OuterLoopAdaptation)

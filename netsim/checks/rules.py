@@ -9,6 +9,7 @@ first.
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from netsim.config import environment, standard
 from netsim.config.radio import (
     A3Handover,
     GraphBackhaul,
+    MaxPowerReduction,
     RadioConfig,
 )
 from netsim.config.ue_power import MeasuredPowerConfig, UePowerConfig
@@ -289,6 +291,9 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
         yield _problem(
             "radio.uplink_power.alpha", f"must be one of {legal} (TS 38.213), got {alpha:g}"
         )
+    reduction = radio.uplink_power.max_power_reduction
+    if reduction is not None:
+        yield from _power_reduction_problems(reduction)
     handover = radio.handover
     if isinstance(handover, A3Handover) and handover.time_to_trigger_s not in TIME_TO_TRIGGER_S:
         legal = ", ".join(f"{value:g}" for value in TIME_TO_TRIGGER_S)
@@ -302,6 +307,17 @@ def _radio_problems(radio: RadioConfig) -> Iterator[Problem]:
             "radio.link_failure.in_sync_db",
             f"must be >= out_of_sync_db {failure.out_of_sync_db:g}, got {failure.in_sync_db:g}",
         )
+
+
+def _power_reduction_problems(reduction: MaxPowerReduction) -> Iterator[Problem]:
+    """Find modulations that are allowed more power than a lower one."""
+    by_name = [(each.name, getattr(reduction, each.name)) for each in fields(reduction)]
+    for (lower, below_db), (name, value_db) in pairwise(by_name):
+        if value_db < below_db:
+            yield _problem(
+                f"radio.uplink_power.max_power_reduction.{name}",
+                f"must be >= {lower} {below_db:g}, got {value_db:g}",
+            )
 
 
 def _outage_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:

@@ -103,6 +103,29 @@ class OuterLoopAdaptation:
 LinkAdaptation = InnerLoopAdaptation | OuterLoopAdaptation
 
 
+Reduction = Annotated[float, Ge(0), Le(20)]
+"""In dB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPowerReduction:
+    """By how much a client may stay below its power limit, by modulation; it must not fall.
+
+    Defaults are those of power class 3 in FR1 with CP-OFDM, of inner allocations for QPSK and 16QAM
+    (TS 38.101-1 table 6.2.2-1, as recollected and as OpenAirInterface has them). Outer allocations,
+    3 dB for both, DFT-s-OFDM (0, 1, 2.5, 4.5) and FR2 are settings of yours.
+    """
+
+    qpsk_db: Reduction = 1.5
+    """With QPSK [dB]."""
+    qam16_db: Reduction = 2.0
+    """With 16QAM [dB]."""
+    qam64_db: Reduction = 3.5
+    """With 64QAM [dB]."""
+    qam256_db: Reduction = 6.5
+    """With 256QAM [dB]; only ``mcs_table`` 2 has it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UplinkPowerConfig:
     """Open-loop power control of TS 38.213 clause 7.1.1, with the 2^mu term."""
@@ -113,6 +136,8 @@ class UplinkPowerConfig:
     """Share of the coupling loss that is compensated: 0, 0.4, 0.5, ..., 0.9 or 1 (TS 38.213)."""
     max_dbm: Annotated[float, Ge(-40), Le(33)] = 23.0
     """Largest radiated power [dBm]; 23 is power class 3."""
+    max_power_reduction: MaxPowerReduction | None = MaxPowerReduction()
+    """What clients at the limit stay below it; ``null`` is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from netsim.config import standard
 from netsim.config.radio import (
     Fading,
     LinkAdaptation,
+    MaxPowerReduction,
     NoFading,
     OuterLoopAdaptation,
     RadioConfig,
@@ -22,6 +23,7 @@ from netsim.phy.link_adaptation import RateTable
 from netsim.phy.mcs import McsTableNumber
 from netsim.phy.noise import noise_power_w
 from netsim.phy.outer_loop import OuterLoop
+from netsim.phy.power_reduction import PowerReduction
 from netsim.phy.resource_grid import (
     block_bandwidth_hz,
     blocks_left,
@@ -77,6 +79,7 @@ def make_air_interface(
         uplink_fraction=uplink,
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
         uplink_power=radio.uplink_power,
+        power_reduction=_make_power_reduction(radio.uplink_power.max_power_reduction, rates),
         site_array_gain=float(radio.site_rx_antennas),
         site_noise_w=site_noise_w * db_to_linear(background.uplink_rise_db),
         ue_noise_w=float(
@@ -103,6 +106,20 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
     if not isinstance(settings, OuterLoopAdaptation):
         return None
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
+
+
+def _make_power_reduction(
+    settings: MaxPowerReduction | None, rates: RateTable
+) -> PowerReduction | None:
+    if settings is None:
+        return None
+    reduction_db = {
+        2: settings.qpsk_db,
+        4: settings.qam16_db,
+        6: settings.qam64_db,
+        8: settings.qam256_db,
+    }
+    return PowerReduction(reduction_db, rates)
 
 
 def _make_interference_variability(

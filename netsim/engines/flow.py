@@ -205,11 +205,11 @@ class FlowEngine(Engine):
         demand, grant = self._shared(served, received / noise_w, now_s=now_s, duration_s=duration_s)
         granted = air.uplink_blocks * mean_over_groups(grant.shares) / grant.activity
         total, airtime_share = per_transmitter(served.slots, granted, grant.activity)
-        used = total
+        used, density_w = total, demand.density_w
+        sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
         if not self._sharing.redistributes:
-            sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
-            used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
-        block_w = air.block_power_w(served.density_w, used)
+            used = air.used_whole_blocks(total, density_w=density_w, sinr_per_w=sinr_per_w)
+        block_w = air.radiated_w(air.block_power_w(density_w, used), sinr_per_w)
         blocks, shares, sent_w = granted, grant.shares, block_w
         if used is not granted:  # somebody is at the power limit, or sends two transfers at once
             used_share = used / np.maximum(total, TINY)

@@ -123,8 +123,9 @@ class LinkReporter:
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         combined = air.site_array_gain * received
         sinr_per_w = (combined[:, None] * fading / noise_w).mean(axis=1)
+        density_w = air.full_density_w(density_w, sinr_per_w)
         blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
-        block_w = air.block_power_w(density_w, blocks)
+        block_w = air.radiated_w(air.block_power_w(density_w, blocks), sinr_per_w)
         sinr = air.effective_sinr((block_w * combined)[:, None] * fading / noise_w)
         fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)

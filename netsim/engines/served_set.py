@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 
 from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.demand import Demand
+from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.links import Links
 from netsim.transport.active_transfers import UPLINK
@@ -78,6 +79,20 @@ class ServedSet:
         if not np.array_equal(gain, self.gain):
             self.gain, self.density_w = gain, self._air.density_w(gain)
 
+    def full_density_w(
+        self, sinr_per_w: Float[np.ndarray, "*instant transfer group"]
+    ) -> Float[np.ndarray, "*instant transfer"]:
+        """Return what one block takes up of the power limit [W]; of no meaning in the downlink.
+
+        Parameters
+        ----------
+        sinr_per_w
+            SINR for each watt sent in one block.
+        """
+        if not self.is_uplink:
+            return self.density_w
+        return self._air.full_density_w(self.density_w, mean_over_groups(sinr_per_w))
+
     def demand(
         self,
         record: np.ndarray,
@@ -104,7 +119,7 @@ class ServedSet:
             direction=self.direction,
             is_uplink=self.is_uplink,
             cell_id=self.cell_id,
-            density_w=self.density_w,
+            density_w=self.full_density_w(sinr_per_w),
             sinr_per_w=sinr_per_w,
             first=self.first,
             bearer=self.bearer,

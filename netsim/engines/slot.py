@@ -252,15 +252,15 @@ class SlotEngine(Engine):
         known = gain * known_fading / before_w
         shares, blocks = self._granted(served, known, now_s)
         used, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
+        density_w, sinr_per_w = served.full_density_w(known), mean_over_held(known, shares)
         if not self._sharing.redistributes:
             granted, total = blocks, used
-            sinr_per_w = mean_over_held(known, shares)
-            used = air.used_whole_blocks(total, density_w=served.density_w, sinr_per_w=sinr_per_w)
+            used = air.used_whole_blocks(total, density_w=density_w, sinr_per_w=sinr_per_w)
             used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
             blocks = np.floor(granted * used_share + 1e-9)
             kept = np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)
             shares = shares * kept[:, None]
-        block_w = air.block_power_w(served.density_w, used)
+        block_w = air.radiated_w(air.block_power_w(density_w, used), sinr_per_w)
         self._uplink_interference_w = air.uplink_interference_w(
             served.cross_gain, block_w[:, None] * shares
         )

@@ -28,8 +28,8 @@ class Demand:
     """Index into ``DIRECTIONS``."""
     is_uplink: bool
     cell_id: Int[np.ndarray, " transfer"]
-    density_w: Float[np.ndarray, " transfer"]
-    """Power that open-loop control asks for in one block, before the limit [W]; uplink only."""
+    density_w: Float[np.ndarray, "*instant transfer"]
+    """What one block takes up of the power limit under open-loop control [W]; uplink only."""
     sinr_per_w: Float[np.ndarray, "instant transfer group"]
     """SINR for each watt sent in one block, at the interference of the last solve."""
     first: Int[np.ndarray, " bearer"]
@@ -60,14 +60,24 @@ class Demand:
 
     def at(self, instant: int) -> "Demand":
         """Return the demand at one instant."""
-        return replace(self, sinr_per_w=self.sinr_per_w[instant : instant + 1])
+        return replace(
+            self,
+            density_w=self._density_w(instant),
+            sinr_per_w=self.sinr_per_w[instant : instant + 1],
+        )
+
+    def _density_w(self, instant: int) -> Float[np.ndarray, " transfer"]:
+        return self.density_w if self.density_w.ndim == 1 else self.density_w[instant]
 
     def block_power_w(
         self, transfers: slice, blocks: Float[np.ndarray, "... some"]
     ) -> Float[np.ndarray, "... some"]:
-        """Return the power in one block of transfers that hold these numbers of blocks [W]."""
+        """Return the power radiated in one block of transfers that hold these many blocks [W]."""
         if self.is_uplink:
-            return self.air.block_power_w(self.density_w[transfers], blocks)
+            return self.air.radiated_w(
+                self.air.block_power_w(self.density_w[..., transfers], blocks),
+                mean_over_groups(self.sinr_per_w[:, transfers]),
+            )
         return np.broadcast_to(self.air.cell_block_w[self.cell_id[transfers]], blocks.shape)
 
     def used_blocks(
@@ -77,11 +87,12 @@ class Demand:
 
         Without an instant axis where all use all.
         """
-        if not (self.is_uplink and self.air.is_limited(self.density_w[transfers], blocks)):
+        density_w = self.density_w[..., transfers]
+        if not (self.is_uplink and self.air.is_limited(density_w, blocks)):
             return blocks
         return self.air.used_blocks(
             blocks,
-            density_w=self.density_w[transfers],
+            density_w=density_w,
             sinr_per_w=mean_over_groups(self.sinr_per_w[:, transfers]),
         )
 
@@ -91,6 +102,11 @@ class Demand:
         if not self.is_uplink:
             return False
         return self.air.is_limited(self.density_w, np.array(float(self.num_blocks)))
+
+    def headroom_fraction(self, *, bearers: slice) -> Float[np.ndarray, "instant some"]:
+        """Return the part of the band that the power headroom of uplink bearers covers."""
+        blocks = self.air.headroom_blocks(self.density_w[..., bearers]) / self.num_blocks
+        return np.broadcast_to(blocks, (len(self.sinr_per_w), blocks.shape[-1]))
 
     def used_fraction(
         self,
@@ -116,11 +132,12 @@ class Demand:
             Index of the instant.
         """
         blocks = held * self.num_blocks
-        if not (self.is_uplink and self.air.is_limited(self.density_w[bearers], blocks)):
+        density_w = self._density_w(instant)[bearers]
+        if not (self.is_uplink and self.air.is_limited(density_w, blocks)):
             return held
         used = self.air.used_whole_blocks(
             blocks,
-            density_w=self.density_w[bearers],
+            density_w=density_w,
             sinr_per_w=mean_over_held(self.sinr_per_w[instant, bearers], shares),
         )
         return np.where(used < blocks, used / self.num_blocks, held)
@@ -134,7 +151,7 @@ class Demand:
         sinr_per_w = self.sinr_per_w[:, bearers]
         used = self.air.used_whole_blocks(
             np.full(sinr_per_w.shape, float(self.num_blocks)),
-            density_w=self.density_w[bearers, None],
+            density_w=self.density_w[..., bearers, None],
             sinr_per_w=sinr_per_w,
         )
         return used / self.num_blocks

@@ -283,15 +283,17 @@ class Sharing:
         if not (self.redistributes and demand.is_limited):
             return None
         most = demand.worthwhile_fraction(bearers=bearers)
-        limits = LimitsOverTime(self._power_limits(demand, bearers, instant=0), most)
+        headroom = (
+            demand.headroom_fraction(bearers=bearers) if self._stays_within_headroom else None
+        )
+        limits = LimitsOverTime(self._power_limits(demand, bearers, instant=0), most, headroom)
         return limits if limits.at_instant[0].in_limited_cell().any() else None
 
     def _power_limits(self, demand: Demand, bearers: slice, *, instant: int) -> PowerLimits:
         """Return what power lets bearers of whole cells use at an instant."""
         headroom = None
         if self._stays_within_headroom:
-            blocks = demand.air.headroom_blocks(demand.density_w[bearers])
-            headroom = blocks / demand.num_blocks
+            headroom = demand.headroom_fraction(bearers=bearers)[instant]
         return PowerLimits(
             cells=demand.cells.part(bearers),
             num_groups=demand.sinr_per_w.shape[2],

@@ -93,16 +93,26 @@ class LimitsOverTime:
     Parameters
     ----------
     limits
-        Those of the first instant; ``use`` is replaced.
+        Those of the first instant; ``use`` and ``headroom`` are replaced.
     most
         Part of the band that raises the rate of each, were all of it as good as the group.
+    headroom
+        Part of the band that the power headroom of each covers, see :class:`PowerLimits`.
     """
 
     def __init__(
-        self, limits: PowerLimits, most: Float[np.ndarray, "instant bearer group"]
+        self,
+        limits: PowerLimits,
+        most: Float[np.ndarray, "instant bearer group"],
+        headroom: Float[np.ndarray, "instant bearer"] | None,
     ) -> None:
         self.most = most
-        self.at_instant = [replace(limits, use=partial(_at_most, each)) for each in most]
+        self._headroom = headroom
+        each_headroom = [None] * len(most) if headroom is None else headroom
+        self.at_instant = [
+            replace(limits, use=partial(_at_most, each), headroom=covered)
+            for each, covered in zip(most, each_headroom, strict=True)
+        ]
         """The limits of each instant."""
 
     def of(self, rows: Int[np.ndarray, " row"]) -> PowerLimits:
@@ -117,8 +127,8 @@ class LimitsOverTime:
         if of_client is not None:
             instant = np.arange(num_instants).repeat(len(rows))
             client = np.tile(of_client[rows], num_instants) + instant * len(of_client)
-        if first.headroom is not None:
-            headroom = np.tile(first.headroom[rows], num_instants)
+        if self._headroom is not None:
+            headroom = self._headroom[:, rows].ravel()
         return PowerLimits(
             cells=BearerCells(
                 start=np.flatnonzero(np.diff(cell, prepend=-1)), cell=cell, client=client

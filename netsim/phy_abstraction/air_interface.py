@@ -20,6 +20,7 @@ from netsim.phy.effective_sinr import effective_sinr_linear
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
+from netsim.phy.power_reduction import PowerReduction
 from netsim.phy.resource_grid import resource_element_rate_hz
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
@@ -47,6 +48,8 @@ class AirInterface:
     downlink_fraction: float
     """Share of the slots that are downlink; 1 with FDD."""
     uplink_power: UplinkPowerConfig
+    power_reduction: PowerReduction | None
+    """Of clients at their power limit; ``None`` is none."""
     site_array_gain: float
     """Mean SINR of a site's combined receive antennas over that of one of them."""
     site_noise_w: float
@@ -133,6 +136,53 @@ class AirInterface:
         """Power of each cell in one block [W]."""
         return self.site_block_w * self.cell_power_ratio
 
+    def full_density_w(
+        self,
+        density_w: Float[np.ndarray, "*#transfer"],
+        sinr_per_w: Float[np.ndarray, "*#transfer"],
+    ) -> Float[np.ndarray, "*#transfer"]:
+        """Return what one block takes up of the power limit [W], under open-loop power control.
+
+        More than what is radiated, by the power reduction of the modulation. The methods below take
+        it as ``density_w``.
+
+        Parameters
+        ----------
+        density_w
+            From :meth:`density_w`.
+        sinr_per_w
+            SINR per watt transmitted in one block.
+        """
+        if self.power_reduction is None:
+            return density_w
+        at_most_w = np.minimum(density_w, self._power_limits_w[1])
+        return density_w * self.power_reduction.factor(at_most_w * sinr_per_w)
+
+    def radiated_w(
+        self,
+        block_w: Float[np.ndarray, "*#transfer"],
+        sinr_per_w: Float[np.ndarray, "*#transfer"],
+    ) -> Float[np.ndarray, "*#transfer"]:
+        """Return the power radiated in one block [W].
+
+        Parameters
+        ----------
+        block_w
+            What it takes up of the power limit [W], from :meth:`block_power_w`.
+        sinr_per_w
+            SINR per watt transmitted in one block.
+        """
+        if self.power_reduction is None:
+            return block_w
+        full_sinr = np.maximum(block_w * sinr_per_w, np.finfo(float).tiny)
+        return block_w * (self.power_reduction.reached(full_sinr) / full_sinr)
+
+    def _efficiency(self, full_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the uplink goodput that is assumed, by the SINR without power reduction."""
+        if self.power_reduction is not None:
+            full_sinr = self.power_reduction.reached(full_sinr)
+        return self.uplink_adaptation.efficiency(full_sinr)
+
     @property
     def is_full_duplex(self) -> bool:
         """Whether uplink and downlink are sent at the same time (FDD)."""
@@ -147,12 +197,13 @@ class AirInterface:
     ) -> Float[np.ndarray, "*transfer"]:
         """Return the uplink power in one block [W] of clients by their number of blocks.
 
-        Less than one block stands for one block part of the time, at the power of one block.
+        What they take up of the power limit; :meth:`radiated_w` is less. Less than one block stands
+        for one block part of the time, at the power of one block.
 
         Parameters
         ----------
         density_w
-            From :meth:`density_w`.
+            From :meth:`full_density_w`.
         blocks
             Blocks held, >= 0.
         """
@@ -180,7 +231,7 @@ class AirInterface:
 
     @cached_property
     def _best_bits_per_watt(self) -> BestBitsPerWatt:
-        return BestBitsPerWatt(self.uplink_adaptation.efficiency)
+        return BestBitsPerWatt(self._efficiency)
 
     def used_blocks(
         self,
@@ -198,7 +249,7 @@ class AirInterface:
         blocks
             Blocks granted, >= 0; at least one is used of a grant of one or more.
         density_w
-            From :meth:`density_w`.
+            From :meth:`full_density_w`.
         sinr_per_w
             SINR per watt transmitted in one block.
         """
@@ -228,8 +279,7 @@ class AirInterface:
             return blocks
         fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
         rate_of_fewer, rate_of_more = (
-            number
-            * self.uplink_adaptation.efficiency(self.block_power_w(density_w, number) * sinr_per_w)
+            number * self._efficiency(self.block_power_w(density_w, number) * sinr_per_w)
             for number in (fewer, fewer + 1.0)
         )
         has_more = (fewer + 1.0 <= blocks) & (rate_of_more > rate_of_fewer)

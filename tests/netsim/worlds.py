@@ -4,7 +4,7 @@ import numpy as np
 import simpy
 
 from netsim.config import RadioConfig, WorldConfig
-from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage
+from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage, UplinkPowerConfig
 from netsim.config.sites import SitesLayout
 from netsim.config.ue_power import Tr38840PowerConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
@@ -32,7 +32,10 @@ def still_world(positions_m, **changes) -> WorldConfig:
 
 
 def plain_radio(**changes) -> RadioConfig:
-    """20 MHz, 30 kHz, no fading, round robin, one antenna, no access costs, power of TR 38.840."""
+    """20 MHz, 30 kHz, no fading, round robin, one antenna, power of TR 38.840, no access costs.
+
+    Nor is there a power reduction by modulation.
+    """
     settings = {
         "bandwidth_hz": 20e6,
         "subcarrier_spacing_hz": 30e3,
@@ -41,6 +44,7 @@ def plain_radio(**changes) -> RadioConfig:
         "handover": NoHandover(),
         "site_rx_antennas": 1,
         "access": None,
+        "uplink_power": UplinkPowerConfig(max_power_reduction=None),
         "ue_power": Tr38840PowerConfig(),
     }
     return RadioConfig(**(settings | changes))

@@ -245,7 +245,7 @@ def test_first_transmissions_fail_as_often_as_the_outer_loop_wants(ladder, sched
             engine="slot",
             fading=RayleighFading(),
             scheduler=scheduler,
-            uplink_power=UplinkPowerConfig(p0_dbm=-95.0),
+            uplink_power=UplinkPowerConfig(p0_dbm=-95.0, max_power_reduction=None),
         ),
     )
     bank = network._engine._exchange._harq

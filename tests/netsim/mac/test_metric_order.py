@@ -26,7 +26,8 @@ def limits_of(most, *, headroom=None, client=None, sizes):
         use=lambda held, shares: held,
         headroom=headroom,
     )
-    return LimitsOverTime(limits, most)
+    covered = None if headroom is None else np.broadcast_to(headroom, most.shape[:2])
+    return LimitsOverTime(limits, most, covered)
 
 
 def asked_again(metric, limits):

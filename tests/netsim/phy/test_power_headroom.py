@@ -19,6 +19,7 @@ from netsim.phy.power_headroom import BestBitsPerWatt, per_transmitter
 from netsim.units import db_to_linear
 from tests.netsim.worlds import ignore_block_sizes
 
+NO_REDUCTION = UplinkPowerConfig(max_power_reduction=None)
 BANDWIDTHS_HZ = (5e6, 10e6, 20e6, 40e6, 100e6)
 
 
@@ -39,7 +40,7 @@ def make(distance_m, *, bandwidth_hz=20e6, num_clients=1, **radio):
         scheduler="round_robin",
         site_rx_antennas=1,
         access=None,
-        **radio,
+        **({"uplink_power": NO_REDUCTION} | radio),
     )
     return env, CellularNetwork(env, world, settings, num_clients=num_clients, seed=1)
 
@@ -84,7 +85,7 @@ def test_the_best_number_of_blocks_is_that_of_trying_them_all():
     max_dbm=st.floats(0, 26),
 )
 def test_power_is_that_of_the_standard(gain_db, blocks, p0_dbm, alpha, max_dbm):
-    power = UplinkPowerConfig(p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm)
+    power = UplinkPowerConfig(p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm, max_power_reduction=None)
     _, network = make(100.0, uplink_power=power)
     density_w = network.air.density_w(np.array([db_to_linear(gain_db)]))
     found_w = network.air.block_power_w(density_w, np.array([blocks])) * blocks
