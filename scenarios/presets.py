@@ -17,6 +17,8 @@ from scenarios.unions import TAGS
 CHANNEL_BANDWIDTH_HZ, SUBCARRIER_SPACING_HZ = 10e6, 15e3
 """Grid of the cases: 10 MHz; NR has no 9 MHz of 50 blocks, so 52 blocks of 15 kHz stand for it."""
 
+_ANTENNAS = "site_rx_antennas"
+
 
 def apply_preset(document: Document) -> Document:
     """Put the preset's values under those of the document and drop its key.
@@ -24,7 +26,7 @@ def apply_preset(document: Document) -> Document:
     Raises
     ------
     ScenarioError
-        If there is no preset of this name.
+        If there is no preset of this name, or the radio has antennas that it excludes.
     """
     if PRESET not in document.data:
         return document
@@ -35,6 +37,16 @@ def apply_preset(document: Document) -> Document:
             [f"{place}: {PRESET}: unknown {name!r}; {nearest(str(name), list(cases()))}"]
         )
     own = {key: value for key, value in document.data.items() if key != PRESET}
+    radio = own.get("radio")
+    antennas = radio.get(_ANTENNAS, 1) if isinstance(radio, dict) else 1
+    if antennas != 1:
+        place = document.place(("radio", _ANTENNAS))
+        raise ScenarioError(
+            [
+                f"{place}: radio.{_ANTENNAS}: must be 1 with a preset: {name} was calibrated with "
+                f"one antenna, got {antennas!r}; leave out the one or the other"
+            ]
+        )
     return dataclasses.replace(document, data=_merge(preset_data(cases()[name]), own))
 
 
@@ -46,7 +58,7 @@ def preset_data(case: Case) -> dict[str, Any]:
         "subcarrier_spacing_hz": SUBCARRIER_SPACING_HZ,
         "site_power_dbm": case.tx_power_dbm,
         "ue_noise_figure_db": case.noise_figure_db,
-        "site_rx_antennas": 1,
+        _ANTENNAS: 1,
         "uplink_power": {"max_power_reduction": None},
     }
     return {"world": world, "radio": radio}

@@ -31,6 +31,7 @@ def test_a_preset_gives_the_world_that_is_calibrated(name, tmp_path):
     assert scenario.world == world_of(cases()[name])
     assert scenario.radio.site_power_dbm == cases()[name].tx_power_dbm
     assert scenario.radio.site_rx_antennas == 1
+    assert scenario.radio.uplink_power.max_power_reduction is None
 
 
 def test_own_keys_win_over_the_preset(tmp_path):
@@ -44,6 +45,20 @@ def test_own_keys_win_over_the_preset(tmp_path):
     assert scenario.world.layout.radius_m == 900
     assert scenario.world.environment == "rma"
     assert (scenario.radio.bandwidth_hz, scenario.radio.subcarrier_spacing_hz) == (20e6, 15e3)
+
+
+def test_antennas_that_the_calibration_excludes_are_one_line(tmp_path):
+    head = "preset: rural_700_isd1732\nradio:\n  site_rx_antennas: "
+    assert load(write(tmp_path, head + "1")).radio.site_rx_antennas == 1
+    with pytest.raises(ScenarioError) as caught:
+        load(write(tmp_path, head + "4"))
+    (line,) = caught.value.problems
+    assert line.endswith(
+        "s.yaml:3: radio.site_rx_antennas: must be 1 with a preset: rural_700_isd1732 was "
+        "calibrated with one antenna, got 4; leave out the one or the other"
+    )
+    with pytest.raises(ScenarioError, match=r"radio\.site_rx_antennas=8: radio\.site_rx_antennas"):
+        load(write(tmp_path, head + "1"), ["radio.site_rx_antennas=8"])
 
 
 def test_an_unknown_preset_is_named_with_its_line(tmp_path):
