@@ -69,6 +69,15 @@ DRIVING = Case(
     size_bytes=1_000_000,
     seeds=range(1, 6),
 )
+STILL_CELLS = Case(
+    name="21 cells, 40 x 0.5 MB, still",
+    layout=HexagonalLayout(num_sites=7, isd_m=500.0),
+    mobility=StaticMobility(),
+    num_clients=40,
+    size_bytes=500_000,
+    seeds=range(1, 4),
+    fadings=(NoFading(),),
+)
 ROUND_ROBIN = ("round_robin",)
 TDD = {"duplex": TddDuplex()}
 SCHEDULERS = ("round_robin", "proportional_fair", "max_ci", "min_energy", "earliest_deadline")
@@ -197,6 +206,8 @@ CASES = (
         fadings=(NoFading(), TdlFading()),
         schedulers=ROUND_ROBIN,
     ),
+    STILL_CELLS,
+    replace(STILL_CELLS, name="21 cells, 40 x 0.5 MB in 0.5 s, still", spread_s=0.5),
     Case(
         name="21 cells, 20 x 10 MB in 1 s, 30 m/s",
         layout=HexagonalLayout(num_sites=7, isd_m=500.0),

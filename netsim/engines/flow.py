@@ -1,7 +1,8 @@
 """The flow engine: transfers as fluids, rates solved at every event and constant in between.
 
 Events are arrivals, departures, cancellations, deadlines, ends of interruptions, site failures,
-backhaul buffers that run full or empty and, while something moves or fades, channel ticks. At each
+backhaul buffers that run full or empty and, while something moves or fades, channel ticks; where
+nothing does, the same ticks until the interference that sites expect has followed a change. At each
 one all active transfers advance by their constant rates and the whole network is solved again:
 shares from the cells' schedulers, powers from power control, interference from who holds which
 blocks now, SINR, rate. Events of one instant share one solve. There is one pending timer; without
@@ -9,7 +10,7 @@ active transfers there is none. Gains are constant between ticks. So is fading w
 Fading that changes within a tick is told apart at several instants
 (:mod:`netsim.engines.sub_ticks`, :mod:`netsim.rrc.link_tracker`), and each solve takes the mean
 over those up to the next tick. With fading held for a tick, a scheduled user of proportional fair
-would keep its good fade, and the band, for too long, and a vehicle would meet too few fades.
+would keep its good fade, and the band, for too long, and others would meet too few fades.
 
 Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
 a transfer is new, the solve is made twice, as its interference was not known yet; the averages of
@@ -51,6 +52,7 @@ class FlowEngine(Engine):
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
         self._buffers_due_s = np.inf
+        self._expectation_due_s = np.inf
         self._served_sets: dict[int, ServedSet] = {}
         self._served_keys: dict[int, bytes] = {}
         self._expectation = ExpectedInterference()
@@ -94,7 +96,7 @@ class FlowEngine(Engine):
         times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
         times.append(self._tracker.next_change_s(now_s))
         times.append(self._backhaul_flow.next_edge_s(now_s))
-        times.append(self._buffers_due_s)
+        times.extend((self._buffers_due_s, self._expectation_due_s))
         resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
         later = resume_at_s[resume_at_s > now_s]
         if len(later):
@@ -108,7 +110,7 @@ class FlowEngine(Engine):
         self.num_solves += 1
         self._tracker.connect_new()
         now_s = self._now_s
-        self._buffers_due_s = np.inf
+        self._buffers_due_s = self._expectation_due_s = np.inf
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
         self.active.clear_service()
         order = self._order(now_s)
@@ -261,6 +263,7 @@ class FlowEngine(Engine):
                 cross_gain,
                 sent_w,
                 grant.shares,
+                activity=grant.activity,
                 weight=weight,
                 first_of_cell=served.first_of_cell,
                 noise_w=air.site_noise_w,
@@ -270,7 +273,12 @@ class FlowEngine(Engine):
                 cross_gain, sent_w, grant.shares, weight=weight, noise_w=air.site_noise_w
             )
         until_s = now_s + float(duration_s.sum())
+        if np.isinf(until_s):
+            # Nothing changes by itself but what sites expect, until that has settled.
+            until_s = self._tracker.next_grid_point_s(now_s)
         moments = self._expectation.update(moments, now_s=now_s, until_s=until_s)
+        if not self._expectation.is_settled:
+            self._expectation_due_s = until_s
         self._expected_w = moments.mean_w
         return moments
 

@@ -18,6 +18,12 @@ of the site, as the outer loop follows slow changes too; chosen by comparing the
 LEAST_VARIANCE = 1e-9
 """Variances of the natural logarithm below this are rounding."""
 
+TURNS_RTOL = 1e-9
+"""Parts of the time that add up to this little above a whole number are rounding."""
+
+SETTLED_NEPER = 0.01
+"""Change of the expected logarithm of watts that counts as none: 0.04 dB."""
+
 NUM_DRAWS = 64
 """Draws of the transmitters of other cells, over all instants."""
 
@@ -72,15 +78,18 @@ class InterferenceMoments(NamedTuple):
         sent_w: Float[np.ndarray, "instant transfer"],
         shares: Float[np.ndarray, "instant transfer group"],
         *,
+        activity: Float[np.ndarray, "instant transfer"],
         weight: Float[np.ndarray, " instant"],
         first_of_cell: Int[np.ndarray, " sending"],
         noise_w: float,
     ) -> "InterferenceMoments":
-        """Return the moments where one transfer of each cell at a time has a group.
+        """Return the moments where transfers of a cell take turns, each alone or a few at a time.
 
-        The transmitter of each cell is drawn by shares of the time, evenly and independently of the
-        other cells. One number decides for all groups of a cell: what moves a scheduler between
-        two users within an instant, their average rates, moves it in all groups.
+        The transmitters of each cell are drawn by their parts of the time, evenly and independently
+        of the other cells, by systematic sampling: where these parts add up to 2.4, two or three
+        transmit at once, as those who leave blocks to others do. One number decides for all groups
+        of a cell: what moves a scheduler between two users within an instant, their average rates,
+        moves it in all groups.
 
         Parameters
         ----------
@@ -89,7 +98,10 @@ class InterferenceMoments(NamedTuple):
         sent_w
             Mean power in a block of what each holds [W].
         shares
-            Parts of the time in which each has a group.
+            Of each group, on average over time.
+        activity
+            Parts of the time in which each holds anything, > 0. Who then has less than one group
+            has that part of a group, who has more has whole ones.
         weight
             Of the instants; sums to 1.
         first_of_cell
@@ -102,25 +114,35 @@ class InterferenceMoments(NamedTuple):
         num_transfers = shares.shape[1]
         last = np.append(first_of_cell[1:], num_transfers)
         moments = cls._zeros(num_cells, num_groups)
-        place = np.arange(len(first_of_cell))
-        cell = place.repeat(last - first_of_cell)
+        cell = np.arange(len(first_of_cell)).repeat(last - first_of_cell)
         group = np.arange(num_groups)[:, None]
-        draw = np.arange(num_groups * num_draws).reshape(num_groups, num_draws, 1)
-        for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
+        row = np.arange(num_groups * num_draws).reshape(num_groups, num_draws, 1)
+        at_once = np.minimum(shares.sum(axis=2) / activity, 1.0)
+        in_time = np.divide(shares, at_once[..., None], out=np.zeros_like(shares), where=shares > 0)
+        for instant, (part, power_w, turns) in enumerate(
+            zip(weight, sent_w * at_once, in_time, strict=True)
+        ):
             even = _even_draws(num_draws, len(first_of_cell), instant=instant)
-            total = held.cumsum(axis=0)
-            before = (total - held)[first_of_cell]
-            # Rising over all transfers of a group, group by group: the index of the cell, then the
-            # time given out in it.
-            given_out = cell + np.minimum(total - before[cell], 1.0).T + group * len(place)
-            chosen = given_out.ravel().searchsorted(place + even + group[..., None] * len(place))
-            chosen -= group[..., None] * num_transfers
-            is_sending = chosen < last  # the rest of the time the group is empty
-            chosen = np.minimum(chosen, last - 1)
-            sending_w = np.zeros((num_groups * num_draws, num_transfers))
-            sending_w[draw, chosen] = np.where(is_sending, power_w[chosen], 0.0)
-            is_drawn = sending_w.any(axis=0)
-            drawn_w = sending_w[:, is_drawn] @ cross_gain[is_drawn]
+            total = turns.cumsum(axis=0)
+            total -= (total - turns)[first_of_cell][cell]
+            # Each cell has as many places as transfers are on the air at once in it.
+            most = np.ceil(total[last - 1].max(axis=1) * (1 - TURNS_RTOL))
+            num_places = np.maximum(most, 1.0).astype(np.intp)
+            ends = num_places.cumsum()
+            place = np.arange(ends[-1])
+            place_cell = np.arange(len(first_of_cell)).repeat(num_places)
+            # Rising over all transfers of a group, group by group: the first place of the cell, then
+            # the time given out in it.
+            given_out = (ends - num_places)[cell] + np.minimum(total, num_places[cell, None]).T
+            given_out += group * len(place)
+            wanted = place + even[:, place_cell] + group[..., None] * len(place)
+            chosen = given_out.ravel().searchsorted(wanted) - group[..., None] * num_transfers
+            # The rest of the time a place is empty.
+            chosen = np.where(chosen < last[place_cell], chosen, num_transfers)
+            sending_w = np.zeros((num_groups * num_draws, num_transfers + 1))
+            sending_w[row, chosen] = np.append(power_w, 0.0)[chosen]
+            is_drawn = sending_w[:, :-1].any(axis=0)
+            drawn_w = sending_w[:, :-1][:, is_drawn] @ cross_gain[is_drawn]
             drawn_w = drawn_w.reshape(num_groups, num_draws, num_cells)
             moments._add(part, noise_w + np.moveaxis(drawn_w, 0, 2))
         return moments
@@ -137,7 +159,7 @@ class InterferenceMoments(NamedTuple):
     ) -> "InterferenceMoments":
         """Return the moments where all have their shares all the time.
 
-        Parameters are those of :meth:`from_time_shared`.
+        Parameters are those of :meth:`from_time_shared`, less the activity.
         """
         moments = cls._zeros(cross_gain.shape[1], shares.shape[2])
         for part, power_w, held in zip(weight, sent_w, shares, strict=True):
@@ -172,6 +194,14 @@ class ExpectedInterference:
     def forget(self) -> None:
         """Reset: nobody sends."""
         self._past = self._present = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is expected stays as it is while what is received does."""
+        if self._past is None or self._present is None:
+            return True
+        change = self._present.log_mean - self._past.log_mean
+        return bool(np.abs(change).max() < SETTLED_NEPER)
 
     def update(
         self, received: InterferenceMoments, *, now_s: float, until_s: float

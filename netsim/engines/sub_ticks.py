@@ -6,11 +6,11 @@ from jaxtyping import Float
 INSTANTS_A_CYCLE = 16
 """Instants needed in one Doppler cycle for a scheduler to follow the fading."""
 
-MEAN_INSTANTS_A_CYCLE = 1.5
+MEAN_INSTANTS_A_CYCLE = 4
 """Instants in one Doppler cycle for the mean rate of a tick where no scheduler follows the fading:
-two of them have nearly independent fades. With one fade held for a tick, a vehicle whose transfer
-lasts a few ticks would meet as many fades, instead of several times as many, and its time would
-vary too much. A tick of 50 ms at walking speed needs one."""
+the standard deviation of the mean gain over a tick is then within 10 % of that of Rayleigh fading,
+whose gains a time tau apart have the correlation J0(2 pi f_d tau)^2. With one fade held for a tick,
+who walks would meet too few fades and wait too long in the worst of them."""
 
 MOST_INSTANTS = 8
 """Largest number of instants of a tick. Faster fading is sampled at these, not followed."""
@@ -33,7 +33,7 @@ def instants_per_tick(tick_s: float, *, doppler_hz: float, is_followed: bool) ->
     >>> instants_per_tick(0.05, doppler_hz=9.73, is_followed=True)
     8
     >>> instants_per_tick(0.05, doppler_hz=9.73, is_followed=False)
-    1
+    2
     """
     a_cycle = INSTANTS_A_CYCLE if is_followed else MEAN_INSTANTS_A_CYCLE
     return int(np.clip(np.ceil(tick_s * doppler_hz * a_cycle), 1, MOST_INSTANTS))

@@ -92,6 +92,10 @@ class LinkTracker:
         """Return the grid point whose channel holds now [s]; 0 where nothing varies."""
         return self._tick_at(now_s) * self._tick_s if self._channel.is_varying else 0.0
 
+    def next_grid_point_s(self, now_s: float) -> float:
+        """Return the first grid point after a time [s], whether or not the channel varies."""
+        return (self._tick_at(now_s) + 1) * self._tick_s
+
     def next_tick_s(self) -> float:
         """Return when the channel changes next [s]; inf where it never does."""
         return (self._tick + 1) * self._tick_s if self._channel.is_varying else np.inf

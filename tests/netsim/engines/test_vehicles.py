@@ -61,7 +61,7 @@ def test_engines_agree_on_vehicles(kmh, fading, direction, duplex):
 def test_a_transfer_of_a_few_ticks_meets_the_fades_of_every_instant():
     """Times of 0.5 MB at 50 km/h scatter as they do with ticks of 4 ms, which follow the fading."""
     common = {
-        "kmh": 50.0, "seeds": range(16), "num_clients": 1, "size_bytes": 500_000,
+        "kmh": 50.0, "seeds": range(48), "num_clients": 1, "size_bytes": 500_000,
         "fading": RayleighFading(),
     }  # fmt: skip
     coarse_s, fine_s = (times_s("flow", channel_tick_s=tick_s, **common) for tick_s in (0.05, 4e-3))

@@ -136,6 +136,7 @@ def test_moments_are_those_of_drawn_transmitters():
         cross_gain,
         sent_w,
         shares,
+        activity=shares.sum(axis=2),
         weight=weight,
         first_of_cell=np.array(first),
         noise_w=0.1,
@@ -155,6 +156,7 @@ def test_draws_of_many_instants_pair_cells_anew():
         cross_gain,
         np.ones((8, 200)),
         shares,
+        activity=shares[..., 0],
         weight=np.full(8, 1 / 8),
         first_of_cell=np.arange(0, 200, 10),
         noise_w=1e-9,
@@ -173,6 +175,7 @@ def correlation_of(cross_gain, shares):
         cross_gain,
         np.ones((num_instants, num_senders)),
         shares,
+        activity=np.ones((num_instants, num_senders)),
         weight=np.full(num_instants, 1 / num_instants),
         first_of_cell=np.array([0]),
         noise_w=0.5,
@@ -208,6 +211,7 @@ def test_one_who_always_sends_has_no_variance():
         cross_gain,
         np.ones((1, 2)),
         np.array([[[1.0], [0.0]]]),
+        activity=np.ones((1, 2)),
         weight=np.ones(1),
         first_of_cell=np.array([0]),
         noise_w=0.5,
@@ -215,6 +219,51 @@ def test_one_who_always_sends_has_no_variance():
     assert received.mean_w[:, 0] == pytest.approx([0.5, 2.5])
     assert received.geometric_w[:, 0] == pytest.approx([0.5, 2.5])
     assert received.log_variance[:, 0] == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
+def several_at_once(shares, activity):
+    """What a cell without senders receives of one with those; 0.5 W of noise."""
+    return InterferenceMoments.from_time_shared(
+        np.array([[0.0, gain] for gain in (1.0, 9.0, 3.0, 5.0)])[: len(activity)],
+        np.ones((1, len(activity))),
+        np.array([shares]),
+        activity=np.array([activity]),
+        weight=np.ones(1),
+        first_of_cell=np.array([0]),
+        noise_w=0.5,
+    )
+
+
+def test_those_who_hold_parts_of_the_band_at_once_are_received_together():
+    """Two have half of the band each, always: what is received does not vary."""
+    together = several_at_once([[0.5], [0.5]], [1.0, 1.0])
+    assert together.mean_w[1, 0] == pytest.approx(0.5 + 0.5 * 1.0 + 0.5 * 9.0)
+    assert together.log_variance[1, 0] == pytest.approx(0.0, abs=1e-12)
+    in_turn = several_at_once([[0.5], [0.5]], [0.5, 0.5])
+    assert in_turn.mean_w[1, 0] == pytest.approx(together.mean_w[1, 0])
+    assert in_turn.log_variance[1, 0] == pytest.approx((np.log(9.5 / 1.5) / 2) ** 2)
+
+
+def test_pairs_take_turns():
+    """Four of whom two at a time have half of the band each, half of the time: 2 W and 7 W."""
+    received = several_at_once([[0.25]] * 4, [0.5] * 4)
+    assert received.mean_w[1, 0] == pytest.approx(0.5 + 4.5)
+    assert received.geometric_w[1, 0] == pytest.approx(np.sqrt(2.5 * 7.5))
+    assert received.log_variance[1, 0] == pytest.approx((np.log(7.5 / 2.5) / 2) ** 2)
+
+
+def test_a_part_of_the_time_in_which_fewer_send_is_drawn_too():
+    """One always has 0.4 of the band, another a half of the time 0.6; the rest is empty."""
+    received = several_at_once([[0.4], [0.3]], [1.0, 0.5])
+    assert received.mean_w[1, 0] == pytest.approx(0.5 + 0.4 + 0.3 * 9.0)
+    assert received.geometric_w[1, 0] == pytest.approx(np.sqrt(0.9 * 6.3))
+
+
+def test_who_has_whole_groups_shares_none():
+    """Both always send, in one of two groups each half of the time: one at a time in a group."""
+    received = several_at_once([[0.5, 0.5], [0.5, 0.5]], [1.0, 1.0])
+    assert received.mean_w[1] == pytest.approx([5.5, 5.5])
+    assert received.log_variance[1] == pytest.approx((np.log(9.5 / 1.5) / 2) ** 2)
 
 
 def test_frequency_sharing_varies_only_from_instant_to_instant():
@@ -258,7 +307,13 @@ def test_a_step_is_expected_bit_by_bit():
     assert expected.mean_w == pytest.approx(3.0 - 2.0 * past)
     assert expected.log_mean == pytest.approx((1 - past) * np.log(3))
     assert expected.log_variance == pytest.approx(past * (1 - past) * np.log(3) ** 2)
+    assert not expectation.is_settled
+    expectation.update(constant(3.0), now_s=1.0 + 4 * MEMORY_S, until_s=2.0)
+    assert not expectation.is_settled  # exp(-4) ln 3 = 0.02
+    expectation.update(constant(3.0), now_s=1.0 + 5 * MEMORY_S, until_s=2.0)
+    assert expectation.is_settled  # 0.007
     expectation.forget()
+    assert expectation.is_settled
     expected = expectation.update(constant(3.0), now_s=2.0, until_s=np.inf)
     assert expected.mean_w == pytest.approx(3.0)
     assert expected.log_variance == pytest.approx(0.0, abs=1e-12)

@@ -29,11 +29,15 @@ def test_the_rest_of_a_tick_is_divided_at_its_instants(now_s, first, left_s):
     assert duration_s.sum() == pytest.approx(0.05 - now_s)
 
 
-def test_one_instant_where_nobody_follows_the_fades():
-    env, engine = engine_of(fading=RayleighFading(), scheduler="round_robin")
+@pytest.mark.parametrize(
+    ("tick_s", "expected_s"), [(0.05, [0.005, 0.025]), (0.025, [0.005])], ids=["two", "one"]
+)
+def test_few_instants_where_nobody_follows_the_fades(tick_s, expected_s):
+    """Half a Doppler cycle at walking speed is two instants, a quarter is one."""
+    env, engine = engine_of(fading=RayleighFading(), scheduler="round_robin", channel_tick_s=tick_s)
     env.run(until=0.02)
     first, duration_s = engine._tracker.instants(0.02)
-    assert (first, duration_s.tolist()) == (0, pytest.approx([0.03]))
+    assert (first, duration_s.tolist()) == (0, pytest.approx(expected_s))
 
 
 def test_one_instant_for_ever_where_nothing_varies():
