@@ -131,8 +131,8 @@ class InterferenceMoments(NamedTuple):
             ends = num_places.cumsum()
             place = np.arange(ends[-1])
             place_cell = np.arange(len(first_of_cell)).repeat(num_places)
-            # Rising over all transfers of a group, group by group: the first place of the cell, then
-            # the time given out in it.
+            # Rising over all transfers of a group, group by group: the first place of the cell,
+            # then the time given out in it.
             given_out = (ends - num_places)[cell] + np.minimum(total, num_places[cell, None]).T
             given_out += group * len(place)
             wanted = place + even[:, place_cell] + group[..., None] * len(place)
