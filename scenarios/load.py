@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from fl.problems import one_line
 from scenarios.document import Document, override, read_document
 from scenarios.errors import ScenarioError
-from scenarios.messages import nearest
+from scenarios.messages import PRESET, nearest
 from scenarios.names import name_methods
 from scenarios.paths import find_path_fault, locate, resolve_paths
 from scenarios.presets import apply_preset
@@ -45,12 +45,13 @@ def load_with_places(
     document = override(read_document(find(source)), list(overrides), prepare=switch)
     if seeds is not None:
         document = override(document, [f"seeds=[{seeds}]"], option=f"--seeds {seeds}".strip())
+    preset = document.data.get(PRESET)
     document = resolve_paths(name_methods(apply_preset(document)))
     scenario = validate(document)
     # expanded from the resolved values, as a run and a written scenario.yaml are
     document = dataclasses.replace(document, data=to_data(scenario))
     problems: list[str] = []
-    for _ in expand(scenario, document, problems):
+    for _ in expand(scenario, document, problems, preset=preset):
         pass
     if problems:
         raise ScenarioError(list(dict.fromkeys(problems)))

@@ -5,13 +5,16 @@ the case fixes; every key that the scenario gives itself wins.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from netsim.calibration.cases import Case, cases
 from netsim.calibration.drop import world_of
+from netsim.problems import Problem
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.messages import PRESET, nearest
+from scenarios.schema import Scenario
 from scenarios.unions import TAGS
 
 CHANNEL_BANDWIDTH_HZ, SUBCARRIER_SPACING_HZ = 10e6, 15e3
@@ -26,7 +29,7 @@ def apply_preset(document: Document) -> Document:
     Raises
     ------
     ScenarioError
-        If there is no preset of this name, or the radio has antennas that it excludes.
+        If there is no preset of this name.
     """
     if PRESET not in document.data:
         return document
@@ -37,17 +40,26 @@ def apply_preset(document: Document) -> Document:
             [f"{place}: {PRESET}: unknown {name!r}; {nearest(str(name), list(cases()))}"]
         )
     own = {key: value for key, value in document.data.items() if key != PRESET}
-    radio = own.get("radio")
-    antennas = radio.get(_ANTENNAS, 1) if isinstance(radio, dict) else 1
-    if antennas != 1:
-        place = document.place(("radio", _ANTENNAS))
-        raise ScenarioError(
-            [
-                f"{place}: radio.{_ANTENNAS}: must be 1 with a preset: {name} was calibrated with "
-                f"one antenna, got {antennas!r}; leave out the one or the other"
-            ]
-        )
     return dataclasses.replace(document, data=_merge(preset_data(cases()[name]), own))
+
+
+def find_problems(preset: object, scenario: Scenario) -> Iterator[Problem]:
+    """Find what the calibration of a preset excludes in a variant of the study that names it.
+
+    Parameters
+    ----------
+    preset
+        What the key says; nothing is excluded where it is ``None``.
+    scenario
+        A variant: its cases and knobs are set.
+    """
+    antennas = 1 if scenario.radio is None else scenario.radio.site_rx_antennas
+    if preset is not None and antennas != 1:
+        yield Problem(
+            ("radio", _ANTENNAS),
+            f"must be 1 with a preset: {preset} was calibrated with one antenna, got {antennas}; "
+            "leave out the one or the other",
+        )
 
 
 def preset_data(case: Case) -> dict[str, Any]:

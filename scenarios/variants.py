@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.manifest import CASE
+from scenarios import presets
 from scenarios.document import Document, assign
 from scenarios.errors import ScenarioError
 from scenarios.messages import PRESET
@@ -96,7 +97,9 @@ def variants(scenario: Scenario) -> list[Variant]:
     return found
 
 
-def expand(scenario: Scenario, document: Document, problems: list[str]) -> Iterator[Variant]:
+def expand(
+    scenario: Scenario, document: Document, problems: list[str], *, preset: object = None
+) -> Iterator[Variant]:
     """Yield every variant that is right; collect what is wrong with the others.
 
     Parameters
@@ -107,6 +110,8 @@ def expand(scenario: Scenario, document: Document, problems: list[str]) -> Itera
         Its resolved data, with the place of every key.
     problems
         Gets a line for every problem.
+    preset
+        What the study calls its preset, if it has one; every variant keeps to it.
     """
     if fault := _find_size_fault(scenario):
         path = _axis_path(scenario)
@@ -131,7 +136,10 @@ def expand(scenario: Scenario, document: Document, problems: list[str]) -> Itera
             except ScenarioError as error:
                 problems.extend(error.problems)
                 continue
-            broken = find_problems(single, study_methods=scenario.methods)
+            broken = [
+                *presets.find_problems(preset, single),
+                *find_problems(single, study_methods=scenario.methods),
+            ]
             for problem in broken:
                 path = _original(problem.path, index)
                 problems.append(placed(document, path, problem.message, setting.places))

@@ -61,6 +61,32 @@ def test_antennas_that_the_calibration_excludes_are_one_line(tmp_path):
         load(write(tmp_path, head + "1"), ["radio.site_rx_antennas=8"])
 
 
+@pytest.mark.parametrize(
+    ("study", "got"),
+    [
+        ("matrix: {radio.site_rx_antennas: [1, 8]}", 8),
+        ("cases: {one: {}, many: {radio.site_rx_antennas: 2}}", 2),
+        ("cases: {one: {}, whole: {radio: {bandwidth_hz: 10e6, subcarrier_spacing_hz: 15e3}}}", 4),
+    ],
+)
+def test_antennas_of_a_variant_are_one_line_as_well(study, got, tmp_path):
+    """A radio that a case sets as a whole has the default of four antennas."""
+    text = f"{WITHOUT_WORLD}\n{study}\n"
+    line_number = len(text.splitlines()) + 1
+    with pytest.raises(ScenarioError) as caught:
+        load(write(tmp_path, "preset: rural_700_isd1732", text))
+    (line,) = caught.value.problems
+    assert line.endswith(
+        f"s.yaml:{line_number}: radio.site_rx_antennas: must be 1 with a preset: rural_700_isd1732 "
+        f"was calibrated with one antenna, got {got}; leave out the one or the other"
+    )
+
+
+def test_a_variant_may_have_the_one_antenna_of_the_calibration(tmp_path):
+    text = f"{WITHOUT_WORLD}\nmatrix: {{radio.site_rx_antennas: [1], radio.bandwidth_hz: [10e6]}}\n"
+    assert load(write(tmp_path, "preset: rural_700_isd1732", text)).matrix
+
+
 def test_an_unknown_preset_is_named_with_its_line(tmp_path):
     with pytest.raises(ScenarioError, match=r"s\.yaml:1: preset: unknown 'rural_70'; did you mean"):
         load(write(tmp_path, "preset: rural_70"))
