@@ -5,6 +5,7 @@ energy), and the rows and positions that results and figures need. It imports no
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import simpy
@@ -18,6 +19,7 @@ from netsim.config.access import NO_ACCESS
 from netsim.config.radio import BackgroundUsers
 from netsim.energy.energy_meter import EnergyMeter
 from netsim.engines.assembly import make_engine, make_models
+from netsim.engines.background_warm_up import files_in_progress
 from netsim.engines.engine import Models
 from netsim.engines.link_states import LinkReporter, LinkTable
 from netsim.engines.position_log import PositionLog, PositionRow
@@ -26,7 +28,7 @@ from netsim.phy.resource_grid import slot_duration_s
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.connection import make_timers
 from netsim.transport.access_wait import AccessWait, Wait
-from netsim.transport.background_traffic import BackgroundTraffic
+from netsim.transport.background_traffic import BackgroundTraffic, FileCounts
 from netsim.transport.completion import make_unserved_row
 from netsim.transport.requests import (
     check_broadcast,
@@ -119,13 +121,23 @@ class CellularNetwork:
         self._num_transfers = 0
         self._num_broadcasts = 0
         self._finished: list[TransferRow] = []
+        self._background: BackgroundTraffic | None = None
         if isinstance(radio.background_load, BackgroundUsers):
-            BackgroundTraffic(
+            self._background = BackgroundTraffic(
                 env,
                 radio.background_load,
                 seed=seed,
                 admit=lambda transfer: self._admit(transfer, 0.0),
                 cancel=self._cancel,
+                in_progress=partial(
+                    files_in_progress,
+                    world,
+                    radio,
+                    radio.background_load,
+                    layout=self.layout,
+                    make_scheduler=make_scheduler,
+                    seed=seed,
+                ),
             )
 
     @property
@@ -222,6 +234,11 @@ class CellularNetwork:
         self._num_broadcasts += 1
         self._access.begin(transfers)
         return transfers
+
+    @property
+    def background_files(self) -> FileCounts | None:
+        """Files of background users up to now; ``None`` where there are no such users."""
+        return None if self._background is None else self._background.counts
 
     def link_table(self, client_ids: Sequence[int] | Int[np.ndarray, " client"]) -> LinkTable:
         """Return the links of these clients now, in the order asked for."""
@@ -339,8 +356,9 @@ class CellularNetwork:
         self._positions.note(client_ids[is_client], cell_ids[is_client])
 
     def _finish(self, transfer: Transfer, row: TransferRow, delay_s: float) -> None:
-        if transfer.client_id >= FIRST_BACKGROUND_USER:
-            return  # Nobody waits for it, and it has no row.
+        if self._background is not None and transfer.client_id >= FIRST_BACKGROUND_USER:
+            self._background.note_end(row)  # Nobody waits for it, and it has no row.
+            return
         self._access.note_left_air(transfer.client_id)
         if delay_s > 0:
             arrival = self._env.timeout(delay_s)

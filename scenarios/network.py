@@ -1,7 +1,7 @@
 """The network of a scenario: which sections its kind uses, how it is made, which rows it leaves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import simpy
@@ -187,3 +187,9 @@ def place_rows(network: RunNetwork) -> Mapping[str, Sequence[object]]:
 def position_rows(network: RunNetwork) -> Mapping[str, Sequence[object]]:
     """Return the rows of positions since the last call, by file, of a network that has them."""
     return {"positions": network.positions()} if isinstance(network, CellularNetwork) else {}
+
+
+def background_counts(network: RunNetwork) -> dict[str, dict[str, int]]:
+    """Return what became of the files of background users, of a network that has such users."""
+    files = network.background_files if isinstance(network, CellularNetwork) else None
+    return {} if files is None else {"background_files": asdict(files)}

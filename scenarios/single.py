@@ -22,6 +22,7 @@ from netsim.transport.transfers import TransferRow
 from scenarios.network import (
     PLACE_ROWS,
     RunNetwork,
+    background_counts,
     build_network,
     is_cellular,
     place_rows,
@@ -128,6 +129,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         "host_eval_s": round(host_eval_s, 4),
         "host_other_fraction": round(1 - (host_train_s + host_eval_s) / host_total_s, 4),
         "simulated_s": float(env.now),
+        **background_counts(network),
         "num_jobs_submitted": federation.executor.num_submitted,
         "num_jobs_computed": federation.executor.num_computed,
         "data": facts_of(task.variant.scenario),

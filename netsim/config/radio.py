@@ -161,9 +161,9 @@ class BackgroundShare:
 class BackgroundUsers:
     """Users who are not part of the run, and whose files share the cells with its transfers.
 
-    Files arrive at each user as a Poisson process from the start of the run on. A file is sent as a
-    transfer is: by the same scheduler, with the same power control, interference and backhaul, at
-    the cost of site energy; it has no fixed costs of access. Users stand still at uniform places.
+    Files arrive at each user as a Poisson process. A file is sent as a transfer is: by the same
+    scheduler, with the same power control, interference and backhaul, at the cost of site energy;
+    it has no fixed costs of access. Users stand still at uniform places.
     """
 
     num_users: Annotated[int, Ge(1), Le(100_000)]
@@ -177,6 +177,10 @@ class BackgroundUsers:
     give_up_after_s: Annotated[float, Gt(0)] = 60.0
     """Time [s] after which an unfinished file is given up (our choice): it bounds the files of a
     cell that is overloaded, and those of users out of coverage."""
+    warm_up_s: Annotated[float, Ge(0), Le(600)] = 20.0
+    """Time [s] for which the users have been there when the run starts, so that files are on their
+    way already; 0 starts without any. The default (our choice) fills a cell at load 0.9 whose files
+    take 50 ms alone. It is simulated, at the start of every run."""
     kind: Literal["users"] = "users"
 
 

@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import simpy
 
 from analysis.report import write_report
 from scenarios.check import check
@@ -12,6 +13,7 @@ from scenarios.cli import main
 from scenarios.commands import BAD_INPUT
 from scenarios.errors import ScenarioError
 from scenarios.load import load
+from scenarios.network import background_counts, build_network
 from scenarios.own_files import own_file_digests
 from scenarios.run import run
 from scenarios.variants import variants
@@ -168,3 +170,19 @@ def test_a_resolved_scenario_runs_again(folder, tmp_path):
     again = run(load(folder / "scenario.yaml"), out=tmp_path).folder
     for path in (folder / "fedit").rglob("*.csv"):
         assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path.name
+
+
+def test_a_run_tells_what_became_of_the_files_of_others():
+    load_ = "{kind: users, num_users: 9, downlink_files_per_s: 1, warm_up_s: 2}"
+    scenario = load(STUDY, [*SMALL, f"radio.background_load={load_}"])
+    env = simpy.Environment()
+    network = build_network(scenario, env, seed=1)
+    env.run(until=2.0)
+    files = network.background_files
+    assert files.started > 9
+    assert background_counts(network) == {
+        "background_files": {"started": files.started, "delivered": files.delivered, "given_up": 0}
+    }
+    for settings in ((), CONSTANT):
+        other = build_network(load(STUDY, [*SMALL, *settings]), simpy.Environment(), seed=1)
+        assert background_counts(other) == {}

@@ -29,6 +29,8 @@ def problems_of(*overrides):
          "radio.background_load.file_bytes: must be >= 1, got 0"),
         ("radio.background_load={kind: users, num_users: 9, uplink_files_per_s: 1,"
          " give_up_after_s: 0}", "radio.background_load.give_up_after_s: must be > 0, got 0"),
+        ("radio.background_load={kind: users, num_users: 9, uplink_files_per_s: 1, warm_up_s: -1}",
+         "radio.background_load.warm_up_s: must be >= 0, got -1"),
         ("radio.background_load={kind: users, num_users: 500, downlink_files_per_s: 1}",
          "radio.background_load.downlink_files_per_s: must offer less than 3 cells can carry, "),
         ("radio.site_power_dbm=-400", "radio.site_power_dbm: must be >= 0, got -400"),

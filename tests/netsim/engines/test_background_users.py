@@ -6,7 +6,7 @@ import pytest
 from netsim.config.radio import BackgroundShare, BackgroundUsers
 from netsim.config.world import RandomWaypointMobility, SingleCellLayout
 from netsim.engines.flow import FlowEngine
-from netsim.transport.background_traffic import FIRST_FILE
+from netsim.transport.background_traffic import FIRST_FILE, FileCounts
 from netsim.world.population import FIRST_BACKGROUND_USER
 from tests.netsim.theory.processor_sharing import busy_s, sojourn_s
 from tests.netsim.transport.test_background_traffic import arrivals
@@ -35,9 +35,13 @@ def alone_s(direction, engine="flow", size_bytes=FILE_BYTES):
 
 
 def users(load, direction="downlink", *, work_s, **changes):
-    """Background users whose files take a share of the time of the cell."""
+    """Background users whose files take a share of the time of the cell, from empty."""
     rate_hz = load / work_s / NUM_USERS
-    settings = {f"{direction}_files_per_s": rate_hz, "file_bytes": FILE_BYTES}
+    settings = {
+        f"{direction}_files_per_s": rate_hz,
+        "file_bytes": FILE_BYTES,
+        "warm_up_s": 0.0,
+    }
     return BackgroundUsers(num_users=NUM_USERS, **(settings | changes))
 
 
@@ -185,7 +189,9 @@ def test_users_disturb_other_cells():
     sinr_db = {}
     for background in (
         BackgroundShare(),
-        BackgroundUsers(num_users=30, downlink_files_per_s=0.2, uplink_files_per_s=0.2),
+        BackgroundUsers(
+            num_users=30, downlink_files_per_s=0.2, uplink_files_per_s=0.2, warm_up_s=0
+        ),
     ):
         env, network = two_sites([NEAR_0], background_load=background)
         env.run(until=0.5)
@@ -206,3 +212,19 @@ def test_files_that_nobody_can_send_are_given_up():
     active = network._engine.active.records["transfer_id"]
     assert sorted(active.tolist()) == expected
     assert len(expected) > 3
+    assert network.background_files == FileCounts(
+        started=len(files), delivered=0, given_up=len(files) - len(expected)
+    )
+
+
+def test_files_are_counted():
+    """All that have come are delivered but for those on the air: nobody waits that long."""
+    background = users(0.5, work_s=0.05)
+    env, network = make_network(WORLD, plain_radio(background_load=background))
+    env.run(until=5.0)
+    num_files = len(arrivals(background, seed=1, until_s=5.0))
+    on_air = len(network._engine.active)
+    assert network.background_files == FileCounts(
+        started=num_files, delivered=num_files - on_air, given_up=0
+    )
+    assert make_network(WORLD, plain_radio())[1].background_files is None

@@ -34,6 +34,21 @@ def sojourn_s(arrival_s, work_s):
     return stay_s
 
 
+def left_s(arrival_s, work_s, at_s):
+    """Work of each job that is not done at an instant; 0 of those that are, or that come later."""
+    arrival_s = np.asarray(arrival_s, dtype=float)
+    end_s = arrival_s + sojourn_s(arrival_s, work_s)
+    edges_s = np.sort(np.concatenate([arrival_s, end_s, [at_s]]))
+    edges_s = edges_s[edges_s <= at_s]
+    present = np.searchsorted(arrival_s, edges_s[:-1], side="right") - np.searchsorted(
+        np.sort(end_s), edges_s[:-1], side="right"
+    )
+    served_s = np.append(0.0, np.cumsum(np.diff(edges_s) / np.maximum(present, 1)))
+    since_s = served_s[-1] - np.interp(arrival_s, edges_s, served_s)
+    is_there = (arrival_s <= at_s) & (end_s > at_s)
+    return np.where(is_there, np.asarray(work_s) - since_s, 0.0)
+
+
 def busy_s(arrival_s, work_s, until_s):
     """How long somebody is in the system up to an instant, whatever the discipline."""
     end_s = total_s = 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.netsim.theory.processor_sharing import busy_s, sojourn_s
+from tests.netsim.theory.processor_sharing import busy_s, left_s, sojourn_s
 
 
 def test_two_jobs_by_hand():
@@ -13,6 +13,30 @@ def test_two_jobs_by_hand():
 
 def test_busy_time_by_hand():
     assert busy_s([0.0, 1.0, 5.0], [2.0, 2.0, 3.0], until_s=6.0) == 5.0
+
+
+def test_work_that_is_left_by_hand():
+    # At 2 s the first has had 1 s alone and half a second beside the other.
+    assert left_s([0.0, 1.0, 9.0], [2.0, 2.0, 2.0], at_s=2.0).tolist() == [0.5, 1.5, 0.0]
+
+
+def test_jobs_at_an_instant_are_geometric_and_served_by_half():
+    """In the steady state, for works of one size: what is left is uniform up to it."""
+    rng = np.random.default_rng(6)
+    load, num = 0.5, 4000
+    counts, left = np.empty(num), []
+    for k in range(num):
+        arrival_s = rng.exponential(1.0 / load, 60).cumsum()  # until far after 40 s
+        found_s = left_s(arrival_s, np.ones(60), at_s=40.0)
+        counts[k] = (found_s > 0).sum()
+        left += found_s[found_s > 0].tolist()
+    # P(at least n) is load^n; 3 standard errors.
+    for n in (1, 2, 3):
+        share = load**n
+        error = np.sqrt(share * (1 - share) / num)
+        assert (counts >= n).mean() == pytest.approx(share, abs=3 * error)
+    assert np.mean(left) == pytest.approx(1 / 2, abs=3 / np.sqrt(12 * len(left)))
+    assert np.mean(np.square(left)) == pytest.approx(1 / 3, abs=3 * 0.3 / np.sqrt(len(left)))
 
 
 @pytest.mark.parametrize("load", [0.5, 0.9])

@@ -5,7 +5,7 @@ import pytest
 import simpy
 
 from netsim.config.radio import BackgroundUsers
-from netsim.transport.background_traffic import FIRST_FILE, BackgroundTraffic
+from netsim.transport.background_traffic import FIRST_FILE, BackgroundTraffic, FileInProgress
 from netsim.world.population import FIRST_BACKGROUND_USER
 
 NUM_USERS = 20
@@ -15,11 +15,13 @@ BOTH_WAYS = BackgroundUsers(
 )  # fmt: skip
 
 
-def arrivals(config, *, seed, until_s):
+def arrivals(config, *, seed, until_s, **settings):
     """The files of a background up to an instant."""
     env = simpy.Environment()
     files = []
-    BackgroundTraffic(env, config, seed=seed, admit=files.append, cancel=lambda *_: None)
+    BackgroundTraffic(
+        env, config, seed=seed, admit=files.append, cancel=lambda *_: None, **settings
+    )
     env.run(until=until_s)
     return files
 
@@ -66,3 +68,18 @@ def test_files_depend_on_the_seed_and_come_later_at_a_lower_rate():
     np.testing.assert_allclose(
         [each[0] for each in fewer], [2.0 * each[0] for each in more[: len(fewer)]]
     )
+
+
+def test_files_on_their_way_come_first_and_change_no_later_one():
+    waiting = FileInProgress(
+        transfer_id=7, client_id=FIRST_BACKGROUND_USER + 3, direction="uplink", left_bytes=5,
+        given_up_after_s=1.5,
+    )  # fmt: skip
+    first, *others = arrivals(BOTH_WAYS, seed=1, until_s=5.0, in_progress=lambda: [waiting])
+    assert (first.transfer_id, first.client_id, first.direction) == (7, waiting.client_id, "uplink")
+    assert (first.requested_at_s, first.size_bytes, first.deadline_at_s) == (0.0, 5, 1.5)
+    alone = arrivals(BOTH_WAYS, seed=1, until_s=5.0)
+    assert [each.requested_at_s for each in others] == [each.requested_at_s for each in alone]
+    elsewhere = arrivals(BOTH_WAYS, seed=1, until_s=5.0, first_file=2 * FIRST_FILE)
+    assert elsewhere[0].transfer_id == 2 * FIRST_FILE
+    assert elsewhere[0].requested_at_s != alone[0].requested_at_s
