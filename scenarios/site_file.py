@@ -1,9 +1,5 @@
 """Own sites from a csv file, one row a sector: read here, handed to the network as settings."""
 
-import csv
-import difflib
-import io
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from fl.csv_rows import MAX_SHOWN, by_column, header_faults, number, read_rows
 from netsim.config import WorldConfig
 from netsim.config.sites import MAX_SECTORS, MAX_SITES, SectorConfig, SiteConfig, SitesLayout
 from netsim.problems import Problem
@@ -26,8 +23,6 @@ OF_SITE = (*PLACES[0], *PLACES[1], "height_m")
 OF_SECTOR = ("azimuth_deg", "tilt_deg", "power_dbm")
 COLUMNS = (SITE, *OF_SITE, *OF_SECTOR)
 _T = TypeVar("_T", SiteConfig, SectorConfig)
-MAX_SHOWN = 40
-"""Longest cell that a message repeats [characters]."""
 PATH = ("world", "layout", "path")
 
 
@@ -119,7 +114,7 @@ def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> SiteFile:
     """Read the file; size and time of the last change identify its version."""
     del size_bytes, modified_at_ns
     try:
-        header, rows = _table(path)
+        header, rows = read_rows(path, max_rows=MAX_SITES * MAX_SECTORS)
         fault = next(_header_faults(header), None)
         found = None if fault is not None else _site_file(path, header, rows)
     except ValueError as error:
@@ -129,47 +124,8 @@ def _read_version(path: str, size_bytes: int, modified_at_ns: int) -> SiteFile:
     return found
 
 
-def _table(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header, and the other rows with the numbers of their lines."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        msg = f"cannot be read: {error.strerror or error}"
-        raise ValueError(msg) from None
-    except UnicodeDecodeError:
-        msg = "is not UTF-8 text"
-        raise ValueError(msg) from None
-    if "\0" in text:
-        msg = "is not text, it holds null characters"
-        raise ValueError(msg)
-    kept = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and not line.startswith("#")
-    ]
-    reader = csv.reader(io.StringIO("\n".join(line for _, line in kept)), strict=True)
-    try:
-        rows = [(kept[reader.line_num - 1][0], [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        msg = f"line {kept[max(reader.line_num, 1) - 1][0]}: {error}"
-        raise ValueError(msg) from None
-    most = MAX_SITES * MAX_SECTORS
-    if not 2 <= len(rows) <= most + 1:
-        msg = f"must have a header and 1 to {most} rows, got {len(rows)} lines"
-        raise ValueError(msg)
-    return rows[0][1], rows[1:]
-
-
 def _header_faults(header: list[str]) -> Iterator[str]:
-    for column in header:
-        if column not in COLUMNS:
-            close = difflib.get_close_matches(column[:100], COLUMNS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(COLUMNS)}"
-            yield f"unknown column {column[:MAX_SHOWN]!r}; {hint}"
-    if len(set(header)) < len(header):
-        yield "must not have a column twice"
-    if SITE not in header:
-        yield f"lacks the column {SITE}"
+    yield from header_faults(header, known=COLUMNS, needed=[SITE])
     given = [pair for pair in PLACES if set(pair) & set(header)]
     if len(given) != 1 or not set(given[0]) <= set(header):
         yield f"must have the columns x_m and y_m, or lat_deg and lon_deg, got {', '.join(header)}"
@@ -219,11 +175,8 @@ def _site_file(path: str, header: list[str], rows: list[tuple[int, list[str]]]) 
 
 
 def _row(header: list[str], cells: list[str]) -> dict[str, str]:
-    """Return the cells of a row that are not empty, by column."""
-    if len(cells) != len(header):
-        msg = f"must have {len(header)} cells, got {len(cells)}"
-        raise ValueError(msg)
-    row = {column: cell for column, cell in zip(header, cells, strict=True) if cell}
+    """Return the cells of a row that are not empty, by column; some may not be empty."""
+    row = by_column(header, cells)
     for column in header:
         if column in NEEDED and column not in row:
             msg = f"{column}: must not be empty"
@@ -260,16 +213,7 @@ def _settings(kind: type[_T], row: Mapping[str, str], columns: Sequence[str]) ->
     ValueError
         With column, rule and value.
     """
-    cells = {column: row[column] for column in columns if column in row}
-    values: dict[str, float] = {}
-    for column, cell in cells.items():
-        try:
-            values[column] = float(cell)
-        except ValueError:
-            values[column] = math.nan
-        if not math.isfinite(values[column]):
-            msg = f"{column}: must be a number, got {cell[:MAX_SHOWN]!r}"
-            raise ValueError(msg)
+    values = {column: number(column, row[column]) for column in columns if column in row}
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:

@@ -33,7 +33,16 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("network", "map_picture", "calibration"),
     ),
     "fl": (
-        ("problems", "own_types", "payload", "rows", "metrics", "network", "global_generators"),
+        (
+            "problems",
+            "csv_rows",
+            "own_types",
+            "payload",
+            "rows",
+            "metrics",
+            "network",
+            "global_generators",
+        ),
         ("own_code", "data", "clients"),
         ("models", "policies"),
         ("peft", "training"),

@@ -1,9 +1,6 @@
 """Tables of device classes: the built-in one beside this module, and files of a user's own."""
 
 import csv
-import difflib
-import io
-import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 from annotated_types import Ge, Gt, Le
 
 from fl.clients.device_class import DeviceClass, DeviceConfig, DeviceFigures
+from fl.csv_rows import MAX_SHOWN, by_column, header_faults, number, read_rows
 
 NAME = "name"
 _COLUMNS = {item.name: item.default is MISSING for item in fields(DeviceConfig)}
@@ -30,18 +28,7 @@ def _numbers_of(row: Mapping[str, str], columns: Iterable[str]) -> dict[str, flo
     ValueError
         With column, rule and value of a cell that is no number.
     """
-    return {name: _number(name, row[name]) for name in columns if row.get(name, "").strip()}
-
-
-def _number(name: str, cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        msg = f"{name}: must be a number, got {cell[:40]!r}"
-        raise ValueError(msg)
-    return value
+    return {name: number(name, row[name]) for name in columns if row.get(name)}
 
 
 def _built_in() -> dict[str, DeviceClass]:
@@ -76,63 +63,28 @@ def read_device_file(path: str) -> dict[str, DeviceConfig]:
         One line: the file cannot be read, a column is unknown or missing, or the line and the cell
         at fault.
     """
-    text = _read(path)
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    # numbers of lines in the file, for messages
-    numbers = [n for n, line in enumerate(text.splitlines(), 1) if not line.startswith("#")]
-    reader = csv.reader(io.StringIO("\n".join(lines)), strict=True)
     try:
-        rows = [(numbers[reader.line_num - 1], row) for row in reader if any(row)]
-    except csv.Error as error:
-        msg = f"devices {path}: line {numbers[max(reader.line_num, 1) - 1]}: {error}"
+        return _classes(path)
+    except ValueError as error:
+        msg = f"devices {path}: {error}"
         raise ValueError(msg) from None
-    if len(rows) < 2 or len(rows) > MAX_CLASSES:
-        rule = f"must have a header and 1 to {MAX_CLASSES} classes"
-        msg = f"devices {path}: {rule}, got {len(rows)} lines"
-        raise ValueError(msg)
-    header = [cell.strip() for cell in rows[0][1]]
-    if fault := next(_header_faults(header), None):
-        msg = f"devices {path}: {fault}"
-        raise ValueError(msg)
+
+
+def _classes(path: str) -> dict[str, DeviceConfig]:
+    """Return the same; the message of an error does not name the file."""
+    header, rows = read_rows(path, max_rows=MAX_CLASSES, things="classes")
+    needed = [NAME, *(column for column, is_needed in _COLUMNS.items() if is_needed)]
+    if fault := next(header_faults(header, known=[NAME, *_COLUMNS], needed=needed), None):
+        raise ValueError(fault)
     found: dict[str, DeviceConfig] = {}
-    for line, cells in rows[1:]:
+    for line, cells in rows:
         try:
             name, config = _class_of(header, cells, others=found)
         except ValueError as error:
-            msg = f"devices {path}: line {line}: {error}"
+            msg = f"line {line}: {error}"
             raise ValueError(msg) from None
         found[name] = config
     return found
-
-
-def _read(path: str) -> str:
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        msg = f"devices {path}: cannot be read: {error.strerror or error}"
-        raise ValueError(msg) from None
-    except UnicodeDecodeError:
-        msg = f"devices {path}: is not UTF-8 text"
-        raise ValueError(msg) from None
-    if "\0" in text:
-        msg = f"devices {path}: is not text, it holds null characters"
-        raise ValueError(msg)
-    return text
-
-
-def _header_faults(header: list[str]) -> Iterator[str]:
-    known = [NAME, *_COLUMNS]
-    for column in header:
-        if column not in known:
-            close = difflib.get_close_matches(column[:100], known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-            yield f"unknown column {column[:40]!r}; {hint}"
-    needed = [NAME, *(column for column, is_needed in _COLUMNS.items() if is_needed)]
-    missing = [column for column in needed if column not in header]
-    if missing:
-        yield f"lacks the column {', '.join(missing)}"
-    if len(set(header)) < len(header):
-        yield "must not have a column twice"
 
 
 def _class_of(
@@ -145,10 +97,7 @@ def _class_of(
     ValueError
         With column, rule and value.
     """
-    if len(cells) != len(header):
-        msg = f"must have {len(header)} cells, got {len(cells)}"
-        raise ValueError(msg)
-    row = dict(zip(header, cells, strict=True))
+    row = by_column(header, cells)
     values = _numbers_of(row, _COLUMNS)
     for column, is_needed in _COLUMNS.items():
         if is_needed and column not in values:
@@ -159,9 +108,9 @@ def _class_of(
             if not _holds(value, sign, bound):
                 msg = f"{column}: must be {sign} {bound:g}, got {value:g}"
                 raise ValueError(msg)
-    name = row[NAME].strip()
+    name = row.get(NAME, "")
     if name in others:
-        msg = f"name: must differ, got {name[:40]!r} again"
+        msg = f"name: must differ, got {name[:MAX_SHOWN]!r} again"
         raise ValueError(msg)
     return name, DeviceConfig(**values)
 
