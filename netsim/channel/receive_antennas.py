@@ -10,7 +10,8 @@ of equal power: the effective branches.
 
 Interference is received with the weights of the wanted signal, which have unit norm and do not
 depend on the interferer's channel. Its mean is therefore that of one antenna, and the array gain is
-a gain in SINR. Combining that suppresses interferers (MMSE) is not modelled.
+a gain in SINR. Combining that suppresses interferers is in
+:mod:`netsim.phy.interference_rejection`; it has the fading given here.
 
 References
 ----------

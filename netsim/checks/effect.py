@@ -38,6 +38,7 @@ def find_problems(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
     yield from _failure_effects(world, radio)
     yield from _load_effects(world, radio)
     yield from _antenna_effects(radio)
+    yield from _combining_effects(world, radio)
     reduction = radio.uplink_power.max_power_reduction
     if (
         reduction is not None
@@ -190,6 +191,19 @@ def _antenna_effects(radio: RadioConfig) -> Iterator[Problem]:
         yield _problem(path, "has no effect with site_rx_antennas 1")
     elif isinstance(radio.fading, NoFading):
         yield _problem(path, "has no effect without fading: the array gain does not depend on it")
+
+
+def _combining_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem]:
+    """Find MMSE combining where there is nothing to suppress, or nothing to suppress it with."""
+    if radio.site_combining == "mrc":
+        return
+    path = "radio.site_combining"
+    if radio.site_rx_antennas == 1:
+        yield _problem(path, "mmse has no effect with site_rx_antennas 1")
+    if not radio.interference:
+        yield _problem(path, "mmse has no effect without interference: there is none to suppress")
+    elif standard.has_single_cell(world):
+        yield _problem(path, "mmse has no effect with a single cell: no interference to suppress")
 
 
 def _is_ergodic(radio: RadioConfig) -> bool:

@@ -339,11 +339,15 @@ class RadioConfig:
     """Noise figure of the sites [dB]; ``None`` is 5 in FR1 (TR 36.814, TR 38.802, ITU-R M.2412), 7
     in FR2 (ITU-R M.2412)."""
     site_rx_antennas: Literal[1, 2, 4, 8, 64] = 4
-    """Receive antennas of a cell, combined by maximum ratio, each with the pattern and the gain of
+    """Receive antennas of a cell, which are combined, each with the pattern and the gain of
     ``world.antenna``; clients have one, and sites transmit with one.
 
     Of a panel of 64 that antenna is one of 64 parts: choose its ``num_elements`` so.
     """
+    site_combining: Literal["mrc", "mmse"] = "mrc"
+    """How they are combined: by maximum ratio, or by MMSE, which suppresses clients of other cells
+    as well as noise (IRC). Its sites know all channels exactly; ``uplink_rise_db`` of background
+    traffic counts as noise."""
     site_rx_correlation: Annotated[float, Ge(0), Le(1)] = 0.0
     """Correlation of the fading of any two receive antennas of a cell. It reduces the diversity of
     combining, not its mean gain."""

@@ -19,6 +19,7 @@ from netsim.config.radio import (
 )
 from netsim.config.world import WorldConfig
 from netsim.frequency_range import frequency_range
+from netsim.phy.interference_rejection import InterferenceRejection
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.mcs import McsTableNumber
 from netsim.phy.noise import noise_power_w
@@ -56,7 +57,7 @@ def make_air_interface(
     rates = _rate_table(radio.mcs_table, radio.link_adaptation.target_block_error)
     site_noise_w = float(
         noise_power_w(block_hz, noise_figure_db=standard.site_noise_figure_db(world, radio))
-    )
+    ) * db_to_linear(background.uplink_rise_db)
     adaptation_of = partial(
         _make_adaptation,
         radio.fading,
@@ -81,7 +82,7 @@ def make_air_interface(
         uplink_power=radio.uplink_power,
         power_reduction=_make_power_reduction(radio.uplink_power.max_power_reduction, rates),
         site_array_gain=float(radio.site_rx_antennas),
-        site_noise_w=site_noise_w * db_to_linear(background.uplink_rise_db),
+        site_noise_w=site_noise_w,
         ue_noise_w=float(
             noise_power_w(block_hz, noise_figure_db=standard.ue_noise_figure_db(world, radio))
         ),
@@ -91,6 +92,7 @@ def make_air_interface(
         ),
         downlink_busy_fraction=background.downlink_fraction,
         uplink_busy_fraction=background.uplink_fraction,
+        interference_rejection=_make_interference_rejection(radio, noise_w=site_noise_w),
         is_interfering=radio.interference,
         rates=rates,
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),
@@ -120,6 +122,14 @@ def _make_power_reduction(
         8: settings.qam256_db,
     }
     return PowerReduction(reduction_db, rates)
+
+
+def _make_interference_rejection(
+    radio: RadioConfig, *, noise_w: float
+) -> InterferenceRejection | None:
+    if radio.site_combining == "mrc":
+        return None
+    return InterferenceRejection(num_antennas=radio.site_rx_antennas, noise_w=noise_w)
 
 
 def _make_interference_variability(

@@ -32,6 +32,7 @@ from netsim.engines.flow_outcome import service_of
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
 from netsim.engines.served_set import ServedSet
 from netsim.engines.sub_ticks import instants_per_tick, time_mean, time_weights
+from netsim.engines.suppressed_interference import Suppressed
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
 from netsim.mac.sharing import Grant
@@ -220,7 +221,7 @@ class FlowEngine(Engine):
         interference = None
         if self._is_disturbed:
             interference = self._receive_interference(
-                served, grant, sent_w, now_s=now_s, duration_s=duration_s
+                served, grant, sent_w, block_w=block_w, now_s=now_s, duration_s=duration_s
             )
             noise_w = interference.geometric_w[served.cell_id]
         self._serve(
@@ -246,18 +247,22 @@ class FlowEngine(Engine):
         grant: Grant,
         sent_w: Float[np.ndarray, "instant transfer"],
         *,
+        block_w: Float[np.ndarray, "instant transfer"],
         now_s: float,
         duration_s: Float[np.ndarray, " instant"],
     ) -> InterferenceMoments:
         """Renew the interference that sites receive; return what they expect of it.
 
         ``sent_w`` is the mean power in a granted block [W]; some of the blocks may stay empty.
+        ``block_w`` is the power in one that does not.
         """
         air, cross_gain = self._air, served.cross_gain
         mean_w = time_mean(duration_s, sent_w[..., None] * grant.shares)
         sent_w = (1.0 - air.uplink_busy_fraction) * sent_w
         self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
         weight = time_weights(duration_s)
+        rejection = air.interference_rejection
+        suppressed = None if rejection is None else Suppressed(rejection, block_w)
         if self._sharing.is_time_shared:
             moments = InterferenceMoments.from_time_shared(
                 cross_gain,
@@ -267,11 +272,19 @@ class FlowEngine(Engine):
                 weight=weight,
                 first_of_cell=served.first_of_cell,
                 noise_w=air.site_noise_w,
+                suppressed=suppressed,
             )
         else:
             moments = InterferenceMoments.from_frequency_shared(
-                cross_gain, sent_w, grant.shares, weight=weight, noise_w=air.site_noise_w
+                cross_gain,
+                sent_w,
+                grant.shares,
+                weight=weight,
+                noise_w=air.site_noise_w,
+                suppressed=suppressed,
             )
+        if suppressed is not None:
+            self._uplink_interference_w = moments.mean_w - air.site_noise_w
         until_s = now_s + float(duration_s.sum())
         if np.isinf(until_s):
             # Nothing changes by itself but what sites expect, until that has settled.

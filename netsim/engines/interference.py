@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from netsim.engines.suppressed_interference import Suppressed
+
 INTERFERENCE_AVERAGE_S = 0.05
 """Time over which a site averages the uplink interference that it expects [s]: long against the
 time for which a scheduler serves one user, short against a transfer. Our choice; no standard fixes
@@ -29,7 +31,7 @@ NUM_DRAWS = 64
 
 
 class InterferenceMoments(NamedTuple):
-    """Moments of noise and interference in a block of each cell."""
+    """Moments of noise and interference in a block of each cell, of what combining leaves."""
 
     mean_w: Float[np.ndarray, "cell group"]
     log_mean: Float[np.ndarray, "cell group"]
@@ -82,6 +84,7 @@ class InterferenceMoments(NamedTuple):
         weight: Float[np.ndarray, " instant"],
         first_of_cell: Int[np.ndarray, " sending"],
         noise_w: float,
+        suppressed: Suppressed | None = None,
     ) -> "InterferenceMoments":
         """Return the moments where transfers of a cell take turns, each alone or a few at a time.
 
@@ -108,6 +111,8 @@ class InterferenceMoments(NamedTuple):
             First transfer of each cell that sends.
         noise_w
             Of a block [W].
+        suppressed
+            For MMSE combining; ``None`` is maximum-ratio combining.
         """
         num_cells, num_groups = cross_gain.shape[1], shares.shape[2]
         num_draws = -(-NUM_DRAWS // len(weight))
@@ -139,6 +144,10 @@ class InterferenceMoments(NamedTuple):
             chosen = given_out.ravel().searchsorted(wanted) - group[..., None] * num_transfers
             # The rest of the time a place is empty.
             chosen = np.where(chosen < last[place_cell], chosen, num_transfers)
+            if suppressed is not None:
+                left_w = suppressed.left_of_drawn_w(cross_gain, power_w, chosen, instant=instant)
+                moments._add(part, left_w)
+                continue
             sending_w = np.zeros((num_groups * num_draws, num_transfers + 1))
             sending_w[row, chosen] = np.append(power_w, 0.0)[chosen]
             is_drawn = sending_w[:, :-1].any(axis=0)
@@ -156,14 +165,19 @@ class InterferenceMoments(NamedTuple):
         *,
         weight: Float[np.ndarray, " instant"],
         noise_w: float,
+        suppressed: Suppressed | None = None,
     ) -> "InterferenceMoments":
         """Return the moments where all have their shares all the time.
 
         Parameters are those of :meth:`from_time_shared`, less the activity.
         """
         moments = cls._zeros(cross_gain.shape[1], shares.shape[2])
-        for part, power_w, held in zip(weight, sent_w, shares, strict=True):
-            moments._add(part, (noise_w + cross_gain.T @ (power_w[:, None] * held))[None])
+        for instant, (part, power_w, held) in enumerate(zip(weight, sent_w, shares, strict=True)):
+            if suppressed is None:
+                received_w = noise_w + cross_gain.T @ (power_w[:, None] * held)
+            else:
+                received_w = suppressed.left_w(cross_gain, power_w, held, instant=instant)
+            moments._add(part, received_w[None])
         return moments
 
     @classmethod

@@ -17,6 +17,7 @@ from netsim.engines.block_exchange import BlockExchange
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.interference import MeasuredInterference
 from netsim.engines.served_set import ServedSet
+from netsim.engines.suppressed_interference import received_interference_w
 from netsim.engines.transmission import SlotTransmission
 from netsim.engines.whole_blocks import whole_blocks
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
@@ -261,8 +262,8 @@ class SlotEngine(Engine):
             kept = np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)
             shares = shares * kept[:, None]
         block_w = air.radiated_w(air.block_power_w(density_w, used), sinr_per_w)
-        self._uplink_interference_w = air.uplink_interference_w(
-            served.cross_gain, block_w[:, None] * shares
+        self._uplink_interference_w = received_interference_w(
+            air, served.cross_gain, block_w, shares
         )
         self._measured.measure(self._uplink_interference_w)
         noise_w = air.site_noise_w + self._uplink_interference_w[served.cell_id]

@@ -11,7 +11,8 @@ The steps from the gains of a tick to the rates of transfers, with the module of
 4. Power limit, and the blocks that a client uses of its grant (:mod:`netsim.phy.power_headroom`,
    :mod:`netsim.phy_abstraction.air_interface`).
 5. Power per block from open-loop power control (:mod:`netsim.phy.power_control`).
-6. Interference in other cells: mean and variability (:mod:`netsim.engines.interference`).
+6. Interference in other cells: mean and variability (:mod:`netsim.engines.interference`), or what
+   MMSE combining leaves of it (:mod:`netsim.engines.suppressed_interference`).
 7. Effective SINR over the blocks held, by EESM (:mod:`netsim.phy.effective_sinr`).
 8. Loss by variability of interference
    (:mod:`netsim.phy_abstraction.interference_variability`).

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from netsim.config.radio import UplinkPowerConfig
 from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.effective_sinr import effective_sinr_linear
+from netsim.phy.interference_rejection import InterferenceRejection
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
@@ -64,6 +65,8 @@ class AirInterface:
     """Share of its blocks in which every cell transmits background traffic."""
     uplink_busy_fraction: float
     """Share of its blocks in which every cell receives background traffic."""
+    interference_rejection: InterferenceRejection | None
+    """MMSE combining at the sites; ``None`` is maximum-ratio combining."""
     is_interfering: bool
     """Whether cells interfere with each other."""
     rates: RateTable
