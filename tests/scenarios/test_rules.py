@@ -37,7 +37,7 @@ def problems_of(*overrides):
         ("radio.ue_noise_figure_db=1e5", "ue_noise_figure_db: must be <= 30, got"),
         ("radio.site_noise_figure_db=1e5", "site_noise_figure_db: must be <= 30, got"),
         ("radio.site_rx_antennas=3", "site_rx_antennas: must be one of 1, 2, 4, 8 or 64, got 3"),
-        ("radio.site_combining=zf", "radio.site_combining: must be "),
+        ("radio.site_combining=zf", "site_combining: must be one of 'mrc' or 'mmse', got 'zf'"),
         ("radio.site_rx_correlation=1.2", "site_rx_correlation: must be <= 1, got 1.2"),
         ("radio.fading={kind: rician, k_db: 1e5}", "k_db: must be <= 40, got"),
         ("radio.fading={kind: rician, k_db: -1e5}", "k_db: must be >= -40, got"),
