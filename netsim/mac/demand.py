@@ -110,15 +110,16 @@ class Demand:
 
     def used_fraction(
         self,
-        held: Float[np.ndarray, " some"],
-        shares: Float[np.ndarray, "some group"],
+        held: Float[np.ndarray, " row"],
+        shares: Float[np.ndarray, "row group"],
         *,
-        bearers: slice,
-        instant: int,
-    ) -> Float[np.ndarray, " some"]:
+        bearers: slice | Int[np.ndarray, " row"],
+        instants: slice | Int[np.ndarray, " row"],
+    ) -> Float[np.ndarray, " row"]:
         """Return the part of the band that raises the rates of uplink bearers, of what they hold.
 
-        A bearer that uses less than it holds uses whole blocks.
+        A bearer that uses less than it holds uses whole blocks. A row is a bearer at an instant;
+        those of one instant after those of the one before.
 
         Parameters
         ----------
@@ -126,35 +127,22 @@ class Demand:
             Part of the band that the client of each holds.
         shares
             Of each group that each bearer holds; only where they are matters.
-        bearers
-            Which ones.
-        instant
-            Index of the instant.
+        bearers, instants
+            Which ones; of each row where both are arrays.
         """
-        blocks = held * self.num_blocks
-        density_w = self._density_w(instant)[bearers]
-        if not (self.is_uplink and self.air.is_limited(density_w, blocks)):
+        if not self.is_uplink:
             return held
+        sinr_per_w = self.sinr_per_w[instants, bearers]
+        blocks = (held * self.num_blocks).reshape(sinr_per_w.shape[:-1])
+        density_w = self.density_w
         used = self.air.used_whole_blocks(
             blocks,
-            density_w=density_w,
-            sinr_per_w=mean_over_held(self.sinr_per_w[instant, bearers], shares),
+            density_w=density_w[bearers] if density_w.ndim == 1 else density_w[instants, bearers],
+            sinr_per_w=mean_over_held(sinr_per_w, shares.reshape(sinr_per_w.shape)),
         )
-        return np.where(used < blocks, used / self.num_blocks, held)
-
-    def worthwhile_fraction(self, *, bearers: slice) -> Float[np.ndarray, "instant some group"]:
-        """Return the part of the band that raises the rates of uplink bearers, by group.
-
-        That of a client which has the whole band, if all of it were as good as the group. Close to
-        it is :meth:`used_fraction` of any shares, with the mean over the groups held.
-        """
-        sinr_per_w = self.sinr_per_w[:, bearers]
-        used = self.air.used_whole_blocks(
-            np.full(sinr_per_w.shape, float(self.num_blocks)),
-            density_w=self.density_w[..., bearers, None],
-            sinr_per_w=sinr_per_w,
-        )
-        return used / self.num_blocks
+        if used is blocks:
+            return held
+        return np.where(used < blocks, used / self.num_blocks, held.reshape(used.shape)).ravel()
 
     def transfer_rate_bps(
         self, transfers: slice, fraction: Float[np.ndarray, " some"]

@@ -27,19 +27,22 @@ class MetricOrder:
         first = limits.at_instant[0]
         self._limits = limits.at_instant
         is_limited = np.any([each.in_limited_cell() for each in self._limits], axis=0)
-        is_settled = is_limited & _is_settled(first)
-        self._settled = np.flatnonzero(is_settled)
-        """Who has the same shares whatever the order."""
-        together = limits.of(self._settled)
+        is_settled = is_limited & _is_settled(limits)
+        settled = np.flatnonzero(is_settled.any(axis=0))
+        together = limits.of(settled)
         shares = _in_order(np.ones((len(together.cells.cell), first.num_groups)), together)
-        shape = (len(self._limits), len(self._settled), first.num_groups)
-        self._settled_shares = shares.reshape(shape)
+        shape = (len(self._limits), len(settled), first.num_groups)
+        self._settled = [
+            (settled[now], shares_then[now])
+            for now, shares_then in zip(is_settled[:, settled], shares.reshape(shape), strict=True)
+        ]
+        """Who has the same shares whatever the order at each instant, and these shares."""
         self._unlimited = _Part(np.flatnonzero(~is_limited), first.cells.cell)
         self._flat: _FlatOrder | None = None
-        if first.num_groups == 1 and first.cells.client is None:
-            part = _Part(np.flatnonzero(is_limited & ~is_settled), first.cells.cell)
-            most = np.array([each.most()[part.rows] for each in self._limits])
-            self._flat = _FlatOrder(part, most, block=first.block)
+        headroom = limits.headroom
+        if first.num_groups == 1 and first.cells.client is None and headroom is not None:
+            part = _Part(np.flatnonzero(is_limited & ~is_settled.all(axis=0)), first.cells.cell)
+            self._flat = _FlatOrder(part, headroom[:, part.rows], block=first.block)
 
     def shares(
         self, instant: int, metric: Float[np.ndarray, "bearer group"]
@@ -47,10 +50,9 @@ class MetricOrder:
         """Return the shares that are used, best first; ``metric`` is not NaN."""
         shares = np.zeros(metric.shape)
         if self._flat is None or not self._flat.fill(shares, instant, metric):
-            return _in_order(
-                metric, self._limits[instant], known=(self._settled, self._settled_shares[instant])
-            )
-        shares[self._settled] = self._settled_shares[instant]
+            return _in_order(metric, self._limits[instant], known=self._settled[instant])
+        settled, settled_shares = self._settled[instant]
+        shares[settled] = settled_shares
         rows = self._unlimited.rows
         if len(rows):
             shares[rows] = serve_largest(
@@ -73,12 +75,15 @@ class _Part:
 class _FlatOrder:
     """Shares of a flat band in cells whose clients are limited, each after those before it.
 
+    For schedulers that stay within the headroom: what a client uses by other rules depends on what
+    it holds.
+
     Parameters
     ----------
     part
         Bearers of these cells.
     most
-        Part of the band that each of them is granted at most, by instant.
+        Part of the band that the headroom of each covers, by instant.
     block
         Part of the band that one block is.
     """
@@ -111,19 +116,23 @@ class _FlatOrder:
         return True
 
 
-def _is_settled(limits: PowerLimits) -> Bool[np.ndarray, " bearer"]:
-    """Return who has the same shares whatever the order, at every instant.
+def _is_settled(limits: LimitsOverTime) -> Bool[np.ndarray, "instant bearer"]:
+    """Return who has the same shares whatever the order, at each instant.
 
     Who is alone in a cell, and in a flat band also those whose headroom together does not fill it.
     None where a client sends several transfers, which share its power.
     """
-    if limits.cells.client is not None:
-        return np.zeros(len(limits.cells.cell), dtype=bool)
-    is_settled = np.bincount(limits.cells.cell) == 1
-    if limits.headroom is not None and limits.num_groups == 1:
-        left = 1.0 - limits.in_cell(limits.headroom)
-        is_settled |= left >= limits.block * (1 - FULL_RTOL)
-    return is_settled[limits.cells.cell]
+    first, num_instants = limits.at_instant[0], len(limits.at_instant)
+    cells = first.cells
+    if cells.client is not None:
+        return np.zeros((num_instants, len(cells.cell)), dtype=bool)
+    is_settled = np.bincount(cells.cell) == 1
+    if limits.headroom is not None and first.num_groups == 1:
+        left = 1.0 - np.add.reduceat(limits.headroom, cells.start, axis=1)
+        is_settled = is_settled | (left >= first.block * (1 - FULL_RTOL))
+    else:
+        is_settled = np.broadcast_to(is_settled, (num_instants, len(is_settled)))
+    return is_settled[:, cells.cell]
 
 
 def _in_order(

@@ -257,7 +257,9 @@ class Sharing:
         average_bps = self._apart(demand, rates)
         for instant, at_s in enumerate(instants_s.tolist()):
             among = partial(self._among, demand, rates, average_bps, instant=instant, at_s=at_s)
-            limits = self._power_limits(demand, slice(0, len(demand.first)), instant=instant)
+            limits = self._power_limits(
+                demand, slice(0, len(demand.first)), slice(instant, instant + 1)
+            )
             shares[instant] = redistribute_unused_blocks(among, shares[instant], limits)
 
     def _among(
@@ -282,23 +284,28 @@ class Sharing:
         """Return what power lets bearers of whole cells use at each instant, if it limits some."""
         if not (self.redistributes and demand.is_limited):
             return None
-        most = demand.worthwhile_fraction(bearers=bearers)
         headroom = (
             demand.headroom_fraction(bearers=bearers) if self._stays_within_headroom else None
         )
-        limits = LimitsOverTime(self._power_limits(demand, bearers, instant=0), most, headroom)
+        limits = LimitsOverTime(
+            self._power_limits(demand, bearers, slice(0, 1)),
+            use=demand.used_fraction,
+            bearers=bearers,
+            num_instants=len(demand.sinr_per_w),
+            headroom=headroom,
+        )
         return limits if limits.at_instant[0].in_limited_cell().any() else None
 
-    def _power_limits(self, demand: Demand, bearers: slice, *, instant: int) -> PowerLimits:
-        """Return what power lets bearers of whole cells use at an instant."""
+    def _power_limits(self, demand: Demand, bearers: slice, instants: slice) -> PowerLimits:
+        """Return what power lets bearers of whole cells use, at one instant."""
         headroom = None
         if self._stays_within_headroom:
-            headroom = demand.headroom_fraction(bearers=bearers)[instant]
+            headroom = demand.headroom_fraction(bearers=bearers)[instants].ravel()
         return PowerLimits(
             cells=demand.cells.part(bearers),
             num_groups=demand.sinr_per_w.shape[2],
             block=1.0 / demand.num_blocks,
-            use=partial(demand.used_fraction, bearers=bearers, instant=instant),
+            use=partial(demand.used_fraction, bearers=bearers, instants=instants),
             headroom=headroom,
         )
 

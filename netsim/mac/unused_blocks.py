@@ -25,19 +25,35 @@ itself is a scheduler's own affair and not in any standard. This one is our choi
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.schedulers.view import CellView
-from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
+from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy.power_headroom import FULL_RTOL
 
 Ask = Callable[[Bool[np.ndarray, " bearer"]], Float[np.ndarray, "bearer group"]]
 Use = Callable[
     [Float[np.ndarray, " bearer"], Float[np.ndarray, "bearer group"]], Float[np.ndarray, " bearer"]
 ]
+
+
+class UseAt(Protocol):
+    """Gives the part of the band that raises the rate of a client, of bearers at instants."""
+
+    def __call__(
+        self,
+        held: Float[np.ndarray, " row"],
+        shares: Float[np.ndarray, "row group"],
+        *,
+        bearers: slice | Int[np.ndarray, " row"],
+        instants: slice | Int[np.ndarray, " row"],
+    ) -> Float[np.ndarray, " row"]:
+        """Return it for parts held over all bearers of a client, and the shares of each bearer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +110,12 @@ class LimitsOverTime:
     ----------
     limits
         Those of the first instant; ``use`` and ``headroom`` are replaced.
-    most
-        Part of the band that raises the rate of each, were all of it as good as the group.
+    use
+        What :class:`PowerLimits` asks for, of any bearers at any instants.
+    bearers
+        Those of the cells, of all that ``use`` knows.
+    num_instants
+        How many there are.
     headroom
         Part of the band that the power headroom of each covers, see :class:`PowerLimits`.
     """
@@ -103,15 +123,20 @@ class LimitsOverTime:
     def __init__(
         self,
         limits: PowerLimits,
-        most: Float[np.ndarray, "instant bearer group"],
+        *,
+        use: UseAt,
+        bearers: slice,
+        num_instants: int,
         headroom: Float[np.ndarray, "instant bearer"] | None,
     ) -> None:
-        self.most = most
-        self._headroom = headroom
-        each_headroom = [None] * len(most) if headroom is None else headroom
+        self._use, self._bearers, self.headroom = use, bearers, headroom
         self.at_instant = [
-            replace(limits, use=partial(_at_most, each), headroom=covered)
-            for each, covered in zip(most, each_headroom, strict=True)
+            replace(
+                limits,
+                use=partial(use, bearers=bearers, instants=slice(instant, instant + 1)),
+                headroom=None if headroom is None else headroom[instant],
+            )
+            for instant in range(num_instants)
         ]
         """The limits of each instant."""
 
@@ -120,33 +145,28 @@ class LimitsOverTime:
 
         Those of each instant are as if in cells of their own.
         """
-        first, num_instants = self.at_instant[0], len(self.most)
+        first, num_instants = self.at_instant[0], len(self.at_instant)
         of_row, of_client = first.cells.cell[rows], first.cells.client
         cell = np.cumsum(np.tile(np.diff(of_row, prepend=-1) != 0, num_instants)) - 1
+        instants = np.arange(num_instants).repeat(len(rows))
         client = headroom = None
         if of_client is not None:
-            instant = np.arange(num_instants).repeat(len(rows))
-            client = np.tile(of_client[rows], num_instants) + instant * len(of_client)
-        if self._headroom is not None:
-            headroom = self._headroom[:, rows].ravel()
+            client = np.tile(of_client[rows], num_instants) + instants * len(of_client)
+        if self.headroom is not None:
+            headroom = self.headroom[:, rows].ravel()
         return PowerLimits(
             cells=BearerCells(
                 start=np.flatnonzero(np.diff(cell, prepend=-1)), cell=cell, client=client
             ),
             num_groups=first.num_groups,
             block=first.block,
-            use=partial(_at_most, self.most[:, rows].reshape(-1, self.most.shape[2])),
+            use=partial(
+                self._use,
+                bearers=np.tile(rows + self._bearers.start, num_instants),
+                instants=instants,
+            ),
             headroom=headroom,
         )
-
-
-def _at_most(
-    most: Float[np.ndarray, "bearer group"],
-    held: Float[np.ndarray, " bearer"],
-    shares: Float[np.ndarray, "bearer group"],
-) -> Float[np.ndarray, " bearer"]:
-    """Return what is held, at most the mean of some parts of the band over the groups held."""
-    return np.minimum(held, mean_over_held(most, shares))
 
 
 def redistribute_unused_blocks(

@@ -98,19 +98,7 @@ def test_engines_agree_at_the_limit_of_power(ladder, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "scheduler",
-    [
-        "round_robin",
-        pytest.param(
-            "proportional_fair",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="open: the flow engine takes 5.9 % longer under Rayleigh, 5.1 % under TDL-A",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
 @pytest.mark.parametrize("fading", [RayleighFading(), TdlFading()], ids=["rayleigh", "tdl"])
 def test_engines_agree_at_the_limit_of_power_under_fading(ladder, scheduler, fading):
     """Mean SINRs of -10 to 2 dB: MCS 0 in most fades, and most blocks sent more than once."""

@@ -17,13 +17,17 @@ def efficiency(snr_db):
 def test_whoever_is_not_limited_uses_what_it_holds():
     demand = demand_of([0, 0], density_w=[FREE, LIMITED], snr_db=[20.0, 0.0])
     held = np.array([0.5, 0.5])
-    used = demand.used_fraction(held, np.ones((2, AIR.num_groups)), bearers=slice(None), instant=0)
+    used = demand.used_fraction(
+        held, np.ones((2, AIR.num_groups)), bearers=slice(None), instants=slice(0, 1)
+    )
     assert used[0] == 0.5
     assert 0 < used[1] < 0.5
     blocks = used[1] * NUM_BLOCKS
     assert blocks == pytest.approx(round(blocks))  # whole blocks
     # Alone the first is limited by nothing, and what it holds is returned as it is.
-    first = demand.used_fraction(held[:1], np.ones((1, 1)), bearers=slice(0, 1), instant=0)
+    first = demand.used_fraction(
+        held[:1], np.ones((1, 1)), bearers=slice(0, 1), instants=slice(0, 1)
+    )
     assert first.tolist() == [0.5]
     assert demand.used_blocks(slice(0, 1), np.array([7.3])).tolist() == [7.3]
     assert demand.used_blocks(slice(None), np.full(2, 12.5)).shape == (1, 2)
@@ -33,7 +37,9 @@ def test_a_site_fills_its_band_whatever_it_holds():
     demand = demand_of([0, 0], density_w=LIMITED, snr_db=-5.0, is_uplink=False)
     held = np.array([0.25, 0.75])
     assert (
-        demand.used_fraction(held, np.ones((2, AIR.num_groups)), bearers=slice(None), instant=0)
+        demand.used_fraction(
+            held, np.ones((2, AIR.num_groups)), bearers=slice(None), instants=slice(0, 1)
+        )
         is held
     )
     assert demand.used_blocks(slice(None), held) is held
@@ -160,11 +166,24 @@ def test_headroom_is_what_full_power_fills_at_the_target_in_whole_blocks():
     assert blocks.tolist() == [3.0, 1.0, NUM_BLOCKS, 4.0, NUM_BLOCKS]
 
 
-def test_what_is_worthwhile_of_the_band_by_group_is_what_is_used_of_the_whole_band():
-    demand = demand_of([0, 0, 0], density_w=[LIMITED, LIMITED, FREE], snr_db=[-6.0, -12.0, 20.0])
-    ones = np.ones(3)
-    used = demand.used_fraction(ones, ones[:, None], bearers=slice(None), instant=0)
-    (most,) = demand.worthwhile_fraction(bearers=slice(None))
-    np.testing.assert_array_equal(most, np.repeat(used[:, None], AIR.num_groups, axis=1))
-    assert used[1] == 1 / NUM_BLOCKS
-    assert used[2] == 1.0
+def test_what_is_used_of_a_grant_by_rows_is_that_at_each_instant():
+    """Of two instants at once, and of rows in any order, as of each alone."""
+    demand = demand_of(
+        [0, 0, 0], density_w=[LIMITED, LIMITED, FREE], snr_db=[-6.0, -12.0, 20.0], num_instants=2
+    )
+    demand.sinr_per_w[1] *= 2.0
+    held = np.array([0.2, 0.4, 0.4])
+    shares = np.repeat(held[:, None], AIR.num_groups, axis=1)
+    each = [
+        demand.used_fraction(held, shares, bearers=slice(0, 3), instants=slice(k, k + 1))
+        for k in range(2)
+    ]
+    both = demand.used_fraction(
+        np.tile(held, 2), np.tile(shares, (2, 1)), bearers=slice(0, 3), instants=slice(0, 2)
+    )
+    np.testing.assert_array_equal(both, np.concatenate(each))
+    bearers, instants = np.array([2, 1, 0, 1]), np.array([0, 1, 1, 0])
+    rows = demand.used_fraction(held[bearers], shares[bearers], bearers=bearers, instants=instants)
+    np.testing.assert_array_equal(rows, np.array(each)[instants, bearers])
+    assert each[0][1] == 1 / NUM_BLOCKS
+    assert each[0][2] == 0.4

@@ -9,13 +9,23 @@ from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.metric_order import MetricOrder
 from netsim.mac.schedulers.metric import serve_largest, serve_largest_of
 from netsim.mac.unused_blocks import LimitsOverTime, PowerLimits, redistribute_unused_blocks
+from netsim.phy.effective_sinr import mean_over_held
 
 NUM_BLOCKS = 51
 
 
-def limits_of(most, *, headroom=None, client=None, sizes):
+def limits_of(most, *, headroom=None, client=None, sizes, use=None):
     """Limits of clients that can use so much of each group at each instant."""
     most = np.asarray(most, dtype=float)
+    bearers = slice(0, most.shape[1])
+
+    def at_most(held, shares, *, bearers, instants):
+        chosen = most[instants, bearers]
+        used = mean_over_held(chosen, shares.reshape(chosen.shape))
+        return np.minimum(held, used.ravel())
+
+    covered = None if headroom is None else np.broadcast_to(headroom, most.shape[:2])
+    use = at_most if use is None else use
     limits = PowerLimits(
         cells=BearerCells.of(
             np.cumsum([0, *sizes[:-1]]),
@@ -26,8 +36,9 @@ def limits_of(most, *, headroom=None, client=None, sizes):
         use=lambda held, shares: held,
         headroom=headroom,
     )
-    covered = None if headroom is None else np.broadcast_to(headroom, most.shape[:2])
-    return LimitsOverTime(limits, most, covered)
+    return LimitsOverTime(
+        limits, use=use, bearers=bearers, num_instants=len(most), headroom=covered
+    )
 
 
 def asked_again(metric, limits):
@@ -58,7 +69,7 @@ def test_it_is_asking_again_at_every_instant(sizes, num_groups, is_within, has_p
     blocks = rng.choice([1, 2, 5, 20, NUM_BLOCKS], (2, num, num_groups))
     headroom = None
     if is_within:
-        headroom = np.minimum(blocks.min(axis=(0, 2)), rng.choice([1, 3, 9, NUM_BLOCKS], num))
+        headroom = np.minimum(blocks.min(axis=2), rng.choice([1, 3, 9, NUM_BLOCKS], (2, num)))
         headroom = headroom / NUM_BLOCKS
     client = rng.permutation(num) // 2 if has_pairs and num > 1 else None
     limits = limits_of(blocks / NUM_BLOCKS, headroom=headroom, client=client, sizes=sizes)
@@ -90,6 +101,27 @@ def test_a_band_that_all_together_do_not_fill_is_divided_alike_in_any_order():
     for metric in ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0]):
         shares = order.shares(0, np.array(metric)[:, None])
         assert shares[:, 0] * NUM_BLOCKS == pytest.approx([9, 14, 28])
+
+
+def test_what_is_used_of_a_grant_is_not_what_is_used_of_the_band_up_to_the_grant():
+    """Power is best spent in 40 of 51 blocks, or in 15 of 25 (four transmissions or three)."""
+
+    def use(held, shares, *, bearers, instants):
+        return np.where(held > 40 / 51, 40 / 51, np.where(held > 15 / 51, 15 / 51, held))
+
+    limits = limits_of(np.ones((2, 3, 1)), headroom=np.full(3, 1 / 51), sizes=[2, 1], use=use)
+    for instant in range(2):
+        shares = MetricOrder(limits).shares(instant, np.array([[2.0], [9.0], [1.0]]))
+        assert shares[:, 0] * NUM_BLOCKS == pytest.approx([15, 15, 40])
+
+
+def test_what_does_not_fill_the_band_now_may_do_so_later():
+    """30 and 10 blocks at one instant, 30 and 30 at the next: then the order counts."""
+    headroom = np.array([[30, 10], [30, 30]]) / 51
+    limits = limits_of(np.ones((2, 2, 1)), headroom=headroom, sizes=[2])
+    order, metric = MetricOrder(limits), np.array([[1.0], [2.0]])
+    assert order.shares(0, metric)[:, 0] * NUM_BLOCKS == pytest.approx([38.25, 12.75])
+    assert order.shares(1, metric)[:, 0] * NUM_BLOCKS == pytest.approx([21, 30])
 
 
 def test_without_limits_those_who_are_tied_divide_the_band():

@@ -33,6 +33,8 @@ class Cell:
     slot_s: float
     block_bps: Callable[[np.ndarray], np.ndarray]
     """Rate that is expected of one block, by SINR [bit/s]."""
+    flat_sinr: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """SINR of a flat channel with as many block errors, by SINR and number of blocks in groups."""
     rate_bps: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     """Rate that results, by SINR, number of blocks and fade [bit/s]."""
 
@@ -98,7 +100,8 @@ class Cell:
             blocks = self.grants(np.where(is_active[:, None], values, -np.inf), fade)
             held = blocks.sum(axis=1)
             mean_fade = (blocks * fade).sum(axis=1) / np.maximum(held, 1e-9)
-            rate_bps = self.rate_bps(self.sinr(held, mean_fade), held, mean_fade) * (held > 0)
+            flat = self.flat_sinr(self.sinr(held, 1.0)[:, None] * fade, blocks)
+            rate_bps = self.rate_bps(flat, held, mean_fade) * (held > 0)
             left_bits = left_bits - rate_bps * self.slot_s
             average_bps += (rate_bps - average_bps) * self.slot_s / AVERAGE_S
             finish_s[is_active] = (slot + 1) * self.slot_s
