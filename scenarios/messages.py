@@ -16,6 +16,7 @@ from scenarios.unions import (
     form_of,
     is_container,
     member_of,
+    settings_beside_mapping,
     tagged_union,
     type_hints,
 )
@@ -67,8 +68,8 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
     root
         The dataclass of the whole scenario, to know which keys are valid where.
     """
-    found = list(_wrong_tags(document.data, root, ()))
-    bad_tags = [path[:-1] for path, _ in found]
+    found = list(_unclear_members(document.data, root, ()))
+    unclear = [path[:-1] for path, _ in found]
     misspelt = set(_misspelt(errors, document, root))
     places = [_locate(error["loc"], document.data, root) for error in errors]
     # where one value or a list may stand, the form that the file does not give is not spoken of
@@ -78,7 +79,7 @@ def explain(errors: Sequence[ErrorDetails], document: Document, root: type) -> l
         if place is not None and not _is_other_form(error)
     }
     for place, error in zip(places, errors, strict=True):
-        if place is None or any(place[0][: len(path)] == path for path in bad_tags):
+        if place is None or any(place[0][: len(path)] == path for path in unclear):
             continue
         path, owner = place
         # a list is also called too short when its items are wrong, a misspelt key is also missing
@@ -209,10 +210,22 @@ def _show(value: object) -> str:
     return one_line(text, MAX_SHOWN)
 
 
-def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Find tagged unions whose tag is missing or unknown, before their branches are looked at."""
+def _unclear_members(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Find unions whose member cannot be told, before their branches are looked at.
+
+    A tag is missing or unknown, or keys of two forms stand beside each other.
+    """
     if not isinstance(data, Mapping | list):
         return
+    settings = settings_beside_mapping(here)
+    if settings is not None and isinstance(data, Mapping):
+        known = type_hints(settings)
+        own = [key for key in data if key in known]
+        others = [str(key) for key in data if key not in known]
+        if own and others:
+            text = f"must stand alone, got {one_line(', '.join(others), MAX_SHOWN)} beside it"
+            yield (*path, own[0]), text
+            return
     union = tagged_union(here)
     if union is not None and isinstance(data, Mapping):
         key, members = union
@@ -229,10 +242,10 @@ def _wrong_tags(data: Any, here: Any, path: Path) -> Iterator[tuple[Path, str]]:
             return
     if isinstance(data, Mapping):
         for key, value in data.items():
-            yield from _wrong_tags(value, child_type(here, key), (*path, key))
+            yield from _unclear_members(value, child_type(here, key), (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            yield from _wrong_tags(value, child_type(here, index), (*path, index))
+            yield from _unclear_members(value, child_type(here, index), (*path, index))
 
 
 def _locate(location: tuple[int | str, ...], data: Any, root: Any) -> tuple[Path, Any] | None:

@@ -127,11 +127,16 @@ class _Resolver:
                 self._resolve(item, (*key, index), (*place, index), faults)
                 for index, item in enumerate(value)
             ]
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str):
             return value
         return self._resolve_text(value, key, place, faults)
 
     def _resolve_text(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
+        if not value:
+            if key in _FILES:
+                where = f"{self.document.place(place)}: {'.'.join(map(str, key))}"
+                faults.append(f"{where}: must be the path of a file, got ''")
+            return value
         base = self.document.base(place)
         is_code = _may_be_code(key) and names_a_class(value)
         is_folder_or_id = key in _FOLDERS_OR_IDS and not self._is_plain_name(key, place)

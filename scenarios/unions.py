@@ -17,24 +17,26 @@ TAGS = ("kind", "source", "mode")
 
 
 def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) -> list[str]:
-    """Name the keys beside a tag that have no place any more once it has a new value.
+    """Name the keys beside another one that have no place any more once that has a new value.
+
+    That is so beside a tag, and beside a key of another form, see :func:`settings_beside_mapping`.
 
     Parameters
     ----------
     root
         Dataclass of the whole of ``data``.
     data
-        Plain data in which the tag still has its old value.
+        Plain data in which the key still has its old value.
     path
-        Where the tag stands.
+        Where the key stands.
     tag
         Its new value.
 
     Returns
     -------
     list of str
-        In the order of the data. Empty when the path does not end in the tag of a union, the value
-        stays, or no member of the union has it.
+        In the order of the data. Empty when the key tells no members of a union apart, and for a
+        tag whose value stays or that no member has.
     """
     *above, last = path
     here: Any = root
@@ -49,8 +51,14 @@ def find_foreign(root: type, data: Any, path: Sequence[str | int], tag: object) 
             data = data[step]
         else:
             return []
+    if not isinstance(data, dict):
+        return []
+    settings = settings_beside_mapping(here)
+    if settings is not None:
+        own = type_hints(settings)
+        return [key for key in data if (key in own) != (last in own)]
     union = tagged_union(here)
-    if union is None or union[0] != last or not isinstance(data, dict):
+    if union is None or union[0] != last:
         return []
     members = union[1]
     member = member_of(members, tag)
@@ -91,6 +99,16 @@ def form_of(here: Any, data: Any) -> tuple[Any, str] | None:
     mappings = [each for each in others if get_origin(bare_type(each)) is dict]
     is_other = bool(mappings) and not type_hints(own).keys() & data.keys()
     return mappings[0] if is_other else own, own.__name__
+
+
+def settings_beside_mapping(here: Any) -> type | None:
+    """Return the dataclass of a union whose other form is a mapping with keys of any name."""
+    while get_origin(here) is Annotated:
+        here = get_args(here)[0]
+    members = _members(here)
+    settings = [each for each in members if isinstance(each, type) and _is_settings(each)]
+    has_mapping = any(get_origin(bare_type(each)) is dict for each in members)
+    return settings[0] if has_mapping and len(settings) == 1 else None
 
 
 def _is_settings(kind: type) -> bool:

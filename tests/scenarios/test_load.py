@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fl.clients.config import DeviceFileConfig
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import library, load
@@ -81,10 +82,12 @@ def test_a_resolved_scenario_reads_back_equal(name):
          ["s.yaml:17: clients.devices.mine.sustained_flop_per_s: must be >= 1e+06, got 60",
           "s.yaml:17: clients.devices.mine.compute_w: must be a number, got '4 W' (write 4: the unit",
           "s.yaml:17: clients.devices.mine.memory: unknown key; did you mean 'memory_bytes'?"]),
-        ("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "{path: phones.csv, laptop: 1}",
-         ["s.yaml:17: clients.devices.laptop: unknown key; valid here: path"]),
+        ("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "{path: p.csv, mid: .5, laptop: .5}",
+         ["s.yaml:17: clients.devices.path: must stand alone, got mid, laptop beside it"]),
         ("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "{path: 3}",
-         ["s.yaml:17: clients.devices.path: must be the name of a file, got 3", "shares must sum"]),
+         ["s.yaml:17: clients.devices.path: must be the name of a file, got 3"]),
+        ("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "{path: ''}",
+         ["s.yaml:17: clients.devices.path: must be the path of a file, got ''"]),
         ("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "laptop",
          ["s.yaml:17: clients.devices: must be a mapping of keys to values, got 'laptop'"]),
         ("{kind: local, rank: 8}", "{kind: fedit, rank: 8}", ["methods.1: is the same as methods.0"]),
@@ -313,6 +316,48 @@ def test_a_changed_tag_drops_what_its_new_member_has_not(overrides, kinds):
     again = validate(Document(data=to_data(scenario), source="again"))
     assert again == scenario
     assert variants(again) == cells
+
+
+DEVICE_FILE = """name,share,sustained_flop_per_s,compute_w,memory_bytes
+a,1,1e10,4,4e9
+"""
+
+
+def test_a_file_takes_the_place_of_device_classes_and_the_reverse(tmp_path):
+    (tmp_path / "phones.csv").write_text(DEVICE_FILE)
+    path = tmp_path / "s.yaml"
+    path.write_text(QUICKSTART)
+    override = f"clients.devices.path={tmp_path / 'phones.csv'}"
+    assert load(path, [override]).clients.devices == DeviceFileConfig(
+        path=str(tmp_path / "phones.csv")
+    )
+    knob = f"matrix={{clients.devices.path: [{tmp_path / 'phones.csv'}]}}"
+    (first, *_) = variants(load(path, [knob]))
+    assert isinstance(first.scenario.clients.devices, DeviceFileConfig)
+    path.write_text(
+        QUICKSTART.replace("{phone_mid: 0.5, phone_high: 0.3, laptop: 0.2}", "{path: phones.csv}")
+    )
+    classes = ["clients.devices.phone_low=0.4", "clients.devices.laptop=0.6"]
+    assert load(path, classes).clients.devices == {"phone_low": 0.4, "laptop": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["clients.devices.path="], "clients.devices.path: must be text, got None"),
+        (["clients.devices.path=''"], "clients.devices.path: must be the path of a file, got ''"),
+        (["clients.devices.path=gone.csv"], "clients.devices.path: must be a file, got '"),
+        (["clients.devices.path=3"], "clients.devices.path: must be the name of a file, got 3"),
+        (
+            ["clients.devices.path=gone.csv", "clients.devices.laptop=1"],
+            "clients.devices.path: must stand alone, got laptop beside it",
+        ),
+        (["world.layout={kind: sites, path: ''}"], "world.layout.path: must be the path of a file"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(tmp_path, overrides, words):
+    (line,) = problems_of(tmp_path, QUICKSTART, overrides)
+    assert words in line
 
 
 @pytest.mark.parametrize(
