@@ -108,25 +108,25 @@ class InProcessExecutor:
         self._worker = None
 
     def _train(self, job: TrainJob) -> TrainResult:
-        worker, host_started_s = self._open_worker(job), time.perf_counter()
-        result = None if self._store is None else self._store.trained(job)
-        if result is None:
-            result = run_job(job, worker)
-            self.num_computed += 1
-            if self._store is not None:
-                self._store.keep_trained(job, result)
+        self._open_worker(job)
+        host_started_s = time.perf_counter()
+        if self._store is None:
+            result = self._run_training(job)
+        else:
+            result = self._store.trained(job, self._run_training)
         self.host_training_s += time.perf_counter() - host_started_s
+        return result
+
+    def _run_training(self, job: TrainJob) -> TrainResult:
+        result = run_job(job, self._open_worker(job))
+        self.num_computed += 1
         return result
 
     def _evaluate(self, job: EvaluationJob) -> EvaluationResult:
         worker = self._open_worker(job)
         if self._store is None:
             return run_job(job, worker)
-        result = self._store.evaluated(job)
-        if result is None:
-            result = run_job(job, worker)
-            self._store.keep_evaluated(job, result)
-        return result
+        return self._store.evaluated(job, lambda each: run_job(each, worker))
 
     def _open_worker(self, job: Job) -> Worker[LocalWork]:
         if self._worker is None:

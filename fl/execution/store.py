@@ -7,7 +7,7 @@ nothing else; a file that is damaged is as good as none.
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,32 +38,21 @@ class ResultStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
-    def trained(self, job: TrainJob) -> TrainResult | None:
-        """Return the result of a training job; ``None`` if nobody has stored it."""
-        read = self._read(job.digest())
-        if read is None:
-            return None
-        tensors, told = read
-        # what was not trained is the very object that the job began with
-        known = {**job.start.tensors, **tensors}
-        return TrainResult(
-            tensors={name: known[name] for name in told["names"]},
-            mean_loss=told["mean_loss"],
-            num_samples=told["num_samples"],
-            num_steps=told["num_steps"],
-        )
-
-    def evaluated(self, job: EvaluationJob) -> EvaluationResult | None:
-        """Return the result of an evaluation job; ``None`` if nobody has stored it."""
-        read = self._read(job.digest())
-        if read is None:
-            return None
-        tensors, told = read
-        return EvaluationResult(scores={name: tensors[name].numpy() for name in told["names"]})
-
-    def keep_trained(self, job: TrainJob, result: TrainResult) -> None:
-        """Store the result of a training job."""
-        start = job.start.tensors
+    def trained(self, job: TrainJob, run: Callable[[TrainJob], TrainResult]) -> TrainResult:
+        """Return the result of a training job; one that nobody has stored is run and stored."""
+        digest, start = job.digest(), job.start.tensors
+        read = self._read(digest)
+        if read is not None:
+            tensors, told = read
+            # what was not trained is the very object that the job began with
+            known = {**start, **tensors}
+            return TrainResult(
+                tensors={name: known[name] for name in told["names"]},
+                mean_loss=told["mean_loss"],
+                num_samples=told["num_samples"],
+                num_steps=told["num_steps"],
+            )
+        result = run(job)
         changed = {
             name: value for name, value in result.tensors.items() if value is not start.get(name)
         }
@@ -73,12 +62,22 @@ class ResultStore:
             "num_samples": result.num_samples,
             "num_steps": result.num_steps,
         }
-        self._write(job.digest(), changed, told)
+        self._write(digest, changed, told)
+        return result
 
-    def keep_evaluated(self, job: EvaluationJob, result: EvaluationResult) -> None:
-        """Store the result of an evaluation job."""
+    def evaluated(
+        self, job: EvaluationJob, run: Callable[[EvaluationJob], EvaluationResult]
+    ) -> EvaluationResult:
+        """Return the result of an evaluation job; one that nobody has stored is run and stored."""
+        digest = job.digest()
+        read = self._read(digest)
+        if read is not None:
+            tensors, told = read
+            return EvaluationResult(scores={name: tensors[name].numpy() for name in told["names"]})
+        result = run(job)
         scores = {name: torch.from_numpy(np.array(value)) for name, value in result.scores.items()}
-        self._write(job.digest(), scores, {"names": list(scores)})
+        self._write(digest, scores, {"names": list(scores)})
+        return result
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / f"{digest}.safetensors"

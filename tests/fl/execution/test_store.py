@@ -19,6 +19,22 @@ def store(tmp_path):
     return ResultStore(tmp_path / "store")
 
 
+class Runner:
+    """Runs jobs on a worker, and notes which."""
+
+    def __init__(self, worker):
+        self.worker = worker
+        self.jobs = []
+
+    def __call__(self, job):
+        self.jobs.append(job)
+        return run_job(job, self.worker)
+
+
+def unasked(job):
+    pytest.fail(f"{job.describe()} was run again")
+
+
 def evaluation_of(worker):
     return EvaluationJob(
         model_key=worker.model_key,
@@ -33,10 +49,8 @@ def evaluation_of(worker):
 def test_a_stored_result_is_the_result_to_the_bit(kind, store):
     worker = worker_of(kind)
     job = job_of(worker)
-    assert store.trained(job) is None
-    result = run_job(job, worker)
-    store.keep_trained(job, result)
-    again = store.trained(job)
+    result = store.trained(job, Runner(worker))
+    again = store.trained(job, unasked)
     assert list(again.tensors) == list(result.tensors)
     for name, value in result.tensors.items():
         assert torch.equal(again.tensors[name], value)
@@ -78,7 +92,13 @@ def test_scores_are_stored_as_they_are(store, monkeypatch):
 def test_whatever_decides_a_result_is_looked_at(store):
     worker = worker_of("fedit")
     job = job_of(worker)
-    store.keep_trained(job, run_job(job, worker))
+    result, asked = run_job(job, worker), []
+
+    def known(job):
+        asked.append(job)
+        return result
+
+    store.trained(job, known)
     name = job.start.trainable[0]
     moved = {**job.start.tensors, name: job.start.tensors[name] + 1e-3}
     for other in (
@@ -89,18 +109,30 @@ def test_whatever_decides_a_result_is_looked_at(store):
         dataclasses.replace(job, start=dataclasses.replace(job.start, tensors=moved)),
         dataclasses.replace(job, settings=dataclasses.replace(job.settings, learning_rate=0.123)),
     ):
-        assert store.trained(other) is None
+        store.trained(other, known)
+        assert asked[-1] is other
+
+
+@pytest.mark.parametrize("make", [job_of, evaluation_of])
+def test_a_job_is_hashed_once(make, store, monkeypatch):
+    worker = worker_of("fedit")
+    job, hashed = make(worker), []
+    digest = type(job).digest
+    monkeypatch.setattr(type(job), "digest", lambda self: hashed.append(1) or digest(self))
+    for count in (1, 2):  # at first nobody knows the result, then it is read
+        InProcessExecutor(worker, store=store).submit(job).result()
+        assert len(hashed) == count
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a tensor", None])
 def test_a_damaged_file_is_as_good_as_none(store, tmp_path, damage):
     worker = worker_of("head")
     job = job_of(worker)
-    result = run_job(job, worker)
-    store.keep_trained(job, result)
+    runner = Runner(worker)
+    result = store.trained(job, runner)
     (path,) = (tmp_path / "store").rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-8] if damage is None else damage)
-    assert store.trained(job) is None
-    store.keep_trained(job, result)
-    assert store.trained(job).mean_loss == result.mean_loss
+    assert store.trained(job, runner).mean_loss == result.mean_loss
+    assert len(runner.jobs) == 2
+    assert store.trained(job, unasked).mean_loss == result.mean_loss
     assert not list((tmp_path / "store").rglob("*.part"))
