@@ -69,6 +69,9 @@ def header_faults(
     header: Sequence[str], *, known: Sequence[str], needed: Sequence[str]
 ) -> Iterator[str]:
     """Find columns of a header that are unknown, there twice, or missing."""
+    first = header[0][:MAX_SHOWN] if len(header) == 1 else ""
+    if any(mark in first for mark in ";\t"):
+        yield f"must have commas between its cells, got {first!r}"
     for column in header:
         if column not in known:
             close = difflib.get_close_matches(column[:100], known, n=1)

@@ -14,6 +14,7 @@ from scenarios.unions import (
     bare_type,
     child_type,
     form_of,
+    homes_of,
     is_container,
     member_of,
     settings_beside_mapping,
@@ -175,6 +176,8 @@ def _nearest_key(path: Path, owner: Any) -> str:
     *above, key = path
     if key == PRESET:
         return f"{PRESET} stands at the top of the file, see airtune list presets"
+    if homes := homes_of(str(key), owner):
+        return f"it stands in {' or '.join(homes)}"
     known = [item.name for item in dataclasses.fields(owner)]
     return nearest(str(key), known if above else [*known, PRESET])
 

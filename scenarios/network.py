@@ -24,7 +24,7 @@ from netsim.transport.transfers import TransferRow
 from netsim.world.site_rows import CellRow, SiteRow
 from scenarios.errors import ScenarioError
 from scenarios.own_scheduler import own_scheduler
-from scenarios.schema import Scenario
+from scenarios.schema import RADIO_SECTIONS, Scenario, unused_section
 from scenarios.site_file import problems_in_file, with_sites
 
 PLACE_ROWS: dict[str, type] = {"sites": SiteRow, "cells": CellRow, "positions": PositionRow}
@@ -97,14 +97,13 @@ def find_section_problems(scenario: Scenario) -> list[Problem]:
     """
     kind = scenario.network.kind
     found = []
-    for name in ("world", "radio"):
+    for name in RADIO_SECTIONS:
         is_given = getattr(scenario, name) is not None
         if is_cellular(scenario) and not is_given:
             rule = "missing; it is required (a mapping of keys to values) by network.kind cellular"
             found.append(Problem((name,), rule))
         if not is_cellular(scenario) and is_given:
-            rule = f"has no effect: network.kind {kind} has no radio channel; leave it out"
-            found.append(Problem((name,), rule))
+            found.append(Problem((name,), unused_section(kind)))
     if not found and is_cellular(scenario) and scenario.world is not None:
         try:
             layout = with_sites(scenario.world).layout

@@ -4,12 +4,13 @@ The sections are defined where they are used (``netsim``, ``fl``); this module o
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, get_args
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from fl.clients.config import ClientsConfig
 from fl.data.config import DataConfig
@@ -69,6 +70,17 @@ class Scenario:
     """Knobs by dotted key, each with the values to try; variants are all combinations."""
 
 
+RADIO_SECTIONS = ("world", "radio")
+"""Sections of a cellular network."""
+RATE_KINDS = [each.kind for each in get_args(NetworkConfig) if each.kind != CELLULAR.kind]
+"""Kinds of network that know no radio channels."""
+
+
+def unused_section(kind: str) -> str:
+    """Return what is wrong with sections of a radio network beside another kind of network."""
+    return f"has no effect: network.kind {kind} has no radio channel; leave it out"
+
+
 _ADAPTER: TypeAdapter[Scenario] = TypeAdapter(Scenario)
 
 
@@ -83,11 +95,31 @@ def validate(document: Document) -> Scenario:
     try:
         scenario = _ADAPTER.validate_json(json.dumps(document.data))
     except ValidationError as error:
-        raise ScenarioError(explain(error.errors(), document, Scenario)) from None
+        raise ScenarioError(_explain(error.errors(), document)) from None
     # A kind that is left out would be taken from the first class whose keys fit: not what is meant.
     if unclear := explain((), document, Scenario):
         raise ScenarioError(unclear)
     return scenario
+
+
+def _explain(errors: Sequence[ErrorDetails], document: Document) -> list[str]:
+    """Return one line a problem; of a section that the kind of network does not use, that alone."""
+    network = document.data.get("network")
+    kind = network.get("kind") if isinstance(network, Mapping) else None
+    if not isinstance(kind, str) or kind not in RATE_KINDS:
+        return explain(errors, document, Scenario)
+    at_fault = {str(error["loc"][0]) for error in errors if error["loc"]}
+    unused = [name for name in RADIO_SECTIONS if name in at_fault]
+    others = [error for error in errors if not error["loc"] or error["loc"][0] not in unused]
+    used = replace(document, data={**document.data, **dict.fromkeys(unused)})
+    lines = [f"{_setter(document, name)}: {name}: {unused_section(kind)}" for name in unused]
+    return [*lines, *explain(others, used, Scenario)]
+
+
+def _setter(document: Document, section: str) -> str:
+    """Return the last option that set something in a section, else the place of the section."""
+    options = [option for path, option in document.overrides.items() if path[0] == section]
+    return options[-1] if options else document.place((section,))
 
 
 def to_data(scenario: Scenario) -> dict[str, Any]:

@@ -111,6 +111,25 @@ def settings_beside_mapping(here: Any) -> type | None:
     return settings[0] if has_mapping and len(settings) == 1 else None
 
 
+def homes_of(key: str, owner: type) -> list[str]:
+    """Name the keys of a dataclass below which a key may stand; tags may stand below most."""
+    if key in TAGS:
+        return []
+    return [
+        name
+        for name, here in type_hints(owner).items()
+        if any(key in type_hints(each) for each in _settings_within(here))
+    ]
+
+
+def _settings_within(here: Any) -> list[type]:
+    """Return the dataclasses that a value of a type may be, or its items if it is a list."""
+    if isinstance(here, type) and _is_settings(here):
+        return [here]
+    inner = () if get_origin(here) in (dict, Literal) else get_args(here)
+    return [found for each in inner for found in _settings_within(each)]
+
+
 def _is_settings(kind: type) -> bool:
     return dataclasses.is_dataclass(kind)
 

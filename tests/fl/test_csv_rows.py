@@ -54,6 +54,8 @@ def test_faults_of_a_header():
     assert found("x" * 99, "name", "power") == [
         f"unknown column '{'x' * 40}'; known: name, power",
     ]
+    assert found("name;power")[0] == "must have commas between its cells, got 'name;power'"
+    assert found("name\tpower")[0] == "must have commas between its cells, got 'name\\tpower'"
     assert found("name", "name") == ["must not have a column twice", "lacks the column power"]
 
 

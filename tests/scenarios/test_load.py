@@ -101,6 +101,25 @@ def test_each_fault_is_one_line_with_its_place(tmp_path, old, new, expected):
         assert start in line
 
 
+@pytest.mark.parametrize(
+    ("key", "home"),
+    [("isd_m", None), ("bandwidth_hz", "radio"), ("world.isd_m", "layout"),
+     ("radio.k_db", "fading"), ("radio.access.num_users", None), ("kind", None)],
+)  # fmt: skip
+def test_a_key_that_stands_too_high_is_told_its_place(tmp_path, key, home):
+    (line,) = problems_of(tmp_path, QUICKSTART, [f"{key}=3"])
+    if home is None:
+        assert "it stands in" not in line
+    else:
+        assert line.endswith(f"{key}: unknown key; it stands in {home}")
+
+
+def test_a_sector_s_key_at_its_site_is_told_its_place(tmp_path):
+    layout = "world.layout={kind: sites, sites: [{x_m: 0, y_m: 0, azimuth_deg: 30}]}"
+    (line,) = problems_of(tmp_path, QUICKSTART, [layout])
+    assert line.endswith("sites.0.azimuth_deg: unknown key; it stands in sectors")
+
+
 def test_all_faults_are_reported_at_once(tmp_path):
     text = QUICKSTART.replace("isd_m: 500", "isd_m: -500").replace("rank: 8", "rnk: 8")
     found = problems_of(tmp_path, text)

@@ -172,6 +172,11 @@ def test_a_resolved_scenario_runs_again(folder, tmp_path):
         assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path.name
 
 
+def test_a_key_of_a_section_without_use_is_no_word_on_its_other_keys():
+    (line,) = faults_of(*CONSTANT, "radio.background_load.kind=share")
+    assert line.startswith("--set radio.background_load.kind=share: radio: has no effect: network.")
+
+
 def test_a_run_tells_what_became_of_the_files_of_others():
     load_ = "{kind: users, num_users: 9, downlink_files_per_s: 1, warm_up_s: 2}"
     scenario = load(STUDY, [*SMALL, f"radio.background_load={load_}"])
