@@ -60,6 +60,7 @@ class BlockExchange:
         self._slot_s = slot_s
         self._errors = BlockErrorTable(air.rates)
         self._sizes = {UPLINK: air.uplink_sizes.bits, DOWNLINK: air.downlink_sizes.bits}
+        self._lengths = {UPLINK: air.uplink_lengths, DOWNLINK: air.downlink_lengths}
         self._most_bits: dict[int, Float[np.ndarray, " transfer"]] = {}
         """By direction: size of the buffer of each served transfer [bit]."""
 
@@ -132,8 +133,13 @@ class BlockExchange:
             self._start_margins(self._loop, sent, granted)
             own = self._loop.corrected(rows, own)
         believed = _weakest(served, granted, own) if served.has_groups else own
-        mcs = air.rates.mcs_index(believed)
-        attempt = self._attempt(served, granted, mcs, sent.blocks[granted], slot=slot)
+        lengths = self._lengths[served.direction]
+        client_blocks = sent.client_blocks[granted].astype(np.intp)
+        mcs = lengths.mcs_index(believed, client_blocks)
+        needed_sinr = lengths.factor(mcs, client_blocks)
+        attempt = self._attempt(
+            served, granted, mcs, sent.blocks[granted], needed_sinr=needed_sinr, slot=slot
+        )
         sender = granted[attempt.place]
         sinr = air.effective_sinr(sent.sinr[sender], sent.shares[sender])
         combined = self._harq.combine(attempt, blocks=sent.blocks[sender], sinr=sinr)
@@ -170,13 +176,21 @@ class BlockExchange:
         mcs: Int[np.ndarray, " granted"],
         blocks: Float[np.ndarray, " granted"],
         *,
+        needed_sinr: Float[np.ndarray, " granted"],
         slot: int,
     ) -> Attempt:
         """Return the blocks sent: retransmissions that are due, else what the backhaul allows."""
         rows = served.rows[granted]
         size_bits = self._sizes[served.direction][mcs, blocks.astype(np.intp)]
         if self._buffers is None:
-            return self._harq.attempt(rows, slot=slot, blocks=blocks, mcs=mcs, size_bits=size_bits)
+            return self._harq.attempt(
+                rows,
+                slot=slot,
+                blocks=blocks,
+                mcs=mcs,
+                size_bits=size_bits,
+                needed_sinr=needed_sinr,
+            )
         # A block is sent when the buffer fills it, or is as full as it can get.
         allowed_bits = self._buffers.allowance_bits[rows]
         needed_bits = np.minimum(size_bits, self._most_bits[served.direction][granted])
@@ -187,6 +201,7 @@ class BlockExchange:
             blocks=blocks,
             mcs=mcs,
             size_bits=size_bits,
+            needed_sinr=needed_sinr,
             allowed_bits=allowed_bits,
         )
         is_new = ~attempt.is_retransmission
@@ -201,6 +216,9 @@ class BlockExchange:
         new = granted[~loop.is_started(served.rows[granted], served.cell_id[granted])]
         if not len(new):
             return
+        mean_sinr = self._lengths[served.direction].equivalent_sinr(
+            sent.mean_sinr[new], sent.client_blocks[new]
+        )
         client_ids, cell_ids = served.client_id[new].tolist(), served.cell_id[new].tolist()
         loop.start(
             served.rows[new],
@@ -208,7 +226,7 @@ class BlockExchange:
                 Server(client_id, served.direction, cell_id)
                 for client_id, cell_id in zip(client_ids, cell_ids, strict=True)
             ],
-            initial_db=self._air.initial_margin_db(sent.mean_sinr[new], is_uplink=served.is_uplink),
+            initial_db=self._air.initial_margin_db(mean_sinr, is_uplink=served.is_uplink),
         )
 
     def _adapt(

@@ -232,6 +232,7 @@ class FlowEngine(Engine):
                 activity=grant.activity,
                 shares=shares,
                 blocks=blocks,
+                client_blocks=used,
                 sinr=block_w[..., None] * received / noise_w,
                 fading=fading,
                 interference=interference,
@@ -313,7 +314,7 @@ class FlowEngine(Engine):
         activity = grant.activity[:, served.bearer]
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         blocks = air.downlink_blocks * mean_over_groups(shares) / activity
-        _, airtime_share = per_transmitter(served.slots, blocks, activity)
+        client_blocks, airtime_share = per_transmitter(served.slots, blocks, activity)
         self._serve(
             FlowTransmission(
                 served=served,
@@ -322,6 +323,7 @@ class FlowEngine(Engine):
                 activity=activity,
                 shares=shares,
                 blocks=blocks,
+                client_blocks=client_blocks,
                 sinr=air.cell_block_w[served.cell_id, None] * received / noise_w,
                 fading=fading,
                 airtime_share=airtime_share,

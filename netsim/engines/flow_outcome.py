@@ -32,6 +32,7 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
     rate_bps, transmissions = air.outcome(
         sinr,
         sent.blocks,
+        client_blocks=sent.client_blocks,
         fade=mean_over_held(sent.fading, sent.shares),
         is_uplink=is_uplink,
     )

@@ -49,6 +49,7 @@ class HarqProcesses(SlotArrays):
     _bits: Float[np.ndarray, "transfer process"]
     _mcs: Int[np.ndarray, "transfer process"]
     _blocks: Float[np.ndarray, "transfer process"]
+    _needed_sinr: Float[np.ndarray, "transfer process"]
     _sinr: Float[np.ndarray, "transfer process"]
     _count: Int[np.ndarray, "transfer process"]
     """Transmissions so far, 0 for a free process."""
@@ -64,6 +65,7 @@ class HarqProcesses(SlotArrays):
             _bits=zero,
             _mcs=zero.astype(np.intp),
             _blocks=zero,
+            _needed_sinr=zero,
             _sinr=zero,
             _count=zero.astype(np.int64),
             _due=np.full(NUM_PROCESSES, NEVER),
@@ -93,6 +95,7 @@ class HarqProcesses(SlotArrays):
         blocks: Float[np.ndarray, " granted"],
         mcs: Int[np.ndarray, " granted"],
         size_bits: Float[np.ndarray, " granted"],
+        needed_sinr: Float[np.ndarray, " granted"],
         allowed_bits: Float[np.ndarray, " granted"] | None = None,
     ) -> Attempt:
         """Return what each granted transfer sends: a retransmission that is due, else new bits.
@@ -105,6 +108,8 @@ class HarqProcesses(SlotArrays):
             Number of the slot.
         blocks, mcs, size_bits
             Blocks held, MCS and transport-block size for new bits.
+        needed_sinr
+            SINR that a block of this size needs over that of a long one with the same MCS.
         allowed_bits
             New bits that each may send, 0 for none; ``None`` is no limit.
         """
@@ -128,6 +133,7 @@ class HarqProcesses(SlotArrays):
         self._bits[started, started_at] = bits
         self._mcs[started, started_at] = mcs[granted]
         self._blocks[started, started_at] = blocks[granted]
+        self._needed_sinr[started, started_at] = needed_sinr[granted]
         self._sinr[started, started_at] = 0.0
         self._count[rows, process] += 1
         return Attempt(
@@ -146,7 +152,7 @@ class HarqProcesses(SlotArrays):
         blocks: Float[np.ndarray, " sender"],
         sinr: Float[np.ndarray, " sender"],
     ) -> Float[np.ndarray, " sender"]:
-        """Add the SINR received now to that of earlier transmissions; return the sum.
+        """Add the SINR received now to that of earlier transmissions.
 
         Parameters
         ----------
@@ -156,11 +162,16 @@ class HarqProcesses(SlotArrays):
             Blocks held in this slot.
         sinr
             Effective SINR of the transmission.
+
+        Returns
+        -------
+        array
+            The SINR at which long blocks have the error rate that blocks of this size have now.
         """
         rows, process = attempt.rows, attempt.process
         # A retransmission on fewer blocks carries that much less of the block's energy.
         self._sinr[rows, process] += sinr * blocks / self._blocks[rows, process]
-        return self._sinr[rows, process]
+        return self._sinr[rows, process] / self._needed_sinr[rows, process]
 
     def settle(
         self,

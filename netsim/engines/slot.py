@@ -272,6 +272,7 @@ class SlotEngine(Engine):
                 served=served,
                 shares=shares,
                 blocks=blocks,
+                client_blocks=used,
                 known_sinr=block_w[:, None] * known,
                 mean_sinr=block_w * gain[:, 0] / mean_over_groups(before_w),
                 sinr=block_w[:, None] * gain * fading / noise_w,
@@ -290,13 +291,14 @@ class SlotEngine(Engine):
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
-        _, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
+        client_blocks, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
         block_w = air.cell_block_w[served.cell_id]
         self._send(
             SlotTransmission(
                 served=served,
                 shares=shares,
                 blocks=blocks,
+                client_blocks=client_blocks,
                 known_sinr=block_w[:, None] * known,
                 mean_sinr=block_w * served.gain / mean_over_groups(before_w),
                 sinr=block_w[:, None] * served.gain[:, None] * fading / noise_w,

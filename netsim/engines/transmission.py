@@ -26,6 +26,9 @@ class Transmission:
     """Share of each group in use, on average over time."""
     blocks: Float[np.ndarray, "*instant transfer"]
     """Resource blocks in use at once."""
+    client_blocks: Float[np.ndarray, "*instant transfer"]
+    """Those that its client uses at once for all its transfers: one transport block has the bits
+    of all, and so its length."""
     sinr: Float[np.ndarray, "*instant transfer group"]
     """SINR in a block of each group, linear."""
     airtime_share: Float[np.ndarray, "*instant transfer"]

@@ -84,6 +84,11 @@ class RateTable:
         self._best = allowed.argmax(axis=0)
         self.mcs_in_use: Int[np.ndarray, " rung"] = np.unique(self._best)
         """MCS indices that are selected at some SINR, the most robust first."""
+        meets_target = (self.first_error[self._best[0]] <= target_block_error).argmax()
+        first = np.maximum(self._best.searchsorted(self.mcs_in_use), meets_target)
+        self.starts_db: Float[np.ndarray, " rung"] = self.grid_db[first]
+        """SINR from which each of these meets the target and is selected [dB]; the first of them is
+        selected below it, too."""
         self._goodput = np.take_along_axis(goodput, self._best[None], axis=0)[0]
 
     def block_error(

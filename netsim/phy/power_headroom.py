@@ -2,8 +2,10 @@
 
 At its power limit a client has less power per block with every further block, down to SINRs at
 which nothing is decoded. A site knows the power headroom of its clients (reports of TS 38.321
-clause 6.1.3.8, as recollected) and lets them use only as many blocks as raise the rate. The rest of
-the grant goes to other clients of the cell or stays empty, see :mod:`netsim.mac.unused_blocks`.
+clause 6.1.3.8, as recollected) and lets them use only as many blocks as raise the rate. What is
+here is the estimate that schedulers compare; the whole number of blocks that is used counts sizes
+of transport blocks as well (:mod:`netsim.phy_abstraction.block_choice`). The rest of the grant goes
+to other clients of the cell or stays empty, see :mod:`netsim.mac.unused_blocks`.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,8 @@ class PowerReduction:
     reduction_db
         Reduction by bits per symbol [dB], >= 0; it does not fall from 2 to 8 bits.
     rates
-        The MCS for a measured SINR; the margin of the outer loop is not counted.
+        The MCS for a measured SINR; neither the margin of the outer loop nor the length of
+        blocks is counted.
     """
 
     def __init__(self, reduction_db: Mapping[int, float], rates: RateTable) -> None:

@@ -23,8 +23,10 @@ from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 from netsim.phy.power_reduction import PowerReduction
 from netsim.phy.resource_grid import resource_element_rate_hz
+from netsim.phy_abstraction.block_choice import BlockChoice
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
+from netsim.phy_abstraction.short_blocks import ShortBlocks, short_blocks
 from netsim.units import dbm_to_w
 
 
@@ -103,6 +105,21 @@ class AirInterface:
             mcs_table_number=self.rates.mcs_table_number,
             num_blocks=self.num_blocks,
             overhead_fraction=overhead_fraction,
+        )
+
+    @cached_property
+    def uplink_lengths(self) -> ShortBlocks:
+        """Loss of short transport blocks in the uplink."""
+        return self._lengths(self.uplink_overhead_fraction)
+
+    @cached_property
+    def downlink_lengths(self) -> ShortBlocks:
+        """Loss of short transport blocks in the downlink."""
+        return self._lengths(self.downlink_overhead_fraction)
+
+    def _lengths(self, overhead_fraction: float) -> ShortBlocks:
+        return short_blocks(
+            self.rates, num_blocks=self.num_blocks, overhead_fraction=overhead_fraction
         )
 
     def _element_rate_hz(self, overhead_fraction: float) -> float:
@@ -274,20 +291,35 @@ class AirInterface:
     ) -> Float[np.ndarray, "*transfer"]:
         """Return the whole number of blocks that clients use of grants that they do not use up.
 
-        Parameters are those of :meth:`used_blocks`. The best fraction is often the last at which an
-        MCS works, so a mix of the two whole numbers around it would not have its rate.
+        Parameters are those of :meth:`used_blocks`. Unlike there, sizes of transport blocks and
+        their loss by length count.
         """
-        used = self.used_blocks(blocks, density_w=density_w, sinr_per_w=sinr_per_w)
-        if used is blocks:
+        if not self.is_limited(density_w, blocks):
             return blocks
-        fewer = np.maximum(np.floor(used * (1 + FULL_RTOL)), 1.0)
-        rate_of_fewer, rate_of_more = (
-            number * self._efficiency(self.block_power_w(density_w, number) * sinr_per_w)
-            for number in (fewer, fewer + 1.0)
+        most_w = self._power_limits_w[1]
+        return self._block_choice.used(
+            blocks, at_full_density=most_w / density_w, whole_sinr=most_w * sinr_per_w
         )
-        has_more = (fewer + 1.0 <= blocks) & (rate_of_more > rate_of_fewer)
-        whole = np.minimum(fewer + has_more, blocks)
-        return np.where(used >= blocks * (1 - FULL_RTOL), blocks, whole)
+
+    @cached_property
+    def _block_choice(self) -> BlockChoice:
+        return BlockChoice(self._carried_bits, num_blocks=self.uplink_blocks)
+
+    def _carried_bits(
+        self, full_sinr: Float[np.ndarray, "..."], blocks: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Return what uplink blocks carry in a slot, over the elements of one, at a fade of 0 dB.
+
+        By the SINR without power reduction and the number of resource blocks.
+        """
+        sinr = full_sinr
+        if self.power_reduction is not None:
+            sinr = self.power_reduction.reached(full_sinr)
+        sinr = self.uplink_lengths.equivalent_sinr(sinr, blocks)
+        efficiency = self.uplink_adaptation.efficiency(sinr)
+        # At the target error rate, nearly all second transmissions are received.
+        sent = efficiency * (1.0 + self.rates.target_block_error)
+        return efficiency * self.uplink_sizes.ratio(sent, blocks) * blocks
 
     def uplink_interference_w(
         self,
@@ -389,6 +421,7 @@ class AirInterface:
         *,
         fade: Float[np.ndarray, "*transfer"],
         is_uplink: bool,
+        client_blocks: Float[np.ndarray, "*transfer"] | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Return the rate [bit/s] that results, and the number of transmissions of each block.
 
@@ -400,13 +433,21 @@ class AirInterface:
             Power gain of the fading in the SINR.
         is_uplink
             Whether the direction is uplink.
+        client_blocks
+            Blocks that the client of each holds at once for all its transfers; by default
+            ``blocks``.
 
         Notes
         -----
-        Rates include the quantisation of transport block sizes, which schedulers ignore.
+        Rates include the quantisation of transport block sizes and their loss by length, which
+        schedulers ignore.
         """
         adaptation = self.uplink_adaptation if is_uplink else self.downlink_adaptation
-        efficiency, transmissions = adaptation.outcome(effective_sinr, fade)
+        lengths = self.uplink_lengths if is_uplink else self.downlink_lengths
+        sinr = lengths.equivalent_sinr(
+            effective_sinr, blocks if client_blocks is None else client_blocks
+        )
+        efficiency, transmissions = adaptation.outcome(sinr, fade)
         sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Spectral efficiency of each transmission; blocks that are never decoded are neglected.

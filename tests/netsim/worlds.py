@@ -10,6 +10,7 @@ from netsim.config.ue_power import Tr38840PowerConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.network import CellularNetwork
 from netsim.phy.block_sizes import BlockSizes
+from netsim.phy_abstraction.short_blocks import ShortBlocks
 
 TWO_SITES = SitesLayout(
     positions_m=((0.0, 0.0), (600.0, 0.0)), width_m=3000.0, height_m=3000.0, num_sectors=1
@@ -85,7 +86,11 @@ def ring(count, *, radius_m):
 
 
 def ignore_block_sizes(monkeypatch):
-    """Let blocks carry what their elements would: closed forms hold without rounding to bytes."""
+    """Let blocks carry what their elements would, with the error rates of long blocks.
+
+    Closed forms hold without rounding to bytes and loss by length.
+    """
+    monkeypatch.setattr(ShortBlocks, "equivalent_sinr", lambda _self, sinr, _blocks: sinr)
     monkeypatch.setattr(
         BlockSizes, "ratio", lambda _self, _efficiency, blocks: np.ones(len(blocks))
     )

@@ -16,6 +16,7 @@ def send(bank, slot, *, error, size_bits=100.0, sinr=1.0):
         blocks=np.full(len(rows), 4.0),
         mcs=np.full(len(rows), 5),
         size_bits=np.full(len(rows), size_bits),
+        needed_sinr=np.ones(len(rows)),
     )
     ones = np.ones(len(attempt.rows))
     combined = bank.combine(attempt, blocks=4.0 * ones, sinr=sinr * ones)

@@ -75,7 +75,9 @@ def test_blocks_are_those_of_trying_each_number(distance_m):
     order = air.rates.mcs.modulation_order[air.rates.mcs_index(10 ** (sinr_db / 10))]
     taken_db = sinr_db + np.array([{2: 1.5, 4: 2.0, 6: 3.5}[each] for each in order.tolist()])
     best_db = np.array([sinr_db[taken_db <= each].max() for each in 10 * np.log10(full.ravel())])
-    rate_bps = air.rate_bps(10 ** (best_db / 10), blocks, is_uplink=True)
+    rate_bps, _ = air.outcome(
+        10 ** (best_db / 10), blocks, fade=np.ones(len(blocks)), is_uplink=True
+    )
     chosen = round(row.num_resource_blocks)
     assert row.num_resource_blocks == pytest.approx(chosen)
     assert rate_bps[chosen - 1] == pytest.approx(rate_bps.max(), rel=0.01)

@@ -44,6 +44,7 @@ def drawn_goodput(sinr, sigma, outer_loop):
             blocks=np.ones(LINKS),
             mcs=mcs,
             size_bits=RATES.mcs.spectral_efficiency[mcs],
+            needed_sinr=np.ones(LINKS),
         )
         met = sinr * np.exp(-sigma * rng.normal(size=LINKS))
         error = errors.lookup(bank.combine(attempt, blocks=np.ones(LINKS), sinr=met), attempt.mcs)

@@ -72,6 +72,7 @@ def draw(fade, sinr, outer_loop):
             blocks=one,
             mcs=mcs,
             size_bits=RATES.mcs.spectral_efficiency[mcs],
+            needed_sinr=one,
         )
         met = sinr[slot] * fade[slot + DELAY_SLOTS] / fade[slot]
         error = errors.lookup(bank.combine(attempt, blocks=one, sinr=met), attempt.mcs)
