@@ -5,8 +5,9 @@ share time equally hold r / (1 - r) of them on average (M/G/1 processor sharing,
 jobs is geometric: Kleinrock, Queueing Systems 2, section 4.4, as recollected). Where cells disturb
 one another, follow fades or meet limits of power no such formula holds, so the state is simulated:
 the same network, without clients and outages, runs on a clock of its own for ``warm_up_s``, and
-what is then unfinished is what the run starts with (our choice). Its files are draws of their own,
-so the ones that come later do not depend on the warm-up.
+what is then unfinished is what the run starts with (our choice). It is the flow engine that runs,
+so both engines start with the same files. These are draws of their own: the ones that come later do
+not depend on the warm-up.
 """
 
 from dataclasses import replace
@@ -53,7 +54,7 @@ def files_in_progress(
     """
     if config.warm_up_s == 0:
         return []
-    radio = replace(radio, outages=())
+    radio = replace(radio, engine="flow", outages=())
     env = simpy.Environment()
     models = make_models(
         world,
