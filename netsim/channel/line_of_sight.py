@@ -60,10 +60,10 @@ def los_probability(
     >>> los_probability("umi", [10.0, 100.0], ue_height_m=1.5).round(5).tolist()
     [1.0, 0.23098]
     """
-    distance_m, height_m = np.broadcast_arrays(
-        np.asarray(distance_2d_m, dtype=float), np.asarray(ue_height_m, dtype=float)
-    )
-    if np.any(~(distance_m >= 0)):
+    distance_m, height_m = np.asarray(distance_2d_m, float), np.asarray(ue_height_m, float)
+    if distance_m.shape != height_m.shape and height_m.ndim:
+        distance_m, height_m = np.broadcast_arrays(distance_m, height_m)
+    if not (distance_m >= 0).all():
         msg = f"distance_2d_m: must be >= 0, got minimum {np.min(distance_m)}"
         raise ValueError(msg)
     if environment == "inh":
@@ -73,10 +73,11 @@ def los_probability(
     far_m = np.maximum(distance_m, 18.0)
     if environment == "umi":
         return np.asarray(18 / far_m + np.exp(-far_m / 36) * (1 - 18 / far_m))
-    growth = (np.maximum(height_m - 13, 0) / 10) ** 1.5
-    bump = 1 + growth * 1.25 * (far_m / 100) ** 3 * np.exp(-far_m / 150)
     ground = 18 / far_m + np.exp(-far_m / 63) * (1 - 18 / far_m)
-    return np.where(distance_m <= 18, 1.0, ground * bump)
+    if (height_m > 13).any():
+        growth = (np.maximum(height_m - 13, 0) / 10) ** 1.5
+        ground = ground * (1 + growth * 1.25 * (far_m / 100) ** 3 * np.exp(-far_m / 150))
+    return np.where(distance_m <= 18, 1.0, ground)
 
 
 def _mixed_office(distance_m: Array) -> Array:
@@ -146,7 +147,7 @@ class LineOfSightMap:
         ue_height_m
             UE antenna height [m].
         """
-        uniform = np.stack([field.uniform(position_m) for field in self._fields], axis=-1)
+        uniform = np.array([field.uniform(position_m) for field in self._fields]).T
         probability = los_probability(
             self._environment, distance_2d_m, ue_height_m=ue_height_m, office=self._office
         )

@@ -120,13 +120,12 @@ def breakpoint_distance_m(
     ----------
     3GPP TR 38.901, Table 7.4.1-1, notes 1 and 5.
     """
-    bs_m, ue_m, env_m = np.broadcast_arrays(bs_height_m, ue_height_m, effective_env_height_m)
+    bs_m, ue_m = np.asarray(bs_height_m, dtype=float), np.asarray(ue_height_m, dtype=float)
     if environment == "inh":
-        return np.full(bs_m.shape, np.inf)
+        return np.full(np.broadcast_shapes(bs_m.shape, ue_m.shape), np.inf)
     if environment == "rma":
         return np.asarray(2 * np.pi * bs_m * ue_m * carrier_hz / LIGHT_SPEED_3GPP_MPS)
-    if environment == "umi":
-        env_m = np.ones(bs_m.shape)
+    env_m = 1.0 if environment == "umi" else np.asarray(effective_env_height_m, dtype=float)
     lowest_m = np.minimum(bs_m - env_m, ue_m - env_m)
     if np.any(lowest_m <= 0):
         msg = (

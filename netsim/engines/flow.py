@@ -207,7 +207,7 @@ class FlowEngine(Engine):
             noise_w = self._expected_w[served.cell_id]
         demand, grant = self._shared(served, received / noise_w, now_s=now_s, duration_s=duration_s)
         granted = air.uplink_blocks * mean_over_groups(grant.shares) / grant.activity
-        total, airtime_share = per_transmitter(served.slots, granted, grant.activity)
+        total, airtime_share = per_transmitter(served.shared_clients, granted, grant.activity)
         used, density_w = total, demand.density_w
         sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
         if not self._sharing.redistributes:
@@ -314,7 +314,7 @@ class FlowEngine(Engine):
         activity = grant.activity[:, served.bearer]
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         blocks = air.downlink_blocks * mean_over_groups(shares) / activity
-        client_blocks, airtime_share = per_transmitter(served.slots, blocks, activity)
+        client_blocks, airtime_share = per_transmitter(served.shared_clients, blocks, activity)
         self._serve(
             FlowTransmission(
                 served=served,

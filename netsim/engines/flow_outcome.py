@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from netsim.energy.ue_power import UePower
-from netsim.engines.sub_ticks import time_mean
+from netsim.engines.sub_ticks import time_means
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
 from netsim.phy.effective_sinr import mean_over_held
@@ -44,15 +44,20 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
     airtime = fraction * on_air * sent.airtime_share
     mean_bps = sent.activity * rate_bps
     on_air_bps = np.divide(mean_bps, airtime, out=np.zeros_like(airtime), where=airtime > 0)
-    duration_s = sent.duration_s
+    mean_bps, blocks, airtime_fraction, retransmitted_fraction, sinr_db, airtime_w = time_means(
+        sent.duration_s,
+        (mean_bps, sent.activity * sent.blocks, airtime, (1.0 - 1.0 / transmissions) * airtime),
+        weighted=(floored_db(sinr), sent.airtime_w(ue_power, on_air_bps)),
+        weight=airtime,
+    )
     return Service(
         rows=sent.served.rows,
-        rate_bps=time_mean(duration_s, mean_bps),
-        blocks=time_mean(duration_s, sent.activity * sent.blocks),
-        sinr_db=time_mean(duration_s, floored_db(sinr), airtime),
-        airtime_fraction=time_mean(duration_s, airtime),
-        airtime_w=time_mean(duration_s, sent.airtime_w(ue_power, on_air_bps), airtime),
-        retransmitted_fraction=time_mean(duration_s, (1.0 - 1.0 / transmissions) * airtime),
+        rate_bps=mean_bps,
+        blocks=blocks,
+        sinr_db=sinr_db,
+        airtime_fraction=airtime_fraction,
+        airtime_w=airtime_w,
+        retransmitted_fraction=retransmitted_fraction,
     )
 
 

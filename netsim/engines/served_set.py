@@ -43,6 +43,8 @@ class ServedSet:
         self.is_uplink = direction == UPLINK
         self.slots = record["slot"]
         """Slots of their clients, see :class:`netsim.rrc.links.Links`."""
+        self.shared_clients = None if len(set(self.slots.tolist())) == len(rows) else self.slots
+        """Slots of their clients where one has several transfers, else ``None``."""
         self.cell_id = cell_id
         self.client_id = record["client_id"]
         self.bearer_id = record["bearer_id"]

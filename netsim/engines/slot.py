@@ -252,7 +252,7 @@ class SlotEngine(Engine):
         gain = air.site_array_gain * served.gain[:, None]
         known = gain * known_fading / before_w
         shares, blocks = self._granted(served, known, now_s)
-        used, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
+        used, airtime_share = per_transmitter(served.shared_clients, blocks, np.ones(len(blocks)))
         density_w, sinr_per_w = served.full_density_w(known), mean_over_held(known, shares)
         if not self._sharing.redistributes:
             granted, total = blocks, used
@@ -291,7 +291,7 @@ class SlotEngine(Engine):
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
-        client_blocks, airtime_share = per_transmitter(served.slots, blocks, np.ones(len(blocks)))
+        client_blocks, airtime_share = per_transmitter(served.shared_clients, blocks, np.ones(len(blocks)))
         block_w = air.cell_block_w[served.cell_id]
         self._send(
             SlotTransmission(

@@ -1,5 +1,7 @@
 """Instants within a channel tick at which fading is told apart."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -51,25 +53,32 @@ def time_weights(duration_s: Float[np.ndarray, " instant"]) -> Float[np.ndarray,
 
 
 def time_mean(
-    duration_s: Float[np.ndarray, " instant"],
-    values: Float[np.ndarray, "instant ..."],
-    weight: Float[np.ndarray, "instant ..."] | None = None,
+    duration_s: Float[np.ndarray, " instant"], values: Float[np.ndarray, "instant ..."]
 ) -> Float[np.ndarray, "..."]:
-    """Return the mean of values that hold from each instant to the next.
-
-    Over time, or over time x weight; where no weight is positive, over time.
-    """
+    """Return the mean over time of values that hold from each instant to the next."""
     if len(duration_s) == 1:
         return values[0]
-    part = time_weights(duration_s)
-    if weight is None:
-        return _sum_over_instants(part, values)
+    # np.tensordot takes several times as long for few.
+    mean = np.dot(time_weights(duration_s)[None], values.reshape(len(duration_s), -1))
+    return mean.reshape(values.shape[1:])
+
+
+def time_means(
+    duration_s: Float[np.ndarray, " instant"],
+    values: Sequence[Float[np.ndarray, "instant transfer"]],
+    *,
+    weighted: Sequence[Float[np.ndarray, "instant transfer"]],
+    weight: Float[np.ndarray, "instant transfer"],
+) -> Sequence[Float[np.ndarray, " transfer"]]:
+    """Return the means over time of some values, then those of others over time x weight.
+
+    Values hold from each instant to the next. Where no weight is positive the mean is over time.
+    """
+    if len(duration_s) == 1:
+        return [each[0] for each in (*values, *weighted)]
     weight = np.where(weight.any(axis=0), weight, 1.0)
-    return _sum_over_instants(part, weight * values) / _sum_over_instants(part, weight)
-
-
-def _sum_over_instants(
-    part: Float[np.ndarray, " instant"], values: Float[np.ndarray, "instant ..."]
-) -> Float[np.ndarray, "..."]:
-    """Return the weighted sum, as ``np.tensordot``, which takes several times as long for few."""
-    return np.dot(part[None], values.reshape(len(part), -1)).reshape(values.shape[1:])
+    means = time_weights(duration_s) @ np.array(
+        [*values, *(weight * each for each in weighted), weight]
+    )
+    means[len(values) : -1] /= means[-1]
+    return list(means[:-1])

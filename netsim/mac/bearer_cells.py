@@ -1,6 +1,6 @@
 """Which bearers are in which cell, and which client sends them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int
@@ -17,6 +17,7 @@ class BearerCells:
     client: Int[np.ndarray, " bearer"] | None
     """Client of each bearer, counted from 0: one transmitter sends all bearers of a client.
     ``None`` where each bearer has a client of its own."""
+    _repeated: dict[int, "BearerCells"] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -39,6 +40,19 @@ class BearerCells:
             cell=self.cell[bearers] - first,
             client=None if self.client is None else _client_of_bearers(self.client[bearers]),
         )
+
+    def repeated(self, times: int) -> "BearerCells":
+        """Return the cells several times, one after another, each time as if of other clients."""
+        if times == 1:
+            return self
+        if times not in self._repeated:
+            again, client = np.arange(times)[:, None], self.client
+            self._repeated[times] = BearerCells(
+                start=(self.start + again * len(self.cell)).ravel(),
+                cell=(self.cell + again * len(self.start)).ravel(),
+                client=None if client is None else (client + again * len(client)).ravel(),
+            )
+        return self._repeated[times]
 
     def place(self) -> Int[np.ndarray, " bearer"]:
         """Return the place of each bearer in its cell, from 0."""

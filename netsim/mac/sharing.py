@@ -112,8 +112,9 @@ class Sharing:
             ``False`` asks for the scheduler's answer of this instant (the slot engine's).
         """
         rates = self._rates(demand)
-        instants_s = np.full(len(duration_s), now_s)
-        instants_s[1:] += duration_s[:-1].cumsum()
+        instants_s = np.empty(len(duration_s))
+        instants_s[0] = now_s
+        np.add(now_s, duration_s[:-1].cumsum(), out=instants_s[1:])
         if is_averaged and self.uses_average_rate:
             shares, activity = self._mean_shares(
                 demand, rates, instants_s=instants_s, duration_s=duration_s
@@ -135,10 +136,11 @@ class Sharing:
         num_instants, _, num_groups = demand.sinr_per_w.shape
         num_bearers = len(demand.first)
         if not self._uses_rates:
+            ones = np.ones(num_bearers)
             return _Rates(
                 group_bps=np.ones((num_instants, num_bearers, num_groups)),
-                average_bps=np.ones(num_bearers),
-                floor_bps=np.ones(num_bearers),
+                average_bps=ones,
+                floor_bps=ones,
                 is_reached=is_reached,
             )
         group = demand.weakest(slice(0, num_bearers), demand.group_rate_bps(), is_reached)
@@ -211,12 +213,10 @@ class Sharing:
         shares = np.empty_like(rates.group_bps)
         for cell_id, part in _cells(demand):
             scheduler = self._scheduler(cell_id, demand)
-            for instant, at_s in enumerate(instants_s.tolist()):
-                if instant and not self._uses_rates:
-                    shares[instant, part] = shares[0, part]
-                    continue
+            at_once = instants_s.tolist() if self._uses_rates else [float(instants_s[0])]
+            for instant, at_s in enumerate(at_once):
                 view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
-                shares[instant, part] = scheduler.now(view)
+                shares[instant:, part] = scheduler.now(view)
         return shares
 
     def _apart(self, demand: Demand, rates: _Rates) -> Float[np.ndarray, " bearer"]:
@@ -254,31 +254,33 @@ class Sharing:
         instants_s: Float[np.ndarray, " instant"],
     ) -> None:
         """Redistribute blocks that clients at their power limit do not use, in place."""
-        average_bps = self._apart(demand, rates)
-        for instant, at_s in enumerate(instants_s.tolist()):
-            among = partial(self._among, demand, rates, average_bps, instant=instant, at_s=at_s)
-            limits = self._power_limits(
-                demand, slice(0, len(demand.first)), slice(instant, instant + 1)
-            )
-            shares[instant] = redistribute_unused_blocks(among, shares[instant], limits)
+        among = partial(self._among, demand, rates, instants_s=instants_s)
+        limits = self._power_limits(demand, slice(0, len(demand.first)), slice(0, len(shares)))
+        rows = shares.reshape(-1, shares.shape[2])
+        shares[:] = redistribute_unused_blocks(among, rows, limits).reshape(shares.shape)
 
     def _among(
         self,
         demand: Demand,
         rates: _Rates,
-        average_bps: Float[np.ndarray, " bearer"],
-        chosen: Bool[np.ndarray, " bearer"],
+        chosen: Bool[np.ndarray, " row"],
         *,
-        instant: int,
-        at_s: float,
-    ) -> Float[np.ndarray, "bearer group"]:
-        """Return what the schedulers give to the chosen bearers of their cells at an instant."""
-        answer = np.zeros((len(chosen), rates.group_bps.shape[2]))
+        instants_s: Float[np.ndarray, " instant"],
+    ) -> Float[np.ndarray, "row group"]:
+        """Return what the schedulers give to the chosen bearers of their cells.
+
+        A row is a bearer at an instant; those of one instant after those of the one before.
+        """
+        average_bps = self._apart(demand, rates)
+        answer = np.zeros(rates.group_bps.shape)
+        chosen = chosen.reshape(answer.shape[:2])
         for cell_id, part in _cells(demand):
-            if chosen[part].any():
+            for instant in np.flatnonzero(chosen[:, part].any(axis=1)).tolist():
+                at_s = float(instants_s[instant])
                 view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
-                answer[part] = self._scheduler(cell_id, demand).among(view, chosen[part])
-        return answer
+                scheduler = self._scheduler(cell_id, demand)
+                answer[instant, part] = scheduler.among(view, chosen[instant, part])
+        return answer.reshape(-1, answer.shape[2])
 
     def _limits_over(self, demand: Demand, bearers: slice) -> LimitsOverTime | None:
         """Return what power lets bearers of whole cells use at each instant, if it limits some."""
@@ -302,7 +304,7 @@ class Sharing:
         if self._stays_within_headroom:
             headroom = demand.headroom_fraction(bearers=bearers)[instants].ravel()
         return PowerLimits(
-            cells=demand.cells.part(bearers),
+            cells=demand.cells.part(bearers).repeated(instants.stop - instants.start),
             num_groups=demand.sinr_per_w.shape[2],
             block=1.0 / demand.num_blocks,
             use=partial(demand.used_fraction, bearers=bearers, instants=instants),

@@ -190,14 +190,16 @@ def redistribute_unused_blocks(
         Shares that are all used, in no group more than the scheduler gave in all. Who once left
         some is given no more, unless all are at the limit of their headroom.
     """
-    granted = limits.in_cell(shares)
-    is_open = np.ones(len(shares), dtype=bool)
+    given, is_open = shares, np.ones(len(shares), dtype=bool)
     while True:
         held = limits.held(shares)
         used = limits.use(held, shares) if limits.headroom is None else limits.headroom
+        if used is held:
+            break
         is_over = is_open & (used < held * (1 - FULL_RTOL))
         if not np.count_nonzero(is_over):
             break
+        granted = limits.in_cell(given)
         shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over
         rest = np.maximum(granted - limits.in_cell(shares), 0.0)
@@ -206,7 +208,9 @@ def redistribute_unused_blocks(
             break
         rest *= is_wanted[:, None]
         shares = shares + ask(is_open & limits.of_bearers(is_wanted)) * limits.of_bearers(rest)
-    return shares if limits.headroom is None else _spread_power(shares, granted, limits)
+    if limits.headroom is None:
+        return shares
+    return _spread_power(shares, limits.in_cell(given), limits)
 
 
 def _spread_power(

@@ -82,14 +82,12 @@ class BlockSizes:
         lower_mcs = np.minimum(place, len(self._efficiency) - 2)
         low, high = self._efficiency.take(lower_mcs), self._efficiency.take(lower_mcs + 1)
         share_of_higher = (sent - low) / (high - low)
-        share_of_more = held - fewer
-        at, share_of_fewer = lower_mcs * width + fewer, 1.0 - share_of_more
-        per_mcs = [
-            self._bits.take(each) * share_of_fewer + self._bits.take(each + 1) * share_of_more
-            for each in (at, at + width)
-        ]
-        bits = per_mcs[0] * (1.0 - share_of_higher) + per_mcs[1] * share_of_higher
-        return bits / (sent * self._elements * held)
+        at = lower_mcs * width + fewer
+        corners = np.array([0, width, 1, width + 1]).reshape(-1, *(1,) * at.ndim)
+        bits = self._bits.take(corners + at)
+        fewer_bits, more_bits = bits[:2], bits[2:]
+        lower, higher = fewer_bits + (held - fewer) * (more_bits - fewer_bits)
+        return (lower + share_of_higher * (higher - lower)) / (sent * self._elements * held)
 
 
 @cache

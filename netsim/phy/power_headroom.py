@@ -54,7 +54,7 @@ class BestBitsPerWatt:
 
 
 def per_transmitter(
-    client: Int[np.ndarray, " transfer"],
+    client: Int[np.ndarray, " transfer"] | None,
     blocks: Float[np.ndarray, "... transfer"],
     activity: Float[np.ndarray, "... transfer"],
 ) -> tuple[Float[np.ndarray, "... transfer"], Float[np.ndarray, "... transfer"]]:
@@ -66,13 +66,13 @@ def per_transmitter(
     Parameters
     ----------
     client
-        Client of each transfer.
+        Client of each transfer; ``None`` where all are of different ones.
     blocks
         Blocks that each transfer holds while it is on air, >= 0.
     activity
         Fraction of the time that each transfer is on air, in [0, 1].
     """
-    if len(set(client.tolist())) == len(client):
+    if client is None:
         return blocks, np.ones(blocks.shape)
     _, place = np.unique(client, return_inverse=True)
 

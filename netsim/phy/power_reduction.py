@@ -27,6 +27,9 @@ from netsim.units import db_to_linear
 JUST_BELOW = 1.0 - 1e-6
 """SINR of a client that may not use a modulation, over the SINR from which it is selected."""
 
+LEAST_SINR = 1e-300
+"""A SINR never counts as less, so that others over it are finite."""
+
 
 class PowerReduction:
     """Power reduction of clients by the modulation that link adaptation selects at their SINR.
@@ -49,6 +52,7 @@ class PowerReduction:
         used = [int(order[0]), *order[rises].tolist()]
         self._factor = np.array([float(db_to_linear(reduction_db[each])) for each in used])
         self._highest = np.append(self.starts * JUST_BELOW, np.inf)
+        self._least_part = 1.0 / self._factor
 
     def factor(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return the power taken up over the power radiated, at the modulation of a SINR."""
@@ -56,7 +60,10 @@ class PowerReduction:
 
     def reached(self, full_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return the highest SINR that is allowed, by the SINR without any reduction."""
-        sinr = np.minimum(full_sinr / self._factor[0], self._highest[0])
-        for factor, highest in zip(self._factor[1:], self._highest[1:], strict=True):
-            sinr = np.maximum(sinr, np.minimum(full_sinr / factor, highest))
-        return sinr
+        return full_sinr * self.radiated_part(full_sinr)
+
+    def radiated_part(self, full_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the power radiated over the power taken up, by the SINR without any reduction."""
+        axes = (-1, *(1,) * full_sinr.ndim)
+        allowed = self._highest.reshape(axes) / np.maximum(full_sinr, LEAST_SINR)
+        return np.minimum(allowed, self._least_part.reshape(axes)).max(axis=0)

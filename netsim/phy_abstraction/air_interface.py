@@ -194,8 +194,7 @@ class AirInterface:
         """
         if self.power_reduction is None:
             return block_w
-        full_sinr = np.maximum(block_w * sinr_per_w, np.finfo(float).tiny)
-        return block_w * (self.power_reduction.reached(full_sinr) / full_sinr)
+        return block_w * self.power_reduction.radiated_part(block_w * sinr_per_w)
 
     def _efficiency(self, full_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return the uplink goodput that is assumed, by the SINR without power reduction."""

@@ -66,6 +66,16 @@ class Adaptation(Protocol):
         ...
 
 
+class StaticAdaptation(Adaptation, Protocol):
+    """Mean outcome at a constant fade."""
+
+    def outcome_at_db(
+        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Return what :meth:`outcome` does, with both arguments in dB."""
+        ...
+
+
 class KnownChannel:
     """Link adaptation with a channel that does not change between measurement and transmission.
 
@@ -90,9 +100,16 @@ class KnownChannel:
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions, see :class:`Adaptation`."""
-        del fade
-        return self.efficiency(sinr), np.interp(
-            floored_db(sinr), self._sinr_db, self._transmissions
+        return self.outcome_at_db(floored_db(sinr), floored_db(fade))
+
+    def outcome_at_db(
+        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Return goodput and transmissions; they do not depend on the fade."""
+        del fade_db
+        return (
+            np.interp(sinr_db, self._sinr_db, self._efficiency, left=0.0),
+            np.interp(sinr_db, self._sinr_db, self._transmissions),
         )
 
     def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -180,9 +197,14 @@ class DelayedKnowledge:
     def outcome(
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Return goodput and transmissions, see :class:`Adaptation`."""
+        return self.outcome_at_db(floored_db(sinr), floored_db(fade))
+
+    def outcome_at_db(
+        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions; bilinear in dB, goodput 0 below the table's SINRs."""
-        sinr_db = floored_db(sinr)
-        efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
+        efficiency, transmissions = self._outcome(sinr_db, fade_db)
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
 
     def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

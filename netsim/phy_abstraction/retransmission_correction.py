@@ -26,7 +26,7 @@ from netsim.interpolation import RegularTable, hat_weights
 from netsim.phy.harq import MAX_TRANSMISSIONS
 from netsim.phy.link_adaptation import RateTable
 from netsim.phy.outer_loop import OuterLoop
-from netsim.phy_abstraction.goodput import Adaptation
+from netsim.phy_abstraction.goodput import StaticAdaptation
 from netsim.phy_abstraction.harq_simulation import (
     FadingTraces,
     HarqTraces,
@@ -62,7 +62,7 @@ class RetransmissionCorrection:
 
     def __init__(
         self,
-        static: Adaptation,
+        static: StaticAdaptation,
         rates: RateTable,
         *,
         fades: FadingTraces,
@@ -101,16 +101,16 @@ class RetransmissionCorrection:
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions (:class:`netsim.phy_abstraction.goodput.Adaptation`)."""
-        efficiency, transmissions = self._static.outcome(sinr, fade)
-        fade_db = floored_db(fade)
-        gained, first_gained = self._difference(floored_db(sinr) - fade_db, fade_db)
+        sinr_db, fade_db = floored_db(sinr), floored_db(fade)
+        efficiency, transmissions = self._static.outcome_at_db(sinr_db, fade_db)
+        gained, first_gained = self._difference(sinr_db - fade_db, fade_db)
         first_share = 1.0 / transmissions + first_gained
         first_share = np.minimum(np.maximum(first_share, 1.0 / MAX_TRANSMISSIONS), 1.0)
         return np.maximum(efficiency + gained * np.log2(1.0 + sinr), 0.0), 1.0 / first_share
 
 
 def _difference(
-    static: Adaptation,
+    static: StaticAdaptation,
     simulated: HarqTraces,
     *,
     mean: Float[np.ndarray, "mean 1"],

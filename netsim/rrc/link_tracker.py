@@ -21,6 +21,9 @@ TICK_SLACK = 1e-9
 STRETCH_LINKS = 200
 """Links times instants whose fading is computed in one call; many small calls cost more."""
 
+LONGEST_STRETCH = 8
+"""Largest factor by which a call is for more, while the same links go on."""
+
 LEAST_S = 1e-12
 """Least time left to an instant [s]."""
 
@@ -61,6 +64,7 @@ class LinkTracker:
         self._edge_s = -np.inf
         self._gain_holds_until_s = np.inf
         self._num_instants = links.uplink_fading.shape[1]
+        self._instant_ends = np.arange(1, self._num_instants + 1) / self._num_instants
         self._stretch: list[DirectionGains] = []
         self._stretch_from = 0
         self._stretch_of = b""
@@ -107,11 +111,13 @@ class LinkTracker:
         """
         if self._num_instants == 1:
             return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
-        step = np.arange(1, self._num_instants + 1) / self._num_instants
-        ends_s = (self._tick + step) * self._tick_s
-        first = int(np.searchsorted(ends_s, now_s + TICK_SLACK * self._tick_s, side="right"))
+        ends_s = (self._tick + self._instant_ends) * self._tick_s
+        first = int(ends_s.searchsorted(now_s + TICK_SLACK * self._tick_s, side="right"))
         first = min(first, self._num_instants - 1)
-        return first, np.maximum(np.diff(ends_s[first:], prepend=now_s), LEAST_S)
+        left_s = ends_s[first:].copy()
+        left_s[0] -= now_s
+        left_s[1:] -= ends_s[first:-1]
+        return first, np.maximum(left_s, LEAST_S)
 
     def next_change_s(self, now_s: float) -> float:
         """Return when to follow next [s]: tick, site failure or repair, handover, link failure."""
@@ -181,9 +187,12 @@ class LinkTracker:
         if not self._channel.is_fading or not len(slots):
             return
         whose = self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
-        if whose != self._stretch_of or self._tick >= self._stretch_from + len(self._stretch):
-            self._stretch_of, self._stretch_from = whose, self._tick
+        is_other = whose != self._stretch_of
+        if is_other or self._tick >= self._stretch_from + len(self._stretch):
             num_ticks = max(1, STRETCH_LINKS // (len(slots) * self._num_instants))
+            if not is_other:
+                num_ticks = min(2 * len(self._stretch), LONGEST_STRETCH * num_ticks)
+            self._stretch_of, self._stretch_from = whose, self._tick
             self._stretch = self._fading_from(slots, num_ticks=num_ticks)
         self._set_fading(slots, self._stretch[self._tick - self._stretch_from])
 

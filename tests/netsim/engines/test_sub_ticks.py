@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import j0
 
-from netsim.engines.sub_ticks import MOST_INSTANTS, instants_per_tick, time_mean
+from netsim.engines.sub_ticks import MOST_INSTANTS, instants_per_tick, time_mean, time_means
 
 
 def test_mean_is_over_time():
@@ -15,11 +15,18 @@ def test_mean_is_over_time():
 def test_weights_count_where_there_are_any():
     values = np.array([[1.0, 10.0], [5.0, 20.0]])
     weight = np.array([[0.0, 0.0], [0.5, 0.0]])
-    np.testing.assert_allclose(time_mean(np.array([0.03, 0.01]), values, weight), [5.0, 12.5])
+    over_time, weighted = time_means(
+        np.array([0.03, 0.01]), (values,), weighted=(values,), weight=weight
+    )
+    np.testing.assert_allclose(over_time, [2.0, 12.5])
+    np.testing.assert_allclose(weighted, [5.0, 12.5])
 
 
 def test_one_instant_is_all_there_is():
-    assert time_mean(np.array([np.inf]), np.array([[3.0]]), np.array([[0.0]])).tolist() == [3.0]
+    values = np.array([[3.0]])
+    assert time_mean(np.array([np.inf]), values).tolist() == [3.0]
+    means = time_means(np.array([np.inf]), (values,), weighted=(2 * values,), weight=0 * values)
+    assert [mean.tolist() for mean in means] == [[3.0], [6.0]]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,14 @@ def test_clients_are_told_apart_only_where_one_has_several_bearers():
     np.testing.assert_array_equal(cells_of([2, 1], [4, 9, 4]).client, [0, 1, 0])
 
 
+def test_repeated_cells_are_those_of_other_clients():
+    again = cells_of([2, 1], [4, 9, 4]).repeated(2)
+    np.testing.assert_array_equal(again.start, [0, 2, 3, 5])
+    np.testing.assert_array_equal(again.cell, [0, 0, 1, 2, 2, 3])
+    groups = [set(np.flatnonzero(again.client == client)) for client in again.client]
+    assert groups == [{0, 2}, {1}, {0, 2}, {3, 5}, {4}, {3, 5}]
+
+
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=6),
     st.integers(0, 5),

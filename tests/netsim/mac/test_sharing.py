@@ -94,6 +94,28 @@ class TestUnusedBlocks:
         rest = (1 - self.ONE_BLOCK) / 2
         assert band(grant) == pytest.approx([rest, self.ONE_BLOCK, rest])
 
+    @pytest.mark.parametrize(
+        "scheduler", [RoundRobin, SCHEDULERS["earliest_deadline"], SCHEDULERS["max_ci"]]
+    )
+    def test_each_instant_for_itself(self, scheduler):
+        """Who is limited differs: of client 4 both transfers, at the second instant nobody."""
+        demand = demand_of(
+            [0, 0, 0, 1, 1, 1],
+            density_w=[LIMITED, LIMITED, FREE, FREE, LIMITED, LIMITED],
+            snr_db=[20.0, 18.0, -2.0, -2.0, 20.0, 18.0],
+            client_id=[0, 1, 2, 3, 4, 4],
+            average_rate_bps=1e6,
+            num_instants=3,
+        )
+        demand.sinr_per_w[0] *= 10 ** np.array([[-4.0], [-2.0], [0.0], [0.0], [-3.0], [-3.0]])
+        demand.sinr_per_w[2, 1] *= 10**-3.0
+        durations_s = np.array([0.01, 0.02, 0.01])
+        together = solve(scheduler, demand, duration_s=durations_s).shares
+        for instant in range(3):
+            alone = solve(scheduler, demand.at(instant), duration_s=durations_s[instant:][:1])
+            np.testing.assert_array_equal(together[instant], alone.shares[0])
+        assert not np.array_equal(together[0], together[2])
+
     def test_each_cell_for_itself(self):
         """All of cell 0 are limited, nobody in cell 1, one of two in cell 2."""
         density_w = [LIMITED, LIMITED, FREE, FREE, FREE, LIMITED]
