@@ -299,7 +299,7 @@ class Sharing:
         return limits if limits.at_instant[0].in_limited_cell().any() else None
 
     def _power_limits(self, demand: Demand, bearers: slice, instants: slice) -> PowerLimits:
-        """Return what power lets bearers of whole cells use, at one instant."""
+        """Return what power lets bearers of whole cells use, those of each instant as if apart."""
         headroom = None
         if self._stays_within_headroom:
             headroom = demand.headroom_fraction(bearers=bearers)[instants].ravel()
