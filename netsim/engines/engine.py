@@ -145,6 +145,8 @@ class Engine(ABC):
             tick_s=settings.tick_s,
             radiated=lambda: self._measured_radiation,
         )
+        self._sorted = np.zeros(0, dtype=np.intp)
+        self._sorted_version = (-1, -1)
         self.num_solves = 0
         """Times that shares and rates were worked out."""
         self._site_meter.advance(self._advanced_to_s)
@@ -338,15 +340,18 @@ class Engine(ABC):
         record = self.active.records
         is_served = self.links.is_served(record["slot"], now_s=now_s)
         is_served &= (record["ready_at_s"] <= now_s) & (record["deadline_at_s"] > now_s)
-        order = np.lexsort(
-            (
-                record["transfer_id"],
-                record["bearer_id"],
-                self.links.cell_id[record["slot"]],
-                record["direction"],
+        version = self.active.version, self.links.version
+        if version != self._sorted_version:
+            self._sorted_version = version
+            self._sorted = np.lexsort(
+                (
+                    record["transfer_id"],
+                    record["bearer_id"],
+                    self.links.cell_id[record["slot"]],
+                    record["direction"],
+                )
             )
-        )
-        return order[is_served[order]]
+        return self._sorted[is_served[self._sorted]]
 
     def _meter_sites(
         self,

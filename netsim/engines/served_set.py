@@ -67,6 +67,7 @@ class ServedSet:
         """First transfer of each cell."""
         self._requested_at_s = record["requested_at_s"][self.first]
         self._deadline_at_s = record["deadline_at_s"][self.first]
+        self._followed_version = -1
         self.gain: Float[np.ndarray, " transfer"] = np.zeros(0)
         """Coupling gain to the serving cell, fast fading averaged out."""
         self.density_w: Float[np.ndarray, " transfer"] = np.zeros(0)
@@ -76,10 +77,12 @@ class ServedSet:
 
     def follow(self, links: Links) -> None:
         """Take the present gains; they change more seldom than the fading."""
-        gain = links.serving_gain(self.slots)
+        if links.version == self._followed_version:
+            return
+        self._followed_version = links.version
         self.cross_gain = links.cross_gain[self.slots]
-        if not np.array_equal(gain, self.gain):
-            self.gain, self.density_w = gain, self._air.density_w(gain)
+        self.gain = links.serving_gain(self.slots)
+        self.density_w = self._air.density_w(self.gain)
 
     def full_density_w(
         self, sinr_per_w: Float[np.ndarray, "*instant transfer group"]

@@ -17,7 +17,7 @@ from netsim.engines.served_set import ServedSet
 from netsim.mac.demand import Demand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class Transmission:
     """What the transfers of a served set send; the flow engine has a leading axis of instants."""
 
@@ -53,7 +53,7 @@ class Transmission:
         return ue_power.receive_w(rate_bps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class FlowTransmission(Transmission):
     """One that lasts until the next solve."""
 
@@ -68,7 +68,7 @@ class FlowTransmission(Transmission):
     """What sites receive, where it varies; ``sinr`` is that at its geometric mean."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class SlotTransmission(Transmission):
     """One of a single slot."""
 

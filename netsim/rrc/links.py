@@ -64,6 +64,8 @@ class Links(SlotArrays):
             _ignore
         )
         """Called with clients that have just connected or change their cell, and these cells."""
+        self.version = 0
+        """Changes with every gain and serving cell."""
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = []
         self._make_slots(INITIAL_CAPACITY)
@@ -123,6 +125,7 @@ class Links(SlotArrays):
 
     def _split_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
         """Separate the gain to the serving cell from those to the others."""
+        self.version += 1
         cross = self.gain[slots]
         cell_id = self.cell_id[slots]
         served = np.flatnonzero(cell_id != NO_CELL)

@@ -66,7 +66,7 @@ _NEW["started_at_s"] = _NEW["average_rate_bps"] = np.nan
 _NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = np.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class Service:
     """What some transfers get over the air from now to the next solve."""
 
@@ -100,6 +100,8 @@ class ActiveTransfers(SlotArrays):
     def __init__(self, *, is_full_duplex: bool) -> None:
         super().__init__(records=_NEW)
         self.transfers: list[Transfer] = []
+        self.version = 0
+        """Changes with every transfer that comes or goes."""
         self._is_full_duplex = is_full_duplex
         self._shares_radio = False
 
@@ -123,6 +125,7 @@ class ActiveTransfers(SlotArrays):
         ``energy_j`` is what its client has spent on it before [J].
         """
         self.add()
+        self.version += 1
         record = self.records[-1:]
         record["transfer_id"] = transfer.transfer_id
         record["client_id"] = transfer.client_id
@@ -142,6 +145,7 @@ class ActiveTransfers(SlotArrays):
 
     def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> list[tuple[Transfer, np.void]]:
         """Take transfers out; return each with its last record, in the order of admission."""
+        self.version += 1
         gone = [(self.transfers[k], self.records[k]) for k in np.flatnonzero(is_gone)]
         self.keep(~is_gone)
         self.transfers = [
