@@ -84,20 +84,6 @@ class ServedSet:
         self.gain = links.serving_gain(self.slots)
         self.density_w = self._air.density_w(self.gain)
 
-    def full_density_w(
-        self, sinr_per_w: Float[np.ndarray, "*instant transfer group"]
-    ) -> Float[np.ndarray, "*instant transfer"]:
-        """Return what one block takes up of the power limit [W]; of no meaning in the downlink.
-
-        Parameters
-        ----------
-        sinr_per_w
-            SINR for each watt sent in one block.
-        """
-        if not self.is_uplink:
-            return self.density_w
-        return self._air.full_density_w(self.density_w, mean_over_groups(sinr_per_w))
-
     def demand(
         self,
         record: np.ndarray,
@@ -119,12 +105,15 @@ class ServedSet:
         backhaul_limit_bps
             See :class:`netsim.mac.demand.Demand`.
         """
+        density_w: Float[np.ndarray, "*instant transfer"] = self.density_w
+        if self.is_uplink:
+            density_w = self._air.full_density_w(density_w, mean_over_groups(sinr_per_w))
         return Demand(
             air=self._air,
             direction=self.direction,
             is_uplink=self.is_uplink,
             cell_id=self.cell_id,
-            density_w=self.full_density_w(sinr_per_w),
+            density_w=density_w,
             sinr_per_w=sinr_per_w,
             first=self.first,
             bearer=self.bearer,

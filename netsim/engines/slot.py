@@ -20,6 +20,7 @@ from netsim.engines.served_set import ServedSet
 from netsim.engines.suppressed_interference import received_interference_w
 from netsim.engines.transmission import SlotTransmission
 from netsim.engines.whole_blocks import whole_blocks
+from netsim.mac.demand import Demand
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import per_transmitter
 from netsim.rrc.link_tracker import TICK_SLACK
@@ -224,16 +225,19 @@ class SlotEngine(Engine):
         place = self._slot - self._chunk_start
         return chunk[place + self._settings.knowledge_delay_slots], chunk[place]
 
-    def _granted(
-        self, served: ServedSet, sinr_per_w: Float[np.ndarray, "transfer group"], now_s: float
-    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
-        """Return shares and whole blocks of transfers."""
-        record = self.active.records
-        demand = served.demand(
-            record,
+    def _demand(self, served: ServedSet, sinr_per_w: Float[np.ndarray, "transfer group"]) -> Demand:
+        """Return what the schedulers are asked, at a SINR for each watt sent in one block."""
+        return served.demand(
+            self.active.records,
             sinr_per_w[None],
             unsent_bits=np.maximum(self._exchange.unsent_bits(served.rows), 1.0),
         )
+
+    def _granted(
+        self, served: ServedSet, demand: Demand, now_s: float
+    ) -> tuple[Float[np.ndarray, "transfer group"], Float[np.ndarray, " transfer"]]:
+        """Return shares and whole blocks of transfers."""
+        record = self.active.records
         duration_s = np.array([self._settings.slot_s])
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s, is_averaged=False)
         record["average_rate_bps"][served.rows] = grant.average_rate_bps[served.bearer]
@@ -251,9 +255,10 @@ class SlotEngine(Engine):
         before_w = air.site_noise_w + self._measured.mean_w[served.cell_id]
         gain = air.site_array_gain * served.gain[:, None]
         known = gain * known_fading / before_w
-        shares, blocks = self._granted(served, known, now_s)
+        demand = self._demand(served, known)
+        shares, blocks = self._granted(served, demand, now_s)
         used, airtime_share = per_transmitter(served.shared_clients, blocks, np.ones(len(blocks)))
-        density_w, sinr_per_w = served.full_density_w(known), mean_over_held(known, shares)
+        density_w, sinr_per_w = demand.density_w.reshape(-1), mean_over_held(known, shares)
         if not self._sharing.redistributes:
             granted, total = blocks, used
             used = air.used_whole_blocks(total, density_w=density_w, sinr_per_w=sinr_per_w)
@@ -287,7 +292,7 @@ class SlotEngine(Engine):
         fading, known_fading = self._fading_now(served)
         before_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
         known = served.gain[:, None] * known_fading / before_w
-        shares, blocks = self._granted(served, known, now_s)
+        shares, blocks = self._granted(served, self._demand(served, known), now_s)
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
