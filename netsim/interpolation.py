@@ -89,11 +89,11 @@ class RegularTable:
 
     def __call__(self, *at: Float[np.ndarray, "..."]) -> Float[np.ndarray, "any ..."]:
         """Return the functions at points, clipped to the grid; the arguments broadcast."""
-        first: npt.NDArray[np.intp] | int = 0
+        first: npt.NDArray[np.intp] = np.zeros((), dtype=np.intp)
         parts = []
         for value, (lowest, step, num_knots, stride) in zip(at, self._axes, strict=True):
             low, part = find_cell((value - lowest) / step, num_knots)
-            first = first + (low if stride == 1 else low * stride)
+            first = np.asarray(first + (low if stride == 1 else low * stride))
             parts.append(part)
         corners = self._corners.reshape(*self._corners.shape, *(1,) * first.ndim)
         found = self._flat.take(corners + first)

@@ -280,7 +280,7 @@ class Sharing:
                 view = self._view(demand, part, rates, average_bps, instant=instant, at_s=at_s)
                 scheduler = self._scheduler(cell_id, demand)
                 answer[instant, part] = scheduler.among(view, chosen[instant, part])
-        return answer.reshape(-1, answer.shape[2])
+        return answer.reshape(-1, rates.group_bps.shape[2])
 
     def _limits_over(self, demand: Demand, bearers: slice) -> LimitsOverTime | None:
         """Return what power lets bearers of whole cells use at each instant, if it limits some."""
