@@ -296,7 +296,9 @@ class SlotEngine(Engine):
         self._load = np.zeros_like(self._load)
         np.add.at(self._load, served.cell_id[served.first], shares[served.first])
         noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
-        client_blocks, airtime_share = per_transmitter(served.shared_clients, blocks, np.ones(len(blocks)))
+        client_blocks, airtime_share = per_transmitter(
+            served.shared_clients, blocks, np.ones(len(blocks))
+        )
         block_w = air.cell_block_w[served.cell_id]
         self._send(
             SlotTransmission(
