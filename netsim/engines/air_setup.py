@@ -79,7 +79,7 @@ def make_air_interface(
         downlink_overhead_fraction=standard.downlink_overhead_fraction(world, radio),
         uplink_fraction=uplink,
         downlink_fraction=1.0 - uplink if isinstance(radio.duplex, TddDuplex) else 1.0,
-        uplink_power=radio.uplink_power,
+        power_control=radio.uplink_power,
         power_reduction=_make_power_reduction(radio.uplink_power.max_power_reduction, rates),
         site_array_gain=float(radio.site_rx_antennas),
         site_noise_w=site_noise_w,

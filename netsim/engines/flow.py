@@ -211,8 +211,12 @@ class FlowEngine(Engine):
         used, density_w = total, demand.density_w
         sinr_per_w = mean_over_held(demand.sinr_per_w, grant.shares)
         if not self._sharing.redistributes:
-            used = air.used_whole_blocks(total, density_w=density_w, sinr_per_w=sinr_per_w)
-        block_w = air.radiated_w(air.block_power_w(density_w, used), sinr_per_w)
+            used = air.uplink_power.used_whole_blocks(
+                total, density_w=density_w, sinr_per_w=sinr_per_w
+            )
+        block_w = air.uplink_power.radiated_w(
+            air.uplink_power.block_power_w(density_w, used), sinr_per_w
+        )
         blocks, shares, sent_w = granted, grant.shares, block_w
         if used is not granted:  # somebody is at the power limit, or sends two transfers at once
             used_share = used / np.maximum(total, TINY)

@@ -119,13 +119,17 @@ class LinkReporter:
         air = self._air
         reached = cell_id >= 0
         band = np.where(reached, float(air.uplink_blocks), 0.0)
-        density_w = air.density_w(np.where(reached, received, 1.0))
+        density_w = air.uplink_power.density_w(np.where(reached, received, 1.0))
         noise_w = air.site_noise_w + self._engine.uplink_interference_w[np.maximum(cell_id, 0)]
         combined = air.site_array_gain * received
         sinr_per_w = (combined[:, None] * fading / noise_w).mean(axis=1)
-        density_w = air.full_density_w(density_w, sinr_per_w)
-        blocks = air.used_whole_blocks(band, density_w=density_w, sinr_per_w=sinr_per_w)
-        block_w = air.radiated_w(air.block_power_w(density_w, blocks), sinr_per_w)
+        density_w = air.uplink_power.full_density_w(density_w, sinr_per_w)
+        blocks = air.uplink_power.used_whole_blocks(
+            band, density_w=density_w, sinr_per_w=sinr_per_w
+        )
+        block_w = air.uplink_power.radiated_w(
+            air.uplink_power.block_power_w(density_w, blocks), sinr_per_w
+        )
         sinr = air.effective_sinr((block_w * combined)[:, None] * fading / noise_w)
         fade = mean_over_groups(fading)
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)

@@ -71,7 +71,7 @@ class ServedSet:
         self.gain: Float[np.ndarray, " transfer"] = np.zeros(0)
         """Coupling gain to the serving cell, fast fading averaged out."""
         self.density_w: Float[np.ndarray, " transfer"] = np.zeros(0)
-        """Power in one block that open-loop control asks for, see ``AirInterface.density_w``."""
+        """Power in one block that open-loop control asks for, see ``UplinkPower.density_w``."""
         self.cross_gain: Float[np.ndarray, "transfer cell"] = np.zeros((0, 0))
         """Gain to every other cell."""
 
@@ -82,7 +82,7 @@ class ServedSet:
         self._followed_version = links.version
         self.cross_gain = links.cross_gain[self.slots]
         self.gain = links.serving_gain(self.slots)
-        self.density_w = self._air.density_w(self.gain)
+        self.density_w = self._air.uplink_power.density_w(self.gain)
 
     def demand(
         self,
@@ -107,7 +107,9 @@ class ServedSet:
         """
         density_w: Float[np.ndarray, "*instant transfer"] = self.density_w
         if self.is_uplink:
-            density_w = self._air.full_density_w(density_w, mean_over_groups(sinr_per_w))
+            density_w = self._air.uplink_power.full_density_w(
+                density_w, mean_over_groups(sinr_per_w)
+            )
         return Demand(
             air=self._air,
             direction=self.direction,

@@ -261,12 +261,16 @@ class SlotEngine(Engine):
         density_w, sinr_per_w = demand.density_w.reshape(-1), mean_over_held(known, shares)
         if not self._sharing.redistributes:
             granted, total = blocks, used
-            used = air.used_whole_blocks(total, density_w=density_w, sinr_per_w=sinr_per_w)
+            used = air.uplink_power.used_whole_blocks(
+                total, density_w=density_w, sinr_per_w=sinr_per_w
+            )
             used_share = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
             blocks = np.floor(granted * used_share + 1e-9)
             kept = np.divide(blocks, granted, out=np.zeros_like(blocks), where=granted > 0)
             shares = shares * kept[:, None]
-        block_w = air.radiated_w(air.block_power_w(density_w, used), sinr_per_w)
+        block_w = air.uplink_power.radiated_w(
+            air.uplink_power.block_power_w(density_w, used), sinr_per_w
+        )
         self._uplink_interference_w = received_interference_w(
             air, served.cross_gain, block_w, shares
         )

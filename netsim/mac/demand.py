@@ -74,8 +74,8 @@ class Demand:
     ) -> Float[np.ndarray, "... some"]:
         """Return the power radiated in one block of transfers that hold these many blocks [W]."""
         if self.is_uplink:
-            return self.air.radiated_w(
-                self.air.block_power_w(self.density_w[..., transfers], blocks),
+            return self.air.uplink_power.radiated_w(
+                self.air.uplink_power.block_power_w(self.density_w[..., transfers], blocks),
                 mean_over_groups(self.sinr_per_w[:, transfers]),
             )
         return np.broadcast_to(self.air.cell_block_w[self.cell_id[transfers]], blocks.shape)
@@ -88,9 +88,9 @@ class Demand:
         Without an instant axis where all use all.
         """
         density_w = self.density_w[..., transfers]
-        if not (self.is_uplink and self.air.is_limited(density_w, blocks)):
+        if not (self.is_uplink and self.air.uplink_power.is_limited(density_w, blocks)):
             return blocks
-        return self.air.used_blocks(
+        return self.air.uplink_power.used_blocks(
             blocks,
             density_w=density_w,
             sinr_per_w=mean_over_groups(self.sinr_per_w[:, transfers]),
@@ -101,11 +101,13 @@ class Demand:
         """Whether the whole band takes some client to its limit of power."""
         if not self.is_uplink:
             return False
-        return self.air.is_limited(self.density_w, np.array(float(self.num_blocks)))
+        return self.air.uplink_power.is_limited(self.density_w, np.array(float(self.num_blocks)))
 
     def headroom_fraction(self, *, bearers: slice) -> Float[np.ndarray, "instant some"]:
         """Return the part of the band that the power headroom of uplink bearers covers."""
-        blocks = self.air.headroom_blocks(self.density_w[..., bearers]) / self.num_blocks
+        blocks = (
+            self.air.uplink_power.headroom_blocks(self.density_w[..., bearers]) / self.num_blocks
+        )
         return np.broadcast_to(blocks, (len(self.sinr_per_w), blocks.shape[-1]))
 
     def used_fraction(
@@ -135,7 +137,7 @@ class Demand:
         sinr_per_w = self.sinr_per_w[instants, bearers]
         blocks = (held * self.num_blocks).reshape(sinr_per_w.shape[:-1])
         density_w = self.density_w
-        used = self.air.used_whole_blocks(
+        used = self.air.uplink_power.used_whole_blocks(
             blocks,
             density_w=density_w[bearers] if density_w.ndim == 1 else density_w[instants, bearers],
             sinr_per_w=mean_over_held(sinr_per_w, shares.reshape(sinr_per_w.shape)),

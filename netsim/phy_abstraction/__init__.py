@@ -10,7 +10,8 @@ The steps from the gains of a tick to the rates of transfers, with the module of
 3. Shares of the resource-block groups from the scheduler of each cell (:mod:`netsim.mac.sharing`).
 4. Power limit, and the blocks that a client uses of its grant (:mod:`netsim.phy.power_headroom`,
    :mod:`netsim.phy_abstraction.block_choice`).
-5. Power per block from open-loop power control (:mod:`netsim.phy.power_control`).
+5. Power per block from open-loop power control (:mod:`netsim.phy.power_control`; this step and the
+   last one for all clients: :mod:`netsim.phy_abstraction.uplink_power`).
 6. Interference in other cells: mean and variability (:mod:`netsim.engines.interference`), or what
    MMSE combining leaves of it (:mod:`netsim.engines.suppressed_interference`).
 7. Effective SINR over the blocks held, by EESM (:mod:`netsim.phy.effective_sinr`).

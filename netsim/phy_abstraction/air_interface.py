@@ -19,15 +19,12 @@ from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.effective_sinr import effective_sinr_linear
 from netsim.phy.interference_rejection import InterferenceRejection
 from netsim.phy.link_adaptation import RateTable
-from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
-from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 from netsim.phy.power_reduction import PowerReduction
 from netsim.phy.resource_grid import resource_element_rate_hz
-from netsim.phy_abstraction.block_choice import BlockChoice
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
 from netsim.phy_abstraction.short_blocks import ShortBlocks, short_blocks
-from netsim.units import dbm_to_w
+from netsim.phy_abstraction.uplink_power import UplinkPower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,8 @@ class AirInterface:
     """Share of the slots that are uplink; 1 with FDD."""
     downlink_fraction: float
     """Share of the slots that are downlink; 1 with FDD."""
-    uplink_power: UplinkPowerConfig
+    power_control: UplinkPowerConfig
+    """Open-loop power control of the uplink."""
     power_reduction: PowerReduction | None
     """Of clients at their power limit; ``None`` is none."""
     site_array_gain: float
@@ -122,203 +120,34 @@ class AirInterface:
             self.rates, num_blocks=self.num_blocks, overhead_fraction=overhead_fraction
         )
 
+    @cached_property
+    def uplink_power(self) -> UplinkPower:
+        """Power of clients."""
+        return UplinkPower(
+            config=self.power_control,
+            reduction=self.power_reduction,
+            num_blocks=self.uplink_blocks,
+            subcarrier_spacing_hz=self.subcarrier_spacing_hz,
+            target_block_error=self.rates.target_block_error,
+            adaptation=self.uplink_adaptation,
+            sizes=self.uplink_sizes,
+            lengths=self.uplink_lengths,
+        )
+
     def _element_rate_hz(self, overhead_fraction: float) -> float:
         return resource_element_rate_hz(
             1.0, self.subcarrier_spacing_hz, overhead_fraction=overhead_fraction
         )
-
-    def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
-        """Return the power per block [W] of open-loop power control, without the power limit.
-
-        Parameters
-        ----------
-        gain
-            Coupling gain to the serving cell without fast fading; 0 out of coverage.
-
-        Notes
-        -----
-        :func:`netsim.phy.power_control.pusch_power_w` is linear in watts: blocks times ``2^mu P_0``
-        times path loss to the power alpha, then clipped. This is the unclipped power of one block.
-        """
-        with np.errstate(divide="ignore"):
-            return self._density_at_0_db_w * gain**-self.uplink_power.alpha
-
-    @cached_property
-    def _density_at_0_db_w(self) -> float:
-        power = pusch_power_w(
-            0.0, 1.0, p0_dbm=self.uplink_power.p0_dbm, alpha=self.uplink_power.alpha,
-            max_dbm=np.inf, min_dbm=-np.inf, subcarrier_spacing_hz=self.subcarrier_spacing_hz,
-        )  # fmt: skip
-        return float(power)
 
     @cached_property
     def cell_block_w(self) -> Float[np.ndarray, " cell"]:
         """Power of each cell in one block [W]."""
         return self.site_block_w * self.cell_power_ratio
 
-    def full_density_w(
-        self,
-        density_w: Float[np.ndarray, "*#transfer"],
-        sinr_per_w: Float[np.ndarray, "*#transfer"],
-    ) -> Float[np.ndarray, "*#transfer"]:
-        """Return what one block takes up of the power limit [W], under open-loop power control.
-
-        More than what is radiated, by the power reduction of the modulation. The methods below take
-        it as ``density_w``.
-
-        Parameters
-        ----------
-        density_w
-            From :meth:`density_w`.
-        sinr_per_w
-            SINR per watt transmitted in one block.
-        """
-        if self.power_reduction is None:
-            return density_w
-        at_most_w = np.minimum(density_w, self._power_limits_w[1])
-        return density_w * self.power_reduction.factor(at_most_w * sinr_per_w)
-
-    def radiated_w(
-        self,
-        block_w: Float[np.ndarray, "*#transfer"],
-        sinr_per_w: Float[np.ndarray, "*#transfer"],
-    ) -> Float[np.ndarray, "*#transfer"]:
-        """Return the power radiated in one block [W].
-
-        Parameters
-        ----------
-        block_w
-            What it takes up of the power limit [W], from :meth:`block_power_w`.
-        sinr_per_w
-            SINR per watt transmitted in one block.
-        """
-        if self.power_reduction is None:
-            return block_w
-        return block_w * self.power_reduction.radiated_part(block_w * sinr_per_w)
-
-    def _efficiency(self, full_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """Return the uplink goodput that is assumed, by the SINR without power reduction."""
-        if self.power_reduction is not None:
-            full_sinr = self.power_reduction.reached(full_sinr)
-        return self.uplink_adaptation.efficiency(full_sinr)
-
     @property
     def is_full_duplex(self) -> bool:
         """Whether uplink and downlink are sent at the same time (FDD)."""
         return self.uplink_fraction + self.downlink_fraction > 1
-
-    @cached_property
-    def _power_limits_w(self) -> tuple[float, float]:
-        return dbm_to_w(MIN_POWER_DBM), dbm_to_w(self.uplink_power.max_dbm)
-
-    def block_power_w(
-        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
-    ) -> Float[np.ndarray, "*transfer"]:
-        """Return the uplink power in one block [W] of clients by their number of blocks.
-
-        What they take up of the power limit; :meth:`radiated_w` is less. Less than one block stands
-        for one block part of the time, at the power of one block.
-
-        Parameters
-        ----------
-        density_w
-            From :meth:`full_density_w`.
-        blocks
-            Blocks held, >= 0.
-        """
-        at_once = np.maximum(blocks, 1.0)
-        least_w, most_w = self._power_limits_w
-        return np.minimum(np.maximum(density_w * at_once, least_w), most_w) / at_once
-
-    def is_limited(
-        self, density_w: Float[np.ndarray, "*transfer"], blocks: Float[np.ndarray, "*transfer"]
-    ) -> bool:
-        """Return whether one of the clients is at its power limit with these blocks."""
-        return bool((density_w * blocks).max(initial=0.0) > self._power_limits_w[1])
-
-    def headroom_blocks(
-        self, density_w: Float[np.ndarray, "*transfer"]
-    ) -> Float[np.ndarray, "*transfer"]:
-        """Return the whole number of blocks that the power headroom of clients covers, >= 1.
-
-        In more blocks a client sends with less power each than open-loop power control asks for.
-        The band where the limit of power covers it.
-        """
-        with np.errstate(divide="ignore"):
-            covered = np.floor(self._power_limits_w[1] / density_w * (1 + FULL_RTOL))
-        return np.clip(covered, 1.0, self.uplink_blocks)
-
-    @cached_property
-    def _best_bits_per_watt(self) -> BestBitsPerWatt:
-        return BestBitsPerWatt(self._efficiency)
-
-    def used_blocks(
-        self,
-        blocks: Float[np.ndarray, "*transfer"],
-        *,
-        density_w: Float[np.ndarray, "*transfer"],
-        sinr_per_w: Float[np.ndarray, "*transfer"],
-    ) -> Float[np.ndarray, "*transfer"]:
-        """Return the number of granted uplink blocks that each client uses.
-
-        See :mod:`netsim.phy.power_headroom`.
-
-        Parameters
-        ----------
-        blocks
-            Blocks granted, >= 0; at least one is used of a grant of one or more.
-        density_w
-            From :meth:`full_density_w`.
-        sinr_per_w
-            SINR per watt transmitted in one block.
-        """
-        most_w = self._power_limits_w[1]
-        if not self.is_limited(density_w, blocks):
-            return blocks  # the power per block does not depend on the number of blocks
-        sinr = self.block_power_w(density_w, blocks) * sinr_per_w
-        highest = np.minimum(density_w, most_w) * sinr_per_w
-        best = np.minimum(self._best_bits_per_watt.sinr(sinr), highest)
-        share = np.divide(sinr, best, out=np.ones_like(sinr), where=best > sinr)
-        return np.maximum(blocks * share, np.minimum(blocks, 1.0))
-
-    def used_whole_blocks(
-        self,
-        blocks: Float[np.ndarray, "*transfer"],
-        *,
-        density_w: Float[np.ndarray, "*transfer"],
-        sinr_per_w: Float[np.ndarray, "*transfer"],
-    ) -> Float[np.ndarray, "*transfer"]:
-        """Return the whole number of blocks that clients use of grants that they do not use up.
-
-        Parameters are those of :meth:`used_blocks`. Unlike there, sizes of transport blocks and
-        their loss by length count.
-        """
-        if not self.is_limited(density_w, blocks):
-            return blocks
-        most_w = self._power_limits_w[1]
-        return self._block_choice.used(
-            blocks, at_full_density=most_w / density_w, whole_sinr=most_w * sinr_per_w
-        )
-
-    @cached_property
-    def _block_choice(self) -> BlockChoice:
-        return BlockChoice(self._carried_bits, num_blocks=self.uplink_blocks)
-
-    def _carried_bits(
-        self, full_sinr: Float[np.ndarray, "..."], blocks: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Return what uplink blocks carry in a slot, over the elements of one, at a fade of 0 dB.
-
-        By the SINR without power reduction and the number of resource blocks.
-        """
-        sinr = full_sinr
-        if self.power_reduction is not None:
-            sinr = self.power_reduction.reached(full_sinr)
-        sinr = self.uplink_lengths.equivalent_sinr(sinr, blocks)
-        efficiency = self.uplink_adaptation.efficiency(sinr)
-        # At the target error rate, nearly all second transmissions are received.
-        sent = efficiency * (1.0 + self.rates.target_block_error)
-        return efficiency * self.uplink_sizes.ratio(sent, blocks) * blocks
 
     def uplink_interference_w(
         self,

@@ -33,7 +33,7 @@ def reference_s(scheduler, *, seed, fading, num_slots=1200):
     gain = np.asarray(channel.gain(ids, at_s=0.0))
     cell = Cell(
         sinr_per_w=gain.max(axis=1) / air.site_noise_w,
-        density_w=air.density_w(gain.max(axis=1)),
+        density_w=air.uplink_power.density_w(gain.max(axis=1)),
         most_w=10 ** (23.0 / 10) / 1000,
         num_blocks=air.num_blocks,
         slot_s=0.5e-3,

@@ -67,7 +67,7 @@ def test_an_upload_without_fading_takes_its_closed_form(monkeypatch):
     env, network = make_network(still_world([FAR]), plain_radio(site_rx_antennas=4))
     air = network.air
     gain = network._channel.gain(np.array([0]), at_s=0.0)[0, 0]
-    power_w = min(0.2, float(air.density_w(np.array([gain]))[0]) * air.num_blocks)
+    power_w = min(0.2, float(air.uplink_power.density_w(np.array([gain]))[0]) * air.num_blocks)
     sinr = 4.0 * power_w / air.num_blocks * gain / air.site_noise_w
     bits_per_element = air.uplink_adaptation.efficiency(np.array([sinr]))[0]
     rate_bps = bits_per_element * air.num_blocks * air.uplink_element_rate_hz

@@ -42,7 +42,7 @@ def test_one_interferer_leaves_its_closed_form(engine, num_antennas, scheduler):
     air, gain = network.air, network._channel.gain(np.arange(2), at_s=0.0)
     own, cross = np.diag(gain), np.diag(gain[:, ::-1])
     band = np.full(2, float(air.uplink_blocks))
-    block_w = air.block_power_w(air.density_w(own), band)
+    block_w = air.uplink_power.block_power_w(air.uplink_power.density_w(own), band)
     heard_w = (block_w * cross)[::-1]
     left_w = one_interferer_w(num_antennas, air.site_noise_w, heard_w)
     closed_db = 10 * np.log10(num_antennas * block_w * own / left_w)
@@ -81,7 +81,9 @@ def test_background_share_leaves_a_part_of_the_interference(engine):
     found_db, network = sinrs_db(engine, site_combining="mmse", background_load=background)
     air, gain = network.air, network._channel.gain(np.arange(2), at_s=0.0)
     own, cross = np.diag(gain), np.diag(gain[:, ::-1])
-    block_w = air.block_power_w(air.density_w(own), np.full(2, float(air.uplink_blocks)))
+    block_w = air.uplink_power.block_power_w(
+        air.uplink_power.density_w(own), np.full(2, float(air.uplink_blocks))
+    )
     heard_w = (block_w * cross)[::-1]
     rejection = InterferenceRejection(num_antennas=4, noise_w=air.site_noise_w)
     left_w = rejection.noise_and_interference_w(np.diag(heard_w), np.full(2, 2 / 3))
@@ -96,7 +98,9 @@ def test_the_network_tells_what_combining_leaves(engine):
         network.send(client_id, "uplink", 10**9, timeout_s=0.5)
     env.run(until=0.3)
     air, gain = network.air, network._channel.gain(np.arange(2), at_s=0.0)
-    block_w = air.block_power_w(air.density_w(np.diag(gain)), np.full(2, float(air.uplink_blocks)))
+    block_w = air.uplink_power.block_power_w(
+        air.uplink_power.density_w(np.diag(gain)), np.full(2, float(air.uplink_blocks))
+    )
     heard_w = (block_w * np.diag(gain[:, ::-1]))[::-1]
     left_w = one_interferer_w(4, air.site_noise_w, heard_w) - air.site_noise_w
     found_w = network._engine.uplink_interference_w[:, 0]

@@ -155,14 +155,16 @@ def test_a_view_is_of_its_instant():
 def test_the_power_that_a_view_tells_is_that_of_the_blocks_used():
     demand = demand_of([0, 0], density_w=[FREE, LIMITED], snr_db=[20.0, -9.0])
     power_w = view_at(demand, slice(0, 2)).power_w(np.array([0.4, 0.4]))
-    most_w = 10 ** (AIR.uplink_power.max_dbm / 10 - 3)
+    most_w = 10 ** (AIR.power_control.max_dbm / 10 - 3)
     assert power_w == pytest.approx([0.4 * NUM_BLOCKS * FREE, most_w])
 
 
 def test_headroom_is_what_full_power_fills_at_the_target_in_whole_blocks():
     """23 dBm over 3.49 blocks, over less than one, over more than the band."""
     most_w = 10**2.3 / 1000
-    blocks = AIR.headroom_blocks(np.array([most_w / 3.49, 10.0, 1e-6, most_w / 4, 0.0]))
+    blocks = AIR.uplink_power.headroom_blocks(
+        np.array([most_w / 3.49, 10.0, 1e-6, most_w / 4, 0.0])
+    )
     assert blocks.tolist() == [3.0, 1.0, NUM_BLOCKS, 4.0, NUM_BLOCKS]
 
 

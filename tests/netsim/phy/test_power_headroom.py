@@ -64,9 +64,9 @@ def test_the_best_number_of_blocks_is_that_of_trying_them_all():
     row = env.run(until=network.send(0, "uplink", 100_000).event)
     air = network.air
     gain = network._channel.gain(np.array([0]), at_s=0.0)[0]
-    density_w = air.density_w(gain)
+    density_w = air.uplink_power.density_w(gain)
     blocks = np.arange(1, air.num_blocks + 1, dtype=float)
-    sinr = air.block_power_w(density_w, blocks) * gain / air.site_noise_w
+    sinr = air.uplink_power.block_power_w(density_w, blocks) * gain / air.site_noise_w
     as_sent_bps, _ = air.outcome(sinr, blocks, fade=np.ones(len(blocks)), is_uplink=True)
     chosen = round(row.num_resource_blocks)
     assert row.num_resource_blocks == pytest.approx(chosen)
@@ -84,8 +84,8 @@ def test_the_best_number_of_blocks_is_that_of_trying_them_all():
 def test_power_is_that_of_the_standard(gain_db, blocks, p0_dbm, alpha, max_dbm):
     power = UplinkPowerConfig(p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm, max_power_reduction=None)
     _, network = make(100.0, uplink_power=power)
-    density_w = network.air.density_w(np.array([db_to_linear(gain_db)]))
-    found_w = network.air.block_power_w(density_w, np.array([blocks])) * blocks
+    density_w = network.air.uplink_power.density_w(np.array([db_to_linear(gain_db)]))
+    found_w = network.air.uplink_power.block_power_w(density_w, np.array([blocks])) * blocks
     expected_w = pusch_power_w(
         -gain_db, blocks, p0_dbm=p0_dbm, alpha=alpha, max_dbm=max_dbm, subcarrier_spacing_hz=30e3
     )
