@@ -110,6 +110,7 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
 
 
+@lru_cache(maxsize=8)
 def _make_power_reduction(
     settings: MaxPowerReduction | None, rates: RateTable
 ) -> PowerReduction | None:

@@ -59,8 +59,8 @@ class BlockExchange:
         self._ue_power = ue_power
         self._slot_s = slot_s
         self._errors = BlockErrorTable(air.rates)
-        self._sizes = {UPLINK: air.uplink_sizes.bits, DOWNLINK: air.downlink_sizes.bits}
         self._lengths = {UPLINK: air.uplink_lengths, DOWNLINK: air.downlink_lengths}
+        self._sizes = {key: lengths.sizes.bits for key, lengths in self._lengths.items()}
         self._most_bits: dict[int, Float[np.ndarray, " transfer"]] = {}
         """By direction: size of the buffer of each served transfer [bit]."""
 

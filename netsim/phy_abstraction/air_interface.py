@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Float
 
 from netsim.config.radio import UplinkPowerConfig
-from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.effective_sinr import effective_sinr_linear
 from netsim.phy.interference_rejection import InterferenceRejection
 from netsim.phy.link_adaptation import RateTable
@@ -89,30 +88,13 @@ class AirInterface:
         return self.downlink_fraction * self._element_rate_hz(self.downlink_overhead_fraction)
 
     @cached_property
-    def uplink_sizes(self) -> BlockSizes:
-        """Transport blocks of the uplink."""
-        return self._sizes(self.uplink_overhead_fraction)
-
-    @cached_property
-    def downlink_sizes(self) -> BlockSizes:
-        """Transport blocks of the downlink."""
-        return self._sizes(self.downlink_overhead_fraction)
-
-    def _sizes(self, overhead_fraction: float) -> BlockSizes:
-        return BlockSizes(
-            mcs_table_number=self.rates.mcs_table_number,
-            num_blocks=self.num_blocks,
-            overhead_fraction=overhead_fraction,
-        )
-
-    @cached_property
     def uplink_lengths(self) -> ShortBlocks:
-        """Loss of short transport blocks in the uplink."""
+        """Transport blocks of the uplink, and the loss of short ones."""
         return self._lengths(self.uplink_overhead_fraction)
 
     @cached_property
     def downlink_lengths(self) -> ShortBlocks:
-        """Loss of short transport blocks in the downlink."""
+        """Transport blocks of the downlink, and the loss of short ones."""
         return self._lengths(self.downlink_overhead_fraction)
 
     def _lengths(self, overhead_fraction: float) -> ShortBlocks:
@@ -130,7 +112,6 @@ class AirInterface:
             subcarrier_spacing_hz=self.subcarrier_spacing_hz,
             target_block_error=self.rates.target_block_error,
             adaptation=self.uplink_adaptation,
-            sizes=self.uplink_sizes,
             lengths=self.uplink_lengths,
         )
 
@@ -276,10 +257,9 @@ class AirInterface:
             effective_sinr, blocks if client_blocks is None else client_blocks
         )
         efficiency, transmissions = adaptation.outcome(sinr, fade)
-        sizes = self.uplink_sizes if is_uplink else self.downlink_sizes
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Spectral efficiency of each transmission; blocks that are never decoded are neglected.
-        ratio = sizes.ratio(efficiency * transmissions, blocks)
+        ratio = lengths.sizes.ratio(efficiency * transmissions, blocks)
         return efficiency * ratio * blocks * rate_hz, transmissions
 
 

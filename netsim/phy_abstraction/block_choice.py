@@ -6,16 +6,46 @@ and b alone. It is tabulated once, and the best number of each band read from it
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.phy.power_headroom import FULL_RTOL
+from netsim.phy.power_reduction import PowerReduction
+from netsim.phy_abstraction.goodput import Adaptation
+from netsim.phy_abstraction.short_blocks import ShortBlocks
 from netsim.units import floored_db
 
 LOWEST_DB, HIGHEST_DB, STEP_DB = -25.0, 70.0, 0.05
 """SINRs in a single block at which bits are tabulated [dB]; the nearest one holds. Clients beyond
 the highest use every block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedBits:
+    """What uplink blocks carry in a slot, over the elements of one, at a fade of 0 dB."""
+
+    reduction: PowerReduction | None
+    """Of clients at their power limit; ``None`` is none."""
+    adaptation: Adaptation
+    """Mean goodput of uplink link adaptation."""
+    target_block_error: float
+    """Share of first transmissions that fail."""
+    lengths: ShortBlocks
+    """Uplink transport blocks, and the loss of short ones."""
+
+    def __call__(
+        self, full_sinr: Float[np.ndarray, "..."], blocks: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Return it by the SINR without power reduction and the number of resource blocks."""
+        sinr = full_sinr if self.reduction is None else self.reduction.reached(full_sinr)
+        sinr = self.lengths.equivalent_sinr(sinr, blocks)
+        efficiency = self.adaptation.efficiency(sinr)
+        # At the target error rate, nearly all second transmissions are received.
+        sent = efficiency * (1.0 + self.target_block_error)
+        return efficiency * self.lengths.sizes.ratio(sent, blocks) * blocks
 
 
 class BlockChoice:
@@ -90,3 +120,9 @@ class BlockChoice:
         place = floored_db(whole_sinr) * (1 / STEP_DB) + (0.5 - LOWEST_DB / STEP_DB)
         inside = np.minimum(np.maximum(place, 0.0), self._num_sinrs - 1.0)
         return inside.astype(np.intp) * self._width
+
+
+@lru_cache(maxsize=16)
+def block_choice(bits: CarriedBits, *, num_blocks: int) -> BlockChoice:
+    """Return the choice in a band; runs of the same radio settings share the table."""
+    return BlockChoice(bits, num_blocks=num_blocks)

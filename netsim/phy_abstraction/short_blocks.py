@@ -36,6 +36,8 @@ class ShortBlocks:
     """
 
     def __init__(self, rates: RateTable, sizes: BlockSizes) -> None:
+        self.sizes = sizes
+        """Those of the transport blocks."""
         bits = sizes.bits.copy()
         bits[:, 0] = bits[:, 1]
         loss_db = length_loss_db(

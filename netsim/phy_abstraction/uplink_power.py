@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from netsim.config.radio import UplinkPowerConfig
-from netsim.phy.block_sizes import BlockSizes
 from netsim.phy.power_control import MIN_POWER_DBM, pusch_power_w
 from netsim.phy.power_headroom import FULL_RTOL, BestBitsPerWatt
 from netsim.phy.power_reduction import PowerReduction
-from netsim.phy_abstraction.block_choice import BlockChoice
+from netsim.phy_abstraction.block_choice import BlockChoice, CarriedBits, block_choice
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.short_blocks import ShortBlocks
 from netsim.units import dbm_to_w
@@ -35,10 +34,8 @@ class UplinkPower:
     """Share of first transmissions that fail."""
     adaptation: Adaptation
     """Mean goodput of uplink link adaptation."""
-    sizes: BlockSizes
-    """Uplink transport blocks."""
     lengths: ShortBlocks
-    """Loss of short ones."""
+    """Uplink transport blocks, and the loss of short ones."""
 
     def density_w(self, gain: Float[np.ndarray, "*transfer"]) -> Float[np.ndarray, "*transfer"]:
         """Return the power per block [W] of open-loop power control, without the power limit.
@@ -205,20 +202,10 @@ class UplinkPower:
 
     @cached_property
     def _block_choice(self) -> BlockChoice:
-        return BlockChoice(self._carried_bits, num_blocks=self.num_blocks)
-
-    def _carried_bits(
-        self, full_sinr: Float[np.ndarray, "..."], blocks: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """Return what uplink blocks carry in a slot, over the elements of one, at a fade of 0 dB.
-
-        By the SINR without power reduction and the number of resource blocks.
-        """
-        sinr = full_sinr
-        if self.reduction is not None:
-            sinr = self.reduction.reached(full_sinr)
-        sinr = self.lengths.equivalent_sinr(sinr, blocks)
-        efficiency = self.adaptation.efficiency(sinr)
-        # At the target error rate, nearly all second transmissions are received.
-        sent = efficiency * (1.0 + self.target_block_error)
-        return efficiency * self.sizes.ratio(sent, blocks) * blocks
+        bits = CarriedBits(
+            reduction=self.reduction,
+            adaptation=self.adaptation,
+            target_block_error=self.target_block_error,
+            lengths=self.lengths,
+        )
+        return block_choice(bits, num_blocks=self.num_blocks)

@@ -10,6 +10,8 @@ from netsim.config.ue_power import Tr38840PowerConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
 from netsim.network import CellularNetwork
 from netsim.phy.block_sizes import BlockSizes
+from netsim.phy_abstraction import uplink_power
+from netsim.phy_abstraction.block_choice import block_choice
 from netsim.phy_abstraction.short_blocks import ShortBlocks
 
 TWO_SITES = SitesLayout(
@@ -90,6 +92,8 @@ def ignore_block_sizes(monkeypatch):
 
     Closed forms hold without rounding to bytes and loss by length.
     """
+    # a table made now must not be there afterwards
+    monkeypatch.setattr(uplink_power, "block_choice", block_choice.__wrapped__)
     monkeypatch.setattr(ShortBlocks, "equivalent_sinr", lambda _self, sinr, _blocks: sinr)
     monkeypatch.setattr(
         BlockSizes, "ratio", lambda _self, _efficiency, blocks: np.ones(len(blocks))

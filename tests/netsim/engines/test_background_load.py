@@ -20,7 +20,7 @@ def duration_s(engine, direction, fraction):
     (row,) = run_all(env, [network.send(0, direction, SIZE_BYTES)])
     left = blocks_left(NUM_BLOCKS, fraction)
     assert row.num_resource_blocks == pytest.approx(left, rel=0.01)
-    sizes = network.air.uplink_sizes if direction == "uplink" else network.air.downlink_sizes
+    sizes = getattr(network.air, f"{direction}_lengths").sizes
     return row.finished_at_s - row.started_at_s, sizes.bits[-1, left]
 
 

@@ -57,7 +57,9 @@ def test_what_a_far_client_sends_is_the_blocks_by_hand():
     sinr = 0.2 / blocks * gain / air.site_noise_w  # 23 dBm
     mcs = air.uplink_lengths.mcs_index(np.array([sinr]), np.array([blocks]))[0]
     slots_a_second = 2000 * air.uplink_fraction
-    fastest_bps = [air.uplink_sizes.bits[each, blocks] * slots_a_second for each in (mcs, mcs + 1)]
+    fastest_bps = [
+        air.uplink_lengths.sizes.bits[each, blocks] * slots_a_second for each in (mcs, mcs + 1)
+    ]
     rate_bps = 8 * 60_000 / row.finished_at_s
     assert 0.9 * fastest_bps[0] < rate_bps < fastest_bps[1]
 
