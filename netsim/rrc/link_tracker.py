@@ -21,8 +21,9 @@ TICK_SLACK = 1e-9
 STRETCH_LINKS = 200
 """Links times instants whose fading is computed in one call; many small calls cost more."""
 
-LONGEST_STRETCH = 8
-"""Largest factor by which a call is for more, while the same links go on."""
+LONGEST_STRETCH_LINKS = 1600
+"""The same at most, while the same links go on: each call is for twice as many ticks as the one
+before."""
 
 LEAST_S = 1e-12
 """Least time left to an instant [s]."""
@@ -189,9 +190,11 @@ class LinkTracker:
         whose = self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
         is_other = whose != self._stretch_of
         if is_other or self._tick >= self._stretch_from + len(self._stretch):
-            num_ticks = max(1, STRETCH_LINKS // (len(slots) * self._num_instants))
+            links = len(slots) * self._num_instants
+            num_ticks = max(1, STRETCH_LINKS // links)
             if not is_other:
-                num_ticks = min(2 * len(self._stretch), LONGEST_STRETCH * num_ticks)
+                longer = min(2 * len(self._stretch), LONGEST_STRETCH_LINKS // links)
+                num_ticks = max(num_ticks, longer)
             self._stretch_of, self._stretch_from = whose, self._tick
             self._stretch = self._fading_from(slots, num_ticks=num_ticks)
         self._set_fading(slots, self._stretch[self._tick - self._stretch_from])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netsim.channel.receive_antennas import DirectionGains
-from netsim.rrc.link_tracker import STRETCH_LINKS, LinkTracker
+from netsim.rrc.link_tracker import LinkTracker
 from netsim.rrc.links import Links
 
 TICK_S = 0.25
@@ -228,9 +228,21 @@ def test_the_next_change_is_the_first_of_tick_and_cells():
     assert seen.tracker.next_change_s(0.1) == 0.25
 
 
-@pytest.mark.parametrize("num_instants", [1, 4])
-@pytest.mark.parametrize("num_clients", [1, 3, 300])
-def test_fading_is_that_of_every_instant_from_stretches_computed_at_once(num_clients, num_instants):
+@pytest.mark.parametrize(
+    ("num_clients", "num_instants", "stretches"),
+    [
+        (1, 1, [200]),
+        (1, 4, [50, 100]),
+        (3, 1, [66, 132]),
+        (3, 4, [16, 32, 64, 128]),
+        (300, 1, [1, 2, 4] + 23 * [5]),
+        (300, 4, 120 * [1]),
+    ],
+)
+def test_fading_is_that_of_every_instant_from_stretches_computed_at_once(
+    num_clients, num_instants, stretches
+):
+    """At first of 200 links and instants, then of twice as many ticks each, up to 1600."""
     seen = Watched(num_clients=num_clients, is_fading=True, num_instants=num_instants)
     seen.tracker.follow(0.0)
     seen.channel.faded.clear()
@@ -244,9 +256,8 @@ def test_fading_is_that_of_every_instant_from_stretches_computed_at_once(num_cli
             np.testing.assert_allclose(links.uplink_fading[slots, :, group], expected, rtol=1e-12)
             found = links.downlink_fading[slots, :, group]
             np.testing.assert_allclose(found, 2.0 * expected, rtol=1e-12)
-    stretch = max(1, STRETCH_LINKS // (num_clients * num_instants))
-    assert len(seen.channel.faded) == -(-num_ticks // stretch)
-    assert len(seen.channel.faded[0][0]) == stretch * num_instants
+    computed = [len(at_s) for at_s, _ in seen.channel.faded]
+    assert computed == [ticks * num_instants for ticks in stretches]
 
 
 def test_fading_follows_a_change_of_clients_or_cells_at_once():
