@@ -238,9 +238,12 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     command = [sys.executable, "-m", "scenarios.cli", "run", STUDY, "--out", str(tmp_path)]
     command += ["--jobs", str(jobs)]
     command += options([*SMALL, "server.num_rounds=5000"])
+    # A shell starts what runs in its background with interrupts ignored, which processes inherit.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, handler)
     path = tmp_path / "small" / "local" / "seed1" / "rounds.csv"
     deadline_s = time.monotonic() + 240
     while time.monotonic() < deadline_s and not (
@@ -248,7 +251,10 @@ def test_an_interrupted_study_keeps_its_finished_rounds(tmp_path, jobs):
     ):
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    try:
+        _, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert len(rows(path)) >= 2
