@@ -191,6 +191,7 @@ def redistribute_unused_blocks(
         some is given no more, unless all are at the limit of their headroom.
     """
     given, is_open = shares, np.ones(len(shares), dtype=bool)
+    granted: Float[np.ndarray, "cell group"] | None = None
     while True:
         held = limits.held(shares)
         used = limits.use(held, shares) if limits.headroom is None else limits.headroom
@@ -199,7 +200,8 @@ def redistribute_unused_blocks(
         is_over = is_open & (used < held * (1 - FULL_RTOL))
         if not np.count_nonzero(is_over):
             break
-        granted = limits.in_cell(given)
+        if granted is None:
+            granted = limits.in_cell(given)
         shares = _cut(shares, held, used, is_over)
         is_open &= ~is_over
         rest = np.maximum(granted - limits.in_cell(shares), 0.0)
@@ -210,7 +212,7 @@ def redistribute_unused_blocks(
         shares = shares + ask(is_open & limits.of_bearers(is_wanted)) * limits.of_bearers(rest)
     if limits.headroom is None:
         return shares
-    return _spread_power(shares, limits.in_cell(given), limits)
+    return _spread_power(shares, limits.in_cell(given) if granted is None else granted, limits)
 
 
 def _spread_power(
