@@ -36,6 +36,7 @@ SCHEMAS: dict[str, Columns] = {
         "uplink_bytes": "int",
         "downlink_bytes": "int",
         "energy_j": "float",
+        "wasted_j": "float",
         "site_energy_j": "float",
     },
     "clients": {
@@ -47,6 +48,7 @@ SCHEMAS: dict[str, Columns] = {
         "upload_s": "float?",
         "compute_j": "float",
         "radio_j": "float",
+        "wasted_j": "float",
         "train_loss": "float?",
         "staleness": "int",
     },

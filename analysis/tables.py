@@ -92,7 +92,24 @@ def summary_table(results: Results) -> Table:
         means = _means(ends, total)
         unit = display_unit(total, float(means["mean"].max()))
         columns[total] = _Means(axis_label(total, unit=unit.symbol), means, scale=unit.scale)
+    if len(wasted := _wasted(results)):
+        means = _means(wasted, "wasted_j")
+        unit = display_unit("wasted_j", float(means["mean"].max()))
+        columns["wasted_j"] = _Means(
+            axis_label("wasted_j", unit=unit.symbol), means, scale=unit.scale
+        )
     return _assemble(results, columns, _means(ends, "at_s")["n"])
+
+
+def _wasted(results: Results) -> pd.DataFrame:
+    """Return the last round of every run where any participation was in vain, else nothing."""
+    rounds = results.used(results.rounds).groupby(["variant", "seed"], sort=False).tail(1)
+    return rounds if (rounds["wasted_j"] > 0).any() else rounds.iloc[:0]
+
+
+def _wasted_note(columns: Mapping[str, object]) -> tuple[str, ...]:
+    note = "Wasted energy is the part of client energy whose updates were not merged."
+    return (note,) if "wasted_j" in columns else ()
 
 
 def _means(rows: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -128,6 +145,7 @@ def _assemble(
         notes=(
             interval_note(int(counts.min())),
             "Client energy is radio and computing of all clients; site energy stands apart.",
+            *_wasted_note(columns),
             *_label_note(results),
         ),
     )

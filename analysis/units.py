@@ -9,6 +9,7 @@ UNITS = {"s": "s", "j": "J", "bytes": "B", "kb": "kB", "mb": "MB", "w": "W", "hz
 WORDS = {
     "at_s": "simulated time",
     "energy_j": "client energy",
+    "wasted_j": "wasted energy",
     "site_energy_j": "site energy",
     "uplink_mb": "uplink",
     "round": "round",

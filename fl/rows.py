@@ -42,6 +42,8 @@ class RoundRow:
     """Bytes that clients received in this round: one copy for each of them, also where a single
     broadcast served them all."""
     energy_j: float
+    wasted_j: float
+    """Of these joules, those of finished participations whose update was not merged."""
     site_energy_j: float
 
 
@@ -61,6 +63,9 @@ class ClientRow:
     upload_s: float | None
     compute_j: float
     radio_j: float
+    wasted_j: float
+    """Both together where the update was not merged, for the reason that ``outcome`` states; 0
+    where it was."""
     train_loss: float | None
     """Mean loss over the local steps; empty when the update was never needed, so never computed."""
     staleness: int

@@ -126,6 +126,8 @@ class Federation:
     uplink_bytes: int = field(init=False, default=0)
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
+    wasted_j: float = field(init=False, default=0.0)
+    """Joules of finished participations whose update was not merged."""
     num_participations: int = field(init=False, default=0)
     """Participations started so far."""
     host_evaluation_s: float = field(init=False, default=0.0)

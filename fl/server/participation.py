@@ -139,8 +139,17 @@ class Participation:
             base=self._base,
         )
 
-    def row(self, *, staleness: int) -> ClientRow:
-        """Return the row of the finished participation; the loss is that of received updates."""
+    def row(self, *, staleness: int, is_merged: bool = True) -> ClientRow:
+        """Return the row of the finished participation; the loss is that of received updates.
+
+        Parameters
+        ----------
+        staleness
+            Aggregations between the version that it began from and the one it was merged into.
+        is_merged
+            ``False``: the server has it and left it out, so its joules are wasted. What the server
+            does not have is wasted either way.
+        """
         return ClientRow(
             participation_id=self.participation_id,
             round=self.round,
@@ -151,6 +160,7 @@ class Participation:
             upload_s=self.upload_s,
             compute_j=self.compute_j,
             radio_j=self.radio_j,
+            wasted_j=0.0 if is_merged and self.is_received else self.compute_j + self.radio_j,
             train_loss=None if self._handle is None else self._handle.result().mean_loss,
             staleness=staleness,
         )

@@ -105,6 +105,7 @@ class _Run:
         self.now_s = 0.0
         self.totals = dict.fromkeys(("tx", "rx", "idle", "compute", "site"), 0.0)
         self.uplink = self.downlink = 0
+        self.wasted_j = 0.0
         world = stream(seed, Purpose.PLACEMENT)
         self.rate_bps = 10 ** world.uniform(5.6, 7.0, NUM_CLIENTS)
         self.speed = world.choice([1.0, 0.6, 1.8], NUM_CLIENTS)
@@ -153,7 +154,8 @@ class _Run:
         self._add("rounds", round=number, started_at_s=started, finished_at_s=finished,
                   num_selected=6, num_received=6 - failed, num_late=0, num_failed=failed,
                   uplink_bytes=self.uplink, downlink_bytes=self.downlink,
-                  energy_j=self.client_j, site_energy_j=self.totals["site"])  # fmt: skip
+                  energy_j=self.client_j, wasted_j=self.wasted_j,
+                  site_energy_j=self.totals["site"])  # fmt: skip
 
     def _client(
         self, number: int, client: int, gain: float, started: float, *, is_lost: bool
@@ -166,6 +168,7 @@ class _Run:
         joules = {"rx": 0.8 * down_s, "compute": 3.0 * compute_s, "tx": 1.1 * up_s}
         for activity, value in joules.items():
             self.totals[activity] += value
+        self.wasted_j += sum(joules.values()) if is_lost else 0.0
         if size:
             self.downlink += size
             self.uplink += 0 if is_lost else size
@@ -182,6 +185,7 @@ class _Run:
                   outcome="dropped:uplink:timeout" if is_lost else "received", download_s=down_s,
                   compute_s=compute_s, upload_s="" if is_lost else up_s,
                   compute_j=joules["compute"], radio_j=joules["tx"] + joules["rx"],
+                  wasted_j=sum(joules.values()) if is_lost else 0.0,
                   train_loss="" if is_lost else 1.5 * np.exp(-number / 6), staleness=0)  # fmt: skip
         return float(moments[-1])
 

@@ -21,6 +21,19 @@ def test_summary_is_the_mean_of_the_last_evaluations(results):
     assert table.numbers.set_index("variant").loc["fedtt_r5", "n"] == 2  # one was killed
 
 
+def test_summary_has_wasted_joules_where_there_are_any(results, tmp_path):
+    parts = results.used(results.clients).query("variant == 'fedit_r8' and outcome != 'received'")
+    spent_j = (parts["compute_j"] + parts["radio_j"]).groupby(parts["seed"]).sum()
+    table = summary_table(results)
+    row = table.numbers.set_index("variant").loc["fedit_r8"]
+    assert row["wasted_j_mean"] == pytest.approx(spent_j.sum() / 3, rel=1e-9)
+    assert spent_j.sum() > 0
+    assert any(note.startswith("Wasted energy is the part") for note in table.notes)
+    folder = write_results(tmp_path / "out", methods=METHODS[:1], seeds=(1,), num_rounds=2)
+    of_local = summary_table(load_results(folder))
+    assert not any("wasted" in head for head in of_local.text.columns)
+
+
 def test_variant_without_a_global_model_has_an_empty_cell(results):
     text = summary_table(results).text.set_index("variant")
     assert text.loc["Local only", "accuracy global"] == "-"

@@ -118,6 +118,7 @@ def _record(
     rows = [each.row(staleness=0) for each in participations]
     for row in rows:
         federation.roster.end(row.client_id, round_id=round_id, loss=row.train_loss)
+        federation.wasted_j += row.wasted_j
     of_round = RoundRow(
         round=round_id,
         started_at_s=started_at_s,
@@ -129,6 +130,7 @@ def _record(
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
         energy_j=federation.energy_j(),
+        wasted_j=federation.wasted_j,
         site_energy_j=federation.site_energy_j(),
     )
     federation.recorder.round(of_round, rows)

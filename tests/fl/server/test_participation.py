@@ -141,7 +141,9 @@ def test_stopped_while_uploading():
     assert played.dropped == [1]
     with pytest.raises(ValueError, match="client 1 is left:uplink"):
         part.contribution()
-    assert part.row(staleness=0).train_loss is None
+    row = part.row(staleness=0)
+    assert row.train_loss is None
+    assert row.wasted_j == part.compute_j + part.radio_j > 0
 
 
 def test_stopped_before_anything_is_sent():
@@ -324,5 +326,9 @@ def test_precision_changes_cost_alone(precision):
     assert other.compute_s == pytest.approx(single.compute_s * 10 / 15, rel=1e-12)
     assert other.compute_j == pytest.approx(single.compute_j * 10 / 15, rel=1e-12)
     assert (other_row.train_loss, other_size_bytes) == (row.train_loss, size_bytes)
+    assert (row.wasted_j, other.row(staleness=0, is_merged=False).wasted_j) == (
+        0,
+        other.compute_j + other.radio_j,
+    )
     merged, other_merged = (part.contribution().payload.encode() for part in (single, other))
     assert merged == other_merged

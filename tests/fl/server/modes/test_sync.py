@@ -281,6 +281,36 @@ def test_joules_and_bytes_of_rounds_are_the_sums_of_their_parts():
     assert rows.evaluations[-1].energy_j == rows.rounds[-1].energy_j
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"failing": {(0, "downlink"): "outage", (2, "uplink"): "link_failure"}},
+        {"round_timeout_s": 0.1},
+        {"round_timeout_s": 0.05},
+        {"round_timeout_s": 0.01},
+    ],
+)
+def test_wasted_joules_are_those_of_participations_that_were_not_merged(settings):
+    devices = ["phone_low", "phone_mid", "phone_high", "laptop"]
+    played = federation(FeditConfig(), cohort=4, num_rounds=4, devices=devices, **settings)
+    rows = run(played)
+    in_vain = [part for part in rows.clients if part.outcome != "received"]
+    assert len(in_vain) >= 4
+    spent_j = sum(part.compute_j + part.radio_j for part in in_vain)
+    assert spent_j > 0
+    assert sum(part.wasted_j for part in rows.clients) == pytest.approx(spent_j, rel=1e-12)
+    so_far_j = 0.0
+    for row in rows.rounds:
+        so_far_j += sum(part.wasted_j for part in rows.clients if part.round == row.round)
+        assert row.wasted_j == pytest.approx(so_far_j, rel=1e-12)
+        assert row.wasted_j <= row.energy_j * (1 + 1e-12)
+
+
+def test_nothing_is_wasted_where_everything_is_merged():
+    rows = run(federation(FeditConfig()))
+    assert {part.wasted_j for part in rows.clients} == {row.wasted_j for row in rows.rounds} == {0}
+
+
 def test_broadcast_gives_the_same_model_as_unicast():
     unicast = federation(FeditConfig(), downlink="unicast")
     broadcast = federation(FeditConfig(), downlink="broadcast")
