@@ -122,6 +122,8 @@ def load_results(folder: Path | str) -> Results:
     if not any(row["num_evaluations"] for row in runs):
         holder = holder_of(folder)
         still = "" if holder is None else f"; still running: {holder}"
+        if any(row["status"] == "done" for row in runs):
+            still = "; with training.mode none there is none: read rounds.csv and clients.csv"
         msg = f"{folder}: nothing finished: no run has an evaluation yet{still}"
         raise ResultError(msg)
     run_table = _mark_used(pd.DataFrame(runs), list(known))

@@ -36,8 +36,8 @@ SCHEMAS: dict[str, Columns] = {
         "uplink_bytes": "int",
         "downlink_bytes": "int",
         "energy_j": "float",
-        "wasted_j": "float",
         "site_energy_j": "float",
+        "wasted_j": "float",
     },
     "clients": {
         "round": "int",

@@ -42,9 +42,9 @@ class RoundRow:
     """Bytes that clients received in this round: one copy for each of them, also where a single
     broadcast served them all."""
     energy_j: float
-    wasted_j: float
-    """Of these joules, those of finished participations whose update was not merged."""
     site_energy_j: float
+    wasted_j: float
+    """Of the clients' joules, those of finished participations whose update was not merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,13 +157,14 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
     ValueError
         If some seed cannot be run.
     """
-    try_method(
-        scenario.methods[0],
-        backbone=model.fresh(),
-        tried=model.tried,
-        num_clients=scenario.clients.num_clients,
-        seed=scenario.seeds[0],
-    )
+    if scenario.training.mode == "train":
+        try_method(
+            scenario.methods[0],
+            backbone=model.fresh(),
+            tried=model.tried,
+            num_clients=scenario.clients.num_clients,
+            seed=scenario.seeds[0],
+        )
     texts = model.texts
     by_seed = [_largest(shards_of(scenario, seed=seed), texts) for seed in scenario.seeds]
     kinds = [kind for kind, _ in classes_of(scenario.clients).values()]

@@ -10,6 +10,7 @@ import fl.clients.config
 import fl.data.config
 import fl.models.config
 import fl.server.config
+import fl.server.timing_only
 import fl.training.config
 from fl.methods import MethodConfig
 from netsim.config.world import StaticMobility, TraceMobility
@@ -93,6 +94,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
             methods=study_methods,
             task=scenario.data.task,
         ),
+        *_timing_only(scenario),
         *_methods(scenario),
     ]
     return found
@@ -123,6 +125,13 @@ def _whole_numbers(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _whole_numbers(item, (*path, str(index)))
+
+
+def _timing_only(scenario: Scenario) -> list[BrokenRule]:
+    """Ask what needs training where there is none."""
+    if scenario.training.mode == "train":
+        return []
+    return [*fl.server.timing_only.find_problems(scenario.server, methods=scenario.methods)]
 
 
 def _methods(scenario: Scenario) -> list[BrokenRule]:

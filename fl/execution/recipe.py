@@ -127,7 +127,7 @@ def build_worker(
     train, test
         Texts that shards index, and the common test set.
     training
-        Settings of local training.
+        Settings of local training; where they train nothing, the module keeps shapes alone.
     streams
         Addressed randomness; the method's first values come from ``method_init``.
     num_clients
@@ -139,6 +139,8 @@ def build_worker(
         A setting that does not suit the backbone.
     """
     torch.set_num_threads(training.threads)
+    if training.mode == "none":
+        backbone.module.to("meta")
     backbone.check_room(config.extra_positions, kind=config.kind)
     seed = int(streams("method_init").integers(2**63 - 1))
     method = install_method(
@@ -186,7 +188,7 @@ def _model_key(
     arrays: list[np.ndarray | None] = [
         value.detach().numpy()
         for name, value in backbone.module.named_parameters()
-        if name.startswith("head.") and name not in method.initial
+        if name.startswith("head.") and name not in method.initial and not value.is_meta
     ]
     for table in tables:
         tokens = table.tokens

@@ -48,6 +48,9 @@ def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[
     mean = {}
     for name in sorted(names):
         first = updates[0][name]
+        if first.is_meta:
+            mean[name] = torch.empty_like(first)
+            continue
         accumulated = torch.zeros(first.shape, dtype=torch.float64, device=first.device)
         for update, weight in zip(updates, weights, strict=True):
             accumulated.add_(update[name].to(torch.float64), alpha=weight / total)

@@ -54,6 +54,11 @@ class MethodOptions:
         return True
 
     @property
+    def decides_by_values(self) -> bool:
+        """Whether values of training decide what is sent or computed later, not shapes alone."""
+        return False
+
+    @property
     def is_identity_at_start(self) -> bool:
         """Whether the model scores as it did without the method, until it is trained."""
         return True

@@ -34,6 +34,8 @@ class PolicyEntry:
     """Where the policy comes from."""
     uses_signals: bool = False
     """Whether it looks at signal-to-noise ratios, which not every network knows."""
+    reads_loss: bool = False
+    """Whether it looks at losses, which there are only where something is trained."""
 
 
 POLICIES: dict[str, PolicyEntry] = {

@@ -9,11 +9,13 @@ from fl.clients.devices import Device
 from fl.clients.precision import Precision
 from fl.clients.throttling import TwoStateThrottling
 from fl.data.partition import Shard
-from fl.execution.executor import InProcessExecutor
+from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.run_job import procedure_of
 from fl.execution.store import ResultStore
+from fl.execution.timing_only import TimingOnlyExecutor
 from fl.methods import MethodConfig
 from fl.methods.base import Method
+from fl.metrics import Task
 from fl.network import Network, Streams
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
@@ -86,13 +88,18 @@ def build_federation(
     training, server, tokens = settings.training, settings.server, worker.train.tokens
     job_settings = JobSettings.of(training, learning_rate=settings.method.learning_rate)
     max_tokens, row_groups = int(tokens.lengths.max()), worker.method.row_groups
+    is_timing_only = training.mode == "none"
+    executor: Executor = InProcessExecutor(worker, store=store)
+    if is_timing_only:
+        executor = TimingOnlyExecutor()
+    task: Task = "classification" if tokens.answer_starts is None else "generation"
     return Federation(
         env=env,
         network=network,
         streams=streams,
         method=worker.method,
         worker=worker,
-        executor=InProcessExecutor(worker, store=store),
+        executor=executor,
         cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups)
         if twin is None
         else twin.cost,
@@ -105,9 +112,7 @@ def build_federation(
         devices=devices,
         precision=settings.precision,
         throttling=settings.throttling,
-        metrics=measured(
-            server, "classification" if tokens.answer_starts is None else "generation"
-        ),
+        metrics=() if is_timing_only else measured(server, task),
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,

@@ -60,7 +60,12 @@ class Evaluator:
         self._is_read = bool(asked - {"rouge_l"})
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
-        """Evaluate now; the rows of ``global``, where the method has one, come first."""
+        """Evaluate now; the rows of ``global``, where the method has one, come first.
+
+        No rows where nothing is measured.
+        """
+        if not self._federation.metrics:
+            return []
         federation, host_started_s = self._federation, time.perf_counter()
         host_training_s = federation.executor.host_training_s
         of_server, of_clients = self._submit_global(), self._submit_personal()

@@ -15,7 +15,7 @@ from fl.clients.roster import Roster
 from fl.clients.throttling import CoolTime, TwoStateThrottling
 from fl.data.partition import Shard
 from fl.execution.executor import Executor
-from fl.methods.base import Method, ServerState
+from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
 from fl.policies.view import Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
@@ -50,8 +50,8 @@ class Progress:
     """Simulated seconds."""
     energy_j: float
     """Joules that clients spent so far."""
-    metric: str
-    """The first metric that is measured."""
+    metric: str | None
+    """The first metric that is measured; ``None`` where nothing is trained."""
     value: float | None
     """Its latest mean on the split that targets are read from; ``None`` before the first evaluation
     and when the method has no such split."""
@@ -113,7 +113,7 @@ class Federation:
     throttling: TwoStateThrottling | None = None
     """Devices that are faster while they are cool; ``None``: always as fast as warm ones."""
     metrics: tuple[str, ...]
-    """What is measured, at least one."""
+    """What is measured; nothing where nothing is trained."""
     recorder: Recorder
     on_progress: Callable[[Progress], None] = ignore_progress
     twin: CostTwin | None = None
@@ -143,12 +143,20 @@ class Federation:
                 "got broadcast"
             )
             raise ValueError(msg)
+        if self.is_timing_only and isinstance(self.method, FollowsDecisions):
+            msg = f"training.mode: must be train, {self.method.kind} decides by values; got none"
+            raise ValueError(msg)
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
         if self.throttling is not None:
             self.cool_time = CoolTime(self.throttling, num_clients=len(self.devices))
+
+    @property
+    def is_timing_only(self) -> bool:
+        """Whether nothing is trained and measured: seconds, bytes and joules alone."""
+        return not self.metrics
 
     @property
     def client_ids(self) -> range:

@@ -161,9 +161,15 @@ class Participation:
             compute_j=self.compute_j,
             radio_j=self.radio_j,
             wasted_j=0.0 if is_merged and self.is_received else self.compute_j + self.radio_j,
-            train_loss=None if self._handle is None else self._handle.result().mean_loss,
+            train_loss=self._train_loss(),
             staleness=staleness,
         )
+
+    def _train_loss(self) -> float | None:
+        """Return the mean loss of a received update; ``None`` if nothing was trained."""
+        if self._handle is None or self._federation.is_timing_only:
+            return None
+        return self._handle.result().mean_loss
 
     def _run(self) -> Generator[simpy.Event, Any, None]:
         """Go through the three steps as a SimPy process, up to the first that fails."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from fl.policies.answer import checked_selection
 from fl.policies.view import Candidates, Selection
+from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
 
 
@@ -16,10 +17,11 @@ def select_clients(federation: Federation, round_id: int) -> list[int]:
         If the answer is not a set of candidates: whole numbers, each known and at most once.
     """
     roster = federation.roster
+    kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
     view = Selection(
         round=round_id,
         now_s=federation.now_s,
-        candidates=Candidates(
+        candidates=kind(
             client_id=np.arange(len(federation.shards)),
             num_samples=roster.num_samples.copy(),
             times_selected=roster.times_selected.copy(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
 
@@ -41,6 +41,9 @@ class TrainingConfig:
     """Texts a batch when models are evaluated."""
     threads: Annotated[int, Gt(0)] = 1
     """Threads of torch in each process; part of the scenario, for it changes the last bits."""
+    mode: Literal["train", "none"] = "train"
+    """``none``: bytes, seconds and joules alone, those of the run that trains. No job runs, nothing
+    is evaluated, columns of losses are empty; the other settings stay as they are."""
 
 
 def find_problems(

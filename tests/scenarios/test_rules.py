@@ -93,3 +93,19 @@ def test_static_clients_have_a_place_each(num_places):
 def test_as_many_places_as_clients_are_taken(num_places):
     places = [[20.0 + k, 0.0] for k in range(num_places)]
     load("quickstart", [f"world.mobility={{kind: static, positions_m: {places}}}"])
+
+
+def test_what_needs_training_is_refused_without_it():
+    """FedAMoLE deals experts by values, and the scenario has a target."""
+    lines = problems_of("training.mode=none")
+    assert len(lines) == 2
+    assert ": server.targets: must be empty with training.mode none: nothing is measur" in lines[0]
+    assert ": methods.3.kind: fedamole decides by values what is sent: there are none" in lines[1]
+
+
+def test_a_scenario_without_values_is_taken():
+    """One key, and what it leaves nothing to do, taken away."""
+    kept = "methods=[{kind: fedit}]"
+    assert (
+        load("quickstart", ["training.mode=none", "server.targets={}", kept]).server.targets == {}
+    )

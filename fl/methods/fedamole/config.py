@@ -47,6 +47,11 @@ class FedamoleConfig(MethodOptions):
     kind: Literal["fedamole"] = "fedamole"
 
     @property
+    def decides_by_values(self) -> bool:
+        """Whether values decide what is sent: the server deals experts by them."""
+        return True
+
+    @property
     def has_global_model(self) -> bool:
         """Whether the server holds a whole model: no, it holds experts."""
         return False

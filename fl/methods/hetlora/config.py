@@ -33,6 +33,11 @@ class HetloraConfig(MethodOptions):
         """Never for certain: a client whose rank was pruned gets less than the others."""
         return False
 
+    @property
+    def decides_by_values(self) -> bool:
+        """Whether values decide what is sent: ranks shrink with the norm of their tail."""
+        return True
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

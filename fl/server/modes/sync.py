@@ -130,8 +130,8 @@ def _record(
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
         energy_j=federation.energy_j(),
-        wasted_j=federation.wasted_j,
         site_energy_j=federation.site_energy_j(),
+        wasted_j=federation.wasted_j,
     )
     federation.recorder.round(of_round, rows)
 
@@ -157,7 +157,7 @@ def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:
 
 
 def _tell(federation: Federation, *, round_id: int, means: Mapping[str, float]) -> None:
-    metric = federation.metrics[0]
+    metric = next(iter(federation.metrics), None)
     federation.on_progress(
         Progress(
             round=round_id,
@@ -165,6 +165,6 @@ def _tell(federation: Federation, *, round_id: int, means: Mapping[str, float]) 
             at_s=federation.now_s,
             energy_j=federation.energy_j(),
             metric=metric,
-            value=means.get(metric),
+            value=None if metric is None else means.get(metric),
         )
     )

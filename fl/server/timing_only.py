@@ -1,0 +1,39 @@
+"""Which scenarios can do without training: those in which no value changes what happens when."""
+
+from collections.abc import Iterator, Sequence
+
+from fl.methods import MethodConfig
+from fl.policies import POLICIES
+from fl.problems import Problem
+from fl.server.config import ServerConfig
+
+
+def find_problems(
+    server: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...] = ("server",)
+) -> Iterator[Problem]:
+    """Find what needs values of training, which ``training.mode: none`` does without.
+
+    Policies of a user's own are refused when they read a loss; what their methods need shows when
+    they are installed.
+
+    Parameters
+    ----------
+    server
+        Settings of the server.
+    methods
+        Those of the scenario.
+    path
+        Where the server's section stands.
+    """
+    beside = "with training.mode none"
+    for key, given in (("targets", list(server.targets)), ("metrics", list(server.metrics))):
+        if given:
+            rule = f"must be empty {beside}: nothing is measured; got {', '.join(given)}"
+            yield Problem((*path, key), rule)
+    policy = server.policy.kind
+    if policy in POLICIES and POLICIES[policy].reads_loss:
+        yield Problem((*path, "policy", "kind"), f"{policy} reads losses: there are none {beside}")
+    for index, method in enumerate(methods):
+        if method.decides_by_values:
+            rule = f"{method.kind} decides by values what is sent: there are none {beside}"
+            yield Problem(("methods", str(index), "kind"), rule)
