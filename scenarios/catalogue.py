@@ -44,6 +44,15 @@ def _policies() -> list[Entry]:
     ]
 
 
+def _modes() -> list[Entry]:
+    from fl.server.modes import MODES  # noqa: PLC0415
+
+    return [
+        {"name": name, "summary": f"{entry.summary} ({entry.source})", "source": entry.source}
+        for name, entry in MODES.items()
+    ]
+
+
 def _schedulers() -> list[Entry]:
     from netsim.mac.schedulers import SCHEDULERS  # noqa: PLC0415
 
@@ -124,6 +133,7 @@ def _first_line(thing: type) -> str:
 CATALOGUES: dict[str, Callable[[], list[Entry]]] = {
     "methods": _methods,
     "policies": _policies,
+    "modes": _modes,
     "schedulers": _schedulers,
     "models": _models,
     "datasets": _datasets,

@@ -49,6 +49,9 @@ class _NoRows:
     def round(self, row: object, clients: object) -> None:
         """Keep nothing."""
 
+    def unfinished(self, clients: object) -> None:
+        """Keep nothing."""
+
     def evaluation(self, row: object) -> None:
         """Keep nothing."""
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import fl.clients.config
 import fl.data.config
 import fl.models.config
-import fl.server.config
+import fl.server.rules
 import fl.server.timing_only
 import fl.training.config
 from fl.methods import MethodConfig
@@ -88,7 +88,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
         *fl.training.config.find_problems(scenario.training, methods=study_methods),
         *_threads(scenario.training.threads),
-        *fl.server.config.find_problems(
+        *fl.server.rules.find_problems(
             scenario.server,
             num_clients=num_clients,
             methods=study_methods,

@@ -267,6 +267,9 @@ class _FolderRecorder:
         self._folder.write("clients", clients)
         self._folder.write("rounds", [row])
 
+    def unfinished(self, clients: Sequence[ClientRow]) -> None:
+        self._folder.write("clients", clients)
+
     def evaluation(self, row: EvaluationRow) -> None:
         self._folder.write("evaluations", [row])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fl.methods import METHODS
+from fl.server.modes import MODES
 from tools.import_graph import FLOORS, circles, floors, graph, unused, upward, wing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,7 +205,7 @@ def test_there_is_no_import_circle():
 
 
 def test_no_file_serves_tests_alone():
-    by_name = [entry.module for entry in METHODS.values()]
+    by_name = [entry.module for entry in (*METHODS.values(), *MODES.values())]
     assert len(by_name) > 10
     assert unused(graph(), loaded_by_name=by_name) == []
 

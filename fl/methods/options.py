@@ -59,6 +59,30 @@ class MethodOptions:
         return False
 
     @property
+    def merges_changes(self) -> bool:
+        """Whether the server averages what it is sent, name by name.
+
+        Then the change that a client made can be merged into later tensors than it began from.
+        """
+        return False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether clients of one version of the server train other tensors than those of the next.
+
+        The tensors that rest must then be the same at all clients whose updates are merged.
+        """
+        return False
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether the factors of a product are shared and averaged one by one.
+
+        The mean of the products is then another than the product of the means.
+        """
+        return False
+
+    @property
     def is_identity_at_start(self) -> bool:
         """Whether the model scores as it did without the method, until it is trained."""
         return True
@@ -115,3 +139,8 @@ class AveragingOptions(MethodOptions):
     every step; none when empty."""
     server_optimiser: ServerOptimiserConfig = field(default_factory=FedAvg)
     """How the server moves towards the mean of the clients."""
+
+    @property
+    def merges_changes(self) -> bool:
+        """Whether the server averages what it is sent, name by name: yes."""
+        return True

@@ -29,6 +29,11 @@ class OwnConfig(MethodOptions):
     """Arguments of the class."""
 
     @property
+    def merges_changes(self) -> bool:
+        """Whether the server averages what it is sent: its method says so when it is made."""
+        return True
+
+    @property
     def is_identity_at_start(self) -> bool:
         """Whether the model scores as before: not known."""
         return False

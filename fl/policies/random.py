@@ -27,6 +27,6 @@ class RandomPolicy:
     def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         """Draw the cohort; all clients when fewer are there than asked for."""
         client_ids = view.candidates.client_id
-        count = min(self._num_clients, len(client_ids))
+        count = view.count(self._num_clients)
         chosen = rng.choice(len(client_ids), size=count, replace=False)
         return sorted(client_ids[chosen].tolist())

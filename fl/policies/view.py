@@ -42,6 +42,14 @@ class Selection:
     now_s: float
     """Simulated time [s]."""
     candidates: Candidates
+    num_wanted: int | None = None
+    """How many clients the server asks for, as one that replaces them one by one does; ``None``: as
+    many as the policy's own settings say."""
+
+    def count(self, num_clients: int) -> int:
+        """Return how many to select where the policy's settings say ``num_clients``."""
+        wanted = num_clients if self.num_wanted is None else self.num_wanted
+        return min(wanted, len(self.candidates.client_id))
 
 
 class Policy(Protocol):

@@ -1,16 +1,14 @@
 """Settings of the server: when it aggregates, whom it asks, when it stops."""
 
-from collections.abc import Iterator, Sequence
+import math
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt, Le
 
-from fl import policies
-from fl.methods import MethodConfig
-from fl.metrics import DEFAULT_METRICS, METRICS, Task
+from fl.metrics import DEFAULT_METRICS, Task
 from fl.policies import PolicyConfig
-from fl.problems import Problem
+from fl.server.staleness import ConstantDiscount, Discount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +23,11 @@ class GenerationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncServer:
-    """Rounds: select, send, wait for every selected client, aggregate."""
+class ServerOptions:
+    """Settings of any server mode."""
 
     num_rounds: Annotated[int, Gt(0)]
-    """Rounds at most."""
+    """Rounds at most. In modes without rounds one is what lies between two aggregations."""
     policy: PolicyConfig
     """Who takes part."""
     targets: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
@@ -45,84 +43,86 @@ class SyncServer:
     """End the run at the first evaluation that reaches all targets, that of the start included."""
     evaluate_every: Annotated[int, Gt(0)] = 1
     """Rounds between evaluations; the start and the last round are always evaluated."""
-    round_timeout_s: Annotated[float, Gt(0)] | None = None
-    """Simulated seconds after which a round takes what has arrived; it waits without end when
-    empty."""
+
+    @property
+    def downlink(self) -> Literal["unicast", "broadcast"]:
+        """How the model is sent to clients that begin at the same time: one by one."""
+        return "unicast"
+
+    @property
+    def merges_stale(self) -> bool:
+        """Whether updates of earlier versions are merged."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundOptions(ServerOptions):
+    """Settings of modes in which clients begin together."""
+
     downlink: Literal["unicast", "broadcast"] = "unicast"
     """Whether clients of a round get the model one by one or in one transmission."""
+
+    over_selection: Annotated[float, Ge(1), Le(10)] = 1.0
+    """How many times the clients of ``policy.num_clients`` begin a round, rounded up. As soon as
+    ``num_clients`` updates have been received the others are stopped; 1: all count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncServer(RoundOptions):
+    """Rounds that wait for every selected client."""
+
     mode: Literal["sync"] = "sync"
 
 
-ServerConfig = SyncServer
+@dataclass(frozen=True, kw_only=True)
+class DeadlineServer(RoundOptions):
+    """Rounds that end when all have been received, or at a deadline."""
+
+    deadline_s: Annotated[float, Gt(0)]
+    """Simulated seconds after the begin of a round at which it aggregates what has arrived."""
+    late: Literal["dropped", "carried"] = "dropped"
+    """What becomes of clients that are late: they are stopped, or go on, and their updates count in
+    the round in which they arrive."""
+    discount: Discount = field(default_factory=ConstantDiscount)
+    """What an update that was carried over counts beside a fresh one."""
+    mode: Literal["deadline"] = "deadline"
+
+    @property
+    def merges_stale(self) -> bool:
+        """Whether updates of earlier versions are merged."""
+        return self.late == "carried"
+
+
+ServerConfig = SyncServer | DeadlineServer
+"""When the server aggregates; told apart by ``mode``."""
+
+_Kind = TypeVar("_Kind", bound=ServerOptions)
+
+
+def of_mode(config: ServerOptions, kind: type[_Kind]) -> _Kind:
+    """Return the settings as those of a mode.
+
+    Raises
+    ------
+    TypeError
+        If they are those of another one.
+    """
+    if not isinstance(config, kind):
+        msg = f"server: must be {kind.__name__}, got {type(config).__name__}"
+        raise TypeError(msg)
+    return config
+
+
+def over_selected(config: RoundOptions) -> tuple[int | None, int | None]:
+    """Return how many updates are enough, and how many clients begin; ``None``: all selected."""
+    count = getattr(config.policy, "num_clients", None)
+    if config.over_selection == 1 or count is None:
+        return None, None
+    # 1.1 * 10 is 11.000000000000002
+    return count, math.ceil(round(config.over_selection * count, 9))
 
 
 def measured(config: ServerConfig, task: Task) -> tuple[str, ...]:
     """Name the metrics that a run measures: its targets, those asked for, or the usual ones."""
     asked = tuple(dict.fromkeys([*config.targets, *config.metrics]))
     return asked or DEFAULT_METRICS[task]
-
-
-def find_problems(
-    config: ServerConfig,
-    *,
-    num_clients: int,
-    methods: Sequence[MethodConfig],
-    task: Task = "classification",
-    path: tuple[str, ...] = ("server",),
-) -> list[Problem]:
-    """Find broken rules between the settings of the server and the rest of the scenario.
-
-    Parameters
-    ----------
-    config
-        Settings of the server.
-    num_clients
-        Clients of the scenario.
-    methods
-        All methods of the study, at least one. A global target needs one with a global model, a
-        broadcast one that sends.
-    task
-        What models learn: it decides what can be measured.
-    path
-        Where the section stands.
-    """
-    problems = policies.find_problems(
-        config.policy, num_clients=num_clients, path=(*path, "policy")
-    )
-    problems += _find_metric_problems(config, task=task, path=path)
-    if config.stop_at_targets and not config.targets:
-        rule = "has no effect without server.targets, got true"
-        problems.append(Problem((*path, "stop_at_targets"), rule))
-    if config.target_split == "global" and not config.targets:
-        rule = "has no effect without server.targets, got global"
-        problems.append(Problem((*path, "target_split"), rule))
-    if config.target_split == "global" and not any(each.has_global_model for each in methods):
-        kinds = ", ".join(method.kind for method in methods)
-        rule = f"must be personal: no global model in {kinds}; got global"
-        problems.append(Problem((*path, "target_split"), rule))
-    if config.downlink == "broadcast" and not any(each.sends for each in methods):
-        kinds = ", ".join(method.kind for method in methods)
-        rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
-        problems.append(Problem((*path, "downlink"), rule))
-    if config.evaluate_every > config.num_rounds:
-        rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
-        problems.append(Problem((*path, "evaluate_every"), rule))
-    return problems
-
-
-def _find_metric_problems(
-    config: ServerConfig, *, task: Task, path: tuple[str, ...]
-) -> Iterator[Problem]:
-    known = [name for name, metric in METRICS.items() if metric.task == task]
-    places = [("targets", name) for name in config.targets]
-    places += [("metrics", str(index)) for index in range(len(config.metrics))]
-    for place, name in zip(places, [*config.targets, *config.metrics], strict=True):
-        if name not in known:
-            rule = f"must be one of {', '.join(known)} ({task}), got {name}"
-            yield Problem((*path, *place), rule)
-    for name, value in config.targets.items():
-        if name in known and METRICS[name].is_fraction and value > 1:
-            yield Problem((*path, "targets", name), f"must be <= 1, got {value:g}")
-    if config.generation != GenerationConfig() and "rouge_l" not in measured(config, task):
-        rule = "has no effect: nothing is written unless rouge_l is among server.metrics or targets"
-        yield Problem((*path, "generation"), rule)

@@ -34,6 +34,9 @@ class Recorder(Protocol):
     def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
         """Take a finished round and its clients' parts, ascending by client id."""
 
+    def unfinished(self, clients: Sequence[ClientRow]) -> None:
+        """Take what was under way, or received and not merged, when the run ended."""
+
     def evaluation(self, row: EvaluationRow) -> None:
         """Take one evaluation of one split."""
 
@@ -128,6 +131,8 @@ class Federation:
     downlink_bytes: int = field(init=False, default=0)
     wasted_j: float = field(init=False, default=0.0)
     """Joules of finished participations whose update was not merged."""
+    num_rounds: int = field(init=False, default=0)
+    """Rounds recorded so far."""
     num_participations: int = field(init=False, default=0)
     """Participations started so far."""
     host_evaluation_s: float = field(init=False, default=0.0)
@@ -145,6 +150,12 @@ class Federation:
             raise ValueError(msg)
         if self.is_timing_only and isinstance(self.method, FollowsDecisions):
             msg = f"training.mode: must be train, {self.method.kind} decides by values; got none"
+            raise ValueError(msg)
+        if self.server.merges_stale and self.method.merges != "mean":
+            msg = (
+                f"server.mode: cannot merge stale updates of {self.method.kind}, which merges by a "
+                f"rule of its own; got {self.server.mode}"
+            )
             raise ValueError(msg)
         self._check_devices()
         self.state = self.method.initial_state()

@@ -55,6 +55,7 @@ class Participation:
         self.client_id = client_id
         self.round = round_id
         self.version = federation.state.version
+        self._state = federation.state
         """Server version that the client works from."""
         self.outcome = "running"
         """``received``; or why the server has no update, as in ``clients.csv``."""
@@ -73,8 +74,10 @@ class Participation:
         self._charged: Charged | None = None  # where costs are those of a larger architecture
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
+        federation.roster.begin(client_id, version=self.version)
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
+        self.done.callbacks.append(lambda _: federation.roster.free(client_id))
 
     @property
     def is_received(self) -> bool:
@@ -103,6 +106,25 @@ class Participation:
         is_due = self._deadline_at_s is not None and self._stopped_at_s >= self._deadline_at_s
         if self._transfer is not None and not is_due:
             self._transfer.cancel(outcome)
+
+    def discard(self, outcome: str) -> None:
+        """Leave a received update unmerged: its outcome becomes ``outcome:merge``.
+
+        The client keeps what it trained for itself. No effect on what was not received.
+
+        Parameters
+        ----------
+        outcome
+            Why, in a word.
+        """
+        if self._handle is None:
+            return
+        federation, handle = self._federation, self._handle
+        self._handle = None
+        self.outcome = f"{outcome}:merge"
+        federation.personal.keep_unsent(self.client_id, handle)
+        if federation.twin is not None and self._charged is not None:
+            federation.twin.keep_unsent(self._charged)
 
     @property
     def charged(self) -> Charged | None:
@@ -139,20 +161,20 @@ class Participation:
             base=self._base,
         )
 
-    def row(self, *, staleness: int, is_merged: bool = True) -> ClientRow:
+    def row(self, *, staleness: int, round_id: int | None = None) -> ClientRow:
         """Return the row of the finished participation; the loss is that of received updates.
 
         Parameters
         ----------
         staleness
-            Aggregations between the version that it began from and the one it was merged into.
-        is_merged
-            ``False``: the server has it and left it out, so its joules are wasted. What the server
-            does not have is wasted either way.
+            Aggregations between the version that it began from and that of its round.
+        round_id
+            Round that it counts in: where it was merged, or else where it ended; ``None``: where it
+            began.
         """
         return ClientRow(
             participation_id=self.participation_id,
-            round=self.round,
+            round=self.round if round_id is None else round_id,
             client_id=self.client_id,
             outcome=self.outcome,
             download_s=self.download_s,
@@ -160,7 +182,7 @@ class Participation:
             upload_s=self.upload_s,
             compute_j=self.compute_j,
             radio_j=self.radio_j,
-            wasted_j=0.0 if is_merged and self.is_received else self.compute_j + self.radio_j,
+            wasted_j=0.0 if self.is_received else self.compute_j + self.radio_j,
             train_loss=self._train_loss(),
             staleness=staleness,
         )
@@ -183,7 +205,7 @@ class Participation:
     def _steps(self) -> Generator[simpy.Event, Any, None]:
         federation = self._federation
         method, client_id = federation.method, self.client_id
-        download = method.download(federation.state, client_id=client_id)
+        download = method.download(self._state, client_id=client_id)
         if federation.twin is not None:
             self._charged = federation.twin.charge(client_id)
         charged = self._charged

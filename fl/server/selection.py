@@ -8,8 +8,25 @@ from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
 
 
-def select_clients(federation: Federation, round_id: int) -> list[int]:
-    """Return the clients that the policy selects for a round, ascending.
+def select_clients(
+    federation: Federation,
+    round_id: int,
+    *,
+    num_wanted: int | None = None,
+    decision_id: int | None = None,
+) -> list[int]:
+    """Return the clients that the policy selects among those that are not busy, ascending.
+
+    Parameters
+    ----------
+    federation
+        The run.
+    round_id
+        Round about to start, from 1.
+    num_wanted
+        How many the server asks for; ``None``: as many as the policy's own settings say.
+    decision_id
+        Addresses what the policy draws; ``None``: the round, which has one decision.
 
     Raises
     ------
@@ -18,16 +35,21 @@ def select_clients(federation: Federation, round_id: int) -> list[int]:
     """
     roster = federation.roster
     kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
+    idle = np.flatnonzero(~roster.is_busy)
+    if not len(idle):
+        return []
     view = Selection(
         round=round_id,
         now_s=federation.now_s,
         candidates=kind(
-            client_id=np.arange(len(federation.shards)),
-            num_samples=roster.num_samples.copy(),
-            times_selected=roster.times_selected.copy(),
-            last_round=roster.last_round.copy(),
-            last_loss=roster.last_loss.copy(),
+            client_id=idle,
+            num_samples=roster.num_samples[idle],
+            times_selected=roster.times_selected[idle],
+            last_round=roster.last_round[idle],
+            last_loss=roster.last_loss[idle],
             ask_links=federation.network.link_table,
         ),
+        num_wanted=num_wanted,
     )
-    return checked_selection(federation.policy, view, rng=federation.streams("cohort", round_id))
+    draw_id = round_id if decision_id is None else decision_id
+    return checked_selection(federation.policy, view, rng=federation.streams("cohort", draw_id))

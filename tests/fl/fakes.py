@@ -203,6 +203,9 @@ class Rows:
         self.rounds.append(row)
         self.clients.extend(clients)
 
+    def unfinished(self, clients):
+        self.clients.extend(clients)
+
     def evaluation(self, row):
         self.evaluations.append(row)
 
@@ -222,6 +225,8 @@ def federation(
     cost_as=None,
     precision="fp32",
     throttling=None,
+    mode=SyncServer,
+    policy=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -250,7 +255,7 @@ def federation(
         streams=streamed,
         num_clients=num_clients,
     )
-    policy = RandomPolicyConfig(num_clients=cohort)
+    policy = policy or RandomPolicyConfig(num_clients=cohort)
     twin = None
     if cost_as is not None:
         twin = TwinMaker().make(
@@ -266,7 +271,7 @@ def federation(
         Settings(
             method=config,
             training=training,
-            server=SyncServer(num_rounds=num_rounds, policy=policy, **server),
+            server=mode(num_rounds=num_rounds, policy=policy, **server),
             precision=precision,
             throttling=throttling,
         ),

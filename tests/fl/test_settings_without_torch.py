@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
-MODULES = "fl.methods fl.server.config fl.clients.devices fl.policies fl.training.config"
+MODULES = (
+    "fl.methods fl.server.rules fl.server.modes fl.clients.devices fl.policies fl.training.config"
+)
 
 
 def test_settings_import_no_torch():

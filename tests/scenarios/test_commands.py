@@ -29,7 +29,17 @@ def test_json_answers_can_be_parsed(capsys, tmp_path):
 
 @pytest.mark.parametrize(
     "what",
-    ["methods", "policies", "schedulers", "models", "datasets", "devices", "scenarios", "presets"],
+    [
+        "methods",
+        "policies",
+        "modes",
+        "schedulers",
+        "models",
+        "datasets",
+        "devices",
+        "scenarios",
+        "presets",
+    ],
 )
 def test_every_list_has_names_and_summaries(what, capsys):
     assert main(["list", what, "--json"]) == 0

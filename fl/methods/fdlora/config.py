@@ -30,3 +30,8 @@ class FdloraConfig(MethodOptions):
     fusion_penalty: Annotated[float, Ge(0)] = 0.05
     """Weight of the mean absolute fusion weight beside the loss, in the search."""
     kind: Literal["fdlora"] = "fdlora"
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: ``A`` and ``B`` are."""
+        return True

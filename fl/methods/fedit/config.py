@@ -17,3 +17,8 @@ class FeditConfig(AveragingOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha / rank``."""
     kind: Literal["fedit"] = "fedit"
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: ``A`` and ``B`` are."""
+        return True

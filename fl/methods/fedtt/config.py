@@ -36,6 +36,11 @@ class TensorTrainOptions(AveragingOptions):
         """Whether fresh trains change nothing; one before the head always does."""
         return self.start == "identity" and self.classifier == "linear"
 
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: those of each tensor train are."""
+        return True
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

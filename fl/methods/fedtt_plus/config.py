@@ -20,3 +20,8 @@ class FedttPlusConfig(TensorTrainOptions):
     def same_download(self) -> bool:
         """Whether all clients of a round get the same bytes: each gets what it lacks."""
         return False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether versions train different tensors: some factors of each train in turn."""
+        return True

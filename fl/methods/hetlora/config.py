@@ -60,3 +60,8 @@ class HetloraConfig(MethodOptions):
             yield "gamma", f"{beside} {tail}, got {self.gamma:g}"
         if self.penalty_weight != HetloraConfig.penalty_weight and largest <= self.min_rank:
             yield "penalty_weight", f"{beside} no rank has a tail, got {self.penalty_weight:g}"
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: padded ``A`` and ``B`` are."""
+        return True

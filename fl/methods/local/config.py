@@ -27,3 +27,8 @@ class LocalConfig(MethodOptions):
     def has_global_model(self) -> bool:
         """The server holds no model."""
         return False
+
+    @property
+    def merges_changes(self) -> bool:
+        """Whether the server averages what it is sent: it is sent nothing."""
+        return True

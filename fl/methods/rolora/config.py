@@ -22,3 +22,13 @@ class RoLoraConfig(AveragingOptions):
     def same_download(self) -> bool:
         """Each client gets what has changed since it last took part."""
         return False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether versions train different tensors: ``B`` and ``A`` in turn."""
+        return True
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: ``A`` and ``B`` are, in turn."""
+        return True

@@ -1,21 +1,53 @@
 """Server modes: when the server asks and when it aggregates. One table, one entry a mode."""
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Generator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import simpy
+from fl.server.config import DeadlineServer, SyncServer
 
-from fl.server.federation import Federation
-from fl.server.modes import sync
+if TYPE_CHECKING:
+    import simpy
 
-Run = Callable[[Federation], Generator[simpy.Event, Any, None]]
-"""Returns the SimPy process of a whole run; it ends with the run."""
-
-MODES: dict[str, Run] = {"sync": sync.run_rounds}
-"""By the ``mode`` of the server's settings. ``sync``: rounds that wait for every selected client
-[arXiv:1602.05629]."""
+    from fl.server.federation import Federation
 
 
-def run_server(federation: Federation) -> Generator[simpy.Event, Any, None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeEntry:
+    """One mode as the scenario and the command line see it."""
+
+    config: type[Any]
+    """Class of its settings."""
+    summary: str
+    source: str
+    """Where the mode comes from."""
+
+    @property
+    def module(self) -> str:
+        """Module whose ``run_rounds(federation)`` is the SimPy process of a whole run."""
+        return f"{__name__}.{self.config.mode}"
+
+    def run(self, federation: "Federation") -> "Generator[simpy.Event, Any, None]":
+        """Return the SimPy process of a whole run; it ends with the run."""
+        return import_module(self.module).run_rounds(federation)
+
+
+MODES: dict[str, ModeEntry] = {
+    "sync": ModeEntry(
+        config=SyncServer,
+        summary="rounds that wait for every selected client, or for the first ones",
+        source="arXiv:1602.05629",
+    ),
+    "deadline": ModeEntry(
+        config=DeadlineServer,
+        summary="rounds that end at a deadline; late updates are dropped or carried over",
+        source="our choice",
+    ),
+}
+"""By the ``mode`` of the server's settings."""
+
+
+def run_server(federation: "Federation") -> "Generator[simpy.Event, Any, None]":
     """Return the SimPy process of a run in the mode of the federation's server."""
-    return MODES[federation.server.mode](federation)
+    return MODES[federation.server.mode].run(federation)

@@ -249,7 +249,7 @@ def test_a_federation_goes_on_from_saved_tensors_as_if_never_stopped(kind, tmp_p
 
     def rows_of(*, is_saved):
         played = federation(SMALLEST[kind], num_clients=4, cohort=2)
-        played.env.run(until=played.env.process(sync._round(played, 1)))
+        played.env.run(until=played.env.process(sync.run_round(played, 1)))
         if is_saved:
             played.state = type(played.state)(
                 version=played.state.version,
@@ -262,7 +262,7 @@ def test_a_federation_goes_on_from_saved_tensors_as_if_never_stopped(kind, tmp_p
                 if client_id in played.personal:
                     held = played.personal.of(client_id)
                     played.personal.keep(client_id, through_a_file(held, f"client{client_id}"))
-        played.env.run(until=played.env.process(sync._round(played, 2)))
+        played.env.run(until=played.env.process(sync.run_round(played, 2)))
         return played.recorder.clients, Evaluator(played).evaluate(2)
 
     assert rows_of(is_saved=True) == rows_of(is_saved=False)

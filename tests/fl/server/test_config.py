@@ -6,7 +6,8 @@ from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
 from fl.policies import RandomPolicyConfig
-from fl.server.config import GenerationConfig, SyncServer, find_problems, measured
+from fl.server.config import GenerationConfig, SyncServer, measured
+from fl.server.rules import find_problems
 
 POLICY = RandomPolicyConfig(num_clients=2)
 
@@ -91,5 +92,4 @@ def test_defaults_are_those_that_the_documents_tell():
     assert (config.generation.max_texts, config.generation.max_tokens) == (64, 32)
     assert (config.target_split, config.evaluate_every) == ("personal", 1)
     assert (config.downlink, config.mode) == ("unicast", "sync")
-    assert config.round_timeout_s is None
     assert not config.stop_at_targets

@@ -326,9 +326,20 @@ def test_precision_changes_cost_alone(precision):
     assert other.compute_s == pytest.approx(single.compute_s * 10 / 15, rel=1e-12)
     assert other.compute_j == pytest.approx(single.compute_j * 10 / 15, rel=1e-12)
     assert (other_row.train_loss, other_size_bytes) == (row.train_loss, size_bytes)
-    assert (row.wasted_j, other.row(staleness=0, is_merged=False).wasted_j) == (
-        0,
-        other.compute_j + other.radio_j,
-    )
+    assert row.wasted_j == other_row.wasted_j == 0
     merged, other_merged = (part.contribution().payload.encode() for part in (single, other))
     assert merged == other_merged
+
+
+def test_a_received_update_that_is_left_out_is_never_computed_and_its_joules_are_wasted():
+    played = Played()
+    part = played.begin()
+    played.run()
+    part.discard("surplus")
+    row = part.row(staleness=2, round_id=7)
+    assert (row.outcome, row.round, row.staleness) == ("surplus:merge", 7, 2)
+    assert row.wasted_j == part.compute_j + part.radio_j > 0
+    assert row.train_loss is None
+    assert played.federation.executor.num_computed == 0
+    with pytest.raises(ValueError, match="must be received, client 1 is surplus:merge"):
+        part.contribution()

@@ -79,7 +79,7 @@ def test_a_lost_upload_leaves_the_client_what_it_trained_for_itself_and_nothing_
     method = played.method
 
     def play(round_id):
-        played.env.run(until=played.env.process(sync._round(played, round_id)))
+        played.env.run(until=played.env.process(sync.run_round(played, round_id)))
 
     play(1)
     before = played.personal.of(2)

@@ -1,14 +1,18 @@
 """The table of server modes."""
 
+from typing import get_args
+
 from fl.methods.local.config import LocalConfig
-from fl.server.config import SyncServer
+from fl.server.config import ServerConfig
 from fl.server.modes import MODES, run_server
 from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import federation
 
 
-def test_a_mode_is_found_by_the_name_in_its_settings():
-    assert {SyncServer.mode: run_rounds} == MODES
+def test_every_class_of_settings_has_an_entry_under_its_own_name():
+    assert {entry.config for entry in MODES.values()} == set(get_args(ServerConfig))
+    assert all(entry.config.mode == name for name, entry in MODES.items())
+    assert all(entry.summary and entry.source for entry in MODES.values())
 
 
 def test_the_table_runs_the_same_rows_as_the_mode_itself():

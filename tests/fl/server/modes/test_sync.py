@@ -9,11 +9,14 @@ from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
+from fl.policies import RandomPolicyConfig
+from fl.server.config import DeadlineServer, SyncServer, over_selected
 from fl.server.modes import sync
 from fl.server.modes.sync import run_rounds
 from fl.training.batches import plan_batches
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import NUM_CLASSES, SMALLEST, federation, streams
+from tests.fl.server.scalar import COMPUTE_W, play, scalar_federation, values
 from tests.fl.training.closed_form import lora_step_flop
 from tests.fl.watching import watch_training
 
@@ -226,7 +229,7 @@ def test_in_a_round_that_receives_nothing_the_version_and_the_turn_hold():
         if round_id == 2:
             failing.update({(client_id, "uplink"): "outage" for client_id in range(4)})
         before = played.state
-        played.env.run(until=played.env.process(sync._round(played, round_id)))
+        played.env.run(until=played.env.process(sync.run_round(played, round_id)))
         versions.append(played.state.version)
         assert (played.state is before) == (round_id == 2)
     assert versions == [1, 1, 2]
@@ -241,33 +244,6 @@ def test_in_a_round_that_receives_nothing_the_version_and_the_turn_hold():
         name for name, value in played.state.tensors.items() if value is not before.tensors[name]
     }
     assert {name[-6:] for name in moved if "lora_" in name} == {"lora_A"}
-
-
-@pytest.mark.parametrize(
-    ("timeout_s", "stage"), [(0.01, "downlink"), (0.03, "compute"), (0.1, "uplink")]
-)
-def test_round_timeout_cuts_off_at_the_instant_and_books_what_was_spent(timeout_s, stage):
-    training = TrainingConfig(local_epochs=4, batch_size=4, learning_rate=1e-3)
-    played = federation(
-        FeditConfig(),
-        num_clients=2,
-        cohort=2,
-        num_rounds=1,
-        devices=["phone_low", "phone_low"],
-        training=training,
-        round_timeout_s=timeout_s,
-    )
-    rows = run(played)
-    (row,) = rows.rounds
-    assert row.finished_at_s == pytest.approx(timeout_s, rel=1e-9)
-    assert (row.num_received, row.num_late, row.num_failed) == (0, 2, 0)
-    assert {part.outcome for part in rows.clients} == {f"late:{stage}"}
-    assert played.executor.num_computed == 0
-    spent_j = sum(part.compute_j + part.radio_j for part in rows.clients)
-    assert row.energy_j == pytest.approx(spent_j, rel=1e-9)
-    if stage == "compute":
-        down_s = next(part.download_s for part in rows.clients)
-        assert rows.clients[0].compute_j == pytest.approx(2.5 * (timeout_s - down_s), rel=1e-9)
 
 
 def test_joules_and_bytes_of_rounds_are_the_sums_of_their_parts():
@@ -285,15 +261,15 @@ def test_joules_and_bytes_of_rounds_are_the_sums_of_their_parts():
     "settings",
     [
         {"failing": {(0, "downlink"): "outage", (2, "uplink"): "link_failure"}},
-        {"round_timeout_s": 0.1},
-        {"round_timeout_s": 0.05},
-        {"round_timeout_s": 0.01},
+        {"mode": DeadlineServer, "deadline_s": 0.1},
+        {"mode": DeadlineServer, "deadline_s": 0.05},
+        {"mode": DeadlineServer, "deadline_s": 0.01},
     ],
 )
 def test_wasted_joules_are_those_of_participations_that_were_not_merged(settings):
     devices = ["phone_low", "phone_mid", "phone_high", "laptop"]
     played = federation(FeditConfig(), cohort=4, num_rounds=4, devices=devices, **settings)
-    rows = run(played)
+    rows = play(played)
     in_vain = [part for part in rows.clients if part.outcome != "received"]
     assert len(in_vain) >= 4
     spent_j = sum(part.compute_j + part.radio_j for part in in_vain)
@@ -396,3 +372,47 @@ def test_one_backbone_serves_all_clients(kind):
     server_bytes = max(installed_bytes, sum(tensor.nbytes for tensor in first))
     most = 2 if kind == "fedamole" else 1
     assert sum(held.values()) <= server_bytes + most * len(trained) * installed_bytes
+
+
+def test_of_more_than_are_wanted_the_first_count_and_the_rest_is_stopped():
+    """ceil(1.5 x 2) = 3 clients of 1, 2 and 5 s begin; the round ends with the second, at 2 s."""
+    played = scalar_federation(
+        seconds=[1, 2, 5], goals=[2.0, 4.0, 9.0], cohort=2, over_selection=1.5, num_rounds=2
+    )
+    found = values(played)
+    rows = play(played)
+    assert [row.finished_at_s for row in rows.rounds] == pytest.approx([2, 4], abs=1e-9)
+    assert [(row.num_selected, row.num_received) for row in rows.rounds] == [(3, 2)] * 2
+    assert found == [3.0, 3.0]
+    rest = [part for part in rows.clients if part.client_id == 2]
+    assert [part.outcome for part in rest] == ["surplus:compute"] * 2
+    assert all(part.compute_j == pytest.approx(2 * COMPUTE_W) for part in rest)
+    assert played.executor.num_computed == 4
+
+
+def test_updates_that_come_at_the_same_instant_as_the_last_wanted_are_left_out():
+    played = scalar_federation(seconds=[1] * 4, cohort=2, over_selection=2.0, num_rounds=1)
+    found = values(played)
+    rows = play(played)
+    outcomes = [part.outcome for part in rows.clients]
+    assert outcomes == ["received", "received", "surplus:merge", "surplus:merge"]
+    assert found == [1.5]
+    assert played.executor.num_computed == 2
+
+
+def test_over_selection_without_enough_updates_takes_what_there_is():
+    failing = {(0, "uplink"): "outage", (1, "uplink"): "outage"}
+    played = scalar_federation(
+        seconds=[1, 2, 3], goals=[2.0, 4.0, 9.0], cohort=2, over_selection=1.5, failing=failing
+    )
+    found = values(played)
+    rows = play(played)
+    assert [row.finished_at_s for row in rows.rounds] == pytest.approx([3, 6, 9], abs=1e-9)
+    assert found == [9.0] * 3
+
+
+def test_clients_to_begin_are_rounded_up_from_the_product_meant():
+    policy = RandomPolicyConfig(num_clients=50)
+    config = SyncServer(num_rounds=1, policy=policy, over_selection=1.1)
+    assert 1.1 * 50 > 55
+    assert over_selected(config) == (50, 55)

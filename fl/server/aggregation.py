@@ -1,0 +1,94 @@
+"""Aggregation of received updates into the server's next state, and the rows of a round."""
+
+from collections.abc import Sequence
+
+from fl.problems import during
+from fl.rows import RoundRow
+from fl.server.federation import Federation
+from fl.server.merging import MergeRule
+from fl.server.participation import Participation
+
+
+def aggregate(
+    federation: Federation,
+    participations: Sequence[Participation],
+    *,
+    round_id: int,
+    rule: MergeRule | None = None,
+) -> None:
+    """Merge what was received; without any update the state stays as it is.
+
+    Parameters
+    ----------
+    federation
+        Its state is replaced.
+    participations
+        Ended ones; those that were not received count for nothing.
+    round_id
+        For messages.
+    rule
+        What becomes of each update before the method averages it; ``None``: nothing.
+    """
+    merged = [each.contribution() for each in participations if each.is_received]
+    received = [item for item in merged if item is not None]
+    if not received:
+        return
+    state = federation.state
+    if rule is not None:
+        received = [rule(state, item) for item in received]
+    with during(f"in round {round_id}, {len(received)} contributions"):
+        federation.state = federation.method.aggregate(state, received)
+    if federation.twin is not None:
+        parts = [each.charged for each in participations if each.is_received]
+        charged = [each for each in parts if each is not None]
+        federation.twin.aggregate(charged, leader=federation.state)
+
+
+def record_round(
+    federation: Federation,
+    participations: Sequence[Participation],
+    *,
+    round_id: int,
+    started_at_s: float,
+    version: int,
+) -> None:
+    """Write the rows of a round and add up its bytes.
+
+    Parameters
+    ----------
+    federation
+        Whose roster and recorder are told.
+    participations
+        Those that ended in the round.
+    round_id
+        Which, from 1.
+    started_at_s
+        When it began; it ends now.
+    version
+        Version of the server before the aggregation: staleness is counted up to it.
+    """
+    ordered = sorted(participations, key=lambda each: (each.client_id, each.participation_id))
+    uplink_bytes = sum(each.uplink_bytes for each in ordered)
+    downlink_bytes = sum(each.downlink_bytes for each in ordered)
+    federation.uplink_bytes += uplink_bytes
+    federation.downlink_bytes += downlink_bytes
+    rows = [each.row(round_id=round_id, staleness=version - each.version) for each in ordered]
+    for row in rows:
+        federation.roster.end(row.client_id, round_id=round_id, loss=row.train_loss)
+        federation.wasted_j += row.wasted_j
+    of_round = RoundRow(
+        round=round_id,
+        started_at_s=started_at_s,
+        finished_at_s=federation.now_s,
+        num_selected=len(ordered),
+        num_received=sum(each.is_received for each in ordered),
+        num_late=sum(each.outcome.startswith("late") for each in ordered),
+        num_failed=sum(each.outcome.startswith("dropped") for each in ordered),
+        uplink_bytes=uplink_bytes,
+        downlink_bytes=downlink_bytes,
+        energy_j=federation.energy_j(),
+        site_energy_j=federation.site_energy_j(),
+        wasted_j=federation.wasted_j,
+    )
+    federation.num_rounds = round_id
+    federation.recorder.round(of_round, rows)

@@ -1,0 +1,64 @@
+"""The server with a deadline: rounds that aggregate what is there when time is up."""
+
+from collections.abc import Generator
+from functools import partial
+from typing import Any
+
+import simpy
+
+from fl.server.aggregation import aggregate, record_round
+from fl.server.config import DeadlineServer, of_mode, over_selected
+from fl.server.federation import Federation
+from fl.server.merging import discounted
+from fl.server.monitor import Monitor
+from fl.server.participation import Participation
+from fl.server.selection import select_clients
+from fl.server.starting import FirstReceived, end_unfinished, start_participations
+
+
+def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
+    """Run all rounds as a SimPy process; ends with the last round or at the targets."""
+    under_way: list[Participation] = []
+    for round_id in Monitor(federation).rounds():
+        yield from _run_round(federation, round_id, under_way)
+    yield from end_unfinished(federation, under_way)
+
+
+def _run_round(
+    federation: Federation, round_id: int, under_way: list[Participation]
+) -> Generator[simpy.Event, Any, None]:
+    """Run one round: select, start all at once, wait until the deadline, aggregate, record.
+
+    ``under_way`` holds who is at work since an earlier round; it is changed in place.
+    """
+    server = of_mode(federation.server, DeadlineServer)
+    env, started_at_s, version = federation.env, federation.now_s, federation.state.version
+    is_carried = server.late == "carried"
+    count, num_started = over_selected(server)
+    client_ids = select_clients(federation, round_id, num_wanted=num_started)
+    begun = start_participations(
+        federation,
+        client_ids,
+        round_id=round_id,
+        timeout_s=None if is_carried else server.deadline_s,
+    )
+    under_way += begun
+    first = FirstReceived(federation, begun, count=count)
+    deadline = env.timeout(server.deadline_s)
+    # With nobody to begin, it waits for those who are still at work.
+    waited_for = [each.done for each in begun or under_way]
+    yield (env.all_of(waited_for) if waited_for else deadline) | deadline | first.reached
+    yield from first.end_others()
+    if not is_carried:
+        for each in begun:
+            each.stop("late")
+        yield env.all_of([each.done for each in begun])
+    ended = [each for each in under_way if each.done.triggered]
+    under_way[:] = [each for each in under_way if not each.done.triggered]
+    aggregate(
+        federation,
+        ended,
+        round_id=round_id,
+        rule=partial(discounted, discount=server.discount) if is_carried else None,
+    )
+    record_round(federation, ended, round_id=round_id, started_at_s=started_at_s, version=version)

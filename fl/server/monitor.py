@@ -1,0 +1,81 @@
+"""What follows every round in every mode: evaluate if due, tell how far the run is, end it."""
+
+from collections.abc import Iterator, Mapping
+
+from fl.metrics import METRICS
+from fl.problems import during
+from fl.server.config import ServerConfig
+from fl.server.evaluation import Evaluator
+from fl.server.federation import Federation, Progress
+
+
+class Monitor:
+    """Evaluates the start and the rounds that are due, and says when the run is over.
+
+    Evaluation takes no simulated time.
+
+    Parameters
+    ----------
+    federation
+        The run; nothing is evaluated yet.
+    """
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation
+        self._evaluator = Evaluator(federation)
+        self._means: Mapping[str, float] = {}
+
+    def rounds(self) -> Iterator[int]:
+        """Count rounds from 1 to the last one of the run, which must be recorded one by one.
+
+        The start and every round are noted: evaluated where that is due, and told.
+        """
+        is_over, round_id = self._note(0), 0
+        while not is_over:
+            round_id += 1
+            yield round_id
+            is_over = self._note(round_id)
+
+    def _note(self, round_id: int) -> bool:
+        """Note that a round has been recorded; return whether it was the last one."""
+        server = self._federation.server
+        is_last = round_id == server.num_rounds
+        is_due = round_id % server.evaluate_every == 0 or is_last
+        if is_due:
+            self._means = self._evaluate(round_id)
+        self._tell(round_id)
+        # Never by an older evaluation: so the last round of a run is always evaluated.
+        is_stopped = is_due and server.stop_at_targets and _is_reached(server, self._means)
+        return is_last or is_stopped
+
+    def _evaluate(self, round_id: int) -> Mapping[str, float]:
+        """Evaluate, record, and return the means that targets are compared with, by metric."""
+        federation = self._federation
+        with during(f"in the evaluation after round {round_id}"):
+            rows = self._evaluator.evaluate(round_id)
+        for row in rows:
+            federation.recorder.evaluation(row)
+        return {row.metric: row.mean for row in rows if row.split == federation.server.target_split}
+
+    def _tell(self, round_id: int) -> None:
+        federation = self._federation
+        metric = next(iter(federation.metrics), None)
+        federation.on_progress(
+            Progress(
+                round=round_id,
+                num_rounds=federation.server.num_rounds,
+                at_s=federation.now_s,
+                energy_j=federation.energy_j(),
+                metric=metric,
+                value=None if metric is None else self._means.get(metric),
+            )
+        )
+
+
+def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:
+    """Return whether every target is reached; none is where the method has no such split."""
+    return all(
+        name in means
+        and (means[name] <= value if METRICS[name].is_lower_better else means[name] >= value)
+        for name, value in server.targets.items()
+    )

@@ -1,0 +1,145 @@
+"""Rules between the settings of the server and the rest of a scenario."""
+
+from collections.abc import Iterator, Sequence
+
+from fl import policies
+from fl.methods import MethodConfig
+from fl.metrics import METRICS, Task
+from fl.problems import Problem
+from fl.server.config import (
+    DeadlineServer,
+    GenerationConfig,
+    RoundOptions,
+    ServerConfig,
+    measured,
+    over_selected,
+)
+from fl.server.staleness import ConstantDiscount
+
+
+def find_problems(
+    config: ServerConfig,
+    *,
+    num_clients: int,
+    methods: Sequence[MethodConfig],
+    task: Task = "classification",
+    path: tuple[str, ...] = ("server",),
+) -> list[Problem]:
+    """Find broken rules between the settings of the server and the rest of the scenario.
+
+    Parameters
+    ----------
+    config
+        Settings of the server.
+    num_clients
+        Clients of the scenario.
+    methods
+        All methods of the study, at least one. A global target needs one with a global model, a
+        broadcast one that sends.
+    task
+        What models learn: it decides what can be measured.
+    path
+        Where the section stands.
+    """
+    problems = policies.find_problems(
+        config.policy, num_clients=num_clients, path=(*path, "policy")
+    )
+    problems += _find_mode_problems(config, num_clients=num_clients, methods=methods, path=path)
+    problems += _find_metric_problems(config, task=task, path=path)
+    if config.stop_at_targets and not config.targets:
+        rule = "has no effect without server.targets, got true"
+        problems.append(Problem((*path, "stop_at_targets"), rule))
+    if config.target_split == "global" and not config.targets:
+        rule = "has no effect without server.targets, got global"
+        problems.append(Problem((*path, "target_split"), rule))
+    if config.target_split == "global" and not any(each.has_global_model for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"must be personal: no global model in {kinds}; got global"
+        problems.append(Problem((*path, "target_split"), rule))
+    if config.downlink == "broadcast" and not any(each.sends for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
+        problems.append(Problem((*path, "downlink"), rule))
+    if config.evaluate_every > config.num_rounds:
+        rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
+        problems.append(Problem((*path, "evaluate_every"), rule))
+    return problems
+
+
+def _find_mode_problems(
+    config: ServerConfig,
+    *,
+    num_clients: int,
+    methods: Sequence[MethodConfig],
+    path: tuple[str, ...],
+) -> Iterator[Problem]:
+    """Find settings of one mode that do not go with policy, clients or methods."""
+    if isinstance(config, RoundOptions) and config.over_selection > 1:
+        yield from _find_over_selection_problems(config, num_clients=num_clients, path=path)
+    if (
+        isinstance(config, DeadlineServer)
+        and config.late == "dropped"
+        and config.discount != ConstantDiscount()
+    ):
+        rule = f"has no effect with late: dropped, got {config.discount.kind}"
+        yield Problem((*path, "discount"), rule)
+    if config.merges_stale:
+        yield from _find_stale_problems(config, methods=methods, path=path)
+
+
+def _find_over_selection_problems(
+    config: RoundOptions, *, num_clients: int, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    place = (*path, "over_selection")
+    count, num_started = over_selected(config)
+    if count is None or num_started is None:
+        rule = f"needs a policy with num_clients, {config.policy.kind} has none"
+        yield Problem(place, f"{rule}; got {config.over_selection:g}")
+    elif num_started == count:
+        rule = f"has no effect: {config.over_selection:g} x {count} clients are {count}"
+        yield Problem(place, rule)
+    elif count <= num_clients < num_started:
+        rule = f"needs {num_started} clients, clients.num_clients is {num_clients}"
+        yield Problem(place, f"{rule}; got {config.over_selection:g}")
+
+
+def _find_stale_problems(
+    config: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find methods whose updates cannot be merged into later tensors than they began from."""
+    for method in methods:
+        if method.takes_turns:
+            rule = (
+                f"cannot merge stale updates of {method.kind}: its versions train different "
+                "tensors, and rest on others that have moved since"
+            )
+        elif not method.merges_changes:
+            rule = (
+                f"cannot merge stale updates of {method.kind}: it merges them by a rule of its "
+                "own, not as changes that can be moved to later tensors"
+            )
+        else:
+            continue
+        yield Problem((*path, "mode"), f"{rule}; got {config.mode}{_late(config)}")
+
+
+def _late(config: ServerConfig) -> str:
+    return ", late: carried" if isinstance(config, DeadlineServer) else ""
+
+
+def _find_metric_problems(
+    config: ServerConfig, *, task: Task, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    known = [name for name, metric in METRICS.items() if metric.task == task]
+    places = [("targets", name) for name in config.targets]
+    places += [("metrics", str(index)) for index in range(len(config.metrics))]
+    for place, name in zip(places, [*config.targets, *config.metrics], strict=True):
+        if name not in known:
+            rule = f"must be one of {', '.join(known)} ({task}), got {name}"
+            yield Problem((*path, *place), rule)
+    for name, value in config.targets.items():
+        if name in known and METRICS[name].is_fraction and value > 1:
+            yield Problem((*path, "targets", name), f"must be <= 1, got {value:g}")
+    if config.generation != GenerationConfig() and "rouge_l" not in measured(config, task):
+        rule = "has no effect: nothing is written unless rouge_l is among server.metrics or targets"
+        yield Problem((*path, "generation"), rule)
