@@ -57,7 +57,7 @@ class ClientRow:
     round: int
     client_id: int
     outcome: str
-    """``received``, ``late`` or ``dropped`` (and why: ``dropped:uplink:timeout``)."""
+    """``received``, ``late``, ``left`` or ``dropped`` (and why: ``dropped:uplink:timeout``)."""
     download_s: float | None
     compute_s: float | None
     upload_s: float | None

@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     ACCESS = 17
     ACCESS_WAIT = 18
     DEVICE_SPEED = 19
+    AVAILABILITY = 20
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

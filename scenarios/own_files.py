@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fl.clients.availability.trace import TraceAvailability
 from fl.clients.config import DeviceFileConfig
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
@@ -38,6 +39,8 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
         yield scenario.network.path
     if isinstance(scenario.clients.devices, DeviceFileConfig):
         yield scenario.clients.devices.path
+    if isinstance(scenario.clients.availability, TraceAvailability):
+        yield scenario.clients.availability.path
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         yield scenario.server.policy.kind.rpartition(":")[0]
     for method in scenario.methods:

@@ -23,6 +23,7 @@ _FILES = {
     ("world", "layout", "path"),
     ("network", "path"),
     ("clients", "devices", "path"),
+    ("clients", "availability", "path"),
 }
 """Keys that name a file and nothing else."""
 _FOLDERS_OR_IDS = {("model", "name"), ("model", "cost_as"), ("data", "name")}

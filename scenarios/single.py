@@ -235,6 +235,7 @@ def federate(
             server=scenario.server,
             precision=scenario.clients.precision,
             throttling=scenario.clients.throttling,
+            availability=scenario.clients.availability,
         ),
         env=env,
         network=network,

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, MinLen
 
+from fl.clients import availability
+from fl.clients.availability import AlwaysAvailable, AvailabilityConfig
 from fl.clients.device_class import DeviceClass, DeviceConfig, find_faults
 from fl.clients.device_table import DEVICES, read_device_file
 from fl.clients.frequency import DvfsConfig
@@ -47,6 +49,8 @@ class ClientsConfig:
     """A lower frequency of all devices; the full one when empty."""
     throttling: TwoStateThrottling | None = None
     """Devices that are faster while they are cool; always as fast as warm ones when empty."""
+    availability: AvailabilityConfig = field(default_factory=AlwaysAvailable)
+    """When clients are there: one that goes away ends what it does for the server."""
 
 
 def classes_of(config: ClientsConfig) -> Mapping[str, tuple[DeviceClass, float]]:
@@ -102,6 +106,9 @@ def find_problems(config: ClientsConfig, *, path: tuple[str, ...] = ("clients",)
     if config.dvfs is not None and config.throttling is not None:
         rule = "has no place beside dvfs: how warm a device gets at a lower frequency is not known"
         problems.append(Problem((*path, "throttling"), rule))
+    problems += availability.find_problems(
+        config.availability, num_clients=config.num_clients, path=(*path, "availability")
+    )
     shares = [item.share if isinstance(item, DeviceConfig) else item for item in given.values()]
     if "path" not in given and abs(sum(shares) - 1) > 1e-9:
         problems.append(Problem(at, f"shares must sum to 1, got {sum(shares):g}"))

@@ -83,7 +83,7 @@ def record_round(
         num_selected=len(ordered),
         num_received=sum(each.is_received for each in ordered),
         num_late=sum(each.outcome.startswith("late") for each in ordered),
-        num_failed=sum(each.outcome.startswith("dropped") for each in ordered),
+        num_failed=sum(each.outcome.startswith(("dropped", "left")) for each in ordered),
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
         energy_j=federation.energy_j(),

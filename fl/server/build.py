@@ -1,10 +1,11 @@
 """Putting a federation together from loaded parts and settings."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import simpy
 
+from fl.clients.availability import AlwaysAvailable, AvailabilityConfig, build_availability
 from fl.clients.devices import Device
 from fl.clients.precision import Precision
 from fl.clients.throttling import TwoStateThrottling
@@ -36,6 +37,7 @@ class Settings:
     server: ServerConfig
     precision: Precision = "fp32"
     throttling: TwoStateThrottling | None = None
+    availability: AvailabilityConfig = field(default_factory=AlwaysAvailable)
 
 
 def build_federation(
@@ -63,7 +65,8 @@ def build_federation(
     network
         Where transfers go and joules are booked.
     streams
-        Addressed randomness. Used: ``cohort`` (round), ``training`` (client, round).
+        Addressed randomness. Used: ``cohort`` (round), ``training`` (client, round), and
+        ``availability``.
     worker
         Model, method and texts; from :func:`fl.execution.recipe.build_worker`.
     shards, devices
@@ -112,6 +115,9 @@ def build_federation(
         devices=devices,
         precision=settings.precision,
         throttling=settings.throttling,
+        availability=build_availability(
+            settings.availability, num_clients=len(shards), streams=streams
+        ),
         metrics=() if is_timing_only else measured(server, task),
         recorder=recorder,
         on_progress=on_progress,

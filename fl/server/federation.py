@@ -9,6 +9,7 @@ import simpy
 from jaxtyping import Int
 from torch import nn
 
+from fl.clients.availability.model import Always, Availability
 from fl.clients.devices import Device, check_memory
 from fl.clients.precision import Precision
 from fl.clients.roster import Roster
@@ -22,6 +23,7 @@ from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
 from fl.server.personal import PersonalTensors
+from fl.server.presence import Presence
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
 from fl.training.procedure import Procedure
@@ -115,6 +117,8 @@ class Federation:
     """Numbers that devices compute with."""
     throttling: TwoStateThrottling | None = None
     """Devices that are faster while they are cool; ``None``: always as fast as warm ones."""
+    availability: Availability = field(default_factory=Always)
+    """When clients are there."""
     metrics: tuple[str, ...]
     """What is measured; nothing where nothing is trained."""
     recorder: Recorder
@@ -124,6 +128,8 @@ class Federation:
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
     roster: Roster = field(init=False)
+    presence: Presence = field(init=False)
+    """Who is there and who is at work."""
     cool_time: CoolTime | None = field(init=False, default=None)
     """What throttling remembers of the devices."""
     uplink_bytes: int = field(init=False, default=0)
@@ -161,6 +167,7 @@ class Federation:
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
+        self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
         if self.throttling is not None:
             self.cool_time = CoolTime(self.throttling, num_clients=len(self.devices))
 

@@ -78,6 +78,7 @@ class Participation:
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
         self.done.callbacks.append(lambda _: federation.roster.free(client_id))
+        federation.presence.watch(self)
 
     @property
     def is_received(self) -> bool:

@@ -1,7 +1,5 @@
 """Showing the policy what the server knows, and asking it."""
 
-import numpy as np
-
 from fl.policies.answer import checked_selection
 from fl.policies.view import Candidates, Selection
 from fl.policies.without_losses import CandidatesWithoutLosses
@@ -33,20 +31,19 @@ def select_clients(
     ValueError
         If the answer is not a set of candidates: whole numbers, each known and at most once.
     """
-    roster = federation.roster
+    roster, ids = federation.roster, federation.presence.candidate_ids()
     kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
-    idle = np.flatnonzero(~roster.is_busy)
-    if not len(idle):
+    if not len(ids):
         return []
     view = Selection(
         round=round_id,
         now_s=federation.now_s,
         candidates=kind(
-            client_id=idle,
-            num_samples=roster.num_samples[idle],
-            times_selected=roster.times_selected[idle],
-            last_round=roster.last_round[idle],
-            last_loss=roster.last_loss[idle],
+            client_id=ids,
+            num_samples=roster.num_samples[ids],
+            times_selected=roster.times_selected[ids],
+            last_round=roster.last_round[ids],
+            last_loss=roster.last_loss[ids],
             ask_links=federation.network.link_table,
         ),
         num_wanted=num_wanted,

@@ -16,6 +16,7 @@ from transformers import (
     RobertaModel,
 )
 
+from fl.clients.availability import AlwaysAvailable
 from fl.clients.config import ClientsConfig
 from fl.clients.device_table import DEVICES
 from fl.clients.devices import Device, draw_devices
@@ -41,7 +42,15 @@ NUM_CLIENTS = 10
 MAX_TOKENS = 12
 NUM_POSITIONS = MAX_TOKENS + 20  # room for virtual tokens
 VOCABULARY_SIZE = 60
-PURPOSES = ("cohort", "training", "method_init", "model_init", "device_class", "device_speed")
+PURPOSES = (
+    "cohort",
+    "training",
+    "method_init",
+    "model_init",
+    "device_class",
+    "device_speed",
+    "availability",
+)
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
 
@@ -227,6 +236,7 @@ def federation(
     throttling=None,
     mode=SyncServer,
     policy=None,
+    availability=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -274,6 +284,7 @@ def federation(
             server=mode(num_rounds=num_rounds, policy=policy, **server),
             precision=precision,
             throttling=throttling,
+            availability=availability or AlwaysAvailable(),
         ),
         env=env,
         network=network,

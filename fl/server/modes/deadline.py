@@ -32,6 +32,7 @@ def _run_round(
     ``under_way`` holds who is at work since an earlier round; it is changed in place.
     """
     server = of_mode(federation.server, DeadlineServer)
+    yield from federation.presence.wait_for_somebody()
     env, started_at_s, version = federation.env, federation.now_s, federation.state.version
     is_carried = server.late == "carried"
     count, num_started = over_selected(server)

@@ -25,6 +25,7 @@ def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
 
 def run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any, None]:
     """Run one round: select, start all at once, wait, aggregate, record."""
+    yield from federation.presence.wait_for_somebody()
     env, started_at_s, version = federation.env, federation.now_s, federation.state.version
     count, num_started = over_selected(of_mode(federation.server, RoundOptions))
     client_ids = select_clients(federation, round_id, num_wanted=num_started)
