@@ -15,6 +15,7 @@ from fl.problems import ModelNotFoundError
 from scenarios.document import Document
 from scenarios.error_log import own_traceback
 from scenarios.errors import ScenarioError
+from scenarios.heavy_imports import heavy_imports
 from scenarios.network import is_cellular, try_network_of
 from scenarios.passed_trials import PassedTrials
 from scenarios.schema import Scenario
@@ -57,7 +58,8 @@ def check(scenario: Scenario, places: Document | None = None) -> dict[str, Any]:
     trials = PassedTrials(all_variants)
     if not trials.has_passed():
         # torch is loaded only here: it takes longer than all of the above
-        from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
+        with heavy_imports():
+            from scenarios.check_learning import find_learning_faults  # noqa: PLC0415
 
         _refuse(
             {

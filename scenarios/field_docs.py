@@ -32,13 +32,14 @@ def setting_classes(root: type) -> dict[str, type]:
     return found
 
 
-def describe_inherited(schema: Mapping[str, Any], root: type) -> None:
-    """Add to a JSON schema, in place, the descriptions of fields that classes inherit.
+def describe(schema: Mapping[str, Any], root: type) -> None:
+    """Add the descriptions of fields to the JSON schema of a dataclass, in place.
 
-    pydantic reads only what stands in the class itself.
+    pydantic would read them whenever a scenario is loaded, and only those that stand in the class
+    itself, not those that it inherits.
     """
     classes = setting_classes(root)
-    for name, definition in schema.get("$defs", {}).items():
+    for name, definition in [(root.__name__, schema), *schema.get("$defs", {}).items()]:
         docs = field_docs(classes[name]) if name in classes else {}
         for key, told in definition.get("properties", {}).items():
             if key in docs:

@@ -12,6 +12,7 @@ from scenarios.document import Document
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
+from scenarios.heavy_imports import heavy_imports
 from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
 from scenarios.progress import Reporter, RunProgress, Silent
@@ -86,7 +87,9 @@ def run(
     """
     # torch is loaded here, not where this module is imported: listing and validating stay quick
     from scenarios.check import check  # noqa: PLC0415
-    from scenarios.single import row_types, run_single  # noqa: PLC0415
+
+    with heavy_imports():
+        from scenarios.single import row_types, run_single  # noqa: PLC0415
 
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])

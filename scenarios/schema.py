@@ -22,7 +22,7 @@ from netsim.config import RadioConfig, WorldConfig
 from netsim.config.network import CELLULAR, NetworkConfig
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
-from scenarios.field_docs import describe_inherited
+from scenarios.field_docs import describe
 from scenarios.messages import explain
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -37,9 +37,7 @@ MAX_SEEDS = 1_000
 class Scenario:
     """Everything that defines a study; nothing else may influence its rows."""
 
-    __pydantic_config__ = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Name of the study and of its result folder: 1 to 100 letters, digits, ``_``, ``.``, ``-``."""
@@ -131,5 +129,5 @@ def to_data(scenario: Scenario) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a scenario file, for editors; every key has its description."""
     schema = _ADAPTER.json_schema()
-    describe_inherited(schema, Scenario)
+    describe(schema, Scenario)
     return schema

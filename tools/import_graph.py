@@ -36,6 +36,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "problems",
             "csv_rows",
+            "cycle_collection",
             "own_types",
             "payload",
             "rows",

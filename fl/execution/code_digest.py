@@ -67,13 +67,20 @@ def _closure(modules: Sequence[str]) -> dict[str, bytes]:
         name = waiting.pop()
         if name in found:
             continue
-        path = _file_of(name)
-        if path is None:
-            msg = f"modules: no module {name!r} in {_PACKAGE}"
-            raise ModuleNotFoundError(msg)
-        found[name] = path.read_bytes()
-        waiting += imported_modules(found[name])
+        found[name], imported = _read(name)
+        waiting += imported
     return found
+
+
+@cache
+def _read(name: str) -> tuple[bytes, Sequence[str]]:
+    """Return the source of a module of ``fl`` and the modules of ``fl`` that it imports."""
+    path = _file_of(name)
+    if path is None:
+        msg = f"modules: no module {name!r} in {_PACKAGE}"
+        raise ModuleNotFoundError(msg)
+    source = path.read_bytes()
+    return source, imported_modules(source)
 
 
 def _is_ours(name: str) -> bool:

@@ -8,6 +8,7 @@ import tokenizers
 import transformers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from fl.cycle_collection import without_cycle_collection
 from fl.data import harvest, prose
 from fl.data.docstrings import CLASS_NAMES, is_held_out_text, is_test_text
 
@@ -37,7 +38,7 @@ def collect_documents() -> list[Document]:
     """
     seen: set[str] = set()
     documents: list[Document] = []
-    with harvest.without_cycle_collection():
+    with without_cycle_collection():
         for package in CLASS_NAMES:
             for source in harvest.read_docstrings(package):
                 if SKIPPED_PLACES.isdisjoint(source.module.split(".")[1:2]):

@@ -281,6 +281,14 @@ def find_problems(
 
 
 def _reachable(links: Sequence[BackhaulLink]) -> set[str]:
-    import networkx as nx  # noqa: PLC0415
-
-    return set(nx.node_connected_component(_graph(links, frozenset()), SERVER))
+    """Return the nodes that have a way to the server."""
+    neighbours: dict[str, list[str]] = {}
+    for one, other in (link.ends for link in links):
+        neighbours.setdefault(one, []).append(other)
+        neighbours.setdefault(other, []).append(one)
+    found, waiting = {SERVER}, [SERVER]
+    while waiting:
+        new = set(neighbours.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found

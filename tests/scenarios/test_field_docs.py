@@ -45,9 +45,10 @@ def test_classes_are_found_at_any_depth():
 
 
 def test_every_key_of_the_schema_is_described():
+    schema = json_schema()
     silent = [
         f"{name}.{key}"
-        for name, definition in json_schema()["$defs"].items()
+        for name, definition in [("Scenario", schema), *schema["$defs"].items()]
         for key, told in definition.get("properties", {}).items()
         if key not in {"kind", "mode"} and not told.get("description")
     ]

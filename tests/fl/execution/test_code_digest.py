@@ -11,6 +11,11 @@ from fl.execution import code_digest
 from fl.execution.code_digest import imported_modules, library_versions
 
 
+def forget():
+    for function in (code_digest._file_of, code_digest._read, code_digest.code_digest):
+        function.cache_clear()
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Sources of ``fl`` that are made up; digests of them are not kept."""
@@ -32,13 +37,11 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(code_digest, "find_spec", lambda _: Spec)
 
     def digest(*modules):
-        code_digest._file_of.cache_clear()
-        code_digest.code_digest.cache_clear()
+        forget()
         return code_digest.code_digest(*modules)
 
     yield tmp_path, digest
-    code_digest._file_of.cache_clear()
-    code_digest.code_digest.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("changed", ["a.py", "b.py", "c/__init__.py", "d.py"])
