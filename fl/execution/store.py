@@ -49,6 +49,7 @@ class ResultStore:
             return TrainResult(
                 tensors={name: known[name] for name in told["names"]},
                 mean_loss=told["mean_loss"],
+                rms_loss=told["rms_loss"],
                 num_samples=told["num_samples"],
                 num_steps=told["num_steps"],
             )
@@ -59,6 +60,7 @@ class ResultStore:
         told = {
             "names": list(result.tensors),
             "mean_loss": result.mean_loss,
+            "rms_loss": result.rms_loss,
             "num_samples": result.num_samples,
             "num_steps": result.num_steps,
         }

@@ -66,6 +66,7 @@ class _Untrained(JobHandle[TrainResult]):
         return TrainResult(
             tensors={**start.tensors, **start.client_outputs},
             mean_loss=math.nan,
+            rms_loss=math.nan,
             num_samples=len(self.job.samples),
             num_steps=0,
         )

@@ -56,10 +56,22 @@ class TextClassifier(nn.Module):
         """Return the cross-entropy of the batch's classes [nat], mean over texts."""
         return functional.cross_entropy(self._of(batch), batch.labels)
 
+    def losses(self, batch: Batch) -> tuple[Float[torch.Tensor, ""], Float[torch.Tensor, " text"]]:
+        """Return the same loss, and that of each text without a gradient [nat]."""
+        found = self._of(batch)
+        loss = functional.cross_entropy(found, batch.labels)
+        each = functional.cross_entropy(found.detach(), batch.labels, reduction="none")
+        return loss, each
+
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
-        """Return the sums of metrics: ``right`` is 1 where the class is right, ``texts`` is 1."""
-        right = (self._of(batch).argmax(dim=-1) == batch.labels).double()
-        return {"right": right, "texts": torch.ones_like(right)}
+        """Return what metrics are summed from, text by text.
+
+        ``right`` is 1 where the class is right, ``texts`` is 1, ``nats`` is the cross-entropy.
+        """
+        found = self._of(batch)
+        right = (found.argmax(dim=-1) == batch.labels).double()
+        nats = functional.cross_entropy(found, batch.labels, reduction="none").double()
+        return {"right": right, "texts": torch.ones_like(right), "nats": nats}
 
     def _of(self, batch: Batch) -> Float[torch.Tensor, "text class"]:
         return self(batch.input_ids, batch.attention_mask, batch.token_type_ids)

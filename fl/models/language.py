@@ -82,14 +82,18 @@ class LanguageModel(nn.Module):
         scores, wanted, _ = self.answer_scores(batch)
         return functional.cross_entropy(scores, wanted)
 
+    def losses(self, batch: Batch) -> tuple[Float[torch.Tensor, ""], Float[torch.Tensor, " text"]]:
+        """Return the same loss, and that of each text without a gradient: mean over its tokens."""
+        scores, wanted, rows = self.answer_scores(batch)
+        loss = functional.cross_entropy(scores, wanted)
+        nats, tokens = _per_text(scores.detach(), wanted, rows, num_texts=len(batch.labels))
+        return loss, nats / tokens
+
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
         """Return what metrics are summed from: ``nats`` and ``tokens`` of each answer."""
         scores, wanted, rows = self.answer_scores(batch)
-        nats = functional.cross_entropy(scores, wanted, reduction="none").double()
-        sums = torch.zeros((2, len(batch.labels)), dtype=torch.float64, device=nats.device)
-        sums[0].index_add_(0, rows, nats)
-        sums[1].index_add_(0, rows, torch.ones_like(nats))
-        return {"nats": sums[0], "tokens": sums[1]}
+        nats, tokens = _per_text(scores, wanted, rows, num_texts=len(batch.labels))
+        return {"nats": nats, "tokens": tokens}
 
     def write(
         self, prompts: list[list[int]], *, num_tokens: int, stop_id: int | None, pad_id: int
@@ -140,6 +144,17 @@ class LanguageModel(nn.Module):
         rows, columns = (wanted != NO_LABEL).nonzero(as_tuple=True)
         scores = self(batch.input_ids, batch.attention_mask, (rows, columns))
         return scores, wanted[rows, columns], rows
+
+
+def _per_text(
+    scores: torch.Tensor, wanted: torch.Tensor, rows: torch.Tensor, *, num_texts: int
+) -> torch.Tensor:
+    """Return cross-entropy and number of the answer's tokens of each text, in two rows."""
+    nats = functional.cross_entropy(scores, wanted, reduction="none").double()
+    sums = torch.zeros((2, num_texts), dtype=torch.float64, device=nats.device)
+    sums[0].index_add_(0, rows, nats)
+    sums[1].index_add_(0, rows, torch.ones_like(nats))
+    return sums
 
 
 class _CalledError(Exception):

@@ -6,7 +6,12 @@ from typing import Any
 
 from fl.policies.all import AllPolicy, AllPolicyConfig
 from fl.policies.best_channel import BestChannelPolicy, BestChannelPolicyConfig
-from fl.policies.own import OwnPolicy, OwnPolicyConfig
+from fl.policies.fedcs import FedCsPolicy, FedCsPolicyConfig
+from fl.policies.own import OwnPolicyConfig, own_policy
+from fl.policies.proportional_fair import (
+    ProportionalFairPolicy,
+    ProportionalFairPolicyConfig,
+)
 from fl.policies.random import RandomPolicy, RandomPolicyConfig
 from fl.policies.round_robin import RoundRobinPolicy, RoundRobinPolicyConfig
 from fl.policies.view import Policy
@@ -17,6 +22,8 @@ PolicyConfig = (
     | AllPolicyConfig
     | RoundRobinPolicyConfig
     | BestChannelPolicyConfig
+    | ProportionalFairPolicyConfig
+    | FedCsPolicyConfig
     | OwnPolicyConfig
 )
 
@@ -64,6 +71,19 @@ POLICIES: dict[str, PolicyEntry] = {
         source="BC of Amiri et al. 2021",
         uses_signals=True,
     ),
+    "proportional_fair": PolicyEntry(
+        config=ProportionalFairPolicyConfig,
+        build=ProportionalFairPolicy,
+        summary="highest signal-to-noise ratio over its own average",
+        source="PF of arXiv:1908.06287",
+        uses_signals=True,
+    ),
+    "fedcs": PolicyEntry(
+        config=FedCsPolicyConfig,
+        build=FedCsPolicy,
+        summary="as many as finish within a round",
+        source="arXiv:1804.08333",
+    ),
 }
 
 
@@ -76,7 +96,7 @@ def build_policy(config: PolicyConfig) -> Policy:
         If no policy has this kind, or a class of the user's own cannot be used.
     """
     if isinstance(config, OwnPolicyConfig):
-        return OwnPolicy(config)
+        return own_policy(config)
     entry = POLICIES.get(config.kind)
     if entry is None:
         msg = f"policy.kind: must be one of {', '.join(sorted(POLICIES))}, got {config.kind!r}"
@@ -88,8 +108,10 @@ def find_problems(
     config: PolicyConfig, *, num_clients: int, path: tuple[str, ...] = ("server", "policy")
 ) -> list[Problem]:
     """Find settings of a policy that the scenario's clients cannot satisfy."""
-    asked = getattr(config, "num_clients", 0)
-    if asked > num_clients:
-        rule = f"must be <= clients.num_clients = {num_clients}, got {asked}"
-        return [Problem((*path, "num_clients"), rule)]
-    return []
+    problems = []
+    for key in ("num_clients", "num_candidates"):
+        asked = getattr(config, key, None) or 0
+        if asked > num_clients:
+            rule = f"must be <= clients.num_clients = {num_clients}, got {asked}"
+            problems.append(Problem((*path, key), rule))
+    return problems

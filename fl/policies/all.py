@@ -16,12 +16,16 @@ class AllPolicyConfig:
 
 
 class AllPolicy:
-    """Select all candidates."""
+    """Select all candidates, or as many as the server asks for."""
 
     def __init__(self, config: AllPolicyConfig) -> None:
         del config  # has no settings
 
     def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
-        """Return all candidates; nothing is drawn."""
+        """Return all candidates, or those whose last participation is longest ago."""
         del rng
-        return [int(each) for each in view.candidates.client_id]
+        clients = view.candidates
+        if view.num_wanted is None:
+            return clients.client_id.tolist()
+        order = np.lexsort((clients.client_id, clients.last_round))
+        return clients.client_id[order[: view.num_wanted]].tolist()

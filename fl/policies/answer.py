@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fl.policies.view import Policy, Selection
+from fl.policies.view import AskingPolicy, NobodyFitsError, Policy, Selection
 from fl.problems import one_line
 
 MAX_SHOWN = 80
@@ -27,15 +27,40 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
     Raises
     ------
     ValueError
-        If the answer is not a set of candidates: whole numbers, each known and at most once.
+        If the answer is not a set of candidates, at least one: whole numbers, each known and at
+        most once; or if the policy finds that its settings allow no client.
     """
     known = known_ids(view)
-    answer = policy.select(view, rng=rng)
+    try:
+        answer = policy.select(view, rng=rng)
+    except NobodyFitsError as error:
+        raise _located(str(error), view) from error
     rule = find_fault_of_selection(answer, known)
     if rule is not None:
-        msg = f"server.policy: {rule} in round {view.round}, at {view.now_s:g} s"
-        raise ValueError(msg)
+        raise _located(rule, view)
     return sorted(int(each) for each in answer)
+
+
+def checked_questions(
+    policy: AskingPolicy, view: Selection, *, rng: np.random.Generator
+) -> list[int]:
+    """Ask a policy whose losses it wants to know before it selects; ascending, may be nobody.
+
+    Raises
+    ------
+    ValueError
+        If the answer is not a set of candidates.
+    """
+    known = known_ids(view)
+    answer = policy.ask(view, rng=rng)
+    rule = find_fault_of_questions(answer, known)
+    if rule is not None:
+        raise _located(rule, view)
+    return sorted(int(each) for each in answer)
+
+
+def _located(rule: str, view: Selection) -> ValueError:
+    return ValueError(f"server.policy: {rule} in round {view.round}, at {view.now_s:g} s")
 
 
 def known_ids(view: Selection) -> Set[int]:
@@ -44,15 +69,27 @@ def known_ids(view: Selection) -> Set[int]:
 
 
 def find_fault_of_selection(answer: Any, known: Set[int]) -> str | None:  # noqa: ANN401
-    """Return what is wrong with the answer of a policy: the rule and the answer.
+    """Return what is wrong with whom a policy selects: the rule and the answer.
 
     Parameters
     ----------
     answer
-        What it selects.
+        Whom it selects.
     known
         Ids of the candidates, at least one.
     """
+    rule = _find_fault(answer, known, verb="select")
+    if rule is None and not len(answer):
+        return f"must select at least one of {len(known)} candidates, got none"
+    return rule
+
+
+def find_fault_of_questions(answer: Any, known: Set[int]) -> str | None:  # noqa: ANN401
+    """Return what is wrong with whom a policy asks, who may be nobody; arguments as above."""
+    return _find_fault(answer, known, verb="ask")
+
+
+def _find_fault(answer: Any, known: Set[int], *, verb: str) -> str | None:  # noqa: ANN401
     is_array = isinstance(answer, np.ndarray) and answer.ndim == 1
     found: object = answer
     if (is_array or isinstance(answer, list | tuple | range)) and all(map(_is_whole, answer)):
@@ -60,7 +97,12 @@ def find_fault_of_selection(answer: Any, known: Set[int]) -> str | None:  # noqa
         if len(set(ordered)) == len(ordered) and known >= set(ordered):
             return None
     shown = one_line(_text(found), MAX_SHOWN)
-    return f"must select ids out of 0..{max(known)}, each at most once, got {shown}"
+    first, last = min(known), max(known)
+    is_gapless = last - first + 1 == len(known)
+    ids = f"ids out of {first}..{last}"
+    if not is_gapless:
+        ids = f"ids of the {len(known)} candidates within {first}..{last}"
+    return f"must {verb} {ids}, each at most once, got {shown}"
 
 
 def _is_whole(value: object) -> bool:

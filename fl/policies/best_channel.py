@@ -29,4 +29,4 @@ class BestChannelPolicy:
         del rng
         clients = view.candidates
         order = np.lexsort((clients.client_id, -clients.links.snr_db))
-        return [int(each) for each in clients.client_id[order[: view.count(self._num_clients)]]]
+        return clients.client_id[order[: view.count(self._num_clients)]].tolist()

@@ -1,7 +1,7 @@
 """A policy of the user's own: a class in a file, named ``path.py:Class``."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -9,14 +9,13 @@ import numpy as np
 from annotated_types import Predicate
 from jaxtyping import Int
 
-from fl.own_code import load_class, names_a_class
-from fl.policies.answer import find_fault_of_selection, known_ids
-from fl.policies.view import Policy, Selection
+from fl.own_code import OwnClass, load_class, names_a_class
+from fl.policies.answer import find_fault_of_questions, find_fault_of_selection, known_ids
+from fl.policies.view import AskingPolicy, Policy, Selection
 from fl.problems import OwnCodeError, during
 
 KEY = "server.policy"
 """Key of the scenario with which messages begin."""
-_HOOK = "select"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +29,11 @@ class OwnPolicyConfig:
 
 
 class OwnPolicy:
-    """Ask an object of the user's class; its faults are told with place, round and time.
+    """Ask an object of the user's class; its faults are told with place, round and time."""
 
-    Raises
-    ------
-    fl.problems.OwnCodeError
-        One line: a file or class that cannot be used, or an unknown or missing setting.
-    """
-
-    def __init__(self, config: OwnPolicyConfig) -> None:
-        self._own = load_class(config.kind, key=KEY, protocol=Policy)
-        self._made: Policy = self._own.make(config.settings, key=KEY, protocol=Policy)
+    def __init__(self, own: OwnClass, made: Policy) -> None:
+        self._own = own
+        self._made = made
 
     def select(
         self, view: Selection, *, rng: np.random.Generator
@@ -54,17 +47,64 @@ class OwnPolicy:
         fl.problems.OwnCodeError
             One line: what the class raises, or what is wrong with its answer.
         """
+        return self._answer(
+            "select", self._made.select, find_fault_of_selection, view=view, rng=rng
+        )
+
+    def _answer(
+        self,
+        hook: str,
+        call: Callable[..., Sequence[int] | Int[np.ndarray, " client"]],
+        find_fault: Callable[[Any, Set[int]], str | None],
+        *,
+        view: Selection,
+        rng: np.random.Generator,
+    ) -> Sequence[int] | Int[np.ndarray, " client"]:
         from fl.global_generators import seeded_generators  # noqa: PLC0415  torch, where one runs
 
         seed, known = int(copy.deepcopy(rng).integers(2**63 - 1)), known_ids(view)
         try:
             with during(f"in round {view.round}, at {view.now_s:g} s"):
-                with seeded_generators(seed), self._own.blame(_HOOK, self._made):
-                    answer = self._made.select(view, rng=rng)
-                rule = find_fault_of_selection(answer, known)
+                with seeded_generators(seed), self._own.blame(hook, self._made):
+                    answer = call(view, rng=rng)
+                rule = find_fault(answer, known)
                 if rule is not None:
-                    raise self._own.fault(_HOOK, rule, self._made)
+                    raise self._own.fault(hook, rule, self._made)
                 return answer
         except OwnCodeError as error:
             msg = f"{KEY}: {error}"
             raise OwnCodeError(msg) from error
+
+
+class OwnAskingPolicy(OwnPolicy):
+    """The same of a class that has ``ask``."""
+
+    def __init__(self, own: OwnClass, made: AskingPolicy) -> None:
+        super().__init__(own, made)
+        self._asking = made
+
+    def ask(
+        self, view: Selection, *, rng: np.random.Generator
+    ) -> Sequence[int] | Int[np.ndarray, " asked"]:
+        """Return whom the user's class asks for their losses.
+
+        Raises
+        ------
+        fl.problems.OwnCodeError
+            One line, as of :meth:`select`.
+        """
+        return self._answer("ask", self._asking.ask, find_fault_of_questions, view=view, rng=rng)
+
+
+def own_policy(config: OwnPolicyConfig) -> OwnPolicy:
+    """Load a user's class and make its object.
+
+    Raises
+    ------
+    fl.problems.OwnCodeError
+        One line: a file or class that cannot be used, or an unknown or missing setting.
+    """
+    own = load_class(config.kind, key=KEY, protocol=Policy)
+    if hasattr(own.cls, "ask"):
+        return OwnAskingPolicy(own, own.make(config.settings, key=KEY, protocol=AskingPolicy))
+    return OwnPolicy(own, own.make(config.settings, key=KEY, protocol=Policy))

@@ -1,14 +1,15 @@
 """A trial decision of a policy of a user's own, before anything is simulated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from fl.policies import build_policy
-from fl.policies.answer import checked_selection
+from fl.policies.answer import checked_questions, checked_selection
 from fl.policies.own import KEY, OwnPolicyConfig
-from fl.policies.view import Candidates, Selection
+from fl.policies.view import AskingPolicy, Candidates, ClientIds, PerClient, Selection
 
 ROUNDS = (1, 2)
 """Rounds of the trial: before any participation, and after one of every other client."""
@@ -49,6 +50,25 @@ class _Rates:
         return self.snr_db
 
 
+class _Forecast:
+    """Participations that take longer, and cost more, the larger the id; equal payloads."""
+
+    def device(self, client_ids: ClientIds) -> Shaped[np.ndarray, " client"]:
+        return np.full(len(client_ids), "phone_mid")
+
+    def compute_s(self, client_ids: ClientIds) -> PerClient:
+        return 1.0 + client_ids
+
+    def compute_j(self, client_ids: ClientIds) -> PerClient:
+        return 4.0 * (1.0 + client_ids)
+
+    def download_bytes(self, client_ids: ClientIds) -> PerClient:
+        return np.full(len(client_ids), 1e5)
+
+    def upload_bytes(self, client_ids: ClientIds) -> PerClient:
+        return np.full(len(client_ids), 1e5)
+
+
 def try_policy(
     config: OwnPolicyConfig, *, num_clients: int, seed: int, has_signals: bool = True
 ) -> None:
@@ -73,20 +93,35 @@ def try_policy(
     policy = build_policy(config)
     for round_id in ROUNDS:
         try:
-            view = trial_view(num_clients, round_id=round_id, has_signals=has_signals)
-            checked_selection(policy, view, rng=np.random.default_rng([seed, round_id]))
+            rng, asked = np.random.default_rng([seed, round_id]), []
+            if isinstance(policy, AskingPolicy):
+                view = trial_view(num_clients, round_id=round_id, has_signals=has_signals)
+                asked = checked_questions(policy, view, rng=rng)
+            view = trial_view(
+                num_clients, round_id=round_id, has_signals=has_signals, answered=asked
+            )
+            checked_selection(policy, view, rng=rng)
         except ValueError as error:
             msg = f"{KEY}: a trial decision: {str(error).removeprefix(f'{KEY}: ')}"
             raise ValueError(msg) from error
 
 
-def trial_view(num_clients: int, *, round_id: int, has_signals: bool = True) -> Selection:
+def trial_view(
+    num_clients: int, *, round_id: int, has_signals: bool = True, answered: Sequence[int] = ()
+) -> Selection:
     """Return what a policy may see in round 1, or in round 2 after every other client took part.
 
-    Without signals, their columns cannot be read.
+    Without signals, their columns cannot be read. ``answered`` are clients whose loss was asked
+    for.
     """
     ids = np.arange(num_clients)
     took_part = (ids % 2 == 0) & (round_id > 1)
+    asked_loss = np.full(num_clients, np.nan)
+    asked_loss[list(answered)] = 1.0
+
+    def known(values: PerClient) -> PerClient:
+        return np.where(took_part, values, np.nan)
+
     return Selection(
         round=round_id,
         now_s=10.0 * (round_id - 1),
@@ -95,8 +130,17 @@ def trial_view(num_clients: int, *, round_id: int, has_signals: bool = True) -> 
             num_samples=10 + ids,
             times_selected=took_part.astype(np.int64),
             last_round=took_part.astype(np.int64),
-            last_loss=np.where(took_part, 1.0 / (1.0 + ids), np.nan),
+            last_received=took_part.astype(np.int64),
+            last_loss=known(1.0 / (1.0 + ids)),
+            last_rms_loss=known(1.5 / (1.0 + ids)),
+            last_duration_s=known(2.0 + ids),
+            spent_j=np.where(took_part, 1.0 + ids, 0.0),
+            staleness=np.full(num_clients, round_id - 1),
+            battery_j=np.full(num_clients, np.nan),
+            battery_capacity_j=np.full(num_clients, np.nan),
+            asked_loss=asked_loss,
             ask_links=_links if has_signals else _rates,
+            forecast=_Forecast(),
         ),
     )
 

@@ -68,13 +68,15 @@ def record_round(
         Version of the server before the aggregation: staleness is counted up to it.
     """
     ordered = sorted(participations, key=lambda each: (each.client_id, each.participation_id))
-    uplink_bytes = sum(each.uplink_bytes for each in ordered)
-    downlink_bytes = sum(each.downlink_bytes for each in ordered)
+    asked = federation.take_asked()
+    uplink_bytes = asked.uplink_bytes + sum(each.uplink_bytes for each in ordered)
+    downlink_bytes = asked.downlink_bytes + sum(each.downlink_bytes for each in ordered)
     federation.uplink_bytes += uplink_bytes
     federation.downlink_bytes += downlink_bytes
     rows = [each.row(round_id=round_id, staleness=version - each.version) for each in ordered]
+    for each in ordered:
+        each.note(round_id=round_id)
     for row in rows:
-        federation.roster.end(row.client_id, round_id=round_id, loss=row.train_loss)
         federation.wasted_j += row.wasted_j
     of_round = RoundRow(
         round=round_id,

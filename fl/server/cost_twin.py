@@ -203,7 +203,9 @@ class _Done(JobHandle[TrainResult]):
     """A job of a twin: it has no values to compute."""
 
     def __init__(self, tensors: Tensors) -> None:
-        self._result = TrainResult(tensors=tensors, mean_loss=0.0, num_samples=1, num_steps=0)
+        self._result = TrainResult(
+            tensors=tensors, mean_loss=0.0, rms_loss=0.0, num_samples=1, num_steps=0
+        )
 
     def result(self) -> TrainResult:
         return self._result

@@ -18,7 +18,7 @@ from fl.data.partition import Shard
 from fl.execution.executor import Executor
 from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
-from fl.policies.view import Policy
+from fl.policies.view import AskingPolicy, Forecast, Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
@@ -84,6 +84,14 @@ class MethodFacts:
     """Memory of that step on a device, weights included."""
 
 
+@dataclass(slots=True)
+class AskedBytes:
+    """Bytes that crossed the network because a policy asked clients for their losses."""
+
+    uplink_bytes: int = 0
+    downlink_bytes: int = 0
+
+
 def ignore_progress(progress: Progress) -> None:
     """Show nothing."""
 
@@ -141,6 +149,12 @@ class Federation:
     """Rounds recorded so far."""
     num_participations: int = field(init=False, default=0)
     """Participations started so far."""
+    forecast: Forecast | None = field(init=False, default=None)
+    """Foresees participations for policies, once one has been asked."""
+    asked: AskedBytes = field(init=False, default_factory=AskedBytes)
+    """Bytes of questions that are in no row yet."""
+    informed: dict[int, int] = field(init=False, default_factory=dict)
+    """Version of the server that clients hold because the policy asked them, by client."""
     host_evaluation_s: float = field(init=False, default=0.0)
     """Host seconds spent in evaluation."""
 
@@ -152,6 +166,12 @@ class Federation:
             msg = (
                 f"server.downlink: must be unicast, {self.method.kind} sends each client its own; "
                 "got broadcast"
+            )
+            raise ValueError(msg)
+        if self.server.downlink == "broadcast" and isinstance(self.policy, AskingPolicy):
+            msg = (
+                "server.downlink: must be unicast, the policy asks clients for losses and who is "
+                "asked has the model; got broadcast"
             )
             raise ValueError(msg)
         if self.is_timing_only and isinstance(self.method, FollowsDecisions):
@@ -189,6 +209,15 @@ class Federation:
         """Return the number of a participation that starts now: 0, 1, ... within a run."""
         self.num_participations += 1
         return self.num_participations - 1
+
+    def take_informed(self, client_id: int, *, version: int) -> bool:
+        """Return whether a client has this version because it was asked for its loss; once."""
+        return self.informed.pop(client_id, None) == version
+
+    def take_asked(self) -> AskedBytes:
+        """Return the bytes of questions since the last call, for the rows of a round."""
+        taken, self.asked = self.asked, AskedBytes()
+        return taken
 
     @property
     def now_s(self) -> float:

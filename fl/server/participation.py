@@ -55,8 +55,8 @@ class Participation:
         self.client_id = client_id
         self.round = round_id
         self.version = federation.state.version
-        self._state = federation.state
         """Server version that the client works from."""
+        self._state = federation.state
         self.outcome = "running"
         """``received``; or why the server has no update, as in ``clients.csv``."""
         self.download_s: float | None = None
@@ -74,6 +74,8 @@ class Participation:
         self._charged: Charged | None = None  # where costs are those of a larger architecture
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
+        self._started_at_s = federation.now_s
+        self._ended_at_s = federation.now_s
         federation.roster.begin(client_id, version=self.version)
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
@@ -190,14 +192,35 @@ class Participation:
 
     def _train_loss(self) -> float | None:
         """Return the mean loss of a received update; ``None`` if nothing was trained."""
+        losses = self._losses()
+        return None if losses is None else losses[0]
+
+    def _losses(self) -> tuple[float, float] | None:
+        """Return mean, and root mean square over texts, of the loss of a received update."""
         if self._handle is None or self._federation.is_timing_only:
             return None
-        return self._handle.result().mean_loss
+        result = self._handle.result()
+        return result.mean_loss, result.rms_loss
+
+    def note(self, *, round_id: int) -> None:
+        """Let the roster know what came of it; the job of a received update runs, if not yet.
+
+        ``round_id`` is the round that it counts in.
+        """
+        self._federation.roster.end(
+            self.client_id,
+            round_id=round_id,
+            duration_s=self._ended_at_s - self._started_at_s,
+            spent_j=self.compute_j + self.radio_j,
+            is_received=self.is_received,
+            losses=self._losses(),
+        )
 
     def _run(self) -> Generator[simpy.Event, Any, None]:
         """Go through the three steps as a SimPy process, up to the first that fails."""
         with during(self._situation()):
             yield from self._steps()
+        self._ended_at_s = self._federation.now_s
 
     def _situation(self) -> str:
         """Return whose participation this is, for messages about a method of a user's own."""
@@ -210,7 +233,9 @@ class Participation:
         if federation.twin is not None:
             self._charged = federation.twin.charge(client_id)
         charged = self._charged
-        if download is not None:
+        if download is not None and federation.take_informed(client_id, version=self.version):
+            self.download_s = 0.0  # it was asked for its loss of this version
+        elif download is not None:
             size_bytes = _size_bytes(download, None if charged is None else charged.download)
             self.download_s = yield from self._send("downlink", size_bytes)
             if self.download_s is None:

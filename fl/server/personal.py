@@ -29,10 +29,15 @@ class PersonalTensors:
         if handle is not None:
             after = self._method.personal(handle.result().tensors)
             trained = {name: after[name] for name in self._method.self_trained}
-            self._held[client_id] = {**self._before(client_id), **trained}
+            self._held[client_id] = {**self.held(client_id), **trained}
             handle.drop()
             del self._unsent[client_id]
-        return self._before(client_id)
+        return self.held(client_id)
+
+    def held(self, client_id: int) -> Tensors:
+        """Return the same without a lost job, which does not run: names and shapes are equal."""
+        held = self._held.get(client_id)
+        return self._method.initial_personal(client_id) if held is None else held
 
     def keep(self, client_id: int, tensors: Tensors) -> None:
         """Let a client hold these from now on: what it keeps of an update that was received."""
@@ -47,7 +52,3 @@ class PersonalTensors:
             self._unsent[client_id] = handle
         else:
             handle.drop()
-
-    def _before(self, client_id: int) -> Tensors:
-        held = self._held.get(client_id)
-        return self._method.initial_personal(client_id) if held is None else held

@@ -1,9 +1,20 @@
 """Showing the policy what the server knows, and asking it."""
 
-from fl.policies.answer import checked_selection
-from fl.policies.view import Candidates, Selection
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import numpy as np
+import simpy
+from jaxtyping import Int
+
+from fl.policies.answer import checked_questions, checked_selection
+from fl.policies.view import AskingPolicy, Candidates, Selection
 from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
+from fl.server.forecast import JobForecast
+from fl.server.questions import ask_losses
+
+NO_ANSWERS: Mapping[int, float] = {}
 
 
 def select_clients(
@@ -12,8 +23,11 @@ def select_clients(
     *,
     num_wanted: int | None = None,
     decision_id: int | None = None,
-) -> list[int]:
-    """Return the clients that the policy selects among those that are not busy, ascending.
+    timeout_s: float | None = None,
+) -> Generator[simpy.Event, Any, list[int]]:
+    """Let the policy select among those that are there and not busy; gives them, ascending.
+
+    A policy that asks clients for their losses takes simulated time, any other takes none.
 
     Parameters
     ----------
@@ -22,31 +36,69 @@ def select_clients(
     round_id
         Round about to start, from 1.
     num_wanted
-        How many the server asks for; ``None``: as many as the policy's own settings say.
+        How many clients the server asks for; ``None``: as many as the policy's settings say.
     decision_id
         Addresses what the policy draws; ``None``: the round, which has one decision.
+    timeout_s
+        Simulated seconds after which answers no longer count; ``None``: all are waited for.
 
     Raises
     ------
     ValueError
-        If the answer is not a set of candidates: whole numbers, each known and at most once.
+        If the answer is not a set of candidates: whole numbers, each known, at most once, at least
+        one.
     """
-    roster, ids = federation.roster, federation.presence.candidate_ids()
-    kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
-    if not len(ids):
+    policy, candidate_ids = federation.policy, federation.presence.candidate_ids()
+    if not len(candidate_ids):
         return []
-    view = Selection(
+    rng = federation.streams("cohort", round_id if decision_id is None else decision_id)
+    answers = NO_ANSWERS
+    if isinstance(policy, AskingPolicy):
+        view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
+        asked = checked_questions(policy, view, rng=rng)
+        answers = yield from ask_losses(federation, asked, timeout_s=timeout_s)
+        candidate_ids = federation.presence.candidate_ids()  # some may have left meanwhile
+        if not len(candidate_ids):
+            return []
+    view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
+    return checked_selection(policy, view, rng=rng)
+
+
+def _view(
+    federation: Federation,
+    round_id: int,
+    ids: Int[np.ndarray, " client"],
+    answers: Mapping[int, float],
+    *,
+    num_wanted: int | None,
+) -> Selection:
+    """Return what the policy sees now; arrays are copies, so it changes nothing at the server."""
+    roster = federation.roster
+    kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
+    if federation.forecast is None:
+        federation.forecast = JobForecast(federation)
+    asked_loss = np.full(len(ids), np.nan)
+    if answers:
+        asked_loss[:] = [answers.get(each, np.nan) for each in ids.tolist()]
+    return Selection(
         round=round_id,
         now_s=federation.now_s,
+        num_wanted=num_wanted,
         candidates=kind(
-            client_id=ids,
+            client_id=ids.copy(),
             num_samples=roster.num_samples[ids],
             times_selected=roster.times_selected[ids],
             last_round=roster.last_round[ids],
+            last_received=roster.last_received[ids],
             last_loss=roster.last_loss[ids],
+            last_rms_loss=roster.last_rms_loss[ids],
+            last_duration_s=roster.last_duration_s[ids],
+            spent_j=roster.spent_j[ids],
+            staleness=federation.state.version - roster.version_held[ids],
+            battery_j=roster.battery_j[ids],
+            battery_capacity_j=roster.battery_capacity_j[ids],
+            asked_loss=asked_loss,
             ask_links=federation.network.link_table,
+            forecast=federation.forecast,
         ),
-        num_wanted=num_wanted,
     )
-    draw_id = round_id if decision_id is None else decision_id
-    return checked_selection(federation.policy, view, rng=federation.streams("cohort", draw_id))

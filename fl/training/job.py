@@ -99,6 +99,8 @@ class TrainResult:
     mean_loss: float
     """Loss of the task [nat], mean over all texts of all steps, before each step, without the
     method's penalty."""
+    rms_loss: float
+    """Root of the mean square of the loss of each text of all steps, before each step [nat]."""
     num_samples: int
     """Texts of the shard: the weight of the update."""
     num_steps: int

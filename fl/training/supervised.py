@@ -70,7 +70,7 @@ class Supervised:
         trainable = job.start.trainable
         parameters = worker.load(job.start.tensors, trainable=trainable)
         steps = _steps(self.settings, job.samples, seed=job.seed)
-        mean_loss = self._optimise(job, worker, parameters, steps)
+        mean_loss, rms_loss = self._optimise(job, worker, parameters, steps)
         for parameter in parameters:
             parameter.requires_grad = False
             parameter.grad = None
@@ -80,6 +80,7 @@ class Supervised:
         return TrainResult(
             tensors={**tensors, **outputs},
             mean_loss=mean_loss,
+            rms_loss=rms_loss,
             num_samples=len(job.samples),
             num_steps=len(steps),
         )
@@ -90,8 +91,8 @@ class Supervised:
         worker: Worker[LocalWork],
         parameters: list[torch.nn.Parameter],
         steps: tuple[Int[np.ndarray, " text"], ...],
-    ) -> float:
-        """Make the optimiser's steps; return the mean loss over all texts before their step."""
+    ) -> tuple[float, float]:
+        """Make the optimiser's steps; return mean and root mean square of losses before them."""
         settings = self.settings
         named = dict(zip(job.start.trainable, parameters, strict=True))
         optimiser = torch.optim.AdamW(
@@ -100,9 +101,9 @@ class Supervised:
             weight_decay=settings.weight_decay,
             fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
         )
-        loss_sum, num_texts = 0.0, 0
+        loss_sum, square_sum, num_texts = 0.0, 0.0, 0
         for step, indices in enumerate(steps):
-            loss = worker.module.loss(worker.train.batch(indices))
+            loss, of_texts = worker.module.losses(worker.train.batch(indices))
             penalty = worker.method.penalty(named, job.start)
             optimiser.zero_grad(set_to_none=True)
             total = loss if penalty is None else loss + penalty
@@ -118,8 +119,9 @@ class Supervised:
                 )
                 raise FloatingPointError(msg)
             loss_sum += value * len(indices)
+            square_sum += float(of_texts.double().square().sum())
             num_texts += len(indices)
-        return loss_sum / num_texts
+        return loss_sum / num_texts, math.sqrt(square_sum / num_texts)
 
 
 def _steps(

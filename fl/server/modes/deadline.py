@@ -36,7 +36,9 @@ def _run_round(
     env, started_at_s, version = federation.env, federation.now_s, federation.state.version
     is_carried = server.late == "carried"
     count, num_started = over_selected(server)
-    client_ids = select_clients(federation, round_id, num_wanted=num_started)
+    client_ids = yield from select_clients(
+        federation, round_id, num_wanted=num_started, timeout_s=server.deadline_s
+    )
     begun = start_participations(
         federation,
         client_ids,

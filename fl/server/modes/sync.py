@@ -28,7 +28,7 @@ def run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, A
     yield from federation.presence.wait_for_somebody()
     env, started_at_s, version = federation.env, federation.now_s, federation.state.version
     count, num_started = over_selected(of_mode(federation.server, RoundOptions))
-    client_ids = select_clients(federation, round_id, num_wanted=num_started)
+    client_ids = yield from select_clients(federation, round_id, num_wanted=num_started)
     participations = start_participations(federation, client_ids, round_id=round_id)
     done = [each.done for each in participations]
     if count is not None:

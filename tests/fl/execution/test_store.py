@@ -57,8 +57,9 @@ def test_a_stored_result_is_the_result_to_the_bit(kind, store):
         assert again.tensors[name].dtype == value.dtype
         is_untrained = value is job.start.tensors.get(name)
         assert (again.tensors[name] is job.start.tensors.get(name)) == is_untrained
-    assert (again.mean_loss, again.num_samples, again.num_steps) == (
+    assert (again.mean_loss, again.rms_loss, again.num_samples, again.num_steps) == (
         result.mean_loss,
+        result.rms_loss,
         result.num_samples,
         result.num_steps,
     )

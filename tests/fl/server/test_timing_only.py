@@ -7,13 +7,14 @@ import pytest
 
 from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
-from fl.policies import POLICIES
+from fl.policies import POLICIES, build_policy
 from fl.server.config import SyncServer
 from fl.server.modes import run_server
 from fl.server.selection import select_clients
 from fl.server.timing_only import find_problems
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import SMALLEST, federation
+from tests.fl.policies.smallest import SMALLEST as SMALLEST_POLICIES
 
 TRAINED = TrainingConfig(local_steps=2, batch_size=8, learning_rate=5e-3)
 UNTRAINED = replace(TRAINED, mode="none")
@@ -91,10 +92,14 @@ class _Reader:
 def test_a_policy_that_reads_a_loss_is_told():
     played = federation(FeditConfig(), training=UNTRAINED)
     played.policy = _Reader("num_samples")
-    assert select_clients(played, 1) == [0]
+    assert chosen_by(played) == [0]
     played.policy = _Reader("last_loss")
     with pytest.raises(ValueError, match=r"^last_loss: there are no losses"):
-        select_clients(played, 1)
+        chosen_by(played)
+
+
+def chosen_by(played):
+    return played.env.run(until=played.env.process(select_clients(played, 1)))
 
 
 def test_every_policy_that_is_said_to_read_no_loss_runs_without():
@@ -102,8 +107,7 @@ def test_every_policy_that_is_said_to_read_no_loss_runs_without():
     assert len(silent) >= 4
     for kind in silent:
         played = federation(FeditConfig(), training=UNTRAINED)
-        settings = {"num_clients": 2} if kind != "all" else {}
-        played.policy = POLICIES[kind].build(POLICIES[kind].config(**settings))
-        chosen = select_clients(played, 1)
-        assert len(chosen) == (4 if kind == "all" else 2)
+        played.policy = build_policy(SMALLEST_POLICIES[kind])
+        chosen = chosen_by(played)
+        assert len(chosen) == 4
         assert np.all(np.diff(chosen) > 0)

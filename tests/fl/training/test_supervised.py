@@ -9,6 +9,9 @@ import torch
 
 from fl.execution.run_job import run_job
 from fl.methods import METHODS
+from fl.server.modes import run_server
+from fl.training.config import TrainingConfig
+from tests.fl.fakes import SMALLEST, federation
 from tests.fl.training.jobs import SETTINGS, job_of, worker_of
 
 KINDS = sorted(METHODS)
@@ -123,3 +126,23 @@ def test_divergence_says_where():
     broken = {name: torch.full_like(value, math.nan) for name, value in job.start.tensors.items()}
     with pytest.raises(FloatingPointError, match="step 0 of client 0 in round 1"):
         run_job(replace(job, start=replace(job.start, tensors=broken)), worker)
+
+
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_the_root_of_the_mean_square_is_that_of_the_texts_losses(task):
+    """At a learning rate of next to nothing every step meets the model of the start."""
+    training = TrainingConfig(local_epochs=1, batch_size=8, learning_rate=1e-12)
+    made = federation(SMALLEST["fedit"], training=training, task=task, cohort=1, num_rounds=1)
+    made.env.run(until=made.env.process(run_server(made)))
+    (row,) = made.recorder.clients
+    worker = made.worker
+    worker.load(made.method.global_model(made.method.initial_state()))
+    with torch.inference_mode():
+        each = [
+            float(worker.module.loss(worker.train.batch(np.array([text]))))
+            for text in made.shards[row.client_id].train
+        ]
+    found = made.roster.last_rms_loss[row.client_id]
+    assert found == pytest.approx(np.sqrt(np.mean(np.square(each))), rel=1e-5)
+    if task == "classification":
+        assert made.roster.last_loss[row.client_id] == pytest.approx(np.mean(each), rel=1e-5)

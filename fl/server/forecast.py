@@ -1,0 +1,140 @@
+"""What a participation that begins now would take: operations, seconds, joules and bytes a client.
+
+A server can foresee these: shapes decide them, not values. Operations are those of the batches that
+a job of the client's texts has under one fixed seed; the batches of a round are drawn anew, so the
+padding of its job, and with it the time, differs a little.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from fl.network import Direction
+from fl.server.federation import Federation
+from fl.training.job import Start
+
+SEED = 0
+"""Of the batches that operations are counted on."""
+
+
+class JobForecast:
+    """Foresees participations from the present version of a federation's server.
+
+    Operations of a client are counted once for each shape of its job. A method that sends all the
+    same bytes is taken to give all the same shapes.
+
+    Parameters
+    ----------
+    federation
+        The run.
+    """
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation
+        self._flop: dict[Hashable, Float[np.ndarray, " client"]] = {}
+        self._begun: dict[int, _Begun] = {}
+        self._version = -1
+
+    def device(self, client_ids: Int[np.ndarray, " client"]) -> Shaped[np.ndarray, " client"]:
+        """Return the class of each device, text."""
+        return self._device[client_ids]
+
+    def compute_s(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the seconds of the job on each device, warm."""
+        return self.flop(client_ids) / self._flop_per_s[client_ids]
+
+    def compute_j(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the joules of the same."""
+        return self.compute_s(client_ids) * self._compute_w[client_ids]
+
+    def download_bytes(
+        self, client_ids: Int[np.ndarray, " client"]
+    ) -> Float[np.ndarray, " client"]:
+        """Return the encoded download of each client; 0 without exchange."""
+        return self._sizes(client_ids, "downlink")
+
+    def upload_bytes(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the encoded upload of each client; 0 without exchange."""
+        return self._sizes(client_ids, "uplink")
+
+    def flop(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the floating-point operations of each client's job."""
+        found = np.empty(len(client_ids))
+        for leader, rows in self._groups(client_ids):
+            start = self._begin(leader).start
+            tensors = start.tensors
+            shapes = tuple((name, tuple(tensors[name].shape)) for name in sorted(tensors))
+            kind = (start.trainable, shapes)
+            known = self._flop.get(kind)
+            if known is None:
+                known = self._flop[kind] = np.full(len(self._federation.shards), np.nan)
+            ids = client_ids[rows]
+            for client_id in ids[np.isnan(known[ids])].tolist():
+                known[client_id] = self._count(client_id, start)
+            found[rows] = known[ids]
+        return found
+
+    def _count(self, client_id: int, start: Start) -> int:
+        federation = self._federation
+        plan = federation.procedure.plan(federation.shards[client_id].train, seed=SEED)
+        return federation.procedure.flop(plan, start, federation.cost)
+
+    def _sizes(
+        self, client_ids: Int[np.ndarray, " client"], direction: Direction
+    ) -> Float[np.ndarray, " client"]:
+        found = np.empty(len(client_ids))
+        for leader, rows in self._groups(client_ids):
+            found[rows] = self._begin(leader).size_bytes[direction]
+        return found
+
+    def _groups(self, client_ids: Int[np.ndarray, " client"]) -> Iterable[tuple[int, slice]]:
+        """Return the clients that stand for others of equal shapes, with the rows of these."""
+        if self._federation.method.same_download and len(client_ids):
+            return [(int(client_ids[0]), slice(None))]
+        return ((each, slice(row, row + 1)) for row, each in enumerate(client_ids.tolist()))
+
+    def _begin(self, client_id: int) -> "_Begun":
+        """Return how the job of a client begins now, and what it would exchange."""
+        federation = self._federation
+        method, state = federation.method, federation.state
+        if self._version != state.version:
+            self._begun, self._version = {}, state.version
+        if client_id not in self._begun:
+            if federation.twin is not None:
+                charged = federation.twin.charge(client_id)
+                start, download, upload = charged.start, charged.download, charged.upload
+            else:
+                download = method.download(state, client_id=client_id)
+                held = federation.personal.held(client_id)
+                start = method.start(download, held, version=state.version)
+                trained = {**start.tensors, **start.client_outputs}
+                upload = method.upload(trained, version=state.version)
+            sizes: dict[Direction, int] = {
+                "downlink": 0 if download is None else download.size_bytes,
+                "uplink": 0 if upload is None else upload.size_bytes,
+            }
+            self._begun[client_id] = _Begun(start, sizes)
+        return self._begun[client_id]
+
+    @cached_property
+    def _device(self) -> Shaped[np.ndarray, " client"]:
+        return np.array([each.name for each in self._federation.devices])
+
+    @cached_property
+    def _flop_per_s(self) -> Float[np.ndarray, " client"]:
+        return np.array([each.speed.flop_per_s for each in self._federation.devices])
+
+    @cached_property
+    def _compute_w(self) -> Float[np.ndarray, " client"]:
+        return np.array([each.compute_w for each in self._federation.devices])
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A participation that begins now, as far as shapes tell."""
+
+    start: Start
+    size_bytes: Mapping[Direction, int]

@@ -1,0 +1,87 @@
+"""What is foreseen of a participation against what one takes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fl.server.forecast import JobForecast
+from fl.server.modes import run_server
+from fl.training.config import TrainingConfig
+from tests.fl.fakes import NUM_POSITIONS, SMALLEST, VOCABULARY_SIZE, federation
+
+IDS = np.arange(4)
+
+
+class Watching:
+    """Selects all, and keeps what is foreseen of them."""
+
+    def __init__(self):
+        self.seen = []
+
+    def select(self, view, *, rng):
+        clients = view.candidates
+        self.seen.append(
+            (clients.compute_s, clients.compute_j, clients.download_bytes, clients.upload_bytes)
+        )
+        return clients.client_id
+
+
+def played(config, **options):
+    """Two rounds of one epoch of a single batch: the padding of a job is always the same."""
+    training = TrainingConfig(local_epochs=1, batch_size=64, learning_rate=5e-3)
+    made = federation(config, cohort=4, num_rounds=2, training=training, **options)
+    made.policy = Watching()
+    made.env.run(until=made.env.process(run_server(made)))
+    return made
+
+
+def compare(made):
+    sent = {
+        (each.participation_id, each.direction): each.size_bytes for each in made.network.transfers
+    }
+    rows = made.recorder.clients
+    assert len(made.policy.seen) == 2
+    for at, (compute_s, compute_j, download_bytes, upload_bytes) in enumerate(made.policy.seen):
+        of_round = rows[4 * at : 4 * at + 4]
+        np.testing.assert_allclose(
+            compute_s, [row.compute_s for row in of_round], atol=1e-12, rtol=1e-9
+        )
+        np.testing.assert_allclose(
+            compute_j, [row.compute_j for row in of_round], atol=1e-12, rtol=1e-9
+        )
+        ids = [row.participation_id for row in of_round]
+        assert download_bytes.tolist() == [sent.get((each, "downlink"), 0) for each in ids]
+        assert upload_bytes.tolist() == [sent.get((each, "uplink"), 0) for each in ids]
+
+
+@pytest.mark.parametrize("kind", sorted(SMALLEST))
+def test_a_participation_takes_what_was_foreseen(kind):
+    compare(played(SMALLEST[kind]))
+
+
+def test_the_cost_of_a_larger_architecture_is_foreseen_where_it_is_charged(tmp_path):
+    larger = tmp_path / "config.json"
+    sizes = {"num_hidden_layers": 3, "hidden_size": 64, "intermediate_size": 128}
+    heads = {"num_attention_heads": 4, "max_position_embeddings": NUM_POSITIONS}
+    kind = {"model_type": "bert", "vocab_size": VOCABULARY_SIZE}
+    larger.write_text(json.dumps({**kind, **sizes, **heads}), encoding="utf-8")
+    small, large = played(SMALLEST["fedit"]), played(SMALLEST["fedit"], cost_as=larger)
+    compare(large)
+    assert (large.policy.seen[0][0] > 2 * small.policy.seen[0][0]).all()
+
+
+def test_with_batches_drawn_anew_seconds_are_close():
+    made = federation(SMALLEST["fedit"], cohort=4, num_rounds=1)
+    forecast = JobForecast(made).compute_s(IDS)
+    made.env.run(until=made.env.process(run_server(made)))
+    np.testing.assert_allclose(forecast, [row.compute_s for row in made.recorder.clients], rtol=0.1)
+
+
+def test_operations_of_each_client_are_counted_once(monkeypatch):
+    made = federation(SMALLEST["fedit"])
+    forecast, counted = JobForecast(made), []
+    monkeypatch.setattr(forecast, "_count", lambda client_id, start: counted.append(client_id) or 8)
+    assert forecast.flop(np.array([1, 3])).tolist() == [8, 8]
+    assert forecast.flop(IDS).tolist() == [8, 8, 8, 8]
+    assert counted == [1, 3, 0, 2]

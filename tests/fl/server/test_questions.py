@@ -1,0 +1,163 @@
+"""Asking for losses: what it takes, and what is answered."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fl.clients.device_table import DEVICES
+from fl.clients.devices import Device
+from fl.clients.throttling import TwoStateThrottling
+from fl.server.modes.sync import run_rounds
+from fl.server.questions import ANSWER_BYTES, ask_losses
+from fl.server.selection import select_clients
+from tests.fl.fakes import SMALLEST, federation
+
+CHOSEN = [2, 3]
+
+
+class Asks:
+    """Asks some clients, then selects two of them; keeps what it is shown."""
+
+    def __init__(self, ids):
+        self.ids, self.views = ids, []
+
+    def ask(self, view, *, rng):
+        self.views.append(view)
+        return self.ids
+
+    def select(self, view, *, rng):
+        self.views.append(view)
+        return CHOSEN
+
+
+def made_with(config=SMALLEST["fedit"], *, asked=(1, 2, 3), **options):
+    made = federation(config, num_clients=4, devices=["phone_mid"] * 4, **options)
+    made.policy = Asks(list(asked))
+    return made
+
+
+def answers_of(made, ids, **options):
+    return made.env.run(until=made.env.process(ask_losses(made, ids, **options)))
+
+
+def test_the_answer_is_the_loss_of_the_model_that_it_would_train():
+    made = made_with()
+    answers = answers_of(made, [1, 2])
+    worker, start = (
+        made.worker,
+        made.method.start(
+            made.method.download(made.state, client_id=1), made.personal.of(1), version=0
+        ),
+    )
+    worker.load(start.tensors)
+    for client_id in (1, 2):
+        texts = made.shards[client_id].train
+        expected = float(worker.module.loss(worker.train.batch(texts)))
+        assert answers[client_id] == pytest.approx(expected, rel=1e-6)
+        assert answers[client_id] == np.float32(answers[client_id])
+
+
+def test_it_takes_the_seconds_joules_and_bytes_of_download_forward_pass_and_answer():
+    made = made_with()
+    size = made.method.download(made.state, client_id=1).size_bytes
+    texts = made.shards[1].train
+    lengths = np.sort(made.worker.train.tokens.lengths[texts])
+    batch = made.evaluation_batch_size
+    flop = sum(
+        made.cost.step_flop(
+            (),
+            batch_size=len(lengths[at : at + batch]),
+            num_tokens=int(lengths[at : at + batch].max()),
+        )
+        for at in range(0, len(lengths), batch)
+    )
+    device = Device.of(DEVICES["phone_mid"])
+    compute_s, down_s, up_s = flop / device.speed.flop_per_s, 8 * size / 4e6, 8 * ANSWER_BYTES / 1e6
+    answers_of(made, [1])
+    assert made.now_s == pytest.approx(down_s + compute_s + up_s, rel=1e-12)
+    spent_j = 0.2 * down_s + device.compute_w * compute_s + 0.5 * up_s
+    assert made.energy_j() == pytest.approx(spent_j, rel=1e-12)
+    assert (made.asked.downlink_bytes, made.asked.uplink_bytes) == (size, ANSWER_BYTES)
+
+
+def test_answers_reach_the_policy_after_their_time_and_who_was_asked_downloads_no_more():
+    made = made_with(num_rounds=2)
+    made.env.run(until=made.env.process(run_rounds(made)))
+    before, after, *_ = made.policy.views
+    assert (before.now_s, np.isnan(before.candidates.asked_loss).all()) == (0.0, True)
+    assert after.now_s > 0
+    assert np.isnan(after.candidates.asked_loss).tolist() == [True, False, False, False]
+    size = made.method.download(made.state, client_id=1).size_bytes
+    first, second = made.recorder.rounds
+    assert [row.download_s for row in made.recorder.clients] == [0.0] * 4
+    assert first.downlink_bytes == 3 * size  # of the questions
+    sent = sum(each.size_bytes for each in made.network.transfers if each.direction == "uplink")
+    assert first.uplink_bytes + second.uplink_bytes == sent == made.uplink_bytes
+    received = sum(
+        each.size_bytes for each in made.network.transfers if each.direction == "downlink"
+    )
+    assert first.downlink_bytes + second.downlink_bytes == received == made.downlink_bytes
+    assert first.started_at_s == 0.0
+    assert second.started_at_s == first.finished_at_s
+    # the model has moved: it is sent again
+    assert second.downlink_bytes == 3 * size
+
+
+def test_who_was_not_asked_downloads():
+    made = made_with(asked=[3], num_rounds=1)
+    made.env.run(until=made.env.process(run_rounds(made)))
+    of_two, of_three = made.recorder.clients
+    assert of_two.download_s > 0.0
+    assert of_three.download_s == 0.0
+
+
+@pytest.mark.parametrize("direction", ["uplink", "downlink"])
+def test_who_cannot_be_reached_gives_no_answer(direction):
+    made = made_with(failing={(2, direction): "outage"})
+    assert answers_of(made, [1, 2]).keys() == {1}
+
+
+def test_nothing_goes_on_after_the_time_limit():
+    made = made_with()
+    size = made.method.download(made.state, client_id=1).size_bytes
+    down_s = 8 * size / 4e6
+    assert answers_of(made, [1, 2], timeout_s=down_s + 1e-6) == {}
+    assert made.now_s == pytest.approx(down_s + 1e-6, rel=1e-12)
+    computed_j = sum(
+        p * (end - start) for _, kind, start, end, p in made.network.charges if kind == "compute"
+    )
+    assert computed_j == pytest.approx(
+        2 * 1e-6 * Device.of(DEVICES["phone_mid"]).compute_w, rel=1e-6
+    )
+    assert made.asked.uplink_bytes == 0
+
+
+def test_nobody_is_asked_in_no_time():
+    made = made_with(asked=[])
+    chosen = made.env.run(until=made.env.process(select_clients(made, 1)))
+    assert (chosen, made.now_s) == (CHOSEN, 0.0)
+
+
+def test_cool_devices_answer_sooner():
+    warm, cool = made_with(), made_with(throttling=TwoStateThrottling(cool_factor=2.0, cool_s=99.0))
+    for made in (warm, cool):
+        answers_of(made, [1])
+    size = warm.method.download(warm.state, client_id=1).size_bytes
+    sent_s = 8 * size / 4e6 + 8 * ANSWER_BYTES / 1e6
+    assert cool.now_s - sent_s == pytest.approx((warm.now_s - sent_s) / 2, rel=1e-9)
+    assert cool.energy_j() == pytest.approx(warm.energy_j(), rel=1e-9)
+    assert cool.cool_time.left_s(1, at_s=cool.now_s) < 99.0
+
+
+def test_a_method_without_exchange_answers_from_what_clients_hold():
+    made = made_with(SMALLEST["local"])
+    assert answers_of(made, [1]).keys() == {1}
+    assert made.asked.downlink_bytes == 0
+
+
+def test_asking_and_one_broadcast_for_all_exclude_each_other():
+    made = made_with()
+    made.server = replace(made.server, downlink="broadcast")
+    with pytest.raises(ValueError, match=r"^server\.downlink: must be unicast, the policy asks"):
+        made.__post_init__()
