@@ -1,8 +1,8 @@
 """Digests of transfer rows and energies: ``python -m benchmarks.same_rows [--json] [--only TEXT]``.
 
-Small worlds of every kind (both engines, every scheduler, fading, layout, duplex, backhaul). Run it
-on two commits: a case whose digest is the same gave the same rows byte for byte. For changes that
-must not change numbers.
+Small worlds of every kind (both engines, every scheduler, fading, layout, duplex, backhaul, receive
+antennas). Run it on two commits: a case whose digest is the same gave the same rows byte for byte.
+For changes that must not change numbers.
 """
 
 import argparse
@@ -214,6 +214,13 @@ def cases() -> Iterator[Case]:
                 },
                 **size,
             )
+        yield Case(
+            name=f"mmse/{engine}",
+            world={"layout": TWO_SITES, "mobility": RandomDirectionMobility(speed_mps=15.0)},
+            radio={**radio, "site_rx_antennas": 4, "site_combining": "mmse"},
+            num_clients=8,
+            **size,
+        )
     for mode_fading in (RayleighFading(mode="ergodic"), TdlFading(mode="ergodic")):
         yield Case(
             name=f"ergodic/{mode_fading.kind}",
