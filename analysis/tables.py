@@ -102,7 +102,7 @@ def summary_table(results: Results) -> Table:
 
 
 def _wasted(results: Results) -> pd.DataFrame:
-    """Return the last round of every run where any participation was in vain, else nothing."""
+    """Return the last round of every run, or no row where no energy was wasted."""
     rounds = results.used(results.rounds).groupby(["variant", "seed"], sort=False).tail(1)
     return rounds if (rounds["wasted_j"] > 0).any() else rounds.iloc[:0]
 
@@ -163,7 +163,7 @@ def _label_note(results: Results) -> tuple[str, ...]:
 
 
 def target_name(metric: str, target: float) -> str:
-    """Write a target as people do: ``accuracy ≥ 0.8``."""
+    """Return a target as text: ``accuracy ≥ 0.8``."""
     return f"{metric} {'≤' if is_better_low(metric) else '≥'} {target:g}"
 
 

@@ -23,14 +23,14 @@ counted."""
 
 
 class MutedStream:
-    """A stream that falls silent for good when it cannot be written, in place of raising.
+    """A stream that ignores all further text once it cannot be written, instead of raising.
 
     Parameters
     ----------
     stream
         Where the text goes.
     is_silent
-        Whether it is silent from the start.
+        Whether it ignores all text from the start.
     """
 
     def __init__(self, stream: TextIO, *, is_silent: bool = False) -> None:
@@ -152,7 +152,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Send the rest nowhere: what is in the buffer would fail once more when Python ends."""
+    """Discard the rest: the text in the buffer would fail once more when Python ends."""
     try:
         number = stream.fileno()
     except (OSError, ValueError):

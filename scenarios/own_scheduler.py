@@ -1,4 +1,4 @@
-"""A scheduler of the user's own: its class is loaded here, the network is given what makes one."""
+"""A scheduler of the user's own: its class is loaded here, the network gets a factory of it."""
 
 from functools import partial
 
@@ -11,12 +11,12 @@ KEY = "radio.scheduler"
 
 
 def own_scheduler(radio: RadioConfig) -> SchedulerFactory | None:
-    """Return what makes the schedulers of a class in a file; ``None`` where a built-in is named.
+    """Return a factory of the scheduler that a file defines; ``None`` where a built-in is named.
 
     Raises
     ------
     fl.problems.OwnCodeError
-        One line: a file or class that cannot be used. What is returned raises it, too, if the class
+        One line: a file or class that cannot be used. The factory raises it, too, if the class
         cannot be made without arguments.
     """
     if not names_a_class(radio.scheduler):

@@ -77,7 +77,7 @@ def preset_data(case: Case) -> dict[str, Any]:
 
 
 def _merge(under: Any, over: Any) -> Any:
-    """Lay one value over another: mappings key by key, unless they are of different kinds."""
+    """Merge two values; the second wins. Mappings of the same kind are merged key by key."""
     if not isinstance(under, dict) or not isinstance(over, dict):
         return over
     if any(tag in over and over[tag] != under.get(tag) for tag in TAGS):

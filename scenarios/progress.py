@@ -41,7 +41,7 @@ class Reporter(Protocol):
         """Note one more finished round of a run."""
 
     def finish(self, variant: str, seed: int, status: str, host_s: float) -> None:
-        """Close the account of a run."""
+        """Note the end of a run, with its status and host time."""
 
 
 class Silent:

@@ -100,7 +100,7 @@ def variants(scenario: Scenario) -> list[Variant]:
 def expand(
     scenario: Scenario, document: Document, problems: list[str], *, preset: object = None
 ) -> Iterator[Variant]:
-    """Yield every variant that is right; collect what is wrong with the others.
+    """Yield every valid variant; collect what is wrong with the others.
 
     Parameters
     ----------
@@ -109,9 +109,9 @@ def expand(
     document
         Its resolved data, with the place of every key.
     problems
-        Gets a line for every problem.
+        Receives a line for every problem.
     preset
-        What the study calls its preset, if it has one; every variant keeps to it.
+        Name of the study's preset, if it has one; every variant must be allowed with it.
     """
     if fault := _find_size_fault(scenario):
         path = _axis_path(scenario)
@@ -183,7 +183,7 @@ def _axis_path(scenario: Scenario) -> Path:
 
 
 def _find_size_fault(scenario: Scenario) -> str | None:
-    """State how a study is too large; counted, not made."""
+    """Return why a study is too large, ``None`` if it is not; no variant is made for that."""
     num_values = [len(values) for values in scenario.matrix.values()]
     num_cases = len(scenario.cases)
     num_variants = len(scenario.methods) * max(num_cases, 1) * math.prod(num_values)
@@ -221,7 +221,7 @@ def _find_knob_faults(scenario: Scenario, document: Document) -> Iterator[str]:
 
 
 def _find_key_faults(path: Path, rivals: Sequence[str], document: Document) -> Iterator[str]:
-    """Find what is wrong with a dotted key that varies; rivals are set beside it."""
+    """Find what is wrong with a dotted key that varies; ``rivals`` are set together with it."""
     key, place, where = str(path[-1]), document.place(path), ".".join(map(str, path))
     if any(_is_within(key, fixed) or _is_within(fixed, key) for fixed in NOT_KNOBS):
         rule = f"must not be one of {', '.join(NOT_KNOBS)}, nor above or below one"
@@ -259,7 +259,7 @@ def _single(document: Document, index: int, setting: _Setting) -> Document:
 
 
 def switch(data: dict[str, Any], path: Path, value: object, fixed: Sequence[Path]) -> None:
-    """Drop what stands beside a tag and has no place with its new value, unless it was asked for.
+    """Drop keys beside a tag (``kind``) that its new value does not have, except ``fixed`` ones.
 
     ``radio.fading.kind: rayleigh`` in place of ``rician`` takes ``k_db`` away with it.
     """
