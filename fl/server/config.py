@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le
 
 from fl.metrics import DEFAULT_METRICS, Task
 from fl.policies import PolicyConfig
-from fl.server.staleness import ConstantDiscount, Discount
+from fl.server.staleness import ConstantDiscount, Discount, PolynomialDiscount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,82 @@ class DeadlineServer(RoundOptions):
         return self.late == "carried"
 
 
-ServerConfig = SyncServer | DeadlineServer
+@dataclass(frozen=True, kw_only=True)
+class AsynchronousOptions(ServerOptions):
+    """Settings of modes without rounds: ``policy.num_clients`` are at work at a time.
+
+    As many as the policy selects at first; the server asks it for others as clients end.
+    """
+
+    discount: Discount = field(default_factory=PolynomialDiscount)
+    """What a stale update counts beside a fresh one."""
+
+    @property
+    def merges_stale(self) -> bool:
+        """Whether updates of earlier versions are merged: always."""
+        return True
+
+    @property
+    def num_merged(self) -> int | None:
+        """Updates that are merged at once; ``None``: what has come when time is up."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemiAsyncServer(AsynchronousOptions):
+    """Aggregation by the number of updates or by time, whichever comes first."""
+
+    num_updates: Annotated[int, Gt(0)] | None = None
+    """Updates that are enough for an aggregation; any number when empty."""
+    time_s: Annotated[float, Gt(0)] | None = None
+    """Simulated seconds since the last aggregation that are enough; any time when empty."""
+    restart: Literal["aggregation", "receipt"] = "aggregation"
+    """When others begin in place of clients that have ended: all after the next aggregation, from
+    the same model; or each at once."""
+    mode: Literal["semi_async"] = "semi_async"
+
+    @property
+    def num_merged(self) -> int | None:
+        """Updates that are merged at once, unless time is up before."""
+        return self.num_updates
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAsyncServer(AsynchronousOptions):
+    """Every update is mixed into the server's model at once."""
+
+    alpha: Annotated[float, Gt(0), Le(1)] = 0.6
+    """Part of a fresh update in the mixture; ``alpha s(tau)`` of a stale one."""
+    mixes: Literal["model", "change"] = "model"
+    """Whether the client's model is mixed with the server's, or the change that the client made is
+    added to it."""
+    mode: Literal["fedasync"] = "fedasync"
+
+    @property
+    def num_merged(self) -> int | None:
+        """Updates that are merged at once: one."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedBuffServer(AsynchronousOptions):
+    """Updates are buffered, and merged when the buffer is full."""
+
+    buffer_size: Annotated[int, Gt(0)]
+    """Updates that are merged at once, ``K``."""
+    server_learning_rate: Annotated[float, Gt(0), Le(100)] = 1.0
+    """Length of the server's step, ``eta``."""
+    normalise: Literal["count", "weights"] = "count"
+    """Whether the sum of discounted changes is divided by ``K``, or by the sum of the discounts."""
+    mode: Literal["fedbuff"] = "fedbuff"
+
+    @property
+    def num_merged(self) -> int | None:
+        """Updates that are merged at once."""
+        return self.buffer_size
+
+
+ServerConfig = SyncServer | DeadlineServer | SemiAsyncServer | FedAsyncServer | FedBuffServer
 """When the server aggregates; told apart by ``mode``."""
 
 _Kind = TypeVar("_Kind", bound=ServerOptions)

@@ -6,6 +6,7 @@ mean, and its server optimiser after it, give the rule that the function is name
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -37,6 +38,46 @@ def discounted(
     """
     factor = discount_factor(discount, contribution.staleness)
     return replace(rebased(state, contribution), weight=contribution.weight * factor)
+
+
+def mixed(
+    state: ServerState,
+    contribution: Contribution,
+    *,
+    alpha: float,
+    discount: Discount,
+    of: Literal["model", "change"],
+) -> Contribution:
+    """Return an update mixed into the present tensors, as FedAsync does with one at a time.
+
+    ``(1 - a) x + a x_k`` of the client's model, or ``x + a (x_k - x_base)`` of its change, with
+    ``a = alpha s(tau)``. Xie et al., arXiv:1903.03934, is the former.
+    """
+    step = alpha * discount_factor(discount, contribution.staleness)
+    present = {name: state.tensors[name] for name in contribution.payload.tensors}
+    base = present if of == "model" else contribution.base
+    return _moved(state, contribution, base=base, step=step)
+
+
+def buffered(
+    state: ServerState,
+    contribution: Contribution,
+    *,
+    server_learning_rate: float,
+    discount: Discount,
+    normalise: Literal["count", "weights"],
+) -> Contribution:
+    """Return an update as one of the ``K`` of a buffer; all count alike, whatever their texts.
+
+    Their mean is ``x + eta / K sum_i s_i d_i`` (``count``) or ``x + eta sum_i s_i d_i / sum_i s_i``
+    (``weights``), with ``d_i = x_i - x_base,i`` and ``s_i = s(tau_i)``. FedBuff, Nguyen et al.,
+    arXiv:2106.06639, is the former.
+    """
+    factor = discount_factor(discount, contribution.staleness)
+    is_count = normalise == "count"
+    step = server_learning_rate * (factor if is_count else 1.0)
+    moved = _moved(state, contribution, base=contribution.base, step=step)
+    return replace(moved, weight=1.0 if is_count else factor)
 
 
 def _moved(

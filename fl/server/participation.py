@@ -37,6 +37,9 @@ class Participation:
     deadline_at_s
         Instant at which the caller will stop it as ``late``; its transfers get this time limit, as
         schedulers may go by it. ``None``: the network's own limit holds.
+    seed_id
+        Addresses the seed of its job, with the client; ``None``: the round, in which a client takes
+        part once.
     broadcast
         The client's end of a running broadcast; ``None``: its download is sent here, if any.
     """
@@ -49,6 +52,7 @@ class Participation:
         client_id: int,
         round_id: int,
         deadline_at_s: float | None = None,
+        seed_id: int | None = None,
         broadcast: TransferEvent | None = None,
     ) -> None:
         self.participation_id = participation_id
@@ -68,6 +72,7 @@ class Participation:
         self.downlink_bytes = 0
         self._federation = federation
         self._deadline_at_s = deadline_at_s
+        self._seed_id = round_id if seed_id is None else seed_id
         self._transfer = broadcast
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
         self._base: Tensors = {}
@@ -125,7 +130,7 @@ class Participation:
         federation, handle = self._federation, self._handle
         self._handle = None
         self.outcome = f"{outcome}:merge"
-        federation.personal.keep_unsent(self.client_id, handle)
+        federation.personal.leave_out(self.client_id, handle)
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep_unsent(self._charged)
 
@@ -137,7 +142,7 @@ class Participation:
     def contribution(self) -> Contribution | None:
         """Return the received update for aggregation; ``None`` when the method sends nothing.
 
-        Runs the job if nothing has yet, and lets the client hold what it keeps of it.
+        Runs the job if nothing has yet.
 
         Raises
         ------
@@ -150,7 +155,7 @@ class Participation:
         federation, method = self._federation, self._federation.method
         with during(self._situation()):
             result = self._handle.result()
-            federation.personal.keep(self.client_id, method.personal(result.tensors))
+            federation.personal.work_out(self.client_id, self._handle)
             payload = method.upload(result.tensors, version=self.version)
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep(self._charged)
@@ -258,6 +263,7 @@ class Participation:
         self._base = base_of(method, upload, start)
         self._handle = handle
         self.outcome = "received"
+        federation.personal.keep_sent(client_id, handle)
 
     def _compute(self, start: Start) -> Generator[simpy.Event, Any, JobHandle[TrainResult] | None]:
         """Submit the job and let its seconds pass; return it, ``None`` if it was stopped."""
@@ -266,7 +272,7 @@ class Participation:
             self.outcome = f"{self._stopped.value}:compute"
             return None
         shard, device = federation.shards[client_id], federation.devices[client_id]
-        seed = federation.job_seed(client_id, self.round)
+        seed = federation.job_seed(client_id, self._seed_id)
         plan = federation.procedure.plan(shard.train, seed=seed)
         charged = start if self._charged is None else self._charged.start
         flop = federation.procedure.flop(plan, charged, federation.cost)

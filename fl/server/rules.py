@@ -7,9 +7,12 @@ from fl.methods import MethodConfig
 from fl.metrics import METRICS, Task
 from fl.problems import Problem
 from fl.server.config import (
+    AsynchronousOptions,
     DeadlineServer,
+    FedBuffServer,
     GenerationConfig,
     RoundOptions,
+    SemiAsyncServer,
     ServerConfig,
     measured,
     over_selected,
@@ -83,6 +86,8 @@ def _find_mode_problems(
     ):
         rule = f"has no effect with late: dropped, got {config.discount.kind}"
         yield Problem((*path, "discount"), rule)
+    if isinstance(config, AsynchronousOptions):
+        yield from _find_asynchronous_problems(config, num_clients=num_clients, path=path)
     if config.merges_stale:
         yield from _find_stale_problems(config, methods=methods, path=path)
 
@@ -101,6 +106,20 @@ def _find_over_selection_problems(
     elif count <= num_clients < num_started:
         rule = f"needs {num_started} clients, clients.num_clients is {num_clients}"
         yield Problem(place, f"{rule}; got {config.over_selection:g}")
+
+
+def _find_asynchronous_problems(
+    config: AsynchronousOptions, *, num_clients: int, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find an aggregation that never comes, or that asks for more clients than are at work."""
+    if isinstance(config, SemiAsyncServer) and config.num_updates is config.time_s is None:
+        rule = "missing; needs num_updates, time_s or both, got neither"
+        yield Problem((*path, "num_updates"), rule)
+    at_work = getattr(config.policy, "num_clients", num_clients)
+    if config.num_merged is not None and config.num_merged > at_work:
+        key = "buffer_size" if isinstance(config, FedBuffServer) else "num_updates"
+        rule = f"must be <= the clients at work at a time, {at_work}; got {config.num_merged}"
+        yield Problem((*path, key), rule)
 
 
 def _find_stale_problems(

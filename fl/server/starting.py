@@ -18,6 +18,7 @@ def start_participations(
     *,
     round_id: int,
     timeout_s: float | None = None,
+    seed_ids: Sequence[int] | None = None,
 ) -> list[Participation]:
     """Let clients begin now, from the server's present state; they are busy until they have ended.
 
@@ -31,6 +32,8 @@ def start_participations(
         Round of the server, from 1.
     timeout_s
         Seconds from now after which the caller will stop them as ``late``.
+    seed_ids
+        Address the seed of each client's job; ``None``: the round.
     """
     ids = [federation.new_participation_id() for _ in client_ids]
     broadcasts = _broadcast(federation, client_ids, participation_ids=ids, timeout_s=timeout_s)
@@ -41,9 +44,12 @@ def start_participations(
             client_id=client_id,
             round_id=round_id,
             deadline_at_s=None if timeout_s is None else federation.now_s + timeout_s,
+            seed_id=seed_id,
             broadcast=broadcast,
         )
-        for participation_id, client_id, broadcast in zip(ids, client_ids, broadcasts, strict=True)
+        for participation_id, client_id, seed_id, broadcast in zip(
+            ids, client_ids, seed_ids or [round_id] * len(ids), broadcasts, strict=True
+        )
     ]
 
 

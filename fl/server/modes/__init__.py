@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fl.server.config import DeadlineServer, SyncServer
+from fl.server.config import (
+    DeadlineServer,
+    FedAsyncServer,
+    FedBuffServer,
+    SemiAsyncServer,
+    SyncServer,
+)
 
 if TYPE_CHECKING:
     import simpy
@@ -43,6 +49,21 @@ MODES: dict[str, ModeEntry] = {
         config=DeadlineServer,
         summary="rounds that end at a deadline; late updates are dropped or carried over",
         source="our choice",
+    ),
+    "semi_async": ModeEntry(
+        config=SemiAsyncServer,
+        summary="aggregates after so many updates or when time is up; who is late goes on",
+        source="after FederatedScope",
+    ),
+    "fedasync": ModeEntry(
+        config=FedAsyncServer,
+        summary="mixes every update in at once, less the staler it is",
+        source="arXiv:1903.03934",
+    ),
+    "fedbuff": ModeEntry(
+        config=FedBuffServer,
+        summary="merges a buffer of discounted changes when it is full",
+        source="arXiv:2106.06639",
     ),
 }
 """By the ``mode`` of the server's settings."""

@@ -3,11 +3,22 @@
 import pytest
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.flora.config import FloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
-from fl.policies import RandomPolicyConfig
-from fl.server.config import GenerationConfig, SyncServer, measured
+from fl.methods.rolora.config import RoLoraConfig
+from fl.policies import AllPolicyConfig, RandomPolicyConfig
+from fl.server.config import (
+    DeadlineServer,
+    FedAsyncServer,
+    FedBuffServer,
+    GenerationConfig,
+    SemiAsyncServer,
+    SyncServer,
+    measured,
+)
 from fl.server.rules import find_problems
+from fl.server.staleness import ConstantDiscount, PolynomialDiscount
 
 POLICY = RandomPolicyConfig(num_clients=2)
 
@@ -93,3 +104,86 @@ def test_defaults_are_those_that_the_documents_tell():
     assert (config.target_split, config.evaluate_every) == ("personal", 1)
     assert (config.downlink, config.mode) == ("unicast", "sync")
     assert not config.stop_at_targets
+
+
+def mode_problems(kind, *, methods=None, num_clients=9, policy=POLICY, **settings):
+    config = kind(num_rounds=3, policy=policy, **settings)
+    found = find_problems(config, num_clients=num_clients, methods=methods or [FeditConfig()])
+    return {".".join(problem.path): problem.message for problem in found}
+
+
+def test_over_selection_needs_a_number_to_multiply_and_enough_clients():
+    three = RandomPolicyConfig(num_clients=3)
+    assert mode_problems(SyncServer, policy=three, over_selection=1.3) == {}
+    assert mode_problems(SyncServer, policy=three, over_selection=1.3, num_clients=3) == {
+        "server.over_selection": "needs 4 clients, clients.num_clients is 3; got 1.3"
+    }
+    assert mode_problems(SyncServer, policy=AllPolicyConfig(), over_selection=1.3) == {
+        "server.over_selection": "needs a policy with num_clients, all has none; got 1.3"
+    }
+    assert mode_problems(SyncServer, policy=three, over_selection=1.0 + 1e-12) == {
+        "server.over_selection": "has no effect: 1 x 3 clients are 3"
+    }
+
+
+def test_a_discount_needs_updates_that_are_carried_over():
+    discount = PolynomialDiscount()
+    assert mode_problems(DeadlineServer, deadline_s=1.0, discount=discount) == {
+        "server.discount": "has no effect with late: dropped, got polynomial"
+    }
+    assert mode_problems(DeadlineServer, deadline_s=1.0, discount=discount, late="carried") == {}
+
+
+def test_more_updates_than_clients_at_work_never_come():
+    assert mode_problems(FedBuffServer, buffer_size=2) == {}
+    assert mode_problems(FedBuffServer, buffer_size=3) == {
+        "server.buffer_size": "must be <= the clients at work at a time, 2; got 3"
+    }
+    assert mode_problems(SemiAsyncServer, num_updates=3) == {
+        "server.num_updates": "must be <= the clients at work at a time, 2; got 3"
+    }
+    assert mode_problems(FedBuffServer, policy=AllPolicyConfig(), buffer_size=10) == {
+        "server.buffer_size": "must be <= the clients at work at a time, 9; got 10"
+    }
+
+
+def test_a_semi_asynchronous_server_needs_a_reason_to_aggregate():
+    assert mode_problems(SemiAsyncServer) == {
+        "server.num_updates": "missing; needs num_updates, time_s or both, got neither"
+    }
+    assert mode_problems(SemiAsyncServer, time_s=3.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        (RoLoraConfig(), "its versions train different tensors"),
+        (FloraConfig(), "it merges them by a rule of its own"),
+    ],
+)
+def test_stale_updates_are_refused_where_they_cannot_be_merged(method, reason):
+    for kind, settings in (
+        (FedAsyncServer, {}),
+        (FedBuffServer, {"buffer_size": 1}),
+        (SemiAsyncServer, {"num_updates": 1}),
+        (DeadlineServer, {"deadline_s": 1.0, "late": "carried"}),
+    ):
+        found = mode_problems(kind, methods=[FeditConfig(), method], **settings)
+        assert list(found) == ["server.mode"]
+        message = found["server.mode"]
+        assert message.startswith(f"cannot merge stale updates of {method.kind}: {reason}")
+        assert message.partition("; got ")[2].startswith(kind.mode)
+    assert mode_problems(DeadlineServer, methods=[method], deadline_s=1.0) == {}
+
+
+def test_defaults_of_the_modes_are_those_that_the_documents_tell():
+    fedasync = FedAsyncServer(num_rounds=1, policy=POLICY)
+    assert (fedasync.alpha, fedasync.mixes) == (0.6, "model")
+    fedbuff = FedBuffServer(num_rounds=1, policy=POLICY, buffer_size=1)
+    assert (fedbuff.server_learning_rate, fedbuff.normalise) == (1.0, "count")
+    semi = SemiAsyncServer(num_rounds=1, policy=POLICY, num_updates=1)
+    assert semi.restart == "aggregation"
+    assert fedasync.discount == fedbuff.discount == semi.discount == PolynomialDiscount()
+    deadline = DeadlineServer(num_rounds=1, policy=POLICY, deadline_s=1.0)
+    assert (deadline.late, deadline.discount) == ("dropped", ConstantDiscount())
+    assert deadline.over_selection == 1.0

@@ -1,0 +1,135 @@
+"""What the modes without rounds share: clients at work at all times, updates in order of arrival.
+
+Here a *round* is what lies between two aggregations. A client that has ended is replaced by another
+one that is not at work; each begins from the server's tensors of that instant.
+"""
+
+from collections import Counter, deque
+from collections.abc import Generator
+from functools import partial
+from typing import Any, Literal
+
+import simpy
+
+from fl.server.aggregation import aggregate, record_round
+from fl.server.federation import Federation
+from fl.server.merging import MergeRule
+from fl.server.monitor import Monitor
+from fl.server.participation import Participation
+from fl.server.selection import select_clients
+from fl.server.starting import end_unfinished, start_participations
+
+
+class _AtWork:
+    """The participations under way, and those that have ended and were not looked at yet."""
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation
+        self._under_way: dict[int, Participation] = {}
+        self._ended: deque[Participation] = deque()
+        self._wake: simpy.Event | None = None
+        self._num_started: Counter[int] = Counter()
+        self._num_decisions = 0
+        self.num_wanted: int | None = None
+        """How many are at work when all places are taken; ``None`` before the first selection."""
+
+    def fill(self, round_id: int) -> None:
+        """Let clients begin, as many as are wanted; at first as many as the policy selects."""
+        wanted = None if self.num_wanted is None else self.num_wanted - len(self._under_way)
+        if wanted is not None and wanted <= 0:
+            return
+        self._num_decisions += 1
+        client_ids = select_clients(
+            self._federation, round_id, num_wanted=wanted, decision_id=self._num_decisions
+        )
+        self._num_started.update(client_ids)
+        begun = start_participations(
+            self._federation,
+            client_ids,
+            round_id=round_id,
+            seed_ids=[self._num_started[client_id] for client_id in client_ids],
+        )
+        if self.num_wanted is None:
+            self.num_wanted = len(begun)
+        for each in begun:
+            self._under_way[each.participation_id] = each
+            each.done.callbacks.append(partial(self._note_end, each))
+
+    @property
+    def all(self) -> list[Participation]:
+        """All that were not looked at yet, those that have ended first."""
+        return [*self._ended, *self._under_way.values()]
+
+    def next_ended(
+        self, until: simpy.Event | None
+    ) -> Generator[simpy.Event, Any, Participation | None]:
+        """Wait for the next one to end; ``None`` if nothing has by an event, or nothing is left."""
+        if not self._ended and self._under_way:
+            self._wake = self._federation.env.event()
+            yield self._wake if until is None else self._wake | until
+            self._wake = None
+        return self._ended.popleft() if self._ended else None
+
+    def _note_end(self, participation: Participation, _: simpy.Event) -> None:
+        del self._under_way[participation.participation_id]
+        self._ended.append(participation)
+        if self._wake is not None and not self._wake.triggered:
+            self._wake.succeed()
+
+
+def run_aggregations(
+    federation: Federation,
+    rule: MergeRule,
+    *,
+    num_updates: int | None,
+    time_s: float | None = None,
+    restart: Literal["receipt", "aggregation"] = "receipt",
+) -> Generator[simpy.Event, Any, None]:
+    """Run to the last aggregation as a SimPy process, or to the targets; end what is under way.
+
+    Where as many participations in a row are lost as are at work at a time, the round ends without
+    an aggregation, so that a run ends although nothing arrives.
+
+    Parameters
+    ----------
+    federation
+        The run.
+    rule
+        What becomes of each update before the method averages it.
+    num_updates
+        Updates that are enough for an aggregation; ``None``: any number.
+    time_s
+        Seconds since the last one that are enough; ``None``: any time.
+    restart
+        When others begin in place of those that have ended.
+    """
+    at_work = _AtWork(federation)
+    buffer: list[Participation] = []
+    for round_id in Monitor(federation).rounds():
+        started_at_s, version = federation.now_s, federation.state.version
+        limit = None if time_s is None else federation.env.timeout(time_s)
+        at_work.fill(round_id)
+        lost: list[Participation] = []
+        num_lost_in_a_row = 0
+        while num_updates is None or len(buffer) < num_updates:
+            ended = yield from at_work.next_ended(limit)
+            if ended is None:
+                break
+            (buffer if ended.is_received else lost).append(ended)
+            num_lost_in_a_row = 0 if ended.is_received else num_lost_in_a_row + 1
+            if limit is None and num_lost_in_a_row == at_work.num_wanted:
+                break
+            if restart == "receipt" and len(buffer) != num_updates:
+                at_work.fill(round_id)
+        merged: list[Participation] = []
+        if limit is not None or num_lost_in_a_row != at_work.num_wanted:
+            merged, buffer = buffer, []
+        aggregate(federation, merged, round_id=round_id, rule=rule)
+        record_round(
+            federation,
+            [*lost, *merged],
+            round_id=round_id,
+            started_at_s=started_at_s,
+            version=version,
+        )
+    yield from end_unfinished(federation, [*buffer, *at_work.all])
