@@ -30,16 +30,20 @@ class _AtWork:
         self._wake: simpy.Event | None = None
         self._num_started: Counter[int] = Counter()
         self._num_decisions = 0
-        self.num_wanted: int | None = None
-        """How many are at work when all places are taken; ``None`` before the first selection."""
+        policy = federation.server.policy
+        self.num_wanted: int | None = getattr(policy, "num_clients", None)
+        """How many are at work when all places are taken: ``num_clients`` of the policy, or as many
+        as it selects at first (``None`` until then)."""
 
-    def fill(self, round_id: int) -> None:
-        """Let clients begin, as many as are wanted; at first as many as the policy selects."""
+    def fill(self, round_id: int) -> Generator[simpy.Event, Any, None]:
+        """Let clients begin in the places that are free; waits for somebody if nobody is there."""
+        if not self._under_way and not self._ended:
+            yield from self._federation.presence.wait_for_somebody()
         wanted = None if self.num_wanted is None else self.num_wanted - len(self._under_way)
         if wanted is not None and wanted <= 0:
             return
         self._num_decisions += 1
-        client_ids = select_clients(
+        client_ids = yield from select_clients(
             self._federation, round_id, num_wanted=wanted, decision_id=self._num_decisions
         )
         self._num_started.update(client_ids)
@@ -108,7 +112,7 @@ def run_aggregations(
     for round_id in Monitor(federation).rounds():
         started_at_s, version = federation.now_s, federation.state.version
         limit = None if time_s is None else federation.env.timeout(time_s)
-        at_work.fill(round_id)
+        yield from at_work.fill(round_id)
         lost: list[Participation] = []
         num_lost_in_a_row = 0
         while num_updates is None or len(buffer) < num_updates:
@@ -120,7 +124,7 @@ def run_aggregations(
             if limit is None and num_lost_in_a_row == at_work.num_wanted:
                 break
             if restart == "receipt" and len(buffer) != num_updates:
-                at_work.fill(round_id)
+                yield from at_work.fill(round_id)
         merged: list[Participation] = []
         if limit is not None or num_lost_in_a_row != at_work.num_wanted:
             merged, buffer = buffer, []

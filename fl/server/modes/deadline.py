@@ -39,15 +39,17 @@ def _run_round(
     client_ids = yield from select_clients(
         federation, round_id, num_wanted=num_started, timeout_s=server.deadline_s
     )
+    # Policies that ask clients have used up some of the time.
+    left_s = server.deadline_s - (federation.now_s - started_at_s)
     begun = start_participations(
         federation,
-        client_ids,
+        client_ids if left_s > 0 else [],
         round_id=round_id,
-        timeout_s=None if is_carried else server.deadline_s,
+        timeout_s=None if is_carried else left_s,
     )
     under_way += begun
     first = FirstReceived(federation, begun, count=count)
-    deadline = env.timeout(server.deadline_s)
+    deadline = env.timeout(max(0.0, left_s))
     # With nobody to begin, it waits for those who are still at work.
     waited_for = [each.done for each in begun or under_way]
     yield (env.all_of(waited_for) if waited_for else deadline) | deadline | first.reached

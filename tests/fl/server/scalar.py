@@ -84,6 +84,7 @@ class _Step:
             self.done = TrainResult(
                 tensors={"x": start + step},
                 mean_loss=float(job.client_id),
+                rms_loss=float(job.client_id),
                 num_samples=len(job.samples),
                 num_steps=1,
             )
