@@ -41,7 +41,7 @@ class EnergyFloorPolicy:
             If no battery is charged to the floor.
         """
         config, clients = self._config, view.candidates
-        has_battery = np.isfinite(clients.battery_capacity_j)
+        has_battery = np.isfinite(clients.battery_j) & np.isfinite(clients.battery_capacity_j)
         charge = np.ones(len(has_battery))
         np.divide(clients.battery_j, clients.battery_capacity_j, out=charge, where=has_battery)
         rows = np.flatnonzero(charge >= config.min_fraction)
