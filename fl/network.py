@@ -118,6 +118,10 @@ class Network(Protocol):
     def energy(self) -> EnergyAccount:
         """The joules of this run."""
 
+    @property
+    def most_radio_w(self) -> float:
+        """Power that the radio of any client draws at most [W]."""
+
     def send(
         self,
         client_id: int,

@@ -37,6 +37,7 @@ from netsim.transport.requests import (
     check_request,
 )
 from netsim.transport.transfers import Direction, Transfer, TransferRow
+from netsim.units import dbm_to_w
 from netsim.world.layout import NO_CELL, Layout, build_layout
 from netsim.world.population import FIRST_BACKGROUND_USER
 from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
@@ -110,6 +111,7 @@ class CellularNetwork:
             make_scheduler=make_scheduler,
         )
         self._air = models.air
+        self._ue_power = models.ue_power
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
         self._energy = EnergyMeter(models.ledger, self._flush)
         self._reporter = LinkReporter(models, self._engine)
@@ -154,6 +156,18 @@ class CellularNetwork:
     def energy(self) -> EnergyMeter:
         """Energy meter of the run."""
         return self._energy
+
+    @property
+    def most_radio_w(self) -> float:
+        """Power that the radio of any client draws at most, sending, receiving or waiting [W]."""
+        power, short_s = self._ue_power, 1e-3
+        drawn_w = [
+            power.transmit_w(dbm_to_w(self._radio.uplink_power.max_dbm), 1e15),
+            power.receive_w(1e15),
+            power.listen_w,
+            power.tail_energy_j(short_s) / short_s,
+        ]
+        return max(float(each) for each in drawn_w)
 
     @property
     def num_solves(self) -> int:

@@ -34,6 +34,7 @@ class Purpose(IntEnum):
     ACCESS_WAIT = 18
     DEVICE_SPEED = 19
     AVAILABILITY = 20
+    BATTERY = 21
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -236,6 +236,7 @@ def federate(
             precision=scenario.clients.precision,
             throttling=scenario.clients.throttling,
             availability=scenario.clients.availability,
+            battery=scenario.clients.battery,
         ),
         env=env,
         network=network,

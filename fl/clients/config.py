@@ -8,8 +8,9 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from fl.clients import availability
+from fl.clients import availability, battery
 from fl.clients.availability import AlwaysAvailable, AvailabilityConfig
+from fl.clients.battery import BatteryConfig
 from fl.clients.device_class import DeviceClass, DeviceConfig, find_faults
 from fl.clients.device_table import DEVICES, read_device_file
 from fl.clients.frequency import DvfsConfig
@@ -51,6 +52,8 @@ class ClientsConfig:
     """Devices that are faster while they are cool; always as fast as warm ones when empty."""
     availability: AvailabilityConfig = field(default_factory=AlwaysAvailable)
     """When clients are there: one that goes away ends what it does for the server."""
+    battery: BatteryConfig | None = None
+    """Batteries that run out and charge, of the devices that have one; none runs out when empty."""
 
 
 def classes_of(config: ClientsConfig) -> Mapping[str, tuple[DeviceClass, float]]:
@@ -109,6 +112,11 @@ def find_problems(config: ClientsConfig, *, path: tuple[str, ...] = ("clients",)
     problems += availability.find_problems(
         config.availability, num_clients=config.num_clients, path=(*path, "availability")
     )
+    if config.battery is not None:
+        figures = [DEVICES.get(n) if isinstance(v, float | int) else v for n, v in given.items()]
+        has_any = any(each is not None and each.battery_wh is not None for each in figures)
+        at_battery = (*path, "battery")
+        problems += battery.find_problems(config.battery, has_any=has_any, path=at_battery)
     shares = [item.share if isinstance(item, DeviceConfig) else item for item in given.values()]
     if "path" not in given and abs(sum(shares) - 1) > 1e-9:
         problems.append(Problem(at, f"shares must sum to 1, got {sum(shares):g}"))

@@ -36,10 +36,6 @@ class Roster:
         """Joules of all participations that ended, radio and compute."""
         self.version_held = np.zeros(num, dtype=np.int64)
         """Server version that the last participation began from."""
-        self.battery_j = np.full(num, np.nan)
-        """Energy in the battery; NaN: none is set."""
-        self.battery_capacity_j = np.full(num, np.nan)
-        """Energy of the full battery; NaN: none is set."""
 
     def begin(self, client_id: int, *, version: int) -> None:
         """Note the begin of a participation that starts from a version of the server."""

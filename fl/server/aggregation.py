@@ -7,6 +7,7 @@ from fl.rows import RoundRow
 from fl.server.federation import Federation
 from fl.server.merging import MergeRule
 from fl.server.participation import Participation
+from fl.server.presence import GONE
 
 
 def aggregate(
@@ -85,7 +86,7 @@ def record_round(
         num_selected=len(ordered),
         num_received=sum(each.is_received for each in ordered),
         num_late=sum(each.outcome.startswith("late") for each in ordered),
-        num_failed=sum(each.outcome.startswith(("dropped", "left")) for each in ordered),
+        num_failed=sum(each.outcome.startswith(("dropped", *GONE)) for each in ordered),
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
         energy_j=federation.energy_j(),

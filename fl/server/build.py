@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import simpy
 
 from fl.clients.availability import AlwaysAvailable, AvailabilityConfig, build_availability
+from fl.clients.battery import BatteryConfig
 from fl.clients.devices import Device
 from fl.clients.precision import Precision
 from fl.clients.throttling import TwoStateThrottling
@@ -38,6 +39,7 @@ class Settings:
     precision: Precision = "fp32"
     throttling: TwoStateThrottling | None = None
     availability: AvailabilityConfig = field(default_factory=AlwaysAvailable)
+    battery: BatteryConfig | None = None
 
 
 def build_federation(
@@ -66,7 +68,7 @@ def build_federation(
         Where transfers go and joules are booked.
     streams
         Addressed randomness. Used: ``cohort`` (round), ``training`` (client, round), and
-        ``availability``.
+        ``availability`` and ``battery``.
     worker
         Model, method and texts; from :func:`fl.execution.recipe.build_worker`.
     shards, devices
@@ -115,6 +117,7 @@ def build_federation(
         devices=devices,
         precision=settings.precision,
         throttling=settings.throttling,
+        battery=settings.battery,
         availability=build_availability(
             settings.availability, num_clients=len(shards), streams=streams
         ),

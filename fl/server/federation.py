@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import nn
 
 from fl.clients.availability.model import Always, Availability
+from fl.clients.battery import WH_J, Batteries, BatteryConfig
 from fl.clients.devices import Device, check_memory
 from fl.clients.precision import Precision
 from fl.clients.roster import Roster
@@ -127,6 +128,8 @@ class Federation:
     """Devices that are faster while they are cool; ``None``: always as fast as warm ones."""
     availability: Availability = field(default_factory=Always)
     """When clients are there."""
+    battery: BatteryConfig | None = None
+    """Batteries of the devices that have one; ``None``: none is ever empty."""
     metrics: tuple[str, ...]
     """What is measured; nothing where nothing is trained."""
     recorder: Recorder
@@ -188,8 +191,19 @@ class Federation:
         self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
+        if self.battery is not None:
+            self.presence.batteries = self._batteries(self.battery)
         if self.throttling is not None:
             self.cool_time = CoolTime(self.throttling, num_clients=len(self.devices))
+
+    def _batteries(self, config: BatteryConfig) -> Batteries:
+        capacity_wh = (device.kind.battery_wh for device in self.devices)
+        return Batteries(
+            config,
+            capacity_j=np.array([np.inf if wh is None else WH_J * wh for wh in capacity_wh]),
+            spent_j=lambda client_ids: self.presence.spent_j(client_ids, self.network.energy),
+            key=int(self.streams("battery").integers(2**63 - 1)),
+        )
 
     @property
     def is_timing_only(self) -> bool:

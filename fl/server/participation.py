@@ -1,8 +1,10 @@
 """One client's participation: download, compute, upload, in simulated time; it can be stopped."""
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import simpy
 
 from fl.clients.throttling import Phase
@@ -85,7 +87,22 @@ class Participation:
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
         self.done.callbacks.append(lambda _: federation.roster.free(client_id))
+        self._computing: _Computing | None = None
         federation.presence.watch(self)
+
+    @property
+    def most_w(self) -> float:
+        """Power that its client draws at most: computing, and its radio beside it [W]."""
+        federation = self._federation
+        factor = 1.0 if federation.throttling is None else federation.throttling.cool_factor
+        compute_w = federation.devices[self.client_id].compute_w * factor
+        return compute_w + federation.network.most_radio_w
+
+    def unbooked_j(self) -> float:
+        """Return what computing has spent so far that is not booked yet."""
+        if self._computing is None:
+            return 0.0
+        return self._computing.spent_j(self._federation.now_s)
 
     @property
     def is_received(self) -> bool:
@@ -294,7 +311,10 @@ class Participation:
         phases = [Phase(warm_s, 1.0)]
         if cool is not None:
             phases = cool.phases(client_id, warm_s, at_s=started_at_s)
+        self._computing = _Computing(phases, started_at_s, device.compute_w)
+        federation.presence.check_job(client_id, self._computing.whole_j, device=device.name)
         yield federation.env.timeout(sum(each.duration_s for each in phases)) | self._stopped
+        self._computing = None
         spent_s = federation.now_s - started_at_s
         if cool is not None:
             cool.end(client_id, started_at_s=started_at_s, finished_at_s=federation.now_s)
@@ -365,6 +385,28 @@ class Participation:
         if sent.status == "timeout" and self._deadline_at_s is not None:
             return f"late:{sent.direction}"
         return f"dropped:{sent.direction}:{sent.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Computing:
+    """Computing that goes on."""
+
+    phases: Sequence[Phase]
+    started_at_s: float
+    warm_w: float
+
+    @property
+    def whole_j(self) -> float:
+        """Joules of the whole of it."""
+        return self.spent_j(np.inf)
+
+    def spent_j(self, now_s: float) -> float:
+        """Return its joules up to an instant."""
+        spent_j, left_s = 0.0, now_s - self.started_at_s
+        for phase in self.phases:
+            spent_j += min(phase.duration_s, left_s) * self.warm_w * phase.factor
+            left_s = max(left_s - phase.duration_s, 0.0)
+        return spent_j
 
 
 def _size_bytes(payload: Payload, charged: Payload | None) -> int:

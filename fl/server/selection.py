@@ -77,6 +77,7 @@ def _view(
     kind = CandidatesWithoutLosses if federation.is_timing_only else Candidates
     if federation.forecast is None:
         federation.forecast = JobForecast(federation)
+    battery_j, capacity_j = federation.presence.battery_j(ids)
     asked_loss = np.full(len(ids), np.nan)
     if answers:
         asked_loss[:] = [answers.get(each, np.nan) for each in ids.tolist()]
@@ -95,8 +96,8 @@ def _view(
             last_duration_s=roster.last_duration_s[ids],
             spent_j=roster.spent_j[ids],
             staleness=federation.state.version - roster.version_held[ids],
-            battery_j=roster.battery_j[ids],
-            battery_capacity_j=roster.battery_capacity_j[ids],
+            battery_j=battery_j,
+            battery_capacity_j=capacity_j,
             asked_loss=asked_loss,
             ask_links=federation.network.link_table,
             forecast=federation.forecast,

@@ -86,6 +86,12 @@ class RateNetwork:
         """Energy meter of the run."""
         return self._energy
 
+    @property
+    def most_radio_w(self) -> float:
+        """Power that the modem of any client draws at most [W]."""
+        drawn_w = [each.largest for access in self._accesses for each in access.power_w.values()]
+        return max(self._connected_w, *drawn_w)
+
     def send(
         self,
         client_id: int,

@@ -66,6 +66,11 @@ class StepFunction:
             accumulate((v * s for v, s in zip(values, finite, strict=False)), initial=0.0)
         )
 
+    @property
+    def largest(self) -> float:
+        """Largest value."""
+        return max(self._values)
+
     def value(self, at_s: float) -> float:
         """Return the value at an instant; of two neighbours the later one."""
         return self._values[self._piece(self._phase(at_s + self._offset_s)[1])]

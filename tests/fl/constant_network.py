@@ -71,6 +71,8 @@ class ConstantRateNetwork:
     """Status with which each transfer of a client in a direction ends, nothing delivered."""
     transfers: list[ConstantTransfer] = field(default_factory=list)
     """Every finished transfer, in order of its end."""
+    running: list[ConstantTransfer] = field(default_factory=list)
+    """Transfers under way."""
     charges: list[tuple[int, str, float, float, float]] = field(default_factory=list)
     """Every booking: client, activity, start [s], end [s], power [W]."""
 
@@ -78,6 +80,11 @@ class ConstantRateNetwork:
     def energy(self) -> "ConstantRateNetwork":
         """The account: this object."""
         return self
+
+    @property
+    def most_radio_w(self) -> float:
+        """The larger of the two powers."""
+        return max(self.transmit_w, self.receive_w)
 
     def send(
         self,
@@ -102,6 +109,7 @@ class ConstantRateNetwork:
             participation_id=participation_id,
         )
         sent = _Sent(self.env.event(), self, outcome)
+        self.running.append(outcome)
         is_uplink = direction == "uplink"
         wait_s = size_bytes * 8 / (self.uplink_rate_bps if is_uplink else self.downlink_rate_bps)
         status = self.failing.get((client_id, direction), "delivered")
@@ -140,6 +148,7 @@ class ConstantRateNetwork:
 
     def finish(self, outcome: ConstantTransfer, status: str) -> None:
         """Fill in what became of a transfer that ends now, and book its joules."""
+        self.running.remove(outcome)
         started_at_s, now_s = outcome.started_at_s, self.env.now
         is_uplink = outcome.direction == "uplink"
         power_w = self.transmit_w if is_uplink else self.receive_w
@@ -173,6 +182,10 @@ class ConstantRateNetwork:
     ) -> Float[np.ndarray, " client"]:
         """Return the sums of the bookings of some clients up to an instant."""
         spent_j = dict.fromkeys(client_ids.tolist(), 0.0)
+        for sent in self.running:
+            if sent.client_id in spent_j:
+                power_w = self.transmit_w if sent.direction == "uplink" else self.receive_w
+                spent_j[sent.client_id] += power_w * (at_s - sent.started_at_s)
         for client_id, _, start_s, end_s, power_w in self.charges:
             if client_id in spent_j:
                 spent_j[client_id] += power_w * max(0.0, min(end_s, at_s) - start_s)

@@ -50,6 +50,7 @@ PURPOSES = (
     "device_class",
     "device_speed",
     "availability",
+    "battery",
 )
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
@@ -237,6 +238,7 @@ def federation(
     mode=SyncServer,
     policy=None,
     availability=None,
+    battery=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -285,6 +287,7 @@ def federation(
             precision=precision,
             throttling=throttling,
             availability=availability or AlwaysAvailable(),
+            battery=battery,
         ),
         env=env,
         network=network,

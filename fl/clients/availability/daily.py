@@ -60,20 +60,20 @@ class DailyWindows:
 
     def is_available(self, client_ids: ClientIds, *, at_s: float) -> Bool[np.ndarray, " client"]:
         """Return which are in a window: of the day, or of its neighbours."""
-        day = self._day(at_s)
+        day = self.day(at_s)
         is_in = np.zeros(len(client_ids), dtype=np.bool_)
         for each in (day - 1, day, day + 1):
-            begin_s, end_s = self._windows(client_ids, each)
+            begin_s, end_s = self.windows(client_ids, each)
             is_in |= (begin_s <= at_s) & (at_s < end_s)
         return is_in
 
     def next_change_s(self, client_ids: ClientIds, *, after_s: float) -> Instants:
         """Return the first edge of a window after an instant; inf if none comes in 10,000 days."""
-        first = self._day(after_s) - 1
+        first = self.day(after_s) - 1
         found_s = np.full(len(client_ids), np.inf)
         left: Int[np.ndarray, " left"] = np.arange(len(client_ids))
         for day in range(first, first + MAX_DAYS):
-            for edges_s in self._windows(client_ids[left], day):
+            for edges_s in self.windows(client_ids[left], day):
                 is_later = edges_s > max(after_s, 0.0)
                 later = left[is_later]
                 found_s[later] = np.minimum(found_s[later], edges_s[is_later])
@@ -83,11 +83,11 @@ class DailyWindows:
                 break
         return found_s
 
-    def _day(self, at_s: float) -> int:
+    def day(self, at_s: float) -> int:
         """Return the day of an instant, 0 for the first."""
         return int((at_s + self._starts_at_h * HOUR_S) // DAY_S)
 
-    def _windows(self, client_ids: ClientIds, day: int) -> tuple[Instants, Instants]:
+    def windows(self, client_ids: ClientIds, day: int) -> tuple[Instants, Instants]:
         """Return begin and end of the windows of a day; inf where a client has none."""
         window = self._window
         begin_h = np.full(len(client_ids), 24.0 * day + window.begin_h - self._starts_at_h)

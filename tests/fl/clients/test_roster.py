@@ -13,7 +13,6 @@ def test_columns_before_and_after_participations():
     assert np.isnan(roster.last_loss).all()
     assert np.isnan(roster.last_rms_loss).all()
     assert np.isnan(roster.last_duration_s).all()
-    assert np.isnan(roster.battery_j).all()
     assert roster.spent_j.tolist() == [0.0, 0.0, 0.0]
     roster.begin(1, version=3)
     assert roster.is_busy.tolist() == [False, True, False]
