@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.channel.cell_antennas import CellAntennas
+from netsim.channel.gains_ahead import SquaresAhead
 from netsim.channel.line_of_sight import LineOfSightMap
 from netsim.channel.pathloss import breakpoint_distance_m, path_loss_db, uma_environment_height_m
 from netsim.channel.penetration import draw_building_entry, draw_car_loss_db, drawn_model
@@ -31,9 +32,6 @@ SQUARES_PER_CORRELATION = 10
 
 CHUNK_CLIENTS = 1024
 """Clients whose gains are computed at once: rays of all their links take 40 MB with 57 cells."""
-
-BORDER_M = 1e-6
-"""Clients closer than this to the border of their square [m] count as on it (rounding)."""
 
 UMA_HIGH_UE_M = 13.0
 """UE height [m] from which the environment height of UMa is random, TR 38.901 Table 7.4.1-1."""
@@ -103,6 +101,7 @@ class LinkBudget:
         self._gain = np.zeros((0, len(layout.cells)))
         self._updated_at_s = np.zeros(0)
         self._leaves_at_s = np.zeros(0)
+        self._ahead = SquaresAhead(population, square_m=self.square_m)
 
     def gain(
         self, client_ids: Int[np.ndarray, " client"], *, at_s: float
@@ -129,7 +128,9 @@ class LinkBudget:
             is_new | (at_s >= self._leaves_at_s[rows]) | (at_s < self._updated_at_s[rows])
         )
         if len(due):
-            self._update(rows[due], client_ids[due], is_new[due], at_s)
+            missing = due[self._update(rows[due], client_ids[due], is_new[due], at_s)]
+            if len(missing):
+                self._compute_ahead(rows, client_ids, missing)
         return self._gain[rows]
 
     def holds_until_s(self, client_ids: Int[np.ndarray, " client"]) -> float:
@@ -145,22 +146,45 @@ class LinkBudget:
         client_ids: Int[np.ndarray, " client"],
         is_new: Bool[np.ndarray, " client"],
         at_s: float,
-    ) -> None:
-        """Update the grid squares of clients, and the gains of those whose square changed."""
-        position_m = self._population.positions_m(client_ids, at_s=at_s)
-        square = np.floor(position_m / self.square_m).astype(np.int64)
-        corner_m = square * self.square_m
+    ) -> list[int]:
+        """Update the grid squares of clients, and the gains of those whose square changed.
+
+        Return the places of those whose gain was not computed ahead.
+        """
+        square = self._ahead.squares(client_ids, at_s=at_s)
         self._updated_at_s[rows] = at_s
-        self._leaves_at_s[rows] = self._population.stay_until_s(
-            client_ids,
-            at_s=at_s,
-            lowest_m=corner_m + BORDER_M,
-            highest_m=corner_m + (self.square_m - BORDER_M),
-        )
+        self._leaves_at_s[rows] = self._ahead.leaves_at_s(client_ids, square, at_s=at_s)
         is_stale = is_new | (square != self._square[rows]).any(axis=1)
         self._square[rows] = square
-        centre_m = (square[is_stale] + 0.5) * self.square_m
-        self._compute(rows[is_stale], client_ids[is_stale], centre_m)
+        missing = []
+        for place in np.flatnonzero(is_stale).tolist():
+            gain = self._ahead.take(int(client_ids[place]), square[place])
+            if gain is None:
+                missing.append(place)
+            else:
+                self._gain[rows[place]] = gain
+        return missing
+
+    def _compute_ahead(
+        self,
+        rows: Int[np.ndarray, " client"],
+        client_ids: Int[np.ndarray, " client"],
+        missing: Int[np.ndarray, " some"],
+    ) -> None:
+        """Compute the gains of some clients, and if few those of all in their next squares."""
+        square = self._square[rows[missing]]
+        next_ids, next_square = self._ahead.following(
+            client_ids, leaves_at_s=self._leaves_at_s[rows], num_cells=self._gain.shape[1]
+        )
+        if not len(next_ids):
+            self._compute(rows[missing], client_ids[missing], self._ahead.centre_m(square))
+            return
+        gain = self.gain_at(
+            self._ahead.centre_m(np.concatenate([square, next_square])),
+            client_ids=np.concatenate([client_ids[missing], next_ids]),
+        )
+        self._gain[rows[missing]], next_gain = np.split(gain, [len(missing)])
+        self._ahead.put(next_ids, next_square, next_gain)
 
     def _compute(
         self,

@@ -49,7 +49,8 @@ class FlowEngine(Engine):
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._is_solve_pending = False
-        self._metered = b"never"
+        self._solved = self._ordered
+        self._rows = self._ordered, self._ordered
         self._timer: simpy.Event | None = None
         self._timer_at_s = np.inf
         self._buffers_due_s = np.inf
@@ -72,7 +73,7 @@ class FlowEngine(Engine):
         self._timer = None
         if not np.isfinite(at_s):
             return
-        timer = self._env.timeout(max(at_s - self._now_s, 0.0))
+        timer = self._env.timeout(max(at_s - self._env.now, 0.0))
         self._timer = timer
         timer.callbacks.append(self._on_timer)
 
@@ -83,8 +84,7 @@ class FlowEngine(Engine):
         # The sum now + (at - now) may miss ``at`` by a rounding; the event is due all the same.
         due_s = max(self._now_s, self._timer_at_s)
         self._advance()
-        record = self.active.records
-        self._end(record["finish_at_s"] <= due_s, lambda _: "delivered")
+        self._end(self.active.records["finish_at_s"] <= due_s, lambda _: "delivered")
         self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
         self._tracker.follow(due_s)
         self._touch()
@@ -92,17 +92,15 @@ class FlowEngine(Engine):
     def _next_event_s(self) -> float:
         if not len(self.active):
             return np.inf
-        record = self.active.records
         now_s = self._now_s
-        times = [float(record["finish_at_s"].min()), float(record["deadline_at_s"].min())]
-        times.append(self._tracker.next_change_s(now_s))
-        times.append(self._backhaul_flow.next_edge_s(now_s))
-        times.extend((self._buffers_due_s, self._expectation_due_s))
-        resume_at_s = np.maximum(self.links.resume_at_s[record["slot"]], record["ready_at_s"])
-        later = resume_at_s[resume_at_s > now_s]
-        if len(later):
-            times.append(float(later.min()))
-        return min(times)
+        return min(
+            float(self.active.records["finish_at_s"].min()),
+            self._order_until_s,
+            self._tracker.next_change_s(now_s),
+            self._backhaul_flow.next_edge_s(now_s),
+            self._buffers_due_s,
+            self._expectation_due_s,
+        )
 
     # The solve ----------------------------------------------------------------------------------
 
@@ -113,16 +111,20 @@ class FlowEngine(Engine):
         now_s = self._now_s
         self._buffers_due_s = self._expectation_due_s = np.inf
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
-        self.active.clear_service()
         order = self._order(now_s)
-        direction = self.active.records["direction"][order]
-        self._solve_twice_if_new(self._solve_uplink, order[direction == UPLINK], now_s)
-        self._solve_twice_if_new(self._solve_downlink, order[direction == DOWNLINK], now_s)
-        cell_id = self.links.cell_id[self.active.records["slot"][order]]
-        if self._load.any() or cell_id.tobytes() != self._metered:
+        is_same = order is self._solved
+        if not is_same:
+            self._solved = order
+            direction = self.active.records["direction"][order]
+            self._rows = order[direction == UPLINK], order[direction == DOWNLINK]
+        if len(order) < len(self.active):
+            self.active.clear_service()
+        uplink, downlink = self._rows
+        self._solve_twice_if_new(self._solve_uplink, uplink, now_s)
+        self._solve_twice_if_new(self._solve_downlink, downlink, now_s)
+        # While somebody downloads, what is radiated changes from solve to solve.
+        if len(downlink) or not is_same:
             self._meter_sites(order, now_s)
-            # While somebody downloads, what is radiated changes from solve to solve.
-            self._metered = b"downlink" if self._load.any() else cell_id.tobytes()
         self._tracker.notice_interference(now_s)
         self._set_timer(self._next_event_s())
 
@@ -160,15 +162,18 @@ class FlowEngine(Engine):
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         """Return the served set of some rows with the gains of now."""
-        record = self.active.records
-        cell_id = self.links.cell_id[record["slot"][rows]]
-        key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
-        if self._served_keys.get(direction) != key:
-            self._served_keys[direction] = key
-            self._served_sets[direction] = ServedSet(
-                rows, record[rows], cell_id, direction=direction, air=self._air
-            )
-        served = self._served_sets[direction]
+        served = self._served_sets.get(direction)
+        if served is None or served.rows is not rows:
+            record = self.active.records
+            cell_id = self.links.cell_id[record["slot"][rows]]
+            key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
+            if served is not None and self._served_keys[direction] == key:
+                served.rows = rows
+            else:
+                self._served_keys[direction] = key
+                served = self._served_sets[direction] = ServedSet(
+                    rows, record[rows], cell_id, direction=direction, air=self._air
+                )
         served.follow(self.links)
         return served
 

@@ -45,6 +45,7 @@ class SiteMeter:
         self._full_cell_w = full_cell_w
         self._slope = drawn_per_radiated
         self._radiated_w: Float[np.ndarray, " site"] = np.zeros(num_sites)
+        self._radiates = False
         self._is_busy = np.zeros(num_sites, dtype=bool)
         self._is_alive = outages.is_site_alive(0.0)
         self._advanced_to_s = 0.0
@@ -91,6 +92,7 @@ class SiteMeter:
         self._since_s[is_busy & ~self._is_busy] = now_s
         self._is_busy = is_busy
         self._radiated_w = radiated_w
+        self._radiates = bool(radiated_w.any())
 
     def flush(self, now_s: float) -> None:
         """Book everything up to now."""
@@ -98,8 +100,9 @@ class SiteMeter:
         self._since_s[self._is_busy] = now_s
 
     def _radiate(self, until_s: float) -> None:
-        elapsed_s = until_s - self._advanced_to_s
-        self._radiated_j += np.where(self._is_alive, self._radiated_w, 0.0) * elapsed_s
+        if self._radiates:
+            elapsed_s = until_s - self._advanced_to_s
+            self._radiated_j += np.where(self._is_alive, self._radiated_w, 0.0) * elapsed_s
         self._advanced_to_s = until_s
 
     def _set_alive(self, is_alive: Bool[np.ndarray, " site"], *, now_s: float) -> None:

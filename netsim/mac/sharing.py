@@ -136,11 +136,12 @@ class Sharing:
         num_instants, _, num_groups = demand.sinr_per_w.shape
         num_bearers = len(demand.first)
         if not self._uses_rates:
-            ones = np.ones(num_bearers)
+            ones = np.ones((num_instants, num_bearers, num_groups))
+            of_bearers = ones[0, :, 0]
             return _Rates(
-                group_bps=np.ones((num_instants, num_bearers, num_groups)),
-                average_bps=ones,
-                floor_bps=ones,
+                group_bps=ones,
+                average_bps=of_bearers,
+                floor_bps=of_bearers,
                 is_reached=is_reached,
             )
         group = demand.weakest(slice(0, num_bearers), demand.group_rate_bps(), is_reached)

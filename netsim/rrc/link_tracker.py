@@ -5,6 +5,7 @@ what others send. Fading may change faster, so schedulers that follow it get it 
 of each tick.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -65,7 +66,7 @@ class LinkTracker:
         self._edge_s = -np.inf
         self._gain_holds_until_s = np.inf
         self._num_instants = links.uplink_fading.shape[1]
-        self._instant_ends = np.arange(1, self._num_instants + 1) / self._num_instants
+        self._instant_ends = (np.arange(1, self._num_instants + 1) / self._num_instants).tolist()
         self._stretch: list[DirectionGains] = []
         self._stretch_from = 0
         self._stretch_of = b""
@@ -112,12 +113,13 @@ class LinkTracker:
         """
         if self._num_instants == 1:
             return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
-        ends_s = (self._tick + self._instant_ends) * self._tick_s
-        first = int(ends_s.searchsorted(now_s + TICK_SLACK * self._tick_s, side="right"))
-        first = min(first, self._num_instants - 1)
-        left_s = ends_s[first:].copy()
-        left_s[0] -= now_s
-        left_s[1:] -= ends_s[first:-1]
+        # Lists, as arrays of so few numbers take several times as long.
+        ends_s = [(self._tick + end) * self._tick_s for end in self._instant_ends]
+        first = min(
+            bisect_right(ends_s, now_s + TICK_SLACK * self._tick_s), self._num_instants - 1
+        )
+        starts_s = [now_s, *ends_s[first:-1]]
+        left_s = [end_s - start_s for start_s, end_s in zip(starts_s, ends_s[first:], strict=True)]
         return first, np.maximum(left_s, LEAST_S)
 
     def next_change_s(self, now_s: float) -> float:
