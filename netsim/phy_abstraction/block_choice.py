@@ -107,7 +107,7 @@ class BlockChoice:
         covered = np.minimum(np.floor(at_full_density * (1 + FULL_RTOL)), most)
         may_take_next = (best <= covered) & (covered < most)
         best = np.maximum(best, covered)
-        if may_take_next.any():
+        if np.count_nonzero(may_take_next):
             part = best / np.maximum(at_full_density, best)  # of the power, as density is limited
             bits = self._bits.take(self._row(whole_sinr * part) + best.astype(np.intp))
             more = np.minimum(best + 1.0, most)

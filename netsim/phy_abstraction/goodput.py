@@ -16,6 +16,7 @@ better than measured, so the loss by measurement delay is overestimated (by 4 % 
 slots of 0.5 ms and walking speed).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -23,7 +24,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 from scipy.special import gammaincinv, ndtri
 
-from netsim.interpolation import RegularTable
+from netsim.interpolation import PairedTables, RegularTable
 from netsim.phy.link_adaptation import GRID_HIGHEST_DB, GRID_LOWEST_DB, GRID_STEP_DB, RateTable
 from netsim.phy_abstraction.table_cache import Kept, computed
 from netsim.units import floored_db
@@ -66,13 +67,21 @@ class Adaptation(Protocol):
         ...
 
 
+OutcomeAtDb = Callable[
+    [Float[np.ndarray, "..."], Float[np.ndarray, "..."]], Float[np.ndarray, "2 2 ..."]
+]
+"""By SINR and fade [dB], of one shape: goodput and transmissions (first axis), and the two
+functions of a table beside them (second axis)."""
+
+
 class StaticAdaptation(Adaptation, Protocol):
     """Mean outcome at a constant fade."""
 
-    def outcome_at_db(
-        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
-    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Return what :meth:`outcome` does, with both arguments in dB."""
+    def beside(self, difference: RegularTable) -> OutcomeAtDb:
+        """Return a function that gives the outcome and, beside it, two functions of a table.
+
+        The arguments of the table are the mean SINR without the fade and the fade [dB].
+        """
         ...
 
 
@@ -100,13 +109,23 @@ class KnownChannel:
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions, see :class:`Adaptation`."""
-        return self.outcome_at_db(floored_db(sinr), floored_db(fade))
+        del fade
+        return self._at_db(floored_db(sinr))
 
-    def outcome_at_db(
-        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+    def beside(self, difference: RegularTable) -> OutcomeAtDb:
+        """Return the outcome beside a table, see :class:`StaticAdaptation`."""
+
+        def outcome(
+            sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+        ) -> Float[np.ndarray, "2 2 ..."]:
+            known = np.array(self._at_db(sinr_db))
+            return np.stack([known, difference(sinr_db - fade_db, fade_db)], axis=1)
+
+        return outcome
+
+    def _at_db(
+        self, sinr_db: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Return goodput and transmissions; they do not depend on the fade."""
-        del fade_db
         return (
             np.interp(sinr_db, self._sinr_db, self._efficiency, left=0.0),
             np.interp(sinr_db, self._sinr_db, self._transmissions),
@@ -198,14 +217,22 @@ class DelayedKnowledge:
         self, sinr: Float[np.ndarray, "..."], fade: Float[np.ndarray, "..."]
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions, see :class:`Adaptation`."""
-        return self.outcome_at_db(floored_db(sinr), floored_db(fade))
-
-    def outcome_at_db(
-        self, sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
-    ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Return goodput and transmissions; bilinear in dB, goodput 0 below the table's SINRs."""
-        efficiency, transmissions = self._outcome(sinr_db, fade_db)
+        sinr_db = floored_db(sinr)
+        efficiency, transmissions = self._outcome(sinr_db, floored_db(fade))
         return efficiency * (sinr_db >= GRID_LOWEST_DB), transmissions
+
+    def beside(self, difference: RegularTable) -> OutcomeAtDb:
+        """Return the outcome beside a table, see :class:`StaticAdaptation`."""
+        tables = PairedTables(self._outcome, difference)
+
+        def outcome(
+            sinr_db: Float[np.ndarray, "..."], fade_db: Float[np.ndarray, "..."]
+        ) -> Float[np.ndarray, "2 2 ..."]:
+            found = tables(sinr_db, sinr_db - fade_db, fade_db)
+            found[0, 0] *= sinr_db >= GRID_LOWEST_DB
+            return found
+
+        return outcome
 
     def settled_margin_db(self, mean_sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Return 0: a loop that is settled at every fade has no margin of its own."""

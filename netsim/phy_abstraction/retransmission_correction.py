@@ -80,13 +80,15 @@ class RetransmissionCorrection:
             lowest=(MEAN_LOWEST_DB,),
             step=(MEAN_STEP_DB,),
         )
-        self._difference = RegularTable(
-            kept(
-                "retransmissions",
-                lambda: _difference(static, simulated(), mean=mean, known=fades.known),
-            ),
-            lowest=(MEAN_LOWEST_DB, FADE_LOWEST_DB),
-            step=(MEAN_STEP_DB, FADE_STEP_DB),
+        self._outcome = static.beside(
+            RegularTable(
+                kept(
+                    "retransmissions",
+                    lambda: _difference(static, simulated(), mean=mean, known=fades.known),
+                ),
+                lowest=(MEAN_LOWEST_DB, FADE_LOWEST_DB),
+                step=(MEAN_STEP_DB, FADE_STEP_DB),
+            )
         )
 
     def efficiency(self, sinr: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -102,8 +104,9 @@ class RetransmissionCorrection:
     ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
         """Return goodput and transmissions (:class:`netsim.phy_abstraction.goodput.Adaptation`)."""
         sinr_db, fade_db = floored_db(sinr), floored_db(fade)
-        efficiency, transmissions = self._static.outcome_at_db(sinr_db, fade_db)
-        gained, first_gained = self._difference(sinr_db - fade_db, fade_db)
+        if sinr_db.shape != fade_db.shape:
+            sinr_db, fade_db = np.broadcast_arrays(sinr_db, fade_db)
+        (efficiency, gained), (transmissions, first_gained) = self._outcome(sinr_db, fade_db)
         first_share = 1.0 / transmissions + first_gained
         first_share = np.minimum(np.maximum(first_share, 1.0 / MAX_TRANSMISSIONS), 1.0)
         return np.maximum(efficiency + gained * np.log2(1.0 + sinr), 0.0), 1.0 / first_share

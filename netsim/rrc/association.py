@@ -100,9 +100,9 @@ class Association:
         """
         return (
             self._links.gain.shape[1] == 1
-            and bool((self._links.cell_id[slots] != NO_CELL).all())
             and not self._sync.may_run
-            and not self._coverage.may_fail[slots].any()
+            and not np.count_nonzero(self._links.cell_id[slots] == NO_CELL)
+            and not np.count_nonzero(self._coverage.may_fail[slots])
         )
 
     def connect(self, slots: Int[np.ndarray, " new"]) -> None:

@@ -106,7 +106,7 @@ class LinkMonitor(SlotArrays):
         lost_at_s = np.where(sinr_db > self._config.in_sync_db, np.inf, lost_at_s)
         is_out = sinr_db < self._config.out_of_sync_db
         self._lost_at_s[slots] = np.where(is_out, np.minimum(lost_at_s, at_s), lost_at_s)
-        self.may_run = self.may_run or bool(is_out.any())
+        self.may_run = self.may_run or bool(np.count_nonzero(is_out))
 
     def expire(self, slots: Int[np.ndarray, " some"], *, at_s: float) -> Bool[np.ndarray, " some"]:
         """Return whose link fails now, once for each failure; the timer is then stopped."""

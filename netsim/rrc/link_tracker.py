@@ -115,9 +115,7 @@ class LinkTracker:
             return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
         # Lists, as arrays of so few numbers take several times as long.
         ends_s = [(self._tick + end) * self._tick_s for end in self._instant_ends]
-        first = min(
-            bisect_right(ends_s, now_s + TICK_SLACK * self._tick_s), self._num_instants - 1
-        )
+        first = min(bisect_right(ends_s, now_s + TICK_SLACK * self._tick_s), self._num_instants - 1)
         starts_s = [now_s, *ends_s[first:-1]]
         left_s = [end_s - start_s for start_s, end_s in zip(starts_s, ends_s[first:], strict=True)]
         return first, np.maximum(left_s, LEAST_S)

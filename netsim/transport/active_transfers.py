@@ -183,7 +183,7 @@ class ActiveTransfers(SlotArrays):
         rate_bps, blocks, filling_bps = record["rate_bps"], record["blocks"], record["filling_bps"]
         remaining_bits = record["remaining_bits"]
         np.maximum(remaining_bits - rate_bps * elapsed_s, 0.0, out=remaining_bits)
-        if filling_bps.any():
+        if np.count_nonzero(filling_bps):
             allowance_bits = record["allowance_bits"]
             np.maximum(allowance_bits + filling_bps * elapsed_s, 0.0, out=allowance_bits)
         average_bps = record["average_rate_bps"]
