@@ -52,7 +52,7 @@ class FlowEngine(Engine):
         self._solved = self._ordered
         self._rows = self._ordered, self._ordered
         self._timer: simpy.Event | None = None
-        self._timer_at_s = np.inf
+        self._timer_at_s = self._first_finish_s = np.inf
         self._buffers_due_s = np.inf
         self._expectation_due_s = np.inf
         self._served_sets: dict[int, ServedSet] = {}
@@ -84,8 +84,11 @@ class FlowEngine(Engine):
         # The sum now + (at - now) may miss ``at`` by a rounding; the event is due all the same.
         due_s = max(self._now_s, self._timer_at_s)
         self._advance()
-        self._end(self.active.records["finish_at_s"] <= due_s, lambda _: "delivered")
-        self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
+        # Who has come since the last solve ends later than this instant.
+        if due_s >= self._first_finish_s:
+            self._end(self.active.records["finish_at_s"] <= due_s, lambda _: "delivered")
+        if due_s >= self._order_until_s:
+            self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
         self._tracker.follow(due_s)
         self._touch()
 
@@ -93,8 +96,9 @@ class FlowEngine(Engine):
         if not len(self.active):
             return np.inf
         now_s = self._now_s
+        self._first_finish_s = float(self.active.records["finish_at_s"].min())
         return min(
-            float(self.active.records["finish_at_s"].min()),
+            self._first_finish_s,
             self._order_until_s,
             self._tracker.next_change_s(now_s),
             self._backhaul_flow.next_edge_s(now_s),
@@ -158,7 +162,7 @@ class FlowEngine(Engine):
         first, duration_s = self._tracker.instants(now_s)
         links = self.links
         fading = links.uplink_fading if served.is_uplink else links.downlink_fading
-        return fading[served.slots, first:].swapaxes(0, 1), duration_s
+        return fading.take(served.slots, axis=0)[:, first:].swapaxes(0, 1), duration_s
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         """Return the served set of some rows with the gains of now."""

@@ -76,7 +76,9 @@ def time_means(
     """
     if len(duration_s) == 1:
         return [each[0] for each in (*values, *weighted)]
-    weight = np.where(weight.any(axis=0), weight, 1.0)
+    is_nowhere = weight.max(axis=0) == 0
+    if np.count_nonzero(is_nowhere):
+        weight = np.where(is_nowhere, 1.0, weight)
     means = time_weights(duration_s) @ np.array(
         [*values, *(weight * each for each in weighted), weight]
     )

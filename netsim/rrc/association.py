@@ -92,6 +92,11 @@ class Association:
         """Which cells are in service."""
         return self._is_alive
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether some link-failure timer may run."""
+        return self._sync.may_run
+
     def is_settled(self, slots: Int[np.ndarray, " connected"]) -> bool:
         """Whether a measurement equal to the last one cannot change anything.
 
@@ -160,8 +165,6 @@ class Association:
 
     def fail_due(self, *, at_s: float) -> Int[np.ndarray, " changed"]:
         """Fail the links whose timers have expired; return those whose cell has changed."""
-        if not self._sync.may_run:
-            return np.zeros(0, dtype=np.intp)
         slots = self._running()
         slots = slots[self._sync.expire(slots, at_s=at_s)]
         before = self._links.cell_id[slots]

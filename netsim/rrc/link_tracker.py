@@ -140,7 +140,8 @@ class LinkTracker:
             self._refresh_sites(now_s)
         if is_tick:
             self._on_tick(now_s)
-        self._fade(self._association.fail_due(at_s=now_s))
+        if self._association.may_fail:
+            self._fade(self._association.fail_due(at_s=now_s))
 
     def notice_interference(self, now_s: float) -> None:
         """Let clients measure the present interference, where there are no channel ticks."""

@@ -55,7 +55,6 @@ class BackhaulFlow:
         has_limit = any(link.rate_bps is not None for link in backhaul.links)
         self.is_limited = bool(has_limit or np.isfinite(backhaul.next_edge_s(-1.0)))
         """Whether some backhaul link has a limited rate or is ever cut."""
-        self._delayed_version = -1
 
     def next_edge_s(self, after_s: float) -> float:
         """Return when a link is next cut or repaired, inf when none is."""
@@ -80,10 +79,9 @@ class BackhaulFlow:
         air earlier than its deadline by the latency and that behind the backhaul.
         """
         record = active.records
-        if active.version == self._delayed_version:
-            return
-        self._delayed_version = active.version
         is_new = ~record["has_route"]
+        if not np.count_nonzero(is_new):
+            return
         record["has_route"] = True
         latency_s = self.latency_s(links.cell_id[record["slot"]], at_s=at_s)
         is_download = record["direction"] == DOWNLINK

@@ -67,6 +67,8 @@ class WrittenCells:
     def watch(self, *, at_s, radiated):
         self.calls.append(("watch", at_s, radiated))
 
+    may_fail = True
+
     def fail_due(self, *, at_s):
         del at_s
         return self.failing
