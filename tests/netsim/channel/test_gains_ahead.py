@@ -40,7 +40,8 @@ def test_many_links_or_a_client_that_stays_have_none():
     ids, leaves_at_s = np.array([0, 3]), np.array([2.0, 1.0])
     assert not len(ahead.following(ids, leaves_at_s=leaves_at_s, num_cells=LINKS_AHEAD)[0])
     client, square = ahead.following(ids, leaves_at_s=np.array([np.inf, 1.0]), num_cells=16)
-    assert client.tolist() == [3] and square.tolist() == [[8, 1]]
+    assert client.tolist() == [3]
+    assert square.tolist() == [[8, 1]]
 
 
 def test_a_gain_is_taken_once_and_of_the_last_ones_put():
@@ -48,7 +49,8 @@ def test_a_gain_is_taken_once_and_of_the_last_ones_put():
     square = np.array([[1, 1], [8, 1]])
     ahead.put(np.array([0, 3]), square, np.array([[0.1], [0.3]]))
     assert ahead.take(3, square[1]).tolist() == [0.3]
-    assert ahead.take(3, square[1]) is None and ahead.take(3, square[0]) is None
+    assert ahead.take(3, square[1]) is None
+    assert ahead.take(3, square[0]) is None
     ahead.put(np.array([3]), square[1:], np.array([[0.4]]))
     assert ahead.take(0, square[0]) is None
 
