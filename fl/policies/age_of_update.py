@@ -7,6 +7,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Float, Int
 
+from fl.policies.drawing import lowest
 from fl.policies.view import Selection
 
 
@@ -43,9 +44,9 @@ class AgeOfUpdatePolicy:
         upload_s = clients.upload_s()
         sends = upload_s > 0
         score = np.divide(worth, upload_s, out=worth.copy(), where=sends)
-        is_out = ~np.isfinite(upload_s)
-        order = np.lexsort((clients.client_id, upload_s, -score, is_out))
-        return clients.client_id[order[: view.count(self._config.num_clients)]].tolist()
+        score[~np.isfinite(upload_s)] = -np.inf
+        rows = lowest(-score, upload_s, count=view.count(self._config.num_clients))
+        return clients.client_id[rows].tolist()
 
 
 def worth_of_age(age: Int[np.ndarray, " client"], *, alpha: float) -> Float[np.ndarray, " client"]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from fl.policies.drawing import lowest
 from fl.policies.view import Selection
 
 
@@ -27,5 +28,5 @@ class AllPolicy:
         clients = view.candidates
         if view.num_wanted is None:
             return clients.client_id.tolist()
-        order = np.lexsort((clients.client_id, clients.last_round))
-        return clients.client_id[order[: view.num_wanted]].tolist()
+        rows = lowest(clients.last_round, count=view.count(view.num_wanted))
+        return clients.client_id[rows].tolist()

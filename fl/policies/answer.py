@@ -1,11 +1,10 @@
 """Checking what a policy answers: ids of candidates, each at most once."""
 
-from collections.abc import Set
 from typing import Any
 
 import numpy as np
 
-from fl.policies.view import AskingPolicy, NobodyFitsError, Policy, Selection
+from fl.policies.view import AskingPolicy, ClientIds, NobodyFitsError, Policy, Selection
 from fl.problems import one_line
 
 MAX_SHOWN = 80
@@ -38,7 +37,7 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
     rule = find_fault_of_selection(answer, known)
     if rule is not None:
         raise _located(rule, view)
-    return sorted(int(each) for each in answer)
+    return sorted(map(int, answer))
 
 
 def checked_questions(
@@ -56,19 +55,19 @@ def checked_questions(
     rule = find_fault_of_questions(answer, known)
     if rule is not None:
         raise _located(rule, view)
-    return sorted(int(each) for each in answer)
+    return sorted(map(int, answer))
 
 
 def _located(rule: str, view: Selection) -> ValueError:
     return ValueError(f"server.policy: {rule} in round {view.round}, at {view.now_s:g} s")
 
 
-def known_ids(view: Selection) -> Set[int]:
+def known_ids(view: Selection) -> ClientIds:
     """Return the clients that may be selected; asked before a policy can write to its view."""
-    return set(view.candidates.client_id.tolist())
+    return view.candidates.client_id.copy()
 
 
-def find_fault_of_selection(answer: Any, known: Set[int]) -> str | None:  # noqa: ANN401
+def find_fault_of_selection(answer: Any, known: ClientIds) -> str | None:  # noqa: ANN401
     """Return what is wrong with whom a policy selects: the rule and the answer.
 
     Parameters
@@ -76,7 +75,7 @@ def find_fault_of_selection(answer: Any, known: Set[int]) -> str | None:  # noqa
     answer
         Whom it selects.
     known
-        Ids of the candidates, at least one.
+        Ids of the candidates, ascending, at least one.
     """
     rule = _find_fault(answer, known, verb="select")
     if rule is None and not len(answer):
@@ -84,25 +83,34 @@ def find_fault_of_selection(answer: Any, known: Set[int]) -> str | None:  # noqa
     return rule
 
 
-def find_fault_of_questions(answer: Any, known: Set[int]) -> str | None:  # noqa: ANN401
+def find_fault_of_questions(answer: Any, known: ClientIds) -> str | None:  # noqa: ANN401
     """Return what is wrong with whom a policy asks, who may be nobody; arguments as above."""
     return _find_fault(answer, known, verb="ask")
 
 
-def _find_fault(answer: Any, known: Set[int], *, verb: str) -> str | None:  # noqa: ANN401
+def _find_fault(answer: Any, known: ClientIds, *, verb: str) -> str | None:  # noqa: ANN401
     is_array = isinstance(answer, np.ndarray) and answer.ndim == 1
     found: object = answer
-    if (is_array or isinstance(answer, list | tuple | range)) and all(map(_is_whole, answer)):
-        ordered = found = sorted(int(each) for each in answer)
-        if len(set(ordered)) == len(ordered) and known >= set(ordered):
-            return None
+    if (is_array or isinstance(answer, list | tuple | range)) and _are_whole(answer):
+        ordered = found = sorted(map(int, answer))
+        if not ordered or (known[0] <= ordered[0] and ordered[-1] <= known[-1]):
+            ids = np.array(ordered, dtype=np.int64)
+            is_known = known[np.searchsorted(known, ids)] == ids
+            if is_known.all() and (np.diff(ids) > 0).all():
+                return None
     shown = one_line(_text(found), MAX_SHOWN)
-    first, last = min(known), max(known)
-    is_gapless = last - first + 1 == len(known)
-    ids = f"ids out of {first}..{last}"
-    if not is_gapless:
-        ids = f"ids of the {len(known)} candidates within {first}..{last}"
-    return f"must {verb} {ids}, each at most once, got {shown}"
+    first, last = int(known[0]), int(known[-1])
+    ids_text = f"ids out of {first}..{last}"
+    if last - first + 1 != len(known):
+        ids_text = f"ids of the {len(known)} candidates within {first}..{last}"
+    return f"must {verb} {ids_text}, each at most once, got {shown}"
+
+
+def _are_whole(answer: Any) -> bool:  # noqa: ANN401
+    """Whether all are whole numbers: quickly where all are of one type, else one by one."""
+    if isinstance(answer, np.ndarray):
+        return np.issubdtype(answer.dtype, np.integer) or all(map(_is_whole, answer))
+    return set(map(type, answer)) <= {int} or all(map(_is_whole, answer))
 
 
 def _is_whole(value: object) -> bool:

@@ -1,7 +1,7 @@
 """Drawing clients with unequal chances, and taking the best ones."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 
 def draw_weighted(
@@ -22,15 +22,32 @@ def draw_weighted(
 
     Notes
     -----
-    Sorting by ``exponential / weight`` gives this distribution: the smallest of exponential waits
-    is that of a row in proportion to its rate, and the others start anew [D].
+    Of exponential waits with the weights as rates, the first to end is a row in proportion to its
+    weight, and the others then start anew: the order of the ends is that of such draws.
     """
     waits = rng.exponential(size=len(weights))
-    with np.errstate(divide="ignore"):
-        keys = np.where(weights > 0, waits / weights, np.inf)
-    return np.argsort(keys, kind="stable")[:count]
+    ends = np.divide(waits, weights, out=np.full(len(weights), np.inf), where=weights > 0)
+    return lowest(ends, count=count)
 
 
-def highest(scores: Float[np.ndarray, " client"], count: int) -> Int[np.ndarray, " best"]:
-    """Return the rows of the highest scores, best first; of equals the first rows."""
-    return np.argsort(-scores, kind="stable")[:count]
+def lowest(
+    keys: Real[np.ndarray, " client"], *ties: Real[np.ndarray, " client"], count: int
+) -> Int[np.ndarray, " best"]:
+    """Return the rows of the lowest keys, the lowest first; only these are sorted.
+
+    Parameters
+    ----------
+    keys
+        Of each row; none is NaN.
+    ties
+        What decides between equal keys: the first of them, then the next; the lower comes first.
+        In the end the first row does.
+    count
+        How many rows, at most as many as there are.
+    """
+    if count <= 0:
+        return np.empty(0, dtype=np.int64)
+    last = np.partition(keys, count - 1)[count - 1]
+    rows = np.flatnonzero(keys <= last)
+    order = np.lexsort((*(each[rows] for each in reversed(ties)), keys[rows]))
+    return rows[order[:count]]

@@ -45,11 +45,11 @@ class EqualFinishPolicy:
         is_covered = np.isfinite(ready_s + upload_s)
         rows = np.flatnonzero(is_covered)
         rows = rows[np.argsort(clients.times_selected[rows], kind="stable")]
-        cell_id = clients.links.cell_id
-        cells = [
-            _Cell(of_cell, ready_s[of_cell], upload_s[of_cell])
-            for of_cell in (rows[cell_id[rows] == each] for each in np.unique(cell_id[rows]))
-        ]
+        cell_id = clients.links.cell_id[rows]
+        order = np.argsort(cell_id, kind="stable")
+        edges = np.flatnonzero(np.diff(cell_id[order])) + 1
+        parts = np.split(rows[order], edges) if len(rows) else []
+        cells = [_Cell(part, ready_s[part], upload_s[part]) for part in parts]
         count = view.count(self._num_clients)
         chosen: list[int] = []
         while len(chosen) < min(count, len(rows)):
@@ -102,17 +102,17 @@ class _Cell:
         ready_s: Float[np.ndarray, " client"],
         upload_s: Float[np.ndarray, " client"],
     ) -> None:
-        order = np.lexsort((upload_s, ready_s))  # stable: of equals the first row
-        self._rows, self._ready_s, self._upload_s = rows[order], ready_s[order], upload_s[order]
+        self._rows, self._ready_s, self._upload_s = rows, ready_s, upload_s
         self._is_left = np.ones(len(rows), dtype=np.bool_)
         self._taken_ready_s = np.empty(0)
         self._taken_upload_s = np.empty(0)
-        self.next_end_s = 0.0
+        # Alone, each ends when it has sent.
+        self._next = int(np.argmin(ready_s + upload_s))
+        self._is_sorted = False
+        self.next_end_s = float(ready_s[self._next] + upload_s[self._next])
         """Earliest end with one client more."""
         self.has_next = True
         """Whether there is one."""
-        self._next = -1
-        self._find_next()
 
     def take(self) -> int:
         """Take the client with which the end is earliest; return its row."""
@@ -120,10 +120,20 @@ class _Cell:
         self._is_left[place] = False
         self._taken_ready_s = np.append(self._taken_ready_s, self._ready_s[place])
         self._taken_upload_s = np.append(self._taken_upload_s, self._upload_s[place])
+        row = int(self._rows[place])
         self._find_next()
-        return int(self._rows[place])
+        return row
+
+    def _sort(self) -> None:
+        """Put the clients in the order in which they are ready."""
+        order = np.lexsort((self._upload_s, self._ready_s))  # stable: of equals the first row
+        self._rows, self._is_left = self._rows[order], self._is_left[order]
+        self._ready_s, self._upload_s = self._ready_s[order], self._upload_s[order]
+        self._is_sorted = True
 
     def _find_next(self) -> None:
+        if not self._is_sorted:
+            self._sort()
         left = np.flatnonzero(self._is_left)
         self.has_next = bool(len(left))
         if not self.has_next:

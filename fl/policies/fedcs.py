@@ -1,6 +1,7 @@
 """FedCS: as many clients as can be received before the round ends (arXiv:1804.08333)."""
 
 import heapq
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -90,39 +91,42 @@ def fedcs_order(
     by_end = np.argsort(ready_s + upload_s, kind="stable").tolist()
     rank = np.empty(len(rows), dtype=np.int64)
     rank[by_upload] = np.arange(len(rows))
-    sorted_ready_s, sorted_upload_s = ready_s[by_ready], upload_s[by_upload]
+    arrivals_s, arriving = ready_s[by_ready].tolist(), rank[by_ready].tolist()
     ready, upload, of_rank = ready_s.tolist(), upload_s.tolist(), by_upload.tolist()
     waiting: list[int] = []  # ranks of clients that are ready, shortest upload first
-    is_in = np.zeros(len(rows), dtype=np.bool_)
+    is_in = [False] * len(rows)
     chosen: list[int] = []
     ends_s: list[float] = []
     now_s, num_ready, place = 0.0, 0, 0
     while num_ready < len(rows):
-        until = int(np.searchsorted(sorted_ready_s, now_s, side="right"))
-        arrived = by_ready[num_ready:until]
-        _push_all(waiting, rank[arrived[~is_in[arrived]]].tolist())
+        until = bisect_right(arrivals_s, now_s, num_ready)
+        _push_all(waiting, arriving[num_ready:until])
         num_ready = until
+        while waiting and is_in[of_rank[waiting[0]]]:  # it was selected before it was ready
+            heapq.heappop(waiting)
         while place < len(rows) and ready[by_end[place]] <= now_s:
             place += 1
-        options = []
-        if waiting:
-            options.append((now_s + upload[of_rank[waiting[0]]], of_rank[waiting[0]]))
-        if place < len(rows):
-            options.append((ready[by_end[place]] + upload[by_end[place]], by_end[place]))
-        if not options:
+        if num_ready == len(rows):
             break
-        end_s, row = min(options)
+        row = by_end[place]
+        end_s = ready[row] + upload[row]
+        if waiting:
+            first = of_rank[waiting[0]]
+            end_of_first_s = now_s + upload[first]
+            if (end_of_first_s, first) < (end_s, row):
+                end_s, row = end_of_first_s, first
+                if end_s <= round_s:
+                    heapq.heappop(waiting)
         if end_s > round_s:
             return rows[chosen].tolist(), ends_s
-        if waiting and of_rank[waiting[0]] == row:
-            heapq.heappop(waiting)
         is_in[row] = True
         chosen.append(row)
         ends_s.append(end_s)
         now_s = end_s
     # All are ready: the shortest uploads come first.
     rest = np.sort(np.array(waiting, dtype=np.int64))
-    end_s_of_rest = np.cumsum(np.concatenate([[now_s], sorted_upload_s[rest]]))[1:]
+    rest = rest[~np.array(is_in, dtype=np.bool_)[by_upload[rest]]]
+    end_s_of_rest = np.cumsum(np.concatenate([[now_s], upload_s[by_upload[rest]]]))[1:]
     fitting = rest[end_s_of_rest <= round_s]
     chosen += by_upload[fitting].tolist()
     ends_s += end_s_of_rest[: len(fitting)].tolist()

@@ -13,6 +13,7 @@ import numpy as np
 from annotated_types import Gt
 
 from fl.policies.client_values import ClientValues
+from fl.policies.drawing import lowest
 from fl.policies.view import Candidates, Selection
 
 
@@ -53,8 +54,8 @@ class LyapunovPolicy:
         foreseen = (clients.compute_j + clients.upload_j()) / config.budget_j
         is_out = ~np.isfinite(foreseen)
         worth = np.where(is_out, -np.inf, config.v - queue * np.where(is_out, 0.0, foreseen))
-        order = np.lexsort((clients.client_id, foreseen, clients.times_selected, -worth))
-        order = order[: view.count(config.num_clients)]
+        count = view.count(config.num_clients)
+        order = lowest(-worth, clients.times_selected, foreseen, count=count)
         num_worth_it = max(1, int((worth[order] > 0).sum()))
         return clients.client_id[order[:num_worth_it]].tolist()
 

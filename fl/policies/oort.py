@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Float, Int
 
-from fl.policies.drawing import draw_weighted, highest
+from fl.policies.drawing import draw_weighted, lowest
 from fl.policies.view import Candidates, Selection
 
 STALENESS_WEIGHT = 0.1
@@ -60,9 +60,11 @@ def find_problems(config: OortPolicyConfig) -> Iterator[tuple[str, str]]:
     if least > first:
         yield "min_explore_fraction", f"must be <= explore_fraction = {first:g}, got {least:g}"
     default = OortPolicyConfig(num_clients=1)
-    without = [("alpha", config.alpha == 0, ("duration_percentile", "pacer_rounds", "pacer_step"))]
-    without.append(("pacer_step", config.pacer_step == 0, ("pacer_rounds",)))
-    without.append(("explore_fraction", first == 0, ("explore_decay",)))
+    without: list[tuple[str, bool, tuple[str, ...]]] = [
+        ("alpha", config.alpha == 0, ("duration_percentile", "pacer_rounds", "pacer_step")),
+        ("pacer_step", config.pacer_step == 0, ("pacer_rounds",)),
+        ("explore_fraction", first == 0, ("explore_decay",)),
+    ]
     for cause, is_off, keys in without:
         for key in keys:
             value = getattr(config, key)
@@ -118,20 +120,18 @@ class OortPolicy:
             return np.empty(0, dtype=np.int64)
         config = self._config
         utility = np.minimum(statistical, np.quantile(statistical, config.clip_quantile))
-        lowest, highest_of_all = utility.min(), utility.max()
-        spread = highest_of_all - lowest
-        utility = (utility - lowest) / spread if spread > 0 else np.ones_like(utility)
+        least, spread = utility.min(), np.ptp(utility)
+        utility = (utility - least) / spread if spread > 0 else np.ones_like(utility)
         heard_of = np.maximum(clients.last_received[known], 1)
         utility = utility + np.sqrt(STALENESS_WEIGHT * math.log(max(round_id, 1)) / heard_of)
         duration_s = clients.last_duration_s[known]
         preferred_s = float(np.percentile(duration_s, self._percentile))
         is_slow = duration_s > preferred_s
         utility[is_slow] *= (preferred_s / duration_s[is_slow]) ** config.alpha
-        order = highest(utility, len(utility))
+        best = lowest(-utility, count=count)
         if config.cut_off == 1:
-            return order[:count]
-        floor = config.cut_off * utility[order[count - 1]]
-        pool = order[utility[order] >= floor]
+            return best
+        pool = np.flatnonzero(utility >= config.cut_off * utility[best[-1]])
         return pool[draw_weighted(utility[pool], count, rng=rng)]
 
     def _pace(self, utility: float) -> None:

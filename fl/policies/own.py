@@ -1,7 +1,7 @@
 """A policy of the user's own: a class in a file, named ``path.py:Class``."""
 
 import copy
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from fl.own_code import OwnClass, load_class, names_a_class
 from fl.policies.answer import find_fault_of_questions, find_fault_of_selection, known_ids
-from fl.policies.view import AskingPolicy, Policy, Selection
+from fl.policies.view import AskingPolicy, ClientIds, Policy, Selection
 from fl.problems import OwnCodeError, during
 
 KEY = "server.policy"
@@ -55,7 +55,7 @@ class OwnPolicy:
         self,
         hook: str,
         call: Callable[..., Sequence[int] | Int[np.ndarray, " client"]],
-        find_fault: Callable[[Any, Set[int]], str | None],
+        find_fault: Callable[[Any, ClientIds], str | None],
         *,
         view: Selection,
         rng: np.random.Generator,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from fl.policies.drawing import draw_weighted, highest
+from fl.policies.drawing import draw_weighted, lowest
 from fl.policies.view import Selection
 
 
@@ -65,7 +65,8 @@ class PowerOfChoicePolicy:
             loss = np.nan_to_num(clients.asked_loss[rows], nan=-np.inf)
         else:
             loss = np.nan_to_num(clients.last_loss[rows], nan=np.inf)
-        return clients.client_id[rows[highest(loss, view.count(self._config.num_clients))]].tolist()
+        count = min(view.count(self._config.num_clients), len(rows))
+        return clients.client_id[rows[lowest(-loss, count=count)]].tolist()
 
     def _draw(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         clients = view.candidates

@@ -7,6 +7,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from fl.policies.client_values import ClientValues
+from fl.policies.drawing import lowest
 from fl.policies.view import Selection
 
 
@@ -50,8 +51,8 @@ class ProportionalFairPolicy:
         self._mean_snr.set(
             clients.client_id, np.where(is_covered, before + self._weight * (now - before), before)
         )
-        order = np.lexsort((clients.client_id, -ratio))
-        return clients.client_id[order[: view.count(self._num_clients)]].tolist()
+        rows = lowest(-ratio, count=view.count(self._num_clients))
+        return clients.client_id[rows].tolist()
 
 
 def _linear(snr_db: np.ndarray) -> np.ndarray:

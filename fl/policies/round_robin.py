@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
+from fl.policies.drawing import lowest
 from fl.policies.view import Selection
 
 
@@ -28,5 +29,5 @@ class RoundRobinPolicy:
         """Return the clients whose turn it is; nothing is drawn."""
         del rng
         clients = view.candidates
-        order = np.lexsort((clients.client_id, clients.last_round))
-        return clients.client_id[order[: view.count(self._num_clients)]].tolist()
+        rows = lowest(clients.last_round, count=view.count(self._num_clients))
+        return clients.client_id[rows].tolist()
