@@ -1,6 +1,6 @@
 """FedCS: as many clients as can be received before the round ends (arXiv:1804.08333)."""
 
-import heapq
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -9,6 +9,7 @@ import numpy as np
 from annotated_types import Gt
 from jaxtyping import Float, Int
 
+from fl.policies.drawing import lowest
 from fl.policies.view import Candidates, NobodyFitsError, Selection
 
 
@@ -49,18 +50,19 @@ class FedCsPolicy:
             rows = np.sort(rng.choice(len(rows), size=self._num_candidates, replace=False))
         ready_s = (clients.download_s + clients.compute_s)[rows]
         upload_s = clients.upload_s()[rows]
-        finished = []
+        chosen, ends_s = [], []
         for cell_rows in _by_cell(clients, rows):
-            order, end_s = fedcs_order(
+            order, of_cell_s = fedcs_order(
                 ready_s[cell_rows], upload_s[cell_rows], round_s=self._round_s
             )
-            ids = clients.client_id[rows[cell_rows[order]]].tolist()
-            finished += list(zip(end_s, ids, strict=True))
-        if not finished:
+            chosen.append(rows[cell_rows[order]])
+            ends_s.append(of_cell_s)
+        taken, end_s = np.concatenate(chosen), np.concatenate(ends_s)
+        if not len(taken):
             fastest_s = float((ready_s + upload_s).min())
             msg = f"round_s: no client is done in {self._round_s:g} s, the first in {fastest_s:g} s"
             raise NobodyFitsError(msg)
-        return [client_id for _, client_id in sorted(finished)[: view.num_wanted]]
+        return clients.client_id[taken[lowest(end_s, count=view.count(len(taken)))]].tolist()
 
 
 def fedcs_order(
@@ -68,7 +70,7 @@ def fedcs_order(
     upload_s: Float[np.ndarray, " client"],
     *,
     round_s: float,
-) -> tuple[list[int], list[float]]:
+) -> tuple[Int[np.ndarray, " selected"], Float[np.ndarray, " selected"]]:
     """Return whom FedCS selects in one cell, in order, and when each is received.
 
     Again and again the client is added that lengthens the round least: by its upload, and by the
@@ -88,59 +90,53 @@ def fedcs_order(
     ready_s, upload_s = ready_s[rows], upload_s[rows]
     by_upload = np.argsort(upload_s, kind="stable")
     by_ready = np.argsort(ready_s, kind="stable")
-    by_end = np.argsort(ready_s + upload_s, kind="stable").tolist()
+    by_end = np.argsort(ready_s + upload_s, kind="stable")
     rank = np.empty(len(rows), dtype=np.int64)
     rank[by_upload] = np.arange(len(rows))
     arrivals_s, arriving = ready_s[by_ready].tolist(), rank[by_ready].tolist()
-    ready, upload, of_rank = ready_s.tolist(), upload_s.tolist(), by_upload.tolist()
-    waiting: list[int] = []  # ranks of clients that are ready, shortest upload first
-    is_in = [False] * len(rows)
-    chosen: list[int] = []
+    upload_of_rank = upload_s[by_upload].tolist()
+    # Clients that are not ready yet, by when they could be received; the last is a sentinel.
+    next_ready_s = [*ready_s[by_end].tolist(), math.inf]
+    next_end_s = [*(ready_s + upload_s)[by_end].tolist(), math.inf]
+    next_rank = [*rank[by_end].tolist(), -1]
+    is_waiting = bytearray(len(rows))  # by rank: 1 for those that are ready and not selected
+    ranks: list[int] = []
     ends_s: list[float] = []
-    now_s, num_ready, place = 0.0, 0, 0
-    while num_ready < len(rows):
+    now_s, num_ready, place, early, first = 0.0, 0, 0, -1, 0
+    while True:
         until = bisect_right(arrivals_s, now_s, num_ready)
-        _push_all(waiting, arriving[num_ready:until])
-        num_ready = until
-        while waiting and is_in[of_rank[waiting[0]]]:  # it was selected before it was ready
-            heapq.heappop(waiting)
-        while place < len(rows) and ready[by_end[place]] <= now_s:
-            place += 1
+        if until > num_ready:
+            arrived = arriving[num_ready:until]
+            for each in arrived:
+                is_waiting[each] = 1
+            first, num_ready = min(first, *arrived), until
+            if early >= 0:  # it was selected before it was ready, and is now
+                is_waiting[early], early = 0, -1
         if num_ready == len(rows):
             break
-        row = by_end[place]
-        end_s = ready[row] + upload[row]
-        if waiting:
-            first = of_rank[waiting[0]]
-            end_of_first_s = now_s + upload[first]
-            if (end_of_first_s, first) < (end_s, row):
-                end_s, row = end_of_first_s, first
-                if end_s <= round_s:
-                    heapq.heappop(waiting)
+        while next_ready_s[place] <= now_s:
+            place += 1
+        chosen, end_s = next_rank[place], next_end_s[place]
+        first = is_waiting.find(1, first)
+        if first < 0:
+            first, early = len(rows), chosen
+        elif (now_s + upload_of_rank[first], by_upload[first]) < (end_s, by_end[place]):
+            chosen, end_s = first, now_s + upload_of_rank[first]
+            if end_s <= round_s:
+                is_waiting[first] = 0
+        else:
+            early = chosen
         if end_s > round_s:
-            return rows[chosen].tolist(), ends_s
-        is_in[row] = True
-        chosen.append(row)
+            return rows[by_upload[ranks]], np.array(ends_s)
+        ranks.append(chosen)
         ends_s.append(end_s)
         now_s = end_s
     # All are ready: the shortest uploads come first.
-    rest = np.sort(np.array(waiting, dtype=np.int64))
-    rest = rest[~np.array(is_in, dtype=np.bool_)[by_upload[rest]]]
-    end_s_of_rest = np.cumsum(np.concatenate([[now_s], upload_s[by_upload[rest]]]))[1:]
-    fitting = rest[end_s_of_rest <= round_s]
-    chosen += by_upload[fitting].tolist()
-    ends_s += end_s_of_rest[: len(fitting)].tolist()
-    return rows[chosen].tolist(), ends_s
-
-
-def _push_all(heap: list[int], values: list[int]) -> None:
-    """Add values to a heap, in one go where there are many."""
-    if len(values) * 8 > len(heap):
-        heap += values
-        heapq.heapify(heap)
-        return
-    for value in values:
-        heapq.heappush(heap, value)
+    rest = np.flatnonzero(np.frombuffer(is_waiting, dtype=np.uint8))
+    end_of_rest_s = np.cumsum(np.concatenate([[now_s], upload_s[by_upload[rest]]]))[1:]
+    num_fitting = int((end_of_rest_s <= round_s).sum())
+    taken = np.concatenate([np.array(ranks, dtype=np.int64), rest[:num_fitting]])
+    return rows[by_upload[taken]], np.concatenate([ends_s, end_of_rest_s[:num_fitting]])
 
 
 def _by_cell(

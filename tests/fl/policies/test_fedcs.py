@@ -46,7 +46,7 @@ def test_the_order_is_that_of_the_definition(seed):
     upload_s = rng.integers(1, 12, size=num) / 4
     round_s = float(rng.integers(1, 120)) / 4
     chosen, ends_s = fedcs_order(ready_s, upload_s, round_s=round_s)
-    assert chosen == by_definition(ready_s, upload_s, round_s=round_s)
+    assert chosen.tolist() == by_definition(ready_s, upload_s, round_s=round_s)
     now = 0.0
     for k, end_s in zip(chosen, ends_s, strict=True):
         now = max(now, ready_s[k]) + upload_s[k]
