@@ -9,6 +9,7 @@ from typing import Protocol
 import fl.clients.config
 import fl.data.config
 import fl.models.config
+import fl.server.faults
 import fl.server.rules
 import fl.server.timing_only
 import fl.training.config
@@ -95,6 +96,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
             task=scenario.data.task,
         ),
         *_timing_only(scenario),
+        *fl.server.faults.find_problems(scenario.faults),
         *_methods(scenario),
     ]
     return found

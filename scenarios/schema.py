@@ -17,6 +17,7 @@ from fl.data.config import DataConfig
 from fl.methods import MethodConfig
 from fl.models.config import ModelConfig
 from fl.server.config import ServerConfig
+from fl.server.faults import FaultsConfig
 from fl.training.config import TrainingConfig
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.network import CELLULAR, NetworkConfig
@@ -59,6 +60,8 @@ class Scenario:
     """Local training of one job."""
     server: ServerConfig
     """Rounds, policy, targets."""
+    faults: FaultsConfig = field(default_factory=FaultsConfig)
+    """What breaks when."""
     methods: Annotated[tuple[MethodConfig, ...], MinLen(1)]
     """Methods that are compared."""
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)

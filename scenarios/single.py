@@ -237,6 +237,7 @@ def federate(
             throttling=scenario.clients.throttling,
             availability=scenario.clients.availability,
             battery=scenario.clients.battery,
+            faults=scenario.faults,
         ),
         env=env,
         network=network,

@@ -22,6 +22,7 @@ from fl.network import Network, Streams
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
 from fl.server.cost_twin import CostTwin
+from fl.server.faults import FaultsConfig
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.training.config import TrainingConfig
 from fl.training.cost import CostModel
@@ -40,6 +41,7 @@ class Settings:
     throttling: TwoStateThrottling | None = None
     availability: AvailabilityConfig = field(default_factory=AlwaysAvailable)
     battery: BatteryConfig | None = None
+    faults: FaultsConfig = field(default_factory=FaultsConfig)
 
 
 def build_federation(
@@ -68,7 +70,7 @@ def build_federation(
         Where transfers go and joules are booked.
     streams
         Addressed randomness. Used: ``cohort`` (round), ``training`` (client, round), and
-        ``availability`` and ``battery``.
+        ``availability``, ``battery`` and ``fault`` (crash).
     worker
         Model, method and texts; from :func:`fl.execution.recipe.build_worker`.
     shards, devices
@@ -118,6 +120,7 @@ def build_federation(
         precision=settings.precision,
         throttling=settings.throttling,
         battery=settings.battery,
+        faults=settings.faults,
         availability=build_availability(
             settings.availability, num_clients=len(shards), streams=streams
         ),

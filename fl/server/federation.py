@@ -23,6 +23,7 @@ from fl.policies.view import AskingPolicy, Forecast, Policy
 from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
+from fl.server.faults import FaultsConfig, crash
 from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
 from fl.training.cost import CostModel
@@ -130,6 +131,8 @@ class Federation:
     """When clients are there."""
     battery: BatteryConfig | None = None
     """Batteries of the devices that have one; ``None``: none is ever empty."""
+    faults: FaultsConfig = field(default_factory=FaultsConfig)
+    """When the server crashes."""
     metrics: tuple[str, ...]
     """What is measured; nothing where nothing is trained."""
     recorder: Recorder
@@ -191,6 +194,8 @@ class Federation:
         self.personal = PersonalTensors(self.method)
         self.roster = Roster([len(shard.train) for shard in self.shards])
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
+        if self.faults != FaultsConfig():
+            self.env.process(crash(self.env, self.faults, self.presence, streams=self.streams))
         if self.battery is not None:
             self.presence.batteries = self._batteries(self.battery)
         if self.throttling is not None:

@@ -197,6 +197,7 @@ class Participation:
             Round that it counts in: where it was merged, or else where it ended; ``None``: where it
             began.
         """
+        self._federation.presence.note_recorded(self)
         return ClientRow(
             participation_id=self.participation_id,
             round=self.round if round_id is None else round_id,

@@ -15,12 +15,15 @@ LEFT = "left"
 """Outcome of a participation whose client went away."""
 BATTERY_EMPTY = "battery_empty"
 """The same where its battery ran out."""
-GONE = (LEFT, BATTERY_EMPTY)
+SERVER_CRASHED = "server_crashed"
+"""The same where the server lost it."""
+GONE = (LEFT, BATTERY_EMPTY, SERVER_CRASHED)
 
 
 class Stoppable(Protocol):
     """A participation, as far as presence needs it."""
 
+    participation_id: int
     client_id: int
     done: simpy.Event
 
@@ -33,6 +36,9 @@ class Stoppable(Protocol):
 
     def stop(self, outcome: str) -> None:
         """End it at this instant."""
+
+    def discard(self, outcome: str) -> None:
+        """Leave what the server has of it unmerged."""
 
 
 class Presence:
@@ -54,6 +60,8 @@ class Presence:
         self.batteries: Batteries | None = None
         """What they have left; ``None``: all are on mains."""
         self._checked: set[int] = set()
+        self._unrecorded: dict[int, Stoppable] = {}
+        self._back_at_s = 0.0
         self._env = env
         self._availability = availability
         self._client_ids = np.arange(num_clients)
@@ -66,6 +74,8 @@ class Presence:
 
     def candidate_ids(self) -> Int[np.ndarray, " client"]:
         """Return the clients that are there now and not at work, ascending."""
+        if self._now_s < self._back_at_s:
+            return np.zeros(0, dtype=np.int64)
         is_there = self._availability.is_available(self._client_ids, at_s=self._now_s)
         is_there[list(self._at_work)] = False
         if self.batteries is not None:
@@ -77,6 +87,7 @@ class Presence:
         """Stop a participation that begins now once its client goes away or has no energy."""
         client_id = participation.client_id
         self._at_work[client_id] = participation
+        self._unrecorded[participation.participation_id] = participation
         end = participation.done.callbacks
         if end is not None:
             end.append(lambda _: self._forget(participation))
@@ -96,7 +107,7 @@ class Presence:
                 timer.callbacks.append(lambda _: self._leave(client_id))
 
     def wait_for_somebody(self) -> Generator[simpy.Event, Any, None]:
-        """Let time pass until a client is there; not at all while any is at work.
+        """Let time pass until the server and a client are there; not while any is at work.
 
         Raises
         ------
@@ -104,6 +115,9 @@ class Presence:
             If nobody will ever be there.
         """
         while not self._at_work and not len(self.candidate_ids()):
+            if self._now_s < self._back_at_s:
+                yield self._env.timeout(self._back_at_s - self._now_s)
+                continue
             changes_s = self._availability.next_change_s(self._client_ids, after_s=self._now_s)
             next_s, keys = float(changes_s.min()), "clients.availability"
             if self.batteries is not None:
@@ -134,6 +148,17 @@ class Presence:
                 f"{capacity_j:.6g} J, one round of computing takes {energy_j:.6g} J"
             )
             raise ValueError(msg)
+
+    def crash_server(self, *, down_s: float) -> None:
+        """Let the server lose all that it has not merged, and be away for some seconds."""
+        self._back_at_s = self._now_s + down_s
+        for each in list(self._unrecorded.values()):
+            each.stop(SERVER_CRASHED)
+            each.discard(SERVER_CRASHED)
+
+    def note_recorded(self, participation: Stoppable) -> None:
+        """Note that the rows of a participation are written: what it gave is merged, or lost."""
+        self._unrecorded.pop(participation.participation_id, None)
 
     def battery_j(
         self, client_ids: Int[np.ndarray, " client"]

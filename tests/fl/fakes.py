@@ -33,6 +33,7 @@ from fl.rows import ClientRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
 from fl.server.cost_twin import TwinMaker
+from fl.server.faults import FaultsConfig
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
 from tests.fl.constant_network import ConstantRateNetwork
@@ -51,6 +52,7 @@ PURPOSES = (
     "device_speed",
     "availability",
     "battery",
+    "fault",
 )
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
@@ -239,6 +241,7 @@ def federation(
     policy=None,
     availability=None,
     battery=None,
+    faults=None,
     **server,
 ):
     is_classified = task == "classification"
@@ -288,6 +291,7 @@ def federation(
             throttling=throttling,
             availability=availability or AlwaysAvailable(),
             battery=battery,
+            faults=faults or FaultsConfig(),
         ),
         env=env,
         network=network,

@@ -68,6 +68,8 @@ def problems_of(*overrides):
          "clients.battery.start_level: must be <= 1, got 1.5"),
         ("clients.battery={charging_w: 5}",
          "clients.battery.charging_w: has no effect without charging, got 5"),
+        ("faults={server_crashes: [{at_s: 5, down_s: 5}, {at_s: 9, down_s: 1}]}",
+         "faults.server_crashes.1.at_s: must be > 10, when the server is back, got 9"),
         ("training.threads=257", ": training.threads: must be <= 256, got 257"),
         ("world.layout.isd_m=1e6", "isd_m: must be within 20 and 8660.25 in environment uma"),
         ("world.layout.isd_m=1", "isd_m: must be within 20 and"),

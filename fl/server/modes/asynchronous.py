@@ -120,6 +120,9 @@ def run_aggregations(
             if ended is None:
                 break
             (buffer if ended.is_received else lost).append(ended)
+            # the server forgets its buffer when it crashes
+            lost += [each for each in buffer if not each.is_received]
+            buffer = [each for each in buffer if each.is_received]
             num_lost_in_a_row = 0 if ended.is_received else num_lost_in_a_row + 1
             if limit is None and num_lost_in_a_row == at_work.num_wanted:
                 break
