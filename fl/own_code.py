@@ -81,7 +81,7 @@ class OwnClass:
             the program included), or something of the protocol that the object lacks.
         """
         for setting, rule in find_wrong_settings(self.cls, settings):
-            msg = f"{key}.settings.{setting}: {rule}"
+            msg = f"{key}.{setting}: {rule}"
             raise OwnCodeError(msg)
         try:
             made = self.cls(**settings)

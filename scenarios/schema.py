@@ -25,6 +25,7 @@ from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.field_docs import describe
 from scenarios.messages import explain
+from scenarios.own_settings import gather, open_schema, spread
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 """A name is a folder: it may neither leave the place of results nor be too long for it."""
@@ -94,7 +95,7 @@ def validate(document: Document) -> Scenario:
         With one line for every problem: where, which rule, which value, what would be right.
     """
     try:
-        scenario = _ADAPTER.validate_json(json.dumps(document.data))
+        scenario = _ADAPTER.validate_json(json.dumps(gather(document.data, Scenario)))
     except ValidationError as error:
         raise ScenarioError(_explain(error.errors(), document)) from None
     # A kind that is left out would be taken from the first class whose keys fit: not what is meant.
@@ -126,11 +127,12 @@ def _setter(document: Document, section: str) -> str:
 def to_data(scenario: Scenario) -> dict[str, Any]:
     """Return the resolved scenario as plain data, every key present; ``validate`` reads it back."""
     data: Mapping[str, Any] = _ADAPTER.dump_python(scenario, mode="json")
-    return dict(data)
+    return dict(spread(data, Scenario))
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a scenario file, for editors; every key has its description."""
     schema = _ADAPTER.json_schema()
     describe(schema, Scenario)
+    open_schema(schema)
     return schema

@@ -1,4 +1,4 @@
-"""A policy of your own: ``policy: {kind: "own_policy.py:FastOfTheIdle", settings: {num: 4}}``."""
+"""A policy of your own: ``policy: {kind: "own_policy.py:FastOfTheIdle", num: 4}``."""
 # ruff: noqa: ANN001, ANN201, ANN204, D101, D102
 
 import numpy as np

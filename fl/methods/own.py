@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnConfig(MethodOptions):
-    """A class in a file; ``settings`` are its arguments.
+    """A class in a file; all keys beside those below are its arguments.
 
-    The class is made with the settings as keywords. Its ``install(module, *, generator)`` puts
+    The class is made with them as keywords. Its ``install(module, *, generator)`` puts
     tensors into the model and returns a :class:`fl.methods.base.Method`, as the functions
     ``install`` of the methods here do.
     """
@@ -26,7 +26,7 @@ class OwnConfig(MethodOptions):
     kind: Annotated[str, Predicate(names_a_class)]
     """File and class: ``path.py:Class``."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Arguments of the class."""
+    """Arguments of the class; in a file they stand beside ``kind``."""
 
     @property
     def merges_changes(self) -> bool:

@@ -20,12 +20,12 @@ KEY = "server.policy"
 
 @dataclass(frozen=True, kw_only=True)
 class OwnPolicyConfig:
-    """A class in a file; ``settings`` are its arguments. It has ``select(view, *, rng)``."""
+    """A class in a file, with ``select(view, *, rng)``; all keys beside are its arguments."""
 
     kind: Annotated[str, Predicate(names_a_class)]
     """File and class: ``path.py:Class``."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Arguments of the class."""
+    """Arguments of the class; in a file they stand beside ``kind``."""
 
 
 class OwnPolicy:

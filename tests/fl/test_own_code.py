@@ -149,11 +149,11 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"cuont": 1}, "server.policy.settings.cuont: unknown key; did you mean 'count'?"),
-        ({"zzz": 1}, "server.policy.settings.zzz: unknown key; valid here: count, is_uniform"),
+        ({"cuont": 1}, "server.policy.cuont: unknown key; did you mean 'count'?"),
+        ({"zzz": 1}, "server.policy.zzz: unknown key; valid here: count, is_uniform"),
         (
             {"count": "y" * 100},
-            f"server.policy.settings.count: must be a whole number, got '{'y' * 56}...",
+            f"server.policy.count: must be a whole number, got '{'y' * 56}...",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_missing_setting_is_named(tmp_path):
     name = write(tmp_path, GOOD.replace("count: int = 1", "count: int"))
     with pytest.raises(OwnCodeError) as caught:
         make(name)
-    assert str(caught.value) == "server.policy.settings.count: missing; Mine needs it"
+    assert str(caught.value) == "server.policy.count: missing; Mine needs it"
 
 
 def test_what_a_method_raises_names_file_line_and_method(tmp_path):

@@ -89,7 +89,7 @@ def test_a_map_of_no_places_is_refused(capsys):
 def test_a_policy_of_the_users_own_that_reads_signals_is_refused(tmp_path, column, works):
     (tmp_path / "own.py").write_text(OWN_POLICY, encoding="utf-8")
     kind = f"{tmp_path}/own.py:Loudest"
-    policy = f"server.policy={{kind: '{kind}', settings: {{column: {column}}}}}"
+    policy = f"server.policy={{kind: '{kind}', column: {column}}}"
     small = [each for each in SMALL if "policy" not in each]
     scenario = load(STUDY, [*small, *CONSTANT, policy])
     if works:

@@ -174,13 +174,13 @@ def test_a_file_that_does_not_run_is_a_failed_import(tmp_path, capfd, kind, code
 @pytest.mark.parametrize(
     ("kind", "code", "where"),
     [
-        ("method", METHOD + "pass", "methods.0.settings.rank"),
-        ("policy", POLICY + "return [0]", "server.policy.settings.num"),
+        ("method", METHOD + "pass", "methods.0.rank"),
+        ("policy", POLICY + "return [0]", "server.policy.num"),
     ],
 )
 def test_a_setting_of_another_type_is_told_like_any_other(tmp_path, capfd, kind, code, where):
     name = where.rpartition(".")[2]
-    found = told(tmp_path, capfd, kind, code, settings=f", settings: {{{name}: two}}")
+    found = told(tmp_path, capfd, kind, code, settings=f", {name}: two")
     check_line(found, rf"{where}: must be a whole number, got 'two'$")
 
 

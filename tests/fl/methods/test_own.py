@@ -55,7 +55,7 @@ def test_the_median_is_that_of_numpy():
         (
             "class Mine:\n    def __init__(self, rank): pass\n    def install(self): pass",
             "Mine",
-            "methods.settings.rank: missing; Mine needs it",
+            "methods.rank: missing; Mine needs it",
         ),
         (
             "class Mine:\n    def install(self, module, *, generator): return 1",

@@ -1,5 +1,6 @@
 """A policy in a file of the user's own: the printed example, and faults in one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,38 @@ def test_the_example_runs_as_printed():
     assert [row.client_id for row in found.recorder.clients] == [0, 1, 2, 3]
 
 
+def test_the_page_prints_the_example(tmp_path):
+    page = (EXAMPLE.parents[1] / "policies.md").read_text(encoding="utf-8")
+    (printed,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert printed.strip() in EXAMPLE.read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(printed, encoding="utf-8")
+    found = played(OwnPolicyConfig(kind=f"{tmp_path}/mine.py:FastOfTheIdle", settings={"num": 3}))
+    assert [row.client_id for row in found.recorder.clients] == [0, 1, 2, 0, 1, 3]
+
+
+ASKING = """
+class Asking:
+    def ask(self, view, *, rng):
+        return {asked}
+
+    def select(self, view, *, rng):
+        return [int(view.candidates.client_id[view.candidates.asked_loss.argmin()])]
+"""
+
+
+def test_a_class_may_ask(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(ASKING.format(asked="[0, 1, 2, 3]"))
+    try_policy(OwnPolicyConfig(kind=f"{file}:Asking"), num_clients=4, seed=1)
+    found = played(OwnPolicyConfig(kind=f"{file}:Asking"))
+    assert [row.download_s for row in found.recorder.clients] == [0.0, 0.0]
+    file.write_text(ASKING.format(asked="[0, 7]"))
+    with pytest.raises(OwnCodeError, match=r"own\.py:3: ask: must ask ids out of 0\.\.3.*\[0, 7\]"):
+        played(OwnPolicyConfig(kind=f"{file}:Asking"))
+
+
 def test_unknown_settings_are_named():
-    with pytest.raises(OwnCodeError, match=r"^server\.policy\.settings\.nun: unknown key"):
+    with pytest.raises(OwnCodeError, match=r"^server\.policy\.nun: unknown key"):
         build_policy(OwnPolicyConfig(kind=f"{EXAMPLE}:FastOfTheIdle", settings={"nun": 2}))
 
 
