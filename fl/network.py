@@ -130,11 +130,22 @@ class Network(Protocol):
         *,
         timeout_s: float | None = None,
         participation_id: int | None = None,
+        at_edge: bool = False,
     ) -> TransferEvent:
         """Start to move bytes between server and client; gives at once, ends in simulated time.
 
         ``timeout_s`` counts from now; the network's own limit holds when it is ``None``. The
-        transfer's row carries ``participation_id``.
+        transfer's row carries ``participation_id``. With ``at_edge`` they go no further than the
+        client's site.
+        """
+
+    def relay(self, site_id: int, direction: Direction, size_bytes: int) -> simpy.Event:
+        """Start to move bytes between a site and the server; the event fires when all are there.
+
+        Raises
+        ------
+        ValueError
+            If the network has no such site.
         """
 
     def broadcast(

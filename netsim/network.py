@@ -30,6 +30,7 @@ from netsim.rrc.connection import make_timers
 from netsim.transport.access_wait import AccessWait, Wait
 from netsim.transport.background_traffic import BackgroundTraffic, FileCounts
 from netsim.transport.completion import make_unserved_row
+from netsim.transport.relays import Relays
 from netsim.transport.requests import (
     check_broadcast,
     check_client,
@@ -113,6 +114,7 @@ class CellularNetwork:
         self._air = models.air
         self._ue_power = models.ue_power
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
+        self._relays = Relays(env, models.backhaul, num_sites=len(self.layout.sites))
         self._energy = EnergyMeter(models.ledger, self._flush)
         self._reporter = LinkReporter(models, self._engine)
         self._access = self._make_access(models, seed=seed)
@@ -182,6 +184,7 @@ class CellularNetwork:
         *,
         timeout_s: float | None = None,
         participation_id: int | None = None,
+        at_edge: bool = False,
     ) -> Transfer:
         """Start a transfer between server and client; it ends in simulated time.
 
@@ -197,6 +200,8 @@ class CellularNetwork:
             Time limit from now [s]; ``None`` is the scenario's ``transfer_timeout_s``.
         participation_id
             Work that it belongs to, for its row; without effect on the transfer.
+        at_edge
+            Whether it is between client and site, and does not cross the backhaul.
 
         Raises
         ------
@@ -210,6 +215,7 @@ class CellularNetwork:
             timeout_s=timeout_s,
             broadcast_id=None,
             participation_id=participation_id,
+            at_edge=at_edge,
         )
         self._access.begin([transfer])
         return transfer
@@ -248,6 +254,18 @@ class CellularNetwork:
         self._num_broadcasts += 1
         self._access.begin(transfers)
         return transfers
+
+    def relay(self, site_id: int, direction: Direction, size_bytes: int) -> simpy.Event:
+        """Move bytes between a site and the server over the backhaul; the event fires at their end.
+
+        They share its links with one another, and not with the transfers of clients.
+
+        Raises
+        ------
+        ValueError
+            If there is no such site or direction, or the size is not at least 1 byte.
+        """
+        return self._relays.relay(site_id, direction, size_bytes)
 
     @property
     def background_files(self) -> FileCounts | None:
@@ -293,6 +311,7 @@ class CellularNetwork:
         timeout_s: float | None,
         broadcast_id: int | None,
         participation_id: int | None,
+        at_edge: bool = False,
     ) -> Transfer:
         limit_s = self._radio.transfer_timeout_s if timeout_s is None else timeout_s
         check_request(direction, size_bytes, timeout_s=limit_s)
@@ -305,6 +324,7 @@ class CellularNetwork:
             deadline_at_s=self._now_s + limit_s,
             broadcast_id=broadcast_id,
             participation_id=participation_id,
+            at_edge=at_edge,
             cancel=self._cancel,
         )
         self._num_transfers += 1

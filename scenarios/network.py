@@ -15,6 +15,7 @@ from netsim.checks.own_sites import find_form_problems
 from netsim.checks.trial import try_network
 from netsim.config import RadioConfig, WorldConfig
 from netsim.config.network import CellularNetworkConfig
+from netsim.config.radio import StarBackhaul
 from netsim.config.sites import SitesLayout
 from netsim.energy.ledger import EnergyTotal
 from netsim.engines.position_log import PositionRow
@@ -120,7 +121,7 @@ def find_problems(scenario: Scenario) -> list[Problem]:
     sections = cellular_sections(scenario)
     if sections is not None and scenario.world is not None:
         found = cellular_rules.find_problems(sections.world, sections.radio)
-        return problems_in_file(found, scenario.world)
+        return [*problems_in_file(found, scenario.world), *_edge_problems(scenario, sections)]
     if isinstance(scenario.network, CellularNetworkConfig):
         return []
     kind, server = scenario.network.kind, scenario.server
@@ -130,10 +131,24 @@ def find_problems(scenario: Scenario) -> list[Problem]:
     if policy is not None and policy.uses_signals:
         rule = f"needs signal-to-noise ratios: network.kind cellular, got {kind}"
         found.append(Problem(("server", "policy", "kind"), f"{server.policy.kind} {rule}"))
+    if server.has_edges:
+        rule = f"{server.mode} needs sites that average: network.kind cellular, got {kind}"
+        found.append(Problem(("server", "mode"), rule))
     if server.downlink == "broadcast":
         rule = f"broadcast has no effect: network.kind {kind} has no multicast"
         found.append(Problem(("server", "downlink"), rule))
     return found
+
+
+def _edge_problems(scenario: Scenario, sections: CellularSections) -> list[Problem]:
+    """Find a backhaul of which the slot engine cannot take transfers to sites apart."""
+    backhaul, kind = sections.radio.backhaul, sections.radio.engine
+    links = [backhaul] if isinstance(backhaul, StarBackhaul) else backhaul.links
+    is_limited = any(each.rate_bps is not None for each in links) or bool(backhaul.cuts)
+    if not (scenario.server.has_edges and kind == "slot" and is_limited):
+        return []
+    rule = "must be flow with server.mode hierarchical and limited or cut backhaul links"
+    return [Problem(("radio", "engine"), f"{rule}, got {kind}")]
 
 
 def try_network_of(scenario: Scenario, *, seed: int) -> None:

@@ -54,6 +54,11 @@ class ServerOptions:
         """Whether updates of earlier versions are merged."""
         return False
 
+    @property
+    def has_edges(self) -> bool:
+        """Whether sites average as well as the server."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundOptions(ServerOptions):
@@ -168,7 +173,28 @@ class FedBuffServer(AsynchronousOptions):
         return self.buffer_size
 
 
-ServerConfig = SyncServer | DeadlineServer | SemiAsyncServer | FedAsyncServer | FedBuffServer
+@dataclass(frozen=True, kw_only=True)
+class HierarchicalServer(ServerOptions):
+    """Sites average the updates of their clients, the server the models of the sites."""
+
+    edge_rounds: Annotated[int, Gt(0), Le(1000)] = 2
+    """Averages at a site before the server averages, ``kappa2``."""
+    mode: Literal["hierarchical"] = "hierarchical"
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether sites average as well: yes."""
+        return True
+
+
+ServerConfig = (
+    SyncServer
+    | DeadlineServer
+    | SemiAsyncServer
+    | FedAsyncServer
+    | FedBuffServer
+    | HierarchicalServer
+)
 """When the server aggregates; told apart by ``mode``."""
 
 _Kind = TypeVar("_Kind", bound=ServerOptions)

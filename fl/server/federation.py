@@ -183,10 +183,11 @@ class Federation:
         if self.is_timing_only and isinstance(self.method, FollowsDecisions):
             msg = f"training.mode: must be train, {self.method.kind} decides by values; got none"
             raise ValueError(msg)
-        if self.server.merges_stale and self.method.merges != "mean":
+        needs_mean = self.server.merges_stale or self.server.has_edges
+        if needs_mean and self.method.merges != "mean":
             msg = (
-                f"server.mode: cannot merge stale updates of {self.method.kind}, which merges by a "
-                f"rule of its own; got {self.server.mode}"
+                f"server.mode: {self.method.kind} must average what it is sent (merges: mean), it "
+                f"merges by a rule of its own; got {self.server.mode}"
             )
             raise ValueError(msg)
         self._check_devices()

@@ -9,7 +9,7 @@ import simpy
 
 from fl.clients.throttling import Phase
 from fl.execution.executor import JobHandle
-from fl.methods.base import Contribution, base_of
+from fl.methods.base import Contribution, ServerState, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Payload, Tensors
 from fl.problems import during
@@ -44,6 +44,10 @@ class Participation:
         part once.
     broadcast
         The client's end of a running broadcast; ``None``: its download is sent here, if any.
+    state
+        What it works from; ``None``: the server's present state.
+    at_edge
+        Whether its site sends and receives, and the server does not.
     """
 
     def __init__(
@@ -56,13 +60,16 @@ class Participation:
         deadline_at_s: float | None = None,
         seed_id: int | None = None,
         broadcast: TransferEvent | None = None,
+        state: ServerState | None = None,
+        at_edge: bool = False,
     ) -> None:
         self.participation_id = participation_id
         self.client_id = client_id
         self.round = round_id
         self.version = federation.state.version
         """Server version that the client works from."""
-        self._state = federation.state
+        self._state = federation.state if state is None else state
+        self._is_at_edge = at_edge
         self.outcome = "running"
         """``received``; or why the server has no update, as in ``clients.csv``."""
         self.download_s: float | None = None
@@ -360,6 +367,7 @@ class Participation:
                 size_bytes,
                 timeout_s=None if deadline_at_s is None else deadline_at_s - now_s,
                 participation_id=self.participation_id,
+                at_edge=self._is_at_edge,
             )
         sent: TransferOutcome = yield self._transfer.event
         self._transfer = None

@@ -88,6 +88,8 @@ def _find_mode_problems(
         yield Problem((*path, "discount"), rule)
     if isinstance(config, AsynchronousOptions):
         yield from _find_asynchronous_problems(config, num_clients=num_clients, path=path)
+    if config.has_edges:
+        yield from _find_edge_problems(config, methods=methods, path=path)
     if config.merges_stale:
         yield from _find_stale_problems(config, methods=methods, path=path)
 
@@ -140,6 +142,26 @@ def _find_stale_problems(
         else:
             continue
         yield Problem((*path, "mode"), f"{rule}; got {config.mode}{_late(config)}")
+
+
+def _find_edge_problems(
+    config: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find methods for which a mean of means is not the mean."""
+    for method in methods:
+        if method.takes_turns:
+            rule = "its turns go by aggregations of the server, which sites do not wait for"
+        elif not method.merges_changes:
+            rule = "it merges updates by a rule of its own, not as a mean that sites can take"
+        elif method.averages_factors:
+            rule = (
+                "it averages the factors of products one by one, whose bias two levels would "
+                "compound; ffa_lora freezes one factor"
+            )
+        else:
+            continue
+        message = f"cannot average at two levels for {method.kind}: {rule}; got {config.mode}"
+        yield Problem((*path, "mode"), message)
 
 
 def _late(config: ServerConfig) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import simpy
 
+from fl.methods.base import ServerState
 from fl.network import TransferEvent
 from fl.problems import during
 from fl.server.federation import Federation
@@ -19,6 +20,8 @@ def start_participations(
     round_id: int,
     timeout_s: float | None = None,
     seed_ids: Sequence[int] | None = None,
+    state: ServerState | None = None,
+    at_edge: bool = False,
 ) -> list[Participation]:
     """Let clients begin now, from the server's present state; they are busy until they have ended.
 
@@ -34,6 +37,10 @@ def start_participations(
         Seconds from now after which the caller will stop them as ``late``.
     seed_ids
         Address the seed of each client's job; ``None``: the round.
+    state
+        What they work from; ``None``: the server's present state.
+    at_edge
+        Whether their site sends and receives, and the server does not.
     """
     ids = [federation.new_participation_id() for _ in client_ids]
     broadcasts = _broadcast(federation, client_ids, participation_ids=ids, timeout_s=timeout_s)
@@ -46,6 +53,8 @@ def start_participations(
             deadline_at_s=None if timeout_s is None else federation.now_s + timeout_s,
             seed_id=seed_id,
             broadcast=broadcast,
+            state=state,
+            at_edge=at_edge,
         )
         for participation_id, client_id, seed_id, broadcast in zip(
             ids, client_ids, seed_ids or [round_id] * len(ids), broadcasts, strict=True
@@ -120,6 +129,14 @@ def end_unfinished(
     federation.recorder.unfinished(rows)
 
 
+def download_bytes(federation: Federation, client_id: int) -> int:
+    """Return the bytes of what the server sends a client now, as they are charged; 0: nothing."""
+    payload = federation.method.download(federation.state, client_id=client_id)
+    if payload is not None and federation.twin is not None:
+        payload = federation.twin.charge(client_id).download or payload
+    return 0 if payload is None else payload.size_bytes
+
+
 def _broadcast(
     federation: Federation,
     client_ids: Sequence[int],
@@ -130,16 +147,13 @@ def _broadcast(
     """Start a broadcast, one event a client; all ``None`` for unicast."""
     if federation.server.downlink == "unicast" or not client_ids:
         return [None] * len(client_ids)
-    method = federation.method
     with during("in a broadcast of the server"):
-        payload = method.download(federation.state, client_id=client_ids[0])
-    if payload is None:
+        size_bytes = download_bytes(federation, client_ids[0])
+    if not size_bytes:
         return [None] * len(client_ids)
-    if federation.twin is not None:
-        payload = federation.twin.charge(client_ids[0]).download or payload
     return federation.network.broadcast(
         client_ids,
-        payload.size_bytes,
+        size_bytes,
         timeout_s=timeout_s,
         participation_ids=participation_ids,
     )

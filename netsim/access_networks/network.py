@@ -30,6 +30,9 @@ _WHOLE = 1e-12
 """Rounding of a share of time."""
 
 
+NO_SITES = "a network of given rates has no sites"
+
+
 class RateNetwork:
     """Clients with given rates on a SimPy clock in seconds; no radio channel, no sites.
 
@@ -100,6 +103,7 @@ class RateNetwork:
         *,
         timeout_s: float | None = None,
         participation_id: int | None = None,
+        at_edge: bool = False,
     ) -> Transfer:
         """Start a transfer between server and client; it ends in simulated time.
 
@@ -115,12 +119,16 @@ class RateNetwork:
             Time limit from now [s]; ``None`` is the scenario's ``transfer_timeout_s``.
         participation_id
             Work that it belongs to, for its row; without effect on the transfer.
+        at_edge
+            ``False``: there are no sites.
 
         Raises
         ------
         ValueError
             If there is no such client or direction, or a number is out of range.
         """
+        if at_edge:
+            raise ValueError(NO_SITES)
         limit_s = self._transfer_timeout_s if timeout_s is None else timeout_s
         check_request(direction, size_bytes, timeout_s=limit_s)
         transfer = Transfer(
@@ -137,6 +145,16 @@ class RateNetwork:
         self._num_transfers += 1
         self._admit(transfer)
         return transfer
+
+    def relay(self, site_id: int, direction: Direction, size_bytes: int) -> simpy.Event:
+        """Refuse: there are no sites.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(NO_SITES)
 
     def broadcast(
         self,

@@ -362,6 +362,7 @@ class FlowEngine(Engine):
             unsent_bits=record["remaining_bits"][rows],
             cell_id=served.cell_id,
             bearer_id=served.bearer_id,
+            at_edge=record["at_edge"][rows],
             at_s=now_s,
         )
         record["allowance_bits"][rows] = carried.allowance_bits

@@ -24,6 +24,7 @@ FIELDS = np.dtype(
         ("slot", np.int64),  # row of the client in Links
         ("direction", np.int64),
         ("has_route", np.bool_),  # whether the latency of its backhaul is accounted for
+        ("at_edge", np.bool_),  # it does not cross the backhaul
         ("is_cancelled", np.bool_),
         ("bearer_id", np.int64),  # one number for the members of a broadcast
         ("size_bytes", np.int64),
@@ -131,6 +132,7 @@ class ActiveTransfers(SlotArrays):
         record["client_id"] = transfer.client_id
         record["slot"] = slot
         record["direction"] = DIRECTIONS.index(transfer.direction)
+        record["at_edge"] = transfer.at_edge
         record["bearer_id"] = bearer_id
         record["size_bytes"] = transfer.size_bytes
         record["remaining_bits"] = 8.0 * transfer.size_bytes

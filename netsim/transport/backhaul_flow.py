@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from netsim.rrc.links import Links
 from netsim.transport.active_transfers import DOWNLINK, ActiveTransfers
@@ -79,10 +79,10 @@ class BackhaulFlow:
         air earlier than its deadline by the latency and that behind the backhaul.
         """
         record = active.records
-        is_new = ~record["has_route"]
+        is_new = ~(record["has_route"] | record["at_edge"])
         if not np.count_nonzero(is_new):
             return
-        record["has_route"] = True
+        record["has_route"] |= is_new
         latency_s = self.latency_s(links.cell_id[record["slot"]], at_s=at_s)
         is_download = record["direction"] == DOWNLINK
         record["ready_at_s"] += np.where(is_new & is_download, latency_s, 0.0)
@@ -97,6 +97,7 @@ class BackhaulFlow:
         unsent_bits: Float[np.ndarray, " transfer"],
         cell_id: Int[np.ndarray, " transfer"],
         bearer_id: Int[np.ndarray, " transfer"],
+        at_edge: Bool[np.ndarray, " transfer"],
         at_s: float,
     ) -> Carried:
         """Limit rates to what the backhaul of the sites and the buffers at them allow.
@@ -119,17 +120,19 @@ class BackhaulFlow:
             What each has not sent yet.
         cell_id, bearer_id
             Who serves them, and with whom they share blocks.
+        at_edge
+            Which of them do not cross the backhaul.
         at_s
             The instant.
         """
         route_bps = self._backhaul.route_rate_bps(at_s)[self._cell_site_id[cell_id]]
-        is_free = np.isinf(route_bps)
+        is_free = np.isinf(route_bps) | at_edge
         most_bits = np.minimum(WINDOW_S * route_bps, unsent_bits)
         held_bits = np.where(is_free, 0.0, np.minimum(allowance_bits, most_bits))
         is_full = held_bits >= most_bits - CLOSE_BITS
         is_through = held_bits >= unsent_bits - CLOSE_BITS  # all of it has crossed the backhaul
         wanted_bps = np.where(is_full, np.where(is_through, 0.0, air_bps), route_bps)
-        wanted_bps = np.where(is_free, air_bps, wanted_bps)
+        wanted_bps = np.where(is_free, np.where(at_edge, 0.0, air_bps), wanted_bps)
         given_bps = self._given_bps(wanted_bps, cell_id=cell_id, bearer_id=bearer_id, at_s=at_s)
         is_held_up = (held_bits <= CLOSE_BITS) & ~is_through & ~is_free
         rate_bps = np.where(is_held_up, np.minimum(air_bps, given_bps), air_bps)

@@ -67,6 +67,7 @@ class Transfer:
 
     __slots__ = (
         "_cancel",
+        "at_edge",
         "broadcast_id",
         "client_id",
         "deadline_at_s",
@@ -89,6 +90,7 @@ class Transfer:
         deadline_at_s: float,
         broadcast_id: int | None,
         participation_id: int | None,
+        at_edge: bool = False,
         cancel: Callable[["Transfer", str], None],
     ) -> None:
         self.event: simpy.Event = env.event()
@@ -102,6 +104,8 @@ class Transfer:
         """Shared by the members of one broadcast; ``None`` for a transfer of its own."""
         self.participation_id = participation_id
         """Written to its row, without effect on the transfer."""
+        self.at_edge = at_edge
+        """Whether it ends at the site, and does not cross the backhaul."""
         self._cancel = cancel
 
     def cancel(self, reason: str = "cancelled") -> None:

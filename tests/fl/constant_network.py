@@ -20,6 +20,7 @@ class ConstantTransfer:
     requested_at_s: float
     started_at_s: float
     participation_id: int | None = None
+    at_edge: bool = False
     delivered_bytes: int = 0
     finished_at_s: float = 0.0
     energy_j: float = 0.0
@@ -73,6 +74,11 @@ class ConstantRateNetwork:
     """Every finished transfer, in order of its end."""
     running: list[ConstantTransfer] = field(default_factory=list)
     """Transfers under way."""
+    site_of: Mapping[int, int] = field(default_factory=dict)
+    """Site of each client; 0 for those that are not named."""
+    relay_rate_bps: float = 1e9
+    relays: list[tuple[int, str, int, float]] = field(default_factory=list)
+    """Every relay: site, direction, bytes, instant of its begin [s]."""
     charges: list[tuple[int, str, float, float, float]] = field(default_factory=list)
     """Every booking: client, activity, start [s], end [s], power [W]."""
 
@@ -94,6 +100,7 @@ class ConstantRateNetwork:
         *,
         timeout_s: float | None = None,
         participation_id: int | None = None,
+        at_edge: bool = False,
     ) -> _Sent:
         """Move bytes at the direction's rate; ends early, undelivered, after ``timeout_s``."""
         if size_bytes <= 0:
@@ -107,6 +114,7 @@ class ConstantRateNetwork:
             requested_at_s=now_s,
             started_at_s=now_s,
             participation_id=participation_id,
+            at_edge=at_edge,
         )
         sent = _Sent(self.env.event(), self, outcome)
         self.running.append(outcome)
@@ -133,12 +141,17 @@ class ConstantRateNetwork:
             for i, number in zip(client_ids, numbers, strict=True)
         ]
 
+    def relay(self, site_id: int, direction: Direction, size_bytes: int) -> simpy.Event:
+        """Move bytes between a site and the server at the one rate of relays."""
+        self.relays.append((site_id, direction, size_bytes, float(self.env.now)))
+        return self.env.timeout(size_bytes * 8 / self.relay_rate_bps)
+
     def link_table(self, client_ids: Int[np.ndarray, " client"]) -> ConstantLinks:
         """Return the constant rates; signal-to-noise ratios have no meaning here and are 0 dB."""
         num = len(client_ids)
         return ConstantLinks(
             cell_id=np.zeros(num, dtype=np.int64),
-            site_id=np.zeros(num, dtype=np.int64),
+            site_id=np.array([self.site_of.get(int(i), 0) for i in client_ids], dtype=np.int64),
             snr_db=np.zeros(num),
             mean_snr_db=np.zeros(num),
             uplink_rate_bps=np.full(num, self.uplink_rate_bps),

@@ -9,6 +9,7 @@ from fl.server.config import (
     DeadlineServer,
     FedAsyncServer,
     FedBuffServer,
+    HierarchicalServer,
     SemiAsyncServer,
     SyncServer,
 )
@@ -64,6 +65,11 @@ MODES: dict[str, ModeEntry] = {
         config=FedBuffServer,
         summary="merges a buffer of discounted changes when it is full",
         source="arXiv:2106.06639",
+    ),
+    "hierarchical": ModeEntry(
+        config=HierarchicalServer,
+        summary="averages at every site, and of the sites at the server",
+        source="HierFAVG of LuminLiu/HierFL",
     ),
 }
 """By the ``mode`` of the server's settings."""

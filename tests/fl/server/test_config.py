@@ -3,6 +3,7 @@
 import pytest
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.ffa_lora.config import FfaLoraConfig
 from fl.methods.flora.config import FloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
@@ -13,6 +14,7 @@ from fl.server.config import (
     FedAsyncServer,
     FedBuffServer,
     GenerationConfig,
+    HierarchicalServer,
     SemiAsyncServer,
     SyncServer,
     measured,
@@ -176,6 +178,22 @@ def test_stale_updates_are_refused_where_they_cannot_be_merged(method, reason):
     assert mode_problems(DeadlineServer, methods=[method], deadline_s=1.0) == {}
 
 
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        (FeditConfig(), "it averages the factors of products one by one, whose bias two levels"),
+        (RoLoraConfig(), "its turns go by aggregations of the server"),
+        (FloraConfig(), "it merges updates by a rule of its own"),
+    ],
+)
+def test_two_levels_are_refused_where_a_mean_of_means_is_not_the_mean(method, reason):
+    found = mode_problems(HierarchicalServer, methods=[FfaLoraConfig(), method])
+    assert list(found) == ["server.mode"]
+    message = found["server.mode"]
+    assert message.startswith(f"cannot average at two levels for {method.kind}: {reason}")
+    assert message.endswith("; got hierarchical")
+
+
 def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     fedasync = FedAsyncServer(num_rounds=1, policy=POLICY)
     assert (fedasync.alpha, fedasync.mixes) == (0.6, "model")
@@ -184,6 +202,7 @@ def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     semi = SemiAsyncServer(num_rounds=1, policy=POLICY, num_updates=1)
     assert semi.restart == "aggregation"
     assert fedasync.discount == fedbuff.discount == semi.discount == PolynomialDiscount()
+    assert HierarchicalServer(num_rounds=1, policy=POLICY).edge_rounds == 2
     deadline = DeadlineServer(num_rounds=1, policy=POLICY, deadline_s=1.0)
     assert (deadline.late, deadline.discount) == ("dropped", ConstantDiscount())
     assert deadline.over_selection == 1.0

@@ -57,7 +57,7 @@ BACKHAUL = BackhaulFlow(
 FULL_BITS = WINDOW_S * 30e6
 
 
-def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9)):
+def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9), at_edge=(False, False, False)):
     """Three transfers behind one link of 30 Mb/s."""
     return BACKHAUL.carry(
         np.array(air_bps),
@@ -65,6 +65,7 @@ def carry(air_bps, allowance_bits, unsent_bits=(1e9, 1e9, 1e9)):
         unsent_bits=np.array(unsent_bits),
         cell_id=np.zeros(3, int),
         bearer_id=np.arange(3),
+        at_edge=np.array(at_edge),
         at_s=0.0,
     )
 
@@ -76,6 +77,41 @@ def test_empty_buffers_let_the_share_of_the_backhaul_links_through():
     assert carried.filling_bps == pytest.approx([0.0, 0.0, 6e6])
     assert carried.backhaul_limit_bps == pytest.approx([10e6, 10e6, 10e6])
     assert carried.lasts_s == pytest.approx(FULL_BITS / 6e6)
+
+
+def test_what_ends_at_the_site_takes_no_share_of_the_backhaul():
+    carried = carry([50e6, 50e6, 4e6], [0.0, 0.0, 0.0], at_edge=(True, False, False))
+    assert carried.rate_bps == pytest.approx([50e6, 15e6, 4e6])
+    assert carried.backhaul_limit_bps[0] == np.inf
+
+
+def test_transfers_to_a_site_do_not_wait_for_its_backhaul():
+    """Not for its latency, nor for its rate, nor while it is cut: as if there were none."""
+    cut = LinkCut(ends=("site-0", "server"), started_at_s=0.0, finished_at_s=50.0)
+    for direction in ("uplink", "downlink"):
+        finished_s = []
+        for backhaul in (
+            StarBackhaul(),
+            StarBackhaul(latency_s=0.3),
+            StarBackhaul(rate_bps=1e5),
+            StarBackhaul(cuts=(cut,)),
+        ):
+            env, network = make_network(still_world([(50.0, 0.0)]), plain_radio(backhaul=backhaul))
+            transfer = network.send(0, direction, SIZE_BYTES, at_edge=True)
+            (row,) = run_all(env, [transfer])
+            assert row.status == "delivered"
+            finished_s.append(row.finished_at_s)
+        assert finished_s == pytest.approx([finished_s[0]] * 4, rel=1e-9)
+
+
+def test_relays_of_a_network_cross_its_backhaul():
+    env, network = make_network(
+        still_world([(50.0, 0.0)]), plain_radio(backhaul=StarBackhaul(latency_s=0.3, rate_bps=1e6))
+    )
+    env.run(until=network.relay(0, "uplink", 125_000))
+    assert env.now == pytest.approx(1.3, abs=1e-9)
+    with pytest.raises(ValueError, match="site_id: must be 0 to 0, got 1"):
+        network.relay(1, "uplink", 1)
 
 
 def test_full_buffers_leave_their_share_to_others():
@@ -116,6 +152,7 @@ def test_nothing_passes_or_fills_without_a_way():
         unsent_bits=np.array([1e9]),
         cell_id=np.zeros(1, int),
         bearer_id=np.zeros(1, int),
+        at_edge=np.zeros(1, bool),
         at_s=0.5,
     )
     assert carried.rate_bps[0] == carried.filling_bps[0] == 0.0
@@ -185,6 +222,7 @@ def carry_by_cell(air_bps, *, cell_id, bearer_id, at_s=0.0, allowance_bits=0.0, 
         unsent_bits=np.broadcast_to(unsent_bits, num).astype(float),
         cell_id=np.array(cell_id),
         bearer_id=np.array(bearer_id),
+        at_edge=np.zeros(len(air_bps), bool),
         at_s=at_s,
     )
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "semi_async": {"num_updates": 2, "time_s": 0.5},
     "fedasync": {},
     "fedbuff": {"buffer_size": 2},
+    "hierarchical": {"edge_rounds": 2},
 }
 """Settings of each mode under which something is left under way, late or too many; seconds are in
 units of a synchronous round."""
@@ -73,6 +74,7 @@ def played(mode, kind, *, failing=None, unit_s=None, devices=None, **settings):
         transmit_w=0.5,
         receive_w=0.2,
         failing=failing or {},
+        site_of={0: 0, 1: 1, 2: 1, 3: -1},
     )
     first = base(kind)
     made = replace(
@@ -101,7 +103,7 @@ def test_a_method_runs_or_is_refused_with_the_reason(kind):
         if problems:
             (problem,) = problems
             assert problem.path == ("server", "mode")
-            assert f"of {kind}: " in problem.message
+            assert f"{kind}: " in problem.message
             assert problem.message.split("; got ")[1].startswith(mode)
             continue
         made = played(mode, kind)
@@ -138,8 +140,9 @@ def check_rows(made):
 
 def test_methods_that_average_run_in_all_modes_and_others_do_not():
     runs = {kind for kind in KINDS if not any(refusals(mode, kind) for mode in MODES)}
-    assert {"full", "head", "ffa_lora", "bitfit", "pftt", "local"} <= runs
-    assert not runs & {"rolora", "fedtt_plus", "fedamole", "flora", "hetlora"}
+    assert {"full", "head", "fedsa_lora", "ffa_lora", "bitfit", "pftt", "local"} <= runs
+    assert not runs & {"rolora", "fedtt_plus", "fedamole", "flora", "hetlora", "fedit", "fedtt"}
+    assert not refusals("fedbuff", "fedit")
     for kind in KINDS:
         assert not refusals("sync", kind)
         assert not refusals("deadline", kind, late="dropped")

@@ -1,0 +1,145 @@
+"""Two levels: sites average the updates of their clients, the server the models of the sites.
+
+HierFAVG, as the code of LuminLiu/HierFL has it: after ``edge_rounds`` averages at a site the server
+averages, both weighted by training texts. With one average at a site it is federated averaging.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import simpy
+
+from fl.methods.averaging import by_client, weighted_mean
+from fl.methods.base import Contribution, ServerState
+from fl.network import Direction
+from fl.payload import Payload
+from fl.problems import during
+from fl.server.aggregation import record_round
+from fl.server.config import HierarchicalServer, of_mode
+from fl.server.federation import Federation
+from fl.server.monitor import Monitor
+from fl.server.participation import Participation
+from fl.server.selection import select_clients
+from fl.server.starting import download_bytes, start_participations
+
+NO_SITE = -1
+"""Stands for the site of clients that none covers: they work for the server, which averages their
+updates as a site would."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Edge:
+    """A site, the clients that it served when they were selected, and its model of this round."""
+
+    site_id: int
+    client_ids: Sequence[int]
+    state: ServerState
+    participations: list[Participation] = field(default_factory=list)
+    merged: dict[int, float] = field(default_factory=dict)
+    """Training texts of the clients whose updates are in the model, by client."""
+
+
+def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
+    """Run all rounds of the server as a SimPy process; ends with the last, or at the targets."""
+    for round_id in Monitor(federation).rounds():
+        yield from _run_round(federation, round_id)
+
+
+def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, Any, None]:
+    """Run one round of the server: all sites at once, each at its own pace, then their mean."""
+    yield from federation.presence.wait_for_somebody()
+    env, started_at_s, state = federation.env, federation.now_s, federation.state
+    client_ids = yield from select_clients(federation, round_id)
+    edges = _edges(federation, client_ids)
+    yield env.all_of([env.process(_run_edge(federation, each, round_id)) for each in edges])
+    participations = [part for each in edges for part in each.participations]
+    received = [_contribution(each, state) for each in edges if each.merged]
+    if received:
+        with during(f"in round {round_id}, {len(received)} sites"):
+            federation.state = federation.method.aggregate(state, received)
+        if federation.twin is not None:
+            charged = [each.charged for each in participations if each.is_received]
+            known = [each for each in charged if each is not None]
+            federation.twin.aggregate(known, leader=federation.state)
+    record_round(
+        federation,
+        participations,
+        round_id=round_id,
+        started_at_s=started_at_s,
+        version=state.version,
+    )
+
+
+def _edges(federation: Federation, client_ids: Sequence[int]) -> list[_Edge]:
+    """Group clients by the site that serves them now, ascending."""
+    if not client_ids:
+        return []
+    site_ids = np.asarray(federation.network.link_table(np.array(client_ids)).site_id)
+    return [
+        _Edge(
+            site_id=int(site_id),
+            client_ids=[
+                each for each, at in zip(client_ids, site_ids, strict=True) if at == site_id
+            ],
+            state=federation.state,
+        )
+        for site_id in np.unique(site_ids)
+    ]
+
+
+def _run_edge(
+    federation: Federation, edge: _Edge, round_id: int
+) -> Generator[simpy.Event, Any, None]:
+    """Fetch the server's model, average so many times, send the result."""
+    num_rounds = of_mode(federation.server, HierarchicalServer).edge_rounds
+    is_site = edge.site_id != NO_SITE
+    size_bytes = download_bytes(federation, edge.client_ids[0]) if is_site else 0
+    yield from _relay(federation, edge, "downlink", size_bytes)
+    for turn in range(num_rounds):
+        begun = start_participations(
+            federation,
+            edge.client_ids,
+            round_id=round_id,
+            seed_ids=[(round_id - 1) * num_rounds + turn + 1] * len(edge.client_ids),
+            state=edge.state,
+            at_edge=is_site,
+        )
+        edge.participations += begun
+        yield federation.env.all_of([each.done for each in begun])
+        _average(edge, begun)
+    if edge.merged:
+        yield from _relay(federation, edge, "uplink", size_bytes)
+
+
+def _relay(
+    federation: Federation, edge: _Edge, direction: Direction, size_bytes: int
+) -> Generator[simpy.Event, Any, None]:
+    """Move a model between a site and the server, if there is anything to move."""
+    if size_bytes:
+        yield federation.network.relay(edge.site_id, direction, size_bytes)
+
+
+def _average(edge: _Edge, participations: Sequence[Participation]) -> None:
+    """Replace the model of a site by the mean of what it received; its version stays."""
+    merged = [each.contribution() for each in participations if each.is_received]
+    received = by_client([item for item in merged if item is not None])
+    if not received:
+        return
+    mean = weighted_mean(
+        [item.payload.tensors for item in received], [item.weight for item in received]
+    )
+    edge.state = replace(edge.state, tensors={**edge.state.tensors, **mean})
+    edge.merged |= {item.client_id: item.weight for item in received}
+
+
+def _contribution(edge: _Edge, state: ServerState) -> Contribution:
+    """Return what a site sends the server, weighted by the training texts that are in it."""
+    return Contribution(
+        client_id=edge.site_id,
+        payload=Payload(edge.state.tensors),
+        weight=sum(edge.merged.values()),
+        staleness=0,
+        base=state.tensors,
+    )

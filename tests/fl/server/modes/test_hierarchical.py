@@ -1,0 +1,123 @@
+"""Two levels on one number: by hand, and federated averaging as the special case."""
+
+import pytest
+
+from fl.methods.averaging import AveragingMethod
+from fl.methods.ffa_lora.config import FfaLoraConfig
+from fl.methods.head.config import HeadConfig
+from fl.methods.options import AveragingOptions, FedAvgM
+from fl.server.config import HierarchicalServer, SyncServer
+from tests.fl.fakes import federation
+from tests.fl.server.scalar import play, scalar_federation, values
+
+SITES = {0: 0, 1: 0, 2: 3}
+
+
+def hierarchical(*, sites=SITES, **options):
+    played = scalar_federation(mode=HierarchicalServer, **options)
+    played.network.site_of = sites
+    return played
+
+
+def test_sites_average_so_many_times_before_the_server_does():
+    """Site 0: clients of 1 and 2 s with 1 and 3 texts and goals 4 and 8; site 3: client of 5 s.
+
+    Rate 1/2, two averages a site. From 0, site 0: (2 + 3 x 4) / 4 = 3.5, then 3.5 / 2 +
+    (2 + 3 x 4) / 4 = 5.25. Site 3, goal -8, 4 texts: -4, -6. Mean: (4 x 5.25 - 4 x 6) / 8.
+    """
+    played = hierarchical(
+        seconds=[1, 2, 5],
+        goals=[4.0, 8.0, -8.0],
+        sizes=[1, 3, 4],
+        rate=0.5,
+        edge_rounds=2,
+        num_rounds=1,
+    )
+    found = values(played)
+    rows = play(played)
+    assert found == [(4 * 5.25 - 4 * 6.0) / 8]
+    (row,) = rows.rounds
+    size_bytes = played.method.download(played.state, client_id=0).size_bytes
+    relay_s = size_bytes * 8 / played.network.relay_rate_bps
+    assert row.finished_at_s == pytest.approx(2 * relay_s + 10, abs=1e-9)
+    assert (row.num_selected, row.num_received) == (6, 6)
+    moved = [(site, direction, size) for site, direction, size, _ in played.network.relays]
+    assert moved == [
+        (0, "downlink", size_bytes),
+        (3, "downlink", size_bytes),
+        (0, "uplink", size_bytes),
+        (3, "uplink", size_bytes),
+    ]
+    at_s = [at_s for *_, at_s in played.network.relays]
+    assert at_s == pytest.approx([0, 0, relay_s + 4, relay_s + 10], abs=1e-9)
+    assert all(each.at_edge for each in played.network.transfers)
+    assert {part.staleness for part in rows.clients} == {0}
+    assert len({job.seed for job in played.executor.jobs}) == 6
+
+
+@pytest.mark.parametrize("options", [{}, {"server_optimiser": FedAvgM(learning_rate=0.5)}])
+def test_with_one_average_a_site_it_is_federated_averaging(options):
+    """Exactly: all weights and values are sums of powers of 2."""
+    found = {}
+    for mode, settings in ((SyncServer, {}), (HierarchicalServer, {"edge_rounds": 1})):
+        played = scalar_federation(
+            seconds=[1, 2, 5], goals=[4.0, 8.0, -8.0], sizes=[1, 3, 4], rate=0.5, mode=mode,
+            **settings,
+        )  # fmt: skip
+        played.network.site_of = SITES
+        played.method = AveragingMethod(
+            kind="scalar",
+            initial=played.method.initial,
+            shared=("x",),
+            options=AveragingOptions(**options),
+        )
+        seen = values(played)
+        play(played)
+        found[mode.mode] = seen, [job.seed for job in played.executor.jobs]
+    assert found["sync"] == found["hierarchical"]
+    assert len(found["sync"][0]) == 3
+
+
+@pytest.mark.parametrize("config", [HeadConfig(), FfaLoraConfig()])
+def test_with_one_average_a_site_real_methods_learn_as_under_federated_averaging(config):
+    states = []
+    for mode, settings in ((SyncServer, {}), (HierarchicalServer, {"edge_rounds": 1})):
+        played = federation(
+            config, num_clients=4, cohort=3, num_rounds=1, num_texts=80,
+            mode=mode, **settings,
+        )  # fmt: skip
+        played.network.site_of = {0: 0, 1: 1, 2: 1, 3: 2}
+        play(played)
+        states.append(played.state)
+    first, second = states
+    assert first.version == second.version == 1
+    for name, value in first.tensors.items():
+        # a site rounds its mean to single precision
+        assert (value - second.tensors[name]).abs().max() <= 2e-7 * value.abs().max()
+
+
+def test_clients_that_no_site_covers_work_for_the_server():
+    played = hierarchical(
+        seconds=[1, 2], goals=[2.0, 4.0], sites={0: 0, 1: -1}, edge_rounds=1, num_rounds=1
+    )
+    found = values(played)
+    play(played)
+    assert found == [3.0]
+    assert {site for site, *_ in played.network.relays} == {0}
+    assert {each.client_id: each.at_edge for each in played.network.transfers} == {
+        0: True,
+        1: False,
+    }
+
+
+def test_a_site_that_receives_nothing_sends_nothing():
+    failing = {(0, "uplink"): "outage", (1, "uplink"): "outage"}
+    played = hierarchical(
+        seconds=[1, 2, 5], goals=[4.0, 8.0, -8.0], edge_rounds=2, num_rounds=2, failing=failing
+    )
+    found = values(played)
+    rows = play(played)
+    assert found == [-8.0, -8.0]
+    up = [site for site, direction, *_ in played.network.relays if direction == "uplink"]
+    assert up == [3, 3]
+    assert [(row.num_received, row.num_failed) for row in rows.rounds] == [(2, 4)] * 2
