@@ -39,6 +39,8 @@ class _Edge:
     participations: list[Participation] = field(default_factory=list)
     merged: dict[int, float] = field(default_factory=dict)
     """Training texts of the clients whose updates are in the model, by client."""
+    num_averaged: int = 0
+    """Participations that the model has seen."""
 
 
 def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
@@ -55,7 +57,8 @@ def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, 
     edges = _edges(federation, client_ids)
     yield env.all_of([env.process(_run_edge(federation, each, round_id)) for each in edges])
     participations = [part for each in edges for part in each.participations]
-    received = [_contribution(each, state) for each in edges if each.merged]
+    kept = [each for each in edges if each.merged and not _is_lost(each)]
+    received = [_contribution(each, state) for each in kept]
     if received:
         with during(f"in round {round_id}, {len(received)} sites"):
             federation.state = federation.method.aggregate(state, received)
@@ -108,7 +111,7 @@ def _run_edge(
         )
         edge.participations += begun
         yield federation.env.all_of([each.done for each in begun])
-        _average(edge, begun)
+        _average(edge, federation.state)
     if edge.merged:
         yield from _relay(federation, edge, "uplink", size_bytes)
 
@@ -121,9 +124,17 @@ def _relay(
         yield federation.network.relay(edge.site_id, direction, size_bytes)
 
 
-def _average(edge: _Edge, participations: Sequence[Participation]) -> None:
-    """Replace the model of a site by the mean of what it received; its version stays."""
-    merged = [each.contribution() for each in participations if each.is_received]
+def _average(edge: _Edge, of_server: ServerState) -> None:
+    """Replace the model of a site by the mean of what it received last; its version stays.
+
+    A crash of the server takes the round with it: what the site had averaged before counts as lost,
+    and it begins again from the server's model.
+    """
+    if _is_lost(edge):
+        edge.state, edge.merged = of_server, {}
+    latest = edge.participations[edge.num_averaged :]
+    edge.num_averaged = len(edge.participations)
+    merged = [each.contribution() for each in latest if each.is_received]
     received = by_client([item for item in merged if item is not None])
     if not received:
         return
@@ -132,6 +143,12 @@ def _average(edge: _Edge, participations: Sequence[Participation]) -> None:
     )
     edge.state = replace(edge.state, tensors={**edge.state.tensors, **mean})
     edge.merged |= {item.client_id: item.weight for item in received}
+
+
+def _is_lost(edge: _Edge) -> bool:
+    """Return whether updates that are in the model of a site have been lost since."""
+    seen = edge.participations[: edge.num_averaged]
+    return bool(edge.merged) and not any(each.is_received for each in seen)
 
 
 def _contribution(edge: _Edge, state: ServerState) -> Contribution:

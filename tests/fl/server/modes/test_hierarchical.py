@@ -7,6 +7,7 @@ from fl.methods.ffa_lora.config import FfaLoraConfig
 from fl.methods.head.config import HeadConfig
 from fl.methods.options import AveragingOptions, FedAvgM
 from fl.server.config import HierarchicalServer, SyncServer
+from fl.server.faults import FaultsConfig, ServerCrash
 from tests.fl.fakes import federation
 from tests.fl.server.scalar import play, scalar_federation, values
 
@@ -121,3 +122,22 @@ def test_a_site_that_receives_nothing_sends_nothing():
     up = [site for site, direction, *_ in played.network.relays if direction == "uplink"]
     assert up == [3, 3]
     assert [(row.num_received, row.num_failed) for row in rows.rounds] == [(2, 4)] * 2
+
+
+def test_a_crash_of_the_server_takes_the_averages_of_the_sites_with_it():
+    """One client of 1 s, rate 1/2, goal 8, three averages: 4, lost at 1.5 s, then 4 and 6."""
+    faults = FaultsConfig(server_crashes=(ServerCrash(at_s=1.5, down_s=0.0),))
+    played = hierarchical(
+        seconds=[1.0], goals=[8.0], rate=0.5, edge_rounds=4, num_rounds=1, faults=faults
+    )
+    found = values(played)
+    rows = play(played)
+    # begun at 0, 1, 1.5 and 2.5 s: the first is merged and lost, the second stopped
+    assert [part.outcome for part in rows.clients] == [
+        "server_crashed:merge",
+        "server_crashed:compute",
+        "received",
+        "received",
+    ]
+    assert found == [6.0]
+    assert rows.rounds[0].num_received == 2
