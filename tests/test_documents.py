@@ -102,7 +102,7 @@ def test_named_tests_exist():
     assert len(named) >= 4
     for file, test in named:
         assert (ROOT / file).is_file(), file
-        assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_every_decision_is_listed_and_has_its_parts():
