@@ -14,6 +14,7 @@ import fl.server.rules
 import fl.server.timing_only
 import fl.training.config
 from fl.methods import MethodConfig
+from fl.policies import POLICIES
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
 from netsim.world.mobility.trace_checks import find_trace_faults
@@ -96,6 +97,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
             task=scenario.data.task,
         ),
         *_timing_only(scenario),
+        *_batteries(scenario),
         *fl.server.faults.find_problems(scenario.faults),
         *_methods(scenario),
     ]
@@ -134,6 +136,14 @@ def _timing_only(scenario: Scenario) -> list[BrokenRule]:
     if scenario.training.mode == "train":
         return []
     return [*fl.server.timing_only.find_problems(scenario.server, methods=scenario.methods)]
+
+
+def _batteries(scenario: Scenario) -> Iterator[BrokenRule]:
+    """Find a policy that goes by batteries where clients have none."""
+    kind = scenario.server.policy.kind
+    if kind in POLICIES and POLICIES[kind].uses_batteries and scenario.clients.battery is None:
+        rule = f"{kind} has no effect without clients.battery: no battery runs out"
+        yield _Rule(("server", "policy", "kind"), rule)
 
 
 def _methods(scenario: Scenario) -> list[BrokenRule]:

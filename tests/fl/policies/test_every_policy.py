@@ -9,6 +9,8 @@ import pytest
 from fl.policies import POLICIES, build_policy, find_problems
 from fl.policies.answer import checked_questions, checked_selection
 from fl.policies.view import AskingPolicy
+from fl.server.config import FedBuffServer
+from fl.server.modes import run_server
 from fl.server.modes.sync import run_rounds
 from tests.fl.fakes import SMALLEST as METHODS
 from tests.fl.fakes import federation, streams
@@ -164,3 +166,15 @@ def test_a_federation_runs_under_it(kind):
     assert played.roster.times_selected.tolist() == [2, 2, 2, 2]
     losses = {row.client_id: row.train_loss for row in played.recorder.clients}
     assert played.roster.last_loss.tolist() == [losses[each] for each in range(4)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_without_rounds_runs_under_it(kind):
+    made = federation(METHODS["head"], num_clients=5, num_rounds=4)
+    policy = SMALLEST[kind] if kind not in COUNTED else replace(SMALLEST[kind], num_clients=3)
+    made.server = FedBuffServer(num_rounds=4, policy=policy, buffer_size=2)
+    made.policy = build_policy(policy)
+    made.env.run(until=made.env.process(run_server(made)))
+    assert [row.num_received for row in made.recorder.rounds] == [2] * 4
+    assert 8 < made.num_participations <= 8 + (3 if kind in COUNTED else 5)
+    assert not made.roster.is_busy.any()
