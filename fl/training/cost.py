@@ -112,16 +112,9 @@ class CostModel:
     ) -> int:
         """Return the operations of one step, forward and backward; arguments as :meth:`count`."""
         is_writing = num_asked is not None
+        shape = (batch_size, num_tokens, num_asked)
         polynomial = self._polynomial(trainable, tensors, is_writing=is_writing)
-        if polynomial is None:
-            return self.count(
-                trainable,
-                batch_size=batch_size,
-                num_tokens=num_tokens,
-                num_asked=num_asked,
-                tensors=tensors,
-            ).flop
-        return polynomial.value(batch_size, num_tokens, num_asked or 0)
+        return self._shape_flop(polynomial, trainable, shape, tensors=tensors)
 
     def job_flop(
         self,
@@ -147,16 +140,41 @@ class CostModel:
         tensors
             Values of the client, for their shapes.
         """
-        return sum(
-            self.step_flop(
-                trainable,
-                batch_size=len(batch),
-                num_tokens=int(lengths[batch].max()),
-                num_asked=None if answer_lengths is None else int(answer_lengths[batch].sum()),
-                tensors=tensors,
+        if not batches:
+            return 0
+        is_writing = answer_lengths is not None
+        polynomial = self._polynomial(trainable, tensors, is_writing=is_writing)
+        shapes = (
+            (
+                len(batch),
+                int(lengths[batch].max()),
+                None if answer_lengths is None else int(answer_lengths[batch].sum()),
             )
             for batch in batches
         )
+        return sum(
+            self._shape_flop(polynomial, trainable, shape, tensors=tensors) for shape in shapes
+        )
+
+    def _shape_flop(
+        self,
+        polynomial: "_Polynomial | None",
+        trainable: Sequence[str],
+        shape: tuple[int, int, int | None],
+        *,
+        tensors: Tensors,
+    ) -> int:
+        """Return the operations of a step of so many texts, tokens and scored tokens."""
+        batch_size, num_tokens, num_asked = shape
+        if polynomial is not None:
+            return polynomial.value(batch_size, num_tokens, num_asked or 0)
+        return self.count(
+            trainable,
+            batch_size=batch_size,
+            num_tokens=num_tokens,
+            num_asked=num_asked,
+            tensors=tensors,
+        ).flop
 
     def _polynomial(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
