@@ -17,7 +17,7 @@ from fl.rows import ClientRow, DeviceRow, EvaluationRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
-from fl.server.modes import run_server
+from fl.server.modes import check_server, run_server
 from netsim.transport.transfers import TransferRow
 from scenarios.network import (
     PLACE_ROWS,
@@ -111,6 +111,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
             folder.write("devices", device_rows(federation.devices))
             for name, rows in place_rows(network).items():
                 folder.write(name, rows)
+            check_server(federation)
             env.run(until=env.process(run_server(federation)))
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")

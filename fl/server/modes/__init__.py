@@ -39,6 +39,18 @@ class ModeEntry:
         """Return the SimPy process of a whole run; it ends with the run."""
         return import_module(self.module).run_rounds(federation)
 
+    def check_start(self, federation: "Federation") -> None:
+        """Refuse settings that cannot work in the world as it is at the start.
+
+        Raises
+        ------
+        ValueError
+            One line: key, rule and value.
+        """
+        check = getattr(import_module(self.module), "check_start", None)
+        if check is not None:
+            check(federation)
+
 
 MODES: dict[str, ModeEntry] = {
     "sync": ModeEntry(
@@ -73,6 +85,17 @@ MODES: dict[str, ModeEntry] = {
     ),
 }
 """By the ``mode`` of the server's settings."""
+
+
+def check_server(federation: "Federation") -> None:
+    """Refuse settings of the server that cannot work in the world as it is at the start.
+
+    Raises
+    ------
+    ValueError
+        One line: key, rule and value.
+    """
+    MODES[federation.server.mode].check_start(federation)
 
 
 def run_server(federation: "Federation") -> "Generator[simpy.Event, Any, None]":

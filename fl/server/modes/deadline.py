@@ -4,11 +4,13 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any
 
+import numpy as np
 import simpy
 
 from fl.server.aggregation import aggregate, record_round
 from fl.server.config import DeadlineServer, of_mode, over_selected
 from fl.server.federation import Federation
+from fl.server.forecast import JobForecast
 from fl.server.merging import discounted
 from fl.server.monitor import Monitor
 from fl.server.participation import Participation
@@ -67,3 +69,35 @@ def _run_round(
         rule=partial(discounted, discount=server.discount) if is_carried else None,
     )
     record_round(federation, ended, round_id=round_id, started_at_s=started_at_s, version=version)
+
+
+def check_start(federation: Federation) -> None:
+    """Refuse a deadline within which no client can download and upload, alone in its cell.
+
+    Rates are those of the start; where no client is in coverage then, nothing is refused.
+
+    Raises
+    ------
+    ValueError
+        Naming the deadline and what the fastest client needs.
+    """
+    server = of_mode(federation.server, DeadlineServer)
+    if server.late == "carried":
+        return
+    ids, forecast = np.arange(len(federation.shards)), JobForecast(federation)
+    links = federation.network.link_table(ids)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed_s = [
+            np.where(size_bytes > 0, 8 * size_bytes / rate_bps, 0.0)
+            for size_bytes, rate_bps in (
+                (forecast.download_bytes(ids), links.downlink_rate_bps),
+                (forecast.upload_bytes(ids), links.uplink_rate_bps),
+            )
+        ]
+    least_s = float(np.sum(needed_s, axis=0).min())
+    if server.deadline_s < least_s < np.inf:
+        msg = (
+            f"server.deadline_s: must be > {least_s:.3g}, the seconds in which the fastest client "
+            f"downloads and uploads, alone in its cell at the start; got {server.deadline_s:g}"
+        )
+        raise ValueError(msg)

@@ -1,10 +1,15 @@
 """Rounds with a deadline: the instant, what is spent until then, and what comes later."""
 
+import re
+
 import pytest
 import torch
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.head.config import HeadConfig
+from fl.methods.local.config import LocalConfig
 from fl.server.config import DeadlineServer
+from fl.server.modes import check_server
 from fl.server.staleness import PolynomialDiscount
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import federation
@@ -140,3 +145,16 @@ def test_nothing_hangs_when_all_uploads_are_lost():
         assert len(rows.rounds) == 3
         assert played.state.version == 0
         assert played.executor.num_computed == 0
+
+
+def test_a_deadline_shorter_than_any_upload_is_refused():
+    """Alone, a client downloads at 4 Mb/s and uploads at 1 Mb/s: 10 S / 4e6 seconds for S bytes."""
+    played = federation(HeadConfig(), mode=DeadlineServer, deadline_s=1e-4, num_rounds=1)
+    size_bytes = played.method.download(played.state, client_id=0).size_bytes
+    least_s = size_bytes * 8 * (1 / 4e6 + 1 / 1e6)
+    message = f"server.deadline_s: must be > {least_s:.3g}, the seconds in which the fastest"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_server(played)
+    for settings in ({"deadline_s": least_s * 1.001}, {"deadline_s": 1e-4, "late": "carried"}):
+        check_server(federation(HeadConfig(), mode=DeadlineServer, num_rounds=1, **settings))
+    check_server(federation(LocalConfig(), mode=DeadlineServer, deadline_s=1e-9, num_rounds=1))
