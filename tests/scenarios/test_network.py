@@ -24,6 +24,7 @@ CONSTANT = (
     "world=null",
     "radio=null",
 )
+HIERARCHICAL = ("server.mode=hierarchical", "methods=[{kind: ffa_lora}]")
 OWN_POLICY = """
 class Loudest:
     def __init__(self, column: str):
@@ -78,6 +79,30 @@ def test_sections_of_a_cellular_network_are_refused_by_the_others():
 def test_one_line_of_what_is_wrong(setting, fault):
     (found,) = faults_of(*CONSTANT, setting)
     assert fault in found
+
+
+@pytest.mark.parametrize(
+    ("backhaul", "engine", "works"),
+    [
+        ("{kind: star, latency_s: 0.01}", "slot", True),
+        ("{kind: star, rate_bps: 1e8}", "flow", True),
+        ("{kind: star, rate_bps: 1e8}", "slot", False),
+    ],
+)
+def test_the_slot_engine_has_no_sites_that_average_behind_limited_links(backhaul, engine, works):
+    settings = [*HIERARCHICAL, f"radio.backhaul={backhaul}", f"radio.engine={engine}"]
+    if works:
+        assert load(STUDY, [*SMALL, *settings]).server.edge_rounds == 2
+        return
+    (found,) = faults_of(*settings)
+    rule = "radio.engine: must be flow with server.mode hierarchical and limited or cut backhaul"
+    assert rule in found
+
+
+def test_a_network_without_sites_has_none_that_average():
+    (found,) = faults_of(*CONSTANT, *HIERARCHICAL)
+    rule = "hierarchical needs sites that average: network.kind cellular, got constant"
+    assert f"server.mode: {rule}" in found
 
 
 def test_a_map_of_no_places_is_refused(capsys):
