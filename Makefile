@@ -24,6 +24,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine
+	$(BIN)/python -m benchmarks.federation
 	$(BIN)/python -m benchmarks.radio
 
 # the pictures that documents show, made anew
