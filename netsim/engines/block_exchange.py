@@ -80,7 +80,7 @@ class BlockExchange:
         if self._buffers is not None:
             self._buffers.keep(is_kept)
 
-    def unsent_bits(self, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
+    def unsent_bits(self, rows: slice | Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
         """Return the bits of some transfers that are in no HARQ process."""
         return self._harq.unsent_bits[rows]
 
@@ -128,19 +128,20 @@ class BlockExchange:
         air, served = self._air, sent.served
         granted = np.flatnonzero(sent.blocks > 0)
         rows = served.rows[granted]
-        own = air.effective_sinr(sent.known_sinr[granted], sent.shares[granted])
+        of_granted = _all_or(granted, len(sent.blocks))
+        own = air.effective_sinr(sent.known_sinr[of_granted], sent.shares[of_granted])
         if self._loop is not None:
             self._start_margins(self._loop, sent, granted)
             own = self._loop.corrected(rows, own)
         believed = _weakest(served, granted, own) if served.has_groups else own
         lengths = self._lengths[served.direction]
-        client_blocks = sent.client_blocks[granted].astype(np.intp)
+        client_blocks = sent.client_blocks[of_granted].astype(np.intp)
         mcs = lengths.mcs_index(believed, client_blocks)
         needed_sinr = lengths.factor(mcs, client_blocks)
         attempt = self._attempt(
-            served, granted, mcs, sent.blocks[granted], needed_sinr=needed_sinr, slot=slot
+            served, granted, mcs, sent.blocks[of_granted], needed_sinr=needed_sinr, slot=slot
         )
-        sender = granted[attempt.place]
+        sender = _all_or(granted[attempt.place], len(sent.blocks))
         sinr = air.effective_sinr(sent.sinr[sender], sent.shares[sender])
         combined = self._harq.combine(attempt, blocks=sent.blocks[sender], sinr=sinr)
         bits = self._harq.settle(
@@ -160,7 +161,7 @@ class BlockExchange:
             rate_bps, airtime_share, out=np.zeros_like(rate_bps), where=airtime_share > 0
         )
         return Service(
-            rows=attempt.rows,
+            rows=served.index if isinstance(sender, slice) else attempt.rows,
             rate_bps=rate_bps[sender],
             blocks=sent.blocks[sender],
             sinr_db=floored_db(sinr),
@@ -256,3 +257,8 @@ def _weakest(
     least = np.full(len(served.first), np.inf)
     np.minimum.at(least, served.bearer[granted], believed)
     return least[served.bearer[granted]]
+
+
+def _all_or(places: Int[np.ndarray, " some"], num_all: int) -> slice | Int[np.ndarray, " some"]:
+    """Return ascending places, as a slice where they are all: views are faster than copies."""
+    return slice(None) if len(places) == num_all else places

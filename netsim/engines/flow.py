@@ -190,15 +190,15 @@ class FlowEngine(Engine):
         duration_s: Float[np.ndarray, " instant"],
     ) -> tuple[Demand, Grant]:
         """Return what the schedulers were asked and what they gave; keep their averages."""
-        record, rows = self.active.records, served.rows
+        record = self.active.records
         demand = served.demand(
             record,
             sinr_per_w,
-            unsent_bits=record["remaining_bits"][rows],
-            backhaul_limit_bps=record["backhaul_limit_bps"][rows[served.first]],
+            unsent_bits=record["remaining_bits"][served.index].copy(),
+            backhaul_limit_bps=record["backhaul_limit_bps"][served.heads],
         )
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s)
-        record["average_rate_bps"][rows] = grant.average_rate_bps[served.bearer]
+        record["average_rate_bps"][served.index] = grant.average_rate_bps[served.bearer]
         return demand, grant
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:

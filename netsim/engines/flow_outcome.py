@@ -51,7 +51,7 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
         weight=airtime,
     )
     return Service(
-        rows=sent.served.rows,
+        rows=sent.served.index,
         rate_bps=mean_bps,
         blocks=blocks,
         sinr_db=sinr_db,

@@ -26,7 +26,8 @@ class Attempt(NamedTuple):
     place: Int[np.ndarray, " sender"]
     """Index of each sender among those granted."""
     rows: Int[np.ndarray, " sender"]
-    process: Int[np.ndarray, " sender"]
+    entry: Int[np.ndarray, " sender"]
+    """Its process: row times ``NUM_PROCESSES``, plus number."""
     is_retransmission: Bool[np.ndarray, " sender"]
     mcs: Int[np.ndarray, " sender"]
     bits: Float[np.ndarray, " sender"]
@@ -113,13 +114,12 @@ class HarqProcesses(SlotArrays):
         allowed_bits
             New bits that each may send, 0 for none; ``None`` is no limit.
         """
-        due = self._due[rows]
+        due = self._due.take(rows, axis=0)
         due_first = due.argmin(axis=1)
-        row = np.arange(len(rows))
-        is_retransmission = due[row, due_first] <= slot
-        is_free = self._count[rows] == 0
+        is_retransmission = due.min(axis=1) <= slot
+        is_free = self._count.take(rows, axis=0) == 0
         free = is_free.argmax(axis=1)
-        can_start = is_free[row, free] & (self.unsent_bits[rows] > 0) & ~is_retransmission
+        can_start = is_free.max(axis=1) & (self.unsent_bits[rows] > 0) & ~is_retransmission
         if allowed_bits is not None:
             can_start &= allowed_bits > 0
             size_bits = np.minimum(size_bits, allowed_bits)
@@ -127,22 +127,23 @@ class HarqProcesses(SlotArrays):
         rows, is_retransmission = rows[sends], is_retransmission[sends]
         process = np.where(is_retransmission, due_first[sends], free[sends])
         new = ~is_retransmission
-        started, started_at, granted = rows[new], process[new], sends[new]
+        entry = rows * NUM_PROCESSES + process
+        started, started_at, granted = rows[new], entry[new], sends[new]
         bits = np.minimum(size_bits[granted], self.unsent_bits[started])
         self.unsent_bits[started] -= bits
-        self._bits[started, started_at] = bits
-        self._mcs[started, started_at] = mcs[granted]
-        self._blocks[started, started_at] = blocks[granted]
-        self._needed_sinr[started, started_at] = needed_sinr[granted]
-        self._sinr[started, started_at] = 0.0
-        self._count[rows, process] += 1
+        bits_of, mcs_of = self._bits.reshape(-1), self._mcs.reshape(-1)
+        bits_of[started_at], mcs_of[started_at] = bits, mcs[granted]
+        self._blocks.reshape(-1)[started_at] = blocks[granted]
+        self._needed_sinr.reshape(-1)[started_at] = needed_sinr[granted]
+        self._sinr.reshape(-1)[started_at] = 0.0
+        self._count.reshape(-1)[entry] += 1
         return Attempt(
             place=sends,
             rows=rows,
-            process=process,
+            entry=entry,
             is_retransmission=is_retransmission,
-            mcs=self._mcs[rows, process],
-            bits=self._bits[rows, process],
+            mcs=mcs_of.take(entry),
+            bits=bits_of.take(entry),
         )
 
     def combine(
@@ -168,10 +169,11 @@ class HarqProcesses(SlotArrays):
         array
             The SINR at which long blocks have the error rate that blocks of this size have now.
         """
-        rows, process = attempt.rows, attempt.process
+        entry, sinr_of = attempt.entry, self._sinr.reshape(-1)
         # A retransmission on fewer blocks carries that much less of the block's energy.
-        self._sinr[rows, process] += sinr * blocks / self._blocks[rows, process]
-        return self._sinr[rows, process] / self._needed_sinr[rows, process]
+        gathered = sinr_of.take(entry) + sinr * blocks / self._blocks.take(entry)
+        sinr_of[entry] = gathered
+        return gathered / self._needed_sinr.take(entry)
 
     def settle(
         self,
@@ -194,15 +196,14 @@ class HarqProcesses(SlotArrays):
         may_retransmit
             False for broadcasts: the bits of a block in error return to the queue at once.
         """
-        rows, process = attempt.rows, attempt.process
+        rows, entry = attempt.rows, attempt.entry
+        count_of, due_of = self._count.reshape(-1), self._due.reshape(-1)
         is_received = self._uniform(rows) >= error
-        gives_up = ~is_received & (
-            (self._count[rows, process] >= MAX_TRANSMISSIONS) | ~may_retransmit
-        )
-        self._due[rows, process] = slot + ROUND_TRIP_SLOTS
+        gives_up = ~is_received & ((count_of.take(entry) >= MAX_TRANSMISSIONS) | ~may_retransmit)
         ends = is_received | gives_up
-        self._count[rows[ends], process[ends]] = 0
-        self._due[rows[ends], process[ends]] = NEVER
+        ended = entry[ends]
+        due_of[entry] = slot + ROUND_TRIP_SLOTS
+        count_of[ended], due_of[ended] = 0, NEVER
         self.unsent_bits[rows[gives_up]] += attempt.bits[gives_up]
         return np.where(is_received, attempt.bits, 0.0)
 
@@ -211,6 +212,6 @@ class HarqProcesses(SlotArrays):
         for row in empty.tolist():
             self._draws[row] = self._rng[row].random(_DRAWS)
             self._cursor[row] = 0
-        drawn = self._draws[rows, self._cursor[rows]]
-        self._cursor[rows] += 1
-        return drawn
+        cursor = self._cursor[rows]
+        self._cursor[rows] = cursor + 1
+        return self._draws.take(rows * _DRAWS + cursor)

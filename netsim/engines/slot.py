@@ -117,10 +117,10 @@ class SlotEngine(Engine):
         self._call_last(self._transmit)
 
     def _end(self, chosen: Bool[np.ndarray, " transfer"], reason: Callable[[int], str]) -> None:
-        if chosen.any():
+        if np.count_nonzero(chosen):
             self._exchange.keep(~chosen)
             self._is_stale = True
-        super()._end(chosen, reason)
+            super()._end(chosen, reason)
 
     # One slot -----------------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class SlotEngine(Engine):
         return served.demand(
             self.active.records,
             sinr_per_w[None],
-            unsent_bits=np.maximum(self._exchange.unsent_bits(served.rows), 1.0),
+            unsent_bits=np.maximum(self._exchange.unsent_bits(served.index), 1.0),
         )
 
     def _granted(
@@ -240,7 +240,7 @@ class SlotEngine(Engine):
         record = self.active.records
         duration_s = np.array([self._settings.slot_s])
         grant = self._sharing.solve(demand, now_s=now_s, duration_s=duration_s, is_averaged=False)
-        record["average_rate_bps"][served.rows] = grant.average_rate_bps[served.bearer]
+        record["average_rate_bps"][served.index] = grant.average_rate_bps[served.bearer]
         shares, blocks = whole_blocks(
             grant.shares[0],
             cells=served.cells,

@@ -71,7 +71,7 @@ _NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = np.inf
 class Service:
     """What some transfers get over the air from now to the next solve."""
 
-    rows: Int[np.ndarray, " some"]
+    rows: slice | Int[np.ndarray, " some"]
     """Of the records."""
     rate_bps: Float[np.ndarray, " some"]
     blocks: Float[np.ndarray, " some"]
@@ -217,11 +217,13 @@ class ActiveTransfers(SlotArrays):
         record["airtime_fraction"][rows] = service.airtime_fraction
         record["airtime_w"][rows] = service.airtime_w
         record["retransmission_rate_hz"][rows] = service.retransmitted_fraction / slot_s
-        lasts_s = np.full(len(rows), np.inf)
+        lasts_s = np.full(len(rate_bps), np.inf)
         np.divide(record["remaining_bits"][rows], rate_bps, out=lasts_s, where=rate_bps > 0)
         record["finish_at_s"][rows] = now_s + lasts_s
-        starts = (service.blocks > 0) & np.isnan(record["started_at_s"][rows])
-        record["started_at_s"][rows[starts]] = now_s
+        started_at_s = record["started_at_s"][rows]
+        starts = (service.blocks > 0) & np.isnan(started_at_s)
+        if np.count_nonzero(starts):
+            record["started_at_s"][rows] = np.where(starts, now_s, started_at_s)
 
     def clear_service(self) -> None:
         """Take all blocks away; the solve that follows grants them again."""

@@ -39,7 +39,7 @@ def test_every_bit_arrives_once(seed, error):
     for slot in range(800):
         attempt, bits, _ = send(bank, slot, error=error)
         arrived[attempt.rows] += bits
-        at = attempt.rows, attempt.process
+        at = np.divmod(attempt.entry, NUM_PROCESSES)
         copies[at] = np.where(attempt.is_retransmission, copies[at] + 1, 1)
         is_over = (bits > 0) | (copies[at] == MAX_TRANSMISSIONS)
         waiting[at] = np.where(is_over, 0.0, attempt.bits)
