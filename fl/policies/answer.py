@@ -37,7 +37,7 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
     rule = find_fault_of_selection(answer, known)
     if rule is not None:
         raise _located(rule, view)
-    return sorted(map(int, answer))
+    return np.sort(np.array(answer, dtype=np.int64)).tolist()
 
 
 def checked_questions(
@@ -55,7 +55,7 @@ def checked_questions(
     rule = find_fault_of_questions(answer, known)
     if rule is not None:
         raise _located(rule, view)
-    return sorted(map(int, answer))
+    return np.sort(np.array(answer, dtype=np.int64)).tolist()
 
 
 def _located(rule: str, view: Selection) -> ValueError:
@@ -92,12 +92,12 @@ def _find_fault(answer: Any, known: ClientIds, *, verb: str) -> str | None:  # n
     is_array = isinstance(answer, np.ndarray) and answer.ndim == 1
     found: object = answer
     if (is_array or isinstance(answer, list | tuple | range)) and _are_whole(answer):
-        ordered = found = sorted(map(int, answer))
-        if not ordered or (known[0] <= ordered[0] and ordered[-1] <= known[-1]):
-            ids = np.array(ordered, dtype=np.int64)
+        if not len(answer) or (known[0] <= min(answer) and max(answer) <= known[-1]):
+            ids = np.sort(np.array(answer, dtype=np.int64))
             is_known = known[np.searchsorted(known, ids)] == ids
             if is_known.all() and (np.diff(ids) > 0).all():
                 return None
+        found = sorted(map(int, answer))
     shown = one_line(_text(found), MAX_SHOWN)
     first, last = int(known[0]), int(known[-1])
     ids_text = f"ids out of {first}..{last}"
