@@ -1,19 +1,17 @@
 """One client's participation: download, compute, upload, in simulated time; it can be stopped."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import Any
 
-import numpy as np
 import simpy
 
-from fl.clients.throttling import Phase
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, ServerState, base_of
 from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Payload, Tensors
 from fl.problems import during
 from fl.rows import ClientRow
+from fl.server.computing import Computing, begin_computing, end_computing
 from fl.server.cost_twin import Charged
 from fl.server.federation import Federation
 from fl.training.job import Start, TrainJob, TrainResult
@@ -94,7 +92,7 @@ class Participation:
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
         self.done.callbacks.append(lambda _: federation.roster.free(client_id))
-        self._computing: _Computing | None = None
+        self._computing: Computing | None = None
         federation.presence.watch(self)
 
     @property
@@ -314,42 +312,18 @@ class Participation:
             ),
             flop=flop,
         )
-        started_at_s = federation.now_s
-        warm_s, cool = device.compute_s(flop), federation.cool_time
-        phases = [Phase(warm_s, 1.0)]
-        if cool is not None:
-            phases = cool.phases(client_id, warm_s, at_s=started_at_s)
-        self._computing = _Computing(phases, started_at_s, device.compute_w)
-        federation.presence.check_job(client_id, self._computing.whole_j, device=device.name)
-        yield federation.env.timeout(sum(each.duration_s for each in phases)) | self._stopped
+        computing = begin_computing(federation, client_id, flop=flop)
+        federation.presence.check_job(client_id, computing.whole_j, device=device.name)
+        self._computing = computing
+        yield federation.env.timeout(computing.duration_s) | self._stopped
         self._computing = None
-        spent_s = federation.now_s - started_at_s
-        if cool is not None:
-            cool.end(client_id, started_at_s=started_at_s, finished_at_s=federation.now_s)
-        self._book_computing(phases, started_at_s=started_at_s, warm_w=device.compute_w)
+        self.compute_j = end_computing(federation, computing)
         if self._stopped.triggered:
             self.outcome = f"{self._stopped.value}:compute"
             handle.drop()
             return None
-        self.compute_s = spent_s
+        self.compute_s = federation.now_s - computing.started_at_s
         return handle
-
-    def _book_computing(
-        self, phases: Sequence[Phase], *, started_at_s: float, warm_w: float
-    ) -> None:
-        """Charge the computing that was done until now."""
-        federation, at_s = self._federation, started_at_s
-        for phase in phases:
-            is_last = phase is phases[-1]
-            end_s = federation.now_s
-            if not is_last:
-                end_s = min(at_s + phase.duration_s, end_s)
-            power_w = warm_w * phase.factor
-            federation.network.energy.charge(
-                self.client_id, "compute", started_at_s=at_s, finished_at_s=end_s, power_w=power_w
-            )
-            self.compute_j += (end_s - at_s) * power_w
-            at_s = end_s
 
     def _send(
         self, direction: Direction, size_bytes: int
@@ -394,28 +368,6 @@ class Participation:
         if sent.status == "timeout" and self._deadline_at_s is not None:
             return f"late:{sent.direction}"
         return f"dropped:{sent.direction}:{sent.status}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Computing:
-    """Computing that goes on."""
-
-    phases: Sequence[Phase]
-    started_at_s: float
-    warm_w: float
-
-    @property
-    def whole_j(self) -> float:
-        """Joules of the whole of it."""
-        return self.spent_j(np.inf)
-
-    def spent_j(self, now_s: float) -> float:
-        """Return its joules up to an instant."""
-        spent_j, left_s = 0.0, now_s - self.started_at_s
-        for phase in self.phases:
-            spent_j += min(phase.duration_s, left_s) * self.warm_w * phase.factor
-            left_s = max(left_s - phase.duration_s, 0.0)
-        return spent_j
 
 
 def _size_bytes(payload: Payload, charged: Payload | None) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import simpy
 
-from fl.clients.throttling import Phase
 from fl.network import Direction, TransferOutcome
 from fl.payload import Tensors
+from fl.server.computing import begin_computing, end_computing
 from fl.server.federation import Federation
 from fl.training.job import EvaluationJob, Start
 
@@ -89,32 +89,11 @@ class _Question:
 
     def _score(self, start: Start) -> Generator[simpy.Event, Any, bool]:
         """Let the seconds of a forward pass over the client's texts go by, and book its joules."""
-        federation, client_id = self._federation, self.client_id
-        device, cool, started_at_s = (
-            federation.devices[client_id],
-            federation.cool_time,
-            self._now_s,
-        )
-        phases = [Phase(device.compute_s(self._flop(start)), 1.0)]
-        if cool is not None:
-            phases = cool.phases(client_id, phases[0].duration_s, at_s=started_at_s)
-        left_s = self._left_s()
-        for phase in phases:
-            from_s = self._now_s
-            spent_s = phase.duration_s if left_s is None else min(phase.duration_s, left_s)
-            yield federation.env.timeout(spent_s)
-            federation.network.energy.charge(
-                client_id,
-                "compute",
-                started_at_s=from_s,
-                finished_at_s=self._now_s,
-                power_w=device.compute_w * phase.factor,
-            )
-            if spent_s < phase.duration_s:
-                break
-            left_s = self._left_s()
-        if cool is not None:
-            cool.end(client_id, started_at_s=started_at_s, finished_at_s=self._now_s)
+        federation, left_s = self._federation, self._left_s()
+        computing = begin_computing(federation, self.client_id, flop=self._flop(start))
+        duration_s = computing.duration_s
+        yield federation.env.timeout(duration_s if left_s is None else min(duration_s, left_s))
+        end_computing(federation, computing)
         return self._left_s() != 0.0
 
     def _flop(self, start: Start) -> int:
