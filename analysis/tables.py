@@ -102,9 +102,13 @@ def summary_table(results: Results) -> Table:
 
 
 def _wasted(results: Results) -> pd.DataFrame:
-    """Return the last round of every run, or no row where no energy was wasted."""
-    rounds = results.used(results.rounds).groupby(["variant", "seed"], sort=False).tail(1)
-    return rounds if (rounds["wasted_j"] > 0).any() else rounds.iloc[:0]
+    """Return the wasted joules of every run, or no row where there were none.
+
+    Participations that the end of a run stopped count, which no round does.
+    """
+    clients = results.used(results.clients)
+    wasted = clients.groupby(["variant", "seed"], sort=False)["wasted_j"].sum().reset_index()
+    return wasted if (wasted["wasted_j"] > 0).any() else wasted.iloc[:0]
 
 
 def _wasted_note(columns: Mapping[str, object]) -> tuple[str, ...]:
