@@ -18,6 +18,7 @@ from netsim.config import RadioConfig, WorldConfig
 from netsim.config.access import NO_ACCESS
 from netsim.config.radio import BackgroundUsers
 from netsim.energy.energy_meter import EnergyMeter
+from netsim.energy.ue_power import most_power_w
 from netsim.engines.assembly import make_engine, make_models
 from netsim.engines.background_warm_up import files_in_progress
 from netsim.engines.engine import Models
@@ -112,7 +113,9 @@ class CellularNetwork:
             make_scheduler=make_scheduler,
         )
         self._air = models.air
-        self._ue_power = models.ue_power
+        max_radiated_w = dbm_to_w(radio.uplink_power.max_dbm)
+        self.most_radio_w = most_power_w(models.ue_power, max_radiated_w=max_radiated_w)
+        """Power that the radio of any client draws at most, sending, receiving or waiting [W]."""
         self._engine = make_engine(env, radio, models, seed=seed, on_end=self._finish)
         self._relays = Relays(env, models.backhaul, num_sites=len(self.layout.sites))
         self._energy = EnergyMeter(models.ledger, self._flush)
@@ -158,18 +161,6 @@ class CellularNetwork:
     def energy(self) -> EnergyMeter:
         """Energy meter of the run."""
         return self._energy
-
-    @property
-    def most_radio_w(self) -> float:
-        """Power that the radio of any client draws at most, sending, receiving or waiting [W]."""
-        power, short_s = self._ue_power, 1e-3
-        drawn_w = [
-            power.transmit_w(dbm_to_w(self._radio.uplink_power.max_dbm), 1e15),
-            power.receive_w(1e15),
-            power.listen_w,
-            power.tail_energy_j(short_s) / short_s,
-        ]
-        return max(float(each) for each in drawn_w)
 
     @property
     def num_solves(self) -> int:

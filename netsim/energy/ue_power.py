@@ -42,6 +42,32 @@ class UePower(Protocol):
         """Return the part of such a gap in which the radio is connected [s]."""
 
 
+FASTEST_BPS = 1e15
+"""A rate beyond that of any link [bit/s]."""
+
+TAIL_BEGIN_S = 1e-3
+"""Begin of a tail, where it draws most [s]."""
+
+
+def most_power_w(power: UePower, *, max_radiated_w: float) -> float:
+    """Return what a radio draws at most, sending, receiving, listening or in its tail [W].
+
+    Parameters
+    ----------
+    power
+        Its model.
+    max_radiated_w
+        Largest power at the antenna [W].
+    """
+    drawn_w = (
+        power.transmit_w(max_radiated_w, FASTEST_BPS),
+        power.receive_w(FASTEST_BPS),
+        power.listen_w,
+        power.tail_energy_j(TAIL_BEGIN_S) / TAIL_BEGIN_S,
+    )
+    return max(float(each) for each in drawn_w)
+
+
 def one_state_at_a_time(
     client: Int[np.ndarray, " transfer"],
     fraction: Float[np.ndarray, " transfer"],

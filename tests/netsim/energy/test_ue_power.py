@@ -1,9 +1,9 @@
-"""A client that sends and receives at once: one state of its radio at a time."""
+"""A client that sends and receives at once is in one state at a time; the most that it draws."""
 
 import numpy as np
 import pytest
 
-from netsim.energy.ue_power import one_state_at_a_time
+from netsim.energy.ue_power import most_power_w, one_state_at_a_time
 
 
 def shares(fraction, power_w, is_uplink, *, client=None):
@@ -50,3 +50,23 @@ def test_a_transfer_without_airtime_makes_nobody_give_way():
 
 def test_a_direction_on_air_all_the_time_leaves_nothing():
     assert shares([0.7, 0.7, 0.5], [2.0, 2.0, 1.0], [True, True, False])[2] == 0
+
+
+@pytest.mark.parametrize("state", ["transmit", "receive", "listen", "tail"])
+def test_the_most_that_a_radio_draws_is_that_of_its_dearest_state(state):
+    drawn_w = {"transmit": 1.0, "receive": 1.0, "listen": 1.0, "tail": 1.0, state: 4.0}
+
+    class Power:
+        listen_w = drawn_w["listen"]
+
+        def transmit_w(self, radiated_w, rate_bps):
+            assert radiated_w == 0.2
+            return drawn_w["transmit"] if rate_bps > 1e12 else 0.5
+
+        def receive_w(self, rate_bps):
+            return drawn_w["receive"] if rate_bps > 1e12 else 0.5
+
+        def tail_energy_j(self, gap_s):
+            return gap_s * drawn_w["tail"]  # at its begin
+
+    assert most_power_w(Power(), max_radiated_w=0.2) == pytest.approx(4.0, rel=1e-12)
