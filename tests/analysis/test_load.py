@@ -129,7 +129,7 @@ def test_nothing_finished(small):
         ("\n2,", "\ntwo,", r"line 3: round: must be a whole number, got 'two'"),
         ("\n2,", "\n2.5,", r"line 3: round: must be a whole number, got '2.5'"),
         ("\n2,", "\n,", r"line 3: round: must be a whole number, got an empty cell"),
-        ("\n2,", "\n2,7,7,", r"Expected 11 fields in line 3"),
+        ("\n2,", "\n2,7,7,", r"Expected 12 fields in line 3"),
     ],
 )
 def test_bad_cell_names_file_line_and_column(small, old, new, message):
