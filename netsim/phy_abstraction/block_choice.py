@@ -91,6 +91,8 @@ class BlockChoice:
     ) -> Float[np.ndarray, "..."]:
         """Return the whole number of blocks that carries most, or all that are granted.
 
+        Where everybody uses all, that is the array ``blocks`` itself.
+
         Parameters
         ----------
         blocks
@@ -113,7 +115,8 @@ class BlockChoice:
             more = np.minimum(best + 1.0, most)
             bits_of_more = self._bits.take(row + more.astype(np.intp))
             best = np.where(may_take_next & (bits_of_more > bits), more, best)
-        return np.where(best < blocks, best, blocks)
+        is_fewer = best < blocks
+        return np.where(is_fewer, best, blocks) if np.count_nonzero(is_fewer) else blocks
 
     def _row(self, whole_sinr: Float[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
         """Return where the entries of the grid point nearest to each SINR start."""
