@@ -162,7 +162,7 @@ POLICIES: dict[str, PolicyEntry] = {
         config=KnapsackPolicyConfig,
         build=KnapsackPolicy,
         summary="most training texts within a budget of joules or airtime",
-        source="0-1 knapsack, exact",
+        source="0-1 knapsack",
         find_problems=knapsack.find_problems,
     ),
 }

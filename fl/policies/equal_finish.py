@@ -13,6 +13,7 @@ import numpy as np
 from annotated_types import Gt
 from jaxtyping import Float, Int
 
+from fl.policies.cells import by_cell
 from fl.policies.view import Selection
 
 MAX_STEPS = 100
@@ -45,10 +46,7 @@ class EqualFinishPolicy:
         is_covered = np.isfinite(ready_s + upload_s)
         rows = np.flatnonzero(is_covered)
         rows = rows[np.argsort(clients.times_selected[rows], kind="stable")]
-        cell_id = clients.links.cell_id[rows]
-        order = np.argsort(cell_id, kind="stable")
-        edges = np.flatnonzero(np.diff(cell_id[order])) + 1
-        parts = np.split(rows[order], edges) if len(rows) else []
+        parts = [rows[places] for places in by_cell(clients.links.cell_id[rows])]
         cells = [_Cell(part, ready_s[part], upload_s[part]) for part in parts]
         count = view.count(self._num_clients)
         chosen: list[int] = []

@@ -9,8 +9,9 @@ import numpy as np
 from annotated_types import Gt
 from jaxtyping import Float, Int
 
+from fl.policies.cells import by_cell
 from fl.policies.drawing import lowest
-from fl.policies.view import Candidates, NobodyFitsError, Selection
+from fl.policies.view import NobodyFitsError, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class FedCsPolicy:
         ready_s = (clients.download_s + clients.compute_s)[rows]
         upload_s = clients.upload_s()[rows]
         chosen, ends_s = [], []
-        for cell_rows in _by_cell(clients, rows):
+        for cell_rows in by_cell(clients.links.cell_id[rows]):
             order, of_cell_s = fedcs_order(
                 ready_s[cell_rows], upload_s[cell_rows], round_s=self._round_s
             )
@@ -137,13 +138,3 @@ def fedcs_order(
     num_fitting = int((end_of_rest_s <= round_s).sum())
     taken = np.concatenate([np.array(ranks, dtype=np.int64), rest[:num_fitting]])
     return rows[by_upload[taken]], np.concatenate([ends_s, end_of_rest_s[:num_fitting]])
-
-
-def _by_cell(
-    clients: Candidates, rows: Int[np.ndarray, " row"]
-) -> list[Int[np.ndarray, " of_cell"]]:
-    """Return the places among ``rows`` of the clients of each cell, ascending by cell."""
-    cell_id = clients.links.cell_id[rows]
-    order = np.argsort(cell_id, kind="stable")
-    edges = np.flatnonzero(np.diff(cell_id[order])) + 1
-    return [each for each in np.split(order, edges) if len(each)]

@@ -1,7 +1,7 @@
-"""Selection of the most training texts within a budget: the 0-1 knapsack problem, exactly.
+"""Selection of the most training texts within a budget: the 0-1 knapsack problem.
 
 Dantzig's bound fixes all clients but a few around the break of the density order; those few are
-searched in full.
+searched in full, as long as they are no more than :data:`MAX_CORE`.
 """
 
 from collections.abc import Iterator

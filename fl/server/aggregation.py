@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fl.methods.base import Contribution
 from fl.problems import during
 from fl.rows import RoundRow
 from fl.server.federation import Federation
@@ -38,7 +39,26 @@ def aggregate(
     if rule is not None:
         received = [rule(state, item) for item in received]
     with during(f"in round {round_id}, {len(received)} contributions"):
-        federation.state = federation.method.aggregate(state, received)
+        merge(federation, received, participations)
+
+
+def merge(
+    federation: Federation,
+    contributions: Sequence[Contribution],
+    participations: Sequence[Participation],
+) -> None:
+    """Let the method make the server's next state of contributions, and charge what it sends.
+
+    Parameters
+    ----------
+    federation
+        Its state is replaced.
+    contributions
+        Of clients, or of sites; at least one.
+    participations
+        Ended ones that the contributions come from.
+    """
+    federation.state = federation.method.aggregate(federation.state, contributions)
     if federation.twin is not None:
         parts = [each.charged for each in participations if each.is_received]
         charged = [each for each in parts if each is not None]

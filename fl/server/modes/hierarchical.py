@@ -16,7 +16,7 @@ from fl.methods.base import Contribution, ServerState
 from fl.network import Direction
 from fl.payload import Payload
 from fl.problems import during
-from fl.server.aggregation import record_round
+from fl.server.aggregation import merge, record_round
 from fl.server.config import HierarchicalServer, of_mode
 from fl.server.federation import Federation
 from fl.server.monitor import Monitor
@@ -61,11 +61,7 @@ def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, 
     received = [_contribution(each, state) for each in kept]
     if received:
         with during(f"in round {round_id}, {len(received)} sites"):
-            federation.state = federation.method.aggregate(state, received)
-        if federation.twin is not None:
-            charged = [each.charged for each in participations if each.is_received]
-            known = [each for each in charged if each is not None]
-            federation.twin.aggregate(known, leader=federation.state)
+            merge(federation, received, participations)
     record_round(
         federation,
         participations,
