@@ -12,6 +12,7 @@ from typing import Self, cast
 
 import numpy as np
 import simpy
+import torch
 
 from fl.clients.config import classes_of
 from fl.clients.devices import Device, DeviceMemoryError
@@ -77,13 +78,14 @@ class _Model:
 
     @classmethod
     def load(cls, scenario: Scenario) -> Self:
-        """Load and try the model of a scenario.
+        """Load and try the model of a scenario, on as many threads as its jobs will have.
 
         Raises
         ------
         ValueError
             If the data or the model cannot be used.
         """
+        torch.set_num_threads(scenario.training.threads)
         num_classes = len(corpus_of(scenario).class_names)
         backbone = backbone_of(scenario, num_classes=num_classes, seed=scenario.seeds[0])
         texts = texts_of(scenario, backbone=backbone)
