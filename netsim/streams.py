@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     DEVICE_SPEED = 19
     AVAILABILITY = 20
     BATTERY = 21
+    LAST_BLOCKS = 22
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -84,6 +84,12 @@ class BlockExchange:
         """Return the bits of some transfers that are in no HARQ process."""
         return self._harq.unsent_bits[rows]
 
+    def has_nothing_to_send(
+        self, rows: slice | Int[np.ndarray, " some"], *, slot: int
+    ) -> Bool[np.ndarray, " some"]:
+        """Return which transfers only wait for outcomes or for retransmissions."""
+        return self._harq.has_nothing_to_send(rows, slot=slot)
+
     def listen(self, slot: int) -> None:
         """Apply the acknowledgements that have arrived by a slot."""
         if self._loop is not None:

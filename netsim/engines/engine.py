@@ -208,14 +208,13 @@ class Engine(ABC):
     def cancel(self, transfer: Transfer, status: str) -> None:
         """End a transfer that is on the air, with a status.
 
-        What has sent its last bit by this instant is delivered before anything is cancelled.
+        What is complete by this instant is delivered before anything is cancelled.
         """
         if not self.is_on_air(transfer):
             msg = f"transfer {transfer.transfer_id} is not on the air at {self._now_s} s"
             raise ValueError(msg)
         self._advance()
-        is_complete = self.active.records["finish_at_s"] <= self._now_s + CLOCK_SLACK_S
-        self._end(is_complete, lambda _: "delivered")
+        self._end_complete(self._now_s + CLOCK_SLACK_S)
         row = self.active.index(transfer)
         if row is not None:
             self.active.records["is_cancelled"][row] = True
@@ -322,6 +321,10 @@ class Engine(ABC):
                 self._tracker.drop(slot)
             self._on_end(transfer, row, row.finished_at_s - now_s)
 
+    def _end_complete(self, due_s: float) -> None:
+        """End the transfers that have sent their last bit by an instant."""
+        self._end(self.active.records["finish_at_s"] <= due_s, lambda _: "delivered")
+
     def _reason_undelivered(self, slot: int) -> str:
         """Return the status of a transfer that has reached its deadline."""
         cell_id = int(self.links.cell_id[slot])
@@ -354,6 +357,7 @@ class Engine(ABC):
             (record["transfer_id"], record["bearer_id"], cell_id, record["direction"])
         )
         is_served = (cell_id != NO_CELL) & ~is_waiting & (deadline_at_s > now_s)
+        is_served &= np.isinf(record["ends_at_s"])
         self._ordered, self._ordered_version = order[is_served[order]], version
         self._order_until_s = min(
             float(deadline_at_s.min(initial=np.inf)),

@@ -12,6 +12,9 @@ Fading that changes within a tick is told apart at several instants
 over those up to the next tick. With fading held for a tick, a scheduled user of proportional fair
 would keep its good fade, and the band, for too long, and others would meet too few fades.
 
+A transfer that has sent its last bit leaves its blocks to others, and ends when its last
+retransmission is decoded (:mod:`netsim.phy_abstraction.last_blocks`).
+
 Shares are chosen at the interference of the last solve, rates follow from that of the shares. Where
 a transfer is new, the solve is made twice, as its interference was not known yet; the averages of
 proportional fair start from there. Otherwise once is enough: compared with four solves each time,
@@ -28,6 +31,7 @@ import simpy
 from jaxtyping import Float, Int
 
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
+from netsim.engines.flow_last_blocks import LastBlocks
 from netsim.engines.flow_outcome import service_of
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
 from netsim.engines.served_set import ServedSet
@@ -60,6 +64,14 @@ class FlowEngine(Engine):
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
+        self._solved_at_s = -np.inf
+        self._last_blocks = LastBlocks(
+            models.air,
+            models.channel,
+            slot_s=settings.slot_s,
+            knowledge_delay_slots=settings.knowledge_delay_slots,
+            seed=settings.seed,
+        )
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -86,17 +98,43 @@ class FlowEngine(Engine):
         self._advance()
         # Who has come since the last solve ends later than this instant.
         if due_s >= self._first_finish_s:
-            self._end(self.active.records["finish_at_s"] <= due_s, lambda _: "delivered")
+            self._end_complete(due_s)
         if due_s >= self._order_until_s:
             self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
         self._tracker.follow(due_s)
         self._touch()
 
+    def _end_complete(self, due_s: float) -> None:
+        """End what is decoded by an instant; who has sent the last bit waits for that first."""
+        record = self.active.records
+        sent = np.flatnonzero(record["finish_at_s"] <= due_s)
+        if len(sent):
+            for row in sent.tolist():
+                record["ends_at_s"][row] = due_s + self._wait_s(record[row], due_s)
+            record["finish_at_s"][sent] = np.inf
+            record["remaining_bits"][sent] = 0.0
+            self.active.version += 1
+        self._end(record["ends_at_s"] <= due_s, lambda _: "delivered")
+
+    def _wait_s(self, record: np.void, now_s: float) -> float:
+        """Return how long a transfer waits for its last retransmissions [s]."""
+        links, slot = self.links, record["slot"]
+        first, duration_s = self._tracker.instants(self._solved_at_s)
+        fading = links.uplink_fading if record["direction"] == UPLINK else links.downlink_fading
+        return self._last_blocks.wait_s(
+            record,
+            cell_id=int(links.cell_id[slot]),
+            fading=fading[slot, first:],
+            weight=time_weights(duration_s),
+            now_s=now_s,
+        )
+
     def _next_event_s(self) -> float:
         if not len(self.active):
             return np.inf
         now_s = self._now_s
-        self._first_finish_s = float(self.active.records["finish_at_s"].min())
+        record = self.active.records
+        self._first_finish_s = float(min(record["finish_at_s"].min(), record["ends_at_s"].min()))
         return min(
             self._first_finish_s,
             self._order_until_s,
@@ -112,7 +150,7 @@ class FlowEngine(Engine):
         self._is_solve_pending = False
         self.num_solves += 1
         self._tracker.connect_new()
-        now_s = self._now_s
+        now_s = self._solved_at_s = self._now_s
         self._buffers_due_s = self._expectation_due_s = np.inf
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
         order = self._order(now_s)

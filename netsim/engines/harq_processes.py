@@ -88,6 +88,15 @@ class HarqProcesses(SlotArrays):
         self._rng = [rng for rng, keeps in zip(self._rng, is_kept, strict=True) if keeps]
         super().keep(is_kept)
 
+    def has_nothing_to_send(
+        self, rows: slice | Int[np.ndarray, " some"], *, slot: int
+    ) -> Bool[np.ndarray, " some"]:
+        """Return which transfers have neither new bits nor a retransmission that is due."""
+        is_idle = self.unsent_bits[rows] <= 0
+        if np.count_nonzero(is_idle):
+            is_idle &= self._due[rows].min(axis=1) > slot
+        return is_idle
+
     def attempt(
         self,
         rows: Int[np.ndarray, " granted"],

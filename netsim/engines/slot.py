@@ -59,6 +59,8 @@ class SlotEngine(Engine):
         self._channel_due_s = -np.inf
         self._served_rows = np.zeros(0, dtype=np.intp)
         self._served_sets: dict[int, ServedSet] = {}
+        self._contending: dict[int, tuple[bytes, ServedSet, Int[np.ndarray, " place"]]] = {}
+        """By direction, of those that have something to send: key, set, places in all served."""
         self._chunk: dict[int, Float[np.ndarray, "time transfer group"]] = {}
         self._chunk_start = 0
         self._last_radiated = self.radiated
@@ -132,17 +134,20 @@ class SlotEngine(Engine):
             self._refresh(now_s)
         self.active.clear_service()
         self._exchange.listen(self._slot)
-        for served in self._served_sets.values():
-            site_id = self._site_of_cell[served.cell_id[served.first]]
-            self._exchange.fill_buffers(served, site_id, at_s=now_s)
+        contending = {code: self._contend(code) for code in self._served_sets}
+        for served in contending.values():
+            if served is not None:
+                site_id = self._site_of_cell[served.cell_id[served.first]]
+                self._exchange.fill_buffers(served, site_id, at_s=now_s)
         if UPLINK not in self._served_sets:
             self._measured.forget()
-        if UPLINK in self._served_sets and self._belongs_to(UPLINK):
-            self._send_uplink(self._served_sets[UPLINK], now_s)
+        uplink, downlink = contending.get(UPLINK), contending.get(DOWNLINK)
+        if uplink is not None and self._belongs_to(UPLINK):
+            self._send_uplink(uplink, now_s)
         else:
             self._uplink_interference_w[:] = 0.0
-        if DOWNLINK in self._served_sets and self._belongs_to(DOWNLINK):
-            self._send_downlink(self._served_sets[DOWNLINK], now_s)
+        if downlink is not None and self._belongs_to(DOWNLINK):
+            self._send_downlink(downlink, now_s)
         else:
             self._load[:] = 0.0
         if DOWNLINK in self._served_sets:
@@ -156,6 +161,25 @@ class SlotEngine(Engine):
             self._channel_due_s = min(self._channel_due_s, self._tracker.next_change_s(now_s))
         self._slot += 1
         self._set_timer()
+
+    def _contend(self, direction: int) -> ServedSet | None:
+        """Return those served that have something to send in this slot; ``None`` is nobody.
+
+        Who waits for a retransmission to be due is not granted blocks: they are others' then.
+        """
+        served = self._served_sets[direction]
+        is_idle = self._exchange.has_nothing_to_send(served.index, slot=self._slot)
+        if not np.count_nonzero(is_idle):
+            self._contending.pop(direction, None)
+            return served
+        places = np.flatnonzero(~is_idle)
+        if not len(places):
+            return None
+        key, part, _ = self._contending.get(direction, (b"", served, places))
+        if key != is_idle.tobytes():
+            part = self._served_set(served.rows[places], direction=direction)
+        self._contending[direction] = is_idle.tobytes(), part, places
+        return part
 
     def _belongs_to(self, direction: int) -> bool:
         """Whether this slot is one of a direction; TDD spreads uplink slots evenly."""
@@ -177,6 +201,7 @@ class SlotEngine(Engine):
             for code in (UPLINK, DOWNLINK)
             if np.any(direction == code)
         }
+        self._contending = {}
         self._chunk = {}
         self._is_stale = False
         record = self.active.records
@@ -223,7 +248,11 @@ class SlotEngine(Engine):
                 self._chunk[code] = gains.uplink if other.is_uplink else gains.downlink
         chunk = self._chunk[served.direction]
         place = self._slot - self._chunk_start
-        return chunk[place + self._settings.knowledge_delay_slots], chunk[place]
+        now, known = chunk[place + self._settings.knowledge_delay_slots], chunk[place]
+        if served is self._served_sets[served.direction]:
+            return now, known
+        _, _, places = self._contending[served.direction]
+        return now[places], known[places]
 
     def _demand(self, served: ServedSet, sinr_per_w: Float[np.ndarray, "transfer group"]) -> Demand:
         """Return what the schedulers are asked, at a SINR for each watt sent in one block."""

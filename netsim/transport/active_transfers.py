@@ -35,6 +35,7 @@ FIELDS = np.dtype(
         ("deadline_at_s", np.float64),
         ("handovers_before", np.int64),
         ("average_rate_bps", np.float64),  # NaN until first scheduled
+        ("ends_at_s", np.float64),  # when its last retransmission is decoded, inf before; flow only
         # What it may send at once, and its backhaul rate while its buffer is empty; flow only:
         ("allowance_bits", np.float64),
         ("backhaul_limit_bps", np.float64),  # inf where it does not limit
@@ -64,7 +65,7 @@ FIELDS = np.dtype(
 
 _NEW = np.zeros((), dtype=FIELDS)
 _NEW["started_at_s"] = _NEW["average_rate_bps"] = np.nan
-_NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = np.inf
+_NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = _NEW["ends_at_s"] = np.inf
 
 
 @dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes

@@ -97,8 +97,8 @@ def test_an_ergodic_upload_takes_its_closed_form(monkeypatch):
 
 @pytest.mark.parametrize("duplex", [None, TddDuplex()], ids=["fdd", "tdd"])
 def test_combined_antennas_fade_less_than_one(duplex):
-    """Spread of the times of short uploads in 12 channels: that of one antenna is the larger."""
-    settings = {"fading": RayleighFading(), "size_bytes": 20_000, "places": (FAR,)}
+    """Spread of the times of uploads in 12 channels: that of one antenna is the larger."""
+    settings = {"fading": RayleighFading(), "size_bytes": 100_000, "places": (FAR,)}
     if duplex is not None:
         settings["duplex"] = duplex
     spread = [
