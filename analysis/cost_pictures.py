@@ -30,7 +30,7 @@ from analysis.series import (
     target_frame,
     transfer_durations,
 )
-from analysis.settings import draw_settings, has_settings, settings_frame
+from analysis.settings import draw_settings, has_settings, settings_frame, settings_of
 from analysis.style import ACTIVITY_COLOURS, PAGE_WIDTH_IN, PHASE_COLOURS, variant_styles
 from analysis.tables import interval_note, metrics_of, splits_of, target_name
 from analysis.text_safety import figure_text, file_name
@@ -157,7 +157,7 @@ def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFram
     """Draw how the cost to target of the methods changes with the setting, one page wide."""
     metric = _metric(subject)
     target = results.targets[metric]
-    settings = list(dict.fromkeys(variant.setting for variant in results.variants))
+    settings = settings_of(results)
     figure = draw_settings(frame, settings=settings)
     handles, _ = figure.axes[0].get_legend_handles_labels()
     add_legend(figure, handles)

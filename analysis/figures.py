@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import cost_pictures, curve_pictures
+from analysis import cost_pictures, curve_pictures, participation
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
@@ -36,10 +36,20 @@ FIGURES: dict[str, FigureKind] = {
         frame=cost_pictures.settings_rows,
         draw=cost_pictures.draw_settings_picture,
     ),
+    "participation": FigureKind(
+        needs=participation.participation_subjects,
+        frame=participation.participation_frame,
+        draw=participation.draw_participation,
+    ),
     "energy": FigureKind(
         needs=cost_pictures.energy_subjects,
         frame=cost_pictures.energy_rows,
         draw=cost_pictures.draw_energy_picture,
+    ),
+    "waste": FigureKind(
+        needs=participation.waste_subjects,
+        frame=participation.waste_rows,
+        draw=participation.draw_waste_picture,
     ),
     "latency": FigureKind(
         needs=cost_pictures.latency_subjects,

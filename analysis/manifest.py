@@ -31,7 +31,8 @@ class Variant:
     """Name on figures and tables."""
     method: str
     knobs: Mapping[str, object] = field(default_factory=dict)
-    """Dotted scenario key to its value in this variant; ``case`` to the name of its case."""
+    """Dotted scenario key to its value in this variant, as figures call it; ``case`` to the name
+    of its case. In the order of the scenario."""
 
     @property
     def method_label(self) -> str:
@@ -41,10 +42,15 @@ class Variant:
     @property
     def setting(self) -> str:
         """Its case and knobs in words; empty in a study without."""
-        return ", ".join(
-            str(value) if knob == CASE else f"{knob.rpartition('.')[2]} = {value}"
-            for knob, value in sorted(self.knobs.items())
-        )
+        return setting_words(self.knobs)
+
+
+def setting_words(knobs: Mapping[str, object]) -> str:
+    """Return a case and knobs in words; empty where there are none."""
+    return ", ".join(
+        str(value) if knob == CASE else f"{knob.rpartition('.')[2]} = {value}"
+        for knob, value in sorted(knobs.items())
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

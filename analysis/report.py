@@ -14,6 +14,7 @@ from analysis.load import Results, load_results
 from analysis.manifest import read_manifest
 from analysis.outlets import to_latex, to_markdown, write_csv
 from analysis.page import render_page
+from analysis.participation import participation_table, waste_table
 from analysis.settings import has_settings, order_table
 from analysis.style import figure_style
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
@@ -87,7 +88,10 @@ def all_tables(results: Results) -> tuple[Table, ...]:
         device_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
     ]
     known = [table for table in ranges if table is not None]
-    return (summary_table(results), *targets, *known, *orders, runs_table(results))
+    has_clients = len(results.used(results.clients)) > 0
+    taken_part = [participation_table(results), waste_table(results)] if has_clients else []
+    told = [table for table in taken_part if table is not None]
+    return (summary_table(results), *targets, *told, *known, *orders, runs_table(results))
 
 
 def _check_unchanged(results: Results) -> None:

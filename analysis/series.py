@@ -25,6 +25,17 @@ ACTIVITIES = ("compute", "tx", "rx", "idle", "base")
 PHASES = ("download", "compute", "upload", "wait")
 """Phases of a round in stacking order."""
 
+REASONS = (
+    "late",
+    "surplus",
+    "left",
+    "battery empty",
+    "server crashed",
+    "dropped",
+    "unfinished",
+)
+"""Why participations were in vain, in stacking order."""
+
 
 def curve_frame(results: Results, *, metric: str, split: str, cost: Cost) -> pd.DataFrame:
     """Mean curve of each variant, then the ends of single seeds that outlast it.
@@ -169,6 +180,25 @@ def latency_frame(results: Results) -> tuple[pd.DataFrame, bool]:
     a_run = rows.groupby(["variant", "seed"], sort=False)[phases].mean().reset_index()
     long = a_run.melt(["variant", "seed"], var_name="part", value_name="seconds").dropna()
     return _stack_frame(long, group=["variant"], value="seconds", order=PHASES), has_wait
+
+
+def waste_frame(results: Results) -> pd.DataFrame:
+    """Joules of participations whose update was not merged, by reason; mean over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``variant``, ``part`` (reason: the first word of the outcome), ``mean``,
+        ``half_width``, ``n``, ``total`` and ``total_half_width``; no row where nothing was wasted.
+    """
+    rows = results.used(results.clients)
+    reason = rows["outcome"].str.partition(":")[0].str.replace("_", " ")
+    is_wasted = rows["wasted_j"] > 0
+    if is_wasted.any():  # rows of 0 J count for some reason that there is: their run has wasted 0 J
+        rows = rows.assign(part=reason.where(is_wasted, reason[is_wasted].iloc[0]))
+    else:
+        rows = rows.iloc[:0].assign(part="")
+    return _stack_frame(rows, group=["variant"], value="wasted_j", order=REASONS)
 
 
 def _stack_frame(

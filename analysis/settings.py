@@ -1,7 +1,8 @@
 """What a target costs each method in each setting of a study, and whether their order changes.
 
 A setting is a case with a choice of matrix knobs. In all settings of a seed the methods meet the
-same world and the same split of the data.
+same world and the same split of the data. Where a study has one method, and cases and knobs, the
+values of the last knob are compared in the place of methods: policies in two networks, say.
 """
 
 import itertools
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from scipy.stats import kendalltau
 
 from analysis.load import Results
+from analysis.manifest import setting_words
 from analysis.series import target_frame
 from analysis.stats import mean_ci
 from analysis.style import PAGE_WIDTH_IN, variant_styles
@@ -24,11 +27,28 @@ PANELS = ("at_s", "energy_j")
 """Costs that are shown; bytes and rounds do not depend on the network."""
 
 
+def compared(results: Results) -> dict[str, tuple[str, str]]:
+    """Return, for each variant by name, what is compared (a method, or a value) and its setting."""
+    has_methods = len({variant.method_label for variant in results.variants}) > 1
+    found = {}
+    for each in results.variants:
+        if has_methods or len(each.knobs) < 2:
+            found[each.name] = (each.method_label, each.setting)
+        else:
+            *others, (_, value) = each.knobs.items()
+            found[each.name] = (str(value), setting_words(dict(others)))
+    return found
+
+
 def has_settings(results: Results) -> bool:
-    """Whether several methods ran in several settings."""
-    methods = {variant.method_label for variant in results.variants}
-    settings = {variant.setting for variant in results.variants}
-    return len(methods) > 1 and len(settings) > 1
+    """Whether several methods, or values of the last knob, ran in several settings."""
+    rivals, settings = (set(each) for each in zip(*compared(results).values(), strict=True))
+    return len(rivals) > 1 and len(settings) > 1
+
+
+def settings_of(results: Results) -> list[str]:
+    """Return the settings in the order of the scenario."""
+    return list(dict.fromkeys(setting for _, setting in compared(results).values()))
 
 
 def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
@@ -48,10 +68,10 @@ def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
         splits=splits_of(results, metric),
     )
     frame = frame[frame["cost"].isin(PANELS)].drop_duplicates(["variant", "split", "cost"])
-    known = {variant.name: variant for variant in results.variants}
+    known = compared(results)
     frame = frame.assign(
-        method=[known[str(name)].method_label for name in frame["variant"]],
-        setting=[known[str(name)].setting for name in frame["variant"]],
+        method=[known[str(name)][0] for name in frame["variant"]],
+        setting=[known[str(name)][1] for name in frame["variant"]],
     )
     columns = ["variant", "method", "setting", "split", "cost", "mean", "half_width"]
     return frame[[*columns, "num_reached", "n"]].reset_index(drop=True)
@@ -101,15 +121,16 @@ def order_table(results: Results, *, metric: str) -> Table:
     ``swaps`` are pairs of methods whose order is not that of the first setting; of ``clear_swaps``
     the difference, paired by seed, leaves out 0 in both settings. ``tau`` is Kendall's rank
     correlation with the first setting, over methods that reached the target with every seed in
-    both: 1 is the same order, -1 the reverse.
+    both: 1 is the same order, -1 the reverse; ``p`` is the chance of one as far from 0 were both
+    orders independent.
     """
     target = results.targets[metric]
     splits = splits_of(results, metric)
     runs = target_frame(results, metric=metric, target=target, splits=splits)
-    known = {variant.name: variant for variant in results.variants}
-    runs["method"] = [known[str(name)].method_label for name in runs["variant"]]
-    runs["setting"] = [known[str(name)].setting for name in runs["variant"]]
-    settings = list(dict.fromkeys(variant.setting for variant in results.variants))
+    known = compared(results)
+    runs["method"] = [known[str(name)][0] for name in runs["variant"]]
+    runs["setting"] = [known[str(name)][1] for name in runs["variant"]]
+    settings = settings_of(results)
     rows = []
     for split, cost in itertools.product(splits, PANELS):
         own = runs[(runs["split"] == split) & (runs["cost"] == cost)]
@@ -124,9 +145,17 @@ def order_table(results: Results, *, metric: str) -> Table:
     text = numbers.assign(
         cost=[words[str(cost)] for cost in numbers["cost"]],
         tau=["" if math.isnan(tau) else f"{tau:.2f}" for tau in numbers["tau"]],
+        p=["" if math.isnan(p) else f"{p:.2g}" for p in numbers["p"]],
         swaps=numbers["swaps"].astype(str),
         clear_swaps=numbers["clear_swaps"].astype(str),
-    ).rename(columns={"split": "model", "tau": "Kendall's tau", "clear_swaps": "of these clear"})
+    ).rename(
+        columns={
+            "split": "model",
+            "tau": "Kendall's tau",
+            "p": "by chance",
+            "clear_swaps": "of these clear",
+        }
+    )
     return Table(
         name=file_name(f"order_{metric}_{target:g}"),
         title=f"Order of the methods by the cost to {target_name(metric, target)}",
@@ -137,6 +166,7 @@ def order_table(results: Results, *, metric: str) -> Table:
             "left out.",
             f"Swaps: pairs in another order than under “{settings[0]}”; clear: 95 % intervals of "
             "the difference, paired by seed, leave out 0 in both settings.",
+            "By chance: how likely a tau as far from 0 is between two independent orders.",
         ),
     )
 
@@ -160,6 +190,7 @@ def _order(here: pd.DataFrame, first: pd.DataFrame) -> dict[str, object]:
     return {
         "order": " < ".join(map(str, ranked.index)),
         "tau": 1 - 2 * len(swapped) / len(pairs) if pairs else math.nan,
+        "p": kendalltau(costs.mean()[both], reference.mean()[both]).pvalue if pairs else math.nan,
         "swaps": len(swapped),
         "clear_swaps": len(clear),
     }

@@ -41,6 +41,15 @@ PHASE_COLOURS = {
     "upload": PALETTE[1],
     "wait": "#a3a9b2",
 }
+REASON_COLOURS = {
+    "late": PALETTE[1],
+    "surplus": PALETTE[5],
+    "left": PALETTE[0],
+    "battery empty": PALETTE[4],
+    "server crashed": PALETTE[3],
+    "dropped": PALETTE[2],
+    "unfinished": "#a3a9b2",
+}
 
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
     "solid",

@@ -30,11 +30,15 @@ def folder_name(method_name: str, setting: Mapping[str, Any]) -> str:
 
 
 def shown_values(values: Sequence[Any]) -> list[Any]:
-    """Return the values of a knob as folders and figures call them: paths without what they share.
+    """Return the values of a knob as folders and figures call them.
 
+    Sections are called by their kinds where no two are alike, paths go without what they share.
     Absolute paths are those of the file system: scenarios are loaded with nothing else, and no
     other setting begins so.
     """
+    kinds = [value.get("kind") for value in values if isinstance(value, Mapping)]
+    if len(kinds) == len(values) == len({str(kind) for kind in kinds if isinstance(kind, str)}):
+        return kinds
     paths = [value for value in values if isinstance(value, str) and PurePath(value).is_absolute()]
     if not paths:
         return list(values)

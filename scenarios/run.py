@@ -196,7 +196,7 @@ class _Study:
                     "name": variant.name,
                     "label": variant.label,
                     "method": variant.method,
-                    "knobs": variant.knobs,
+                    "knobs": variant.told,
                 }
                 for variant in all_variants
             ],

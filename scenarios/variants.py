@@ -56,6 +56,8 @@ class Variant:
     """The scenario with this one method, case and knobs set, without cases and matrix."""
     knobs: dict[str, Any] = field(default_factory=dict)
     """Value of every knob by dotted key; the name of its case under ``case``, if there are any."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """The same, as folders and figures call it."""
     places: dict[str, Path] = field(default_factory=dict)
     """Where the value of each key stands that its case or a knob sets, by dotted key."""
 
@@ -152,6 +154,7 @@ def expand(
                 method=single.methods[0].kind,
                 scenario=single,
                 knobs=setting.knobs,
+                told=setting.told,
                 places=setting.places,
             )
 

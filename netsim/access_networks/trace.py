@@ -27,7 +27,8 @@ def find_trace_faults(config: TraceNetworkConfig, *, num_clients: int) -> list[t
         Clients of the scenario.
     """
     if not Path(config.path).is_file():
-        return [("path", f"trace {config.path}: there is no such file")]
+        rule = "there is no such file (airtune traces convert makes one of measured logs)"
+        return [("path", f"trace {config.path}: {rule}")]
     try:
         logs = read_logs(config.path)
     except ValueError as error:

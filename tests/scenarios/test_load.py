@@ -28,16 +28,31 @@ def test_library_was_found():
     assert library()
 
 
+@pytest.fixture(scope="module")
+def load_of_library(tmp_path_factory):
+    """Load a scenario of the library; one that needs measured logs has made-up ones."""
+    trace = tmp_path_factory.mktemp("logs") / "trace.csv"
+    trace.write_text("client,time_s,uplink_mbps,downlink_mbps\na,0,1,5\na,1,2,10\n")
+    needs = {"measured_5g": [f"network.path={trace}"]}
+    return lambda name: load(name, needs.get(name, []))
+
+
 @pytest.mark.parametrize("name", library())
-def test_every_scenario_of_the_library_is_valid(name):
-    scenario = load(name)
+def test_every_scenario_of_the_library_is_valid(name, load_of_library):
+    scenario = load_of_library(name)
     assert scenario.name == name
     assert variants(scenario)
 
 
-def test_clients_of_the_library_who_walk_are_mostly_indoors():
+def test_a_study_without_its_measured_logs_says_what_is_missing_and_how_to_make_it(tmp_path):
+    with pytest.raises(ScenarioError) as caught:
+        load("measured_5g", [f"network.path={tmp_path}/gone.parquet"])
+    assert "gone.parquet: there is no such file (airtune traces convert" in caught.value.problems[0]
+
+
+def test_clients_of_the_library_who_walk_are_mostly_indoors(load_of_library):
     """80 % as in TR 38.901; who drives is not in a building."""
-    worlds = [load(name).world for name in library()]
+    worlds = [each.scenario.world for name in library() for each in variants(load_of_library(name))]
     speeds = {
         (world.mobility.max_speed_mps, world.indoor_fraction)
         for world in worlds
@@ -47,8 +62,8 @@ def test_clients_of_the_library_who_walk_are_mostly_indoors():
 
 
 @pytest.mark.parametrize("name", library())
-def test_a_resolved_scenario_reads_back_equal(name):
-    scenario = load(name)
+def test_a_resolved_scenario_reads_back_equal(name, load_of_library):
+    scenario = load_of_library(name)
     assert validate(Document(data=to_data(scenario), source=name)) == scenario
 
 

@@ -56,6 +56,21 @@ def test_a_matrix_may_refine_what_a_case_sets_whole():
     assert [each.scenario.radio.fading.k_db for each in found] == [3.0, 6.0]
 
 
+def test_sections_as_values_are_called_by_their_kinds_where_these_differ():
+    policies = "{kind: random, num_clients: 2}, {kind: round_robin, num_clients: 3}"
+    found = variants(load("quickstart", [*ONE, f"matrix={{server.policy: [{policies}]}}"]))
+    assert [each.name for each in found] == [
+        "local--server.policy=random",
+        "local--server.policy=round_robin",
+    ]
+    assert [each.label for each in found] == ["local (policy=random)", "local (policy=round_robin)"]
+    assert found[0].told == {"server.policy": "random"}
+    assert found[0].scenario.server.policy.num_clients == 2
+    policies = "{kind: random, num_clients: 2}, {kind: random, num_clients: 3}"
+    found = variants(load("quickstart", [*ONE, f"matrix={{server.policy: [{policies}]}}"]))
+    assert "num_clients" in found[0].label
+
+
 @pytest.mark.parametrize(
     ("cases", "words"),
     [
