@@ -12,6 +12,9 @@ def by_cell(cell_id: Int[np.ndarray, " client"]) -> list[Int[np.ndarray, " of_ce
     >>> [places.tolist() for places in by_cell(np.array([4, -1, 4]))], by_cell(np.array([]))
     ([[1], [0, 2]], [])
     """
-    order = np.argsort(cell_id, kind="stable")
+    # A stable sort of 16-bit integers is several times as fast, and there are not so many cells.
+    is_short = len(cell_id) and np.abs(cell_id).max() < 2**15
+    key = cell_id.astype(np.int16) if is_short else cell_id
+    order = np.argsort(key, kind="stable")
     edges = np.flatnonzero(np.diff(cell_id[order])) + 1
     return np.split(order, edges) if len(order) else []

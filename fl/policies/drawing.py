@@ -1,4 +1,4 @@
-"""Drawing clients with unequal chances, and taking the best ones."""
+"""Drawing clients with unequal chances, taking the best ones, and ordering them."""
 
 import numpy as np
 from jaxtyping import Float, Int, Real
@@ -51,3 +51,24 @@ def lowest(
     rows = np.flatnonzero(keys <= last)
     order = np.lexsort((*(each[rows] for each in reversed(ties)), keys[rows]))
     return rows[order[:count]]
+
+
+def stable_order(keys: Real[np.ndarray, " client"]) -> Int[np.ndarray, " client"]:
+    """Return the rows by ascending keys; of equal keys the first row comes first.
+
+    An unstable sort is several times as fast; then rows of equal keys are put in order.
+
+    Parameters
+    ----------
+    keys
+        Of each row; none is NaN.
+    """
+    order = np.argsort(keys)
+    ascending = keys[order]
+    is_tie = ascending[1:] == ascending[:-1]
+    if is_tie.any():
+        is_tied = np.append(is_tie, False) | np.append(False, is_tie)
+        # Ascending by run of equal keys, then by row.
+        run = np.append(0, np.cumsum(~is_tie))[is_tied]
+        order[is_tied] = np.sort(run * len(keys) + order[is_tied]) % len(keys)
+    return order

@@ -10,7 +10,7 @@ from annotated_types import Gt
 from jaxtyping import Float, Int
 
 from fl.policies.cells import by_cell
-from fl.policies.drawing import lowest
+from fl.policies.drawing import lowest, stable_order
 from fl.policies.view import NobodyFitsError, Selection
 
 
@@ -89,24 +89,26 @@ def fedcs_order(
     # Only those that fit when they come first can fit at all.
     rows = np.flatnonzero(ready_s + upload_s <= round_s)
     ready_s, upload_s = ready_s[rows], upload_s[rows]
-    by_upload = np.argsort(upload_s, kind="stable")
-    by_ready = np.argsort(ready_s, kind="stable")
-    by_end = np.argsort(ready_s + upload_s, kind="stable")
+    by_upload, by_ready, by_end = (
+        stable_order(keys_s) for keys_s in (upload_s, ready_s, ready_s + upload_s)
+    )
     rank = np.empty(len(rows), dtype=np.int64)
     rank[by_upload] = np.arange(len(rows))
     arrivals_s, arriving = ready_s[by_ready].tolist(), rank[by_ready].tolist()
     upload_of_rank = upload_s[by_upload].tolist()
     # Clients that are not ready yet, by when they could be received; the last is a sentinel.
-    next_ready_s = [*ready_s[by_end].tolist(), math.inf]
-    next_end_s = [*(ready_s + upload_s)[by_end].tolist(), math.inf]
-    next_rank = [*rank[by_end].tolist(), -1]
+    next_ready_s = ready_s[by_end].tolist()
+    next_end_s = (ready_s + upload_s)[by_end].tolist()
+    for of_next_s in (arrivals_s, next_ready_s, next_end_s):
+        of_next_s.append(math.inf)
+    next_rank = rank[by_end]
     is_waiting = bytearray(len(rows))  # by rank: 1 for those that are ready and not selected
     ranks: list[int] = []
     ends_s: list[float] = []
     now_s, num_ready, place, early, first = 0.0, 0, 0, -1, 0
     while True:
-        until = bisect_right(arrivals_s, now_s, num_ready)
-        if until > num_ready:
+        if arrivals_s[num_ready] <= now_s:
+            until = bisect_right(arrivals_s, now_s, num_ready)
             arrived = arriving[num_ready:until]
             for each in arrived:
                 is_waiting[each] = 1
@@ -117,18 +119,20 @@ def fedcs_order(
             break
         while next_ready_s[place] <= now_s:
             place += 1
-        chosen, end_s = next_rank[place], next_end_s[place]
+        chosen, end_s = -1, next_end_s[place]
         first = is_waiting.find(1, first)
         if first < 0:
-            first, early = len(rows), chosen
-        elif (now_s + upload_of_rank[first], by_upload[first]) < (end_s, by_end[place]):
-            chosen, end_s = first, now_s + upload_of_rank[first]
-            if end_s <= round_s:
-                is_waiting[first] = 0
-        else:
-            early = chosen
+            first = len(rows)
+        elif (end_of_first_s := now_s + upload_of_rank[first]) < end_s or (
+            end_of_first_s == end_s and by_upload[first] < by_end[place]
+        ):
+            chosen, end_s = first, end_of_first_s
         if end_s > round_s:
             return rows[by_upload[ranks]], np.array(ends_s)
+        if chosen < 0:
+            chosen = early = int(next_rank[place])
+        else:
+            is_waiting[chosen] = 0
         ranks.append(chosen)
         ends_s.append(end_s)
         now_s = end_s

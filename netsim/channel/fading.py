@@ -163,10 +163,12 @@ class WaveBank:
 
     def _rows(self, link_id: Int[np.ndarray, " link"]) -> Int[np.ndarray, " link"]:
         wanted = link_id.tolist()
-        missing = [link for link in dict.fromkeys(wanted) if link not in self._row_of]
-        if missing:
+        rows = list(map(self._row_of.get, wanted))
+        if None in rows:
+            missing = [link for link in dict.fromkeys(wanted) if link not in self._row_of]
             self._draw(missing, keep=dict.fromkeys(wanted))
-        return np.array([self._row_of[link] for link in wanted], dtype=np.intp)
+            rows = list(map(self._row_of.get, wanted))
+        return np.array(rows, dtype=np.intp)
 
     def _draw(self, missing: list[int], *, keep: dict[int, None]) -> None:
         """Draw the waves of links; if there are too many, drop those that are not requested now."""

@@ -299,6 +299,9 @@ class LinkBudget:
         self, client_ids: Int[np.ndarray, " client"]
     ) -> tuple[Int[np.ndarray, " client"], Bool[np.ndarray, " client"]]:
         """Return the row of each client in the arrays, and whether it is new."""
+        known = list(map(self._row_of.get, client_ids.tolist()))
+        if None not in known:
+            return np.array(known, dtype=np.intp), np.zeros(len(known), dtype=bool)
         rows = np.empty(len(client_ids), dtype=np.intp)
         is_new = np.zeros(len(client_ids), dtype=bool)
         for place, client_id in enumerate(client_ids.tolist()):

@@ -97,16 +97,18 @@ class LinkReporter:
         *,
         now_s: float,
     ) -> Int[np.ndarray, " client"]:
-        """Return the cell that serves each client, or would."""
+        """Return the cell that serves each client, or would; ids are ascending."""
         is_alive = self._outages.is_alive(now_s)
         cell_id = strongest_cell(
             gain * self._air.cell_power_ratio, is_alive=is_alive, min_gain=self._min_gain
         )
         links = self._engine.links
-        for place, client_id in enumerate(client_ids.tolist()):
-            slot = links.slot_of(client_id)
-            if slot is not None and links.cell_id[slot] != NO_CELL:
-                cell_id[place] = links.cell_id[slot]
+        slots = links.slots
+        connected = slots[links.cell_id[slots] != NO_CELL]
+        place = np.searchsorted(client_ids, links.client_id[connected])
+        place = np.minimum(place, len(client_ids) - 1)
+        is_asked = client_ids[place] == links.client_id[connected]
+        cell_id[place[is_asked]] = links.cell_id[connected[is_asked]]
         return cell_id
 
     def _uplink_alone(

@@ -26,6 +26,10 @@ def check_clients(
     client_ids: Sequence[int] | Int[np.ndarray, " client"], *, num_clients: int
 ) -> Int[np.ndarray, " client"]:
     """Return ids as an array, each checked as :func:`check_client` does."""
+    if isinstance(client_ids, np.ndarray) and np.issubdtype(client_ids.dtype, np.integer):
+        is_known = (client_ids >= 0) & (client_ids < num_clients)
+        if is_known.all():
+            return client_ids.astype(np.int64)
     checked = [check_client(client_id, num_clients=num_clients) for client_id in client_ids]
     return np.array(checked, dtype=np.int64)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fl.policies.client_values import ClientValues
-from fl.policies.drawing import draw_weighted, lowest
+from fl.policies.drawing import draw_weighted, lowest, stable_order
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -41,3 +41,10 @@ def test_values_of_clients_are_nan_until_they_are_set():
     found = values.of(np.array([2]))
     found[:] = 7.0  # a copy
     assert values.of(np.array([2])).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("num", [0, 1, 2, 40, 400])
+def test_rows_of_equal_keys_keep_their_order(num):
+    rng = np.random.default_rng(num)
+    for keys in (rng.random(num), rng.integers(9, size=num) / 4, np.full(num, np.inf)):
+        assert stable_order(keys).tolist() == np.argsort(keys, kind="stable").tolist()

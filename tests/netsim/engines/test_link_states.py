@@ -47,3 +47,25 @@ def test_an_upload_alone_costs_the_power_of_the_table():
 def test_nobody_has_empty_columns():
     links = network().link_table([])
     assert {len(getattr(links, name)) for name in links.__slots__} == {0}
+
+
+def test_who_is_connected_is_told_with_its_own_cell():
+    asked = network()
+    strongest = asked.link_table(range(12)).cell_id
+    for client_id in (9, 2):
+        asked.send(client_id, "uplink", 50_000_000)
+    asked._env.run(until=1e-3)
+    links, other = asked._engine.links, (strongest[[9, 2]] + 1) % len(asked.layout.cell_site_id)
+    links.serve(links.slots, other)
+    expected = strongest.copy()
+    expected[[9, 2]] = other
+    np.testing.assert_array_equal(asked.link_table(range(12)).cell_id, expected)
+    some = [11, 2, 11, 0]
+    np.testing.assert_array_equal(asked.link_table(some).cell_id, expected[some])
+
+
+@pytest.mark.parametrize("ids", [[3, 12], np.array([3, 12]), np.array([-1, 3])])
+def test_an_unknown_client_is_refused_in_an_array_as_in_a_list(ids):
+    wrong = next(each for each in ids if not 0 <= each < 12)
+    with pytest.raises(ValueError, match=rf"^client_id: must be 0 to 11, got {wrong}$"):
+        network().link_table(ids)
