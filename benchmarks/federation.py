@@ -1,8 +1,10 @@
-"""Speed of decisions: ``python -m benchmarks.federation [--json] [--clients NUM] [POLICY ...]``.
+"""Speed of a federation: ``python -m benchmarks.federation [--json] [--clients NUM] [POLICY ...]``.
 
-Host milliseconds in which each policy selects among 100,000 candidates of 57 cells, its answer
-checked. Links are arrays at hand, as from cached gains; all that a policy derives from them counts.
-Every second client has taken part. Clients that are asked for losses answer at once.
+Decisions: host milliseconds in which each policy selects among 100,000 candidates of 57 cells, its
+answer checked. Links are arrays at hand, as from cached gains; all that a policy derives from them
+counts. Every second client has taken part. Clients that are asked for losses answer at once.
+
+Runs without training, unless policies are named: see :mod:`benchmarks.timing_only`.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.timing_only import CASES, measure_apart
 from fl.policies import POLICIES, build_policy
 from fl.policies.answer import checked_questions, checked_selection
 from fl.policies.view import AskingPolicy, Candidates, ClientIds, PerClient, Selection
@@ -134,15 +137,17 @@ def measure(kind: str, rounds: list[Selection]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Time of a decision of every policy.")
+    parser = argparse.ArgumentParser(description="Decisions, and runs without training.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--clients", type=int, default=100_000)
     parser.add_argument("policies", nargs="*", help="kinds; all when none is named")
     options = parser.parse_args()
     rounds = views(options.clients)
     found = {kind: measure(kind, rounds) for kind in options.policies or POLICIES}
+    runs = {} if options.policies else {case: measure_apart(case) for case in CASES}
     if options.json:
         report = {"num_candidates": options.clients, "target_ms": TARGET_MS, "policies": found}
+        report["timing_only"] = runs
         print(json.dumps(report))
         return
     print(f"{options.clients} candidates, target {TARGET_MS:g} ms")
@@ -152,6 +157,8 @@ def main() -> None:
             f"{kind:18} selects {row['num_selected']:>6}  first {row['first_ms']:>8.1f} ms  "
             f"best {row['decision_ms']:>8.1f} ms  median {row['median_ms']:>8.1f} ms{verdict}"
         )
+    for case, row in runs.items():
+        print(f"{case:22} " + "  ".join(f"{key} {value}" for key, value in row.items()))
 
 
 if __name__ == "__main__":

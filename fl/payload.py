@@ -5,8 +5,10 @@ bytes, then the tensors. Nothing is ever unpickled.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import safetensors.torch
 import torch
@@ -69,17 +71,23 @@ def decode(data: bytes) -> Payload:
 
 def _header_bytes(tensors: Tensors) -> int:
     """Count the bytes of the JSON header that safetensors writes, padding included."""
+    return _header_bytes_of(
+        tuple((name, tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items())
+    )
+
+
+@lru_cache(maxsize=256)
+def _header_bytes_of(kinds: tuple[tuple[str, torch.dtype, tuple[int, ...]], ...]) -> int:
+    """Count them from names, types and shapes; payloads of a run have few kinds of these."""
     # Wide types come first so that every tensor is aligned; the order matters here because it
     # moves the offsets, whose digits are part of the header.
     rank = {dtype: index for index, dtype in enumerate(_DTYPE_NAMES)}
-    order = sorted(tensors, key=lambda name: (rank[tensors[name].dtype], name))
     header, start = {}, 0
-    for name in order:
-        tensor = tensors[name]
-        end = start + tensor.nbytes
+    for name, dtype, shape in sorted(kinds, key=lambda kind: (rank[kind[1]], kind[0])):
+        end = start + dtype.itemsize * math.prod(shape)
         header[name] = {
-            "dtype": _DTYPE_NAMES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": _DTYPE_NAMES[dtype],
+            "shape": list(shape),
             "data_offsets": [start, end],
         }
         start = end

@@ -49,7 +49,7 @@ def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[
     for name in sorted(names):
         first = updates[0][name]
         if first.is_meta:
-            mean[name] = torch.empty_like(first)
+            mean[name] = first  # it has a shape and no values
             continue
         accumulated = torch.zeros(first.shape, dtype=torch.float64, device=first.device)
         for update, weight in zip(updates, weights, strict=True):

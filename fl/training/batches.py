@@ -88,7 +88,8 @@ def _endless_batches(
         if len(rest) < size:
             fresh = rng.permutation(samples)
             # Texts that wait in the rest go to the back of the new pass.
-            is_waiting = np.isin(fresh, rest)
+            waiting = set(rest.tolist())
+            is_waiting = np.array([text in waiting for text in fresh.tolist()])
             rest = np.concatenate([rest, fresh[~is_waiting], fresh[is_waiting]])
         yield rest[:size]
         rest = rest[size:]

@@ -47,3 +47,11 @@ def test_tensor_bytes_are_four_a_float():
 def test_nothing_is_not_a_payload():
     with pytest.raises(ValueError, match="at least 1 tensor"):
         Payload({})
+
+
+def test_payloads_that_differ_in_one_shape_or_type_differ_in_size():
+    one = Payload({"a": torch.ones(9), "b": torch.ones(9)})
+    for other in (torch.ones(10), torch.ones(9, dtype=torch.float64), torch.ones(9, 1)):
+        payload = Payload({"a": torch.ones(9), "b": other})
+        assert one.size_bytes == len(one.encode())
+        assert payload.size_bytes == len(payload.encode())

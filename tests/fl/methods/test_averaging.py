@@ -259,3 +259,9 @@ def test_models_are_completed_by_what_was_never_sent():
     assert {name: tensor.item() for name, tensor in mine.items()} == {
         "a": 1.0, "b": 0.0, "c": 0.0, "own": 5.0,
     }  # fmt: skip
+
+
+def test_the_mean_of_shapes_is_their_shape():
+    update = {"a": torch.empty(2, 3, device="meta")}
+    mean = weighted_mean([update, update], [1.0, 2.0])["a"]
+    assert (mean.is_meta, mean.shape) == (True, (2, 3))
