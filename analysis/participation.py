@@ -201,7 +201,11 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
     axes = figure.subplots(1, len(PANELS), sharey=True)
     for ax, column in zip(axes, PANELS, strict=True):
         draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
+    name = target_name(metric, results.targets[metric])
+    for ax in axes[:2]:
+        ax.set_xlabel(f"{ax.get_xlabel()}\nto {figure_text(name)}")
     axes[2].set_xlim(0.0, 1.0)
+    axes[2].set_xticks([0.0, 0.5, 1.0])
     axes[2].set_xlabel("Jain index of updates")
     axes[3].set_xlabel(figure_text(f"{metric}, worst 10 %"))
     is_one_method = len({variant.method_label for variant in results.variants}) == 1
@@ -209,7 +213,6 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
              for v in results.variants}  # fmt: skip
     axes[0].set_yticks(range(len(order)), [figure_text(short[name]) for name, _ in order])
     mark_costs(figure, results)
-    name = target_name(metric, results.targets[metric])
     model = "the server's model" if split == "global" else "the clients' own models"
     return Picture(
         name=file_name(f"participation_{metric}"),

@@ -114,6 +114,7 @@ def test_figure_shows_costs_and_evenness_of_every_variant(results):
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == list(results.labels.values())
     assert figure.axes[2].get_xlim() == (0.0, 1.0)
+    assert figure.axes[0].get_xlabel().endswith("to accuracy ≥ 0.8")
 
 
 @pytest.fixture(scope="module")
