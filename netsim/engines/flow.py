@@ -65,13 +65,7 @@ class FlowEngine(Engine):
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
         self._solved_at_s = -np.inf
-        self._last_blocks = LastBlocks(
-            models.air,
-            models.channel,
-            slot_s=settings.slot_s,
-            knowledge_delay_slots=settings.knowledge_delay_slots,
-            seed=settings.seed,
-        )
+        self._last_blocks = LastBlocks(models, self.links, self._tracker, settings=settings)
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -109,25 +103,11 @@ class FlowEngine(Engine):
         record = self.active.records
         sent = np.flatnonzero(record["finish_at_s"] <= due_s)
         if len(sent):
-            for row in sent.tolist():
-                record["ends_at_s"][row] = due_s + self._wait_s(record[row], due_s)
-            record["finish_at_s"][sent] = np.inf
-            record["remaining_bits"][sent] = 0.0
-            self.active.version += 1
+            wait_s = self._last_blocks.wait_s(
+                record[sent], solved_at_s=self._solved_at_s, at_s=due_s
+            )
+            self.active.hold(sent, until_s=due_s + wait_s)
         self._end(record["ends_at_s"] <= due_s, lambda _: "delivered")
-
-    def _wait_s(self, record: np.void, now_s: float) -> float:
-        """Return how long a transfer waits for its last retransmissions [s]."""
-        links, slot = self.links, record["slot"]
-        first, duration_s = self._tracker.instants(self._solved_at_s)
-        fading = links.uplink_fading if record["direction"] == UPLINK else links.downlink_fading
-        return self._last_blocks.wait_s(
-            record,
-            cell_id=int(links.cell_id[slot]),
-            fading=fading[slot, first:],
-            weight=time_weights(duration_s),
-            now_s=now_s,
-        )
 
     def _next_event_s(self) -> float:
         if not len(self.active):

@@ -226,6 +226,13 @@ class ActiveTransfers(SlotArrays):
         if np.count_nonzero(starts):
             record["started_at_s"][rows] = np.where(starts, now_s, started_at_s)
 
+    def hold(self, rows: Int[np.ndarray, " some"], *, until_s: Float[np.ndarray, " some"]) -> None:
+        """Keep transfers that have sent their last bit, without blocks, until they end [s]."""
+        self.version += 1
+        self.records["ends_at_s"][rows] = until_s
+        self.records["finish_at_s"][rows] = np.inf
+        self.records["remaining_bits"][rows] = 0.0
+
     def clear_service(self) -> None:
         """Take all blocks away; the solve that follows grants them again."""
         for name in (

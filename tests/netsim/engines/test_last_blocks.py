@@ -17,7 +17,7 @@ def uploads(sizes, monkeypatch=None, *, wait_s=0.0, **radio):
         monkeypatch.setattr(
             LastBlocks,
             "wait_s",
-            lambda _, record, **__: wait_s if record["client_id"] == 0 else 0.0,
+            lambda _, records, *__, **___: np.where(records["client_id"] == 0, wait_s, 0.0),
         )
     world = still_world(ring(len(sizes), radius_m=60.0))
     env, network = make_network(world, plain_radio(**radio))
@@ -44,7 +44,9 @@ def test_others_have_the_blocks_of_who_waits(monkeypatch):
 def test_a_deadline_within_the_wait_ends_the_transfer(monkeypatch):
     env, _, transfers = uploads([20_000], monkeypatch)
     (row,) = run_all(env, transfers)
-    monkeypatch.setattr(LastBlocks, "wait_s", lambda *_, **__: 0.004)
+    monkeypatch.setattr(
+        LastBlocks, "wait_s", lambda _, records, *__, **___: np.full(len(records), 0.004)
+    )
     env, network = make_network(still_world(ring(1, radius_m=60.0)), plain_radio())
     transfer = network.send(0, "uplink", 20_000, timeout_s=row.finished_at_s + 0.002)
     (late,) = run_all(env, [transfer])
