@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -49,7 +49,7 @@ def code_digest(*modules: str) -> str:
 def imported_modules(source: bytes) -> list[str]:
     """Return the names of the modules of ``fl`` that a source text imports."""
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -57,6 +57,16 @@ def imported_modules(source: bytes) -> list[str]:
             if _is_ours(node.module):
                 names += [each if _file_of(each) else node.module for each in inner]
     return [name for name in names if _is_ours(name)]
+
+
+def _statements(module: ast.Module) -> Iterator[ast.stmt]:
+    """Give every statement of a module, nested ones too, without a look into expressions."""
+    found: list[ast.AST] = [module]
+    for node in found:  # grows as blocks are found
+        for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+            found += getattr(node, block, ())
+        if isinstance(node, ast.stmt):
+            yield node
 
 
 def _closure(modules: Sequence[str]) -> dict[str, bytes]:
