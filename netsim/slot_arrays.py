@@ -33,10 +33,12 @@ class SlotArrays:
 
     def add(self, count: int = 1) -> None:
         """Append new rows."""
+        before, self.num_slots = self.num_slots, self.num_slots + count
         for name, value in self._new_row.items():
-            fresh = np.broadcast_to(value, (count, *value.shape))
-            setattr(self, name, np.concatenate([getattr(self, name), fresh]))
-        self.num_slots += count
+            rows = np.empty((self.num_slots, *value.shape), dtype=value.dtype)
+            rows[:before] = getattr(self, name)
+            rows[before:] = value
+            setattr(self, name, rows)
 
     def keep(self, is_kept: Bool[np.ndarray, " slot"]) -> None:
         """Drop all other rows."""

@@ -74,14 +74,16 @@ class LastBlocks:
         apart_s = slots_apart * self._slot_s
         num_sent = int(np.ceil(record["granted_s"] / apart_s))
         num_blocks = min(blocks_a_round_trip(slots_apart), max(num_sent, 1))
-        sent_s = now_s - apart_s * np.arange(1, num_blocks + 1)
-        again_s = self._slot_s * ROUND_TRIP_SLOTS * np.arange(MAX_TRANSMISSIONS - 1)
-        at_s = np.vstack([sent_s - self._known_before_s, sent_s + again_s[:, None]])
-        fade = self._fade(record, at_s.ravel(), is_uplink=is_uplink).reshape(at_s.shape)
-        links = self._links
-        fading = (links.uplink_fading if is_uplink else links.downlink_fading)[record["slot"]]
-        # the SINR of the record is a mean in decibels over these instants
-        fading_db = float(weight @ floored_db(fading[first:].mean(axis=1)))
+        fade, fading_db = np.ones((MAX_TRANSMISSIONS, 1)), 0.0  # all blocks alike
+        if self._channel.is_fading:
+            sent_s = now_s - apart_s * np.arange(1, num_blocks + 1)
+            again_s = self._slot_s * ROUND_TRIP_SLOTS * np.arange(MAX_TRANSMISSIONS - 1)
+            at_s = np.vstack([sent_s - self._known_before_s, sent_s + again_s[:, None]])
+            fade = self._fade(record, at_s.ravel(), is_uplink=is_uplink).reshape(at_s.shape)
+            links = self._links
+            fading = (links.uplink_fading if is_uplink else links.downlink_fading)[record["slot"]]
+            # the SINR of the record is a mean in decibels over these instants
+            fading_db = float(weight @ floored_db(fading[first:].mean(axis=1)))
         failure = failure_probabilities(
             self._air,
             self._errors,

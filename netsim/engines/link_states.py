@@ -32,6 +32,18 @@ class LinkTable:
     """Power that the client would draw while it sends at that rate; 0 out of coverage."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Links:
+    """What rates and powers follow from, one entry a client."""
+
+    cell_id: Int[np.ndarray, " client"]
+    gain: Float[np.ndarray, "client cell"]
+    received: Float[np.ndarray, " client"]
+    """Gain to the serving cell; 0 out of coverage."""
+    uplink_fading: Float[np.ndarray, "client group"]
+    downlink_fading: Float[np.ndarray, "client group"]
+
+
 class LinkReporter:
     """Tells the links of clients, whether they have transfers or not.
 
@@ -66,15 +78,11 @@ class LinkReporter:
                 uplink_w=nothing,
             )
         unique, place = np.unique(client_ids, return_inverse=True)
-        at_s = self._engine.channel_time_s(now_s)
-        gain = self._channel.gain(unique, at_s=at_s)
-        cell_id = self._serving_cells(unique, gain, now_s=now_s)
-        fading = self._channel.fading_over(unique, cell_id, at_s=np.array([at_s]))
-        downlink_fading = fading.downlink[0]
-        received = np.where(cell_id >= 0, gain[np.arange(len(unique)), np.maximum(cell_id, 0)], 0.0)
+        links = self._links(unique, now_s=now_s)
+        cell_id, received, downlink_fading = links.cell_id, links.received, links.downlink_fading
         snr = self._air.cell_block_w[cell_id] * received / self._air.ue_noise_w
         is_covered = cell_id != NO_CELL
-        uplink_bps, radiated_w = self._uplink_alone(received, cell_id, fading.uplink[0])
+        uplink_bps, radiated_w = self._uplink_alone(links)
         on_air_bps = uplink_bps / self._air.uplink_fraction
         uplink_w = self._ue_power.transmit_w(radiated_w, on_air_bps)
         site_id = np.where(is_covered, self._cell_site_id[np.maximum(cell_id, 0)], NO_CELL)
@@ -84,10 +92,32 @@ class LinkReporter:
             snr_db=linear_to_db(snr * downlink_fading.mean(axis=1))[place],
             mean_snr_db=linear_to_db(snr)[place],
             uplink_rate_bps=uplink_bps[place],
-            downlink_rate_bps=self._downlink_rate_alone(gain, received, cell_id, downlink_fading)[
-                place
-            ],
+            downlink_rate_bps=self._downlink_alone(links)[place],
             uplink_w=np.where(is_covered, uplink_w, 0.0)[place],
+        )
+
+    def rate_bps(
+        self, client_ids: Int[np.ndarray, " client"], *, is_uplink: bool, now_s: float
+    ) -> Float[np.ndarray, " client"]:
+        """Return the rates of :meth:`table` in one direction [bit/s], in the order asked for."""
+        unique, place = np.unique(client_ids, return_inverse=True)
+        links = self._links(unique, now_s=now_s)
+        rate_bps = self._uplink_alone(links)[0] if is_uplink else self._downlink_alone(links)
+        return rate_bps[place]
+
+    def _links(self, client_ids: Int[np.ndarray, " client"], *, now_s: float) -> _Links:
+        """Return what the links of clients are like; ids are ascending."""
+        at_s = self._engine.channel_time_s(now_s)
+        gain = self._channel.gain(client_ids, at_s=at_s)
+        cell_id = self._serving_cells(client_ids, gain, now_s=now_s)
+        fading = self._channel.fading_over(client_ids, cell_id, at_s=np.array([at_s]))
+        own = gain[np.arange(len(client_ids)), np.maximum(cell_id, 0)]
+        return _Links(
+            cell_id=cell_id,
+            gain=gain,
+            received=np.where(cell_id >= 0, own, 0.0),
+            uplink_fading=fading.uplink[0],
+            downlink_fading=fading.downlink[0],
         )
 
     def _serving_cells(
@@ -112,13 +142,11 @@ class LinkReporter:
         return cell_id
 
     def _uplink_alone(
-        self,
-        received: Float[np.ndarray, " client"],
-        cell_id: Int[np.ndarray, " client"],
-        fading: Float[np.ndarray, "client group"],
+        self, links: _Links
     ) -> tuple[Float[np.ndarray, " client"], Float[np.ndarray, " client"]]:
         """Return the rate [bit/s] in the whole band, and the power radiated for it [W]."""
-        air = self._air
+        air, cell_id = self._air, links.cell_id
+        received, fading = links.received, links.uplink_fading
         reached = cell_id >= 0
         band = np.where(reached, float(air.uplink_blocks), 0.0)
         density_w = air.uplink_power.density_w(np.where(reached, received, 1.0))
@@ -137,15 +165,11 @@ class LinkReporter:
         rate, _ = air.outcome(sinr, blocks, fade=fade, is_uplink=True)
         return rate, block_w * blocks
 
-    def _downlink_rate_alone(
-        self,
-        gain: np.ndarray,
-        received: Float[np.ndarray, " client"],
-        cell_id: Int[np.ndarray, " client"],
-        fading: Float[np.ndarray, "client group"],
-    ) -> Float[np.ndarray, " client"]:
-        air = self._air
-        cross = gain.copy()
+    def _downlink_alone(self, links: _Links) -> Float[np.ndarray, " client"]:
+        """Return the rate in the whole band [bit/s]."""
+        air, cell_id = self._air, links.cell_id
+        received, fading = links.received, links.downlink_fading
+        cross = links.gain.copy()
         reached = np.flatnonzero(cell_id >= 0)
         cross[reached, cell_id[reached]] = 0.0
         noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)

@@ -50,8 +50,9 @@ class ServedSet:
         self.cell_id = cell_id
         self.client_id = record["client_id"]
         self.bearer_id = record["bearer_id"]
-        starts = np.diff(cell_id, prepend=-1) != 0
-        starts |= np.diff(self.bearer_id, prepend=-1) != 0
+        starts = np.ones(len(rows), dtype=bool)
+        starts[1:] = cell_id[1:] != cell_id[:-1]
+        starts[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
         self.first = np.flatnonzero(starts)
         """First transfer of each bearer."""
         self.heads = rows[self.first] if len(self.first) < len(rows) else self.index

@@ -53,6 +53,8 @@ class BlockSizes:
         self._efficiency = efficiency[is_faster]
         self._bits = self.bits[is_faster].ravel()
         self._elements = ELEMENTS_PER_BLOCK * (1.0 - overhead_fraction)
+        width = self.bits.shape[1]
+        self._corners = np.array([0, width, 1, width + 1])
 
     def ratio(
         self,
@@ -83,8 +85,7 @@ class BlockSizes:
         low, high = self._efficiency.take(lower_mcs), self._efficiency.take(lower_mcs + 1)
         share_of_higher = (sent - low) / (high - low)
         at = lower_mcs * width + fewer
-        corners = np.array([0, width, 1, width + 1]).reshape(-1, *(1,) * at.ndim)
-        bits = self._bits.take(corners + at)
+        bits = self._bits.take(np.add.outer(self._corners, at))
         fewer_bits, more_bits = bits[:2], bits[2:]
         lower, higher = fewer_bits + (held - fewer) * (more_bits - fewer_bits)
         return (lower + share_of_higher * (higher - lower)) / (sent * self._elements * held)

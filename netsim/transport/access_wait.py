@@ -33,15 +33,12 @@ from netsim.transport.transfers import DIRECTIONS, Transfer
 
 
 class Rates(Protocol):
-    """Rates of clients alone in their cells, one entry a client."""
+    """Tells the rates of clients alone in their cells."""
 
-    @property
-    def uplink_rate_bps(self) -> Float[np.ndarray, " client"]:
-        """Uplink [bit/s]."""
-
-    @property
-    def downlink_rate_bps(self) -> Float[np.ndarray, " client"]:
-        """Downlink [bit/s]."""
+    def __call__(
+        self, client_ids: Sequence[int], *, is_uplink: bool
+    ) -> Float[np.ndarray, " client"]:
+        """Return the rate of each client in one direction [bit/s]."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,8 +91,8 @@ class AccessWait:
     is_on_air
         Tells whether a client has a transfer on the air: the engine books its radio then.
     rates
-        Tells the rates of clients alone in their cells, by their ids. It is asked once for all
-        requests of an instant, which is much faster than for each.
+        Tells the rates of clients alone in their cells. It is asked once for all requests of an
+        instant in a direction, which is much faster than for each.
     admit
         Puts a transfer on the air; the second argument is what its client has spent on it [J].
     end
@@ -113,7 +110,7 @@ class AccessWait:
         ledger: Ledger,
         listen_w: float,
         is_on_air: Callable[[int], bool],
-        rates: Callable[[Sequence[int]], Rates],
+        rates: Rates,
         admit: Callable[[Transfer, float], None],
         end: Callable[[Wait, str], None],
     ) -> None:
@@ -155,13 +152,17 @@ class AccessWait:
     def _start_new(self) -> None:
         """Begin what was asked for at this instant, with the rates of all its clients."""
         new, self._new = self._new, []
-        if not new:
-            return
-        rates = self._rates([transfer.client_id for transfer in new])
-        for transfer, up_bps, down_bps in zip(
-            new, rates.uplink_rate_bps.tolist(), rates.downlink_rate_bps.tolist(), strict=True
-        ):
-            self._start([transfer], [up_bps if transfer.direction == "uplink" else down_bps])
+        rate_bps: dict[int, float] = {}
+        for direction in DIRECTIONS:
+            asked = [transfer for transfer in new if transfer.direction == direction]
+            if asked:
+                rates_bps = self._rates(
+                    [transfer.client_id for transfer in asked], is_uplink=direction == "uplink"
+                )
+                ids = (transfer.transfer_id for transfer in asked)
+                rate_bps.update(zip(ids, rates_bps.tolist(), strict=True))
+        for transfer in new:
+            self._start([transfer], [rate_bps[transfer.transfer_id]])
 
     def _start(self, transfers: Sequence[Transfer], rates_bps: Sequence[float]) -> None:
         plans = [

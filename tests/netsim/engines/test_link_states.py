@@ -23,6 +23,16 @@ def test_columns_come_in_the_order_asked_for():
     assert len(np.unique(every.mean_snr_db)) == 12
 
 
+def test_rates_of_one_direction_are_those_of_the_table():
+    asked = network()
+    table, some = asked.link_table(range(12)), [7, 2, 7, 11]
+    up_bps = asked._rates_alone_bps(some, is_uplink=True)
+    down_bps = asked._rates_alone_bps(some, is_uplink=False)
+    np.testing.assert_array_equal(up_bps, table.uplink_rate_bps[some])
+    np.testing.assert_array_equal(down_bps, table.downlink_rate_bps[some])
+    assert (up_bps != down_bps).any()
+
+
 def test_sites_are_those_of_the_cells():
     asked = network()
     links = asked.link_table(range(12))

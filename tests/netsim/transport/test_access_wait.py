@@ -2,7 +2,6 @@
 
 import math
 from collections import defaultdict
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,10 +45,7 @@ class Air:
             ledger=self.ledger,
             listen_w=self.model.listen_w,
             is_on_air=self.on_air.__contains__,
-            rates=lambda ids: SimpleNamespace(
-                uplink_rate_bps=np.full(len(ids), rate_bps),
-                downlink_rate_bps=np.full(len(ids), rate_bps),
-            ),
+            rates=lambda ids, *, is_uplink: np.full(len(ids), rate_bps),
             admit=lambda transfer, energy_j: self.admitted.update(
                 {transfer.transfer_id: (self.env.now, energy_j)}
             ),
@@ -280,16 +276,21 @@ def test_a_request_that_is_cancelled_at_its_instant_costs_nothing():
     assert not air.wait.is_waiting(transfer)
 
 
-def test_rates_are_asked_for_once_an_instant():
+def test_rates_are_asked_for_once_an_instant_and_direction():
     air, asked = Air(AccessConfig()), []
     rates = air.wait._rates
-    air.wait._rates = lambda ids: asked.append(list(ids)) or rates(ids)
-    for client_id in (4, 2, 9):
-        air.begin(air.request("uplink", client_id=client_id))
+
+    def ask(ids, *, is_uplink):
+        asked.append((list(ids), is_uplink))
+        return rates(ids, is_uplink=is_uplink)
+
+    air.wait._rates = ask
+    for client_id, direction in ((4, "uplink"), (7, "downlink"), (2, "uplink"), (9, "uplink")):
+        air.begin(air.request(direction, client_id=client_id))
     air.env.run(until=0.1)
     air.begin(air.request("downlink", client_id=5))
     air.env.run()
-    assert asked == [[4, 2, 9], [5]]
+    assert asked == [([4, 2, 9], True), ([7], False), ([5], False)]
 
 
 @pytest.mark.parametrize(("direction", "energy_j"), [("uplink", LISTEN_W * 0.2), ("downlink", 0.0)])
