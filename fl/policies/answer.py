@@ -27,16 +27,18 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
     ------
     ValueError
         If the answer is not a set of candidates, at least one: whole numbers, each known and at
-        most once; or if the policy finds that its settings allow no client.
+        most once.
+    NobodyFitsError
+        If the policy finds that its settings allow no candidate.
     """
     known = known_ids(view)
     try:
         answer = policy.select(view, rng=rng)
     except NobodyFitsError as error:
-        raise _located(str(error), view) from error
+        raise NobodyFitsError(_located(str(error), view)) from error
     rule = find_fault_of_selection(answer, known)
     if rule is not None:
-        raise _located(rule, view)
+        raise ValueError(_located(rule, view))
     return np.sort(np.array(answer, dtype=np.int64)).tolist()
 
 
@@ -54,12 +56,12 @@ def checked_questions(
     answer = policy.ask(view, rng=rng)
     rule = find_fault_of_questions(answer, known)
     if rule is not None:
-        raise _located(rule, view)
+        raise ValueError(_located(rule, view))
     return np.sort(np.array(answer, dtype=np.int64)).tolist()
 
 
-def _located(rule: str, view: Selection) -> ValueError:
-    return ValueError(f"server.policy: {rule} in round {view.round}, at {view.now_s:g} s")
+def _located(rule: str, view: Selection) -> str:
+    return f"server.policy: {rule} in round {view.round}, at {view.now_s:g} s"
 
 
 def known_ids(view: Selection) -> ClientIds:

@@ -69,3 +69,9 @@ def end_computing(federation: Federation, computing: Computing) -> float:
         spent_j += (end_s - at_s) * power_w
         at_s = end_s
     return spent_j
+
+
+def most_w(federation: Federation, client_id: int) -> float:
+    """Return the power that a client draws at most: computing, and its radio beside it [W]."""
+    factor = 1.0 if federation.throttling is None else federation.throttling.cool_factor
+    return federation.devices[client_id].compute_w * factor + federation.network.most_radio_w

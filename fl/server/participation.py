@@ -11,7 +11,7 @@ from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Payload, Tensors
 from fl.problems import during
 from fl.rows import ClientRow
-from fl.server.computing import Computing, begin_computing, end_computing
+from fl.server.computing import Computing, begin_computing, end_computing, most_w
 from fl.server.cost_twin import Charged
 from fl.server.federation import Federation
 from fl.training.job import Start, TrainJob, TrainResult
@@ -98,10 +98,7 @@ class Participation:
     @property
     def most_w(self) -> float:
         """Power that its client draws at most: computing, and its radio beside it [W]."""
-        federation = self._federation
-        factor = 1.0 if federation.throttling is None else federation.throttling.cool_factor
-        compute_w = federation.devices[self.client_id].compute_w * factor
-        return compute_w + federation.network.most_radio_w
+        return most_w(self._federation, self.client_id)
 
     def unbooked_j(self) -> float:
         """Return what computing has spent so far that is not booked yet."""

@@ -21,9 +21,8 @@ GONE = (LEFT, BATTERY_EMPTY, SERVER_CRASHED)
 
 
 class Stoppable(Protocol):
-    """A participation, as far as presence needs it."""
+    """A participation, or a question to a client, as far as presence needs it."""
 
-    participation_id: int
     client_id: int
     done: simpy.Event
 
@@ -59,8 +58,10 @@ class Presence:
     ) -> None:
         self.batteries: Batteries | None = None
         """What they have left; ``None``: all are on mains."""
+        self.num_crashes = 0
+        """How often the server has crashed so far."""
         self._checked: set[int] = set()
-        self._unrecorded: dict[int, Stoppable] = {}
+        self._unrecorded: dict[Stoppable, None] = {}
         self._back_at_s = 0.0
         self._env = env
         self._availability = availability
@@ -71,6 +72,11 @@ class Presence:
     @property
     def _now_s(self) -> float:
         return float(self._env.now)
+
+    @property
+    def is_anybody_at_work(self) -> bool:
+        """Whether a client takes part, or answers a question, now."""
+        return bool(self._at_work)
 
     def candidate_ids(self) -> Int[np.ndarray, " client"]:
         """Return the clients that are there now and not at work, ascending."""
@@ -84,10 +90,10 @@ class Presence:
         return candidates
 
     def watch(self, participation: Stoppable) -> None:
-        """Stop a participation that begins now once its client goes away or has no energy."""
+        """Stop what begins now once its client goes away or has no energy."""
         client_id = participation.client_id
         self._at_work[client_id] = participation
-        self._unrecorded[participation.participation_id] = participation
+        self._unrecorded[participation] = None
         end = participation.done.callbacks
         if end is not None:
             end.append(lambda _: self._forget(participation))
@@ -151,14 +157,15 @@ class Presence:
 
     def crash_server(self, *, down_s: float) -> None:
         """Let the server lose all that it has not merged, and be away for some seconds."""
+        self.num_crashes += 1
         self._back_at_s = self._now_s + down_s
-        for each in list(self._unrecorded.values()):
+        for each in list(self._unrecorded):
             each.stop(SERVER_CRASHED)
             each.discard(SERVER_CRASHED)
 
     def note_recorded(self, participation: Stoppable) -> None:
-        """Note that the rows of a participation are written: what it gave is merged, or lost."""
-        self._unrecorded.pop(participation.participation_id, None)
+        """Note that what a participation gave, or an answer, is used, or lost: rows are written."""
+        self._unrecorded.pop(participation, None)
 
     def battery_j(
         self, client_ids: Int[np.ndarray, " client"]

@@ -1,7 +1,8 @@
 """Asking clients for the loss of the present model on their own texts: time, bytes and joules.
 
 Each one that is asked downloads the model that it would train, scores its training texts on its
-device and sends one number. All are asked at once.
+device and sends one number. All are asked at once. A client that leaves, or whose battery runs out,
+ends at that instant what it does, and a crash of the server takes all answers with it.
 """
 
 from collections.abc import Generator, Sequence
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 import simpy
 
-from fl.network import Direction, TransferOutcome
+from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Tensors
-from fl.server.computing import begin_computing, end_computing
+from fl.server.computing import Computing, begin_computing, end_computing, most_w
 from fl.server.federation import Federation
 from fl.training.job import EvaluationJob, Start
 
@@ -39,6 +40,8 @@ def ask_losses(
     deadline_at_s = None if timeout_s is None else now_s + timeout_s
     questions = [_Question(federation, each, deadline_at_s=deadline_at_s) for each in client_ids]
     yield federation.env.all_of([each.done for each in questions])
+    for each in questions:
+        federation.presence.note_recorded(each)
     return {each.client_id: each.loss() for each in questions if each.is_answered}
 
 
@@ -53,7 +56,34 @@ class _Question:
         self._federation = federation
         self._deadline_at_s = deadline_at_s
         self._model: Tensors = {}
+        self._transfer: TransferEvent | None = None
+        self._computing: Computing | None = None
+        self._stopped = federation.env.event()
         self.done: simpy.Event = federation.env.process(self._steps())
+        """Fires when it has ended, answered or not."""
+        federation.presence.watch(self)
+
+    @property
+    def most_w(self) -> float:
+        """Power that its client draws at most: computing, and its radio beside it [W]."""
+        return most_w(self._federation, self.client_id)
+
+    def unbooked_j(self) -> float:
+        """Return what computing has spent so far that is not booked yet."""
+        return 0.0 if self._computing is None else self._computing.spent_j(self._now_s)
+
+    def stop(self, outcome: str) -> None:
+        """End it at this instant, unanswered. No effect when it has ended or was stopped before."""
+        if self.done.triggered or self._stopped.triggered:
+            return
+        self._stopped.succeed(outcome)
+        if self._transfer is not None:
+            self._transfer.cancel(outcome)
+
+    def discard(self, outcome: str) -> None:  # outcome as in the Protocol
+        """Let the server forget the answer."""
+        del outcome
+        self.is_answered = False
 
     def loss(self) -> float:
         """Return the answer: the mean loss of the client's texts [nat], of single precision."""
@@ -90,9 +120,15 @@ class _Question:
     def _score(self, start: Start) -> Generator[simpy.Event, Any, bool]:
         """Let the seconds of a forward pass over the client's texts go by, and book its joules."""
         federation, left_s = self._federation, self._left_s()
+        if self._stopped.triggered:
+            return False
         computing = begin_computing(federation, self.client_id, flop=self._flop(start))
         duration_s = computing.duration_s
-        yield federation.env.timeout(duration_s if left_s is None else min(duration_s, left_s))
+        if left_s is not None:
+            duration_s = min(duration_s, left_s)
+        self._computing = computing
+        yield federation.env.timeout(duration_s) | self._stopped
+        self._computing = None
         end_computing(federation, computing)
         return self._left_s() != 0.0
 
@@ -113,15 +149,17 @@ class _Question:
     def _send(self, direction: Direction, size_bytes: int) -> Generator[simpy.Event, Any, bool]:
         """Let a transfer run to its end; gives whether it was delivered."""
         federation, left_s = self._federation, self._left_s()
-        if left_s == 0.0:
+        if left_s == 0.0 or self._stopped.triggered:
             return False
         transfer = federation.network.send(self.client_id, direction, size_bytes, timeout_s=left_s)
+        self._transfer = transfer
         sent: TransferOutcome = yield transfer.event
+        self._transfer = None
         if direction == "uplink":
             federation.asked.uplink_bytes += sent.delivered_bytes
         else:
             federation.asked.downlink_bytes += sent.delivered_bytes
-        return sent.status == "delivered"
+        return sent.status == "delivered" and not self._stopped.triggered
 
     @property
     def _now_s(self) -> float:

@@ -8,7 +8,7 @@ import simpy
 from jaxtyping import Int
 
 from fl.policies.answer import checked_questions, checked_selection
-from fl.policies.view import AskingPolicy, Candidates, Selection
+from fl.policies.view import AskingPolicy, Candidates, NobodyFitsError, Selection
 from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
 from fl.server.forecast import JobForecast
@@ -27,7 +27,8 @@ def select_clients(
 ) -> Generator[simpy.Event, Any, list[int]]:
     """Let the policy select among those that are there and not busy; gives them, ascending.
 
-    A policy that asks clients for their losses takes simulated time, any other takes none.
+    A policy that asks clients for their losses takes simulated time, any other takes none. Where
+    the policy's settings allow none of them, nobody is selected as long as others are at work.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def select_clients(
     ValueError
         If the answer is not a set of candidates: whole numbers, each known, at most once, at least
         one.
+    NobodyFitsError
+        If the policy's settings allow no candidate, and nobody is at work.
     """
     policy, candidate_ids = federation.policy, federation.presence.candidate_ids()
     if not len(candidate_ids):
@@ -61,7 +64,12 @@ def select_clients(
         if not len(candidate_ids):
             return []
     view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
-    return checked_selection(policy, view, rng=rng)
+    try:
+        return checked_selection(policy, view, rng=rng)
+    except NobodyFitsError:
+        if federation.presence.is_anybody_at_work:
+            return []
+        raise
 
 
 def _view(

@@ -36,6 +36,8 @@ class _Edge:
     site_id: int
     client_ids: Sequence[int]
     state: ServerState
+    num_crashes: int
+    """Crashes of the server until the round began; with the next one the round is lost."""
     participations: list[Participation] = field(default_factory=list)
     merged: dict[int, float] = field(default_factory=dict)
     """Training texts of the clients whose updates are in the model, by client."""
@@ -57,7 +59,7 @@ def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, 
     edges = _edges(federation, client_ids)
     yield env.all_of([env.process(_run_edge(federation, each, round_id)) for each in edges])
     participations = [part for each in edges for part in each.participations]
-    kept = [each for each in edges if each.merged and not _is_lost(each)]
+    kept = [each for each in edges if each.merged and not _is_lost(federation, each)]
     received = [_contribution(each, state) for each in kept]
     if received:
         with during(f"in round {round_id}, {len(received)} sites"):
@@ -83,6 +85,7 @@ def _edges(federation: Federation, client_ids: Sequence[int]) -> list[_Edge]:
                 each for each, at in zip(client_ids, site_ids, strict=True) if at == site_id
             ],
             state=federation.state,
+            num_crashes=federation.presence.num_crashes,
         )
         for site_id in np.unique(site_ids)
     ]
@@ -91,12 +94,17 @@ def _edges(federation: Federation, client_ids: Sequence[int]) -> list[_Edge]:
 def _run_edge(
     federation: Federation, edge: _Edge, round_id: int
 ) -> Generator[simpy.Event, Any, None]:
-    """Fetch the server's model, average so many times, send the result."""
+    """Fetch the server's model, average so many times, send the result.
+
+    A crash of the server ends it: what the site has averaged counts as lost.
+    """
     num_rounds = of_mode(federation.server, HierarchicalServer).edge_rounds
     is_site = edge.site_id != NO_SITE
     size_bytes = download_bytes(federation, edge.client_ids[0]) if is_site else 0
     yield from _relay(federation, edge, "downlink", size_bytes)
     for turn in range(num_rounds):
+        if _is_lost(federation, edge):
+            return
         begun = start_participations(
             federation,
             edge.client_ids,
@@ -107,8 +115,8 @@ def _run_edge(
         )
         edge.participations += begun
         yield federation.env.all_of([each.done for each in begun])
-        _average(edge, federation.state)
-    if edge.merged:
+        _average(edge)
+    if edge.merged and not _is_lost(federation, edge):
         yield from _relay(federation, edge, "uplink", size_bytes)
 
 
@@ -120,14 +128,8 @@ def _relay(
         yield federation.network.relay(edge.site_id, direction, size_bytes)
 
 
-def _average(edge: _Edge, of_server: ServerState) -> None:
-    """Replace the model of a site by the mean of what it received last; its version stays.
-
-    A crash of the server takes the round with it: what the site had averaged before counts as lost,
-    and it begins again from the server's model.
-    """
-    if _is_lost(edge):
-        edge.state, edge.merged = of_server, {}
+def _average(edge: _Edge) -> None:
+    """Replace the model of a site by the mean of what it received last; its version stays."""
     latest = edge.participations[edge.num_averaged :]
     edge.num_averaged = len(edge.participations)
     merged = [each.contribution() for each in latest if each.is_received]
@@ -141,10 +143,9 @@ def _average(edge: _Edge, of_server: ServerState) -> None:
     edge.merged |= {item.client_id: item.weight for item in received}
 
 
-def _is_lost(edge: _Edge) -> bool:
-    """Return whether updates that are in the model of a site have been lost since."""
-    seen = edge.participations[: edge.num_averaged]
-    return bool(edge.merged) and not any(each.is_received for each in seen)
+def _is_lost(federation: Federation, edge: _Edge) -> bool:
+    """Return whether the server has crashed since the round began."""
+    return federation.presence.num_crashes != edge.num_crashes
 
 
 def _contribution(edge: _Edge, state: ServerState) -> Contribution:

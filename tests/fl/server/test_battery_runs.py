@@ -9,7 +9,8 @@ from fl.clients.availability.daily import DailyWindow
 from fl.clients.battery import WH_J, BatteryConfig
 from fl.clients.throttling import TwoStateThrottling
 from fl.methods.fedit.config import FeditConfig
-from fl.server.config import DeadlineServer
+from fl.policies.energy_floor import EnergyFloorPolicyConfig
+from fl.server.config import DeadlineServer, FedBuffServer
 from fl.server.modes import run_server
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import federation
@@ -134,6 +135,18 @@ def test_a_battery_that_cannot_do_one_round_is_named():
     match = r"clients.battery: a full battery of client 1 \(phone_mid\) holds 61200 J, one round of"
     with pytest.raises(ValueError, match=match):
         run(played)
+
+
+def test_places_stay_free_while_the_charged_are_at_work_and_the_others_below_the_floor():
+    policy = EnergyFloorPolicyConfig(num_clients=3, min_fraction=0.2)
+    played = with_battery(
+        None, num_clients=4, num_rounds=4, devices=["phone_mid"] * 4, policy=policy,
+        mode=FedBuffServer, buffer_size=2,
+    )  # fmt: skip
+    played.presence.batteries._level_j[:2] = 1.0
+    rows = run(played)
+    assert [row.num_received for row in rows.rounds] == [2] * 4
+    assert {part.client_id for part in rows.clients} == {2, 3}
 
 
 SERVERS = {

@@ -10,6 +10,7 @@ from fl.server.faults import FaultsConfig, ServerCrash, ServerCrashRate, find_pr
 from fl.server.modes import MODES, run_server
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import federation
+from tests.fl.server.books import check_books
 from tests.fl.server.modes.test_every_mode import SETTINGS
 
 UNTRAINED = TrainingConfig(local_steps=3, batch_size=8, mode="none")
@@ -145,26 +146,7 @@ def test_joules_and_bytes_add_up_in_every_mode_whatever_happens(mode, mishap):
         found.append(run(played))
     rows, again = found
     assert rows == again
-    assert [row.round for row in rows.rounds] == list(range(1, 13))
-    assert np.all(np.diff([row.finished_at_s for row in rows.rounds]) >= 0)
-    assert not played.roster.is_busy.any()
-    ids = [part.participation_id for part in rows.clients]
-    assert sorted(ids) == list(range(played.num_participations))
-    spent_j = dict.fromkeys(range(6), 0.0)
-    for part in rows.clients:
-        own_j = part.compute_j + part.radio_j
-        spent_j[part.client_id] += own_j
-        assert part.wasted_j == (0 if part.outcome == "received" else own_j)
-    booked_j = played.network.client_energy_j(np.arange(6), played.env.now)
-    assert list(spent_j.values()) == pytest.approx(booked_j.tolist(), rel=1e-9, abs=1e-12)
-    in_rounds = [part for part in rows.clients if part.round <= 12]
-    wasted_j = sum(part.wasted_j for part in in_rounds)
-    assert rows.rounds[-1].wasted_j == pytest.approx(wasted_j, rel=1e-12)
-    sent = {"uplink": 0, "downlink": 0}
-    for moved in played.network.transfers:
-        assert moved.finished_at_s <= played.env.now
-        sent[moved.direction] += moved.delivered_bytes
-    assert (played.uplink_bytes, played.downlink_bytes) == (sent["uplink"], sent["downlink"])
+    check_books(played)
     outcomes = {part.outcome.split(":")[0] for part in rows.clients}
     expected = {"crashes": "server_crashed", "leaving": "left", "all": "battery_empty"}
     assert {expected[mishap], "received"} <= outcomes

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fl.clients.availability.trace import TraceAvailability
+from fl.clients.battery import BatteryConfig
 from fl.clients.device_table import DEVICES
 from fl.clients.devices import Device
 from fl.clients.throttling import TwoStateThrottling
@@ -131,6 +133,69 @@ def test_nothing_goes_on_after_the_time_limit():
         2 * 1e-6 * Device.of(DEVICES["phone_mid"]).compute_w, rel=1e-6
     )
     assert made.asked.uplink_bytes == 0
+
+
+def step_times():
+    """Return when client 1 has the model, has scored its texts, and has answered [s]."""
+    made = made_with()
+    answers_of(made, [1])
+    down, computed, up = (
+        next(end_s for _, kind, _, end_s, _ in made.network.charges if kind == each)
+        for each in ("rx", "compute", "tx")
+    )
+    return {"downlink": (0.0, down), "compute": (down, computed), "uplink": (computed, up)}
+
+
+STAGES = ("downlink", "compute", "uplink")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_leaves_while_it_is_asked_ends_at_that_instant_and_gives_no_answer(stage, tmp_path):
+    leaves_s = sum(step_times()[stage]) / 2
+    path = tmp_path / "there.csv"
+    rows = [f"{each},0,{leaves_s if each == 1 else 99!r}\n" for each in range(4)]
+    path.write_text("client_id,from_s,to_s\n" + "".join(rows), encoding="utf-8")
+    made = made_with(availability=TraceAvailability(path=str(path)))
+    assert answers_of(made, [1, 2]).keys() == {2}
+    ends_s = [end_s for client, _, _, end_s, _ in made.network.charges if client == 1]
+    assert max(ends_s) == pytest.approx(leaves_s, abs=1e-12)
+    assert made.presence.candidate_ids().tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_battery_that_runs_out_while_its_client_is_asked_ends_the_question(stage):
+    free, empty_s = made_with(), sum(step_times()[stage]) / 2
+    answers_of(free, [1])
+    (lasting_j,) = free.network.client_energy_j(np.array([1]), empty_s)
+    made = made_with(battery=BatteryConfig(idle_w=0.0))
+    made.presence.batteries._level_j[1] = lasting_j
+    assert answers_of(made, [1, 2]).keys() == {2}
+    assert made.presence.candidate_ids().tolist() == [0, 2, 3]
+    ends_s = [end_s for client, _, _, end_s, _ in made.network.charges if client == 1]
+    assert max(ends_s) == pytest.approx(empty_s, abs=2e-9)
+
+
+def test_a_question_draws_the_battery_of_a_client_that_never_took_part():
+    made = made_with(battery=BatteryConfig(idle_w=0.0))
+    (full_j,) = made.presence.battery_j(np.array([1]))[0]
+    answers_of(made, [1])
+    spent_j = made.energy_j()
+    assert spent_j > 0
+    assert made.presence.battery_j(np.array([1]))[0] == pytest.approx(full_j - spent_j, abs=1e-9)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_crash_of_the_server_ends_all_questions_and_takes_the_answers(stage):
+    """Client 2 has a laptop and has answered before client 1 is half through with computing."""
+    crash_s = sum(step_times()[stage]) / 2
+    made = made_with()
+    made.devices[2] = Device.of(DEVICES["laptop"])
+    made.env.timeout(crash_s).callbacks.append(lambda _: made.presence.crash_server(down_s=9.0))
+    assert answers_of(made, [1, 2]) == {}
+    assert made.now_s == pytest.approx(crash_s, abs=1e-12)
+    assert not made.network.running
+    # what the clients that were asked do afterwards does not concern a later crash
+    made.presence.crash_server(down_s=9.0)
 
 
 def test_nobody_is_asked_in_no_time():

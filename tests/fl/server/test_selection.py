@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fl.methods.head.config import HeadConfig
+from fl.policies.view import NobodyFitsError
 from fl.server.selection import select_clients
+from fl.server.starting import start_participations
 from tests.fl.fakes import federation, streams
 
 
@@ -112,3 +114,20 @@ def test_without_any_candidate_the_policy_is_not_asked(monkeypatch):
     monkeypatch.setattr(made.presence, "candidate_ids", lambda: np.array([], dtype=np.int64))
     assert chosen(made, 4) == []
     assert not hasattr(made.policy, "view")
+
+
+class NoneFit:
+    """A policy whose settings allow nobody."""
+
+    def select(self, view, *, rng):
+        msg = "knob: nobody is good enough"
+        raise NobodyFitsError(msg)
+
+
+def test_where_nobody_fits_the_server_waits_for_those_who_are_at_work():
+    made = federation(HeadConfig(), num_clients=5)
+    made.policy = NoneFit()
+    with pytest.raises(ValueError, match=r"^server.policy: knob: nobody is good .* at 0 s$"):
+        chosen(made, 1)
+    start_participations(made, [2], round_id=1)
+    assert chosen(made, 1) == []

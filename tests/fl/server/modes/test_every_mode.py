@@ -14,6 +14,7 @@ from fl.server.rules import find_problems
 from fl.training.config import TrainingConfig
 from tests.fl.constant_network import ConstantRateNetwork
 from tests.fl.fakes import SMALLEST, Rows, federation
+from tests.fl.server.books import check_books
 
 KINDS = sorted(METHODS)
 COHORT, NUM_CLIENTS, NUM_ROUNDS = 3, 4, 3
@@ -107,35 +108,7 @@ def test_a_method_runs_or_is_refused_with_the_reason(kind):
             assert problem.message.split("; got ")[1].startswith(mode)
             continue
         made = played(mode, kind)
-        rows = made.recorder
-        assert [row.round for row in rows.rounds] == list(range(1, NUM_ROUNDS + 1))
-        check_rows(made)
-
-
-def check_rows(made):
-    rows, end_s = made.recorder, made.env.now
-    ids = [part.participation_id for part in rows.clients]
-    assert sorted(ids) == list(range(made.num_participations))
-    assert all(part.staleness >= 0 for part in rows.clients)
-    for moved in made.network.transfers:
-        assert moved.finished_at_s <= end_s
-    assert all(charge[3] <= end_s for charge in made.network.charges)
-    before_s = 0.0
-    for row in rows.rounds:
-        assert row.started_at_s == before_s <= row.finished_at_s
-        before_s = row.finished_at_s
-        parts = [part for part in rows.clients if part.round == row.round]
-        assert len(parts) == row.num_selected
-        assert sum(part.outcome == "received" for part in parts) == row.num_received
-    assert before_s <= end_s
-    up = [each for each in made.network.transfers if each.direction == "uplink"]
-    assert made.uplink_bytes == sum(each.delivered_bytes for each in up)
-    spent_j = sum(part.compute_j + part.radio_j for part in rows.clients)
-    assert made.energy_j() == pytest.approx(spent_j, rel=1e-9)
-    wasted_j = sum(part.wasted_j for part in rows.clients)
-    lost_j = sum(p.compute_j + p.radio_j for p in rows.clients if p.outcome != "received")
-    assert wasted_j == pytest.approx(lost_j, rel=1e-12)
-    assert not made.roster.is_busy.any()
+        check_books(made)
 
 
 def test_methods_that_average_run_in_all_modes_and_others_do_not():
@@ -172,14 +145,14 @@ def test_a_run_ends_when_every_upload_is_lost(mode):
     assert len(made.recorder.rounds) == NUM_ROUNDS
     assert made.state.version == 0
     assert made.executor.num_computed == 0
-    check_rows(made)
+    check_books(made)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_run_ends_at_its_targets_with_nothing_under_way(mode):
     made = played(mode, "head", targets={"accuracy": 1e-9}, stop_at_targets=True, evaluate_every=2)
     assert len(made.recorder.rounds) in (0, 2)
-    check_rows(made)
+    check_books(made)
 
 
 def test_a_deadline_stops_at_its_instant():

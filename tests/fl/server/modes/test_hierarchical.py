@@ -124,15 +124,14 @@ def test_a_site_that_receives_nothing_sends_nothing():
     assert [(row.num_received, row.num_failed) for row in rows.rounds] == [(2, 4)] * 2
 
 
-def test_a_crash_of_the_server_takes_the_averages_of_the_sites_with_it():
-    """One client of 1 s, rate 1/2, goal 8, three averages: 4, lost at 1.5 s, then 4 and 6."""
-    faults = FaultsConfig(server_crashes=(ServerCrash(at_s=1.5, down_s=0.0),))
+def test_a_crash_of_the_server_ends_the_round_and_takes_the_averages_of_the_sites_with_it():
+    """One client of 1 s, rate 1/2, goal 8, two averages: 4, lost at 1.5 s; from 3.5 s on 4, 6."""
+    faults = FaultsConfig(server_crashes=(ServerCrash(at_s=1.5, down_s=2.0),))
     played = hierarchical(
-        seconds=[1.0], goals=[8.0], rate=0.5, edge_rounds=4, num_rounds=1, faults=faults
+        seconds=[1.0], goals=[8.0], rate=0.5, edge_rounds=2, num_rounds=2, faults=faults
     )
     found = values(played)
     rows = play(played)
-    # begun at 0, 1, 1.5 and 2.5 s: the first is merged and lost, the second stopped
     assert [part.outcome for part in rows.clients] == [
         "server_crashed:merge",
         "server_crashed:compute",
@@ -140,4 +139,18 @@ def test_a_crash_of_the_server_takes_the_averages_of_the_sites_with_it():
         "received",
     ]
     assert found == [6.0]
-    assert rows.rounds[0].num_received == 2
+    assert [row.num_received for row in rows.rounds] == [0, 2]
+    lost, after = rows.rounds
+    assert lost.finished_at_s == pytest.approx(1.5, abs=1e-9)
+    assert after.started_at_s == pytest.approx(3.5, abs=1e-9)
+
+
+def test_sites_begin_nothing_when_the_server_crashed_while_they_fetched_its_model():
+    played = hierarchical(seconds=[1.0], goals=[8.0], edge_rounds=3, num_rounds=2)
+    size_bytes = played.method.download(played.state, client_id=0).size_bytes
+    played.network.relay_rate_bps = size_bytes * 8 / 4.0  # 4 s
+    played.env.timeout(1.0).callbacks.append(lambda _: played.presence.crash_server(down_s=20.0))
+    rows = play(played)
+    first, second = rows.rounds
+    assert (first.num_selected, first.finished_at_s) == (0, pytest.approx(4.0, abs=1e-9))
+    assert (second.num_received, second.started_at_s) == (3, pytest.approx(21.0, abs=1e-9))
