@@ -111,6 +111,7 @@ class CellularNetwork:
             layout=self.layout,
             channel=self._channel,
             make_scheduler=make_scheduler,
+            seed=seed,
         )
         self._air = models.air
         max_radiated_w = dbm_to_w(radio.uplink_power.max_dbm)

@@ -36,6 +36,7 @@ class Purpose(IntEnum):
     AVAILABILITY = 20
     BATTERY = 21
     LAST_BLOCKS = 22
+    OUTAGE = 23
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -35,7 +35,7 @@ class ServerCrashRate:
 
 @dataclass(frozen=True, kw_only=True)
 class FaultsConfig:
-    """What breaks beside clients; outages of sites are ``radio.outages``."""
+    """What breaks beside clients; outages of sites are ``radio.outages`` and ``outage_rate``."""
 
     server_crashes: tuple[ServerCrash, ...] = ()
     """Planned crashes of the server, in order of time."""

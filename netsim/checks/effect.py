@@ -149,7 +149,7 @@ def _handover_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Proble
         return
     if standard.has_single_cell(world):
         yield _problem("radio.handover", "has no effect with a single cell")
-    elif _is_static(world) and not radio.outages:
+    elif _is_static(world) and not standard.sites_fail(radio):
         yield _problem("radio.handover", "has no effect: no client ever moves and no site fails")
 
 
@@ -159,7 +159,9 @@ def _failure_effects(world: WorldConfig, radio: RadioConfig) -> Iterator[Problem
     A link is measured when its client moves, it fades, its site fails or its interference changes.
     """
     is_interfering = radio.interference and not standard.has_single_cell(world)
-    if not _is_static(world) or not _is_unfaded(radio) or radio.outages or is_interfering:
+    if not _is_static(world) or not _is_unfaded(radio):
+        return
+    if standard.sites_fail(radio) or is_interfering:
         return
     for name in ("in_sync_db", "timer_s", "recovery_s"):
         if getattr(radio.link_failure, name) != getattr(LinkFailureConfig, name):

@@ -302,6 +302,16 @@ class SiteOutage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SiteOutageRate:
+    """Site outages at random: every site is up and down in turn, since long before the start."""
+
+    mean_up_s: Annotated[float, Ge(0.001)]
+    """Mean time in service, exponentially distributed [s]."""
+    mean_down_s: Annotated[float, Ge(0.001)]
+    """Mean time out of service, exponentially distributed [s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RadioConfig:
     """Settings of the radio access network and its backhaul."""
 
@@ -372,6 +382,8 @@ class RadioConfig:
     """Backhaul between sites and server."""
     outages: tuple[SiteOutage, ...] = ()
     """Planned site outages."""
+    outage_rate: SiteOutageRate | None = None
+    """Site outages at random, beside planned ones; ``null``: none."""
     channel_tick_s: Annotated[float, Gt(0)] = 0.05
     """Interval [s] at which gains and rates of moving or fading clients are updated during
     transfers; at least a slot. Schedulers that follow fades get finer steps of the fading."""

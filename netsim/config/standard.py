@@ -138,6 +138,11 @@ def num_cells(world: WorldConfig) -> int:
     return num_sites(world) * (3 if has_sectors(world) else 1)
 
 
+def sites_fail(radio: RadioConfig) -> bool:
+    """Whether any site is ever out of service, by plan or at random."""
+    return bool(radio.outages) or radio.outage_rate is not None
+
+
 def background_share(radio: RadioConfig) -> BackgroundShare:
     """Return the constant share of blocks that background traffic has; none where it is users."""
     load = radio.background_load

@@ -20,6 +20,7 @@ from netsim.engines.slot import SlotEngine
 from netsim.mac.schedulers import SchedulerFactory
 from netsim.mac.sharing import Sharing
 from netsim.phy.resource_grid import slot_duration_s
+from netsim.rrc.drawn_outages import DrawnOutages
 from netsim.rrc.outages import Outages
 from netsim.transport.backhaul import Backhaul, star
 from netsim.world.layout import Layout
@@ -32,10 +33,11 @@ def make_models(
     layout: Layout,
     channel: Channel,
     make_scheduler: SchedulerFactory,
+    seed: int,
 ) -> Models:
     """Return the models of a scenario; they do not depend on the clock."""
     air = make_air_interface(world, radio, layout=layout, channel=channel)
-    outages = Outages(radio.outages, layout.cell_site_id)
+    outages = _make_outages(radio, layout, seed=seed)
     ue_power = _make_ue_power(radio)
     sites = _make_site_power(world, radio, layout)
     ledger = Ledger(ue_power=ue_power, site_power=sites)
@@ -99,6 +101,13 @@ def core_latency_s(radio: RadioConfig) -> float:
     """Return the one-way latency between backhaul and server [s]."""
     rtt_s = None if radio.access is None else radio.access.rtt_s
     return 0.0 if rtt_s is None else rtt_s / 2
+
+
+def _make_outages(radio: RadioConfig, layout: Layout, *, seed: int) -> Outages:
+    drawn = None
+    if radio.outage_rate is not None:
+        drawn = DrawnOutages(radio.outage_rate, num_sites=len(layout.sites), seed=seed)
+    return Outages(radio.outages, layout.cell_site_id, drawn=drawn)
 
 
 def _make_ue_power(radio: RadioConfig) -> UePower:

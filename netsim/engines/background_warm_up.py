@@ -54,7 +54,7 @@ def files_in_progress(
     """
     if config.warm_up_s == 0:
         return []
-    radio = replace(radio, engine="flow", outages=())
+    radio = replace(radio, engine="flow", outages=(), outage_rate=None)
     env = simpy.Environment()
     models = make_models(
         world,
@@ -62,6 +62,7 @@ def files_in_progress(
         layout=layout,
         channel=Channel(world, radio, layout, seed=seed),
         make_scheduler=make_scheduler,
+        seed=seed,
     )
     engine = make_engine(env, radio, models, seed=seed, on_end=lambda *_: None)
 

@@ -74,7 +74,8 @@ class LastBlocks:
         apart_s = slots_apart * self._slot_s
         num_sent = int(np.ceil(record["granted_s"] / apart_s))
         num_blocks = min(blocks_a_round_trip(slots_apart), max(num_sent, 1))
-        fade, fading_db = np.ones((MAX_TRANSMISSIONS, 1)), 0.0  # all blocks alike
+        fade: Float[np.ndarray, "transmission block"] = np.ones((MAX_TRANSMISSIONS, 1))
+        fading_db = 0.0  # all blocks alike
         if self._channel.is_fading:
             sent_s = now_s - apart_s * np.arange(1, num_blocks + 1)
             again_s = self._slot_s * ROUND_TRIP_SLOTS * np.arange(MAX_TRANSMISSIONS - 1)

@@ -18,7 +18,7 @@ class SiteMeter:
     Parameters
     ----------
     ledger
-        Where it is booked; the power cuts are told to it here.
+        Where it is booked; the power cuts are told to it here, drawn ones when they begin.
     outages
         When sites have no power.
     cell_site_id
@@ -57,12 +57,14 @@ class SiteMeter:
                 started_at_s=outage.started_at_s,
                 finished_at_s=outage.finished_at_s,
             )
+        self._cut_drawn(0.0)
 
     def advance(self, now_s: float) -> None:
         """Account for what sites radiate up to now, outages on the way included."""
         while (edge_s := self._outages.next_edge_s(self._advanced_to_s)) <= now_s:
             self._radiate(edge_s)
             self._set_alive(self._outages.is_site_alive(edge_s), now_s=edge_s)
+            self._cut_drawn(edge_s)
         self._radiate(now_s)
 
     def set_load(
@@ -98,6 +100,13 @@ class SiteMeter:
         """Book everything up to now."""
         self._book(self._is_busy, now_s)
         self._since_s[self._is_busy] = now_s
+
+    def _cut_drawn(self, now_s: float) -> None:
+        """Tell the ledger of outages at random that have begun."""
+        if self._outages.drawn is None:
+            return
+        for site_id, started_at_s, finished_at_s in self._outages.drawn.take_begun(now_s):
+            self._ledger.cut_power(site_id, started_at_s=started_at_s, finished_at_s=finished_at_s)
 
     def _radiate(self, until_s: float) -> None:
         if self._radiates:

@@ -1,4 +1,4 @@
-"""Planned failures of sites: which cells are in service when."""
+"""Failures of sites, planned and at random: which cells are in service when."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,32 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from netsim.config.radio import SiteOutage
+from netsim.rrc.drawn_outages import DrawnOutages
 
 
 class Outages:
-    """Planned failures of sites: which cells are in service when.
+    """Failures of sites: a site is out of service while a planned outage or a drawn one says so.
 
     Parameters
     ----------
     outages
-        Intervals by site.
+        Planned intervals by site.
     cell_site_id
         Site of each cell.
+    drawn
+        Those at random; ``None``: none.
     """
 
     def __init__(
-        self, outages: Sequence[SiteOutage], cell_site_id: Int[np.ndarray, " cell"]
+        self,
+        outages: Sequence[SiteOutage],
+        cell_site_id: Int[np.ndarray, " cell"],
+        *,
+        drawn: DrawnOutages | None = None,
     ) -> None:
+        self.drawn = drawn
+        """Those at random; ``None``: none."""
+        self._cell_site_id = cell_site_id
         self.intervals = tuple(outages)
         """As planned; intervals of one site may overlap."""
         edges = {o.started_at_s for o in outages} | {o.finished_at_s for o in outages}
@@ -37,18 +47,22 @@ class Outages:
 
     def is_alive(self, at_s: float) -> Bool[np.ndarray, " cell"]:
         """Return which cells are in service; an outage includes its start, not its end."""
+        if self.drawn is not None:
+            return self.is_site_alive(at_s)[self._cell_site_id]
         return self._is_alive[self._row(at_s)]
 
     def is_site_alive(self, at_s: float) -> Bool[np.ndarray, " site"]:
         """Return which sites are in service."""
-        return self._is_site_alive[self._row(at_s)]
+        planned = self._is_site_alive[self._row(at_s)]
+        return planned if self.drawn is None else planned & self.drawn.is_site_alive(at_s)
 
     def next_edge_s(self, after_s: float) -> float:
         """Return when the next failure or repair happens, inf when none does."""
+        edge_s = np.inf if self.drawn is None else self.drawn.next_edge_s(after_s)
         if not self.intervals:
-            return np.inf
+            return edge_s
         place = self._row(after_s)
-        return float(self._edges_s[place]) if place < len(self._edges_s) else np.inf
+        return min(edge_s, float(self._edges_s[place])) if place < len(self._edges_s) else edge_s
 
     def _row(self, at_s: float) -> int:
         return int(np.searchsorted(self._edges_s, at_s, side="right"))

@@ -181,6 +181,24 @@ def test_an_item_of_a_list_is_named_with_its_line(tmp_path):
     assert any(line.startswith("s.yaml:14: radio.outages.1.site_id: must") for line in lines), lines
 
 
+@pytest.mark.parametrize(
+    ("rate", "fault"),
+    [
+        ("{mean_up_s: 0, mean_down_s: 60}", "mean_up_s: must be >= 0.001, got 0"),
+        ("{mean_up_s: 60, mean_down_s: -1}", "mean_down_s: must be >= 0.001, got -1"),
+        ("{mean_up_s: .inf, mean_down_s: 60}", "mean_up_s: must be a finite number, got inf"),
+        ("{mean_up_s: .nan, mean_down_s: 60}", "mean_up_s: must be a finite number, got nan"),
+        ("{mean_up_s: 60}", "mean_down_s: missing; it is required"),
+        ("{mean_up_s: 60, mean_down_s: 1, site_id: 0}", "site_id: unknown key"),
+        ("60", "must be a mapping"),
+    ],
+)
+def test_a_rate_of_outages_that_makes_no_sense_is_one_line(tmp_path, rate, fault):
+    (line,) = problems_of(tmp_path, QUICKSTART, [f"radio.outage_rate={rate}"])
+    assert f"radio.outage_rate{'' if rate == '60' else '.'}" in line
+    assert fault in line
+
+
 def test_matrix_makes_every_combination_and_names_it():
     scenario = load(str(STUDY), [
         "matrix={radio.scheduler: [round_robin, proportional_fair], training.local_steps: [2, 4]}",

@@ -63,6 +63,11 @@ def test_sections_of_a_cellular_network_are_refused_by_the_others():
     assert "radio: has no effect: network.kind constant has no radio channel" in radio
 
 
+def test_random_outages_of_sites_are_refused_where_there_are_none():
+    (fault,) = faults_of(*CONSTANT[:2], "radio={outage_rate: {mean_up_s: 60, mean_down_s: 1}}")
+    assert "radio: has no effect: network.kind constant has no radio channel" in fault
+
+
 @pytest.mark.parametrize(
     ("setting", "fault"),
     [

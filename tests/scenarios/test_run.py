@@ -111,6 +111,29 @@ def test_same_scenario_same_bytes_with_any_number_of_workers(ladder, result, sma
     )
 
 
+def test_sites_that_fail_at_random_give_the_same_bytes_with_one_and_two_workers(tmp_path):
+    settings = [
+        *SMALL,
+        "server.num_rounds=4",
+        "server.targets={}",
+        "training.mode=none",
+        "methods=[{kind: fedit, rank: 8}]",
+        "radio.transfer_timeout_s=1",
+        "radio.outage_rate={mean_up_s: 1.5, mean_down_s: 1}",
+    ]
+    folders = [
+        run(load(STUDY, settings), out=tmp_path / str(jobs), jobs=jobs).folder for jobs in (1, 2)
+    ]
+    first, second = map(all_files, folders)
+    assert first == second
+    transfers = [row for path in folders[0].rglob("transfers.csv") for row in rows(path)]
+    assert "outage" in {row["status"] for row in transfers}
+    for path in folders[0].rglob("energy.csv"):
+        base_s = {row["owner"]: row["seconds"] for row in rows(path) if row["activity"] == "base"}
+        ended_s = float(rows(path.with_name("rounds.csv"))[-1]["finished_at_s"])
+        assert 0 < float(base_s["site:0"]) < ended_s
+
+
 def test_bytes_and_joules_add_up(result, small):
     for method in small.methods:
         for seed in small.seeds:

@@ -21,6 +21,7 @@ from netsim.config.radio import (
     OuterLoopAdaptation,
     RayleighFading,
     SiteOutage,
+    SiteOutageRate,
     StarBackhaul,
     TddDuplex,
     UplinkPowerConfig,
@@ -220,6 +221,7 @@ def test_a_broken_rule_is_found_with_its_place(world, radio, path, words):
 
 
 OUTAGE = (SiteOutage(site_id=0, started_at_s=1.0, finished_at_s=2.0),)
+RATE = SiteOutageRate(mean_up_s=3600.0, mean_down_s=60.0)
 ALONE = {"mobility": StaticMobility(), "layout": SingleCellLayout()}
 
 
@@ -231,6 +233,8 @@ ALONE = {"mobility": StaticMobility(), "layout": SingleCellLayout()}
         ({"mobility": StaticMobility()}, {"handover": NoHandover()}),
         ({"layout": SingleCellLayout()}, {"handover": NoHandover()}),
         (ALONE, {"link_failure": LinkFailureConfig(timer_s=2.0), "outages": OUTAGE}),
+        ({"mobility": StaticMobility()}, {"handover": A3Handover(offset_db=2.0), "outage_rate": RATE}),
+        (ALONE, {"link_failure": LinkFailureConfig(timer_s=2.0), "outage_rate": RATE}),
         # The edge of coverage.
         (ALONE, {"link_failure": LinkFailureConfig(out_of_sync_db=-7.0)}),
         ({"shadowing": CorrelatedShadowing(site_correlation=0.5)}, {}),

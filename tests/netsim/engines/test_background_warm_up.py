@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from netsim.config.radio import SiteOutageRate
 from netsim.config.world import SingleCellLayout
 from netsim.engines.background_warm_up import FIRST_WARM_UP_FILE, files_in_progress
 from netsim.mac.schedulers import scheduler_factory
@@ -79,6 +80,8 @@ def test_a_run_starts_with_them_and_later_files_are_the_same():
 def test_outages_and_clients_are_of_the_run_alone():
     background = users(0.9, work_s=0.05, warm_up_s=3.0)
     assert in_progress(background, outages=(dead(0, 0.0, 100.0),)) == in_progress(background)
+    rate = SiteOutageRate(mean_up_s=0.1, mean_down_s=10.0)
+    assert in_progress(background, outage_rate=rate) == in_progress(background)
     world = still_world([(0.0, 9.0)] * 5, layout=SingleCellLayout(radius_m=120.0))
     assert in_progress(background, world=world) == in_progress(background)
 

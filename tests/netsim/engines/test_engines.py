@@ -14,6 +14,7 @@ from netsim.config.radio import (
     OuterLoopAdaptation,
     RayleighFading,
     SiteOutage,
+    SiteOutageRate,
     TddDuplex,
     TdlFading,
     UplinkPowerConfig,
@@ -26,7 +27,15 @@ from netsim.config.world import (
     TraceMobility,
 )
 from tests.netsim.theory.multiuser_gain import mean_best_gain
-from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
+from tests.netsim.worlds import (
+    NEAR_0,
+    make_network,
+    plain_radio,
+    ring,
+    run_all,
+    still_world,
+    two_sites,
+)
 
 SIZE_BYTES = 1_000_000
 
@@ -320,6 +329,33 @@ def test_slot_engine_keeps_bytes_joules_and_reasons():
     entries = network.energy.ledger.client_entries()
     assert entries.energy_j.sum() == pytest.approx(sum(row.energy_j for row in rows), rel=1e-9)
     assert not len(network._engine.active)
+
+
+def test_both_engines_pass_the_same_outages_at_random():
+    """Two sites that fail every 0.3 s: clients change cell, or wait when both are down."""
+    found = {}
+    for engine in ("flow", "slot"):
+        env, network = two_sites(
+            [NEAR_0, (-150.0, 0.0), (350.0, 0.0)],
+            engine=engine,
+            interference=False,
+            outage_rate=SiteOutageRate(mean_up_s=0.3, mean_down_s=0.2),
+        )
+        transfers = [network.send(k, "uplink", size) for k, size in ((0, 300_000), (1, 250_000))]
+        transfers += [network.send(2, "downlink", 400_000)]
+        transfers += [network.send(1, "downlink", 10**8, timeout_s=2.0)]
+        rows = run_all(env, transfers)
+        env.run()  # nothing is left to happen, although sites go on failing
+        assert env.now < 60.0
+        found[engine] = rows
+    for one, other in zip(found["flow"], found["slot"], strict=True):
+        assert (one.status, one.handovers, one.cell_id) == (
+            other.status, other.handovers, other.cell_id,
+        )  # fmt: skip
+        assert one.finished_at_s == pytest.approx(other.finished_at_s, rel=0.02)
+        assert one.delivered_bytes == pytest.approx(other.delivered_bytes, rel=0.02)
+    assert sum(row.handovers for row in found["flow"]) >= 3
+    assert {row.status for row in found["flow"]} == {"delivered", "timeout"}
 
 
 def test_slot_engine_is_deterministic():

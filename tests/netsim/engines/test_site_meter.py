@@ -12,11 +12,13 @@ from netsim.config.radio import (
     BackgroundShare,
     EnergyConfig,
     FddDuplex,
+    SiteOutageRate,
     TddDuplex,
 )
 from netsim.energy.ledger import SITE_ACTIVITIES
 from netsim.energy.site_energy import site_power
 from netsim.engines.site_meter import SiteMeter
+from netsim.rrc.drawn_outages import DrawnOutages
 from netsim.rrc.outages import Outages
 from netsim.units import dbm_to_w
 from tests.netsim.energy.test_ledger import make_ledger
@@ -217,6 +219,28 @@ class TestJoulesOfADeadSite:
             is_over = (entries.owner_id == 1) & (entries.started_at_s < o.finished_at_s)
             is_over &= entries.finished_at_s > o.started_at_s
             assert not is_over.any()
+
+    @pytest.mark.parametrize("planned", [(), (dead(0, 3.0, 8.0), dead(1, 20.0, 29.0))])
+    @pytest.mark.parametrize("num_looks", [0, 25])
+    def test_outages_at_random_cost_what_planned_ones_do(self, planned, num_looks):
+        """Of the same times, read at the end alone or on the way as well."""
+        until_s, rate = 30.0, SiteOutageRate(mean_up_s=4.0, mean_down_s=1.5)
+        times = DrawnOutages(rate, num_sites=2, seed=1).take_begun(until_s)
+        assert len(times) > 5
+        looks_s = np.sort(np.random.default_rng(3).uniform(0, until_s, size=num_looks))
+        background, joules = BackgroundShare(downlink_fraction=0.5), []
+        for settings_ in (
+            {"outages": planned, "outage_rate": rate},
+            {"outages": (*planned, *(dead(*each) for each in times))},
+        ):
+            env, network = two_sites(background_load=background, **settings_)
+            for at_s in looks_s.tolist():
+                env.run(until=at_s)
+                network.energy.site_energy_j(at_s)
+            env.run(until=until_s)
+            joules.append(site_joules(network, until_s))
+        assert joules[0] == pytest.approx(joules[1], rel=1e-12)
+        assert joules[0][0, "base"] < until_s * self.watts(network, 0.5)[0]
 
     def test_traffic_at_the_dead_site_stops_its_entries_at_the_edge(self):
         background = BackgroundShare(downlink_fraction=0.25)

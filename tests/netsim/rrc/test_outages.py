@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from netsim.config.radio import SiteOutageRate
+from netsim.rrc.drawn_outages import DrawnOutages
 from netsim.rrc.outages import Outages
 from tests.netsim.worlds import dead
 
@@ -43,3 +45,23 @@ def test_without_outages_all_are_in_service_for_ever():
     assert outages.is_alive(5.0).all()
     assert outages.is_site_alive(5.0).tolist() == [True, True, True]
     assert outages.next_edge_s(0.0) == np.inf
+
+
+def test_a_site_is_down_when_plan_or_chance_says_so():
+    planned = (dead(0, 3.0, 20.0), dead(2, 10.0, 11.0), dead(2, 10.5, 40.0))
+    rate = SiteOutageRate(mean_up_s=5.0, mean_down_s=2.0)
+
+    def drawn():
+        return DrawnOutages(rate, num_sites=3, seed=4)
+
+    both, plan, chance = Outages(planned, CELLS, drawn=drawn()), Outages(planned, CELLS), drawn()
+    at_s, num_both = 0.0, 0
+    while at_s < 60.0:
+        by_plan, by_chance = plan.is_site_alive(at_s), chance.is_site_alive(at_s)
+        assert both.is_site_alive(at_s).tolist() == (by_plan & by_chance).tolist()
+        assert both.is_alive(at_s).tolist() == (by_plan & by_chance)[CELLS].tolist()
+        num_both += int((~by_plan & ~by_chance).sum())
+        next_s = both.next_edge_s(at_s)
+        assert next_s == min(plan.next_edge_s(at_s), chance.next_edge_s(at_s))
+        at_s = next_s
+    assert num_both > 0
