@@ -4,7 +4,8 @@ Decisions: host milliseconds in which each policy selects among 100,000 candidat
 answer checked. Links are arrays at hand, as from cached gains; all that a policy derives from them
 counts. Every second client has taken part. Clients that are asked for losses answer at once.
 
-Runs without training, unless policies are named: see :mod:`benchmarks.timing_only`.
+Unless policies are named: runs without training (:mod:`benchmarks.timing_only`), and the start of a
+run of a million clients (:mod:`benchmarks.many_clients`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import many_clients
 from benchmarks.timing_only import CASES, measure_apart
 from fl.policies import POLICIES, build_policy
 from fl.policies.answer import checked_questions, checked_selection
@@ -144,7 +146,10 @@ def main() -> None:
     options = parser.parse_args()
     rounds = views(options.clients)
     found = {kind: measure(kind, rounds) for kind in options.policies or POLICIES}
-    runs = {} if options.policies else {case: measure_apart(case) for case in CASES}
+    runs: dict[str, dict[str, Any]] = {}
+    if not options.policies:
+        runs |= {case: measure_apart(case) for case in CASES}
+        runs["many_clients"] = many_clients.measure_apart()
     if options.json:
         report = {"num_candidates": options.clients, "target_ms": TARGET_MS, "policies": found}
         report["timing_only"] = runs

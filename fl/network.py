@@ -4,7 +4,7 @@
 the server; tests use a network of constant rates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -167,3 +167,6 @@ class Streams(Protocol):
 
     def __call__(self, purpose: str, *key: int) -> np.random.Generator:
         """Return the generator of this run at (purpose, ids)."""
+
+    def each(self, purpose: str, ids: Int[np.ndarray, " id"]) -> Iterator[np.random.Generator]:
+        """Return the generators at (purpose, id) of many ids; each is good until the next."""

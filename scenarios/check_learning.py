@@ -15,8 +15,9 @@ import simpy
 import torch
 
 from fl.clients.config import classes_of
-from fl.clients.devices import Device, DeviceMemoryError
-from fl.data.partition import Shard
+from fl.clients.device import Device
+from fl.clients.devices import DeviceMemoryError, Devices
+from fl.data.shards import GivenShards, Shard, Shards
 from fl.execution.trial import TriedBackbone, try_backbone, try_method
 from fl.models.backbone import Backbone
 from fl.network import Network
@@ -175,13 +176,14 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
     kinds = [kind for kind, _ in classes_of(scenario.clients).values()]
     smallest = Device.of(min(kinds, key=lambda each: each.memory_bytes))
     try:
-        _try(scenario, model, _largest(by_seed, texts), [smallest])
+        _try(scenario, model, _largest(GivenShards(by_seed), texts), Devices.of([smallest]))
     except DeviceMemoryError:
         # it may be that no seed has drawn that device, or those texts together
         tried = set()
         for seed, largest in zip(scenario.seeds, by_seed, strict=True):
             devices = devices_of(scenario, streams_of(seed))
-            need = (frozenset(device.name for device in devices), largest.train.tobytes())
+            names = frozenset(kind.name for kind in devices.kinds)
+            need = (names, largest.train.tobytes())
             if need not in tried:
                 tried.add(need)
                 _try(scenario, model, largest, devices)
@@ -198,29 +200,25 @@ def put_together(scenario: Scenario) -> Federation:
     return _try(scenario, model, largest, devices_of(scenario, streams_of(seed)))
 
 
-def _largest(shards: Sequence[Shard], texts: Texts) -> Shard:
+def _largest(shards: Shards, texts: Texts) -> Shard:
     """Return the shard whose step is the largest of all: most texts, among them the longest."""
-    train = np.concatenate([shard.train for shard in shards])
     answers = texts.train.answer_lengths
     longest = [texts.train.lengths, *([] if answers is None else [answers])]
-    rows = [train[lengths[train].argmax()] for lengths in longest]
-    num_texts = max(len(rows), *(len(shard.train) for shard in shards))
+    rows = [shards.longest_text(lengths) for lengths in longest]
+    num_texts = max(len(rows), int(shards.num_train.max()))
     return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])
 
 
-def _try(
-    scenario: Scenario, model: _Model, largest: Shard, devices: Sequence[Device]
-) -> Federation:
+def _try(scenario: Scenario, model: _Model, largest: Shard, devices: Devices) -> Federation:
     """Put a federation together in which every client has the largest shard."""
     num_clients = scenario.clients.num_clients
-    padded = [devices[client_id % len(devices)] for client_id in range(num_clients)]
     return federate(
         scenario,
         seed=scenario.seeds[0],
         env=simpy.Environment(),
         network=cast("Network", None),  # nothing is sent
         backbone=model.fresh(),
-        shards=[largest] * num_clients,
-        devices=padded,
+        shards=GivenShards([largest], num_clients=num_clients),
+        devices=devices.repeated(num_clients),
         recorder=_NoRows(),
     )

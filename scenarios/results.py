@@ -7,7 +7,9 @@ import contextlib
 import csv
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -15,6 +17,8 @@ from typing import Self, TextIO
 from analysis.folder_lock import lost_message
 from analysis.text_safety import csv_text
 from scenarios.errors import ResultFolderError
+
+_PLAIN = frozenset({int, float, type(None)})
 
 
 class RowWriter:
@@ -27,9 +31,10 @@ class RowWriter:
         self._path = path
         self._file: TextIO = path.open("x", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._names = [field.name for field in dataclasses.fields(row_type)]
+        names = [field.name for field in dataclasses.fields(row_type)]
+        self._values: Callable[[object], tuple[object, ...]] = attrgetter(*names)
         self._marks = [_cell(value) for value in marks.values()]
-        self._writer.writerow([*self._names, *marks])
+        self._writer.writerow([*names, *marks])
         self._file.flush()
 
     def write(self, rows: Iterable[object]) -> None:
@@ -42,10 +47,14 @@ class RowWriter:
         """
         self._check_place()
         with writing(self._path):
-            for row in rows:
-                cells = [_cell(getattr(row, name)) for name in self._names]
-                self._writer.writerow([*cells, *self._marks])
+            self._writer.writerows(map(self._cells, rows))
             self._file.flush()
+
+    def _cells(self, row: object) -> list[object]:
+        values = self._values(row)
+        # most are of these types, which the writer of csv turns into text like _cell
+        cells = [each if type(each) in _PLAIN else _cell(each) for each in values]
+        return cells + self._marks
 
     def close(self) -> None:
         """Close the file."""
@@ -143,4 +152,10 @@ def _cell(value: object) -> object:
         return "true" if value else "false"
     if isinstance(value, float):
         return repr(float(value))
-    return csv_text(value) if isinstance(value, str) else value
+    return _text(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1024)
+def _text(value: str) -> str:
+    """Return the text of a cell; few differ."""
+    return csv_text(value)

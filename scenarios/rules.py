@@ -13,6 +13,7 @@ import fl.server.faults
 import fl.server.rules
 import fl.server.timing_only
 import fl.training.config
+from fl.data.config import SampledPartition
 from fl.methods import MethodConfig
 from fl.policies import POLICIES
 from netsim.config.world import StaticMobility, TraceMobility
@@ -42,7 +43,7 @@ MAX_THREADS = 256
 MAX_WHOLE = 1_000_000_000
 """Largest whole number of any setting but a seed: more is a slip, and some are sizes of memory."""
 MAX_WHOLE_OF = {
-    "num_clients": 100_000,
+    "num_clients": 1_000_000,
     "batch_size": 65_536,
     "evaluation_batch_size": 65_536,
     "max_tokens": 1_000_000,
@@ -57,6 +58,8 @@ MAX_WHOLE_OF = {
     "num_elements": 65_536,
 }
 """The same for settings, by name, that memory or time grow with."""
+MAX_CLIENTS_OF = {"cellular": 100_000, "trace": 100_000}
+"""Most clients by kind of network, where each has a link of its own to be followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
     study_methods
         All methods of the study that it belongs to.
     """
-    if sizes := _sizes(scenario):
+    if sizes := _sizes(scenario) or [*_clients(scenario)]:
         return sizes  # other rules compute with them
     if sections := find_section_problems(scenario):
         return list(sections)
@@ -131,10 +134,22 @@ def _whole_numbers(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple
             yield from _whole_numbers(item, (*path, str(index)))
 
 
+def _clients(scenario: Scenario) -> Iterator[BrokenRule]:
+    """Find more clients than a kind of network can follow."""
+    kind, num_clients = scenario.network.kind, scenario.clients.num_clients
+    most = MAX_CLIENTS_OF.get(kind)
+    if most is not None and num_clients > most:
+        rule = f"must be <= {most} with network.kind {kind}, got {num_clients}"
+        yield _Rule(("clients", "num_clients"), rule)
+
+
 def _timing_only(scenario: Scenario) -> list[BrokenRule]:
-    """Ask what needs training where there is none."""
+    """Ask what needs training where there is none, and the other way round."""
     if scenario.training.mode == "train":
-        return []
+        if not isinstance(scenario.data.partition, SampledPartition):
+            return []
+        rule = "sampled needs training.mode none: clients would train on texts that others test on"
+        return [_Rule(("data", "partition", "kind"), rule)]
     return [*fl.server.timing_only.find_problems(scenario.server, methods=scenario.methods)]
 
 

@@ -1,18 +1,20 @@
 """What a run needs of data and devices before torch is loaded: texts, shards, devices."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from fl.clients.devices import Device, draw_devices
-from fl.data.config import DataConfig, IidPartition
+from fl.clients.devices import Devices, draw_devices
+from fl.data.config import DataConfig, IidPartition, SampledPartition
 from fl.data.corpus import Corpus, load_corpus
-from fl.data.partition import Shard, partition, split_shard
+from fl.data.partition import partition
+from fl.data.shards import PURPOSE, SampledShards, Shards, SplitShards
 from fl.network import Streams
-from netsim.streams import Purpose, stream
+from netsim.streams import Purpose, each_stream, stream
 from scenarios.schema import Scenario
 
 
@@ -25,6 +27,10 @@ class RunStreams:
     def __call__(self, purpose: str, *key: int) -> np.random.Generator:
         """Return the generator at (seed, purpose, ids); ``fl`` names a purpose in lower case."""
         return stream(self.seed, Purpose[purpose.upper()], *key)
+
+    def each(self, purpose: str, ids: Int[np.ndarray, " id"]) -> Iterator[np.random.Generator]:
+        """Return the generators at (seed, purpose, id) of many ids; each is good until the next."""
+        return each_stream(self.seed, Purpose[purpose.upper()], ids)
 
 
 def streams_of(seed: int) -> Streams:
@@ -48,7 +54,7 @@ def corpus_of(scenario: Scenario) -> Corpus:
     return _corpus(source_of(scenario))
 
 
-def shards_of(scenario: Scenario, *, seed: int) -> Sequence[Shard]:
+def shards_of(scenario: Scenario, *, seed: int) -> Shards:
     """Share the training texts among the clients, by client id; the same for every method.
 
     A second call soon after costs nothing.
@@ -61,7 +67,7 @@ def shards_of(scenario: Scenario, *, seed: int) -> Sequence[Shard]:
     return _shards(scenario.data, scenario.clients.num_clients, seed)
 
 
-def devices_of(scenario: Scenario, streams: Streams) -> list[Device]:
+def devices_of(scenario: Scenario, streams: Streams) -> Devices:
     """Draw the device of every client; the same for every method."""
     return draw_devices(scenario.clients, streams=streams)
 
@@ -83,22 +89,18 @@ def facts_of(scenario: Scenario) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _shards(data: DataConfig, num_clients: int, seed: int) -> tuple[Shard, ...]:
-    corpus = _corpus(_source(data))
-    streams = streams_of(seed)
-    parts = partition(
-        corpus.train, data.partition, num_clients=num_clients, rng=streams("partition")
-    )
-    return tuple(
-        split_shard(
-            part,
-            corpus.train.labels,
+def _shards(data: DataConfig, num_clients: int, seed: int) -> Shards:
+    table, streams = _corpus(_source(data)).train, streams_of(seed)
+    if isinstance(data.partition, SampledPartition):
+        return SampledShards(
+            len(table),
+            num_own=data.partition.num_texts,
+            num_clients=num_clients,
             test_fraction=data.test_fraction,
-            rng=streams("partition", client_id),
-            may_test=corpus.train.may_test,
+            streams=streams,
         )
-        for client_id, part in enumerate(parts)
-    )
+    parts = partition(table, data.partition, num_clients=num_clients, rng=streams(PURPOSE))
+    return SplitShards(parts, table, test_fraction=data.test_fraction, streams=streams)
 
 
 def _source(data: DataConfig) -> DataConfig:

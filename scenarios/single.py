@@ -7,8 +7,8 @@ from typing import Any
 
 import simpy
 
-from fl.clients.devices import Device, device_rows
-from fl.data.partition import Shard
+from fl.clients.devices import Devices
+from fl.data.shards import Shards
 from fl.execution.recipe import Loaded
 from fl.execution.store import ResultStore
 from fl.models.backbone import Backbone
@@ -108,7 +108,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         )
         recorder.network = network
         try:
-            folder.write("devices", device_rows(federation.devices))
+            folder.write("devices", federation.devices.rows())
             for name, rows in place_rows(network).items():
                 folder.write(name, rows)
             check_server(federation)
@@ -186,8 +186,8 @@ def federate(
     env: simpy.Environment,
     network: Network,
     backbone: Backbone,
-    shards: Sequence[Shard],
-    devices: Sequence[Device],
+    shards: Shards,
+    devices: Devices,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     store: ResultStore | None = None,

@@ -1,104 +1,151 @@
 """Devices that clients compute on: drawn from the classes of the scenario, one a client.
 
 Class and speed of a client are drawn by address, so they do not change when a client or a method
-is added.
+is added. They are columns: a million clients have a million devices.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple
 from itertools import accumulate
+from typing import Self, overload
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from fl.clients.config import ClientsConfig, classes_of
+from fl.clients.device import Device
 from fl.clients.device_class import DeviceClass, SpeedRange
-from fl.clients.frequency import DvfsConfig
-from fl.clients.precision import Precision
 from fl.network import Streams
 from fl.rows import DeviceRow
 
 GB = 1e9
+PerClient = Float[np.ndarray, " client"]
 
 
 class DeviceMemoryError(ValueError):
     """A training job does not fit a device of the scenario; the message is one line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """What one client computes with, at the precision and frequency of the scenario."""
+class Devices(Sequence[Device]):
+    """The devices of all clients by id: columns, out of which one device is made when asked for.
 
-    kind: DeviceClass
-    speed: SpeedRange
-    """Operations a second that training sustains on it, were its class as fast as it is taken to
-    be, or at either end of its range."""
-    power_factor: float = 1.0
-    """Its power over that of its class."""
+    Parameters
+    ----------
+    kinds
+        Classes, in use or not.
+    kind_id
+        Index of the class of each client's device.
+    speeds
+        Its speed, and that at the low and at the high end of the range of its class.
+    power_factor
+        Its power over that of its class.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[DeviceClass],
+        kind_id: Int[np.ndarray, " client"],
+        *,
+        speeds: Float[np.ndarray, "3 client"],
+        power_factor: PerClient,
+    ) -> None:
+        self._kinds = tuple(kinds)
+        self._kind_id = kind_id
+        self._speeds = speeds
+        self._power_factor = power_factor
 
     @classmethod
-    def of(
-        cls,
-        kind: DeviceClass,
-        *,
-        speed_factor: float = 1.0,
-        precision: Precision = "fp32",
-        dvfs: DvfsConfig | None = None,
-    ) -> "Device":
-        """Return a device of a class.
-
-        Parameters
-        ----------
-        kind
-            Its class.
-        speed_factor
-            Its speed over that of its class.
-        precision
-            Numbers that it computes with.
-        dvfs
-            A lower frequency; ``None``: the full one.
-
-        Raises
-        ------
-        ValueError
-            If the speed of the class is not known in this precision.
-        """
-        speed = kind.fp32 if precision == "fp32" else kind.fp16
-        if speed is None:
-            msg = f"clients.devices.{kind.name}: needs fp16_flop_per_s, for precision {precision}"
-            raise ValueError(msg)
-        factor = speed_factor * (1.0 if dvfs is None else dvfs.frequency_fraction)
+    def of(cls, devices: Iterable[Device]) -> Self:
+        """Return devices that were made one by one, by client id."""
+        made = list(devices)
+        kinds = list({id(each.kind): each.kind for each in made}.values())
+        place = {id(kind): index for index, kind in enumerate(kinds)}
         return cls(
-            kind=kind,
-            speed=SpeedRange(
-                flop_per_s=speed.flop_per_s * factor,
-                low_flop_per_s=speed.low_flop_per_s * factor,
-                high_flop_per_s=speed.high_flop_per_s * factor,
-            ),
-            power_factor=1.0 if dvfs is None else dvfs.power_fraction,
+            kinds,
+            np.array([place[id(each.kind)] for each in made], dtype=np.int64),
+            speeds=np.array([astuple(each.speed) for each in made]).reshape(-1, 3).T,
+            power_factor=np.array([each.power_factor for each in made]),
+        )
+
+    def __len__(self) -> int:
+        return len(self._kind_id)
+
+    @overload
+    def __getitem__(self, client_id: int) -> Device: ...
+    @overload
+    def __getitem__(self, client_id: slice) -> list[Device]: ...
+    def __getitem__(self, client_id: int | slice) -> Device | list[Device]:
+        if isinstance(client_id, slice):
+            return [self[each] for each in range(len(self))[client_id]]
+        speed, low, high = self._speeds[:, client_id].tolist()
+        return Device(
+            kind=self._kinds[self._kind_id[client_id]],
+            speed=SpeedRange(flop_per_s=speed, low_flop_per_s=low, high_flop_per_s=high),
+            power_factor=float(self._power_factor[client_id]),
+        )
+
+    def repeated(self, num_clients: int) -> "Devices":
+        """Return the devices of a number of clients: these, and then from the first on again."""
+        rows = np.arange(num_clients) % len(self)
+        return Devices(
+            self._kinds,
+            self._kind_id[rows],
+            speeds=self._speeds[:, rows],
+            power_factor=self._power_factor[rows],
         )
 
     @property
-    def name(self) -> str:
-        """Name of its class."""
-        return self.kind.name
+    def kinds(self) -> list[DeviceClass]:
+        """Classes of which some client has a device."""
+        return [self._kinds[each] for each in np.unique(self._kind_id).tolist()]
 
     @property
-    def compute_w(self) -> float:
-        """Power that it draws while it trains [W], however fast it is within its class."""
-        return self.kind.compute_w * self.power_factor
+    def names(self) -> Shaped[np.ndarray, " client"]:
+        """Name of the class of each."""
+        return np.array([kind.name for kind in self._kinds])[self._kind_id]
 
     @property
-    def power_range_w(self) -> tuple[float, float]:
-        """The same at either end of the range of its class [W]."""
-        low_w, high_w = self.kind.power_range_w
-        return low_w * self.power_factor, high_w * self.power_factor
+    def flop_per_s(self) -> PerClient:
+        """Operations a second that training sustains on each."""
+        return self._speeds[0]
 
-    def compute_s(self, flop: float) -> float:
-        """Return the seconds that a job of this many operations takes."""
-        return flop / self.speed.flop_per_s
+    @property
+    def compute_w(self) -> PerClient:
+        """Power that each draws while it trains [W]."""
+        return self._by_kind(lambda kind: kind.compute_w) * self._power_factor
+
+    @property
+    def battery_wh(self) -> PerClient:
+        """Energy of each full battery [Wh]; inf for a device on mains."""
+        return self._by_kind(lambda kind: np.inf if kind.battery_wh is None else kind.battery_wh)
+
+    def rows(self) -> Iterator[DeviceRow]:
+        """Return the rows of ``devices.csv``, by client id."""
+        columns = (self._kind_id, *self._speeds, self._power_factor)
+        for client_id, (kind_id, *speeds, factor) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            kind = self._kinds[kind_id]
+            low_w, high_w = kind.power_range_w
+            yield DeviceRow(
+                client_id=client_id,
+                device=kind.name,
+                flop_per_s=speeds[0],
+                low_flop_per_s=speeds[1],
+                high_flop_per_s=speeds[2],
+                compute_w=kind.compute_w * factor,
+                low_w=low_w * factor,
+                high_w=high_w * factor,
+                memory_bytes=kind.memory_bytes,
+                battery_wh=kind.battery_wh,
+            )
+
+    def _by_kind(self, value: Callable[[DeviceClass], float]) -> PerClient:
+        of_client: PerClient = np.array([value(kind) for kind in self._kinds])[self._kind_id]
+        return of_client
 
 
-def draw_devices(config: ClientsConfig, *, streams: Streams) -> list[Device]:
+def draw_devices(config: ClientsConfig, *, streams: Streams) -> Devices:
     """Draw the device of every client: its class and its speed, from streams of its own.
 
     Parameters
@@ -110,68 +157,57 @@ def draw_devices(config: ClientsConfig, *, streams: Streams) -> list[Device]:
 
     Returns
     -------
-    list of Device
+    Devices
         By client id. Shares hold on average, not exactly.
 
     Raises
     ------
     ValueError
-        One line: a file of devices cannot be used.
+        One line: a file of devices cannot be used, or the speed of a class is not known in the
+        precision.
     """
     classes = list(classes_of(config).values())
     edges = list(accumulate(share for _, share in classes))
-    drawn = []
-    for client_id in range(config.num_clients):
-        draw = streams("device_class", client_id).random() * edges[-1]
-        index = min(int(np.searchsorted(edges, draw, side="right")), len(classes) - 1)
-        drawn.append(
-            Device.of(
-                classes[index][0],
-                speed_factor=_speed_factor(config.device_speed_sigma, client_id, streams),
-                precision=config.precision,
-                dvfs=config.dvfs,
-            )
-        )
-    return drawn
+    ids = np.arange(config.num_clients)
+    kind_id = np.zeros(len(ids), dtype=np.int64)
+    if len(classes) > 1:
+        draws = _draws(streams, "device_class", ids, np.random.Generator.random)
+        places = np.searchsorted(edges, draws * edges[-1], side="right")
+        kind_id = np.minimum(places, len(classes) - 1)
+    factor = np.ones(len(ids))
+    if config.device_speed_sigma > 0:
+        draws = _draws(streams, "device_speed", ids, np.random.Generator.standard_normal)
+        factor = np.exp(config.device_speed_sigma * draws)  # log-normal, of median 1
+    alike = [Device.of(kind, precision=config.precision) for kind, _ in classes]
+    of_kinds = np.array([astuple(each.speed) for each in alike])
+    dvfs = config.dvfs
+    if dvfs is not None:
+        factor *= dvfs.frequency_fraction
+    return Devices(
+        [each.kind for each in alike],
+        kind_id,
+        speeds=of_kinds.T[:, kind_id] * factor,
+        power_factor=np.full(len(ids), 1.0 if dvfs is None else dvfs.power_fraction),
+    )
 
 
-def _speed_factor(sigma: float, client_id: int, streams: Streams) -> float:
-    """Return a log-normal factor of median 1."""
-    if sigma == 0:
-        return 1.0
-    return float(np.exp(sigma * streams("device_speed", client_id).standard_normal()))
+def _draws(
+    streams: Streams,
+    purpose: str,
+    ids: Int[np.ndarray, " client"],
+    draw: Callable[[np.random.Generator], float],
+) -> PerClient:
+    """Return one number of each client."""
+    return np.fromiter(map(draw, streams.each(purpose, ids)), np.float64, len(ids))
 
 
-def device_rows(devices: Sequence[Device]) -> list[DeviceRow]:
-    """Return the rows of ``devices.csv``, by client id."""
-    rows = []
-    for client_id, device in enumerate(devices):
-        speed = device.speed
-        low_w, high_w = device.power_range_w
-        rows.append(
-            DeviceRow(
-                client_id=client_id,
-                device=device.name,
-                flop_per_s=speed.flop_per_s,
-                low_flop_per_s=speed.low_flop_per_s,
-                high_flop_per_s=speed.high_flop_per_s,
-                compute_w=device.compute_w,
-                low_w=low_w,
-                high_w=high_w,
-                memory_bytes=device.kind.memory_bytes,
-                battery_wh=device.kind.battery_wh,
-            )
-        )
-    return rows
-
-
-def check_memory(devices: Sequence[Device], *, need_bytes: float, job: str) -> None:
+def check_memory(kinds: Iterable[DeviceClass], *, need_bytes: float, job: str) -> None:
     """Refuse a job that some device of the run cannot hold.
 
     Parameters
     ----------
-    devices
-        Devices in use.
+    kinds
+        Classes of the devices in use.
     need_bytes
         Peak memory of the job.
     job
@@ -182,9 +218,8 @@ def check_memory(devices: Sequence[Device], *, need_bytes: float, job: str) -> N
     DeviceMemoryError
         Naming every class that is too small, its capacity and the need.
     """
-    kinds = {device.name: device.kind for device in devices}
     small = sorted(
-        (kind for kind in kinds.values() if kind.memory_bytes < need_bytes),
+        (kind for kind in kinds if kind.memory_bytes < need_bytes),
         key=lambda kind: (kind.memory_bytes, kind.name),
     )
     if small:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 
 class Roster:
@@ -14,7 +15,7 @@ class Roster:
         Training texts of each client, by id.
     """
 
-    def __init__(self, num_samples: Sequence[int]) -> None:
+    def __init__(self, num_samples: Sequence[int] | Int[np.ndarray, " client"]) -> None:
         num = len(num_samples)
         self.num_samples = np.array(num_samples, dtype=np.int64)
         """Training texts."""

@@ -40,7 +40,20 @@ class DomainsPartition:
     """Name of this way to share texts."""
 
 
-PartitionConfig = IidPartition | DirichletPartition | DomainsPartition
+@dataclass(frozen=True, kw_only=True)
+class SampledPartition:
+    """Each client holds texts drawn out of all, whatever others hold: for more clients than texts.
+
+    Clients train on texts that others test on, so it is of runs that train nothing.
+    """
+
+    num_texts: Annotated[int, Ge(2)]
+    """Texts of each client, no two the same."""
+    kind: Literal["sampled"] = "sampled"
+    """Name of this way to share texts."""
+
+
+PartitionConfig = IidPartition | DirichletPartition | DomainsPartition | SampledPartition
 """Any way to share texts among clients; told apart by ``kind``."""
 
 
@@ -207,6 +220,8 @@ def _find_quoting_problems(config: FilesData) -> list[Problem]:
 
 def _find_size_problems(config: DataConfig, num_clients: int) -> list[Problem]:
     partition = config.partition
+    if isinstance(partition, SampledPartition):
+        return []
     fewest = partition.min_texts if isinstance(partition, DirichletPartition) else 2
     if config.max_train_texts is None or config.max_train_texts >= fewest * num_clients:
         return []

@@ -1,6 +1,7 @@
 """Who holds which text: shards of the training texts, one a client, each with its own test part."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -21,14 +22,46 @@ MIN_TEXTS = 2
 """Fewest texts of a client under any partition: one to train on, one to test on."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """The texts of one client, as indices into the training table."""
+class Parts(Sequence[Int[np.ndarray, " own_text"]]):
+    """The texts of each client, ascending.
 
-    train: Int[np.ndarray, " train_text"]
-    """Texts it trains on, at least one."""
-    test: Int[np.ndarray, " test_text"]
-    """Texts that its personal model is tested on, at least one; never trained on."""
+    Parameters
+    ----------
+    owner
+        Client of each text.
+    num_clients
+        How many clients.
+    """
+
+    def __init__(self, owner: Int[np.ndarray, " text"], *, num_clients: int) -> None:
+        self.owner = owner
+        """Client of each text."""
+        self.sizes = np.bincount(owner, minlength=num_clients)
+        """Texts of each client."""
+        self._texts = np.argsort(owner, kind="stable")
+        self._ends = np.cumsum(self.sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, client_id: int) -> Int[np.ndarray, " own_text"]: ...
+    @overload
+    def __getitem__(self, client_id: slice) -> list[Int[np.ndarray, " own_text"]]: ...
+    def __getitem__(
+        self, client_id: int | slice
+    ) -> Int[np.ndarray, " own_text"] | list[Int[np.ndarray, " own_text"]]:
+        if isinstance(client_id, slice):
+            return [self[each] for each in range(len(self))[client_id]]
+        end = self._ends[client_id]
+        own: Int[np.ndarray, " own_text"] = self._texts[end - self.sizes[client_id] : end]
+        return own
+
+    def num_of(self, chosen: Bool[np.ndarray, " text"] | None) -> Int[np.ndarray, " client"]:
+        """Count the chosen texts of each client; all when ``None``."""
+        if chosen is None:
+            return self.sizes
+        return np.bincount(self.owner[chosen], minlength=len(self))
 
 
 def partition(
@@ -37,7 +70,7 @@ def partition(
     *,
     num_clients: int,
     rng: np.random.Generator,
-) -> list[Int[np.ndarray, " _"]]:
+) -> Parts:
     """Share all texts among clients: every text goes to exactly one of them.
 
     Where only some texts may be tested on, the partition is drawn anew until each client has one.
@@ -55,8 +88,8 @@ def partition(
 
     Returns
     -------
-    Ascending indices into ``table``, one array a client, each of at least 2 texts, of which at
-    least one may be tested on.
+    Parts
+        Indices into ``table``, at least 2 a client, of which at least one may be tested on.
 
     Raises
     ------
@@ -72,8 +105,10 @@ def partition(
         raise DataError(msg)
     fewest_lacking = num_clients
     for _ in range(MAX_REDRAWS):
-        parts = _share(table, config, num_clients=num_clients, rng=rng)
-        num_lacking = sum(not can_test(part, table.may_test) for part in parts)
+        owner = _share(table, config, num_clients=num_clients, rng=rng)
+        parts = Parts(owner, num_clients=num_clients)
+        lacks = (parts.sizes < MIN_TEXTS) | (parts.num_of(table.may_test) == 0)
+        num_lacking = int(lacks.sum())
         if num_lacking == 0:
             return parts
         fewest_lacking = min(fewest_lacking, num_lacking)
@@ -84,74 +119,27 @@ def partition(
     raise DataError(msg)
 
 
-def can_test(
-    indices: Int[np.ndarray, " own_text"], may_test: Bool[np.ndarray, " text"] | None
-) -> bool:
-    """Return whether a client with these texts has one to test on and another to train on."""
-    has_test = may_test is None or bool(may_test[indices].any())
-    return len(indices) >= MIN_TEXTS and has_test
-
-
 def _share(
     table: TextTable, config: PartitionConfig, *, num_clients: int, rng: np.random.Generator
-) -> list[Int[np.ndarray, " _"]]:
-    """Draw one partition."""
+) -> Int[np.ndarray, " text"]:
+    """Draw one partition: the client of each text."""
     if isinstance(config, DirichletPartition):
         return _share_by_dirichlet(table.labels, config, num_clients=num_clients, rng=rng)
     if isinstance(config, DomainsPartition):
         return _share_by_domain(table, num_clients=num_clients, rng=rng)
-    order = rng.permutation(len(table))
-    return [np.sort(part) for part in np.array_split(order, num_clients)]
+    return _dealt(rng.permutation(len(table)), num_clients)
 
 
-def split_shard(
-    indices: Int[np.ndarray, " own_text"],
-    labels: Int[np.ndarray, " text"],
-    *,
-    test_fraction: float,
-    rng: np.random.Generator,
-    may_test: Bool[np.ndarray, " text"] | None = None,
-) -> Shard:
-    """Split one client's texts into a training and a test part with like class shares.
+def _dealt(order: Int[np.ndarray, " item"], num_clients: int) -> Int[np.ndarray, " item"]:
+    """Return the client of each item: the first ones in order go to client 0, and so on.
 
-    The texts that may be tested on are shuffled, grouped by class, and taken at even steps for the
-    test part, so that the number of test texts of a class is within one of its share of them.
-
-    Parameters
-    ----------
-    indices
-        Texts of the client, at least 2.
-    labels
-        Class of each text of the whole training table.
-    test_fraction
-        Part of all texts for testing, in (0, 1); rounded, but at least one text, not all of them,
-        and no more than may be tested on.
-    rng
-        Addressed generator of this client.
-    may_test
-        Whether each text of the whole training table may be tested on; each may when ``None``.
-
-    Raises
-    ------
-    ValueError
-        Fewer than 2 texts, or none that may be tested on.
+    Numbers of items differ by at most one, as those of ``numpy.array_split``.
     """
-    num_texts = len(indices)
-    if num_texts < MIN_TEXTS:
-        msg = f"indices: must hold at least {MIN_TEXTS} texts, got {num_texts}"
-        raise ValueError(msg)
-    open_texts = indices if may_test is None else indices[may_test[indices]]
-    if len(open_texts) == 0:
-        msg = f"may_test: must hold for at least 1 of the {num_texts} texts, got 0"
-        raise ValueError(msg)
-    most = min(len(open_texts), num_texts - 1)
-    num_test = int(np.clip(round(num_texts * test_fraction), 1, most))
-    shuffled = rng.permutation(open_texts)
-    grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    start = rng.random()
-    steps = (np.arange(num_test) + start) * (len(grouped) / num_test)
-    test = grouped[np.floor(steps).astype(np.int64)]
-    return Shard(train=np.setdiff1d(indices, test), test=np.sort(test))
+    least, num_more = divmod(len(order), num_clients)
+    ids = np.arange(num_clients)
+    owner = np.empty(len(order), dtype=np.int64)
+    owner[order] = np.repeat(ids, np.where(ids < num_more, least + 1, least))
+    return owner
 
 
 def _share_by_dirichlet(
@@ -160,7 +148,7 @@ def _share_by_dirichlet(
     *,
     num_clients: int,
     rng: np.random.Generator,
-) -> list[Int[np.ndarray, " _"]]:
+) -> Int[np.ndarray, " text"]:
     """Cut each class at Dirichlet proportions; draw all anew until no client is too small.
 
     The usual label skew of federated studies. Conditioning on the smallest client makes very
@@ -180,7 +168,7 @@ def _share_by_dirichlet(
             )
         smallest = max(smallest, int(np.bincount(owner, minlength=num_clients).min()))
         if np.bincount(owner, minlength=num_clients).min() >= config.min_texts:
-            return [np.flatnonzero(owner == client) for client in range(num_clients)]
+            return owner
     msg = (
         f"data.partition: no draw of {MAX_DRAWS} gave each of {num_clients} clients "
         f"{config.min_texts} of {len(labels)} texts at alpha {config.alpha:g} (best: {smallest}); "
@@ -191,25 +179,24 @@ def _share_by_dirichlet(
 
 def _share_by_domain(
     table: TextTable, *, num_clients: int, rng: np.random.Generator
-) -> list[Int[np.ndarray, " _"]]:
+) -> Int[np.ndarray, " text"]:
     """Deal whole domains to clients in random order, as evenly in number as possible."""
     if table.domains is None:
         msg = "data.partition: the data has no natural domains; use iid or dirichlet"
         raise DataError(msg)
-    domains = np.unique(table.domains)
+    domains, place = np.unique(table.domains, return_inverse=True)
     if len(domains) < num_clients:
         msg = (
             f"data.partition: {num_clients} clients need as many natural domains, "
             f"got {len(domains)}"
         )
         raise DataError(msg)
-    hands = np.array_split(rng.permutation(domains), num_clients)
-    shards = [np.flatnonzero(np.isin(table.domains, hand)) for hand in hands]
-    smallest = min(len(shard) for shard in shards)
+    owner = _dealt(rng.permutation(len(domains)), num_clients)[place]
+    smallest = int(np.bincount(owner, minlength=num_clients).min())
     if smallest < MIN_TEXTS:
         msg = (
             f"data.partition: a client got a natural domain of {smallest} text, "
             f"{MIN_TEXTS} are needed; use fewer clients"
         )
         raise DataError(msg)
-    return shards
+    return owner

@@ -1,16 +1,16 @@
 """Putting a federation together from loaded parts and settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import simpy
 
 from fl.clients.availability import AlwaysAvailable, AvailabilityConfig, build_availability
 from fl.clients.battery import BatteryConfig
-from fl.clients.devices import Device
+from fl.clients.devices import Devices
 from fl.clients.precision import Precision
 from fl.clients.throttling import TwoStateThrottling
-from fl.data.partition import Shard
+from fl.data.shards import Shards
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.run_job import procedure_of
 from fl.execution.store import ResultStore
@@ -51,8 +51,8 @@ def build_federation(
     network: Network,
     streams: Streams,
     worker: Worker[Method],
-    shards: Sequence[Shard],
-    devices: Sequence[Device],
+    shards: Shards,
+    devices: Devices,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     twin: CostTwin | None = None,

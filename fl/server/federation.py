@@ -11,11 +11,11 @@ from torch import nn
 
 from fl.clients.availability.model import Always, Availability
 from fl.clients.battery import WH_J, Batteries, BatteryConfig
-from fl.clients.devices import Device, check_memory
+from fl.clients.devices import Devices, check_memory
 from fl.clients.precision import Precision
 from fl.clients.roster import Roster
 from fl.clients.throttling import CoolTime, TwoStateThrottling
-from fl.data.partition import Shard
+from fl.data.shards import Shards
 from fl.execution.executor import Executor
 from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
@@ -119,9 +119,9 @@ class Federation:
     procedure: Procedure
     """What training jobs do."""
     evaluation_batch_size: int
-    shards: Sequence[Shard]
+    shards: Shards
     """By client id; indices into ``worker.train``."""
-    devices: Sequence[Device]
+    devices: Devices
     """By client id."""
     precision: Precision = "fp32"
     """Numbers that devices compute with."""
@@ -193,7 +193,7 @@ class Federation:
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
-        self.roster = Roster([len(shard.train) for shard in self.shards])
+        self.roster = Roster(self.shards.num_train)
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
         if self.faults != FaultsConfig():
             self.env.process(crash(self.env, self.faults, self.presence, streams=self.streams))
@@ -203,10 +203,9 @@ class Federation:
             self.cool_time = CoolTime(self.throttling, num_clients=len(self.devices))
 
     def _batteries(self, config: BatteryConfig) -> Batteries:
-        capacity_wh = (device.kind.battery_wh for device in self.devices)
         return Batteries(
             config,
-            capacity_j=np.array([np.inf if wh is None else WH_J * wh for wh in capacity_wh]),
+            capacity_j=WH_J * self.devices.battery_wh,
             spent_j=lambda client_ids: self.presence.spent_j(client_ids, self.network.energy),
             key=int(self.streams("battery").integers(2**63 - 1)),
         )
@@ -273,7 +272,7 @@ class Federation:
         upload = method.upload({**start.tensors, **start.client_outputs}, version=0)
         tokens = self.worker.train.tokens
         longest = self._longest(tokens.lengths)
-        largest = max(min(self.job_settings.batch_size, len(shard.train)) for shard in self.shards)
+        largest = min(self.job_settings.batch_size, int(self.shards.num_train.max()))
         answers = tokens.answer_lengths
         step = cost.count(
             start.trainable,
@@ -299,7 +298,7 @@ class Federation:
 
     def _longest(self, lengths: Int[np.ndarray, " text"]) -> int:
         """Return the largest of these lengths over the texts that clients train on."""
-        return int(max(lengths[shard.train].max() for shard in self.shards))
+        return int(lengths[self.shards.longest_text(lengths)])
 
     def _check_devices(self) -> None:
         """Refuse devices too small for the largest batch that a job may hold."""
@@ -315,4 +314,4 @@ class Federation:
             f"of {facts.longest_text} tokens"
             f"{'' if self.twin is None else f' as {self.twin.name}'}"
         )
-        check_memory(self.devices, need_bytes=facts.peak_memory_bytes, job=job)
+        check_memory(self.devices.kinds, need_bytes=facts.peak_memory_bytes, job=job)

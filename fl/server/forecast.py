@@ -121,15 +121,15 @@ class JobForecast:
 
     @cached_property
     def _device(self) -> Shaped[np.ndarray, " client"]:
-        return np.array([each.name for each in self._federation.devices])
+        return self._federation.devices.names
 
     @cached_property
     def _flop_per_s(self) -> Float[np.ndarray, " client"]:
-        return np.array([each.speed.flop_per_s for each in self._federation.devices])
+        return self._federation.devices.flop_per_s
 
     @cached_property
     def _compute_w(self) -> Float[np.ndarray, " client"]:
-        return np.array([each.compute_w for each in self._federation.devices])
+        return self._federation.devices.compute_w
 
 
 @dataclass(frozen=True, slots=True)

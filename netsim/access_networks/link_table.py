@@ -33,24 +33,42 @@ class RateTable:
         cls,
         client_ids: Int[np.ndarray, " client"],
         accesses: Sequence[Access],
+        access_id: Int[np.ndarray, " client"],
         medium: Medium,
         *,
         at_s: float,
         kind: str,
     ) -> Self:
-        """Return the links of some clients at an instant, in the order asked for."""
-        ids = client_ids.tolist()
-        cell_id = np.array([medium.cell_id(each) for each in ids], dtype=np.int64)
-        uplink = [medium.alone_bps(Member(each, "uplink"), at_s) for each in ids]
-        downlink = [medium.alone_bps(Member(each, "downlink"), at_s) for each in ids]
-        power_w = [accesses[each].power_w["uplink"].value(at_s) for each in ids]
+        """Return the links of some clients at an instant, in the order asked for.
+
+        Parameters
+        ----------
+        client_ids
+            Whose.
+        accesses
+            Those that differ.
+        access_id
+            Index of the access of every client; who has the same one has the same rates alone.
+        medium
+            Who shares which link.
+        at_s
+            The instant [s].
+        kind
+            Kind of the network.
+        """
+        cell_id = np.array([medium.cell_id(each) for each in client_ids.tolist()], dtype=np.int64)
+        used, first, rows = np.unique(access_id[client_ids], return_index=True, return_inverse=True)
+        alike = client_ids[first].tolist()
+        uplink = [medium.alone_bps(Member(each, "uplink"), at_s) for each in alike]
+        downlink = [medium.alone_bps(Member(each, "downlink"), at_s) for each in alike]
+        power_w = [accesses[each].power_w["uplink"].value(at_s) for each in used.tolist()]
         return cls(
             kind=kind,
             cell_id=cell_id,
             site_id=cell_id,
-            uplink_rate_bps=np.array(uplink, dtype=np.float64),
-            downlink_rate_bps=np.array(downlink, dtype=np.float64),
-            uplink_w=np.array(power_w, dtype=np.float64),
+            uplink_rate_bps=np.array(uplink, dtype=np.float64)[rows],
+            downlink_rate_bps=np.array(downlink, dtype=np.float64)[rows],
+            uplink_w=np.array(power_w, dtype=np.float64)[rows],
         )
 
     @property

@@ -70,6 +70,11 @@ class RateNetwork:
         self._medium = medium
         self._kind = kind
         self._connected_w = tail.connected_w
+        self._distinct = list({id(each): each for each in accesses}.values())
+        place = {id(each): index for index, each in enumerate(self._distinct)}
+        self._access_id = np.array([place[id(each)] for each in accesses], dtype=np.int64)
+        drawn_w = (each.largest for access in self._distinct for each in access.power_w.values())
+        self._most_radio_w = max([tail.connected_w, *drawn_w])
         self._setup_s = setup_s
         self._transfer_timeout_s = transfer_timeout_s
         self._ledger = Ledger(ue_power=tail, site_power=())
@@ -92,8 +97,7 @@ class RateNetwork:
     @property
     def most_radio_w(self) -> float:
         """Power that the modem of any client draws at most [W]."""
-        drawn_w = [each.largest for access in self._accesses for each in access.power_w.values()]
-        return max(self._connected_w, *drawn_w)
+        return self._most_radio_w
 
     def send(
         self,
@@ -184,7 +188,9 @@ class RateNetwork:
         """Return the links of these clients now, in the order asked for."""
         ids = check_clients(client_ids, num_clients=len(self._accesses))
         now_s = self._now_s
-        return RateTable.of(ids, self._accesses, self._medium, at_s=now_s, kind=self._kind)
+        return RateTable.of(
+            ids, self._distinct, self._access_id, self._medium, at_s=now_s, kind=self._kind
+        )
 
     def transfers(self) -> list[TransferRow]:
         """Return the rows of transfers that ended since the last call, in order of their end."""

@@ -8,7 +8,7 @@ from netsim.access_networks.medium import SharedAirtime
 from netsim.access_networks.network import RateNetwork
 from netsim.access_networks.step_function import constant
 from netsim.config.network import WifiNetworkConfig
-from netsim.streams import Purpose, stream
+from netsim.streams import Purpose, each_stream
 
 
 def build_wifi(
@@ -31,22 +31,19 @@ def build_wifi(
         Root seed of the run.
     """
     power = config.power
-    edges = np.cumsum([each.share for each in config.rate_classes])
-    accesses = []
-    for client_id in range(num_clients):
-        draw = stream(seed, Purpose.ACCESS, client_id).random() * edges[-1]
-        index = min(int(np.searchsorted(edges, draw, side="right")), len(edges) - 1)
-        goodput = constant(config.rate_classes[index].rate_bps * config.efficiency)
-        accesses.append(
-            Access(
-                rate_bps={"uplink": goodput, "downlink": goodput},
-                power_w={
-                    "uplink": constant(power.transmit_w),
-                    "downlink": constant(power.receive_w),
-                },
-                rtt_s=constant(config.rtt_s),
-            )
+    goodputs = [constant(each.rate_bps * config.efficiency) for each in config.rate_classes]
+    of_class = [
+        Access(
+            rate_bps={"uplink": goodput, "downlink": goodput},
+            power_w={"uplink": constant(power.transmit_w), "downlink": constant(power.receive_w)},
+            rtt_s=constant(config.rtt_s),
         )
+        for goodput in goodputs
+    ]
+    edges = np.cumsum([each.share for each in config.rate_classes])
+    draws = [rng.random() for rng in each_stream(seed, Purpose.ACCESS, np.arange(num_clients))]
+    drawn = np.searchsorted(edges, np.array(draws) * edges[-1], side="right")
+    accesses = [of_class[index] for index in np.minimum(drawn, len(edges) - 1).tolist()]
     return RateNetwork(
         env,
         accesses=accesses,

@@ -18,9 +18,10 @@ from transformers import (
 
 from fl.clients.availability import AlwaysAvailable
 from fl.clients.config import ClientsConfig
+from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
-from fl.clients.devices import Device, draw_devices
-from fl.data.partition import Shard
+from fl.clients.devices import Devices, draw_devices
+from fl.data.shards import GivenShards, Shard
 from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
 from fl.models.backbone import Backbone
@@ -50,6 +51,7 @@ PURPOSES = (
     "model_init",
     "device_class",
     "device_speed",
+    "partition",
     "availability",
     "battery",
     "fault",
@@ -57,12 +59,22 @@ PURPOSES = (
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
 
 
-def streams(seed=7):
-    def give(purpose, *key):
-        address = (PURPOSES.index(purpose), *key)
-        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
+@dataclass(frozen=True)
+class FakeStreams:
+    """Addressed randomness of tests."""
 
-    return give
+    seed: int
+
+    def __call__(self, purpose, *key):
+        address = (PURPOSES.index(purpose), *key)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=address))
+
+    def each(self, purpose, ids):
+        return (self(purpose, each) for each in ids.tolist())
+
+
+def streams(seed=7):
+    return FakeStreams(seed)
 
 
 def classifier(*, layers=2, hidden=32, seed=0):
@@ -191,9 +203,9 @@ def answers(num_texts, *, seed=0):
 def shards(num_clients, num_texts, *, seed=1):
     order = np.random.default_rng(seed).permutation(num_texts)
     parts = np.array_split(order, num_clients)
-    return [
-        Shard(train=part[: len(part) * 3 // 4], test=part[len(part) * 3 // 4 :]) for part in parts
-    ]
+    return GivenShards(
+        [Shard(train=part[: len(part) * 3 // 4], test=part[len(part) * 3 // 4 :]) for part in parts]
+    )
 
 
 def install(kind, module=None, *, seed=3):
@@ -300,7 +312,7 @@ def federation(
         shards=shards(num_clients, num_texts),
         devices=drawn
         if devices is None
-        else [Device.of(DEVICES[name], precision=precision) for name in devices],
+        else Devices.of(Device.of(DEVICES[name], precision=precision) for name in devices),
         recorder=Rows(),
         twin=twin,
     )

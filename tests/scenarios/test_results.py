@@ -1,6 +1,7 @@
 import csv
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from scenarios.errors import ResultFolderError
@@ -31,6 +32,14 @@ def test_rows_are_on_disk_before_the_file_is_closed(study):
         folder.write("rows", [Row(1, 0.1, None), Row(2, 1e-9, 3.0, d=False)])
         text = (folder.path / "rows.csv").read_text()
     assert text == "a,b_s,c,d,e\n1,0.1,,true,x\n2,1e-09,3.0,false,x\n"
+
+
+def test_numbers_of_numpy_are_written_like_those_of_python(study):
+    with open_run(study) as folder:
+        row = Row(np.int64(7), np.float64(1e22), np.float32(0.5), d=np.bool_(True), e="x, y")
+        folder.write("rows", [row])
+        text = (folder.path / "rows.csv").read_text()
+    assert text == 'a,b_s,c,d,e\n7,1e+22,0.5,True,"x, y"\n'
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 
 from fl.clients.config import ClientsConfig
+from fl.clients.device import Device
 from fl.clients.device_class import DeviceConfig
 from fl.clients.device_table import DEVICES
-from fl.clients.devices import Device, check_memory, device_rows, draw_devices
+from fl.clients.devices import DeviceMemoryError, Devices, check_memory, draw_devices
+from fl.clients.frequency import DvfsConfig
 from tests.fl.fakes import streams
 
 
@@ -27,7 +29,7 @@ def test_draws_follow_the_shares_within_four_standard_deviations():
 def test_a_client_keeps_its_device_when_clients_are_added_or_shares_reordered():
     few = drawn({"phone_mid": 0.4, "laptop": 0.6}, 5)
     many = drawn({"laptop": 0.6, "phone_mid": 0.4}, 50)
-    assert many[:5] == few
+    assert many[:5] == list(few)
     assert len({device.name for device in many}) == 2
 
 
@@ -61,24 +63,45 @@ def test_classes_of_ones_own_are_drawn_beside_the_built_in():
     assert 0 < sum(device.name == "my_phone" for device in found) < 40
 
 
-def test_compute_time_is_work_over_speed():
-    device = Device.of(DEVICES["phone_mid"], speed_factor=2.0)
-    assert device.compute_s(3 * 20e9) == pytest.approx(3.0, rel=1e-12)
-
-
 def test_memory_error_names_need_device_and_capacity():
-    used = [Device.of(DEVICES[name]) for name in ("phone_low", "laptop")]
+    used = [DEVICES[name] for name in ("phone_low", "laptop")]
     check_memory(used, need_bytes=0.8e9, job="a step")
-    with pytest.raises(ValueError, match=r"a step needs 5 GB of memory, but phone_low has 0\.8 GB"):
+    with pytest.raises(
+        DeviceMemoryError, match=r"a step needs 5 GB of memory, but phone_low has 0\.8 GB"
+    ):
         check_memory(used, need_bytes=5e9, job="a step")
 
 
 def test_rows_say_what_a_client_computes_with_and_the_ends_of_its_range():
     device = Device.of(DEVICES["phone_low"], speed_factor=2.0)
     board = Device.of(DEVICES["jetson_nano"])
-    first, second = device_rows([device, board])
+    first, second = Devices.of([device, board]).rows()
     assert (first.client_id, first.device, first.flop_per_s) == (0, "phone_low", 8e9)
     assert (first.low_flop_per_s, first.high_flop_per_s) == (2e9, 24e9)
     assert (first.compute_w, first.low_w, first.high_w) == (2.5, 2.0, 3.0)
     assert (first.memory_bytes, first.battery_wh) == (0.8e9, 19.0)
     assert (second.client_id, second.battery_wh) == (1, None)
+
+
+def test_columns_are_those_of_the_devices_one_by_one():
+    shares = {"phone_mid": 0.4, "jetson_nano": 0.3, "laptop": 0.3}
+    dvfs = DvfsConfig(frequency_fraction=0.7)
+    devices = drawn(shares, 60, dvfs=dvfs, precision="fp16")
+    made = list(devices)
+    assert made == list(Devices.of(made))
+    for client_id, each in enumerate(made):
+        factor = float(np.exp(0.5 * streams()("device_speed", client_id).standard_normal()))
+        assert each == Device.of(each.kind, speed_factor=factor, precision="fp16", dvfs=dvfs)
+    assert devices.flop_per_s.tolist() == [each.speed.flop_per_s for each in made]
+    assert devices.names.tolist() == [each.name for each in made]
+    assert devices.compute_w.tolist() == [each.compute_w for each in made]
+    full_wh = [np.inf if each.kind.battery_wh is None else each.kind.battery_wh for each in made]
+    assert devices.battery_wh.tolist() == full_wh
+    assert {kind.name for kind in devices.kinds} == {each.name for each in made}
+    assert {kind.name for kind in drawn(shares, 1).kinds} == {made[0].name}
+
+
+def test_devices_come_again_where_there_are_more_clients():
+    few = drawn({"phone_mid": 0.5, "laptop": 0.5}, 3)
+    assert list(few.repeated(7)) == [few[n % 3] for n in range(7)]
+    assert list(few.repeated(2)) == few[:2]

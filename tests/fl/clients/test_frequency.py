@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
-from fl.clients.devices import Device
 from fl.clients.frequency import DvfsConfig
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, chi2, chi2_contingency, kstest
 
 from fl.data.config import DirichletPartition, DomainsPartition, IidPartition
-from fl.data.partition import MAX_REDRAWS, can_test, partition, split_shard
+from fl.data.partition import MAX_REDRAWS, partition
 from fl.data.table import TextTable
 from fl.problems import DataError
 
@@ -134,73 +134,6 @@ def test_impossible_partitions_are_refused(table, config, num_clients, message):
         partition(table, config, num_clients=num_clients, rng=np.random.default_rng(0))
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    labels=st.lists(st.integers(0, 4), min_size=2, max_size=80),
-    test_fraction=st.floats(0.01, 0.99),
-    seed=st.integers(0, 2**32),
-)
-def test_shard_split_keeps_every_text_and_class_shares(labels, test_fraction, seed):
-    labels = np.array(labels)
-    indices = np.arange(len(labels))[::-1]
-    shard = split_shard(
-        indices, labels, test_fraction=test_fraction, rng=np.random.default_rng(seed)
-    )
-    both = np.concatenate([shard.train, shard.test])
-    np.testing.assert_array_equal(np.sort(both), np.sort(indices))
-    assert len(shard.train) >= 1
-    assert len(shard.test) == np.clip(round(len(labels) * test_fraction), 1, len(labels) - 1)
-    share = len(shard.test) / len(labels)
-    for label in np.unique(labels):
-        expected = share * (labels == label).sum()
-        assert abs((labels[shard.test] == label).sum() - expected) <= 1 + 1e-9
-
-
-def test_shard_of_one_text_is_refused():
-    with pytest.raises(ValueError, match="must hold at least 2 texts, got 1"):
-        split_shard(np.array([0]), np.array([1]), test_fraction=0.2, rng=np.random.default_rng(0))
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    labels=st.lists(st.integers(0, 4), min_size=2, max_size=80),
-    num_open=st.integers(1, 80),
-    test_fraction=st.floats(0.01, 0.99),
-    seed=st.integers(0, 2**32),
-)
-def test_only_texts_that_may_be_are_tested_on(labels, num_open, test_fraction, seed):
-    labels, rng = np.array(labels), np.random.default_rng(seed)
-    may_test = np.zeros(len(labels) + 10, dtype=bool)
-    may_test[len(labels) :] = True  # of texts that this client does not hold
-    may_test[rng.permutation(len(labels))[:num_open]] = True
-    table_labels = np.concatenate([labels, np.zeros(10, dtype=int)])
-    indices = np.arange(len(labels))
-    shard = split_shard(
-        indices, table_labels, test_fraction=test_fraction, rng=rng, may_test=may_test
-    )
-    np.testing.assert_array_equal(np.sort(np.concatenate([shard.train, shard.test])), indices)
-    assert len(shard.train) >= 1
-    assert may_test[shard.test].all()
-    most = min(num_open, len(labels) - 1)
-    assert len(shard.test) == np.clip(round(len(labels) * test_fraction), 1, most)
-    available = may_test[: len(labels)]
-    share = len(shard.test) / available.sum()
-    for label in np.unique(labels):
-        expected = share * (labels[available] == label).sum()
-        assert abs((labels[shard.test] == label).sum() - expected) <= 1 + 1e-9
-
-
-def test_shard_without_a_text_to_test_on_is_refused():
-    with pytest.raises(ValueError, match=r"may_test: .* of the 2 texts, got 0"):
-        split_shard(
-            np.array([0, 1]),
-            np.array([1, 1, 0]),
-            test_fraction=0.2,
-            rng=np.random.default_rng(0),
-            may_test=np.array([False, False, True]),
-        )
-
-
 def test_partition_is_drawn_anew_until_every_client_can_be_tested():
     # 4 clients, 8 of 40 texts may be tested on: about a third of all draws leave a client without.
     may_test = np.arange(40) < 8
@@ -211,8 +144,8 @@ def test_partition_is_drawn_anew_until_every_client_can_be_tested():
             partition(each, IidPartition(), num_clients=4, rng=np.random.default_rng(seed))
             for each in (free, table)
         )
-        assert all(can_test(part, may_test) for part in second)
-        if all(can_test(part, may_test) for part in first):
+        assert all(may_test[part].any() for part in second)
+        if all(may_test[part].any() for part in first):
             assert all(map(np.array_equal, first, second))
         else:
             num_redrawn += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from fl.data.partition import Shard
+from fl.data.shards import Shard
 from fl.methods.averaging import AveragingMethod
 from fl.methods.head.config import HeadConfig
 from fl.server.modes import run_server

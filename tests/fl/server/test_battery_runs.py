@@ -7,6 +7,7 @@ import pytest
 
 from fl.clients.availability.daily import DailyWindow
 from fl.clients.battery import WH_J, BatteryConfig
+from fl.clients.devices import Devices
 from fl.clients.throttling import TwoStateThrottling
 from fl.methods.fedit.config import FeditConfig
 from fl.policies.energy_floor import EnergyFloorPolicyConfig
@@ -130,8 +131,9 @@ def test_a_run_for_which_no_battery_is_ever_charged_again_is_refused():
 
 def test_a_battery_that_cannot_do_one_round_is_named():
     played = with_battery(None)
-    slow = replace(played.devices[1].speed, flop_per_s=100.0)
-    played.devices[1] = replace(played.devices[1], speed=slow)
+    devices = list(played.devices)
+    slow = replace(devices[1].speed, flop_per_s=100.0)
+    played.devices = Devices.of([devices[0], replace(devices[1], speed=slow), *devices[2:]])
     match = r"clients.battery: a full battery of client 1 \(phone_mid\) holds 61200 J, one round of"
     with pytest.raises(ValueError, match=match):
         run(played)

@@ -7,8 +7,8 @@ import pytest
 
 from fl.clients.availability.trace import TraceAvailability
 from fl.clients.battery import BatteryConfig
+from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
-from fl.clients.devices import Device
 from fl.clients.throttling import TwoStateThrottling
 from fl.server.modes.sync import run_rounds
 from fl.server.questions import ANSWER_BYTES, ask_losses

@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 import simpy
 
+from fl.clients.devices import Devices
 from fl.execution.executor import InProcessExecutor
 from fl.methods import METHODS
 from fl.policies import RandomPolicyConfig
@@ -134,7 +135,7 @@ def test_the_same_twice(mode, kind):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_clients_that_all_end_at_the_same_instant_give_the_same_rows_twice(mode):
-    devices = [base("head").devices[1]] * NUM_CLIENTS
+    devices = Devices.of([base("head").devices[1]] * NUM_CLIENTS)
     first, second = (played(mode, "head", devices=devices) for _ in range(2))
     assert first.recorder == second.recorder
 

@@ -1,0 +1,39 @@
+"""Addressed randomness: many generators at once are those of numpy, one by one."""
+
+import numpy as np
+import pytest
+
+from netsim import streams
+from netsim.streams import Purpose, each_stream, stream
+
+SEEDS = (0, 1, 2**32 - 1, 2**32, 2**40 + 3, 2**200 + 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_stream_is_that_of_numpy_in_state_and_draws(seed):
+    ids = np.array([*range(300), 65_535, 65_536, 2**31, 2**32 - 1])
+    for purpose in (Purpose.PLACEMENT, Purpose.DEVICE_SPEED):
+        found = []
+        for rng in each_stream(seed, purpose, ids):
+            state = rng.bit_generator.state
+            found.append((state, rng.integers(5), rng.random(), rng.standard_normal(size=4)))
+        assert len(found) == len(ids)
+        for each, (state, whole, real, normals) in zip(ids.tolist(), found, strict=True):
+            rng = stream(seed, purpose, each)
+            assert rng.bit_generator.state == state
+            assert (rng.integers(5), rng.random()) == (whole, real)
+            assert rng.standard_normal(size=4).tolist() == normals.tolist()
+
+
+def test_ids_beyond_a_block_and_none_at_all(monkeypatch):
+    monkeypatch.setattr(streams, "_BLOCK", 7)
+    ids = np.arange(40)[::-1]
+    found = [rng.random() for rng in each_stream(3, Purpose.COHORT, ids)]
+    assert found == [stream(3, Purpose.COHORT, each).random() for each in ids.tolist()]
+    assert not list(each_stream(3, Purpose.COHORT, ids[:0]))
+
+
+def test_an_id_of_two_words_is_refused():
+    for bad in (-1, 2**32):
+        with pytest.raises(ValueError, match=f"ids: must be within 0 and 4294967295, got .*{bad}"):
+            next(each_stream(1, Purpose.COHORT, np.array([3, bad])))
