@@ -9,6 +9,7 @@ from fl.clients.availability.trace import TraceAvailability
 from fl.clients.battery import BatteryConfig
 from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
+from fl.clients.devices import Devices
 from fl.clients.throttling import TwoStateThrottling
 from fl.server.modes.sync import run_rounds
 from fl.server.questions import ANSWER_BYTES, ask_losses
@@ -189,7 +190,8 @@ def test_a_crash_of_the_server_ends_all_questions_and_takes_the_answers(stage):
     """Client 2 has a laptop and has answered before client 1 is half through with computing."""
     crash_s = sum(step_times()[stage]) / 2
     made = made_with()
-    made.devices[2] = Device.of(DEVICES["laptop"])
+    devices = list(made.devices)
+    made.devices = Devices.of([*devices[:2], Device.of(DEVICES["laptop"]), *devices[3:]])
     made.env.timeout(crash_s).callbacks.append(lambda _: made.presence.crash_server(down_s=9.0))
     assert answers_of(made, [1, 2]) == {}
     assert made.now_s == pytest.approx(crash_s, abs=1e-12)

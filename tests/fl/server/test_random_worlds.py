@@ -16,6 +16,7 @@ from fl.clients.availability.markov import MarkovAvailability
 from fl.clients.availability.model import Always
 from fl.clients.availability.trace import TraceAvailability
 from fl.clients.battery import BatteryConfig
+from fl.clients.devices import Devices
 from fl.clients.throttling import TwoStateThrottling
 from fl.execution.executor import InProcessExecutor
 from fl.execution.timing_only import TimingOnlyExecutor
@@ -203,7 +204,7 @@ def drawn(mode, policy_kind, number, folder):
         server=server,
         policy=build_policy(policy),
         executor=TimingOnlyExecutor() if first.is_timing_only else InProcessExecutor(first.worker),
-        devices=[first.devices[each] for each in rng.permutation(NUM_CLIENTS)],
+        devices=Devices.of(first.devices[each] for each in rng.permutation(NUM_CLIENTS)),
         throttling=[None, COOL][rng.integers(2)],
         availability=build_availability(
             availability(there, rng, folder), num_clients=NUM_CLIENTS, streams=first.streams
