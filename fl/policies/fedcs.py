@@ -40,10 +40,12 @@ class FedCsPolicy:
     def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         """Return the clients that fit; the rows that are looked at are drawn.
 
+        Where none of these can be reached now, it is one of them at random: links come back.
+
         Raises
         ------
         NobodyFitsError
-            If no client can be received in time.
+            If no client that can be reached is received in time.
         """
         clients = view.candidates
         rows = np.arange(len(clients.client_id))
@@ -61,6 +63,8 @@ class FedCsPolicy:
         taken, end_s = np.concatenate(chosen), np.concatenate(ends_s)
         if not len(taken):
             fastest_s = float((ready_s + upload_s).min())
+            if fastest_s == np.inf:
+                return [int(clients.client_id[rng.choice(rows)])]
             msg = f"round_s: no client is done in {self._round_s:g} s, the first in {fastest_s:g} s"
             raise NobodyFitsError(msg)
         return clients.client_id[taken[lowest(end_s, count=view.count(len(taken)))]].tolist()

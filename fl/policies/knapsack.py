@@ -53,12 +53,13 @@ class KnapsackPolicy:
     def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         """Return the clients; nothing is drawn. A number asked for takes the densest of them.
 
+        Where nobody can be reached now, it is one client at random: links come back.
+
         Raises
         ------
         NobodyFitsError
-            If no client fits into the budget.
+            If no client that can be reached fits into the budget.
         """
-        del rng
         config, clients = self._config, view.candidates
         if config.budget_s is not None:
             key, budget, unit, cost = "budget_s", config.budget_s, "s", clients.upload_s()
@@ -67,6 +68,8 @@ class KnapsackPolicy:
             cost = clients.compute_j + clients.upload_j()
         chosen = fill_knapsack(clients.num_samples, cost, budget=budget)
         if not len(chosen):
+            if cost.min() == np.inf:
+                return [int(rng.choice(clients.client_id))]
             msg = f"{key}: no client fits into {budget:g} {unit}, the cheapest needs {cost.min():g}"
             raise NobodyFitsError(msg)
         return clients.client_id[chosen[: view.num_wanted]].tolist()

@@ -137,6 +137,17 @@ def test_who_is_out_of_coverage_is_last(kind):
     assert cohorts(kind, [seen]) == [[6, 7, 8, 9]]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("num_wanted", [None, 1, 3])
+def test_somebody_is_selected_while_nobody_is_in_coverage(kind, num_wanted):
+    """The only site fails: a run goes on, and its transfers wait for the site."""
+    outside = {"cell_id": -1, "snr_db": -math.inf, "mean_snr_db": -math.inf}
+    outside |= {"uplink_rate_bps": 0.0, "downlink_rate_bps": 0.0, "uplink_w": 0.0}
+    seen = view(num_wanted=num_wanted, forecast=Foreseen(download_bytes=1e5), **outside)
+    (chosen,) = cohorts(kind, [seen])
+    assert 1 <= len(chosen) <= (num_wanted or 10)
+
+
 @pytest.mark.parametrize("kind", COUNTED)
 def test_a_server_may_ask_for_fewer(kind):
     assert {len(each) for each in cohorts(kind, [view(num_wanted=1), view(num_wanted=3)])} == {1, 3}

@@ -155,8 +155,8 @@ def battery(rng):
     return BatteryConfig(
         idle_w=IDLE_W,
         charging=DailyWindow(begin_h=0.0, duration_h=23.0),
-        charging_w=50.0,
-        return_level=1e-4,
+        charging_w=1.0,
+        return_level=1e-7,
     )
 
 
