@@ -17,7 +17,7 @@ from netsim.config import RadioConfig, WorldConfig
 from netsim.config.network import CellularNetworkConfig
 from netsim.config.radio import StarBackhaul
 from netsim.config.sites import SitesLayout
-from netsim.energy.ledger import EnergyTotal
+from netsim.energy.totals import EnergyTotal
 from netsim.engines.position_log import PositionRow
 from netsim.network import CellularNetwork
 from netsim.problems import Problem

@@ -64,6 +64,7 @@ class BusyTime:
         self.latest_start_s = 0.0
         """Start of the interval that starts last: from here on, all gaps between are known."""
         self._unions: dict[int, _Union] = {}
+        self._forgot_until_s = 0.0
 
     def add(self, owner_id: int, started_at_s: float, finished_at_s: float) -> GapChange:
         """Add an interval.
@@ -79,7 +80,18 @@ class BusyTime:
         -------
         GapChange
             The gaps between intervals that it closes and opens: usually it opens the one before it.
+
+        Raises
+        ------
+        ValueError
+            It starts among intervals that are forgotten.
         """
+        if started_at_s < self._forgot_until_s:
+            msg = (
+                f"started_at_s: must be {self._forgot_until_s} or later, got {started_at_s}: "
+                "earlier intervals are forgotten"
+            )
+            raise ValueError(msg)
         self.latest_start_s = max(self.latest_start_s, started_at_s)
         union = self._unions.get(owner_id)
         if union is None:
@@ -94,6 +106,12 @@ class BusyTime:
         union.starts_s.append(started_at_s)
         union.ends_s.append(finished_at_s)
         return GapChange(opened_s=(gap_s,))
+
+    def forget(self, until_s: float) -> None:
+        """Forget all intervals but the last of each owner; none may start before then now."""
+        self._forgot_until_s = until_s
+        for owner_id, union in self._unions.items():
+            self._unions[owner_id] = _Union(union.starts_s[-1], union.ends_s[-1])
 
     def owners(self) -> list[int]:
         """Return who was ever busy, ascending."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-from netsim.energy.ledger import EnergyTotal, Ledger
+from netsim.energy.ledger import Ledger
+from netsim.energy.totals import EnergyTotal
 
 
 class EnergyMeter:
@@ -63,4 +64,5 @@ class EnergyMeter:
     def ledger(self) -> Ledger:
         """The ledger, booked up to now."""
         self._flush()
+        self._ledger.settle()
         return self._ledger

@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,15 @@ class Entries:
             power_w=self.power_w[chosen],
         )
 
+    def last_of_each(self) -> Int[np.ndarray, " owner"]:
+        """Return the rows of the entries that end last, one of each owner, by owner."""
+        by_end = np.lexsort((self.finished_at_s, self.owner_id))
+        owner_id = self.owner_id[by_end]
+        return by_end[np.searchsorted(owner_id, np.unique(owner_id), side="right") - 1]
+
 
 class EntryColumns:
-    """Entries of one kind of owner as they are booked: columns that only grow.
+    """Entries of one kind of owner as they are booked, in columns.
 
     Parameters
     ----------
@@ -68,6 +74,9 @@ class EntryColumns:
         self._power_w = array("d")
         self.latest_s = 0.0
         """End of the entry that ends last."""
+
+    def __len__(self) -> int:
+        return len(self._owner_id)
 
     def append(
         self,
@@ -97,6 +106,17 @@ class EntryColumns:
         self._power_w.append(power_w)
         self.latest_s = max(self.latest_s, finished_at_s)
         return True
+
+    def take_out(self, chosen: Bool[np.ndarray, " entry"]) -> Entries:
+        """Remove the entries marked True and return them."""
+        entries = self.entries()
+        rest = entries.of(~chosen)
+        self._owner_id = array("q", rest.owner_id.tobytes())
+        self._activity = array("b", rest.activity.astype(np.int8).tobytes())
+        self._started_at_s = array("d", rest.started_at_s.tobytes())
+        self._finished_at_s = array("d", rest.finished_at_s.tobytes())
+        self._power_w = array("d", rest.power_w.tobytes())
+        return entries.of(chosen)
 
     def entries(self) -> Entries:
         """Return all entries, in the order of booking."""

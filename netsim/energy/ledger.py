@@ -13,13 +13,14 @@ Sums run along while entries are booked, those over gaps by what :class:`BusyTim
 what was spent up to now is told without reading the entries again, in a time that does not grow
 with them. What was spent up to an instant before the end of some entry is replayed from the
 entries; sums are exact, so both give the same to the bit.
+
+Memory does not grow with time: :meth:`Ledger.settle` sums up past entries, of which then only the
+last of each radio is kept.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,32 +28,17 @@ from jaxtyping import Float, Int
 from netsim.energy.busy_time import BusyTime, gaps_s
 from netsim.energy.entries import Entries, EntryColumns
 from netsim.energy.exact_sum import ExactSum
+from netsim.energy.settled import Settled
 from netsim.energy.site_energy import SitePower
-from netsim.units import Scalar
+from netsim.energy.tails import RadioTail, tails, tails_between
+from netsim.energy.totals import EnergyTotal, sum_by
 
 CLIENT_ACTIVITIES = ("tx", "rx", "idle", "compute")
 SITE_ACTIVITIES = ("tx", "rx", "base")
+_COMPUTE, _IDLE = (CLIENT_ACTIVITIES.index(name) for name in ("compute", "idle"))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyTotal:
-    """What one owner spent on one activity up to an instant: one row of ``energy.csv``."""
-
-    owner: Literal["client", "site"]
-    owner_id: int
-    activity: str
-    seconds: float
-    energy_j: float
-
-
-class RadioTail(Protocol):
-    """What a client's radio draws in a gap between its transfers."""
-
-    def tail_energy_j(self, gap_s: Scalar) -> Scalar:
-        """Return the energy of a gap [J]."""
-
-    def tail_s(self, gap_s: Scalar) -> Scalar:
-        """Return the part of a gap in which the radio is connected [s]."""
+MOST_ENTRIES = 50_000
+"""Entries that are kept one by one until :meth:`Ledger.settle` sums them up (1.7 MB)."""
 
 
 class Ledger:
@@ -74,6 +60,7 @@ class Ledger:
         self._cuts: list[tuple[int, float, float]] = []
         self._future_cuts: list[tuple[int, float, float]] = []
         self._radio, self._traffic = BusyTime(), BusyTime()
+        self._settled_clients, self._settled_sites = Settled(), Settled()
         # Without the gap after an owner's last interval, which is still open.
         self._client_j: defaultdict[int, ExactSum] = defaultdict(ExactSum)
         self._spent_j = ExactSum()
@@ -169,16 +156,39 @@ class Ledger:
             self._radiated_j.add(power_w * (finished_at_s - started_at_s))
             self._add_traffic(site_id, started_at_s, finished_at_s)
 
+    def settle(self) -> None:
+        """Sum up all entries where there are many of them (``MOST_ENTRIES``).
+
+        From then on nothing is told of instants before the end of the last one, and no radio or
+        site may be booked from earlier on.
+        """
+        if len(self._clients) + len(self._sites) <= MOST_ENTRIES:
+            return
+        until_s = max(self._clients.latest_s, self._sites.latest_s, self._traffic.latest_start_s)
+        self._quiet(until_s)  # notes the power cuts up to there
+        entries = self._clients.entries()
+        is_radio = entries.activity != _COMPUTE
+        radio = entries.of(is_radio)
+        owner_id, tail_s, tail_j = tails_between(radio, self._ue_power)
+        self._settled_clients.add(owner_id, np.full(len(owner_id), _IDLE), tail_s, tail_j)
+        # The tail of the last entry of a radio goes on.
+        chosen = np.ones(len(entries.owner_id), dtype=bool)
+        chosen[np.flatnonzero(is_radio)[radio.last_of_each()]] = False
+        self._settled_clients.add_entries(self._clients.take_out(chosen))
+        self._settled_sites.add_entries(self._sites.take_out(np.ones(len(self._sites), dtype=bool)))
+        self._radio.forget(until_s)
+        self._traffic.forget(until_s)
+
     def radio_gap_s(self, client_id: int, at_s: float) -> float:
         """Return how long ago a client's radio was last booked [s]; inf if it never was."""
         return self._radio.gap_s(client_id, at_s)
 
     def client_entries(self) -> Entries:
-        """Everything booked to clients; activity is an index into ``CLIENT_ACTIVITIES``."""
+        """Return what is booked to clients and not summed up; see ``CLIENT_ACTIVITIES``."""
         return self._clients.entries()
 
     def site_entries(self) -> Entries:
-        """Everything booked to sites; activity is an index into ``SITE_ACTIVITIES``."""
+        """Return what is booked to sites and not summed up; see ``SITE_ACTIVITIES``."""
         return self._sites.entries()
 
     def client_energy_j(
@@ -218,6 +228,7 @@ class Ledger:
         """Sum what all sites drew up to an instant: base load and radiation."""
         base_j = self._base_loads(at_s)[0].tolist()
         if at_s < self._sites.latest_s:
+            self._check_kept(at_s)
             return math.fsum([*self.site_entries().until(at_s).energy_j, *base_j])
         return self._radiated_j.value(*base_j)
 
@@ -230,50 +241,53 @@ class Ledger:
         return [*self._client_totals(until_s), *self._site_totals(until_s)]
 
     def _client_totals(self, until_s: float) -> list[EnergyTotal]:
+        if until_s < self._clients.latest_s:
+            self._check_kept(until_s)
         entries = self.client_entries().until(until_s)
-        owner_id, tail_j, tail_s = self._tails(entries, until_s)
-        tail_code = np.full(len(owner_id), CLIENT_ACTIVITIES.index("idle"))
-        return _sum_by(
+        owner_id, tail_s, tail_j = tails(
+            entries.of(entries.activity != _COMPUTE), self._ue_power, until_s=until_s
+        )
+        tail_code = np.full(len(owner_id), _IDLE)
+        past_id, past_code, past_s, past_j = self._settled_clients.sums()
+        return sum_by(
             "client",
             CLIENT_ACTIVITIES,
-            owner_id=np.concatenate([entries.owner_id, owner_id]),
-            activity=np.concatenate([entries.activity, tail_code]),
-            seconds=np.concatenate([entries.seconds, tail_s]),
-            energy_j=np.concatenate([entries.energy_j, tail_j]),
+            owner_id=np.concatenate([past_id, entries.owner_id, owner_id]),
+            activity=np.concatenate([past_code, entries.activity, tail_code]),
+            seconds=np.concatenate([past_s, entries.seconds, tail_s]),
+            energy_j=np.concatenate([past_j, entries.energy_j, tail_j]),
         )
 
     def _site_totals(self, until_s: float) -> list[EnergyTotal]:
+        if until_s < self._sites.latest_s:
+            self._check_kept(until_s)
         entries = self.site_entries().until(until_s)
+        past_id, past_code, past_s, past_j = self._settled_sites.sums()
         num_sites = len(self._site_power)
         base_code = np.full(num_sites, SITE_ACTIVITIES.index("base"))
         base_j, powered_s = self._base_loads(until_s)
-        return _sum_by(
+        return sum_by(
             "site",
             SITE_ACTIVITIES,
-            owner_id=np.concatenate([entries.owner_id, np.arange(num_sites)]),
-            activity=np.concatenate([entries.activity, base_code]),
-            seconds=np.concatenate([entries.seconds, powered_s]),
-            energy_j=np.concatenate([entries.energy_j, base_j]),
+            owner_id=np.concatenate([past_id, entries.owner_id, np.arange(num_sites)]),
+            activity=np.concatenate([past_code, entries.activity, base_code]),
+            seconds=np.concatenate([past_s, entries.seconds, powered_s]),
+            energy_j=np.concatenate([past_j, entries.energy_j, base_j]),
         )
 
     def _client_parts(
         self, until_s: float
     ) -> tuple[Int[np.ndarray, " part"], Float[np.ndarray, " part"]]:
         """Return owner and energy of every entry and every tail up to an instant."""
+        self._check_kept(until_s)
         entries = self.client_entries().until(until_s)
-        owner_id, tail_j, _ = self._tails(entries, until_s)
+        owner_id, _, tail_j = tails(
+            entries.of(entries.activity != _COMPUTE), self._ue_power, until_s=until_s
+        )
         return (
             np.concatenate([entries.owner_id, owner_id]),
             np.concatenate([entries.energy_j, tail_j]),
         )
-
-    def _tails(
-        self, entries: Entries, until_s: float
-    ) -> tuple[Int[np.ndarray, " gap"], Float[np.ndarray, " gap"], Float[np.ndarray, " gap"]]:
-        """Owner, energy and connected time of every gap after a radio activity."""
-        radio = entries.of(entries.activity != CLIENT_ACTIVITIES.index("compute"))
-        owner_id, gap_s = gaps_s(radio.owner_id, radio.started_at_s, radio.finished_at_s, until_s)
-        return owner_id, self._ue_power.tail_energy_j(gap_s), self._ue_power.tail_s(gap_s)
 
     def _base_loads(
         self, until_s: float
@@ -318,6 +332,7 @@ class Ledger:
         self, until_s: float
     ) -> tuple[Float[np.ndarray, " site"], Float[np.ndarray, " site"]]:
         """Return the same from all entries and cuts."""
+        self._check_kept(until_s)
         entries = self.site_entries().until(until_s)
         owner_id, start_s, finish_s = self._cuts_until(until_s)
         quiet_id, gap_s = gaps_s(
@@ -359,31 +374,14 @@ class Ledger:
             np.minimum(columns[:, 2], until_s),
         )
 
+    def _check_kept(self, at_s: float) -> None:
+        """Refuse to tell of an instant whose entries may be summed up."""
+        if self._settled_clients or self._settled_sites:
+            latest_s = max(self._clients.latest_s, self._sites.latest_s)
+            msg = f"at_s: must be {latest_s} or later, got {at_s}: earlier entries are summed up"
+            raise ValueError(msg)
+
     def _check_site(self, site_id: int) -> None:
         if not 0 <= site_id < len(self._site_power):
             msg = f"site_id: must be 0 to {len(self._site_power) - 1}, got {site_id}"
             raise ValueError(msg)
-
-
-def _sum_by(
-    owner: Literal["client", "site"],
-    activities: tuple[str, ...],
-    *,
-    owner_id: Int[np.ndarray, " part"],
-    activity: Int[np.ndarray, " part"],
-    seconds: Float[np.ndarray, " part"],
-    energy_j: Float[np.ndarray, " part"],
-) -> list[EnergyTotal]:
-    pair, position = np.unique(owner_id * len(activities) + activity, return_inverse=True)
-    sum_s = np.bincount(position, weights=seconds, minlength=len(pair))
-    sum_j = np.bincount(position, weights=energy_j, minlength=len(pair))
-    return [
-        EnergyTotal(
-            owner=owner,
-            owner_id=int(key) // len(activities),
-            activity=activities[int(key) % len(activities)],
-            seconds=float(part_s),
-            energy_j=float(part_j),
-        )
-        for key, part_s, part_j in zip(pair, sum_s, sum_j, strict=True)
-    ]

@@ -67,3 +67,23 @@ def test_the_ends_of_the_range_are_taken():
     assert columns.append(0, "tx", 0.0, TINY, 0.0)
     assert columns.append(0, "tx", 0.25, 0.5, 0.5)
     assert columns.entries().energy_j.tolist() == [0.0, 0.125]
+
+
+def test_entries_are_taken_out_and_the_others_stay():
+    columns = three()
+    assert len(columns) == 3
+    taken = columns.take_out(np.array([True, False, True]))
+    assert (taken.owner_id.tolist(), taken.power_w.tolist()) == ([7, 7], [3.0, 10.0])
+    assert columns.append(9, "tx", 6.0, 7.0, 1.0)
+    left = columns.entries()
+    assert left.owner_id.tolist() == [8, 9]
+    assert left.activity.tolist() == [1, 0]
+    assert left.started_at_s.tolist() == [1.0, 6.0]
+    assert left.finished_at_s.tolist() == [5.0, 7.0]
+    assert (len(columns), columns.latest_s) == (2, 7.0)
+
+
+def test_the_entry_of_each_owner_that_ends_last():
+    entries = three().entries()
+    assert entries.last_of_each().tolist() == [2, 1]
+    assert entries.until(0.0).last_of_each().tolist() == []

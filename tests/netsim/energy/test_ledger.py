@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netsim.energy import ledger as ledger_module
 from netsim.energy.entries import EntryColumns
 from netsim.energy.ledger import CLIENT_ACTIVITIES, Ledger
 from netsim.energy.site_energy import site_power
@@ -232,6 +233,88 @@ def test_a_query_costs_the_same_after_ten_times_as_many_entries(monkeypatch):
     last_j = UE.tail_energy_j(8.3) - UE.tail_energy_j(8.3 - 0.01 * 19)
     assert each_j[0] == pytest.approx(300 * round_j, rel=1e-9)
     assert each_j[19] == pytest.approx(300 * round_j - last_j, rel=1e-9)
+
+
+later = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from(CLIENT_ACTIVITIES),
+        st.floats(0, 20, allow_subnormal=False),
+        st.floats(0, 15, allow_subnormal=False),
+        st.floats(0, 5, allow_subnormal=False),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=later, cuts=cuts, most=st.integers(0, 6))
+def test_what_is_summed_up_is_told_as_if_it_were_kept(steps, cuts, most):
+    """A ledger that keeps few entries, and one that keeps all, asked at the same instants."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_module, "MOST_ENTRIES", most)
+        site = site_power("macro", num_cells=3, sleep_after_s=0.5)
+        few, kept = (Ledger(ue_power=UE, site_power=[site] * 2) for _ in range(2))
+        for ledger in (few, kept):
+            for site_id, start_s, length_s in cuts:
+                ledger.cut_power(site_id, started_at_s=start_s, finished_at_s=start_s + length_s)
+        now_s, settled_s = 0.0, 0.0
+        for owner, activity, step_s, length_s, power_w, is_asked in steps:
+            # radios are booked in order of time up to now, computing when it has ended
+            start_s = now_s + step_s if activity != "compute" else max(0.0, settled_s - step_s)
+            interval = {"started_at_s": start_s, "finished_at_s": start_s + length_s}
+            now_s = max(now_s, start_s + length_s)
+            for ledger in (few, kept):
+                ledger.charge(owner, activity, **interval, power_w=power_w)
+                if activity in ("tx", "rx"):
+                    ledger.charge_site(owner % 2, activity, **interval, power_w=power_w)
+            if not is_asked:
+                continue
+            few.settle()
+            settled_s = now_s
+            assert few.total_energy_j(now_s) == kept.total_energy_j(now_s)
+            ids = np.arange(4)
+            each_j = [ledger.client_energy_j(ids, now_s).tolist() for ledger in (few, kept)]
+            assert each_j[0] == each_j[1]
+            assert few.site_energy_j(now_s) == kept.site_energy_j(now_s)
+            for one, other in zip(few.totals(now_s), kept.totals(now_s), strict=True):
+                assert (one.owner, one.owner_id, one.activity) == (
+                    other.owner, other.owner_id, other.activity
+                )  # fmt: skip
+                assert one.seconds == pytest.approx(other.seconds, rel=1e-12, abs=1e-12)
+                assert one.energy_j == pytest.approx(other.energy_j, rel=1e-12, abs=1e-12)
+
+
+def test_entries_do_not_add_up_in_memory(monkeypatch):
+    """Of 24,000 entries no more than those of one round are kept, and one of each radio."""
+    monkeypatch.setattr(ledger_module, "MOST_ENTRIES", 100)
+    ledger = make_ledger()
+    for number in range(300):
+        book_rounds(ledger, [number])
+        ledger.settle()
+    assert len(ledger.client_entries().owner_id) == 20
+    assert len(ledger.site_entries().owner_id) == 0
+    assert sum(len(each.starts_s) for each in ledger._radio._unions.values()) == 20
+    every = make_ledger()
+    book_rounds(every, range(300))
+    assert ledger.total_energy_j(3000.0) == every.total_energy_j(3000.0)
+
+
+def test_what_is_summed_up_is_neither_told_nor_changed(monkeypatch):
+    monkeypatch.setattr(ledger_module, "MOST_ENTRIES", 0)
+    ledger = make_ledger()
+    ledger.charge(0, "tx", started_at_s=1.0, finished_at_s=2.0, power_w=1.0)
+    ledger.charge_site(0, "rx", started_at_s=1.0, finished_at_s=3.0, power_w=1.0)
+    ledger.charge(0, "tx", started_at_s=4.0, finished_at_s=5.0, power_w=1.0)
+    ledger.settle()
+    for ask in (ledger.total_energy_j, ledger.totals):
+        with pytest.raises(ValueError, match=r"^at_s: must be 5\.0 or later, got 4\.5: earlier"):
+            ask(4.5)
+    with pytest.raises(ValueError, match=r"^at_s: must be 5\.0 or later, got 2\.0"):
+        ledger.site_energy_j(2.0)
+    with pytest.raises(ValueError, match=r"^started_at_s: must be 5\.0 or later, got 3\.0"):
+        ledger.charge(0, "rx", started_at_s=3.0, finished_at_s=6.0, power_w=1.0)
 
 
 def test_a_cut_just_out_of_range_is_refused_and_an_empty_one_cuts_nothing():
