@@ -41,6 +41,9 @@ class RoundRow:
     downlink_bytes: int
     """Bytes that clients received in this round: one copy for each of them, also where a single
     broadcast served them all."""
+    relayed_bytes: int
+    """Bytes of models that sites fetched from the server or sent to it in this round; 0 but in the
+    hierarchical mode. They cross the backhaul and belong to no client."""
     energy_j: float
     site_energy_j: float
     wasted_j: float

@@ -72,6 +72,7 @@ def record_round(
     round_id: int,
     started_at_s: float,
     version: int,
+    relayed_bytes: int = 0,
 ) -> None:
     """Write the rows of a round and add up its bytes.
 
@@ -87,6 +88,8 @@ def record_round(
         When it began; it ends now.
     version
         Version of the server before the aggregation: staleness is counted up to it.
+    relayed_bytes
+        What sites and server exchanged in the round.
     """
     ordered = sorted(participations, key=lambda each: (each.client_id, each.participation_id))
     asked = federation.take_asked()
@@ -109,6 +112,7 @@ def record_round(
         num_failed=sum(each.outcome.startswith(("dropped", *GONE)) for each in ordered),
         uplink_bytes=uplink_bytes,
         downlink_bytes=downlink_bytes,
+        relayed_bytes=relayed_bytes,
         energy_j=federation.energy_j(),
         site_energy_j=federation.site_energy_j(),
         wasted_j=federation.wasted_j,

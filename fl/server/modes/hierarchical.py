@@ -43,6 +43,8 @@ class _Edge:
     """Training texts of the clients whose updates are in the model, by client."""
     num_averaged: int = 0
     """Participations that the model has seen."""
+    relayed_bytes: int = 0
+    """What the site has fetched from the server and sent to it."""
 
 
 def run_rounds(federation: Federation) -> Generator[simpy.Event, Any, None]:
@@ -70,6 +72,7 @@ def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, 
         round_id=round_id,
         started_at_s=started_at_s,
         version=state.version,
+        relayed_bytes=sum(each.relayed_bytes for each in edges),
     )
 
 
@@ -126,6 +129,7 @@ def _relay(
     """Move a model between a site and the server, if there is anything to move."""
     if size_bytes:
         yield federation.network.relay(edge.site_id, direction, size_bytes)
+        edge.relayed_bytes += size_bytes
 
 
 def _average(edge: _Edge) -> None:

@@ -42,6 +42,7 @@ def test_sites_average_so_many_times_before_the_server_does():
     relay_s = size_bytes * 8 / played.network.relay_rate_bps
     assert row.finished_at_s == pytest.approx(2 * relay_s + 10, abs=1e-9)
     assert (row.num_selected, row.num_received) == (6, 6)
+    assert row.relayed_bytes == 4 * size_bytes
     moved = [(site, direction, size) for site, direction, size, _ in played.network.relays]
     assert moved == [
         (0, "downlink", size_bytes),
@@ -153,4 +154,5 @@ def test_sites_begin_nothing_when_the_server_crashed_while_they_fetched_its_mode
     rows = play(played)
     first, second = rows.rounds
     assert (first.num_selected, first.finished_at_s) == (0, pytest.approx(4.0, abs=1e-9))
+    assert (first.relayed_bytes, second.relayed_bytes) == (size_bytes, 2 * size_bytes)
     assert (second.num_received, second.started_at_s) == (3, pytest.approx(21.0, abs=1e-9))
