@@ -22,7 +22,7 @@ _PLAIN = frozenset({int, float, type(None)})
 
 
 class RowWriter:
-    """One CSV file of one row type; the header comes from the fields of the row's dataclass.
+    """One CSV file of one row type; the header comes from its fields, of which it has at least two.
 
     ``marks`` are further columns, with the one value that each has in every row.
     """
