@@ -97,6 +97,7 @@ class LinkBudget:
         self.square_m = correlation_m / SQUARES_PER_CORRELATION
         """Side of the grid squares of moving clients [m]."""
         self._row_of: dict[int, int] = {}
+        self._last_ids = self._last_rows = np.zeros(0, dtype=np.int64)
         self._square = np.zeros((0, 2), dtype=np.int64)
         self._gain = np.zeros((0, len(layout.cells)))
         self._updated_at_s = np.zeros(0)
@@ -121,7 +122,7 @@ class LinkBudget:
         if not self._population.is_moving:
             positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
             self._compute(rows[is_new], client_ids[is_new], positions_m)
-            return self._gain[rows]
+            return self._gain.take(rows, axis=0)
         # Clients that are still in the square of their last update are skipped, unless the instant
         # is before that update.
         due = np.flatnonzero(
@@ -299,9 +300,12 @@ class LinkBudget:
         self, client_ids: Int[np.ndarray, " client"]
     ) -> tuple[Int[np.ndarray, " client"], Bool[np.ndarray, " client"]]:
         """Return the row of each client in the arrays, and whether it is new."""
+        if np.array_equal(client_ids, self._last_ids):  # as for a policy that looks at all of them
+            return self._last_rows, np.zeros(len(client_ids), dtype=bool)
         known = list(map(self._row_of.get, client_ids.tolist()))
         if None not in known:
-            return np.array(known, dtype=np.intp), np.zeros(len(known), dtype=bool)
+            self._last_ids, self._last_rows = client_ids.copy(), np.array(known, dtype=np.int64)
+            return self._last_rows, np.zeros(len(known), dtype=bool)
         rows = np.empty(len(client_ids), dtype=np.intp)
         is_new = np.zeros(len(client_ids), dtype=bool)
         for place, client_id in enumerate(client_ids.tolist()):

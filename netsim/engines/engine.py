@@ -332,7 +332,7 @@ class Engine(ABC):
             has_route = self._backhaul_flow.has_route(cell_id, at_s=self._now_s)
             return "timeout" if has_route else "outage"
         best = strongest_cell(
-            self.links.gain[[slot]] * self._air.cell_power_ratio,
+            self._air.at_one_power(self.links.gain[[slot]]),
             is_alive=np.ones(self.links.gain.shape[1], dtype=bool),
             min_gain=self._association.min_gain,
         )

@@ -130,7 +130,7 @@ class LinkReporter:
         """Return the cell that serves each client, or would; ids are ascending."""
         is_alive = self._outages.is_alive(now_s)
         cell_id = strongest_cell(
-            gain * self._air.cell_power_ratio, is_alive=is_alive, min_gain=self._min_gain
+            self._air.at_one_power(gain), is_alive=is_alive, min_gain=self._min_gain
         )
         links = self._engine.links
         slots = links.slots
@@ -169,10 +169,13 @@ class LinkReporter:
         """Return the rate in the whole band [bit/s]."""
         air, cell_id = self._air, links.cell_id
         received, fading = links.received, links.downlink_fading
-        cross = links.gain.copy()
-        reached = np.flatnonzero(cell_id >= 0)
-        cross[reached, cell_id[reached]] = 0.0
-        noise_w = air.ue_noise_w + air.downlink_interference_w(cross, self._engine.radiated)
+        noise_w: Float[np.ndarray, "*client group"] | float = air.ue_noise_w
+        radiated = self._engine.radiated
+        if air.is_interfering and radiated.any():
+            cross = links.gain.copy()
+            reached = np.flatnonzero(cell_id >= 0)
+            cross[reached, cell_id[reached]] = 0.0
+            noise_w = noise_w + air.downlink_interference_w(cross, radiated)
         block_w = air.cell_block_w[cell_id]  # out of coverage nothing is received
         sinr = air.effective_sinr(block_w[:, None] * received[:, None] * fading / noise_w)
         blocks = np.where(cell_id >= 0, float(air.downlink_blocks), 0.0)

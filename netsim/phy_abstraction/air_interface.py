@@ -125,6 +125,16 @@ class AirInterface:
         """Power of each cell in one block [W]."""
         return self.site_block_w * self.cell_power_ratio
 
+    @cached_property
+    def _is_of_one_power(self) -> bool:
+        return bool((self.cell_power_ratio == 1.0).all())
+
+    def at_one_power(
+        self, gain: Float[np.ndarray, "*client cell"]
+    ) -> Float[np.ndarray, "*client cell"]:
+        """Return gains from each cell as if all had one power: times its power over that."""
+        return gain if self._is_of_one_power else gain * self.cell_power_ratio
+
     @property
     def is_full_duplex(self) -> bool:
         """Whether uplink and downlink are sent at the same time (FDD)."""

@@ -23,10 +23,10 @@ def strongest_cell(
 ) -> Int[np.ndarray, " client"]:
     """Return the cell with the largest gain among those alive; -1 where it is below ``min_gain``.
 
-    Gains are those at one power: times ``AirInterface.cell_power_ratio``. Among equal gains it is
+    Gains are those of ``AirInterface.at_one_power``. Among equal gains it is
     the one with the lowest id.
     """
-    usable = np.where(is_alive, gain, 0.0)
+    usable = gain if is_alive.all() else np.where(is_alive, gain, 0.0)
     best = usable.argmax(axis=1)
     reached = usable[np.arange(len(best)), best] >= min_gain
     return np.where(reached, best, NO_CELL)
@@ -239,7 +239,7 @@ class Association:
 
     def _attach(self, slots: Int[np.ndarray, " some"]) -> None:
         cell_id = strongest_cell(
-            self._links.gain[slots] * self._air.cell_power_ratio,
+            self._air.at_one_power(self._links.gain[slots]),
             is_alive=self._is_alive,
             min_gain=self.min_gain,
         )
@@ -271,7 +271,7 @@ class Association:
         signal_w = self._signal_w(slots)
         disturbed_w = self._air.ue_noise_w
         if self._air.is_interfering:
-            others = self._links.cross_gain[slots] * self._air.cell_power_ratio
+            others = self._air.at_one_power(self._links.cross_gain[slots])
             disturbed_w += self._air.site_block_w * others.sum(axis=1)
         margin_db = FADE_MARGIN_DB if self._fade is not None else 0.0
         least = db_to_linear(self._link_failure.out_of_sync_db + margin_db)

@@ -117,6 +117,16 @@ def test_many_at_once_equal_one_by_one():
         np.testing.assert_allclose(per_transmitter[client_id], one, rtol=1e-12)
 
 
+@pytest.mark.parametrize("mobility", [StaticMobility(), RandomWaypointMobility()])
+def test_the_same_clients_may_be_asked_about_again_and_others_after_them(mobility):
+    world = hexagonal(mobility=mobility)
+    asked, expected = make(world), make(world).gain(np.arange(12), at_s=0.0)
+    for ids in ([3, 7], [3, 7], [7, 3], [3, 7, 11], [0], [3, 7, 11], list(range(12))):
+        gain = asked.gain(np.array(ids), at_s=0.0)
+        np.testing.assert_array_equal(gain, expected[ids])
+        gain[:] = 0.0  # a copy: the next answer is as before
+
+
 def test_walls_cost_what_their_share_says():
     outdoor = make(hexagonal()).gain(np.arange(400), at_s=0.0)
     indoor = make(hexagonal(indoor_fraction=1.0)).gain(np.arange(400), at_s=0.0)

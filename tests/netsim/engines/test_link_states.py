@@ -33,6 +33,19 @@ def test_rates_of_one_direction_are_those_of_the_table():
     assert (up_bps != down_bps).any()
 
 
+def test_what_other_cells_send_lowers_the_rate_of_the_downlink():
+    asked = network()
+    quiet = asked.link_table(range(12))
+    loudest = int(quiet.downlink_rate_bps.argmax())
+    transfer = asked.send(loudest, "downlink", 50_000_000)
+    asked._env.run(until=0.6)
+    assert transfer.event.triggered is False
+    loud = asked.link_table(range(12))
+    is_other = loud.cell_id != loud.cell_id[loudest]
+    left = loud.downlink_rate_bps[is_other] / quiet.downlink_rate_bps[is_other]
+    assert left.min() < 0.5
+
+
 def test_sites_are_those_of_the_cells():
     asked = network()
     links = asked.link_table(range(12))
