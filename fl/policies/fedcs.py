@@ -1,8 +1,8 @@
 """FedCS: as many clients as can be received before the round ends (arXiv:1804.08333)."""
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Annotated, Literal
 
 import numpy as np
@@ -84,65 +84,97 @@ def fedcs_order(
     Parameters
     ----------
     ready_s
-        When each client has trained [s].
+        When each client has trained [s], >= 0.
     upload_s
         Time of its upload, which nobody else's overlaps [s]; inf: it cannot.
     round_s
-        Latest end [s].
+        Latest end [s], finite.
+
+    Notes
+    -----
+    Most clients have no chance: while somebody with a short upload waits, nobody with a longer one
+    is done earlier. So a list is tried first: those with the shortest uploads, some more than could
+    be received without a break, and those that would be done by ``early_s`` if they came first.
+    Others can be selected only where no short upload waits, and are done after ``early_s``; so if
+    the last such step ends by then, the answer is that for all clients. Otherwise all are tried.
     """
     # Only those that fit when they come first can fit at all.
-    rows = np.flatnonzero(ready_s + upload_s <= round_s)
-    ready_s, upload_s = ready_s[rows], upload_s[rows]
-    by_upload, by_ready, by_end = (
-        stable_order(keys_s) for keys_s in (upload_s, ready_s, ready_s + upload_s)
+    alone_s = ready_s + upload_s
+    rows = np.flatnonzero(alone_s <= round_s)
+    ready_s, upload_s, alone_s = ready_s[rows], upload_s[rows], alone_s[rows]
+    ascending_s = np.sort(upload_s)
+    num_without_break = int(np.searchsorted(np.cumsum(ascending_s), round_s, side="right"))
+    num_short, num_early = num_without_break * 9 // 8 + 16, len(rows) // 32
+    if num_short + num_early < len(rows) // 2:
+        short_s = ascending_s[num_short]
+        early_s = np.partition(alone_s, num_early)[num_early]
+        # Whoever has a longer upload must be done later after rounding, too.
+        is_short = upload_s <= short_s + 2 * np.spacing(round_s)
+        listed = np.flatnonzero(is_short | (alone_s <= early_s))
+        order, ends_s, open_until_s = _in_order(
+            ready_s[listed], upload_s[listed], round_s=round_s, short_s=short_s
+        )
+        if open_until_s <= early_s:
+            return rows[listed[order]], ends_s
+    order, ends_s, _ = _in_order(ready_s, upload_s, round_s=round_s, short_s=math.inf)
+    return rows[order], ends_s
+
+
+def _in_order(
+    ready_s: Float[np.ndarray, " client"],
+    upload_s: Float[np.ndarray, " client"],
+    *,
+    round_s: float,
+    short_s: float,
+) -> tuple[Int[np.ndarray, " selected"], Float[np.ndarray, " selected"], float]:
+    """Return the selected of these clients, their ends, and the last end open to others [s].
+
+    A step is open to others where nobody waits whose upload takes at most ``short_s``. Each client
+    fits when it comes first, and together these short uploads take longer than the round, or all
+    clients are listed: so one of them waits when nobody fits any more.
+    """
+    by_upload = stable_order(upload_s)
+    rank = np.empty(len(by_upload), dtype=np.int64)
+    rank[by_upload] = np.arange(len(by_upload))
+    of_rank_s = upload_s[by_upload]
+    num_short = int(np.searchsorted(of_rank_s, short_s, side="right"))
+    upload_of_rank = of_rank_s.tolist()
+    by_ready = np.argsort(ready_s)
+    arrivals = zip(
+        ready_s[by_ready].tolist(),
+        (ready_s + upload_s)[by_ready].tolist(),
+        rank[by_ready].tolist(),
+        strict=True,
     )
-    rank = np.empty(len(rows), dtype=np.int64)
-    rank[by_upload] = np.arange(len(rows))
-    arrivals_s, arriving = ready_s[by_ready].tolist(), rank[by_ready].tolist()
-    upload_of_rank = upload_s[by_upload].tolist()
-    # Clients that are not ready yet, by when they could be received; the last is a sentinel.
-    next_ready_s = ready_s[by_end].tolist()
-    next_end_s = (ready_s + upload_s)[by_end].tolist()
-    for of_next_s in (arrivals_s, next_ready_s, next_end_s):
-        of_next_s.append(math.inf)
-    next_rank = rank[by_end]
-    is_waiting = bytearray(len(rows))  # by rank: 1 for those that are ready and not selected
+    waiting: list[int] = []  # a heap of the ranks of those that are ready, but for the best
     ranks: list[int] = []
     ends_s: list[float] = []
-    now_s, num_ready, place, early, first = 0.0, 0, 0, -1, 0
-    while True:
-        if arrivals_s[num_ready] <= now_s:
-            until = bisect_right(arrivals_s, now_s, num_ready)
-            arrived = arriving[num_ready:until]
-            for each in arrived:
-                is_waiting[each] = 1
-            first, num_ready = min(first, *arrived), until
-            if early >= 0:  # it was selected before it was ready, and is now
-                is_waiting[early], early = 0, -1
-        if num_ready == len(rows):
-            break
-        while next_ready_s[place] <= now_s:
-            place += 1
-        chosen, end_s = -1, next_end_s[place]
-        first = is_waiting.find(1, first)
-        if first < 0:
-            first = len(rows)
-        elif (end_of_first_s := now_s + upload_of_rank[first]) < end_s or (
-            end_of_first_s == end_s and by_upload[first] < by_end[place]
-        ):
-            chosen, end_s = first, end_of_first_s
-        if end_s > round_s:
-            return rows[by_upload[ranks]], np.array(ends_s)
-        if chosen < 0:
-            chosen = early = int(next_rank[place])
+    # The best of those that arrived so far, for the next step; -1: nobody is left of them.
+    best, end_s, is_open, open_until_s = -1, math.inf, True, 0.0
+    for arrival_s, alone_s, each in arrivals:
+        while end_s < arrival_s:
+            ranks.append(best)
+            ends_s.append(end_s)
+            if is_open:
+                open_until_s = end_s
+            if waiting:
+                best = heappop(waiting)
+                end_s += upload_of_rank[best]
+                is_open = best >= num_short
+            else:
+                best, end_s, is_open = -1, math.inf, True
+        # It is ready before the step ends, and so waits when the next one begins.
+        if alone_s > end_s or (alone_s == end_s and by_upload[each] > by_upload[best]):
+            heappush(waiting, each)
         else:
-            is_waiting[chosen] = 0
-        ranks.append(chosen)
-        ends_s.append(end_s)
-        now_s = end_s
+            if best >= 0:
+                heappush(waiting, best)
+            best, end_s = each, alone_s
     # All are ready: the shortest uploads come first.
-    rest = np.flatnonzero(np.frombuffer(is_waiting, dtype=np.uint8))
-    end_of_rest_s = np.cumsum(np.concatenate([[now_s], upload_s[by_upload[rest]]]))[1:]
-    num_fitting = int((end_of_rest_s <= round_s).sum())
-    taken = np.concatenate([np.array(ranks, dtype=np.int64), rest[:num_fitting]])
-    return rows[by_upload[taken]], np.concatenate([ends_s, end_of_rest_s[:num_fitting]])
+    rest = np.array([best, *sorted(waiting)])
+    end_of_rest_s = np.cumsum(np.append(end_s, of_rank_s[rest[1:]]))
+    num_fitting = int(np.searchsorted(end_of_rest_s, round_s, side="right"))
+    order = by_upload[np.append(np.array(ranks, dtype=np.int64), rest[:num_fitting])]
+    if is_open:
+        open_until_s = end_s
+    return order, np.append(ends_s, end_of_rest_s[:num_fitting]), open_until_s

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from fl.policies import fedcs
 from fl.policies.fedcs import FedCsPolicy, FedCsPolicyConfig, fedcs_order
 from fl.policies.view import NobodyFitsError
 from tests.fl.policies.views import Foreseen, view
@@ -13,16 +14,20 @@ MB = 125_000  # bytes that take 1 s at 1 Mbit/s
 
 
 def by_definition(ready_s, upload_s, *, round_s):
-    left, chosen, now = set(range(len(ready_s))), [], 0.0
-    while left:
-        # the time that each adds to the round; of equals the first
-        end = {k: max(now, ready_s[k]) + upload_s[k] for k in left}
-        best = min(left, key=lambda k: (end[k], k))
-        left.remove(best)
-        if end[best] <= round_s:
-            chosen.append(best)
-            now = end[best]
-    return chosen
+    """Rows and ends, one by one; of those that wait, the shortest upload even where ends round."""
+    left, chosen, ends_s, now = np.ones(len(ready_s), dtype=bool), [], [], 0.0
+    while left.any():
+        # the end of the round with each; of equals the first
+        end_s = np.where(left, np.maximum(now, ready_s) + upload_s, np.inf)
+        waiting = np.flatnonzero(left & (ready_s <= now))
+        end_s[np.delete(waiting, upload_s[waiting].argmin() if len(waiting) else [])] = np.inf
+        best = int(end_s.argmin())
+        if end_s[best] > round_s:
+            break
+        left[best], now = False, end_s[best]
+        chosen.append(best)
+        ends_s.append(now)
+    return chosen, ends_s
 
 
 def largest(ready_s, upload_s, *, round_s):
@@ -46,11 +51,101 @@ def test_the_order_is_that_of_the_definition(seed):
     upload_s = rng.integers(1, 12, size=num) / 4
     round_s = float(rng.integers(1, 120)) / 4
     chosen, ends_s = fedcs_order(ready_s, upload_s, round_s=round_s)
-    assert chosen.tolist() == by_definition(ready_s, upload_s, round_s=round_s)
+    expected = by_definition(ready_s, upload_s, round_s=round_s)
+    assert (chosen.tolist(), ends_s.tolist()) == expected
     now = 0.0
     for k, end_s in zip(chosen, ends_s, strict=True):
         now = max(now, ready_s[k]) + upload_s[k]
         assert end_s == now <= round_s
+
+
+READY = {
+    "at once": lambda rng, num: np.zeros(num),
+    "whole seconds": lambda rng, num: rng.integers(0, 60, size=num) * 1.0,
+    "lognormal": lambda rng, num: rng.lognormal(2.0, 1.0, size=num),
+    "two groups": lambda rng, num: rng.uniform(0.0, 3.0, num) + 40.0 * rng.integers(2, size=num),
+    "four instants": lambda rng, num: 16.0 * rng.integers(4, size=num),
+    "some never": lambda rng, num: np.where(rng.random(num) < 0.3, np.inf, rng.uniform(0, 60, num)),
+}
+UPLOAD = {
+    "whole seconds": lambda rng, num: rng.integers(1, 5, size=num) * 1.0,
+    "equal": lambda rng, num: np.full(num, 0.5),
+    "lognormal": lambda rng, num: rng.lognormal(0.0, 1.0, size=num),
+    "tiny to large": lambda rng, num: 10.0 ** rng.integers(-18, 3, num) * rng.random(num),
+    "equal but for rounding": lambda rng, num: 0.75 + rng.integers(8, size=num) * 2.0**-50,
+    "some never": lambda rng, num: np.where(rng.random(num) < 0.5, np.inf, rng.uniform(1, 3, num)),
+    "the late are fast": lambda rng, num: np.linspace(4.0, 0.25, num),
+}
+
+
+@pytest.mark.parametrize("upload", UPLOAD)
+@pytest.mark.parametrize("ready", READY)
+def test_many_clients_are_ordered_as_by_the_definition(ready, upload):
+    for seed in range(6):
+        rng = np.random.default_rng([seed, len(ready), len(upload)])
+        num = int(rng.integers(100, 500))
+        ready_s, upload_s = READY[ready](rng, num), UPLOAD[upload](rng, num)
+        if upload == "the late are fast":
+            ready_s = np.sort(ready_s)
+        round_s = float(rng.choice([0.125, 16.0, 60.0, 64.0]))
+        chosen, ends_s = fedcs_order(ready_s, upload_s, round_s=round_s)
+        expected = by_definition(ready_s, upload_s, round_s=round_s)
+        assert (chosen.tolist(), ends_s.tolist()) == expected, (seed, round_s)
+
+
+def from_the_start(rng):
+    return rng.uniform(0.0, 9.0, 800)
+
+
+def after_a_gap(rng):
+    return rng.uniform(0.0, 9.0, 800) + np.where(np.arange(800) < 266, 20.0, 0.0)
+
+
+def before_and_after_a_gap(rng):
+    return np.where(np.arange(800) < 40, 0.0, after_a_gap(rng) + 10.0)
+
+
+def before_a_gap_and_at_an_instant(rng):
+    return np.where(np.arange(800) < 40, 0.0, np.where(np.arange(800) < 266, 55.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("ready", "num_tries"),
+    [
+        (from_the_start, 1),
+        (after_a_gap, 2),
+        (before_and_after_a_gap, 2),
+        (before_a_gap_and_at_an_instant, 2),
+    ],
+)
+def test_a_list_of_short_uploads_is_enough_unless_none_of_them_waits(ready, num_tries, monkeypatch):
+    tried = []
+
+    def watched(ready_s, upload_s, **settings):
+        tried.append(len(ready_s))
+        return in_order(ready_s, upload_s, **settings)
+
+    in_order = fedcs._in_order
+    monkeypatch.setattr(fedcs, "_in_order", watched)
+    rng = np.random.default_rng(4)
+    upload_s = np.concatenate([rng.uniform(0.3, 0.4, 266), rng.uniform(0.8, 4.0, 534)])
+    ready_s = ready(rng)
+    chosen, ends_s = fedcs_order(ready_s, upload_s, round_s=64.0)
+    expected = by_definition(ready_s, upload_s, round_s=64.0)
+    assert (chosen.tolist(), ends_s.tolist()) == expected
+    assert len(tried) == num_tries
+    assert tried[0] < 300
+
+
+def test_ends_that_are_equal_only_after_rounding_go_to_the_first_row():
+    # Uploads of 0.75 s and ends at its multiples, all but for a few units in the last place.
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        ready_s = 0.75 * rng.integers(22, size=500) + rng.integers(9, size=500) * 2.0**-52
+        upload_s = 0.75 + rng.integers(64, size=500) * 2.0**-53
+        chosen, ends_s = fedcs_order(ready_s, upload_s, round_s=16.0)
+        expected = by_definition(ready_s, upload_s, round_s=16.0)
+        assert (chosen.tolist(), ends_s.tolist()) == expected, seed
 
 
 @pytest.mark.parametrize("seed", range(12))
