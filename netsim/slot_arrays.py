@@ -43,7 +43,7 @@ class SlotArrays:
     def keep(self, is_kept: Bool[np.ndarray, " slot"]) -> None:
         """Drop all other rows."""
         for name in self._new_row:
-            setattr(self, name, getattr(self, name)[is_kept])
+            setattr(self, name, getattr(self, name).compress(is_kept, axis=0))
         self.num_slots = int(np.count_nonzero(is_kept))
 
     def renew(self, slots: Int[np.ndarray, " some"]) -> None:

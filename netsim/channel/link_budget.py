@@ -120,8 +120,9 @@ class LinkBudget:
         """
         rows, is_new = self._rows(client_ids)
         if not self._population.is_moving:
-            positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
-            self._compute(rows[is_new], client_ids[is_new], positions_m)
+            if np.count_nonzero(is_new):
+                positions_m = self._population.positions_m(client_ids[is_new], at_s=at_s)
+                self._compute(rows[is_new], client_ids[is_new], positions_m)
             return self._gain.take(rows, axis=0)
         # Clients that are still in the square of their last update are skipped, unless the instant
         # is before that update.

@@ -265,6 +265,15 @@ class Engine(ABC):
         busy_fraction = self._air.downlink_busy_fraction
         return (1.0 - busy_fraction) * np.minimum(self._load, 1.0) + busy_fraction
 
+    def _client_noise_w(
+        self, cross_gain: Float[np.ndarray, "transfer cell"]
+    ) -> Float[np.ndarray, "transfer group"] | float:
+        """Return noise and interference in one block at each receiver [W]."""
+        air = self._air
+        if not air.is_interfering:
+            return air.ue_noise_w
+        return air.ue_noise_w + air.downlink_interference_w(cross_gain, self.radiated)
+
     # Time ---------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
@@ -348,6 +357,10 @@ class Engine(ABC):
         version = self.active.version, self.links.version
         if version == self._ordered_version and now_s < self._order_until_s:
             return self._ordered
+        self._ordered_version = version
+        if not len(self.active):
+            self._ordered, self._order_until_s = np.zeros(0, dtype=np.intp), np.inf
+            return self._ordered
         record = self.active.records
         slot, deadline_at_s = record["slot"], record["deadline_at_s"]
         cell_id = self.links.cell_id[slot]
@@ -358,7 +371,7 @@ class Engine(ABC):
         )
         is_served = (cell_id != NO_CELL) & ~is_waiting & (deadline_at_s > now_s)
         is_served &= np.isinf(record["ends_at_s"])
-        self._ordered, self._ordered_version = order[is_served[order]], version
+        self._ordered = order[is_served[order]]
         self._order_until_s = min(
             float(deadline_at_s.min(initial=np.inf)),
             float(starts_at_s[is_waiting].min(initial=np.inf)),
@@ -379,7 +392,7 @@ class Engine(ABC):
         """
         if not len(rows):
             # What the last transfer was sent with must not go on after it.
-            self._load = np.zeros_like(self._load)
+            self._load = np.zeros(self._load.shape)
         serving = self.links.cell_id[self.active.records["slot"][rows]]
         if downlink_fraction is None:
             downlink_fraction = self._air.downlink_fraction

@@ -101,7 +101,7 @@ class FlowEngine(Engine):
     def _end_complete(self, due_s: float) -> None:
         """End what is decoded by an instant; who has sent the last bit waits for that first."""
         record = self.active.records
-        sent = np.flatnonzero(record["finish_at_s"] <= due_s)
+        sent = (record["finish_at_s"] <= due_s).nonzero()[0]
         if len(sent):
             wait_s = self._last_blocks.wait_s(
                 record[sent], solved_at_s=self._solved_at_s, at_s=due_s
@@ -194,7 +194,7 @@ class FlowEngine(Engine):
             else:
                 self._served_keys[direction] = key
                 served = self._served_sets[direction] = ServedSet(
-                    rows, record[rows], cell_id, direction=direction, air=self._air
+                    rows, record.take(rows), cell_id, direction=direction, air=self._air
                 )
         served.follow(self.links)
         return served
@@ -330,20 +330,20 @@ class FlowEngine(Engine):
     def _solve_downlink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air
         if not len(rows):
-            self._load = np.zeros_like(self._load)
+            self._load = np.zeros(self._load.shape)
             return
         served = self._served_set(rows, direction=DOWNLINK)
         fading, duration_s = self._fading(served, now_s)
         received = served.gain[:, None] * fading
-        before_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
+        before_w = self._client_noise_w(served.cross_gain)
         demand, grant = self._shared(
             served, received / before_w, now_s=now_s, duration_s=duration_s
         )
-        self._load = np.zeros_like(self._load)
+        self._load = np.zeros(self._load.shape)
         np.add.at(self._load, served.cell_id[served.first], time_mean(duration_s, grant.shares))
         shares = grant.shares[:, served.bearer]
         activity = grant.activity[:, served.bearer]
-        noise_w = air.ue_noise_w + air.downlink_interference_w(served.cross_gain, self.radiated)
+        noise_w = self._client_noise_w(served.cross_gain)
         blocks = air.downlink_blocks * mean_over_groups(shares) / activity
         client_blocks, airtime_share = per_transmitter(served.shared_clients, blocks, activity)
         self._serve(

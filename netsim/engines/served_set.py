@@ -1,7 +1,7 @@
 """The transfers of one direction that are served, and what stays the same until they change."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from netsim.mac.bearer_cells import BearerCells
 from netsim.mac.demand import Demand
@@ -50,23 +50,21 @@ class ServedSet:
         self.cell_id = cell_id
         self.client_id = record["client_id"]
         self.bearer_id = record["bearer_id"]
-        starts = np.ones(len(rows), dtype=bool)
-        starts[1:] = cell_id[1:] != cell_id[:-1]
-        starts[1:] |= self.bearer_id[1:] != self.bearer_id[:-1]
-        self.first = np.flatnonzero(starts)
+        begins_cell = differs_from_last(cell_id)
+        starts = begins_cell | differs_from_last(self.bearer_id)
+        self.first = starts.nonzero()[0]
         """First transfer of each bearer."""
         self.heads = rows[self.first] if len(self.first) < len(rows) else self.index
         """Rows of these."""
-        self.bearer = np.cumsum(starts) - 1
+        self.bearer = starts.cumsum() - 1
         """Bearer of each transfer."""
         self.has_groups = len(self.first) < len(rows)
         """Whether some bearer serves several transfers."""
-        cell_of_bearer = cell_id[self.first]
-        self.contenders = np.bincount(cell_of_bearer)[cell_id]
+        self.contenders = np.bincount(cell_id[self.first])[cell_id]
         """Bearers in the cell of each transfer."""
         self.bearer_client_id = self.client_id[self.first]
         self.cells = BearerCells.of(
-            np.flatnonzero(np.diff(cell_of_bearer, prepend=-1)), client_id=self.bearer_client_id
+            begins_cell[self.first].nonzero()[0], client_id=self.bearer_client_id
         )
         self.first_of_cell = self.first[self.cells.start]
         """First transfer of each cell."""
@@ -135,6 +133,13 @@ class ServedSet:
             average_rate_bps=record["average_rate_bps"][self.heads],
             backhaul_limit_bps=backhaul_limit_bps,
         )
+
+
+def differs_from_last(values: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    """Return where a value is another than the one before; the first is."""
+    differs = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=differs[1:])
+    return differs
 
 
 def _as_slice(rows: Int[np.ndarray, " transfer"]) -> slice | Int[np.ndarray, " transfer"]:

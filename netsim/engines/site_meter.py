@@ -86,15 +86,17 @@ class SiteMeter:
         now_s
             Up to which :meth:`advance` was called.
         """
-        cell_w = self._full_cell_w * load.mean(axis=1)
+        mean_load = load[:, 0] if load.shape[1] == 1 else load.mean(axis=1)
+        cell_w = self._full_cell_w * mean_load
         radiated_w = np.bincount(self._cell_site_id, weights=cell_w, minlength=len(self._slope))
         is_busy = radiated_w > 0
         is_busy[self._cell_site_id[serving]] = True
-        self._book(self._is_busy & ~is_busy, now_s)
-        self._since_s[is_busy & ~self._is_busy] = now_s
-        self._is_busy = is_busy
+        if is_busy.tobytes() != self._is_busy.tobytes():
+            self._book(self._is_busy & ~is_busy, now_s)
+            self._since_s[is_busy & ~self._is_busy] = now_s
+            self._is_busy = is_busy
         self._radiated_w = radiated_w
-        self._radiates = bool(radiated_w.any())
+        self._radiates = bool(np.count_nonzero(radiated_w))
 
     def flush(self, now_s: float) -> None:
         """Book everything up to now."""

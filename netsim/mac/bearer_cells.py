@@ -24,9 +24,11 @@ class BearerCells:
         cls, start: Int[np.ndarray, " cell"], *, client_id: Int[np.ndarray, " bearer"]
     ) -> "BearerCells":
         """Return the cells that begin at some bearers, the first at 0."""
+        begins_later = np.zeros(len(client_id), dtype=np.intp)
+        begins_later[start[1:]] = 1
         return cls(
             start=start,
-            cell=np.arange(len(start)).repeat(np.diff(start, append=len(client_id))),
+            cell=begins_later.cumsum(),
             client=_client_of_bearers(client_id),
         )
 

@@ -97,6 +97,11 @@ class Association:
         """Whether some link-failure timer may run."""
         return self._sync.may_run
 
+    @property
+    def has_weak_links(self) -> bool:
+        """Whether some client may fall out of sync while it stands still."""
+        return bool(np.count_nonzero(self._coverage.may_fail))
+
     def is_settled(self, slots: Int[np.ndarray, " connected"]) -> bool:
         """Whether a measurement equal to the last one cannot change anything.
 
@@ -147,7 +152,7 @@ class Association:
         """Start and stop link-failure timers of clients that stand still.
 
         Their own gains do not change, interference and fading may. Clients that stay in sync
-        whatever other cells transmit are left out, so this costs nothing where nothing can change.
+        whatever other cells transmit are left out: see :attr:`has_weak_links`.
 
         Parameters
         ----------
@@ -156,8 +161,6 @@ class Association:
         radiated
             Share of its power that each cell radiates in each group, from now on.
         """
-        if not self._coverage.may_fail.any():
-            return
         slots = self._links.slots
         slots = slots[self._coverage.may_fail[slots]]
         served = slots[self._links.is_served(slots, now_s=at_s)]
@@ -179,7 +182,7 @@ class Association:
         An outage is noticed at once; joining another cell takes the recovery time.
         """
         is_alive = self._outages.is_alive(at_s)
-        if np.array_equal(is_alive, self._is_alive):
+        if is_alive.tobytes() == self._is_alive.tobytes():
             return slots[:0]
         self._is_alive = is_alive
         cell = self._links.cell_id[slots]

@@ -146,7 +146,7 @@ class LinkTracker:
     def notice_interference(self, now_s: float) -> None:
         """Let clients measure the present interference, where there are no channel ticks."""
         if not self._channel.is_varying:
-            self._association.watch(at_s=now_s, radiated=self._radiated())
+            self._watch(now_s)
 
     def _tick_at(self, now_s: float) -> int:
         return int(np.floor(now_s / self._tick_s + TICK_SLACK))
@@ -167,8 +167,12 @@ class LinkTracker:
             if not (repeats and self._association.is_settled(slots)):
                 self._association.step(slots, at_s=now_s, radiated=self._radiated())
         else:
-            self._association.watch(at_s=now_s, radiated=self._radiated())
+            self._watch(now_s)
         self._fade_all(slots)
+
+    def _watch(self, now_s: float) -> None:
+        if self._association.has_weak_links:
+            self._association.watch(at_s=now_s, radiated=self._radiated())
 
     # The channel --------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Failures of sites, planned and at random: which cells are in service when."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,13 +36,13 @@ class Outages:
         self.intervals = tuple(outages)
         """As planned; intervals of one site may overlap."""
         edges = {o.started_at_s for o in outages} | {o.finished_at_s for o in outages}
-        self._edges_s = np.array(sorted(edges))
+        self._edges_s = sorted(edges)
         num_sites = int(cell_site_id.max(initial=-1)) + 1
         # Row k holds from edge k - 1 to just before edge k.
         self._is_site_alive = np.ones((len(self._edges_s) + 1, num_sites), dtype=bool)
         for outage in outages:
-            first = int(np.searchsorted(self._edges_s, outage.started_at_s))
-            last = int(np.searchsorted(self._edges_s, outage.finished_at_s))
+            first = bisect_left(self._edges_s, outage.started_at_s)
+            last = bisect_left(self._edges_s, outage.finished_at_s)
             self._is_site_alive[first + 1 : last + 1, outage.site_id] = False
         self._is_alive = self._is_site_alive[:, cell_site_id]
 
@@ -62,7 +63,7 @@ class Outages:
         if not self.intervals:
             return edge_s
         place = self._row(after_s)
-        return min(edge_s, float(self._edges_s[place])) if place < len(self._edges_s) else edge_s
+        return min(edge_s, self._edges_s[place]) if place < len(self._edges_s) else edge_s
 
     def _row(self, at_s: float) -> int:
-        return int(np.searchsorted(self._edges_s, at_s, side="right"))
+        return bisect_right(self._edges_s, at_s)

@@ -84,6 +84,7 @@ class Backhaul:
         self._cuts = tuple(cuts)
         self._num_sites = num_sites
         self._routes: dict[frozenset[int], tuple[Route | None, ...]] = {}
+        self._latency_s: dict[frozenset[int], Float[np.ndarray, " site"]] = {}
         self._crossing: dict[frozenset[int], tuple[np.ndarray, dict[int, np.ndarray]]] = {}
 
     @cached_property
@@ -97,6 +98,16 @@ class Backhaul:
         if broken not in self._routes:
             self._routes[broken] = self._find_routes(broken)
         return self._routes[broken]
+
+    def route_latency_s(self, at_s: float) -> Float[np.ndarray, " site"]:
+        """Return the one-way latency of each site's route [s]: 0 without a route."""
+        broken = self._broken(at_s)
+        if broken not in self._latency_s:
+            routes = self.routes(at_s)
+            self._latency_s[broken] = np.array(
+                [0.0 if route is None else route.latency_s for route in routes]
+            )
+        return self._latency_s[broken]
 
     def route_rate_bps(self, at_s: float) -> Float[np.ndarray, " site"]:
         """Return the rate of each site's route [bit/s]: inf without a limit, 0 without a route."""

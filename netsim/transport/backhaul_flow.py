@@ -68,8 +68,7 @@ class BackhaulFlow:
         self, cell_id: Int[np.ndarray, " some"], *, at_s: float
     ) -> Float[np.ndarray, " some"]:
         """Return the one-way latency between sites of cells and server [s]; 0 without a route."""
-        routes = self._backhaul.routes(at_s)
-        by_site = np.array([0.0 if route is None else route.latency_s for route in routes])
+        by_site = self._backhaul.route_latency_s(at_s)
         return np.where(cell_id == NO_CELL, 0.0, by_site[self._cell_site_id[cell_id]])
 
     def delay(self, active: ActiveTransfers, links: Links, *, at_s: float) -> None:

@@ -41,9 +41,11 @@ class Placement:
     def positions_m(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, "client 2"]:
         """Return the positions of clients [m], in the order of the ids."""
         block, row = np.divmod(np.asarray(client_ids, dtype=np.int64), BLOCK_SIZE)
-        numbers, position = np.unique(block, return_inverse=True)
-        if len(numbers) == 0:
+        if not len(block):
             return np.empty((0, 2))
+        if block.min() == block.max():
+            return self._block(int(block[0])).take(row, axis=0)
+        numbers, position = np.unique(block, return_inverse=True)
         drawn_m = np.stack([self._block(int(number)) for number in numbers])
         return drawn_m[position, row]
 

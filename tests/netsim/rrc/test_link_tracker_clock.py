@@ -67,7 +67,7 @@ class WrittenCells:
     def watch(self, *, at_s, radiated):
         self.calls.append(("watch", at_s, radiated))
 
-    may_fail = True
+    may_fail = has_weak_links = True
 
     def fail_due(self, *, at_s):
         del at_s
