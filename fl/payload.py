@@ -55,7 +55,8 @@ class Payload:
     @property
     def size_bytes(self) -> int:
         """Bytes of the encoded payload, names and shapes included; nothing is encoded for it."""
-        return _HEADER_LENGTH_BYTES + _header_bytes(self.tensors) + self.tensor_bytes
+        kinds = tuple((name, each.dtype, each.shape) for name, each in self.tensors.items())
+        return _encoded_bytes(kinds)
 
     def encode(self) -> bytes:
         """Return the bytes that cross the link."""
@@ -69,16 +70,12 @@ def decode(data: bytes) -> Payload:
     return Payload(safetensors.torch.load(data))
 
 
-def _header_bytes(tensors: Tensors) -> int:
-    """Count the bytes of the JSON header that safetensors writes, padding included."""
-    return _header_bytes_of(
-        tuple((name, tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items())
-    )
-
-
 @lru_cache(maxsize=256)
-def _header_bytes_of(kinds: tuple[tuple[str, torch.dtype, tuple[int, ...]], ...]) -> int:
-    """Count them from names, types and shapes; payloads of a run have few kinds of these."""
+def _encoded_bytes(kinds: tuple[tuple[str, torch.dtype, torch.Size], ...]) -> int:
+    """Count the encoded bytes from names, types and shapes; payloads of a run have few kinds.
+
+    safetensors pads the JSON header.
+    """
     # Wide types come first so that every tensor is aligned; the order matters here because it
     # moves the offsets, whose digits are part of the header.
     rank = {dtype: index for index, dtype in enumerate(_DTYPE_NAMES)}
@@ -92,4 +89,5 @@ def _header_bytes_of(kinds: tuple[tuple[str, torch.dtype, tuple[int, ...]], ...]
         }
         start = end
     length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
-    return -(-length // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+    padded = -(-length // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+    return _HEADER_LENGTH_BYTES + padded + start

@@ -1,5 +1,7 @@
 """How long transfers of the flow engine wait for their last retransmissions."""
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float
 
@@ -17,6 +19,9 @@ from netsim.rrc.links import Links
 from netsim.streams import Purpose, stream
 from netsim.transport.active_transfers import UPLINK
 from netsim.units import floored_db
+
+UNFADED_LINKS = 4096
+"""SINRs with numbers of blocks whose error probabilities are kept where nothing fades."""
 
 
 class LastBlocks:
@@ -43,6 +48,8 @@ class LastBlocks:
         self._slot_s = settings.slot_s
         self._known_before_s = settings.knowledge_delay_slots * settings.slot_s
         self._seed = settings.seed
+        # A client that stands still meets the same again and again.
+        self._unfaded_failure = lru_cache(UNFADED_LINKS)(self._failure_without_fading)
 
     def wait_s(
         self, records: np.ndarray, solved_at_s: float, *, at_s: float
@@ -74,9 +81,13 @@ class LastBlocks:
         apart_s = slots_apart * self._slot_s
         num_sent = int(np.ceil(record["granted_s"] / apart_s))
         num_blocks = min(blocks_a_round_trip(slots_apart), max(num_sent, 1))
-        fade: Float[np.ndarray, "transmission block"] = np.ones((MAX_TRANSMISSIONS, 1))
-        fading_db = 0.0  # all blocks alike
-        if self._channel.is_fading:
+        # One block stands for all where nothing fades: they are alike.
+        failure: Float[np.ndarray, "transmission block"]
+        if not self._channel.is_fading:
+            failure = self._unfaded_failure(
+                float(record["sinr_db"]), round(record["blocks"]), is_uplink=is_uplink
+            )
+        else:
             sent_s = now_s - apart_s * np.arange(1, num_blocks + 1)
             again_s = self._slot_s * ROUND_TRIP_SLOTS * np.arange(MAX_TRANSMISSIONS - 1)
             at_s = np.vstack([sent_s - self._known_before_s, sent_s + again_s[:, None]])
@@ -85,18 +96,32 @@ class LastBlocks:
             fading = (links.uplink_fading if is_uplink else links.downlink_fading)[record["slot"]]
             # the SINR of the record is a mean in decibels over these instants
             fading_db = float(weight @ floored_db(fading[first:].mean(axis=1)))
-        failure = failure_probabilities(
-            self._air,
-            self._errors,
-            mean_sinr=10.0 ** (0.1 * (float(record["sinr_db"]) - fading_db)),
-            known_fade=fade[0],
-            fade=fade[1:],
-            blocks=float(record["blocks"]),
-            is_uplink=is_uplink,
-        )
+            failure = failure_probabilities(
+                self._air,
+                self._errors,
+                mean_sinr=10.0 ** (0.1 * (float(record["sinr_db"]) - fading_db)),
+                known_fade=fade[0],
+                fade=fade[1:],
+                blocks=float(record["blocks"]),
+                is_uplink=is_uplink,
+            )
         rng = stream(self._seed, Purpose.LAST_BLOCKS, int(record["transfer_id"]))
         level = rng.random(num_blocks)
         return self._slot_s * wait_slots(failure, slots_apart=slots_apart, level=level)
+
+    def _failure_without_fading(
+        self, sinr_db: float, blocks: int, *, is_uplink: bool
+    ) -> Float[np.ndarray, "transmission 1"]:
+        fade = np.ones((MAX_TRANSMISSIONS, 1))
+        return failure_probabilities(
+            self._air,
+            self._errors,
+            mean_sinr=10.0 ** (0.1 * sinr_db),
+            known_fade=fade[0],
+            fade=fade[1:],
+            blocks=float(blocks),
+            is_uplink=is_uplink,
+        )
 
     def _fade(
         self, record: np.void, at_s: Float[np.ndarray, " time"], *, is_uplink: bool

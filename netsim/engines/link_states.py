@@ -63,6 +63,10 @@ class LinkReporter:
         self._cell_site_id = models.layout.cell_site_id
         self._min_gain = edge_gain(models.link_failure, models.air)
         self._engine = engine
+        self._is_constant = not (
+            self._channel.is_varying or self._air.is_interfering or self._outages.may_fail
+        )
+        self._known_bps: dict[bool, dict[int, float]] = {True: {}, False: {}}
 
     def table(self, client_ids: Int[np.ndarray, " client"], *, now_s: float) -> LinkTable:
         """Return the links of these clients now, in the order asked for."""
@@ -100,6 +104,18 @@ class LinkReporter:
         self, client_ids: Int[np.ndarray, " client"], *, is_uplink: bool, now_s: float
     ) -> Float[np.ndarray, " client"]:
         """Return the rates of :meth:`table` in one direction [bit/s], in the order asked for."""
+        if not self._is_constant:
+            return self._rate_now_bps(client_ids, is_uplink=is_uplink, now_s=now_s)
+        known_bps, ids = self._known_bps[is_uplink], client_ids.tolist()
+        missing = [client_id for client_id in ids if client_id not in known_bps]
+        if missing:
+            rate_bps = self._rate_now_bps(np.array(missing), is_uplink=is_uplink, now_s=now_s)
+            known_bps.update(zip(missing, rate_bps.tolist(), strict=True))
+        return np.array([known_bps[client_id] for client_id in ids])
+
+    def _rate_now_bps(
+        self, client_ids: Int[np.ndarray, " client"], *, is_uplink: bool, now_s: float
+    ) -> Float[np.ndarray, " client"]:
         unique, place = np.unique(client_ids, return_inverse=True)
         links = self._links(unique, now_s=now_s)
         rate_bps = self._uplink_alone(links)[0] if is_uplink else self._downlink_alone(links)

@@ -46,6 +46,11 @@ class Outages:
             self._is_site_alive[first + 1 : last + 1, outage.site_id] = False
         self._is_alive = self._is_site_alive[:, cell_site_id]
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether some site is ever out of service."""
+        return self.drawn is not None or bool(self.intervals)
+
     def is_alive(self, at_s: float) -> Bool[np.ndarray, " cell"]:
         """Return which cells are in service; an outage includes its start, not its end."""
         if self.drawn is not None:
