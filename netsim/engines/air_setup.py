@@ -93,7 +93,7 @@ def make_air_interface(
         downlink_busy_fraction=background.downlink_fraction,
         uplink_busy_fraction=background.uplink_fraction,
         interference_rejection=_make_interference_rejection(radio, noise_w=site_noise_w),
-        is_interfering=radio.interference,
+        is_interfering=radio.interference and channel.num_cells > 1,
         rates=rates,
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),
         uplink_adaptation=adaptation_of(

@@ -67,7 +67,7 @@ class AirInterface:
     interference_rejection: InterferenceRejection | None
     """MMSE combining at the sites; ``None`` is maximum-ratio combining."""
     is_interfering: bool
-    """Whether cells interfere with each other."""
+    """Whether cells interfere with each other: there are several, and they may."""
     rates: RateTable
     """MCS and goodput at a known SINR."""
     uplink_adaptation: Adaptation
