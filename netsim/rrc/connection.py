@@ -7,15 +7,12 @@ States of TS 38.331 with connected mode split by discontinuous reception (DRX)::
 The connection ends where the tail of the radio's power model ends: one timer for time and energy.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import cast
-
-import numpy as np
-from jaxtyping import Float, Int
 
 from netsim.config.access import AccessConfig, ConnectionConfig, DrxConfig, PagingConfig
 from netsim.config.ue_power import MeasuredPowerConfig, Tr38840PowerConfig, UePowerConfig
@@ -54,14 +51,14 @@ class ConnectionTimers:
     inactive_s: float
     """Time from there to IDLE [s]."""
 
-    def state(self, gap_s: Float[np.ndarray, " client"]) -> Int[np.ndarray, " client"]:
-        """Return the :class:`State` after a gap without data [s]; inf before the first data."""
-        edges_s = [
+    def state(self, gap_s: float) -> State:
+        """Return the state after a gap without data [s]; inf before the first data."""
+        edges_s = (
             min(self.inactivity_s, self.connected_s),
             self.connected_s,
             self.connected_s + self.inactive_s,
-        ]
-        return np.searchsorted(edges_s, gap_s, side="left")
+        )
+        return State(bisect_left(edges_s, gap_s))
 
 
 @cache
@@ -101,18 +98,18 @@ def make_timers(
 
 
 def connect_s(
-    state: Int[np.ndarray, " client"],
+    state: State,
     config: ConnectionConfig | None,
     drx: DrxConfig | None,
     *,
     is_uplink: bool,
-) -> Float[np.ndarray, " client"]:
-    """Return how long clients take from a state until they send, or receive, data [s].
+) -> float:
+    """Return how long a client takes from a state until it sends, or receives, data [s].
 
     Parameters
     ----------
     state
-        Of :class:`State`.
+        Of the client.
     config, drx
         Parts of the section; ``None`` costs nothing.
     is_uplink
@@ -120,22 +117,22 @@ def connect_s(
     """
     wake_up_s = drx.wake_up_s if drx is not None and is_uplink else 0.0
     resume_s, setup_s = (0.0, 0.0) if config is None else (config.resume_s, config.setup_s)
-    return np.array([0.0, wake_up_s, resume_s, setup_s])[state]
+    return (0.0, wake_up_s, resume_s, setup_s)[state]
 
 
 def notice_s(
-    state: Int[np.ndarray, " client"],
-    uniform: Float[np.ndarray, " client"],
+    state: State,
+    uniform: float,
     *,
     drx_cycle_s: float | None,
     paging: PagingConfig | None,
-) -> Float[np.ndarray, " client"]:
-    """Return how long clients take until they notice that there is something to receive [s].
+) -> float:
+    """Return how long a client takes until it notices that there is something to receive [s].
 
     Parameters
     ----------
     state
-        Of :class:`State`.
+        Of the client.
     uniform
         Part of its cycle that is left, in [0, 1).
     drx_cycle_s, paging
@@ -144,8 +141,7 @@ def notice_s(
     inactive_s, idle_s = (
         (0.0, 0.0) if paging is None else (paging.inactive_cycle_s, paging.idle_cycle_s)
     )
-    cycle_s = np.array([0.0, drx_cycle_s or 0.0, inactive_s, idle_s])
-    return cast("Float[np.ndarray, ' client']", uniform * cycle_s[state])
+    return uniform * (0.0, drx_cycle_s or 0.0, inactive_s, idle_s)[state]
 
 
 def find_problems(

@@ -245,14 +245,13 @@ class AccessWait:
         connecting = self._connecting.get(transfer.client_id)
         is_connecting = connecting is not None and connecting.connected_at_s > now_s
         state = connecting.state if connecting and is_connecting else self._state(transfer)
-        code, draw = np.array([state]), np.array([uniform])
         silent_s = 0.0
         if not is_uplink:
             cycle_s = None if config.drx is None else self._timers.drx_cycle_s
-            paged_s = notice_s(code, draw, drx_cycle_s=cycle_s, paging=config.paging)
-            silent_s = self._latency_s + float(paged_s[0])
-        way_s = connect_s(code, config.connection, config.drx, is_uplink=is_uplink)
-        connected_at_s = now_s + silent_s + float(way_s[0])
+            paged_s = notice_s(state, uniform, drx_cycle_s=cycle_s, paging=config.paging)
+            silent_s = self._latency_s + paged_s
+        way_s = connect_s(state, config.connection, config.drx, is_uplink=is_uplink)
+        connected_at_s = now_s + silent_s + way_s
         if connecting and is_connecting:
             connected_at_s = min(connected_at_s, connecting.connected_at_s)
         if state in (State.INACTIVE, State.IDLE):
@@ -278,8 +277,7 @@ class AccessWait:
         listens = any(wait.listens_at_s <= now_s for wait in self._of_client.get(client_id, ()))
         if listens or self._is_on_air(client_id):
             return State.ACTIVE
-        gap_s = np.array([self._ledger.radio_gap_s(client_id, now_s)])
-        return State(int(self._timers.state(gap_s)[0]))
+        return self._timers.state(self._ledger.radio_gap_s(client_id, now_s))
 
     def _grant_s(self, uniform: float, *, is_uplink: bool) -> float:
         grant = self._config.grant
@@ -296,12 +294,12 @@ class AccessWait:
         if session.initial_window_bytes is None:
             return handshake_s
         paused_s = slow_start_s(
-            np.array([transfer.size_bytes]),
-            np.array([rate_bps]),
+            transfer.size_bytes,
+            rate_bps,
             rtt_s=rtt_s,
             initial_window_bytes=session.initial_window_bytes,
         )
-        return handshake_s + float(paused_s[0])
+        return handshake_s + paused_s
 
     # Energy -------------------------------------------------------------------------------------
 

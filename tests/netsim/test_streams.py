@@ -37,3 +37,17 @@ def test_an_id_of_two_words_is_refused():
     for bad in (-1, 2**32):
         with pytest.raises(ValueError, match=f"ids: must be within 0 and 4294967295, got .*{bad}"):
             next(each_stream(1, Purpose.COHORT, np.array([3, bad])))
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, 2**32, 2**70])
+@pytest.mark.parametrize("key", [(), (3,), (0, 0), (2**32 - 1, 5), (2**32, 5)])
+def test_a_stream_is_that_of_the_spawn_key(seed, key):
+    address = np.random.SeedSequence(seed, spawn_key=(int(Purpose.FADING), *key))
+    expected = np.random.default_rng(address).random(5)
+    assert stream(seed, Purpose.FADING, *key).random(5).tolist() == expected.tolist()
+
+
+def test_a_negative_address_is_refused():
+    for seed, key in ((-1, 0), (1, -1)):
+        with pytest.raises(ValueError, match="non-negative"):
+            stream(seed, Purpose.FADING, key)

@@ -21,8 +21,6 @@ from netsim.rrc.connection import (
     notice_s,
 )
 
-EVERY_STATE = np.array([State.ACTIVE, State.DRX, State.INACTIVE, State.IDLE])
-
 
 def timers_of(profile, **changes):
     power = MeasuredPowerConfig(profile=profile, screen_w=None)
@@ -31,14 +29,14 @@ def timers_of(profile, **changes):
 
 
 def test_states_of_the_measured_standalone_network():
-    gaps_s = np.array([0.0, 0.5, 0.51, 10.2, 10.21, 15.0, 15.01, np.inf])
+    gaps_s = (0.0, 0.5, 0.51, 10.2, 10.21, 15.0, 15.01, np.inf)
     states = [State.ACTIVE] * 2 + [State.DRX] * 2 + [State.INACTIVE] * 2 + [State.IDLE] * 2
-    assert timers_of("t_mobile_sa").state(gaps_s).tolist() == states
+    assert [timers_of("t_mobile_sa").state(gap_s) for gap_s in gaps_s] == states
 
 
 def test_without_standalone_a_client_goes_straight_to_idle():
-    states = timers_of("t_mobile_nsa_low").state(np.array([10.2, 10.21]))
-    assert states.tolist() == [State.DRX, State.IDLE]
+    timers = timers_of("t_mobile_nsa_low")
+    assert [timers.state(gap_s) for gap_s in (10.2, 10.21)] == [State.DRX, State.IDLE]
 
 
 def test_the_connection_ends_where_the_tail_of_the_power_model_ends():
@@ -46,7 +44,7 @@ def test_the_connection_ends_where_the_tail_of_the_power_model_ends():
     timers = make_timers(
         AccessConfig(), power, connected_s=float(measured_power(power).tail_s(np.array(np.inf)))
     )
-    assert timers.state(np.array([3.0, 3.01, 7.8, 7.81])).tolist() == [
+    assert [timers.state(gap_s) for gap_s in (3.0, 3.01, 7.8, 7.81)] == [
         State.DRX,
         State.INACTIVE,
         State.INACTIVE,
@@ -56,7 +54,7 @@ def test_the_connection_ends_where_the_tail_of_the_power_model_ends():
 
 def test_a_tail_shorter_than_the_inactivity_timer_leaves_no_time_in_drx():
     timers = ConnectionTimers(inactivity_s=0.5, drx_cycle_s=0.1, connected_s=0.2, inactive_s=0.0)
-    assert timers.state(np.array([0.2, 0.21])).tolist() == [State.ACTIVE, State.IDLE]
+    assert [timers.state(gap_s) for gap_s in (0.2, 0.21)] == [State.ACTIVE, State.IDLE]
 
 
 def test_power_states_of_tr_38840_bring_their_own_timers():
@@ -77,26 +75,25 @@ def test_settings_replace_the_timers_of_the_network():
 
 def test_an_upload_waits_as_in_the_table():
     config = AccessConfig()
-    waits_s = connect_s(EVERY_STATE, config.connection, config.drx, is_uplink=True)
-    assert waits_s.tolist() == [0.0, 0.005, 0.06, 0.30]
+    waits_s = [connect_s(each, config.connection, config.drx, is_uplink=True) for each in State]
+    assert waits_s == [0.0, 0.005, 0.06, 0.30]
 
 
 def test_a_download_is_noticed_after_a_part_of_the_cycle_of_the_state():
     paging = PagingConfig()
     for uniform in (0.0, 0.5, 0.999):
-        parts = np.full(4, uniform)
-        waits_s = notice_s(EVERY_STATE, parts, drx_cycle_s=0.04, paging=paging)
+        waits_s = [notice_s(each, uniform, drx_cycle_s=0.04, paging=paging) for each in State]
         np.testing.assert_allclose(waits_s, uniform * np.array([0.0, 0.04, 0.64, 1.28]))
     config = AccessConfig()
-    way_s = connect_s(EVERY_STATE, config.connection, config.drx, is_uplink=False)
-    assert way_s.tolist() == [0.0, 0.0, 0.06, 0.30]
+    way_s = [connect_s(each, config.connection, config.drx, is_uplink=False) for each in State]
+    assert way_s == [0.0, 0.0, 0.06, 0.30]
 
 
 def test_parts_that_are_switched_off_cost_nothing():
     off = NO_ACCESS
-    assert connect_s(EVERY_STATE, off.connection, off.drx, is_uplink=True).tolist() == [0.0] * 4
-    waits_s = notice_s(EVERY_STATE, np.full(4, 0.5), drx_cycle_s=None, paging=off.paging)
-    assert waits_s.tolist() == [0.0] * 4
+    for state in State:
+        assert connect_s(state, off.connection, off.drx, is_uplink=True) == 0.0
+        assert notice_s(state, 0.5, drx_cycle_s=None, paging=off.paging) == 0.0
 
 
 @pytest.mark.parametrize("power", [MeasuredPowerConfig(), Tr38840PowerConfig()])
