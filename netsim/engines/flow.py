@@ -303,6 +303,7 @@ class FlowEngine(Engine):
                 activity=grant.activity,
                 weight=weight,
                 first_of_cell=served.first_of_cell,
+                leaves_groups=grant.in_cells_of(served.first_of_cell),
                 noise_w=air.site_noise_w,
                 suppressed=suppressed,
             )

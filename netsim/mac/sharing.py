@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from netsim.mac.cell_view import cell_view
 from netsim.mac.demand import Demand
@@ -45,6 +45,13 @@ class Grant:
     """
     average_rate_bps: Float[np.ndarray, " bearer"]
     """The averages that the schedulers looked at, those of new bearers filled in."""
+    in_limited_cell: Bool[np.ndarray, " bearer"] | None = None
+    """Whether power limits users in the cell of each to parts of the band, and they leave the rest
+    to others; ``None``: in none, or the scheduler has no metric, or the channel never changes."""
+
+    def in_cells_of(self, bearers: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"] | None:
+        """Return ``in_limited_cell`` of some bearers."""
+        return None if self.in_limited_cell is None else self.in_limited_cell[bearers]
 
 
 @dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
@@ -116,18 +123,19 @@ class Sharing:
         instants_s[0] = now_s
         np.add(now_s, duration_s[:-1].cumsum(), out=instants_s[1:])
         if is_averaged and self.uses_average_rate:
-            shares, activity = self._mean_shares(
+            shares, activity, in_limited_cell = self._mean_shares(
                 demand, rates, instants_s=instants_s, duration_s=duration_s
             )
         else:
             shares = self._shares_now(demand, rates, instants_s=instants_s)
             if self.redistributes and demand.is_limited:
                 self._redistribute_unused_blocks(demand, rates, shares, instants_s=instants_s)
-            activity = np.ones(shares.shape[:2])
+            activity, in_limited_cell = np.ones(shares.shape[:2]), None
         return Grant(
             shares=shares,
             activity=activity,
             average_rate_bps=rates.average_bps,
+            in_limited_cell=in_limited_cell,
         )
 
     def _rates(self, demand: Demand) -> _Rates:
@@ -163,15 +171,20 @@ class Sharing:
         *,
         instants_s: Float[np.ndarray, " instant"],
         duration_s: Float[np.ndarray, " instant"],
-    ) -> tuple[Float[np.ndarray, "instant bearer group"], Float[np.ndarray, "instant bearer"]]:
-        """Return mean shares and activity until the next solve."""
+    ) -> tuple[
+        Float[np.ndarray, "instant bearer group"],
+        Float[np.ndarray, "instant bearer"],
+        Bool[np.ndarray, " bearer"] | None,
+    ]:
+        """Return mean shares and activity until the next solve, and who is in a limited cell."""
         whole = demand.transfer_rate_bps(slice(None), np.ones(len(demand.bearer)))
         alone = demand.weakest(slice(0, len(demand.first)), whole, rates.is_reached)
         limit: Float[np.ndarray, " bearer"] | float = np.inf
         if demand.backhaul_limit_bps is not None:
             limit = demand.backhaul_limit_bps
         if self._metric is not None and np.isfinite(duration_s[0]):
-            return metric_shares(
+            limits = self._limits_over(demand, slice(0, len(demand.first)))
+            shares, activity = metric_shares(
                 self._metric,
                 name=f"{self._name}, {_direction(demand)} of all cells",
                 group_rate_bps=rates.group_bps,
@@ -182,8 +195,10 @@ class Sharing:
                 cell_start=demand.cells.start,
                 duration_s=duration_s,
                 slot_s=self._slot_s,
-                limits=self._limits_over(demand, slice(0, len(demand.first))),
+                limits=limits,
             )
+            limited = None if limits is None else limits.at_instant[0].in_limited_cell()
+            return shares, activity, limited
         limit = np.broadcast_to(limit, rates.average_bps.shape)
         shares = np.empty_like(rates.group_bps)
         activity = np.ones(shares.shape[:2])
@@ -204,7 +219,7 @@ class Sharing:
                 )
             else:
                 shares[:, part] = [scheduler.now(view) for view in views]
-        return shares, activity
+        return shares, activity, None
 
     def _shares_now(
         self, demand: Demand, rates: _Rates, *, instants_s: Float[np.ndarray, " instant"]

@@ -202,6 +202,31 @@ def test_correlation_of_groups_is_that_of_who_holds_them():
     assert free == pytest.approx([0.0, 0.0], abs=1e-9)
 
 
+def test_groups_that_users_leave_to_others_go_apart():
+    """Eight groups of two cells: moments of each group as before, groups no longer go together."""
+    cross_gain = np.array([[0.0, 1.0], [0.0, 9.0]])
+    found = [
+        InterferenceMoments.from_time_shared(
+            cross_gain,
+            np.ones((1, 2)),
+            np.full((1, 2, 8), 0.5),
+            activity=np.ones((1, 2)),
+            weight=np.ones(1),
+            first_of_cell=np.array([0]),
+            noise_w=0.5,
+            leaves_groups=leaves_groups,
+        )
+        for leaves_groups in (None, np.array([False]), np.array([True]))
+    ]
+    together, as_before, apart = found
+    for one, other in zip(together, as_before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name in ("mean_w", "log_mean", "log_square"):
+        np.testing.assert_allclose(getattr(apart, name), getattr(together, name), rtol=1e-12)
+    assert together.correlation[1] == pytest.approx(1.0, abs=1e-9)
+    assert apart.correlation[1] < 0.15  # 0 but for 64 draws
+
+
 def test_a_single_group_has_no_other_to_go_with():
     assert constant(2.0).correlation == pytest.approx([0.0])
 
