@@ -334,17 +334,10 @@ class CellularNetwork:
             ledger=models.ledger,
             listen_w=models.ue_power.listen_w,
             is_on_air=self._engine.is_client_on_air,
-            rates=self._rates_alone_bps,
+            rates=self._reporter.rate_bps,
             admit=self._admit,
             end=self._end_unserved,
         )
-
-    def _rates_alone_bps(
-        self, client_ids: Sequence[int], *, is_uplink: bool
-    ) -> Float[np.ndarray, " client"]:
-        """Return the rates of clients alone in their cells [bit/s]."""
-        ids = np.array(client_ids)
-        return self._reporter.rate_bps(ids, is_uplink=is_uplink, now_s=self._now_s)
 
     def _flush(self) -> None:
         self._access.flush()

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import numpy as np
 import simpy
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from netsim.config.access import AccessConfig
 from netsim.energy.ledger import Ledger
@@ -36,7 +36,7 @@ class Rates(Protocol):
     """Tells the rates of clients alone in their cells."""
 
     def __call__(
-        self, client_ids: Sequence[int], *, is_uplink: bool
+        self, client_ids: Int[np.ndarray, " client"], *, is_uplink: bool, now_s: float
     ) -> Float[np.ndarray, " client"]:
         """Return the rate of each client in one direction [bit/s]."""
 
@@ -156,9 +156,9 @@ class AccessWait:
         for direction in DIRECTIONS:
             asked = [transfer for transfer in new if transfer.direction == direction]
             if asked:
-                rates_bps = self._rates(
-                    [transfer.client_id for transfer in asked], is_uplink=direction == "uplink"
-                )
+                client_ids = np.array([transfer.client_id for transfer in asked])
+                is_uplink = direction == "uplink"
+                rates_bps = self._rates(client_ids, is_uplink=is_uplink, now_s=self._now_s)
                 ids = (transfer.transfer_id for transfer in asked)
                 rate_bps.update(zip(ids, rates_bps.tolist(), strict=True))
         for transfer in new:

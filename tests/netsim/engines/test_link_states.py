@@ -26,8 +26,10 @@ def test_columns_come_in_the_order_asked_for():
 def test_rates_of_one_direction_are_those_of_the_table():
     asked = network()
     table, some = asked.link_table(range(12)), [7, 2, 7, 11]
-    up_bps = asked._rates_alone_bps(some, is_uplink=True)
-    down_bps = asked._rates_alone_bps(some, is_uplink=False)
+    up_bps, down_bps = (
+        asked._reporter.rate_bps(np.array(some), is_uplink=is_uplink, now_s=0.0)
+        for is_uplink in (True, False)
+    )
     np.testing.assert_array_equal(up_bps, table.uplink_rate_bps[some])
     np.testing.assert_array_equal(down_bps, table.downlink_rate_bps[some])
     assert (up_bps != down_bps).any()

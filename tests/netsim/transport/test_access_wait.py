@@ -45,7 +45,7 @@ class Air:
             ledger=self.ledger,
             listen_w=self.model.listen_w,
             is_on_air=self.on_air.__contains__,
-            rates=lambda ids, *, is_uplink: np.full(len(ids), rate_bps),
+            rates=lambda ids, *, is_uplink, now_s: np.full(len(ids), rate_bps),
             admit=lambda transfer, energy_j: self.admitted.update(
                 {transfer.transfer_id: (self.env.now, energy_j)}
             ),
@@ -280,9 +280,9 @@ def test_rates_are_asked_for_once_an_instant_and_direction():
     air, asked = Air(AccessConfig()), []
     rates = air.wait._rates
 
-    def ask(ids, *, is_uplink):
-        asked.append((list(ids), is_uplink))
-        return rates(ids, is_uplink=is_uplink)
+    def ask(ids, *, is_uplink, now_s):
+        asked.append((ids.tolist(), is_uplink, now_s))
+        return rates(ids, is_uplink=is_uplink, now_s=now_s)
 
     air.wait._rates = ask
     for client_id, direction in ((4, "uplink"), (7, "downlink"), (2, "uplink"), (9, "uplink")):
@@ -290,7 +290,7 @@ def test_rates_are_asked_for_once_an_instant_and_direction():
     air.env.run(until=0.1)
     air.begin(air.request("downlink", client_id=5))
     air.env.run()
-    assert asked == [([4, 2, 9], True), ([7], False), ([5], False)]
+    assert asked == [([4, 2, 9], True, 0.0), ([7], False, 0.0), ([5], False, 0.1)]
 
 
 @pytest.mark.parametrize(("direction", "energy_j"), [("uplink", LISTEN_W * 0.2), ("downlink", 0.0)])
