@@ -20,6 +20,8 @@ from analysis.text_safety import file_name
 from analysis.units import display_unit
 
 _J_PER_WH = 3600.0
+ROUNDING = 1e-6
+"""Relative error of sums of seconds."""
 _RUN = ["variant", "seed"]
 
 _HEADS = {
@@ -39,7 +41,8 @@ _NOTES = (
     "class (devices.csv), low and high power likewise. Recomputed from the rows, not simulated: a "
     "round ends with its slowest client's download, computing and upload; transfers last as long "
     "as they did, though at other instants they would meet other traffic; radios that wait keep "
-    "their mean power. “-”: a deadline cut clients off, so that other speeds mean other updates.",
+    "their mean power. “-”: a deadline cut clients off, or clients work across rounds or several "
+    "times in one, so that other speeds mean other updates.",
     "Battery: the largest share of a full one that any client spent on computing and transfers.",
 )
 
@@ -52,8 +55,8 @@ class _Run:
     """Participations, each with the device of its client."""
     at_s: float
     energy_j: float
-    is_cut: bool
-    """Whether a deadline cut clients off."""
+    is_fixed: bool
+    """Whether the same updates are received at other speeds, each round as long as its slowest."""
 
     def costs(self) -> dict[str, float]:
         """Return the columns of the table but those that name the run."""
@@ -70,11 +73,11 @@ class _Run:
 
     def _scaled(self, scale: "pd.Series[float]") -> tuple[float, float]:
         """Return seconds and joules with computing times scaled, by participation."""
-        if self.is_cut:
+        if not self.is_fixed:
             return math.nan, math.nan
         parts = self.parts
         computing = parts["compute_s"].fillna(0.0)
-        transfers = parts["download_s"].fillna(0.0) + parts["upload_s"].fillna(0.0)
+        transfers = _transfers_s(parts)
         before, after = (
             (transfers + computing * each).groupby(parts["round"]).max() for each in (1.0, scale)
         )
@@ -128,9 +131,24 @@ def _costs(results: Results, row: Row) -> dict[str, float]:
         parts=clients.merge(results.devices, on=[*_RUN, "client_id"], how="inner"),
         at_s=float(row["at_s"]),
         energy_j=float(row["energy_j"]),
-        is_cut=bool(rounds["num_late"].sum() > 0),
+        is_fixed=_is_fixed(rounds, clients),
     )
     return run.costs()
+
+
+def _is_fixed(rounds: pd.DataFrame, clients: pd.DataFrame) -> bool:
+    """Return whether every client works once a round, within it, and no deadline cuts it off."""
+    if rounds["num_late"].sum() > 0 or clients.duplicated(["round", "client_id"]).any():
+        return False
+    busy_s = (clients["compute_s"].fillna(0.0) + _transfers_s(clients)).groupby(clients["round"])
+    of_round = rounds.set_index("round")
+    lasts_s = of_round["finished_at_s"] - of_round["started_at_s"]
+    return bool((busy_s.max() <= lasts_s.reindex(busy_s.max().index) * (1 + ROUNDING)).all())
+
+
+def _transfers_s(parts: pd.DataFrame) -> "pd.Series[float]":
+    """Return the seconds of download and upload of each participation."""
+    return parts["download_s"].fillna(0.0) + parts["upload_s"].fillna(0.0)
 
 
 def _summary(frame: pd.DataFrame, column: str) -> pd.DataFrame:

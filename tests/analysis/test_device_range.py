@@ -95,6 +95,27 @@ def test_where_a_deadline_cut_clients_off_nothing_is_recomputed(study):
     assert table.numbers["at_s_mean"][0] > 0
 
 
+@pytest.mark.parametrize("column", ["round", "started_at_s"])
+def test_where_clients_work_twice_a_round_or_across_rounds_nothing_is_recomputed(study, column):
+    """The first client of round 1 takes part once more; or the round starts only before its end."""
+    folder = study / PLAYED[0].name / "seed1"
+    path = folder / ("clients.csv" if column == "round" else "rounds.csv")
+    head, first, *rest = path.read_text(encoding="utf-8").splitlines()
+    if column == "round":
+        lines = [head, first, first, *rest]
+    else:
+        cells, names = first.split(","), head.split(",")
+        cells[names.index(column)] = cells[names.index("finished_at_s")]
+        lines = [head, ",".join(cells), *rest]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    table = device_table(load_results(study), metric="accuracy", target=TARGET)
+    row, other = table.numbers.to_dict("records")
+    assert math.isnan(row["slow_at_s_mean"])
+    assert math.isnan(row["fast_energy_j_mean"])
+    assert row["at_s_mean"] > 0
+    assert other["slow_at_s_mean"] > 0
+
+
 def test_a_folder_without_devices_says_so_and_has_no_such_table(study):
     assert any(table.name.startswith("devices_") for table in all_tables(load_results(study)))
     for path in study.glob("*/*/devices.csv"):
