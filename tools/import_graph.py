@@ -35,6 +35,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "fl": (
         (
             "problems",
+            "by_client",
             "csv_rows",
             "cycle_collection",
             "own_types",

@@ -7,11 +7,12 @@ is added. They are columns: a million clients have a million devices.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from itertools import accumulate
-from typing import Self, overload
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from fl.by_client import ByClient
 from fl.clients.config import ClientsConfig, classes_of
 from fl.clients.device import Device
 from fl.clients.device_class import DeviceClass, SpeedRange
@@ -26,7 +27,7 @@ class DeviceMemoryError(ValueError):
     """A training job does not fit a device of the scenario; the message is one line."""
 
 
-class Devices(Sequence[Device]):
+class Devices(ByClient[Device]):
     """The devices of all clients by id: columns, out of which one device is made when asked for.
 
     Parameters
@@ -70,13 +71,8 @@ class Devices(Sequence[Device]):
     def __len__(self) -> int:
         return len(self._kind_id)
 
-    @overload
-    def __getitem__(self, client_id: int) -> Device: ...
-    @overload
-    def __getitem__(self, client_id: slice) -> list[Device]: ...
-    def __getitem__(self, client_id: int | slice) -> Device | list[Device]:
-        if isinstance(client_id, slice):
-            return [self[each] for each in range(len(self))[client_id]]
+    def of_client(self, client_id: int) -> Device:
+        """Return the device of one client."""
         speed, low, high = self._speeds[:, client_id].tolist()
         return Device(
             kind=self._kinds[self._kind_id[client_id]],

@@ -1,11 +1,9 @@
 """Who holds which text: shards of the training texts, one a client, each with its own test part."""
 
-from collections.abc import Sequence
-from typing import overload
-
 import numpy as np
 from jaxtyping import Bool, Int
 
+from fl.by_client import ByClient
 from fl.data.config import (
     DirichletPartition,
     DomainsPartition,
@@ -22,7 +20,7 @@ MIN_TEXTS = 2
 """Fewest texts of a client under any partition: one to train on, one to test on."""
 
 
-class Parts(Sequence[Int[np.ndarray, " own_text"]]):
+class Parts(ByClient[Int[np.ndarray, " own_text"]]):
     """The texts of each client, ascending.
 
     Parameters
@@ -44,15 +42,8 @@ class Parts(Sequence[Int[np.ndarray, " own_text"]]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    @overload
-    def __getitem__(self, client_id: int) -> Int[np.ndarray, " own_text"]: ...
-    @overload
-    def __getitem__(self, client_id: slice) -> list[Int[np.ndarray, " own_text"]]: ...
-    def __getitem__(
-        self, client_id: int | slice
-    ) -> Int[np.ndarray, " own_text"] | list[Int[np.ndarray, " own_text"]]:
-        if isinstance(client_id, slice):
-            return [self[each] for each in range(len(self))[client_id]]
+    def of_client(self, client_id: int) -> Int[np.ndarray, " own_text"]:
+        """Return the texts of one client."""
         end = self._ends[client_id]
         own: Int[np.ndarray, " own_text"] = self._texts[end - self.sizes[client_id] : end]
         return own

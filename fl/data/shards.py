@@ -7,11 +7,11 @@ own address, so that it does not matter who is asked for, and when.
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from fl.by_client import ByClient
 from fl.data.partition import MIN_TEXTS, Parts
 from fl.data.table import TextTable
 from fl.network import Streams
@@ -31,7 +31,7 @@ class Shard:
     """Texts that its personal model is tested on, at least one; never trained on."""
 
 
-class Shards(Sequence[Shard]):
+class Shards(ByClient[Shard]):
     """The shards of all clients, by client id."""
 
     @property
@@ -49,22 +49,8 @@ class Shards(Sequence[Shard]):
             Of every text of the training table.
         """
 
-    @abstractmethod
-    def of_client(self, client_id: int) -> Shard:
-        """Return the shard of one client."""
-
     def __len__(self) -> int:
         return len(self.num_train)
-
-    @overload
-    def __getitem__(self, client_id: int) -> Shard: ...
-    @overload
-    def __getitem__(self, client_id: slice) -> list[Shard]: ...
-    def __getitem__(self, client_id: int | slice) -> Shard | list[Shard]:
-        numbers = range(len(self))[client_id]
-        if isinstance(numbers, range):
-            return [self.of_client(each) for each in numbers]
-        return self.of_client(numbers)
 
 
 class GivenShards(Shards):
