@@ -47,6 +47,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         ("own_code", "data", "clients"),
         ("models", "policies"),
+        ("rewards",),
         ("peft", "training"),
         ("methods",),
         ("execution",),

@@ -66,3 +66,10 @@ class LocalWork(Protocol):
         A pure function of its arguments. The worker holds the trained values when this is called,
         and may be loaded with others.
         """
+
+
+class AlignsPolicy(LocalWork, Protocol):
+    """A method whose clients learn from rewards, each with a preference of its own."""
+
+    def reward_weight(self, start: Start) -> float:
+        """Return how much helpfulness counts for the client, in [0, 1]; safety counts the rest."""

@@ -12,6 +12,7 @@ from torch import nn
 from fl.models.classifier import TextClassifier
 from fl.models.language import LanguageModel
 from fl.payload import Tensors
+from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from fl.training.local_work import LocalWork
 
@@ -35,6 +36,8 @@ class Worker(Generic[Work_co]):
     """Common test set."""
     tokenizer: transformers.PreTrainedTokenizerBase | None = None
     """Turns what a language model writes into text; not needed otherwise."""
+    rewards: Rewards | None = None
+    """Score what is written, where a study rewards it."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
 

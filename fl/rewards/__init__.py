@@ -1,0 +1,1 @@
+"""Rewards of written answers: models trained on preferences, rules, and a user's own."""
