@@ -28,6 +28,8 @@ class Metric:
     """Name of the score that it is divided by."""
     is_exponential: bool = False
     """Whether the exponential of the ratio is meant."""
+    is_written: bool = False
+    """Whether it is of what the model writes to a prompt, not of what it makes of given texts."""
 
     def value(self, sums: Mapping[str, float]) -> float:
         """Return the metric for texts whose scores add up to ``sums``."""
@@ -56,6 +58,7 @@ METRICS: dict[str, Metric] = {
         is_fraction=True,
         over="rouge_l",
         per="written",
+        is_written=True,
     ),
 }
 """Metrics by name. ``loss`` [nat] and ``perplexity`` are those of a token of the answers;

@@ -54,10 +54,10 @@ class Evaluator:
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
         self._last: dict[int, _Evaluated] = {}
-        asked = {METRICS[name].over for name in federation.metrics}
+        asked = [METRICS[name] for name in federation.metrics]
         self._every = np.arange(len(federation.worker.test.labels))
-        self._is_written = "rouge_l" in asked
-        self._is_read = bool(asked - {"rouge_l"})
+        self._is_written = any(metric.is_written for metric in asked)
+        self._is_read = any(not metric.is_written for metric in asked)
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
         """Evaluate now; the rows of ``global``, where the method has one, come first.
@@ -75,7 +75,7 @@ class Evaluator:
             for name in federation.metrics:
                 value = METRICS[name].value(sums)
                 values = (value, 0.0, value)
-                n = int(sums["written"]) if name == "rouge_l" else len(self._every)
+                n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
                 rows.append(self._row(round_id, name, "global", values, n=n))
         for client_ids, model, submitted in of_clients:
             for client_id, sums in zip(client_ids, submitted.sums(), strict=True):

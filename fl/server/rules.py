@@ -181,6 +181,8 @@ def _find_metric_problems(
     for name, value in config.targets.items():
         if name in known and METRICS[name].is_fraction and value > 1:
             yield Problem((*path, "targets", name), f"must be <= 1, got {value:g}")
-    if config.generation != GenerationConfig() and "rouge_l" not in measured(config, task):
-        rule = "has no effect: nothing is written unless rouge_l is among server.metrics or targets"
+    found = [METRICS[name] for name in measured(config, task) if name in METRICS]
+    if config.generation != GenerationConfig() and not any(each.is_written for each in found):
+        written = ", ".join(name for name, metric in METRICS.items() if metric.is_written)
+        rule = f"has no effect: none of {written} is among server.metrics or targets"
         yield Problem((*path, "generation"), rule)

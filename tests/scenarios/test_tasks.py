@@ -88,7 +88,7 @@ def test_pairs_are_classified(tmp_path, capsys):
         (("server.targets={rouge_l: 1.5}",), "server.targets.rouge_l: must be <= 1, got 1.5"),
         (
             ("server.generation={max_texts: 3}",),
-            "server.generation: has no effect: nothing is written",
+            "server.generation: has no effect: none of rouge_l",
         ),
         (("model.pooling=cls",), "model.pooling: has no effect"),
         (("model.name=tiny-encoder",), "is a bert model, which writes no text"),
