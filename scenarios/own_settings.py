@@ -10,11 +10,12 @@ from typing import Any
 
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
+from fl.rewards.config import OwnReward
 from scenarios.unions import bare_type, child_type, member_of, tagged_union, type_hints
 
 MAPPING = "settings"
 """Field that holds them."""
-OPEN: tuple[type, ...] = (OwnConfig, OwnPolicyConfig)
+OPEN: tuple[type, ...] = (OwnConfig, OwnPolicyConfig, OwnReward)
 """Dataclasses of users' own classes."""
 
 

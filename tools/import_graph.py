@@ -56,7 +56,13 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Wings by package, from the ground up."""
 
-ENTRIES = ("scenarios", "scenarios.cli", "fl.models.pretrain", "fl.peft.registration")
+ENTRIES = (
+    "scenarios",
+    "scenarios.cli",
+    "fl.models.pretrain",
+    "fl.peft.registration",
+    "fl.rewards",
+)
 """Modules that a user or a command starts from; nothing in the project has to import them."""
 
 

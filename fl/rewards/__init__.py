@@ -1,1 +1,39 @@
 """Rewards of written answers: models trained on preferences, rules, and a user's own."""
+
+from pathlib import Path
+
+from fl.rewards.config import OwnReward, RewardConfig, RewardsConfig, RuleReward
+from fl.rewards.own import own_reward
+from fl.rewards.reward import Reward, Rewards
+from fl.rewards.rules import RuleScores
+
+
+def load_rewards(config: RewardsConfig, *, cache_dir: Path | None = None) -> Rewards:
+    """Return both rewards of a scenario; what is not in the cache is trained.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    cache_dir
+        Folder for reward models and harvested texts; the user's cache folder when ``None``.
+
+    Raises
+    ------
+    ValueError
+        One line: pairs, a model or code of the user's own that cannot be used.
+    """
+    return Rewards(
+        helpfulness=load_reward(config.helpfulness, "rewards.helpfulness", cache_dir),
+        safety=load_reward(config.safety, "rewards.safety", cache_dir),
+    )
+
+
+def load_reward(config: RewardConfig, key: str, cache_dir: Path | None = None) -> Reward:
+    """Return one reward; ``key`` is its place in the scenario, with which messages begin."""
+    if isinstance(config, RuleReward):
+        return RuleScores(config)
+    if isinstance(config, OwnReward):
+        return own_reward(config, key=key)
+    del cache_dir
+    raise NotImplementedError

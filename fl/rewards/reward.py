@@ -1,5 +1,6 @@
 """What a reward is: a number for each answer that was written to a prompt."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,3 +44,19 @@ class Rewards:
             "helpfulness": self.helpfulness.scores(prompts, responses),
             "safety": self.safety.scores(prompts, responses),
         }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides the scores of both."""
+        both = f"{self.helpfulness.digest} {self.safety.digest}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the weights of both."""
+        return self.helpfulness.memory_bytes + self.safety.memory_bytes
+
+    def flop(self, *, num_texts: int, num_tokens: int) -> int:
+        """Return the operations of scoring answers by both."""
+        both = (self.helpfulness, self.safety)
+        return sum(each.flop(num_texts=num_texts, num_tokens=num_tokens) for each in both)
