@@ -1,6 +1,6 @@
 """A causal language model that learns to write answers to prompts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,15 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.batch import NO_LABEL, Batch
+from fl.models.sampling import (
+    Choose,
+    Limits,
+    drawing,
+    likeliest,
+    may_cache,
+    write_cached,
+    write_uncached,
+)
 from fl.problems import ModelError
 
 Places = tuple[Int[torch.Tensor, " answer"], Int[torch.Tensor, " answer"]]
@@ -69,12 +78,21 @@ class LanguageModel(nn.Module):
         asked: Places | None = None,
     ) -> Float[torch.Tensor, "... vocabulary"]:
         """Return the scores (logits) of the token after each token, or after those asked for."""
+        return self._pass(input_ids, attention_mask, asked, use_cache=False)
+
+    def _pass(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        asked: Places | None,
+        **inputs: Any,  # noqa: ANN401
+    ) -> torch.Tensor:
         causal = self.causal
         # A method may have put other modules in the place of these.
         for name, part in zip(self._names, (self.encoder, self.lm_head), strict=True):
             causal.set_submodule(name, part)
         with _only(asked, self.lm_head):
-            found = causal(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+            found = causal(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         return found.logits
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
@@ -96,45 +114,87 @@ class LanguageModel(nn.Module):
         return {"nats": nats, "tokens": tokens}
 
     def write(
-        self, prompts: list[list[int]], *, num_tokens: int, stop_id: int | None, pad_id: int
+        self, prompts: Sequence[Sequence[int]], *, num_tokens: int, stop_id: int | None, pad_id: int
     ) -> list[list[int]]:
-        """Continue prompts greedily.
+        """Continue prompts with the likeliest token each time; arguments as :meth:`sample`."""
+        limits = Limits(num_tokens=num_tokens, stop_id=stop_id, pad_id=pad_id)
+        return self._written(prompts, limits, likeliest)
 
-        Every token is worked out from the whole text so far: slower than with a cache of keys and
-        values, but right for any layer that a method has put into the model.
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        num_tokens: int,
+        stop_id: int | None,
+        pad_id: int,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> list[list[int]]:
+        """Continue prompts with tokens drawn from the model's distribution.
 
         Parameters
         ----------
         prompts
-            Token ids of each prompt, none empty.
+            Token ids of each prompt, none empty; a prompt that occurs several times is continued
+            as often.
         num_tokens
             Most tokens to write.
         stop_id
-            Token that ends a text; it is not given back.
+            Token that ends a text; it is not given back. A text of ``num_tokens`` tokens has not
+            ended.
         pad_id
             Token that fills short texts.
+        temperature
+            Scores are divided by it, above 0.
+        generator
+            On the CPU; the only source of randomness.
+
+        Raises
+        ------
+        ValueError
+            If a prompt is empty, or the temperature is not above 0.
         """
-        texts = [list(prompt) for prompt in prompts]
-        is_done = [False] * len(texts)
-        device = next(self.parameters()).device
-        for _ in range(num_tokens):
-            going = [index for index, done in enumerate(is_done) if not done]
-            if not going:
-                break
-            longest = max(len(texts[index]) for index in going)
-            ids = torch.full((len(going), longest), pad_id, dtype=torch.int64)
-            mask = torch.zeros_like(ids)
-            for row, index in enumerate(going):
-                ids[row, : len(texts[index])] = torch.tensor(texts[index])
-                mask[row, : len(texts[index])] = 1
-            last = mask.sum(dim=1) - 1
-            scores = self(ids.to(device), mask.to(device), (torch.arange(len(going)), last))
-            for index, token in zip(going, scores.argmax(dim=-1).tolist(), strict=True):
-                if token == stop_id:
-                    is_done[index] = True
-                else:
-                    texts[index].append(token)
-        return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
+        if not temperature > 0:
+            msg = f"temperature: must be above 0, got {temperature:g}"
+            raise ValueError(msg)
+        choose = drawing(
+            num_texts=len(prompts),
+            num_tokens=num_tokens,
+            temperature=temperature,
+            generator=generator,
+        )
+        limits = Limits(num_tokens=num_tokens, stop_id=stop_id, pad_id=pad_id)
+        return self._written(prompts, limits, choose)
+
+    def _written(
+        self, prompts: Sequence[Sequence[int]], limits: Limits, choose: Choose
+    ) -> list[list[int]]:
+        if not all(prompts):
+            msg = "prompts: each must have at least 1 token, got an empty one"
+            raise ValueError(msg)
+        if not prompts or limits.num_tokens < 1:
+            return [[] for _ in prompts]
+        with torch.inference_mode():
+            if may_cache(self.causal, self):
+                return write_cached(self, self.causal, prompts, limits=limits, choose=choose)
+            device = next(self.parameters()).device
+            return write_uncached(self, prompts, limits=limits, choose=choose, device=device)
+
+    def last_scores(
+        self,
+        input_ids: Int[torch.Tensor, "text token"],
+        attention_mask: Int[torch.Tensor, "text column"],
+        **inputs: Any,  # noqa: ANN401 -- of the causal model: cache, positions
+    ) -> Float[torch.Tensor, "text vocabulary"]:
+        """Return the scores of the token after each text's last one whose mask is 1.
+
+        The mask may have more columns than there are tokens: the first ones are of the cache.
+        """
+        columns = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+        last = (attention_mask * columns).argmax(dim=1)
+        last = last - (attention_mask.shape[1] - input_ids.shape[1])
+        rows = torch.arange(len(last), device=last.device)
+        return self._pass(input_ids, attention_mask, (rows, last), **inputs)
 
     def answer_scores(
         self, batch: Batch

@@ -30,19 +30,29 @@ CACHE_ARGUMENTS = ("past_key_values", "past_key_value", "layer_past")
 
 
 class PrefixCache:
-    """Keys and values that an attention layer finds before those of the text."""
+    """Keys and values that an attention layer finds before those of the text.
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        self.keys, self.values = keys, values
+    Where the text has a cache of its own, that is updated first: the prefix is never in it.
+    """
+
+    def __init__(
+        self,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        text_cache: transformers.Cache | None = None,
+    ) -> None:
+        self.keys, self.values, self.text_cache = keys, values, text_cache
 
     def update(
         self,
         keys: torch.Tensor,
         values: torch.Tensor,
-        *_: Any,  # noqa: ANN401 -- number of the layer, rotary tables
-        **__: Any,  # noqa: ANN401
+        *args: Any,  # noqa: ANN401 -- number of the layer, rotary tables
+        **kwargs: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return keys and values, shape ``(text, head, token, channel)``, with the prefix first."""
+        if self.text_cache is not None:
+            keys, values = self.text_cache.update(keys, values, *args, **kwargs)
         texts = len(keys)
         return (
             torch.cat([self.keys.expand(texts, -1, -1, -1), keys], dim=2),
@@ -67,6 +77,9 @@ class PrefixedAttention(nn.Module):
         if mask is not None and cache is not None:
             # An eager mask is added to the scores: 0 hides nothing.
             kwargs["attention_mask"] = functional.pad(mask, (cache.keys.shape[-2], 0))
+        text_cache = kwargs.get(self.argument)
+        if cache is not None and text_cache is not None:
+            cache = PrefixCache(cache.keys, cache.values, text_cache)
         return self.base_layer(*args, **{**kwargs, self.argument: cache})
 
 

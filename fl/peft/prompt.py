@@ -44,6 +44,9 @@ class PromptedEncoder(nn.Module):
     ) -> Any:  # noqa: ANN401 -- and an output class
         """Encode a batch; the last hidden states given are those of the text's tokens.
 
+        With a cache of keys and values, the virtual tokens are read in the first pass only: they
+        are in the cache from then on.
+
         Parameters
         ----------
         input_ids
@@ -53,22 +56,26 @@ class PromptedEncoder(nn.Module):
         token_type_ids
             Same shape, which text of a pair a token belongs to; virtual tokens to the first.
         settings
-            Passed on; no ``inputs_embeds``, which are made here.
+            Passed on; no ``inputs_embeds``, which are made here. ``position_ids`` are those of the
+            text and count from 0.
         """
         num_virtual = len(self.prompt)
         settings.pop("inputs_embeds", None)  # a causal model passes on that it has none
-        words = self.base_layer.get_input_embeddings()(input_ids)
-        prompt = self.prompt.expand(len(words), -1, -1)
+        embeds = self.base_layer.get_input_embeddings()(input_ids)
+        cache = settings.get("past_key_values")
+        num_put = num_virtual if cache is None or cache.get_seq_length() == 0 else 0
+        if num_put:
+            embeds = torch.cat([self.prompt.expand(len(embeds), -1, -1), embeds], dim=1)
+        positions = settings.get("position_ids")
+        if positions is not None:
+            first = torch.arange(num_put, device=positions.device).expand(len(positions), -1)
+            settings["position_ids"] = torch.cat([first, positions + num_virtual], dim=1)
         if attention_mask is not None:
             attention_mask = functional.pad(attention_mask, (num_virtual, 0), value=1)
         if token_type_ids is not None:
-            settings["token_type_ids"] = functional.pad(token_type_ids, (num_virtual, 0))
-        output = self.base_layer(
-            inputs_embeds=torch.cat([prompt, words], dim=1),
-            attention_mask=attention_mask,
-            **settings,
-        )
-        output.last_hidden_state = output.last_hidden_state[:, num_virtual:]
+            settings["token_type_ids"] = functional.pad(token_type_ids, (num_put, 0))
+        output = self.base_layer(inputs_embeds=embeds, attention_mask=attention_mask, **settings)
+        output.last_hidden_state = output.last_hidden_state[:, num_put:]
         return output
 
 
