@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fl.clients.device_class import DeviceClass, SpeedRange
 from fl.clients.frequency import DvfsConfig
 from fl.clients.precision import Precision
+from fl.clients.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,8 @@ class Device:
     be, or at either end of its range."""
     power_factor: float = 1.0
     """Its power over that of its class."""
+    precision: Precision = "fp32"
+    """Numbers that it computes with, which decide the bytes that decode steps read."""
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Device:
                 high_flop_per_s=speed.high_flop_per_s * factor,
             ),
             power_factor=1.0 if dvfs is None else dvfs.power_fraction,
+            precision=precision,
         )
 
     @property
@@ -76,6 +80,20 @@ class Device:
         low_w, high_w = self.kind.power_range_w
         return low_w * self.power_factor, high_w * self.power_factor
 
-    def compute_s(self, flop: float) -> float:
-        """Return the seconds that a job of this many operations takes."""
-        return flop / self.speed.flop_per_s
+    def compute_s(self, work: Work) -> float:
+        """Return the seconds that a job takes.
+
+        Raises
+        ------
+        ValueError
+            If the job decodes and the memory bandwidth of the class is not known.
+        """
+        flop_per_s = self.speed.flop_per_s
+        return work.flop / flop_per_s + sum(
+            each.seconds(
+                flop_per_s=flop_per_s,
+                bytes_per_s=self.kind.needed_bandwidth_bytes_per_s,
+                precision=self.precision,
+            )
+            for each in work.decode
+        )

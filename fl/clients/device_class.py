@@ -20,6 +20,8 @@ Power = Annotated[float, Gt(0), Le(1e4)]
 """Watts; more than 10 kW are a wrong unit (our choice)."""
 Memory = Annotated[float, Ge(1e6), Le(1e14)]
 """Bytes; less than a megabyte is a wrong unit (our choice)."""
+Bandwidth = Annotated[float, Ge(1e6), Le(1e15)]
+"""Bytes a second; what lies beyond is a wrong unit (our choice)."""
 Battery = Annotated[float, Gt(0), Le(1e4)]
 """Watt-hours; more than 10 kWh are a wrong unit (our choice)."""
 
@@ -58,6 +60,13 @@ class DeviceFigures:
     """High end of that range [W]."""
     memory_bytes: Memory
     """Memory that a training job may use [bytes]."""
+    memory_bandwidth_bytes_per_s: Bandwidth | None = None
+    """Bytes a second that reading weights sustains, below the peak of a data sheet; needed where
+    clients generate text."""
+    low_bandwidth_bytes_per_s: Bandwidth | None = None
+    """Low end of a plausible range of it; the bandwidth itself when empty."""
+    high_bandwidth_bytes_per_s: Bandwidth | None = None
+    """High end of that range."""
     battery_wh: Battery | None = None
     """Energy of a full battery [Wh]; a device without runs on mains."""
 
@@ -108,6 +117,23 @@ class DeviceClass(DeviceFigures):
     source: str = "the scenario"
     """Where its figures come from: measured, derived, or our choice."""
 
+    @property
+    def needed_bandwidth_bytes_per_s(self) -> float:
+        """Memory bandwidth, for a job that generates text.
+
+        Raises
+        ------
+        ValueError
+            If it is not known.
+        """
+        if self.memory_bandwidth_bytes_per_s is None:
+            msg = (
+                f"clients.devices.{self.name}: needs memory_bandwidth_bytes_per_s, "
+                "for jobs that generate text"
+            )
+            raise ValueError(msg)
+        return self.memory_bandwidth_bytes_per_s
+
     @classmethod
     def own(cls, name: str, config: DeviceConfig) -> "DeviceClass":
         """Return a class of a user's own under its name."""
@@ -121,6 +147,11 @@ _RANGES = (
     ("low_flop_per_s", "sustained_flop_per_s", "high_flop_per_s"),
     ("fp16_low_flop_per_s", "fp16_flop_per_s", "fp16_high_flop_per_s"),
     ("low_w", "compute_w", "high_w"),
+    (
+        "low_bandwidth_bytes_per_s",
+        "memory_bandwidth_bytes_per_s",
+        "high_bandwidth_bytes_per_s",
+    ),
 )
 
 

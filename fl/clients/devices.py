@@ -16,6 +16,7 @@ from fl.by_client import ByClient
 from fl.clients.config import ClientsConfig, classes_of
 from fl.clients.device import Device
 from fl.clients.device_class import DeviceClass, SpeedRange
+from fl.clients.precision import Precision
 from fl.network import Streams
 from fl.rows import DeviceRow
 
@@ -40,6 +41,8 @@ class Devices(ByClient[Device]):
         Its speed, and that at the low and at the high end of the range of its class.
     power_factor
         Its power over that of its class.
+    precision
+        Numbers that all compute with.
     """
 
     def __init__(
@@ -49,11 +52,13 @@ class Devices(ByClient[Device]):
         *,
         speeds: Float[np.ndarray, "3 client"],
         power_factor: PerClient,
+        precision: Precision = "fp32",
     ) -> None:
         self._kinds = tuple(kinds)
         self._kind_id = kind_id
         self._speeds = speeds
         self._power_factor = power_factor
+        self._precision = precision
 
     @classmethod
     def of(cls, devices: Iterable[Device]) -> Self:
@@ -66,6 +71,7 @@ class Devices(ByClient[Device]):
             np.array([place[id(each.kind)] for each in made], dtype=np.int64),
             speeds=np.array([astuple(each.speed) for each in made]).reshape(-1, 3).T,
             power_factor=np.array([each.power_factor for each in made]),
+            precision=made[0].precision if made else "fp32",
         )
 
     def __len__(self) -> int:
@@ -78,6 +84,7 @@ class Devices(ByClient[Device]):
             kind=self._kinds[self._kind_id[client_id]],
             speed=SpeedRange(flop_per_s=speed, low_flop_per_s=low, high_flop_per_s=high),
             power_factor=float(self._power_factor[client_id]),
+            precision=self._precision,
         )
 
     def repeated(self, num_clients: int) -> "Devices":
@@ -88,6 +95,7 @@ class Devices(ByClient[Device]):
             self._kind_id[rows],
             speeds=self._speeds[:, rows],
             power_factor=self._power_factor[rows],
+            precision=self._precision,
         )
 
     @property
@@ -99,11 +107,6 @@ class Devices(ByClient[Device]):
     def names(self) -> Shaped[np.ndarray, " client"]:
         """Name of the class of each."""
         return np.array([kind.name for kind in self._kinds])[self._kind_id]
-
-    @property
-    def flop_per_s(self) -> PerClient:
-        """Operations a second that training sustains on each."""
-        return self._speeds[0]
 
     @property
     def compute_w(self) -> PerClient:
@@ -184,6 +187,7 @@ def draw_devices(config: ClientsConfig, *, streams: Streams) -> Devices:
         kind_id,
         speeds=of_kinds.T[:, kind_id] * factor,
         power_factor=np.full(len(ids), 1.0 if dvfs is None else dvfs.power_fraction),
+        precision=config.precision,
     )
 
 

@@ -23,7 +23,7 @@ EVALUATION_SEED = 0
 
 def procedure_of(settings: JobSettings, worker: Worker[LocalWork]) -> Procedure:
     """Return what training jobs with these settings do."""
-    return Supervised(settings=settings, work=worker.method, train=worker.train)
+    return Supervised(settings=settings, method=worker.method, train=worker.train)
 
 
 @overload

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fl.clients.throttling import Phase
+from fl.clients.work import Work
 from fl.server.federation import Federation
 
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """Operations of one client that began at an instant and last for some phases."""
+    """Work of one client that began at an instant and last for some phases."""
 
     client_id: int
     started_at_s: float
@@ -39,10 +40,10 @@ class Computing:
         return spent_j
 
 
-def begin_computing(federation: Federation, client_id: int, *, flop: int) -> Computing:
+def begin_computing(federation: Federation, client_id: int, *, work: Work) -> Computing:
     """Return the computing of a client that begins now; nothing is booked yet."""
     device, now_s = federation.devices[client_id], federation.now_s
-    warm_s, cool = device.compute_s(flop), federation.cool_time
+    warm_s, cool = device.compute_s(work), federation.cool_time
     phases = [Phase(warm_s, 1.0)]
     if cool is not None:
         phases = cool.phases(client_id, warm_s, at_s=now_s)

@@ -1,6 +1,6 @@
-"""What a participation that begins now would take: operations, seconds, joules and bytes a client.
+"""What a participation that begins now would take: seconds, joules and bytes a client.
 
-A server can foresee these: shapes decide them, not values. Operations are those of the batches that
+A server can foresee these: shapes decide them, not values. Seconds are those of the batches that
 a job of the client's texts has under one fixed seed; the batches of a round are drawn anew, so the
 padding of its job, and with it the time, differs a little.
 """
@@ -17,13 +17,13 @@ from fl.server.federation import Federation
 from fl.training.job import Start
 
 SEED = 0
-"""Of the batches that operations are counted on."""
+"""Of the batches that seconds are worked out for."""
 
 
 class JobForecast:
     """Foresees participations from the present version of a federation's server.
 
-    Operations of a client are counted once for each shape of its job. A method that sends all the
+    Seconds of a client are worked out once for each shape of its job. A method that sends all the
     same bytes is taken to give all the same shapes.
 
     Parameters
@@ -34,7 +34,7 @@ class JobForecast:
 
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
-        self._flop: dict[Hashable, Float[np.ndarray, " client"]] = {}
+        self._compute_s: dict[Hashable, Float[np.ndarray, " client"]] = {}
         self._begun: dict[int, _Begun] = {}
         self._version = -1
 
@@ -44,7 +44,20 @@ class JobForecast:
 
     def compute_s(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
         """Return the seconds of the job on each device, warm."""
-        return self.flop(client_ids) / self._flop_per_s[client_ids]
+        found = np.empty(len(client_ids))
+        for leader, rows in self._groups(client_ids):
+            start = self._begin(leader).start
+            tensors = start.tensors
+            shapes = tuple((name, tuple(tensors[name].shape)) for name in sorted(tensors))
+            kind = (start.trainable, shapes)
+            known = self._compute_s.get(kind)
+            if known is None:
+                known = self._compute_s[kind] = np.full(len(self._federation.shards), np.nan)
+            ids = client_ids[rows]
+            for client_id in ids[np.isnan(known[ids])].tolist():
+                known[client_id] = self._seconds(client_id, start)
+            found[rows] = known[ids]
+        return found
 
     def compute_j(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
         """Return the joules of the same."""
@@ -60,27 +73,11 @@ class JobForecast:
         """Return the encoded upload of each client; 0 without exchange."""
         return self._sizes(client_ids, "uplink")
 
-    def flop(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
-        """Return the floating-point operations of each client's job."""
-        found = np.empty(len(client_ids))
-        for leader, rows in self._groups(client_ids):
-            start = self._begin(leader).start
-            tensors = start.tensors
-            shapes = tuple((name, tuple(tensors[name].shape)) for name in sorted(tensors))
-            kind = (start.trainable, shapes)
-            known = self._flop.get(kind)
-            if known is None:
-                known = self._flop[kind] = np.full(len(self._federation.shards), np.nan)
-            ids = client_ids[rows]
-            for client_id in ids[np.isnan(known[ids])].tolist():
-                known[client_id] = self._count(client_id, start)
-            found[rows] = known[ids]
-        return found
-
-    def _count(self, client_id: int, start: Start) -> int:
+    def _seconds(self, client_id: int, start: Start) -> float:
         federation = self._federation
         plan = federation.procedure.plan(federation.shards[client_id].train, seed=SEED)
-        return federation.procedure.flop(plan, start, federation.cost)
+        work = federation.procedure.work(plan, start, federation.cost)
+        return federation.devices[client_id].compute_s(work)
 
     def _sizes(
         self, client_ids: Int[np.ndarray, " client"], direction: Direction
@@ -122,10 +119,6 @@ class JobForecast:
     @cached_property
     def _device(self) -> Shaped[np.ndarray, " client"]:
         return self._federation.devices.names
-
-    @cached_property
-    def _flop_per_s(self) -> Float[np.ndarray, " client"]:
-        return self._federation.devices.flop_per_s
 
     @cached_property
     def _compute_w(self) -> Float[np.ndarray, " client"]:

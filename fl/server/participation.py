@@ -295,7 +295,7 @@ class Participation:
         seed = federation.job_seed(client_id, self._seed_id)
         plan = federation.procedure.plan(shard.train, seed=seed)
         charged = start if self._charged is None else self._charged.start
-        flop = federation.procedure.flop(plan, charged, federation.cost)
+        work = federation.procedure.work(plan, charged, federation.cost)
         handle = federation.executor.submit(
             TrainJob(
                 model_key=federation.worker.model_key,
@@ -307,9 +307,9 @@ class Participation:
                 settings=federation.job_settings,
                 seed=seed,
             ),
-            flop=flop,
+            flop=work.total_flop,
         )
-        computing = begin_computing(federation, client_id, flop=flop)
+        computing = begin_computing(federation, client_id, work=work)
         federation.presence.check_job(client_id, computing.whole_j, device=device.name)
         self._computing = computing
         yield federation.env.timeout(computing.duration_s) | self._stopped

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from fl.clients.work import Work
 from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Tensors
 from fl.server.computing import Computing, begin_computing, end_computing, most_w
@@ -122,7 +123,7 @@ class _Question:
         federation, left_s = self._federation, self._left_s()
         if self._stopped.triggered:
             return False
-        computing = begin_computing(federation, self.client_id, flop=self._flop(start))
+        computing = begin_computing(federation, self.client_id, work=self._work(start))
         duration_s = computing.duration_s
         if left_s is not None:
             duration_s = min(duration_s, left_s)
@@ -132,19 +133,20 @@ class _Question:
         end_computing(federation, computing)
         return self._left_s() != 0.0
 
-    def _flop(self, start: Start) -> int:
+    def _work(self, start: Start) -> Work:
         """Return the operations of the pass, texts batched by length as evaluation does."""
         federation = self._federation
         tokens, size = federation.worker.train.tokens, federation.evaluation_batch_size
         samples = federation.shards[self.client_id].train
         order = samples[np.argsort(tokens.lengths[samples], kind="stable")]
-        return federation.cost.job_flop(
+        flop = federation.cost.job_flop(
             (),
             batches=[order[at : at + size] for at in range(0, len(order), size)],
             lengths=tokens.lengths,
             answer_lengths=tokens.answer_lengths,
             tensors=start.tensors,
         )
+        return Work(flop=flop)
 
     def _send(self, direction: Direction, size_bytes: int) -> Generator[simpy.Event, Any, bool]:
         """Let a transfer run to its end; gives whether it was delivered."""

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int
 
+from fl.clients.work import Work
 from fl.training.cost import CostModel
 from fl.training.job import Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
@@ -43,8 +44,8 @@ class Procedure(Protocol):
             Seed of the job.
         """
 
-    def flop(self, plan: Plan, start: Start, cost: CostModel) -> int:
-        """Return the floating-point operations of a plan; of ``start`` only shapes matter."""
+    def work(self, plan: Plan, start: Start, cost: CostModel) -> Work:
+        """Return what a plan computes; of ``start`` only shapes matter."""
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Run a job. The result depends on the job alone, not on the jobs before it."""

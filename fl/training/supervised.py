@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from fl.clients.work import Work
 from fl.payload import Tensors
 from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
@@ -21,8 +22,8 @@ class Supervised:
     """AdamW, fresh in every job, then the work that the method does after the last step."""
 
     settings: JobSettings
-    work: LocalWork
-    """The method: it decides what is passed forward after the last step."""
+    method: LocalWork
+    """It decides what is passed forward after the last step."""
     train: Examples
     """Table that jobs index; lengths of its texts decide the cost."""
 
@@ -31,13 +32,13 @@ class Supervised:
         settings = self.settings
         return Plan(
             steps=_steps(settings, samples, seed=seed),
-            forward=tuple(self.work.finish_batches(samples, batch_size=settings.batch_size)),
+            forward=tuple(self.method.finish_batches(samples, batch_size=settings.batch_size)),
         )
 
-    def flop(self, plan: Plan, start: Start, cost: CostModel) -> int:
+    def work(self, plan: Plan, start: Start, cost: CostModel) -> Work:
         """Return the operations of the steps and of what is passed forward after them."""
         tokens = self.train.tokens
-        return sum(
+        flop = sum(
             cost.job_flop(
                 trainable,
                 batches=batches,
@@ -47,6 +48,7 @@ class Supervised:
             )
             for trainable, batches in ((start.trainable, plan.steps), ((), plan.forward))
         )
+        return Work(flop=flop)
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Train a client's tensors on its texts.

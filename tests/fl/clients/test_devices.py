@@ -10,6 +10,7 @@ from fl.clients.device_class import DeviceConfig
 from fl.clients.device_table import DEVICES
 from fl.clients.devices import DeviceMemoryError, Devices, check_memory, draw_devices
 from fl.clients.frequency import DvfsConfig
+from fl.clients.work import Work
 from tests.fl.fakes import streams
 
 
@@ -45,7 +46,7 @@ def test_speeds_within_a_class_are_log_normal_around_the_class():
 def test_spread_scales_one_draw_and_zero_switches_it_off():
     wide, narrow = (drawn({"laptop": 1.0}, 20, device_speed_sigma=s) for s in (0.8, 0.2))
     ratio = [
-        np.log(w.compute_s(2e12)) / np.log(n.compute_s(2e12))
+        np.log(w.compute_s(Work(flop=2 * 10**12))) / np.log(n.compute_s(Work(flop=2 * 10**12)))
         for w, n in zip(wide, narrow, strict=True)
     ]
     np.testing.assert_allclose(ratio, 4.0, rtol=1e-12)
@@ -92,7 +93,6 @@ def test_columns_are_those_of_the_devices_one_by_one():
     for client_id, each in enumerate(made):
         factor = float(np.exp(0.5 * streams()("device_speed", client_id).standard_normal()))
         assert each == Device.of(each.kind, speed_factor=factor, precision="fp16", dvfs=dvfs)
-    assert devices.flop_per_s.tolist() == [each.speed.flop_per_s for each in made]
     assert devices.names.tolist() == [each.name for each in made]
     assert devices.compute_w.tolist() == [each.compute_w for each in made]
     full_wh = [np.inf if each.kind.battery_wh is None else each.kind.battery_wh for each in made]

@@ -6,13 +6,14 @@ import pytest
 from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
 from fl.clients.frequency import DvfsConfig
+from fl.clients.work import Work
 
 
 def joules(fraction, static):
     """What 10^12 operations take on a mid-range phone."""
     dvfs = DvfsConfig(frequency_fraction=fraction, static_fraction=static)
     device = Device.of(DEVICES["phone_mid"], dvfs=dvfs)
-    return device.compute_s(1e12) * device.compute_w
+    return device.compute_s(Work(flop=10**12)) * device.compute_w
 
 
 def test_speed_goes_with_frequency_and_power_with_its_cube():

@@ -36,7 +36,7 @@ def test_each_kind_of_job_gives_its_kind_of_result():
 def test_the_procedure_goes_by_settings_method_and_texts():
     worker = worker_of("head")
     procedure = procedure_of(SETTINGS, worker)
-    assert (procedure.settings, procedure.work, procedure.train) == (
+    assert (procedure.settings, procedure.method, procedure.train) == (
         SETTINGS,
         worker.method,
         worker.train,

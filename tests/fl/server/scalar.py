@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from fl.clients.work import Work
 from fl.data.shards import Shard
 from fl.methods.averaging import AveragingMethod
 from fl.methods.head.config import HeadConfig
@@ -29,8 +30,8 @@ class TimedDevice:
     compute_w: float = COMPUTE_W
     name: str = "timed"
 
-    def compute_s(self, flop):
-        return self.seconds + 0.0 * flop
+    def compute_s(self, work):
+        return self.seconds + 0.0 * work.flop
 
 
 class NoWork:
@@ -39,8 +40,8 @@ class NoWork:
     def plan(self, samples, *, seed):
         return (len(samples), seed)
 
-    def flop(self, plan, start, cost):
-        return 0
+    def work(self, plan, start, cost):
+        return Work()
 
 
 @dataclass

@@ -78,10 +78,12 @@ def test_with_batches_drawn_anew_seconds_are_close():
     np.testing.assert_allclose(forecast, [row.compute_s for row in made.recorder.clients], rtol=0.1)
 
 
-def test_operations_of_each_client_are_counted_once(monkeypatch):
+def test_seconds_of_each_client_are_worked_out_once(monkeypatch):
     made = federation(SMALLEST["fedit"])
     forecast, counted = JobForecast(made), []
-    monkeypatch.setattr(forecast, "_count", lambda client_id, start: counted.append(client_id) or 8)
-    assert forecast.flop(np.array([1, 3])).tolist() == [8, 8]
-    assert forecast.flop(IDS).tolist() == [8, 8, 8, 8]
+    monkeypatch.setattr(
+        forecast, "_seconds", lambda client_id, start: counted.append(client_id) or 8
+    )
+    assert forecast.compute_s(np.array([1, 3])).tolist() == [8, 8]
+    assert forecast.compute_s(IDS).tolist() == [8, 8, 8, 8]
     assert counted == [1, 3, 0, 2]
