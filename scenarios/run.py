@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.text_safety import shortened
+from fl.models.registry import origin_of
 from scenarios.document import Document
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
@@ -96,6 +97,10 @@ def run(
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
+    names = dict.fromkeys(each.scenario.model.name for each in all_variants)
+    origins = {name: origin for name in names if (origin := origin_of(name)) is not None}
+    if origins:
+        inputs["model_origin"] = origins
     kept = _make_store(store)
     folder = ResultFolder(Path(out) / scenario.name, overwrite=overwrite)
     try:

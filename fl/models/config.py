@@ -14,8 +14,8 @@ class ModelConfig:
     """A pretrained encoder or causal model, and how it reads texts."""
 
     name: Annotated[str, MinLen(1)]
-    """Built-in name (``tiny-encoder``, ``tiny-decoder``, ``minilm``), folder with a model, or hub
-    id."""
+    """Built-in name (``tiny-encoder``, ``tiny-decoder``, ``minilm``, ``smollm2``), folder with a
+    model, or hub id."""
     pooling: Literal["mean", "cls"] = "mean"
     """What the head reads: the mean over the text's tokens, or its first token."""
     max_tokens: Annotated[int, Ge(4)] = 64
