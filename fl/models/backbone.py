@@ -8,6 +8,7 @@ import transformers
 from torch import nn
 
 from fl.metrics import Task
+from fl.models.chat import ChatLayout, end_of_text, read_layout
 from fl.models.classifier import TextClassifier, init_head
 from fl.models.config import ModelConfig
 from fl.models.language import LanguageModel
@@ -36,6 +37,8 @@ class Backbone:
     """Longest text in tokens."""
     pad_token_id: int
     """Token that fills short texts; its mask is 0, so its value never matters."""
+    chat: ChatLayout | None = None
+    """How prompts and answers are laid out; one under the other where ``None``."""
 
     def check_room(self, extra_positions: int, *, kind: str) -> None:
         """Refuse texts that have no room beside what a method puts before them.
@@ -104,6 +107,7 @@ def load_backbone(
         )
         init_head(module, rng)
     module.eval()
+    chat = None if task == "classification" else _make_writer(loaded, tokenizer, config=config)
     return Backbone(
         name=config.name,
         module=module,
@@ -112,7 +116,27 @@ def load_backbone(
         facts=facts,
         max_tokens=config.max_tokens,
         pad_token_id=_pad_token_id(tokenizer, facts),
+        chat=chat,
     )
+
+
+def _make_writer(
+    causal: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    *,
+    config: ModelConfig,
+) -> ChatLayout | None:
+    """Read the chat template, and make the token that ends an answer the tokenizer's own end."""
+    chat = None
+    if config.chat_template != "never":
+        is_needed = config.chat_template == "always"
+        chat = read_layout(tokenizer, name=config.name, is_needed=is_needed)
+    ends = getattr(causal.generation_config, "eos_token_id", None)
+    ends = ends if isinstance(ends, list) else [ends]
+    last = end_of_text(tokenizer, ends=ends) if chat is None else chat.end_token
+    if last:
+        tokenizer.eos_token = last
+    return chat
 
 
 def _check_fit(config: ModelConfig, facts: ModelFacts, *, task: Task, kind: str) -> None:

@@ -20,6 +20,9 @@ class ModelConfig:
     """What the head reads: the mean over the text's tokens, or its first token."""
     max_tokens: Annotated[int, Ge(4)] = 64
     """Longest text in tokens, special tokens included; longer ones are cut."""
+    chat_template: Literal["auto", "always", "never"] = "auto"
+    """Whether prompts and answers are laid out as a dialogue by the tokenizer's chat template:
+    where it has one, always (a tokenizer without one is refused), or never."""
     cost_as: Annotated[str, MinLen(1)] | None = None
     """Larger architecture whose bytes, operations and memory are charged in place of the model's,
     under the same settings of the methods; the model trains all the same. ``llama-3.2-1b``,
@@ -37,4 +40,7 @@ def find_problems(config: ModelConfig, *, task: Task) -> list[Problem]:
     if task == "generation" and config.pooling != "mean":
         rule = f"has no effect where texts are written, got {config.pooling}; leave it out"
         problems.append(Problem(("model", "pooling"), rule))
+    if task == "classification" and config.chat_template != "auto":
+        rule = f"has no effect where texts are classified, got {config.chat_template}; leave it out"
+        problems.append(Problem(("model", "chat_template"), rule))
     return problems

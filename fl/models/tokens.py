@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from fl.data.table import TextTable
 from fl.models.backbone import Backbone
 from fl.models.batch import NO_LABEL
+from fl.models.chat import ChatLayout, Row
 from fl.problems import ModelError
 
 NUM_CHECKED, MAX_CHECKED_CHARACTERS = 200, 2000
@@ -38,6 +39,9 @@ class TokenTable:
     answer_starts: Int[np.ndarray, " text"] | None = None
     """Position in each text of the first token that the model is to write, int32; ``None`` where
     texts are classified."""
+    questions: Int[np.ndarray, "text 2"] | None = None
+    """Where in each text what is asked begins and ends, without what a layout puts around it,
+    int32; ``None`` where texts are classified."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -108,6 +112,21 @@ class TokenTable:
         start = int(self.answer_starts[index])
         return tokens[:start], tokens[start:]
 
+    def question(self, index: int) -> list[int]:
+        """Return the tokens of what is asked, without those of its layout.
+
+        Raises
+        ------
+        ValueError
+            The texts have no answers.
+        """
+        if self.questions is None:
+            msg = "index: texts that are classified have no question"
+            raise ValueError(msg)
+        begin, end = (self.offsets[index] + bound for bound in self.questions[index])
+        found: list[int] = self.ids[begin:end].tolist()
+        return found
+
     def _mask(self, indices: Sequence[int] | Int[np.ndarray, " text"]) -> Bool[np.ndarray, "..."]:
         rows = np.asarray(indices, dtype=np.int64)
         if rows.size == 0:
@@ -153,7 +172,7 @@ def tokenize_table(table: TextTable, backbone: Backbone) -> TokenTable:
     else:
         check_known(tokenizer, table.responses, name=backbone.name)
         prompts = ["\n".join(filter(None, each)) for each in table.inputs]
-        found = tokenize_answers(tokenizer, prompts, table.responses, **options)
+        found = tokenize_answers(tokenizer, prompts, table.responses, chat=backbone.chat, **options)
     largest, size = int(found.ids.max(initial=0)), backbone.facts.vocabulary_size
     if largest >= size:
         msg = (
@@ -248,34 +267,53 @@ def tokenize_answers(
     *,
     max_tokens: int,
     pad_token_id: int,
+    chat: ChatLayout | None = None,
 ) -> TokenTable:
-    """Turn prompts and answers into ids: prompt, new line, answer, end of text.
+    """Turn prompts and answers into ids: prompt, new line, answer, end of text; or as a dialogue.
 
-    A text that is too long loses the end of its prompt as long as the prompt has more than half of
-    the tokens, then the end of its answer [our choice].
+    A text that is too long loses the end of its prompt as long as the prompt, what its layout puts
+    around it included, has more than half of the tokens, then the end of its answer [our choice].
+    In a dialogue, prompt and answer lose blanks at their ends.
 
     Raises
     ------
     ValueError
         A prompt or an answer gives no token.
+    fl.problems.ModelError
+        The layout of a dialogue leaves no room for a prompt.
     """
-    heads = tokenizer([f"{prompt}\n" for prompt in prompts], add_special_tokens=False)["input_ids"]
-    tails = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
-    first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    if not len(prompts):
+        return _flat([], starts=[], questions=[], pad_token_id=pad_token_id)
+    answers = list(answers) if chat is None else [answer.strip() for answer in answers]
+    tails = tokenizer(answers, add_special_tokens=False)["input_ids"]
     last = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    rows, starts = [], []
-    for prompt, head, tail in zip(prompts, heads, tails, strict=True):
-        if not head or not tail:
+    rooms = [max(max_tokens // 2, max_tokens - len(tail) - len(last)) for tail in tails]
+    if chat is None:
+        heads = _one_under_the_other(tokenizer, prompts, rooms=rooms)
+    else:
+        heads = chat.prompts(tokenizer, prompts, rooms=rooms, max_tokens=max_tokens)
+    for prompt, (_, (begin, end)), tail in zip(prompts, heads, tails, strict=True):
+        if begin == end or not tail:
             msg = (
                 f"texts: prompt and answer must each give at least 1 token, got none in {prompt!r}"
             )
             raise ValueError(msg)
-        written = [*tail, *last]
-        room = max(max_tokens // 2, max_tokens - len(written))
-        read = [*first, *head][:room]
-        starts.append(len(read))
-        rows.append([*read, *written][:max_tokens])
-    return _flat(rows, starts=starts, pad_token_id=pad_token_id)
+    return _flat(
+        [[*head, *tail, *last][:max_tokens] for (head, _), tail in zip(heads, tails, strict=True)],
+        starts=[len(head) for head, _ in heads],
+        questions=[bounds for _, bounds in heads],
+        pad_token_id=pad_token_id,
+    )
+
+
+def _one_under_the_other(
+    tokenizer: transformers.PreTrainedTokenizerBase, prompts: Sequence[str], *, rooms: Sequence[int]
+) -> list[Row]:
+    """Return begin of text, prompt and new line of each text, cut to its room."""
+    first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    heads = tokenizer([f"{prompt}\n" for prompt in prompts], add_special_tokens=False)["input_ids"]
+    rows = [[*first, *head][:room] for head, room in zip(heads, rooms, strict=True)]
+    return [(row, (min(len(first), len(row)), len(row))) for row in rows]
 
 
 def _flat(
@@ -284,6 +322,7 @@ def _flat(
     pad_token_id: int,
     types: Sequence[Sequence[int]] | None = None,
     starts: Sequence[int] | None = None,
+    questions: Sequence[tuple[int, int]] | None = None,
 ) -> TokenTable:
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -297,4 +336,7 @@ def _flat(
         pad_token_id=pad_token_id,
         type_ids=None if types is None else join(types, np.int8),
         answer_starts=None if starts is None else np.array(starts, dtype=np.int32),
+        questions=(
+            None if questions is None else np.array(questions, dtype=np.int32).reshape(-1, 2)
+        ),
     )

@@ -2,11 +2,15 @@ import importlib.metadata
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
 from fl.models import gguf_model, registry
+from fl.models.backbone import load_backbone
+from fl.models.config import ModelConfig
+from fl.models.tokens import tokenize_answers
 from fl.problems import ModelError
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -139,3 +143,34 @@ def test_smollm2_knows_the_capital_of_france(smollm2):
     written = model.generate(**read, max_new_tokens=12, do_sample=False)
     answer = tokenizer.decode(written[0, read["input_ids"].shape[1] :], skip_special_tokens=True)
     assert answer == "The capital of France is Paris."
+
+
+@pytest.mark.slow
+def test_smollm2_has_a_dialogue_and_writes_with_it(smollm2):
+    backbone = load_backbone(
+        ModelConfig(name="smollm2", max_tokens=96),
+        num_classes=0,
+        rng=np.random.default_rng(0),
+        task="generation",
+    )
+    tokenizer = backbone.tokenizer
+    # end and padding are one token, which the loss still asks for at the end of an answer
+    assert tokenizer.eos_token_id == backbone.pad_token_id
+    table = tokenize_answers(
+        tokenizer,
+        ["What is the capital of France?", "Name the largest planet of our solar system."],
+        ["Paris.", "Jupiter."],
+        max_tokens=96,
+        pad_token_id=backbone.pad_token_id,
+        chat=backbone.chat,
+    )
+    assert table.pad_answers([0])[0, -1] == tokenizer.eos_token_id
+    prompts = [table.prompt_and_answer(row)[0] for row in (0, 1)]
+    written = backbone.module.write(
+        prompts, num_tokens=12, stop_id=tokenizer.eos_token_id, pad_id=backbone.pad_token_id
+    )
+    assert tokenizer.decode(written[0]) == "The capital of France is Paris."
+    alone = backbone.module.write(
+        prompts[1:], num_tokens=12, stop_id=tokenizer.eos_token_id, pad_id=backbone.pad_token_id
+    )
+    assert written[1] == alone[0]
