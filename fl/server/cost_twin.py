@@ -195,7 +195,7 @@ class TwinMaker:
             module,
             num_clients=num_clients,
             max_tokens=max_tokens,
-            counted=self._counted.setdefault(repr(named), {}),
+            counted=self._counted.setdefault(repr(named), Counted()),
         )
 
 

@@ -1,23 +1,36 @@
 """What a job costs: operations as a function of batch shapes, from a few steps that are counted."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import nn
 
+from fl.clients.work import Work
 from fl.payload import Tensors
+from fl.training.decode_count import writes_cached
+from fl.training.generation_work import (
+    AttendedPairs,
+    CountedDecode,
+    DecodeModel,
+    in_runs,
+)
+from fl.training.in_place import Kind, in_place, kind_of
 from fl.training.step_count import StepCost, count_step
+from fl.training.step_polynomial import Polynomial, Rows, with_rows
 
 NO_TENSORS: Tensors = MappingProxyType({})
 
-_Kind = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
-Counted = dict[tuple[_Kind, int, int, int | None], StepCost]
-"""Counted steps: by what is trained, shapes that matter, texts, tokens, scored tokens."""
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted on a module, or on an equal one."""
+
+    steps: dict[tuple[Kind, int, int, int | None], StepCost] = field(default_factory=dict)
+    """By what is trained, shapes that matter, texts, tokens, scored tokens."""
+    decode: CountedDecode = field(default_factory=dict)
 
 
 class CostModel:
@@ -41,7 +54,8 @@ class CostModel:
         *,
         max_tokens: int,
         row_groups: Sequence[Sequence[str]] = (),
-        counted: "Counted | None" = None,
+        attended_pairs: AttendedPairs | None = None,
+        counted: Counted | None = None,
     ) -> None:
         """Count on a module.
 
@@ -53,15 +67,23 @@ class CostModel:
             Tokens of the longest text.
         row_groups
             Groups of tensors whose first dimensions are equal and differ from client to client.
+        attended_pairs
+            Of sparse attention, whose masked products a module computes all the same: what it would
+            compute; ``None``: every pair.
         counted
             Steps that were counted on an equal module; those counted from now on are added.
         """
         self._module = module
         self._max_tokens = max_tokens
+        counted = Counted() if counted is None else counted
         self._row_groups = tuple(tuple(group) for group in row_groups)
-        self._rows: dict[tuple[_Kind, bool], _Rows | None] = {}
-        self._polynomials: dict[tuple[_Kind, bool], _Polynomial | None] = {}
-        self._steps: Counted = {} if counted is None else counted
+        self._rows: dict[tuple[Kind, bool], Rows | None] = {}
+        self._polynomials: dict[tuple[Kind, bool], Polynomial | None] = {}
+        self._attended_pairs = attended_pairs
+        self._steps = counted.steps
+        self._decode = DecodeModel(
+            module, max_tokens=max_tokens, attended_pairs=attended_pairs, counted=counted.decode
+        )
 
     def count(
         self,
@@ -88,10 +110,10 @@ class CostModel:
         tensors
             Values of a client whose shapes matter (its ranks); those in place for others.
         """
-        kind = _kind_of(trainable, tensors)
+        kind = kind_of(trainable, tensors)
         key = (kind, batch_size, num_tokens, num_asked)
         if key not in self._steps:
-            with _in_place(self._module, tensors):
+            with in_place(self._module, tensors):
                 self._steps[key] = count_step(
                     self._module,
                     trainable,
@@ -156,9 +178,74 @@ class CostModel:
             self._shape_flop(polynomial, trainable, shape, tensors=tensors) for shape in shapes
         )
 
+    def generation_work(
+        self,
+        *,
+        batch_size: int,
+        prompt_tokens: int,
+        new_tokens: int,
+        num_prompts: int | None = None,
+        tensors: Tensors = NO_TENSORS,
+    ) -> Work:
+        """Return what it takes to continue prompts, all as far as they may be continued.
+
+        The prompts are read at once, which gives the first new token of each text; each other one
+        takes a decode step, which reads the weights and the cached keys and values of all texts. A
+        model that keeps no such cache passes the whole texts forward for each token.
+
+        Parameters
+        ----------
+        batch_size
+            Texts that are written at once.
+        prompt_tokens
+            Tokens of the longest prompt, to which the others are padded.
+        new_tokens
+            Tokens that each text may be given, whether it ends before or not.
+        num_prompts
+            Prompts that differ: equal ones are read once; ``None``: as many as texts.
+        tensors
+            Values of a client, for their shapes; what a method has put into the model.
+        """
+        if new_tokens < 1:
+            return Work()
+
+        def forward(num_texts: int, num_tokens: int) -> int:
+            return self.step_flop(
+                (),
+                batch_size=num_texts,
+                num_tokens=num_tokens,
+                num_asked=num_texts,
+                tensors=tensors,
+            )
+
+        longest = range(prompt_tokens, prompt_tokens + new_tokens)
+        if not writes_cached(self._module):
+            return Work(flop=sum(forward(batch_size, num_tokens) for num_tokens in longest))
+        num_read = batch_size if num_prompts is None else num_prompts
+        steps = self._decode.steps(batch_size, longest[:-1], tensors)
+        return Work(flop=forward(num_read, prompt_tokens), decode=in_runs(steps))
+
+    def generation_bytes(
+        self,
+        *,
+        batch_size: int,
+        prompt_tokens: int,
+        new_tokens: int,
+        tensors: Tensors = NO_TENSORS,
+    ) -> int:
+        """Return the bytes of keys and values when the last token is written, in single precision.
+
+        Arguments as :meth:`generation_work`; 0 without a cache.
+        """
+        if new_tokens < 1 or not writes_cached(self._module):
+            return 0
+        # The last token is not passed through the model.
+        num_cached = max(prompt_tokens + new_tokens - 2, 1)
+        return self._decode.step(batch_size, num_cached, tensors).cache_bytes
+
     def _shape_flop(
         self,
-        polynomial: "_Polynomial | None",
+        polynomial: Polynomial | None,
         trainable: Sequence[str],
         shape: tuple[int, int, int | None],
         *,
@@ -167,7 +254,12 @@ class CostModel:
         """Return the operations of a step of so many texts, tokens and scored tokens."""
         batch_size, num_tokens, num_asked = shape
         if polynomial is not None:
-            return polynomial.value(batch_size, num_tokens, num_asked or 0)
+            flop = polynomial.value(batch_size, num_tokens, num_asked or 0)
+            pairs = self._attended_pairs
+            if pairs is not None:
+                unattended = num_tokens * num_tokens - pairs(num_tokens)
+                flop -= batch_size * unattended * polynomial.per_pair
+            return flop
         return self.count(
             trainable,
             batch_size=batch_size,
@@ -178,11 +270,11 @@ class CostModel:
 
     def _polynomial(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
-    ) -> "_Polynomial | None":
+    ) -> Polynomial | None:
         """Return what :meth:`_fit` would, by the row where clients differ in rows alone."""
         if any(group[0] in tensors for group in self._row_groups):
-            single = _with_rows(tensors, self._row_groups, 1)
-            key = (_kind_of(trainable, single), is_writing)
+            single = with_rows(tensors, self._row_groups, 1)
+            key = (kind_of(trainable, single), is_writing)
             if key not in self._rows:
                 self._rows[key] = self._fit_rows(
                     trainable, tensors, single=single, is_writing=is_writing
@@ -190,7 +282,7 @@ class CostModel:
             rows = self._rows[key]
             if rows is not None:
                 return rows.polynomial(self._lengths(tensors))
-        key = (_kind_of(trainable, tensors), is_writing)
+        key = (kind_of(trainable, tensors), is_writing)
         if key not in self._polynomials:
             self._polynomials[key] = self._fit(trainable, tensors, is_writing=is_writing)
         return self._polynomials[key]
@@ -201,7 +293,7 @@ class CostModel:
 
     def _fit_rows(
         self, trainable: Sequence[str], tensors: Tensors, *, single: Tensors, is_writing: bool
-    ) -> "_Rows | None":
+    ) -> Rows | None:
         """Count a row of each group; ``None`` if that does not explain the tensors given."""
         base = self._fit(trainable, single, is_writing=is_writing)
         if base is None:
@@ -214,14 +306,14 @@ class CostModel:
             ).flop
 
         one = count(single)
-        per_row = [count(_with_rows(single, [group], 2)) - one for group in self._row_groups]
-        rows = _Rows(base=base, per_row=tuple(per_row))
+        per_row = [count(with_rows(single, [group], 2)) - one for group in self._row_groups]
+        rows = Rows(base=base, per_row=tuple(per_row))
         found = self._fit(trainable, tensors, is_writing=is_writing)
         return rows if found == rows.polynomial(self._lengths(tensors)) else None
 
     def _fit(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
-    ) -> "_Polynomial | None":
+    ) -> Polynomial | None:
         """Return the polynomial through a few shapes; ``None`` if the longest pair does not fit."""
 
         def count(batch_size: int, num_tokens: int, num_asked: int = 1) -> int:
@@ -236,77 +328,10 @@ class CostModel:
         ones = [count(1, num_tokens) for num_tokens in (1, 2, 3)]
         per_asked = count(1, 3, 2) - ones[2] if is_writing else 0
         with_asked = 2 * ones[0] - count(2, 1)
-        found = _Polynomial(
+        found = Polynomial(
             fixed=with_asked - per_asked,
             per_text=(ones[0] - with_asked, ones[1] - with_asked, ones[2] - with_asked),
             per_asked=per_asked,
         )
         longest = (2, self._max_tokens, self._max_tokens)
         return found if count(*longest) == found.value(*longest) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Polynomial:
-    """Operations of a step as a function of its shape."""
-
-    fixed: int
-    """Without any text."""
-    per_text: tuple[int, int, int]
-    """Of a text of 1, 2 and 3 tokens, no token of it scored."""
-    per_asked: int
-    """Of scoring one token."""
-
-    def value(self, batch_size: int, num_tokens: int, num_asked: int) -> int:
-        per_text = _through_samples(self.per_text, num_tokens)
-        return self.fixed + batch_size * per_text + num_asked * self.per_asked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Operations of a step as a function of its shape and of the rows of the groups."""
-
-    base: _Polynomial
-    """With one row in each group."""
-    per_row: tuple[int, ...]
-    """What a row more adds for each token, by group."""
-
-    def polynomial(self, lengths: Sequence[int]) -> _Polynomial:
-        """Return the operations with this many rows in each group."""
-        more = sum((length - 1) * flop for length, flop in zip(lengths, self.per_row, strict=True))
-        first, second, third = self.base.per_text
-        return replace(self.base, per_text=(first + more, second + 2 * more, third + 3 * more))
-
-
-def _with_rows(
-    tensors: Tensors, row_groups: Sequence[Sequence[str]], count: int
-) -> dict[str, torch.Tensor]:
-    """Let some groups have this many copies of their first row; only shapes matter."""
-    named = [name for group in row_groups for name in group]
-    return {**tensors, **{name: torch.cat([tensors[name][:1]] * count) for name in named}}
-
-
-def _kind_of(trainable: Sequence[str], tensors: Tensors) -> "_Kind":
-    """Name everything but the batch that operations depend on."""
-    return tuple(trainable), tuple(tuple(tensors[name].shape) for name in sorted(tensors))
-
-
-@contextmanager
-def _in_place(module: nn.Module, tensors: Tensors) -> Iterator[None]:
-    """Let a client's values stand in the module, and put back what was there."""
-    parameters = dict(module.named_parameters())
-    before = {name: parameters[name].data for name in tensors}
-    for name, tensor in tensors.items():
-        parameters[name].data = tensor
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            parameters[name].data = value
-
-
-def _through_samples(samples: Sequence[int], num_tokens: int) -> int:
-    """Evaluate, in whole numbers, the quadratic through its values at 1, 2 and 3 (Newton)."""
-    first, second, third = samples
-    slope, bend = second - first, third - 2 * second + first
-    steps = num_tokens - 1
-    return first + steps * slope + steps * (steps - 1) // 2 * bend

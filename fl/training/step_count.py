@@ -75,13 +75,13 @@ def count_step(
     parameters = dict(module.named_parameters())
     trained = [parameters[name] for name in trainable]
     device = next(module.parameters()).device
-    input_ids = torch.full((batch_size, num_tokens), _any_token(module), device=device)
+    input_ids = torch.full((batch_size, num_tokens), any_token(module), device=device)
     attention_mask = torch.ones_like(input_ids)
     # Which tokens are scored does not matter, only how many.
     asked = torch.arange(num_asked or 0, device=device)
     places = () if num_asked is None else ((asked % batch_size, asked // batch_size),)
     flags = _only_trainable(module, trained)
-    with flags, _no_mask(module), FlopCounterMode(display=False) as counter:
+    with flags, no_mask(module), FlopCounterMode(display=False) as counter:
         saved = _SavedActivations(module)
         is_forward_only = not trained
         with (
@@ -102,7 +102,7 @@ def count_step(
     )
 
 
-def _any_token(module: nn.Module) -> int:
+def any_token(module: nn.Module) -> int:
     """Return the id of a token that is no padding: which one it is costs nothing.
 
     Padding without a mask, which is kept from the encoder here, is what transformers warns of.
@@ -112,7 +112,7 @@ def _any_token(module: nn.Module) -> int:
 
 
 @contextmanager
-def _no_mask(module: nn.Module) -> Iterator[None]:
+def no_mask(module: nn.Module) -> Iterator[None]:
     """Let the encoder see no mask while steps are counted.
 
     transformers looks at a mask's values to skip one that hides nothing, as ours does; on the meta
