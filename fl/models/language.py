@@ -95,6 +95,22 @@ class LanguageModel(nn.Module):
             found = causal(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         return found.logits
 
+    def scores_and_states(
+        self,
+        input_ids: Int[torch.Tensor, "text token"],
+        attention_mask: Int[torch.Tensor, "text token"],
+        asked: Places,
+    ) -> tuple[Float[torch.Tensor, "place vocabulary"], Float[torch.Tensor, "place hidden"]]:
+        """Return the scores after some tokens, and the hidden states that they are made of."""
+        seen: list[torch.Tensor] = []
+        handle = self.lm_head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        try:
+            scores = self(input_ids, attention_mask, asked)
+        finally:
+            handle.remove()
+        (states,) = seen
+        return scores, states[asked]
+
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
         """Return the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
         scores, wanted, _ = self.answer_scores(batch)

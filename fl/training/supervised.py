@@ -4,16 +4,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from fl.clients.work import Work
-from fl.payload import Tensors
 from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.procedure import Plan
+from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
 
 
@@ -69,61 +68,22 @@ class Supervised:
         if job.settings != self.settings:
             msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
             raise ValueError(msg)
-        trainable = job.start.trainable
-        parameters = worker.load(job.start.tensors, trainable=trainable)
+        optimiser = Optimiser.of(job, worker)
         steps = _steps(self.settings, job.samples, seed=job.seed)
-        mean_loss, rms_loss = self._optimise(job, worker, parameters, steps)
-        for parameter in parameters:
-            parameter.requires_grad = False
-            parameter.grad = None
-        tensors = {**job.start.tensors, **worker.read(trainable)}
-        outputs = worker.method.finish(tensors, job, worker)
-        _check_announced(outputs, job)
-        return TrainResult(
-            tensors={**tensors, **outputs},
-            mean_loss=mean_loss,
-            rms_loss=rms_loss,
-            num_samples=len(job.samples),
-            num_steps=len(steps),
-        )
-
-    def _optimise(
-        self,
-        job: TrainJob,
-        worker: Worker[LocalWork],
-        parameters: list[torch.nn.Parameter],
-        steps: tuple[Int[np.ndarray, " text"], ...],
-    ) -> tuple[float, float]:
-        """Make the optimiser's steps; return mean and root mean square of losses before them."""
-        settings = self.settings
-        named = dict(zip(job.start.trainable, parameters, strict=True))
-        optimiser = torch.optim.AdamW(
-            parameters,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
-        )
         loss_sum, square_sum, num_texts = 0.0, 0.0, 0
         for step, indices in enumerate(steps):
             loss, of_texts = worker.module.losses(worker.train.batch(indices))
-            penalty = worker.method.penalty(named, job.start)
-            optimiser.zero_grad(set_to_none=True)
-            total = loss if penalty is None else loss + penalty
-            total.backward()  # type: ignore[no-untyped-call]
-            if settings.max_gradient_norm is not None:
-                torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
-            optimiser.step()
-            value = loss.item()
-            if not math.isfinite(value):
-                msg = (
-                    f"training diverged: loss {value} at step {step} of client {job.client_id} in "
-                    f"round {job.round}; a smaller training.learning_rate may help"
-                )
-                raise FloatingPointError(msg)
-            loss_sum += value * len(indices)
+            optimiser.update(loss, step=step)
+            loss_sum += loss.item() * len(indices)
             square_sum += float(of_texts.double().square().sum())
             num_texts += len(indices)
-        return loss_sum / num_texts, math.sqrt(square_sum / num_texts)
+        return finished_result(
+            job,
+            worker,
+            mean_loss=loss_sum / num_texts,
+            rms_loss=math.sqrt(square_sum / num_texts),
+            num_steps=len(steps),
+        )
 
 
 def _steps(
@@ -138,12 +98,3 @@ def _steps(
             seed=seed,
         )
     )
-
-
-def _check_announced(outputs: Tensors, job: TrainJob) -> None:
-    """Compare what a method computed with what it announced, on which the bytes sent rest."""
-    found = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
-    announced = {name: tuple(tensor.shape) for name, tensor in job.start.client_outputs.items()}
-    if found != announced:
-        msg = f"finish: must give tensors of the names and shapes {announced}, got {found}"
-        raise ValueError(msg)

@@ -1,0 +1,103 @@
+"""What the procedures have in common: the optimiser of a job, and the end of one."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from fl.payload import Tensors
+from fl.training.job import TrainJob, TrainResult
+from fl.training.local_work import LocalWork
+from fl.training.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimiser:
+    """AdamW on a job's tensors, fresh in every job, with the method's penalty in each loss."""
+
+    job: TrainJob
+    worker: Worker[LocalWork]
+    named: Mapping[str, torch.nn.Parameter]
+    """What is trained, by name."""
+    optimiser: torch.optim.Optimizer
+
+    @classmethod
+    def of(cls, job: TrainJob, worker: Worker[LocalWork]) -> "Optimiser":
+        """Put a job's values into the model and prepare to train some of them."""
+        trainable = job.start.trainable
+        parameters = worker.load(job.start.tensors, trainable=trainable)
+        return cls(
+            job=job,
+            worker=worker,
+            named=dict(zip(trainable, parameters, strict=True)),
+            optimiser=torch.optim.AdamW(
+                parameters,
+                lr=job.settings.learning_rate,
+                weight_decay=job.settings.weight_decay,
+                fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
+            ),
+        )
+
+    def update(self, loss: torch.Tensor, *, step: int) -> None:
+        """Make one step on a loss and the method's penalty.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite; says which client, round and step.
+        """
+        job = self.job
+        penalty = self.worker.method.penalty(self.named, job.start)
+        self.optimiser.zero_grad(set_to_none=True)
+        total = loss if penalty is None else loss + penalty
+        total.backward()  # type: ignore[no-untyped-call]
+        if job.settings.max_gradient_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.named.values(), job.settings.max_gradient_norm)
+        self.optimiser.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            msg = (
+                f"training diverged: loss {value} at step {step} of client {job.client_id} in "
+                f"round {job.round}; a smaller training.learning_rate may help"
+            )
+            raise FloatingPointError(msg)
+
+
+def finished_result(
+    job: TrainJob,
+    worker: Worker[LocalWork],
+    *,
+    mean_loss: float,
+    rms_loss: float,
+    num_steps: int,
+) -> TrainResult:
+    """Read what a job trained, and let the method do its work after the last step.
+
+    Raises
+    ------
+    ValueError
+        If that work does not have the names and shapes that were announced.
+    """
+    for name in job.start.trainable:
+        worker.parameters[name].requires_grad = False
+        worker.parameters[name].grad = None
+    tensors = {**job.start.tensors, **worker.read(job.start.trainable)}
+    outputs = worker.method.finish(tensors, job, worker)
+    check_announced(outputs, job)
+    return TrainResult(
+        tensors={**tensors, **outputs},
+        mean_loss=mean_loss,
+        rms_loss=rms_loss,
+        num_samples=len(job.samples),
+        num_steps=num_steps,
+    )
+
+
+def check_announced(outputs: Tensors, job: TrainJob) -> None:
+    """Compare what a method computed with what it announced, on which the bytes sent rest."""
+    found = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+    announced = {name: tuple(tensor.shape) for name, tensor in job.start.client_outputs.items()}
+    if found != announced:
+        msg = f"finish: must give tensors of the names and shapes {announced}, got {found}"
+        raise ValueError(msg)
