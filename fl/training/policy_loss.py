@@ -15,7 +15,9 @@ def divergence(new: Tokens, reference: Tokens) -> Tokens:
     """Return an estimate of the divergence from the reference at each token, never below 0.
 
     ``exp(d) - d - 1`` with ``d = reference - new``: unbiased and of low variance (Schulman,
-    Approximating KL Divergence, 2020, estimator k3), as in GRPO.
+    Approximating KL Divergence, 2020, estimator k3), as in GRPO. Its own gradient is that of the
+    divergence in the other direction; weighted with the ratio of probabilities, as
+    :func:`grpo_loss` does, its gradient is unbiased as well.
     """
     distance = reference - new
     return torch.exp(distance) - distance - 1
@@ -33,7 +35,8 @@ def grpo_loss(
 ) -> Float[torch.Tensor, ""]:
     """Return the loss of GRPO: mean over the tokens of a text, then over texts.
 
-    Shao et al. 2024, arXiv:2402.03300, equation 3.
+    Shao et al. 2024, arXiv:2402.03300, equation 3, with the divergence weighted with the ratio of
+    probabilities, as trl does.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def grpo_loss(
     """
     loss = clipped(new - old, advantages[:, None], clip=clip)
     if reference is not None:
-        loss = loss + kl_weight * divergence(new, reference)
+        loss = loss + kl_weight * torch.exp(new - old) * divergence(new, reference)
     return mean_over_texts(loss, is_written)
 
 

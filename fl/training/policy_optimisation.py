@@ -173,11 +173,11 @@ class PolicyOptimisation:
             pad_id=pad_id,
             device=next(module.parameters()).device,
         )
-        texts = [
-            [tokenizer.decode(ids, skip_special_tokens=True) for ids in side]
+        shown, answers = (
+            [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in side]
             for side in (prompts, written)
-        ]
-        scores = worker.rewards.scores(*texts)
+        )
+        scores = worker.rewards.scores(shown, answers)
         mixed = mix(scores, weight=self.method.reward_weight(job.start))
         if not np.isfinite(mixed).all():
             bad = next(name for name, of in scores.items() if not np.isfinite(of).all())

@@ -178,7 +178,6 @@ def test_loss_and_gradient_are_those_of_trl(algorithm, num_epochs, monkeypatch, 
             parameter.requires_grad_(True)
         loss = trainer._compute_loss(model, inputs)
         found = dict(zip(names, torch.autograd.grad(loss, list(named.values())), strict=True))
-        print(inputs["advantages"])
         assert recorded.losses[epoch] == pytest.approx(loss.item(), abs=2e-6)
         for name in names:
             own = recorded.gradients[epoch][name]

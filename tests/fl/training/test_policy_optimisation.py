@@ -132,7 +132,7 @@ def test_divergence_pulls_towards_the_reference():
             policy=policy_of(kl_weight=kl_weight, num_completions=8),
             helpfulness=lambda words: 0.1,
             safety=lambda words: 0.3,
-            settings=replace(SETTINGS, local_steps=20, learning_rate=1e-2),
+            settings=replace(SETTINGS, local_steps=40, learning_rate=1e-2),
         )
         found = procedure.run(moved(job, scale=0.3), worker)
         worker.load(found.tensors)
@@ -144,7 +144,7 @@ def test_divergence_pulls_towards_the_reference():
             old = worker.module(ids, mask).log_softmax(-1)
         return float((new.exp() * (new - old)).sum(-1).mean())
 
-    assert distance(5.0) < 0.8 * distance(1e-9)
+    assert distance(5.0) < 0.75 * distance(1e-9)
 
 
 def test_the_penalty_of_the_method_counts():
@@ -237,10 +237,9 @@ def test_jobs_of_others_are_refused():
 # the only thing that the model can learn.
 REWARD = 1.0
 """Of the first token; that of the second is 0."""
-KL_WEIGHT = 0.8
 
 
-def bandit(algorithm, *, num_completions, learning_rate=0.04, num_steps=200):
+def bandit(algorithm, *, kl_weight, num_completions=64, learning_rate=0.04, num_steps=200):
     config = LlamaConfig(
         vocab_size=2,
         hidden_size=8,
@@ -272,7 +271,7 @@ def bandit(algorithm, *, num_completions, learning_rate=0.04, num_steps=200):
             prompts_per_step=1,
             num_completions=num_completions,
             max_new_tokens=1,
-            kl_weight=KL_WEIGHT,
+            kl_weight=kl_weight,
         ),
         weight=1.0,
         helpfulness=lambda words: REWARD * (words == ["w0"]),
@@ -308,18 +307,24 @@ def bandit(algorithm, *, num_completions, learning_rate=0.04, num_steps=200):
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
 def test_bandit_ends_at_the_softmax_of_rewards(algorithm):
     """The optimum of reward minus divergence: softmax(reward / kl_weight + log reference)."""
-    reference, found = bandit(algorithm, num_completions=64)
-    odds = np.exp(REWARD / KL_WEIGHT) * reference / (1 - reference)
+    reference, found = bandit(algorithm, kl_weight=0.8)
+    odds = np.exp(REWARD / 0.8) * reference / (1 - reference)
     assert found == pytest.approx(odds / (1 + odds), abs=0.02)
     assert abs(found - reference) > 0.2
 
 
 def test_bandit_of_grpo_ends_where_its_own_gradient_is_0():
-    """GRPO divides by the deviation within a group, and its estimate has another gradient.
+    """GRPO divides by the standard deviation within a group, which depends on the policy.
 
-    In the logit: sqrt(p (1 - p)) of the advantages of a large group, against kl_weight (p - q), the
-    gradient of the divergence of the reference from the policy.
+    By the logit, for large groups: sqrt(p (1 - p)) of the advantages, and kl_weight p (1 - p)
+    (logit p - logit q) of the divergence; for small weights they never balance.
     """
-    reference, found = bandit("grpo", num_completions=64)
-    wanted = brentq(lambda p: np.sqrt(p * (1 - p)) - KL_WEIGHT * (p - reference), 0.01, 0.99)
-    assert found == pytest.approx(wanted, abs=0.03)
+    kl_weight = 3.0
+    reference, found = bandit("grpo", kl_weight=kl_weight)
+
+    def gradient(p):
+        distance = np.log(p / (1 - p)) - np.log(reference / (1 - reference))
+        return np.sqrt(p * (1 - p)) - kl_weight * p * (1 - p) * distance
+
+    assert found == pytest.approx(brentq(gradient, reference, 0.7), abs=0.02)
+    assert abs(found - reference) > 0.1
