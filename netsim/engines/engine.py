@@ -18,6 +18,7 @@ from netsim.config.radio import Handover, LinkFailureConfig
 from netsim.energy.ledger import Ledger
 from netsim.energy.ue_power import UePower
 from netsim.engines.client_meter import book_clients
+from netsim.engines.service_order import NO_ROWS, ServiceOrder
 from netsim.engines.site_meter import SiteMeter
 from netsim.mac.average_rate import AVERAGE_S
 from netsim.mac.sharing import Sharing
@@ -145,13 +146,11 @@ class Engine(ABC):
             tick_s=settings.tick_s,
             radiated=lambda: self._measured_radiation,
         )
-        self._ordered = np.zeros(0, dtype=np.intp)
-        self._ordered_version = (-1, -1)
-        self._order_until_s = -np.inf
+        self._order = ServiceOrder(self.active, self.links)
         self.num_solves = 0
         """Times that shares and rates were worked out."""
         self._site_meter.advance(self._advanced_to_s)
-        self._meter_sites(np.zeros(0, dtype=np.intp), self._advanced_to_s)
+        self._meter_sites(NO_ROWS, self._advanced_to_s)
 
     @property
     def _now_s(self) -> float:
@@ -309,12 +308,12 @@ class Engine(ABC):
         self._book(chosen)
         for transfer, record in self.active.remove(chosen):
             slot = int(record["slot"])
-            cell_id = self.links.cell_id[slot : slot + 1]
+            cell_id = int(self.links.cell_id[slot])
             end = end_of(
                 record,
                 reason(slot),
                 deadline_at_s=transfer.deadline_at_s,
-                latency_s=float(self._backhaul_flow.latency_s(cell_id, at_s=now_s)[0]),
+                latency_s=self._backhaul_flow.latency_s(cell_id, at_s=now_s),
                 core_latency_s=self._core_latency_s,
                 now_s=now_s,
             )
@@ -323,7 +322,7 @@ class Engine(ABC):
                 record,
                 end,
                 participation_id=transfer.participation_id,
-                cell_id=int(cell_id[0]),
+                cell_id=cell_id,
                 handovers=handovers,
             )
             if self.links.release(slot):
@@ -346,37 +345,6 @@ class Engine(ABC):
             min_gain=self._association.min_gain,
         )
         return "link_failure" if best[0] == NO_CELL else "outage"
-
-    # Rates --------------------------------------------------------------------------------------
-
-    def _order(self, now_s: float) -> Int[np.ndarray, " served"]:
-        """Return the rows that may have blocks now, by direction, cell, bearer, transfer.
-
-        The same array as long as nothing changes; ``_order_until_s`` is when time changes it.
-        """
-        version = self.active.version, self.links.version
-        if version == self._ordered_version and now_s < self._order_until_s:
-            return self._ordered
-        self._ordered_version = version
-        if not len(self.active):
-            self._ordered, self._order_until_s = np.zeros(0, dtype=np.intp), np.inf
-            return self._ordered
-        record = self.active.records
-        slot, deadline_at_s = record["slot"], record["deadline_at_s"]
-        cell_id = self.links.cell_id[slot]
-        starts_at_s = np.maximum(self.links.resume_at_s[slot], record["ready_at_s"])
-        is_waiting = starts_at_s > now_s
-        order = np.lexsort(
-            (record["transfer_id"], record["bearer_id"], cell_id, record["direction"])
-        )
-        is_served = (cell_id != NO_CELL) & ~is_waiting & (deadline_at_s > now_s)
-        is_served &= np.isinf(record["ends_at_s"])
-        self._ordered = order[is_served[order]]
-        self._order_until_s = min(
-            float(deadline_at_s.min(initial=np.inf)),
-            float(starts_at_s[is_waiting].min(initial=np.inf)),
-        )
-        return self._ordered
 
     def _meter_sites(
         self,

@@ -23,18 +23,18 @@ are 0.8 % longer, with a standard error of 0.2 %; of downloads 0.1 % (one seed).
 looks at no rates, changes by 0.02 %.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 import simpy
 from jaxtyping import Float, Int
 
+from netsim.engines.carried_service import carried_service
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.flow_last_blocks import LastBlocks
 from netsim.engines.flow_outcome import service_of
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
+from netsim.engines.lone_service import LoneServices
 from netsim.engines.served_set import ServedSet
+from netsim.engines.service_order import NO_ROWS
 from netsim.engines.sub_ticks import instants_per_tick, time_mean, time_weights
 from netsim.engines.suppressed_interference import Suppressed
 from netsim.engines.transmission import FlowTransmission
@@ -42,7 +42,7 @@ from netsim.mac.demand import Demand
 from netsim.mac.sharing import Grant
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import per_transmitter
-from netsim.transport.active_transfers import DOWNLINK, TINY, UPLINK, Service
+from netsim.transport.active_transfers import DOWNLINK, TINY, UPLINK
 
 
 class FlowEngine(Engine):
@@ -53,8 +53,8 @@ class FlowEngine(Engine):
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
         self._is_solve_pending = False
-        self._solved = self._ordered
-        self._rows = self._ordered, self._ordered
+        self._solved = NO_ROWS
+        self._rows = NO_ROWS, NO_ROWS
         self._timer: simpy.Event | None = None
         self._timer_at_s = self._first_finish_s = np.inf
         self._buffers_due_s = np.inf
@@ -66,6 +66,9 @@ class FlowEngine(Engine):
         self._is_disturbed = models.air.interference_variability is not None
         self._solved_at_s = -np.inf
         self._last_blocks = LastBlocks(models, self.links, self._tracker, settings=settings)
+        self._lone = LoneServices(
+            models, self.active, self.links, is_limited=self._backhaul_flow.is_limited
+        )
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class FlowEngine(Engine):
         # Who has come since the last solve ends later than this instant.
         if due_s >= self._first_finish_s:
             self._end_complete(due_s)
-        if due_s >= self._order_until_s:
+        if due_s >= self._order.until_s:
             self._end(self.active.records["deadline_at_s"] <= due_s, self._reason_undelivered)
         self._tracker.follow(due_s)
         self._touch()
@@ -117,7 +120,7 @@ class FlowEngine(Engine):
         self._first_finish_s = float(min(record["finish_at_s"].min(), record["ends_at_s"].min()))
         return min(
             self._first_finish_s,
-            self._order_until_s,
+            self._order.until_s,
             self._tracker.next_change_s(now_s),
             self._backhaul_flow.next_edge_s(now_s),
             self._buffers_due_s,
@@ -133,36 +136,41 @@ class FlowEngine(Engine):
         now_s = self._solved_at_s = self._now_s
         self._buffers_due_s = self._expectation_due_s = np.inf
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
-        order = self._order(now_s)
+        order = self._order.rows(now_s)
         is_same = order is self._solved
         if not is_same:
             self._solved = order
-            direction = self.active.records["direction"][order]
-            self._rows = order[direction == UPLINK], order[direction == DOWNLINK]
+            is_uplink = self.active.records["direction"][order] == UPLINK
+            self._rows = order[is_uplink], order[~is_uplink]
         if len(order) < len(self.active):
             self.active.clear_service()
         uplink, downlink = self._rows
-        self._solve_twice_if_new(self._solve_uplink, uplink, now_s)
-        self._solve_twice_if_new(self._solve_downlink, downlink, now_s)
+        self._solve_direction(UPLINK, uplink, now_s)
+        self._solve_direction(DOWNLINK, downlink, now_s)
         # While somebody downloads, what is radiated changes from solve to solve.
         if len(downlink) or not is_same:
             self._meter_sites(order, now_s)
         self._tracker.notice_interference(now_s)
         self._set_timer(self._next_event_s())
 
-    def _solve_twice_if_new(
-        self,
-        solve: Callable[[Int[np.ndarray, " transfer"], float], None],
-        rows: Int[np.ndarray, " transfer"],
-        now_s: float,
+    def _solve_direction(
+        self, direction: int, rows: Int[np.ndarray, " transfer"], now_s: float
     ) -> None:
         """Solve one direction, twice where a transfer is new: see the text of this module."""
+        lone = self._lone.known(rows)
+        if lone is not None:
+            self.active.serve_alike(int(rows[0]), lone.values, now_s=now_s)
+            if lone.load is not None:
+                self._load = lone.load
+            return
+        solve = self._solve_uplink if direction == UPLINK else self._solve_downlink
         averages_bps = self.active.records["average_rate_bps"]
         before_bps = averages_bps[rows]
         solve(rows, now_s)
         if self._is_disturbed and np.isnan(before_bps).any():
             averages_bps[rows] = before_bps
             solve(rows, now_s)
+        self._lone.learn(rows, None if direction == UPLINK else self._load)
 
     def _num_instants(self) -> int:
         if not self._channel.is_fading:
@@ -221,6 +229,8 @@ class FlowEngine(Engine):
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air
+        if not len(rows) and not self._is_disturbed:
+            return
         if not len(rows):
             self._uplink_interference_w = np.zeros_like(self._uplink_interference_w)
             self._expected_w = np.full_like(self._expected_w, air.site_noise_w)
@@ -368,33 +378,8 @@ class FlowEngine(Engine):
         """Set what the transfers of a direction get until the next solve."""
         service = service_of(self._air, sent, self._ue_power)
         if self._backhaul_flow.is_limited:
-            service = self._carried(service, sent.served, now_s)
+            service, lasts_s = carried_service(
+                service, self.active.records, sent.served, self._backhaul_flow, now_s=now_s
+            )
+            self._buffers_due_s = min(self._buffers_due_s, now_s + lasts_s)
         self.active.serve(service, now_s=now_s, slot_s=self._settings.slot_s)
-
-    def _carried(self, service: Service, served: ServedSet, now_s: float) -> Service:
-        """Return what the backhaul leaves of a service; note when that changes."""
-        record, rows = self.active.records, served.rows
-        over_air_bps = service.rate_bps
-        carried = self._backhaul_flow.carry(
-            over_air_bps,
-            allowance_bits=record["allowance_bits"][rows],
-            unsent_bits=record["remaining_bits"][rows],
-            cell_id=served.cell_id,
-            bearer_id=served.bearer_id,
-            at_edge=record["at_edge"][rows],
-            at_s=now_s,
-        )
-        record["allowance_bits"][rows] = carried.allowance_bits
-        record["filling_bps"][rows] = carried.filling_bps
-        record["backhaul_limit_bps"][rows] = carried.backhaul_limit_bps
-        self._buffers_due_s = min(self._buffers_due_s, now_s + carried.lasts_s)
-        # A transfer at its backhaul limit has less to send: there is no airtime without bits.
-        rate_bps = carried.rate_bps
-        part = np.divide(rate_bps, over_air_bps, out=np.ones_like(rate_bps), where=over_air_bps > 0)
-        return replace(
-            service,
-            rate_bps=rate_bps,
-            blocks=service.blocks * part,
-            airtime_fraction=service.airtime_fraction * part,
-            retransmitted_fraction=service.retransmitted_fraction * part,
-        )

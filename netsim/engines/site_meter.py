@@ -3,11 +3,27 @@
 The base load is not booked: the ledger knows it in closed form.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from netsim.energy.ledger import Ledger
 from netsim.rrc.outages import Outages
+
+MOST_LOADS = 256
+"""Loads of which it is kept what sites radiate; beyond, all are forgotten."""
+
+
+class _Radiation(NamedTuple):
+    """What sites do at a load of their cells."""
+
+    radiated_w: Float[np.ndarray, " site"]
+    is_any: bool
+    """Whether some site radiates."""
+    is_busy: Bool[np.ndarray, " site"]
+    busy: bytes
+    """The same, to compare."""
 
 
 class SiteMeter:
@@ -44,9 +60,11 @@ class SiteMeter:
         self._cell_site_id = cell_site_id
         self._full_cell_w = full_cell_w
         self._slope = drawn_per_radiated
-        self._radiated_w: Float[np.ndarray, " site"] = np.zeros(num_sites)
-        self._radiates = False
-        self._is_busy = np.zeros(num_sites, dtype=bool)
+        is_busy = np.zeros(num_sites, dtype=bool)
+        self._now = _Radiation(
+            np.zeros(num_sites), is_any=False, is_busy=is_busy, busy=is_busy.tobytes()
+        )
+        self._known: dict[tuple[bytes, bytes], _Radiation] = {}
         self._is_alive = outages.is_site_alive(0.0)
         self._advanced_to_s = 0.0
         self._since_s = np.zeros(num_sites)
@@ -86,22 +104,33 @@ class SiteMeter:
         now_s
             Up to which :meth:`advance` was called.
         """
+        key = load.tobytes(), serving.tobytes()
+        radiation = self._known.get(key)
+        if radiation is None:
+            if len(self._known) >= MOST_LOADS:
+                self._known.clear()
+            radiation = self._known[key] = self._radiation(load, serving)
+        if radiation.busy != self._now.busy:
+            was_busy, is_busy = self._now.is_busy, radiation.is_busy
+            self._book(was_busy & ~is_busy, now_s)
+            self._since_s[is_busy & ~was_busy] = now_s
+        self._now = radiation
+
+    def _radiation(
+        self, load: Float[np.ndarray, "cell group"], serving: Int[np.ndarray, " transfer"]
+    ) -> _Radiation:
         mean_load = load[:, 0] if load.shape[1] == 1 else load.mean(axis=1)
         cell_w = self._full_cell_w * mean_load
         radiated_w = np.bincount(self._cell_site_id, weights=cell_w, minlength=len(self._slope))
         is_busy = radiated_w > 0
+        is_any = bool(is_busy.any())
         is_busy[self._cell_site_id[serving]] = True
-        if is_busy.tobytes() != self._is_busy.tobytes():
-            self._book(self._is_busy & ~is_busy, now_s)
-            self._since_s[is_busy & ~self._is_busy] = now_s
-            self._is_busy = is_busy
-        self._radiated_w = radiated_w
-        self._radiates = bool(np.count_nonzero(radiated_w))
+        return _Radiation(radiated_w, is_any, is_busy, is_busy.tobytes())
 
     def flush(self, now_s: float) -> None:
         """Book everything up to now."""
-        self._book(self._is_busy, now_s)
-        self._since_s[self._is_busy] = now_s
+        self._book(self._now.is_busy, now_s)
+        self._since_s[self._now.is_busy] = now_s
 
     def _cut_drawn(self, now_s: float) -> None:
         """Tell the ledger of outages at random that have begun."""
@@ -111,20 +140,20 @@ class SiteMeter:
             self._ledger.cut_power(site_id, started_at_s=started_at_s, finished_at_s=finished_at_s)
 
     def _radiate(self, until_s: float) -> None:
-        if self._radiates:
+        if self._now.is_any:
             elapsed_s = until_s - self._advanced_to_s
-            self._radiated_j += np.where(self._is_alive, self._radiated_w, 0.0) * elapsed_s
+            self._radiated_j += np.where(self._is_alive, self._now.radiated_w, 0.0) * elapsed_s
         self._advanced_to_s = until_s
 
     def _set_alive(self, is_alive: Bool[np.ndarray, " site"], *, now_s: float) -> None:
         """Set which sites have power from now on; what the others have radiated is booked."""
-        self._book(self._is_busy & ~is_alive, now_s)
+        self._book(self._now.is_busy & ~is_alive, now_s)
         self._since_s[is_alive & ~self._is_alive] = now_s
         self._is_alive = is_alive
 
     def _book(self, chosen: Bool[np.ndarray, " site"], now_s: float) -> None:
         chosen = chosen & self._is_alive & (self._since_s < now_s)
-        for site_id in np.flatnonzero(chosen).tolist():
+        for site_id in chosen.nonzero()[0].tolist():
             since_s = float(self._since_s[site_id])
             radiated_j = float(self._radiated_j[site_id])
             self._ledger.charge_site(

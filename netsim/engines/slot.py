@@ -17,6 +17,7 @@ from netsim.engines.block_exchange import BlockExchange
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.interference import MeasuredInterference
 from netsim.engines.served_set import ServedSet
+from netsim.engines.service_order import NO_ROWS
 from netsim.engines.suppressed_interference import received_interference_w
 from netsim.engines.transmission import SlotTransmission
 from netsim.engines.whole_blocks import whole_blocks
@@ -111,7 +112,7 @@ class SlotEngine(Engine):
             self._is_running = False
             self._measured.forget()
             self.active.clear_service()
-            self._meter_sites(np.zeros(0, dtype=np.intp), now_s)
+            self._meter_sites(NO_ROWS, now_s)
             return
         if now_s >= self._channel_due_s - TICK_SLACK * self._settings.slot_s:
             self._tracker.follow(now_s)
@@ -194,7 +195,7 @@ class SlotEngine(Engine):
     def _refresh(self, now_s: float) -> None:
         self._tracker.connect_new()
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
-        self._served_rows = self._reached(self._order(now_s), now_s)
+        self._served_rows = self._reached(self._order.rows(now_s), now_s)
         direction = self.active.records["direction"][self._served_rows]
         self._served_sets = {
             code: self._served_set(self._served_rows[direction == code], direction=code)

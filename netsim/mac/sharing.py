@@ -95,6 +95,8 @@ class Sharing:
         """Whether mean shares are parts of the time in which a bearer has a group of its own."""
         self.follows_fades = follows_fades(own)
         """Whether the scheduled users change as fading does."""
+        self.uses_transfers: bool = self._uses_rates or getattr(own, "uses_transfers", True)
+        """Whether answers depend on more than the number of transfers."""
         self._schedulers: dict[tuple[int, int], MeanShares] = {}
 
     def solve(

@@ -91,7 +91,7 @@ class Links(SlotArrays):
         if not self._free:
             self._make_slots(self.num_slots)
         slot = self._free.pop()
-        self.renew(np.array([slot]))
+        self.renew(slot)
         self._slot_of[client_id] = slot
         self._num_transfers[slot] = 1
         self.client_id[slot] = client_id
@@ -128,7 +128,7 @@ class Links(SlotArrays):
         self.version += 1
         cross = self.gain[slots]
         cell_id = self.cell_id[slots]
-        served = np.flatnonzero(cell_id != NO_CELL)
+        served = (cell_id != NO_CELL).nonzero()[0]
         serving = np.zeros(len(slots))
         serving[served] = cross[served, cell_id[served]]
         cross[served, cell_id[served]] = 0.0

@@ -3,6 +3,7 @@
 Progress is linear between two solves, so :meth:`ActiveTransfers.advance` is exact.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,17 @@ FIELDS = np.dtype(
 )
 
 
+_SERVED = (
+    "rate_bps",
+    "blocks",
+    "sinr_db",
+    "airtime_fraction",
+    "airtime_w",
+    "retransmission_rate_hz",
+    "average_rate_bps",
+)
+"""What a solve decides, but for what follows from the bits that are left."""
+
 _NEW = np.zeros((), dtype=FIELDS)
 _NEW["started_at_s"] = _NEW["average_rate_bps"] = np.nan
 _NEW["backhaul_limit_bps"] = _NEW["finish_at_s"] = _NEW["ends_at_s"] = np.inf
@@ -104,6 +116,7 @@ class ActiveTransfers(SlotArrays):
         self.transfers: list[Transfer] = []
         self.version = 0
         """Changes with every transfer that comes or goes."""
+        self._num_taken = 0
         self._is_full_duplex = is_full_duplex
         self._shares_radio = False
 
@@ -149,7 +162,8 @@ class ActiveTransfers(SlotArrays):
     def remove(self, is_gone: Bool[np.ndarray, " transfer"]) -> list[tuple[Transfer, np.void]]:
         """Take transfers out; return each with its last record, in the order of admission."""
         self.version += 1
-        gone = [(self.transfers[k], self.records[k]) for k in np.flatnonzero(is_gone)]
+        gone = [(self.transfers[k], self.records[k]) for k in is_gone.nonzero()[0].tolist()]
+        self._num_taken -= int(np.count_nonzero(is_gone[: self._num_taken]))
         self.keep(~is_gone)
         self.transfers = [
             transfer for transfer, left in zip(self.transfers, is_gone, strict=True) if not left
@@ -158,10 +172,16 @@ class ActiveTransfers(SlotArrays):
             self._shares_radio = len(np.unique(self.records["slot"])) < len(self)
         return gone
 
+    def take_new(self) -> Iterator[np.void]:
+        """Yield the records of the transfers that were admitted since the last call."""
+        first, self._num_taken = self._num_taken, self.num_slots
+        for row in range(first, self.num_slots):
+            yield self.records[row]
+
     def with_company(self, chosen: Bool[np.ndarray, " transfer"]) -> Int[np.ndarray, " some"]:
         """Return the rows of some transfers and of all others of their clients."""
         if not self._shares_radio:
-            return np.flatnonzero(chosen)
+            return chosen.nonzero()[0]
         slot = self.records["slot"]
         return np.flatnonzero(np.isin(slot, slot[chosen]))
 
@@ -225,6 +245,22 @@ class ActiveTransfers(SlotArrays):
         starts = (service.blocks > 0) & np.isnan(started_at_s)
         if np.count_nonzero(starts):
             record["started_at_s"][rows] = np.where(starts, now_s, started_at_s)
+
+    def service_values(self, row: int) -> tuple[float, ...]:
+        """Return what a transfer gets now, for :meth:`serve_alike`."""
+        record = self.records[row]
+        return tuple(float(record[name]) for name in _SERVED)
+
+    def serve_alike(self, row: int, values: tuple[float, ...], *, now_s: float) -> None:
+        """Set that a transfer gets from now on what another one got on the same link."""
+        record = self.records[row]
+        for name, value in zip(_SERVED, values, strict=True):
+            record[name] = value
+        rate_bps = float(record["rate_bps"])
+        lasts_s = float(record["remaining_bits"]) / rate_bps if rate_bps > 0 else np.inf
+        record["finish_at_s"] = now_s + lasts_s
+        if record["blocks"] > 0 and np.isnan(record["started_at_s"]):
+            record["started_at_s"] = now_s
 
     def hold(self, rows: Int[np.ndarray, " some"], *, until_s: Float[np.ndarray, " some"]) -> None:
         """Keep transfers that have sent their last bit, without blocks, until they end [s]."""

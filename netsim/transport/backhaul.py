@@ -116,6 +116,8 @@ class Backhaul:
 
     def next_edge_s(self, after_s: float) -> float:
         """Return when the next link breaks or is whole again, inf when none does."""
+        if not self._cuts:
+            return np.inf
         edges_s = [s for cut in self._cuts for s in (cut.started_at_s, cut.finished_at_s)]
         return min((edge_s for edge_s in edges_s if edge_s > after_s), default=np.inf)
 

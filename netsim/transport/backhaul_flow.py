@@ -64,12 +64,11 @@ class BackhaulFlow:
         """Return whether the site of a cell reaches the server."""
         return self._backhaul.routes(at_s)[self._cell_site_id[cell_id]] is not None
 
-    def latency_s(
-        self, cell_id: Int[np.ndarray, " some"], *, at_s: float
-    ) -> Float[np.ndarray, " some"]:
-        """Return the one-way latency between sites of cells and server [s]; 0 without a route."""
-        by_site = self._backhaul.route_latency_s(at_s)
-        return np.where(cell_id == NO_CELL, 0.0, by_site[self._cell_site_id[cell_id]])
+    def latency_s(self, cell_id: int, *, at_s: float) -> float:
+        """Return the one-way latency between a cell's site and the server [s]; 0 without either."""
+        if cell_id == NO_CELL:
+            return 0.0
+        return float(self._backhaul.route_latency_s(at_s)[self._cell_site_id[cell_id]])
 
     def delay(self, active: ActiveTransfers, links: Links, *, at_s: float) -> None:
         """Account for the backhaul latency of transfers that are new on the air.
@@ -77,16 +76,15 @@ class BackhaulFlow:
         The first byte of a download reaches its site later by the latency. An upload must leave the
         air earlier than its deadline by the latency and that behind the backhaul.
         """
-        record = active.records
-        is_new = ~(record["has_route"] | record["at_edge"])
-        if not np.count_nonzero(is_new):
-            return
-        record["has_route"] |= is_new
-        latency_s = self.latency_s(links.cell_id[record["slot"]], at_s=at_s)
-        is_download = record["direction"] == DOWNLINK
-        record["ready_at_s"] += np.where(is_new & is_download, latency_s, 0.0)
-        uplink_s = latency_s + self._core_latency_s
-        record["deadline_at_s"] -= np.where(is_new & ~is_download, uplink_s, 0.0)
+        for record in active.take_new():
+            if record["has_route"] or record["at_edge"]:
+                continue
+            record["has_route"] = True
+            latency_s = self.latency_s(int(links.cell_id[record["slot"]]), at_s=at_s)
+            if record["direction"] == DOWNLINK:
+                record["ready_at_s"] += latency_s
+            else:
+                record["deadline_at_s"] -= latency_s + self._core_latency_s
 
     def carry(
         self,

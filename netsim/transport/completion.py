@@ -9,7 +9,7 @@ from netsim.transport.active_transfers import UPLINK
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class End:
     """What is known of a transfer's end when it leaves the air."""
 

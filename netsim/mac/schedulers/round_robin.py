@@ -10,6 +10,7 @@ class RoundRobin:
     """Equal shares of every group: at flow level, egalitarian processor sharing."""
 
     uses_rates = False
+    uses_transfers = False
 
     def shares(self, view: CellView) -> Float[np.ndarray, "transfer group"]:
         """Return 1/K everywhere."""

@@ -66,6 +66,10 @@ class Scheduler(Protocol):
         holds ones in place of the two arrays, and the engines are faster. Where a client at its
         power limit cannot use what it was given, such a class is asked again, at the same instant,
         about the others (:mod:`netsim.mac.unused_blocks`).
+    ``uses_transfers = False``
+        With ``uses_rates = False``: it goes by the number of transfers alone, not by whose they
+        are, their bits or times, and keeps no state. Where nothing changes the link of a lone
+        transfer, its service is worked out once.
     ``uses_average_rate = False``
         It looks at rates but not at ``average_rate_bps``: an answer holds until something else
         changes.

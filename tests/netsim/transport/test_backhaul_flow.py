@@ -182,9 +182,9 @@ BY_CELL = BackhaulFlow(Backhaul(THREE_SITES, num_sites=3, cuts=(CUT,)), np.array
 
 
 def test_latency_and_routes_are_those_of_the_site_of_a_cell():
-    cells = np.array([2, -1, 0, 1, 3])
-    assert BY_CELL.latency_s(cells, at_s=0.0).tolist() == [0.25, 0.0, 0.5, 0.5, 0.125]
-    assert BY_CELL.latency_s(cells, at_s=1.0).tolist() == [0.0, 0.0, 0.5, 0.5, 0.125]
+    cells = (2, -1, 0, 1, 3)
+    assert [BY_CELL.latency_s(cell, at_s=0.0) for cell in cells] == [0.25, 0.0, 0.5, 0.5, 0.125]
+    assert [BY_CELL.latency_s(cell, at_s=1.0) for cell in cells] == [0.0, 0.0, 0.5, 0.5, 0.125]
     assert [BY_CELL.has_route(2, at_s=at_s) for at_s in (0.0, 1.0, 2.0)] == [True, False, True]
     assert BY_CELL.has_route(1, at_s=1.0)
     assert [BY_CELL.next_edge_s(at_s) for at_s in (0.0, 1.0, 2.0)] == [1.0, 2.0, np.inf]
