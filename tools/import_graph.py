@@ -62,6 +62,7 @@ ENTRIES = (
     "fl.models.pretrain",
     "fl.peft.registration",
     "fl.rewards",
+    "fl.training.policy_optimisation",
 )
 """Modules that a user or a command starts from; nothing in the project has to import them."""
 

@@ -73,23 +73,27 @@ class PolicyOptimisation:
 
     def work(self, plan: Plan, start: Start, cost: CostModel) -> Work:
         """Return what writing, scoring and learning computes, all at the most tokens."""
-        policy, flop = self.policy, 0
+        policy, total, flop = self.policy, Work(), 0
         for batch in plan.steps:
-            prompt_tokens = max(len(self._prompt(int(index))) for index in np.unique(batch))
+            prompts = np.unique(batch)
+            prompt_tokens = max(len(self._prompt(int(index))) for index in prompts)
             num_tokens = prompt_tokens + policy.max_new_tokens
-
-            def passed(trainable: Sequence[str], batch_size: int, num_tokens: int) -> int:
-                return cost.step_flop(
+            total += cost.generation_work(
+                batch_size=len(batch),
+                prompt_tokens=prompt_tokens,
+                new_tokens=policy.max_new_tokens,
+                num_prompts=len(prompts),
+                tensors=start.tensors,
+            )
+            passes = [((), 0 if policy.kl_weight == 0 else 1), (start.trainable, policy.num_epochs)]
+            for trainable, times in passes:
+                flop += times * cost.step_flop(
                     trainable,
-                    batch_size=batch_size,
+                    batch_size=len(batch),
                     num_tokens=num_tokens,
-                    num_asked=batch_size * policy.max_new_tokens,
+                    num_asked=len(batch) * policy.max_new_tokens,
                     tensors=start.tensors,
                 )
-
-            num_passes = 1 if policy.kl_weight == 0 else 2
-            flop += num_passes * passed((), len(batch), num_tokens)
-            flop += policy.num_epochs * passed(start.trainable, len(batch), num_tokens)
             flop += self._scoring_flop(len(batch), num_tokens)
         flop += cost.job_flop(
             (),
@@ -98,7 +102,7 @@ class PolicyOptimisation:
             answer_lengths=self.train.tokens.answer_lengths,
             tensors=start.tensors,
         )
-        return Work(flop=flop)
+        return total + Work(flop=flop)
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Let a client's model write, and train its tensors on the rewards.

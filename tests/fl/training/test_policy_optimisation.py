@@ -9,10 +9,13 @@ from scipy.optimize import brentq
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fl.models.language import LanguageModel
+from fl.rewards.reward import Rewards
+from fl.training.cost import CostModel
 from fl.training.policy_settings import PolicySettings
 from tests.fl.fakes import classifier, examples
 from tests.fl.training.alignment import (
     SETTINGS,
+    Counting,
     Words,
     aligned,
     different_words,
@@ -112,6 +115,33 @@ def test_plan_repeats_each_prompt():
     epochs = replace(procedure, settings=replace(SETTINGS, local_steps=None, local_epochs=2))
     assert len(epochs.plan(job.samples, seed=1).steps) == 12
     assert len(replace(more, settings=epochs.settings).plan(job.samples, seed=1).steps) == 5
+
+
+def test_work_is_of_writing_scoring_and_learning():
+    class Priced(Counting):
+        def flop(self, *, num_texts, num_tokens):
+            return 1000 * num_texts + num_tokens
+
+    rewards = Rewards(helpfulness=Priced(len), safety=Priced(len))
+    policy = policy_of(num_completions=3, num_epochs=2, num_steps=1)
+    procedure, worker, job = aligned(policy=policy, rewards=rewards)
+    cost = CostModel(worker.module, max_tokens=20)
+    plan = procedure.plan(job.samples, seed=1)
+    (batch,) = plan.steps
+    longest = max(len(worker.train.tokens.prompt_and_answer(int(each))[0]) for each in batch)
+    found = procedure.work(plan, job.start, cost)
+    writing = cost.generation_work(batch_size=6, prompt_tokens=longest, new_tokens=8, num_prompts=2)
+    assert found.decode == writing.decode
+    assert sum(each.num_steps for each in found.decode) == 7
+    shape = {"batch_size": 6, "num_tokens": longest + 8, "num_asked": 48}
+    reference = cost.step_flop((), **shape)
+    learning = cost.step_flop(job.start.trainable, **shape)
+    scoring = 2 * (6000 + longest + 8)
+    assert found.flop == writing.flop + reference + 2 * learning + scoring
+    free = replace(procedure, policy=replace(policy, kl_weight=0.0))
+    assert free.work(plan, job.start, cost).flop == found.flop - reference
+    cut = replace(procedure, num_positions=10)
+    assert cut.work(plan, job.start, cost).total_flop < found.total_flop
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
