@@ -130,10 +130,17 @@ def test_work_is_of_writing_scoring_and_learning():
     (batch,) = plan.steps
     longest = max(len(worker.train.tokens.prompt_and_answer(int(each))[0]) for each in batch)
     found = procedure.work(plan, job.start, cost)
-    writing = cost.generation_work(batch_size=6, prompt_tokens=longest, new_tokens=8, num_prompts=2)
+    writing = cost.generation_work(
+        batch_size=6, prompt_tokens=longest, new_tokens=8, num_prompts=2, tensors=job.start.tensors
+    )
     assert found.decode == writing.decode
     assert sum(each.num_steps for each in found.decode) == 7
-    shape = {"batch_size": 6, "num_tokens": longest + 8, "num_asked": 48}
+    shape = {
+        "batch_size": 6,
+        "num_tokens": longest + 8,
+        "num_asked": 48,
+        "tensors": job.start.tensors,
+    }
     reference = cost.step_flop((), **shape)
     learning = cost.step_flop(job.start.trainable, **shape)
     scoring = 2 * (6000 + longest + 8)
