@@ -204,7 +204,7 @@ def measure(kinds: Sequence[str]) -> dict[str, Any]:
     num_classes = len(corpus_of(scenario).class_names)
     backbone = backbone_of(scenario, num_classes=num_classes, seed=0)
     texts = texts_of(scenario, backbone=backbone)
-    train = Examples(tokens=texts.train, labels=texts.corpus.train.labels)
+    train = texts.train
     found: dict[str, Any] = {"steps": NUM_STEPS, "methods": {}}
     for kind in kinds:
         cost = measure_method(kind, train=train, model=scenario.model, seed=streams_of(0))

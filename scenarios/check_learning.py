@@ -90,7 +90,7 @@ class _Model:
         num_classes = len(corpus_of(scenario).class_names)
         backbone = backbone_of(scenario, num_classes=num_classes, seed=scenario.seeds[0])
         texts = texts_of(scenario, backbone=backbone)
-        tried = try_backbone(backbone, train=texts.examples()[0])
+        tried = try_backbone(backbone, train=texts.train)
         return cls(backbone=backbone, texts=texts, tried=tried)
 
     def fresh(self) -> Backbone:
@@ -202,8 +202,8 @@ def put_together(scenario: Scenario) -> Federation:
 
 def _largest(shards: Shards, texts: Texts) -> Shard:
     """Return the shard whose step is the largest of all: most texts, among them the longest."""
-    answers = texts.train.answer_lengths
-    longest = [texts.train.lengths, *([] if answers is None else [answers])]
+    answers = texts.train.tokens.answer_lengths
+    longest = [texts.train.tokens.lengths, *([] if answers is None else [answers])]
     rows = [shards.longest_text(lengths) for lengths in longest]
     num_texts = max(len(rows), int(shards.num_train.max()))
     return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])

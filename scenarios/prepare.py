@@ -10,7 +10,6 @@ from fl.data.corpus import Corpus
 from fl.execution.recipe import WorkerRecipe
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
-from fl.models.tokens import TokenTable, tokenize_table
 from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
@@ -25,16 +24,10 @@ class Texts:
     """The data set of a scenario as text and as tokens of its model."""
 
     corpus: Corpus
-    train: TokenTable
-    test: TokenTable
-
-    def examples(self) -> tuple[Examples, Examples]:
-        """Return what is trained and what is tested on."""
-        train, test = self.corpus.train, self.corpus.test
-        return (
-            Examples(tokens=self.train, labels=train.labels),
-            Examples(tokens=self.test, labels=test.labels),
-        )
+    train: Examples
+    """What clients share."""
+    test: Examples
+    """Common test set."""
 
 
 def texts_of(scenario: Scenario, *, backbone: Backbone) -> Texts:
@@ -53,8 +46,8 @@ def texts_of(scenario: Scenario, *, backbone: Backbone) -> Texts:
         corpus = corpus_of(scenario)
         texts = Texts(
             corpus=corpus,
-            train=tokenize_table(corpus.train, backbone),
-            test=tokenize_table(corpus.test, backbone),
+            train=Examples.of(corpus.train, backbone),
+            test=Examples.of(corpus.test, backbone),
         )
         if len(_TEXTS) == _MAX_TEXTS:
             del _TEXTS[next(iter(_TEXTS))]

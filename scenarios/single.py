@@ -214,10 +214,10 @@ def federate(
     ValueError
         If the method does not suit the backbone, or a device does not hold its largest step.
     """
-    train, test = texts_of(scenario, backbone=backbone).examples()
-    loaded = Loaded(backbone=backbone, train=train, test=test)
+    texts = texts_of(scenario, backbone=backbone)
+    loaded = Loaded(backbone=backbone, train=texts.train, test=texts.test)
     worker = recipe_of(scenario, seed=seed).build(loaded)
-    longest, model = int(train.tokens.lengths.max()), scenario.model
+    longest, model = int(texts.train.tokens.lengths.max()), scenario.model
     twin = None
     if model.cost_as is not None:
         twin = _TWINS.make(

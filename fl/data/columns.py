@@ -1,5 +1,6 @@
 """From a table with a text and a label column to texts and classes, with every cell checked."""
 
+import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ ONLY_CLASS = "all"
 """Class of every text where none is named."""
 MAX_NAMES = 12
 """Names of columns or classes that a message lists."""
+_MARKED = re.compile(r"\s*Human:\s*(\S.*?)\s*Assistant:\s*", re.DOTALL)
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
 
@@ -30,6 +32,9 @@ class Columns:
     text: str
     text_pair: str | None = None
     response: str | None = None
+    rejected: str | None = None
+    has_marks: bool = False
+    """Whether prompts stand between ``Human:`` and ``Assistant:``."""
     label: str | None = "label"
     """``None``: all texts are of one class."""
     domain: str | None = None
@@ -44,6 +49,8 @@ def columns_of(config: FilesData | HubData, *, place: str) -> Columns:
         text=config.text,
         text_pair=config.text_pair,
         response=config.response,
+        rejected=config.rejected,
+        has_marks=config.prompt_marks == "human_assistant",
         label=config.label or ("label" if is_class_needed else None),
         domain=config.domain,
         place=place,
@@ -79,7 +86,7 @@ def build_tables(
     for table, columns in tables:
         _check_columns(table, columns)
     texts = [_read_texts(table, columns, key="text") for table, columns in tables]
-    pairs, responses = (
+    pairs, responses, rejected = (
         [
             None
             if getattr(columns, key) is None
@@ -89,8 +96,13 @@ def build_tables(
         for key, may_be_empty in (
             ("text_pair", train_columns.response is not None),
             ("response", False),
+            ("rejected", False),
         )
     )
+    if train_columns.has_marks:
+        texts = [
+            _without_marks(own, columns) for own, (_, columns) in zip(texts, tables, strict=True)
+        ]
     labels = [_read_labels(table, columns) for table, columns in tables]
     known: list[int | str] = (
         sorted(set(labels[0])) if class_names is None else list(range(len(class_names)))
@@ -118,19 +130,20 @@ def build_tables(
             texts=own,
             pairs=pair,
             responses=response,
+            rejected=worse,
             labels=code,
             domains=domain,
             domain_names=domain_names,
         )
-        for own, pair, response, code, domain in zip(
-            texts, pairs, responses, coded, domains, strict=True
+        for own, pair, response, worse, code, domain in zip(
+            texts, pairs, responses, rejected, coded, domains, strict=True
         )
     )
     return names, train_table, test_table
 
 
 def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
-    for key in ("text", "text_pair", "response", "label", "domain"):
+    for key in ("text", "text_pair", "response", "rejected", "label", "domain"):
         column = getattr(columns, key)
         if column is not None and column not in table.columns:
             present = _listed(table.columns)
@@ -188,6 +201,42 @@ def _read_texts(
         raise DataError(msg)
     _check_characters(cells, columns, key=key)
     return tuple(cells)
+
+
+def _without_marks(texts: Sequence[str], columns: Columns) -> tuple[str, ...]:
+    """Take ``Human:`` off the beginning and ``Assistant:`` off the end of prompts."""
+    found = []
+    for row, text in enumerate(texts):
+        match = _MARKED.fullmatch(text)
+        if match is None:
+            msg = (
+                f"data.prompt_marks: column {columns.text!r} of {columns.place} must hold prompts "
+                f"between 'Human:' and 'Assistant:', got {_BRIEF.repr(text)} in row {row}"
+            )
+            raise DataError(msg)
+        found.append(match[1])
+    return tuple(found)
+
+
+def keep_domains(table: pd.DataFrame, columns: Columns, domains: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of some natural domains; all where none is named.
+
+    Raises
+    ------
+    fl.problems.DataError
+        The column is missing, or no row is of a domain.
+    """
+    if not domains:
+        return table
+    _check_columns(table, columns)
+    named = table[columns.domain].astype(str)
+    if absent := [each for each in domains if each not in set(named)]:
+        msg = (
+            f"data.keep_domains: column {columns.domain!r} of {columns.place} has no "
+            f"{absent[0]!r}; it has {_listed(sorted(set(named)))}"
+        )
+        raise DataError(msg)
+    return table[named.isin(domains)].reset_index(drop=True)
 
 
 def _read_labels(table: pd.DataFrame, columns: Columns) -> list[int] | list[str]:

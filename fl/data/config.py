@@ -75,6 +75,9 @@ class DocstringsData:
     """Most texts of the common test set; all when not given."""
     task: Literal["classification", "generation"] = "classification"
     """Name the library of a summary, or write the summary that belongs to a signature."""
+    rejected: Literal["other_summary"] | None = None
+    """Worse answer to each signature, for preferences: the summary of another function. Only with
+    ``task: generation``; none when empty."""
     source: Literal["docstrings"] = "docstrings"
     """Name of this source."""
 
@@ -90,11 +93,19 @@ class TableData:
     response: Annotated[str, MinLen(1)] | None = None
     """Column with the answer to the prompt; where it is given, a causal model learns to write it
     instead of naming a class."""
+    rejected: Annotated[str, MinLen(1)] | None = None
+    """Column with a worse answer to the same prompt, for preferences; only with a ``response``."""
+    prompt_marks: Literal["none", "human_assistant"] = "none"
+    """Marks around a prompt that are taken off: ``Human:`` before it and ``Assistant:`` after it,
+    as in HH-RLHF; inner turns of a longer dialogue keep theirs."""
     label: Annotated[str, MinLen(1)] | None = None
     """Column that holds the class: whole numbers, booleans or names; ``label`` when empty. With a
     ``response``, what the texts are shared among clients by; none when empty."""
     domain: Annotated[str, MinLen(1)] | None = None
-    """Column that holds the natural domain; only for the ``domains`` partition."""
+    """Column that holds the natural domain (task, topic, author), for the ``domains`` partition or
+    ``keep_domains``."""
+    keep_domains: tuple[Annotated[str, MinLen(1)], ...] = ()
+    """Natural domains whose texts are kept, in both tables; all when empty."""
     partition: PartitionConfig = field(default_factory=IidPartition)
     """How clients share the training texts."""
     test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.2
@@ -119,8 +130,15 @@ class FilesData(TableData):
 
     train: Annotated[str, MinLen(1)]
     """File with the training texts."""
-    test: Annotated[str, MinLen(1)]
-    """File with the common test set."""
+    test: Annotated[str, MinLen(1)] | None = None
+    """File with the common test set; when not given, rows of ``train``: those of ``test_part``
+    where ``part`` is given, else one text in five, chosen by the prompt alone."""
+    part: Annotated[str, MinLen(1)] | None = None
+    """Column that says which part of a file a row belongs to; all rows are read when empty."""
+    train_part: Annotated[str, MinLen(1)] = "train"
+    """Value of ``part`` in rows with training texts."""
+    test_part: Annotated[str, MinLen(1)] = "test"
+    """Value of ``part`` in rows of the common test set."""
     name: Annotated[str, MinLen(1)] | None = None
     """Name shown in manifest and figures; the training file's own name when not given."""
     quoting: Quoting | None = None
@@ -142,8 +160,9 @@ class HubData(TableData):
     """Commit, tag or branch of the data set; only for hub names."""
     train_split: Annotated[str, MinLen(1)] = "train"
     """Split with the training texts."""
-    test_split: Annotated[str, MinLen(1)] = "test"
-    """Split with the common test set."""
+    test_split: Annotated[str, MinLen(1)] | None = "test"
+    """Split with the common test set; where empty, one text in five of the training split, chosen
+    by the prompt alone."""
     source: Literal["hub"] = "hub"
     """Name of this source."""
 
@@ -165,12 +184,11 @@ def find_problems(config: DataConfig, *, num_clients: int) -> list[Problem]:
     problems = [
         *_find_domain_problems(config),
         *_find_label_problems(config),
+        *_find_answer_problems(config),
         *_find_size_problems(config, num_clients),
     ]
-    if isinstance(config, FilesData) and config.train == config.test:
-        message = f"must be another file than data.train, got {config.test!r} for both"
-        problems.append(Problem(("data", "test"), message))
     if isinstance(config, FilesData):
+        problems.extend(_find_part_problems(config))
         problems.extend(_find_quoting_problems(config))
     if isinstance(config, HubData) and config.train_split == config.test_split:
         message = f"must be another split than data.train_split, got {config.test_split!r} for both"
@@ -185,7 +203,10 @@ def _find_domain_problems(config: DataConfig) -> list[Problem]:
     if is_by_domain and config.domain is None:
         message = "must name the column of the natural domain when partition.kind is domains"
         return [Problem(("data", "domain"), message)]
-    if config.domain is not None and not is_by_domain:
+    if config.keep_domains and config.domain is None:
+        message = "must name the column of the natural domain where keep_domains names some"
+        return [Problem(("data", "domain"), message)]
+    if config.domain is not None and not is_by_domain and not config.keep_domains:
         message = (
             f"has no effect when partition.kind is {config.partition.kind}, got {config.domain!r}; "
             "leave it out or set partition.kind to domains"
@@ -210,8 +231,41 @@ def _find_label_problems(config: DataConfig) -> list[Problem]:
     return []
 
 
+def _find_answer_problems(config: DataConfig) -> list[Problem]:
+    """Find settings of prompts and answers where there are none."""
+    if config.task == "generation":
+        return []
+    found = [] if config.rejected is None else [("rejected", config.rejected)]
+    if not isinstance(config, DocstringsData) and config.prompt_marks != "none":
+        found.append(("prompt_marks", config.prompt_marks))
+    rule = "has no effect where texts are classified, got {}; leave it out"
+    return [Problem(("data", key), rule.format(repr(value))) for key, value in found]
+
+
+def _find_part_problems(config: FilesData) -> list[Problem]:
+    """Find tables that would hold the same rows, and parts that nothing asks for."""
+    is_one_file = config.test is None or config.test == config.train
+    if config.part is None:
+        found = {
+            key: f"has no effect without part, got {getattr(config, key)!r}; leave it out"
+            for key, default in (("train_part", "train"), ("test_part", "test"))
+            if getattr(config, key) != default
+        }
+        if config.test == config.train:
+            found["test"] = (
+                f"must be another file than data.train, got {config.test!r} for both; leave it out "
+                "and one text in five is the test set, or name a column with part"
+            )
+    elif is_one_file and config.train_part == config.test_part:
+        found = {"test_part": f"must be another than train_part, got {config.test_part!r} for both"}
+    else:
+        found = {}
+    return [Problem(("data", key), message) for key, message in found.items()]
+
+
 def _find_quoting_problems(config: FilesData) -> list[Problem]:
-    names = [path.lower().removesuffix(".gz") for path in (config.train, config.test)]
+    files = [path for path in (config.train, config.test) if path is not None]
+    names = [path.lower().removesuffix(".gz") for path in files]
     if config.quoting is None or any(name.endswith((".csv", ".tsv")) for name in names):
         return []
     message = f"has no effect on files that are neither csv nor tsv, got {config.quoting!r}"

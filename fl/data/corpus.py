@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt64
+from jaxtyping import Bool
 
 from fl.data.config import DataConfig, DocstringsData, FilesData
-from fl.data.table import TextTable, text_hash
+from fl.data.table import TextTable, prompt_hashes
 from fl.problems import DataError
 
 TUNING_PARTS = 5
@@ -58,7 +58,9 @@ def load_corpus(config: DataConfig, *, cache_dir: Path | None = None) -> Corpus:
     if isinstance(config, DocstringsData):
         from fl.data.docstrings import load_docstrings  # noqa: PLC0415
 
-        parts = load_docstrings(task=config.task, cache_dir=cache_dir)
+        parts = load_docstrings(
+            task=config.task, has_rejected=config.rejected is not None, cache_dir=cache_dir
+        )
     elif isinstance(config, FilesData):
         from fl.data.files import load_files  # noqa: PLC0415
 
@@ -116,7 +118,7 @@ def build_corpus(
 
 def _whole(table: TextTable) -> Sequence[tuple[str, ...]]:
     """Return all text of each row: the same prompt with another answer is another text."""
-    columns = (table.texts, table.pairs, table.responses)
+    columns = (table.texts, table.pairs, table.responses, table.rejected)
     return list(zip(*(column for column in columns if column is not None), strict=True))
 
 
@@ -127,26 +129,22 @@ def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:
     holds it.
     """
     pool = table.take(np.flatnonzero(~table.may_test)) if table.may_test is not None else table
-    is_test = _hashes(pool) // TUNING_PARTS % TUNING_PARTS == 0
+    is_test = prompt_hashes(pool) // TUNING_PARTS % TUNING_PARTS == 0
     train, test = (pool.take(np.flatnonzero(side)) for side in (~is_test, is_test))
     return replace(train, may_test=None), replace(test, may_test=None)
 
 
 def _is_for_tuning(table: TextTable) -> Bool[np.ndarray, " text"]:
     """Return which texts settings are chosen on: a function of each text alone."""
-    is_chosen: Bool[np.ndarray, " text"] = _hashes(table) % TUNING_PARTS == 0
+    is_chosen: Bool[np.ndarray, " text"] = prompt_hashes(table) % TUNING_PARTS == 0
     return is_chosen
-
-
-def _hashes(table: TextTable) -> UInt64[np.ndarray, " text"]:
-    return np.array([text_hash("".join(each)) for each in table.inputs], dtype=np.uint64)
 
 
 def _cap(table: TextTable, most: int | None) -> TextTable:
     """Keep the ``most`` texts of smallest hash: a sample that no seed and no order changes."""
     if most is None or most >= len(table):
         return table
-    rows = np.sort(np.argsort(_hashes(table), kind="stable")[:most])
+    rows = np.sort(np.argsort(prompt_hashes(table), kind="stable")[:most])
     return table.take(rows)
 
 
@@ -157,7 +155,7 @@ def _digest(class_names: Sequence[str], train: TextTable, test: TextTable) -> st
         digest.update(np.asarray(table.labels, dtype="<i8").tobytes())
         if table.domains is not None:
             digest.update(np.asarray(table.domains, dtype="<i8").tobytes())
-        for column in (table.texts, table.pairs, table.responses):
+        for column in (table.texts, table.pairs, table.responses, table.rejected):
             for text in column or ():
                 digest.update(text.encode("utf-8", "surrogatepass"))
                 digest.update(b"\x1e")

@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from fl.cycle_collection import without_cycle_collection
 from fl.data import harvest, prose
 from fl.data.table import TextTable, text_hash
 from fl.metrics import Task
+from fl.problems import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,10 @@ class Row(NamedTuple):
 
 
 def load_docstrings(
-    *, task: Task = "classification", cache_dir: Path | None = None
+    *,
+    task: Task = "classification",
+    has_rejected: bool = False,
+    cache_dir: Path | None = None,
 ) -> tuple[str, tuple[str, ...], TextTable, TextTable]:
     """Return name, classes, training and test table; harvest once, then read the cache.
 
@@ -130,6 +134,8 @@ def load_docstrings(
     task
         Name the library of a summary; or write the summary, given the signature of its function
         (summaries of modules and classes are left out then).
+    has_rejected
+        Whether each signature comes with the summary of another function too.
     cache_dir
         Folder for the harvest; :func:`default_cache_dir` when ``None``.
 
@@ -152,6 +158,7 @@ def load_docstrings(
             [row for row, each in zip(rows, is_test, strict=True) if each is wanted],
             domain_names,
             task=task,
+            has_rejected=has_rejected,
         )
         for wanted in (False, True)
     )
@@ -229,7 +236,32 @@ def _join_small_domains(rows: list[Row]) -> list[Row]:
     ]
 
 
-def _build_table(rows: list[Row], domain_names: tuple[str, ...], *, task: Task) -> TextTable:
+def other_summaries(summaries: Sequence[str]) -> tuple[str, ...]:
+    """Return a summary of another function for each: never its own, nor one that reads the same.
+
+    Which one depends on the summary and on the list alone.
+
+    Raises
+    ------
+    fl.problems.DataError
+        All read the same.
+    """
+    plain = [summary.casefold() for summary in summaries]
+    if len(set(plain)) < 2:
+        msg = f"data.rejected: needs two different summaries, got {len(set(plain))}"
+        raise DataError(msg)
+    found = []
+    for own in plain:
+        at = text_hash(f"rejected {own}") % len(plain)
+        while plain[at] == own:
+            at = (at + 1) % len(plain)
+        found.append(summaries[at])
+    return tuple(found)
+
+
+def _build_table(
+    rows: list[Row], domain_names: tuple[str, ...], *, task: Task, has_rejected: bool
+) -> TextTable:
     label_of = {name: index for index, name in enumerate(CLASS_NAMES)}
     domain_of = {name: index for index, name in enumerate(domain_names)}
     summaries = tuple(row.text for row in rows)
@@ -237,6 +269,7 @@ def _build_table(rows: list[Row], domain_names: tuple[str, ...], *, task: Task) 
     return TextTable(
         texts=tuple(row.signature for row in rows) if is_written else summaries,
         responses=summaries if is_written else None,
+        rejected=other_summaries(summaries) if has_rejected else None,
         labels=np.array([label_of[row.package] for row in rows], dtype=np.int64),
         domains=np.array([domain_of[row.domain] for row in rows], dtype=np.int64),
         domain_names=domain_names,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fl.data.columns import build_tables, columns_of
+from fl.data.columns import MAX_NAMES, build_tables, columns_of, keep_domains
 from fl.data.config import FilesData, Quoting
-from fl.data.table import TextTable
+from fl.data.table import TextTable, hold_out
 from fl.data.text_files import read_delimited, read_json_lines
 from fl.problems import DataError, one_line
 
@@ -24,18 +24,39 @@ def load_files(config: FilesData) -> tuple[str, tuple[str, ...], TextTable, Text
     fl.problems.DataError
         A file is missing, unreadable, or not as the settings say.
     """
-    frames = {
-        key: read_frame(getattr(config, key), key=key, quoting=config.quoting)
-        for key in ("train", "test")
-    }
-    train_columns, test_columns = (
-        columns_of(config, place=place) for place in (config.train, config.test)
-    )
+    files = {"train": config.train}
+    if config.test not in (None, config.train):
+        files["test"] = str(config.test)
+    frames = {key: read_frame(path, key=key, quoting=config.quoting) for key, path in files.items()}
+    sides = []
+    for key, part in (("train", config.train_part), ("test", config.test_part)):
+        own = key if key in files else "train"
+        columns, frame = columns_of(config, place=files[own]), frames[own]
+        if config.part is not None:
+            frame = _rows_of(frame, config.part, part, key=f"{key}_part", place=files[own])
+        sides.append((keep_domains(frame, columns, config.keep_domains), columns))
+    (train_frame, train_columns), (test_frame, test_columns) = sides
     classes, train, test = build_tables(
-        frames["train"], frames["test"], train_columns=train_columns, test_columns=test_columns
+        train_frame, test_frame, train_columns=train_columns, test_columns=test_columns
     )
+    if config.test is None and config.part is None:
+        train, test = hold_out(train)
     name = config.name or Path(config.train).name.partition(".")[0]
     return name, classes, train, test
+
+
+def _rows_of(frame: pd.DataFrame, column: str, part: str, *, key: str, place: str) -> pd.DataFrame:
+    """Return the rows that a column says are of one part."""
+    if column not in frame.columns:
+        names = ", ".join(map(str, frame.columns[:MAX_NAMES]))
+        msg = f"data.part: {place} has no column {column!r}; its columns: {names}"
+        raise DataError(msg)
+    named = frame[column].astype(str)
+    if not (named == part).any():
+        known = ", ".join(sorted(set(named))[:MAX_NAMES])
+        msg = f"data.{key}: column {column!r} of {place} has no {part!r}; it has {known}"
+        raise DataError(msg)
+    return frame[named == part].reset_index(drop=True)
 
 
 def read_frame(path: str, *, key: str, quoting: Quoting | None = None) -> pd.DataFrame:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from fl.data.columns import build_tables, columns_of
+from fl.data.columns import build_tables, columns_of, keep_domains
 from fl.data.config import HubData
-from fl.data.table import TextTable
+from fl.data.table import TextTable, hold_out
 from fl.problems import DataError, one_line
 
 OFFLINE_HINT = "offline? give local files instead: data.source=files, data.train=..., data.test=..."
@@ -24,25 +24,28 @@ def load_hub(config: HubData) -> tuple[str, tuple[str, ...], TextTable, TextTabl
         The hub is not reachable, does not know the data set, or it is not as the settings say.
     """
     splits = _download(config)
-    sides = {"train_split": config.train_split, "test_split": config.test_split}
+    test_split = config.test_split or config.train_split
+    sides = {"train_split": config.train_split, "test_split": test_split}
     for key, split in sides.items():
         if split not in splits:
             known = ", ".join(sorted(splits))
             msg = f"data.{key}: {config.name} has no split {split!r}; its splits: {known}"
             raise DataError(msg)
-    train, test = splits[config.train_split], splits[config.test_split]
+    train, test = splits[config.train_split], splits[test_split]
     train_columns, test_columns = (
         columns_of(config, place=f"split {split!r} of {config.name}")
-        for split in (config.train_split, config.test_split)
+        for split in (config.train_split, test_split)
     )
     feature = train.features.get(train_columns.label)
     classes, train_table, test_table = build_tables(
-        train.to_pandas(),
-        test.to_pandas(),
+        keep_domains(train.to_pandas(), train_columns, config.keep_domains),
+        keep_domains(test.to_pandas(), test_columns, config.keep_domains),
         train_columns=train_columns,
         test_columns=test_columns,
         class_names=getattr(feature, "names", None),
     )
+    if config.test_split is None:
+        train_table, test_table = hold_out(train_table)
     name = Path(config.name).name
     name = name if config.subset is None else f"{name}-{config.subset}"
     return name, classes, train_table, test_table

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt64
+
+TEST_PARTS = 5
+"""One text in this many is for the common test set, where a source has no texts for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,8 @@ class TextTable:
     """Second text of each pair, or the rest of each prompt; ``None`` where there is none."""
     responses: tuple[str, ...] | None = None
     """Answer to each prompt, none empty; ``None`` where texts are classified."""
+    rejected: tuple[str, ...] | None = None
+    """Worse answer to each prompt, none empty; ``None`` where there is none."""
     labels: Int[np.ndarray, " text"]
     """Class of each text: an index into the corpus's ``class_names``; int64."""
     domains: Int[np.ndarray, " text"] | None = None
@@ -47,10 +52,26 @@ class TextTable:
             texts=tuple(self.texts[row] for row in rows),
             pairs=pick(self.pairs),
             responses=pick(self.responses),
+            rejected=pick(self.rejected),
             labels=self.labels[rows],
             domains=None if self.domains is None else self.domains[rows],
             may_test=None if self.may_test is None else self.may_test[rows],
         )
+
+
+def prompt_hashes(table: TextTable) -> UInt64[np.ndarray, " text"]:
+    """Return 64 bits of all that a model reads of each text; answers do not count."""
+    return np.array([text_hash("".join(each)) for each in table.inputs], dtype=np.uint64)
+
+
+def hold_out(table: TextTable) -> tuple[TextTable, TextTable]:
+    """Split one table into training texts and a common test set, by the prompts alone.
+
+    Equal prompts fall on one side. One in :data:`TEST_PARTS` is tested on; the bits that decide are
+    not those by which :mod:`fl.data.corpus` chooses texts for settings.
+    """
+    is_test = prompt_hashes(table) // TEST_PARTS**2 % TEST_PARTS == 0
+    return table.take(np.flatnonzero(~is_test)), table.take(np.flatnonzero(is_test))
 
 
 def text_hash(text: str) -> int:

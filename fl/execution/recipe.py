@@ -16,7 +16,7 @@ from fl.methods.base import Method
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
-from fl.models.tokens import tokenize_table
+from fl.models.tokens import TokenTable
 from fl.network import Streams
 from fl.own_code import file_digest, file_of
 from fl.training.batches import Examples
@@ -72,10 +72,7 @@ class WorkerRecipe:
             rng=self.streams("model_init"),
             task=self.data.task,
         )
-        train, test = (
-            Examples(tokens=tokenize_table(table, backbone), labels=table.labels)
-            for table in (corpus.train, corpus.test)
-        )
+        train, test = (Examples.of(table, backbone) for table in (corpus.train, corpus.test))
         return Loaded(backbone=backbone, train=train, test=test)
 
     def build(self, loaded: Loaded | None = None) -> Worker[Method]:
@@ -191,13 +188,18 @@ def _model_key(
         if name.startswith("head.") and name not in method.initial and not value.is_meta
     ]
     for table in tables:
-        tokens = table.tokens
-        arrays += [tokens.ids, tokens.offsets, table.labels, tokens.type_ids, tokens.answer_starts]
+        arrays += [table.labels, *_arrays_of(table.tokens)]
+        if table.rejected is not None:
+            arrays += _arrays_of(table.rejected)
     for array in arrays:
         held = np.zeros(0) if array is None else np.ascontiguousarray(array)
         digest.update(f"{held.dtype} {held.shape}".encode())
         digest.update(held.tobytes())
     return digest.hexdigest()
+
+
+def _arrays_of(tokens: TokenTable) -> list[np.ndarray | None]:
+    return [tokens.ids, tokens.offsets, tokens.type_ids, tokens.answer_starts]
 
 
 def _code_of(config: MethodConfig) -> list[str]:

@@ -61,6 +61,9 @@ def try_backbone(backbone: Backbone, *, train: Examples) -> TriedBackbone:
         One line that names the model and the reason.
     """
     examples = trial_texts(train.tokens, max_tokens=backbone.max_tokens)
+    if train.rejected is not None:
+        worse = trial_texts(train.rejected, max_tokens=backbone.max_tokens)
+        examples = replace(examples, rejected=worse.tokens)
     try:
         plain = _own_scores(backbone, examples)
         _compare(_scores(backbone, examples), plain, what="scores in a padded batch")

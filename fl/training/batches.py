@@ -1,14 +1,16 @@
 """Which texts form which batch: a pure function of shard, settings and seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Int
 
+from fl.data.table import TextTable
+from fl.models.backbone import Backbone
 from fl.models.batch import Batch
-from fl.models.tokens import TokenTable
+from fl.models.tokens import TokenTable, tokenize_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,23 @@ class Examples:
     tokens: TokenTable
     labels: Int[np.ndarray, " text"]
     """Class of each text, int64; of no use where texts are prompts with answers."""
+    rejected: TokenTable | None = None
+    """The same prompts with a worse answer, row by row; ``None`` where there is none."""
+
+    @classmethod
+    def of(cls, table: TextTable, backbone: Backbone) -> "Examples":
+        """Turn a table into tokens with a model's own tokenizer.
+
+        Raises
+        ------
+        ValueError
+            As :func:`fl.models.tokens.tokenize_table`.
+        """
+        rejected = None
+        if table.rejected is not None:
+            worse = replace(table, responses=table.rejected)
+            rejected = tokenize_table(worse, backbone)
+        return cls(tokens=tokenize_table(table, backbone), labels=table.labels, rejected=rejected)
 
     def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
         """Return some texts, padded to the longest of them."""

@@ -25,6 +25,14 @@ FILES = {"train": "a.csv", "test": "b.csv"}
         FilesData(**FILES, response="answer"),
         FilesData(**FILES, response="answer", label="kind", partition=DirichletPartition()),
         DocstringsData(task="generation", partition=DirichletPartition()),
+        DocstringsData(task="generation", rejected="other_summary"),
+        FilesData(train="a.csv"),
+        FilesData(train="a.csv", test="a.csv", part="part"),
+        FilesData(train="a.csv", part="part", train_part="train2"),
+        FilesData(**FILES, part="part", train_part="all", test_part="all"),
+        FilesData(**FILES, domain="who", keep_domains=("u",)),
+        FilesData(**FILES, response="a", rejected="b", prompt_marks="human_assistant"),
+        HubData(name="x", test_split=None),
         HubData(name="ag_news", max_train_texts=100, partition=DirichletPartition(min_texts=10)),
     ],
 )
@@ -36,6 +44,24 @@ def test_sound_settings_have_no_problem(config):
     ("config", "path", "message"),
     [
         (FilesData(train="a", test="a"), ("data", "test"), "another file than data.train, got 'a'"),
+        (
+            FilesData(train="a", part="part", test_part="train"),
+            ("data", "test_part"),
+            "must be another than train_part, got 'train' for both",
+        ),
+        (
+            FilesData(train="a", test_part="dev"),
+            ("data", "test_part"),
+            "no effect without part, got 'dev'",
+        ),
+        (FilesData(train="a", keep_domains=("u",)), ("data", "domain"), "must name the column"),
+        (FilesData(train="a", rejected="worse"), ("data", "rejected"), "no effect where texts are"),
+        (
+            FilesData(train="a", prompt_marks="human_assistant"),
+            ("data", "prompt_marks"),
+            "no effect where texts are classified",
+        ),
+        (DocstringsData(rejected="other_summary"), ("data", "rejected"), "no effect where texts"),
         (HubData(name="x", test_split="train"), ("data", "test_split"), "another split than"),
         (
             FilesData(train="a.parquet", test="b.jsonl.gz", quoting="none"),

@@ -203,3 +203,23 @@ def test_signatures_have_names_alone():
     signature = found[inspect.getdoc(misc.flatten).partition("\n")[0]]
     assert signature == f"def flatten({', '.join(inspect.signature(misc.flatten).parameters)})"
     assert "" in found.values(), "modules and classes have none"
+
+
+def test_rejected_summaries_are_those_of_other_functions(written, cache_dir):
+    config = DocstringsData(task="generation", rejected="other_summary")
+    corpus = load_corpus(config, cache_dir=cache_dir)
+    for table, plain in ((corpus.train, written.train), (corpus.test, written.test)):
+        assert table.responses == plain.responses
+        pairs = list(zip(table.responses, table.rejected, strict=True))
+        assert all(own.casefold() != other.casefold() for own, other in pairs)
+        assert set(table.rejected) <= set(table.responses)
+        # about 1 - 1/e of all are some text's other summary where they are drawn at random
+        assert len(set(table.rejected)) > 0.5 * len(table)
+    assert load_corpus(config, cache_dir=cache_dir).digest == corpus.digest
+
+
+def test_another_summary_never_reads_the_same():
+    same = ["Return all.", "return ALL."]
+    assert docstrings.other_summaries([*same, "Plot it."])[:2] == ("Plot it.", "Plot it.")
+    with pytest.raises(DataError, match=r"data\.rejected: needs two different summaries, got 1"):
+        docstrings.other_summaries(same)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fl.data.config import DirichletPartition, FilesData
+from fl.data.config import DirichletPartition, DomainsPartition, FilesData
 from fl.data.corpus import load_corpus
+from fl.data.partition import partition
 from fl.problems import DataError
 
 TRAIN = pd.DataFrame(
@@ -219,3 +220,151 @@ def test_natural_instructions_have_domains(shared_data):
     path = shared_data / "superni_40tasks.parquet"
     table = pd.read_parquet(path)
     assert table["task"].nunique() == 40
+
+
+ASKED = pd.DataFrame(
+    {
+        "ask": [f"Question {number}?" for number in range(60)],
+        "say": [f"Answer {number}." for number in range(60)],
+        "bad": [f"No {number}." for number in range(60)],
+        "part": ["train", "train2", "test"] * 20,
+        "task": [f"task{number % 6}" for number in range(60)],
+    }
+)
+
+
+def one_file(tmp_path, table=ASKED, **keys):
+    place = write(table, tmp_path / "all.parquet")
+    return FilesData(train=place, text="ask", response="say", **keys)
+
+
+def test_a_column_tells_the_parts_of_one_file_apart(tmp_path):
+    corpus = load_corpus(one_file(tmp_path, part="part"))
+    assert corpus.train.texts == tuple(ASKED["ask"][::3])
+    assert corpus.test.responses == tuple(ASKED["say"][2::3])
+    other = load_corpus(one_file(tmp_path, part="part", train_part="train2"))
+    assert other.train.texts == tuple(ASKED["ask"][1::3])
+    same = load_corpus(one_file(tmp_path, test=str(tmp_path / "all.parquet"), part="part"))
+    assert same.digest == corpus.digest
+
+
+def test_a_file_without_parts_keeps_a_fifth_of_its_prompts_for_tests(tmp_path):
+    corpus = load_corpus(one_file(tmp_path))
+    train, test = set(corpus.train.texts), set(corpus.test.texts)
+    assert train | test == set(ASKED["ask"])
+    assert not train & test
+    assert 4 <= len(test) <= 20
+    turned = load_corpus(one_file(tmp_path, ASKED[::-1]))
+    assert set(turned.test.texts) == test
+    doubled = pd.concat([ASKED, ASKED.assign(say="Another answer.")])
+    assert load_corpus(one_file(tmp_path, doubled)).num_test_texts_in_train == 0
+
+
+def test_some_domains_are_kept_in_both_tables(tmp_path):
+    config = one_file(tmp_path, domain="task", keep_domains=("task5", "task0"))
+    corpus = load_corpus(config)
+    assert corpus.train.domain_names == ("task0", "task5")
+    assert len(corpus.train) + len(corpus.test) == 20
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"part": "which"}, r"data\.part: .* has no column 'which'; its columns: ask, say, bad"),
+        (
+            {"part": "part", "train_part": "dev"},
+            r"data\.train_part: column 'part' of .* has no 'dev'; it has test, train, train2",
+        ),
+        (
+            {"domain": "task", "keep_domains": ("task0", "task9")},
+            r"data\.keep_domains: column 'task' of .* has no 'task9'; it has task0, task1",
+        ),
+        ({"rejected": "worse"}, r"data\.rejected: .* has no column 'worse'"),
+        ({"prompt_marks": "human_assistant"}, r"data\.prompt_marks: .* got 'Question 0\?' in row"),
+    ],
+)
+def test_parts_domains_and_marks_that_are_not_there(tmp_path, keys, message):
+    with pytest.raises(DataError, match=message) as caught:
+        load_corpus(one_file(tmp_path, **keys))
+    assert "\n" not in str(caught.value)
+
+
+def test_rejected_answers_stay_with_their_prompts(tmp_path):
+    plain = load_corpus(one_file(tmp_path, part="part"))
+    corpus = load_corpus(one_file(tmp_path, part="part", rejected="bad"))
+    assert plain.train.rejected is None
+    assert corpus.train.rejected == tuple(ASKED["bad"][::3])
+    assert corpus.train.take(np.array([2, 0])).rejected == ("No 6.", "No 0.")
+    assert corpus.digest != plain.digest
+    empty = ASKED.assign(bad=" ")
+    with pytest.raises(DataError, match=r"data\.rejected: .* must hold text in every row"):
+        load_corpus(one_file(tmp_path, empty, rejected="bad"))
+
+
+def test_marks_of_a_dialogue_are_taken_off_prompts(tmp_path):
+    asked = [f"\n\nHuman: What is {number}?\n\nAssistant:" for number in range(59)]
+    asked.append("\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Bye\n\nAssistant:")
+    config = one_file(tmp_path, ASKED.assign(ask=asked), prompt_marks="human_assistant")
+    corpus = load_corpus(config)
+    texts = {*corpus.train.texts, *corpus.test.texts}
+    assert "What is 3?" in texts
+    assert "Hi\n\nAssistant: Hello\n\nHuman: Bye" in texts
+
+
+@pytest.mark.data
+def test_instruction_files_are_shared_by_category_and_by_task(shared_data):
+    dolly = FilesData(
+        train=str(shared_data / "dolly15k.parquet"),
+        text="instruction",
+        text_pair="input",
+        response="output",
+        label="category",
+        partition=DirichletPartition(alpha=0.1),
+    )
+    corpus = load_corpus(dolly)
+    assert len(corpus.class_names) == 8
+    assert 0.18 < len(corpus.test) / 15_011 < 0.22
+    parts = partition(corpus.train, dolly.partition, num_clients=10, rng=np.random.default_rng(0))
+    shares = [np.bincount(corpus.train.labels[own], minlength=8).max() / len(own) for own in parts]
+    assert np.mean(shares) > 0.5  # the largest of eight categories is a quarter of all
+
+    tasks = ("task1289_trec_classification", "task1146_country_capital", "task645_summarization")
+    config = FilesData(
+        train=str(shared_data / "superni_40tasks.parquet"),
+        part="part",
+        text="instruction",
+        text_pair="input",
+        response="output",
+        domain="task",
+        keep_domains=tasks,
+        partition=DomainsPartition(),
+    )
+    corpus = load_corpus(config)
+    assert (len(corpus.train), len(corpus.test)) == (600, 60)
+    parts = partition(corpus.train, config.partition, num_clients=3, rng=np.random.default_rng(0))
+    assert [len(np.unique(corpus.train.domains[own])) for own in parts] == [1, 1, 1]
+
+    alpaca = FilesData(
+        train=str(shared_data / "alpaca_6k.parquet"),
+        text="instruction",
+        text_pair="input",
+        response="output",
+    )
+    corpus = load_corpus(alpaca)
+    assert len(corpus.train) + len(corpus.test) == 6_000
+
+
+@pytest.mark.data
+def test_preference_files_hold_pairs(shared_data):
+    config = FilesData(
+        train=str(shared_data / "hh_helpful_single_turn.parquet"),
+        part="part",
+        text="prompt",
+        response="chosen",
+        rejected="rejected",
+        prompt_marks="human_assistant",
+    )
+    corpus = load_corpus(config)
+    assert (len(corpus.train), len(corpus.test)) == (3_997, 3_997)
+    assert corpus.train.texts[0] == "What do you know about reiki healing?"
+    assert corpus.train.rejected[0].startswith(" Reiki is")

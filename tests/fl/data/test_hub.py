@@ -66,3 +66,13 @@ def test_unreachable_hub_says_so_and_points_to_files(monkeypatch):
     ) as caught:
         load_corpus(HubData(name="no/such"))
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_test_split_a_part_of_the_training_split_is_tested_on(folder):
+    texts = [f"train {n}" for n in range(60)]
+    table = pd.DataFrame({"text": texts, "label": [0, 1] * 30})
+    table.to_parquet(folder / "train-00000-of-00001.parquet")
+    corpus = load_corpus(HubData(name=str(folder), test_split=None))
+    assert sorted((*corpus.train.texts, *corpus.test.texts)) == sorted(texts)
+    assert 4 <= len(corpus.test) <= 20
+    assert corpus.num_test_texts_in_train == 0

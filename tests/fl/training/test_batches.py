@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl.training.batches import plan_batches
+from fl.data.table import TextTable
+from fl.models.backbone import load_backbone
+from fl.models.config import ModelConfig
+from fl.training.batches import Examples, plan_batches
 from tests.fl.fakes import answers, examples
 
 
@@ -100,3 +103,22 @@ def test_labels_of_prompts_are_the_tokens_of_their_answers():
         asked = batch.labels[row] >= 0
         assert asked.sum() == length - start
         assert batch.labels[row][asked].tolist() == batch.input_ids[row, start:length].tolist()
+
+
+def test_rejected_answers_have_the_prompts_of_the_others():
+    backbone = load_backbone(
+        ModelConfig(name="tiny-decoder", max_tokens=32),
+        num_classes=0,
+        rng=np.random.default_rng(0),
+        task="generation",
+    )
+    keys = {"texts": ("mean(a, axis)", "plot(x)"), "labels": np.zeros(2, dtype=np.int64)}
+    own, worse = ("Return the mean.", "Plot x."), ("Plot the whole of it.", "Return the mean.")
+    found = Examples.of(TextTable(**keys, responses=own, rejected=worse), backbone)
+    for row in range(2):
+        prompt, answer = found.tokens.prompt_and_answer(row)
+        same_prompt, other = found.rejected.prompt_and_answer(row)
+        assert prompt == same_prompt
+        assert backbone.tokenizer.decode(answer, skip_special_tokens=True) == own[row]
+        assert backbone.tokenizer.decode(other, skip_special_tokens=True) == worse[row]
+    assert Examples.of(TextTable(**keys, responses=own), backbone).rejected is None
