@@ -95,6 +95,7 @@ def make_air_interface(
         interference_rejection=_make_interference_rejection(radio, noise_w=site_noise_w),
         is_interfering=radio.interference and channel.num_cells > 1,
         rates=rates,
+        fade_persistence=_fade_persistence(radio, doppler_hz=channel.doppler_hz),
         interference_variability=_make_interference_variability(radio, num_cells=channel.num_cells),
         uplink_adaptation=adaptation_of(
             maximum_ratio(radio.site_rx_antennas, correlation=radio.site_rx_correlation)
@@ -108,6 +109,17 @@ def make_outer_loop(settings: LinkAdaptation) -> OuterLoop | None:
     if not isinstance(settings, OuterLoopAdaptation):
         return None
     return OuterLoop(target_block_error=settings.target_block_error, step_up_db=settings.step_up_db)
+
+
+def _fade_persistence(radio: RadioConfig, *, doppler_hz: float) -> float:
+    """Return the square of the Jakes correlation over the delay of knowledge, see the interface."""
+    fading = radio.fading
+    if isinstance(fading, NoFading) or fading.mode != "block":
+        return 1.0
+    if make_outer_loop(radio.link_adaptation) is None:
+        return 1.0
+    delay_s = radio.knowledge_delay_slots * slot_duration_s(radio.subcarrier_spacing_hz)
+    return float(jakes_correlation(delay_s, doppler_hz=doppler_hz)) ** 2
 
 
 @lru_cache(maxsize=8)

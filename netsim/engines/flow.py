@@ -33,6 +33,7 @@ from netsim.engines.flow_last_blocks import LastBlocks
 from netsim.engines.flow_outcome import service_of
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
 from netsim.engines.lone_service import LoneServices
+from netsim.engines.served_fades import Leads
 from netsim.engines.served_set import ServedSet
 from netsim.engines.service_order import NO_ROWS
 from netsim.engines.sub_ticks import instants_per_tick, time_mean, time_weights
@@ -65,6 +66,7 @@ class FlowEngine(Engine):
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
         self._solved_at_s = -np.inf
+        self._leads = Leads(models.air, self.links, is_followed=self._sharing.follows_fades)
         self._last_blocks = LastBlocks(models, self.links, self._tracker, settings=settings)
         self._lone = LoneServices(
             models, self.active, self.links, is_limited=self._backhaul_flow.is_limited
@@ -82,9 +84,8 @@ class FlowEngine(Engine):
         self._timer = None
         if not np.isfinite(at_s):
             return
-        timer = self._env.timeout(max(at_s - self._env.now, 0.0))
-        self._timer = timer
-        timer.callbacks.append(self._on_timer)
+        self._timer = self._env.timeout(max(at_s - self._env.now, 0.0))
+        self._timer.callbacks.append(self._on_timer)
 
     def _on_timer(self, event: simpy.Event) -> None:
         if event is not self._timer:
@@ -115,14 +116,13 @@ class FlowEngine(Engine):
     def _next_event_s(self) -> float:
         if not len(self.active):
             return np.inf
-        now_s = self._now_s
         record = self.active.records
         self._first_finish_s = float(min(record["finish_at_s"].min(), record["ends_at_s"].min()))
         return min(
             self._first_finish_s,
             self._order.until_s,
-            self._tracker.next_change_s(now_s),
-            self._backhaul_flow.next_edge_s(now_s),
+            self._tracker.next_change_s(self._now_s),
+            self._backhaul_flow.next_edge_s(self._now_s),
             self._buffers_due_s,
             self._expectation_due_s,
         )
@@ -376,7 +376,7 @@ class FlowEngine(Engine):
 
     def _serve(self, sent: FlowTransmission, now_s: float) -> None:
         """Set what the transfers of a direction get until the next solve."""
-        service = service_of(self._air, sent, self._ue_power)
+        service = service_of(self._air, sent, self._ue_power, lead_db=self._leads.of(sent))
         if self._backhaul_flow.is_limited:
             service, lasts_s = carried_service(
                 service, self.active.records, sent.served, self._backhaul_flow, now_s=now_s

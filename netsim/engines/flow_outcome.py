@@ -13,7 +13,13 @@ from netsim.transport.active_transfers import Service
 from netsim.units import floored_db
 
 
-def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> Service:
+def service_of(
+    air: AirInterface,
+    sent: FlowTransmission,
+    ue_power: UePower,
+    *,
+    lead_db: Float[np.ndarray, " transfer"] | None,
+) -> Service:
     """Return what transfers get over the air, on average until the next solve.
 
     Parameters
@@ -24,6 +30,8 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
         What they send.
     ue_power
         Power model of the clients' radios.
+    lead_db
+        From :class:`netsim.engines.served_fades.Leads`.
     """
     own_sinr = _effective_sinr(air, sent)
     has_groups = sent.served.has_groups
@@ -35,6 +43,7 @@ def service_of(air: AirInterface, sent: FlowTransmission, ue_power: UePower) -> 
         client_blocks=sent.client_blocks,
         fade=mean_over_held(sent.fading, sent.shares),
         is_uplink=is_uplink,
+        lead_db=lead_db,
     )
     if has_groups:
         # Blocks that the weakest member receives in error are received by all others.

@@ -22,7 +22,8 @@ The steps from the gains of a tick to the rates of transfers, with the module of
     over fading in ergodic mode, :mod:`netsim.phy_abstraction.ergodic`).
 11. Correction for retransmissions and outer loop over changing fades
     (:mod:`netsim.phy_abstraction.retransmission_correction`, simulated at set-up by
-    :mod:`netsim.phy_abstraction.harq_simulation`).
+    :mod:`netsim.phy_abstraction.harq_simulation`); a higher margin where a scheduler chooses the
+    fades (:mod:`netsim.phy_abstraction.served_fades`).
 12. Quantised transport block sizes (:mod:`netsim.phy.block_sizes`).
 13. Activity, and the mean over the instants of the tick (:mod:`netsim.engines.sub_ticks`).
 14. Backhaul and site buffers (:mod:`netsim.transport.backhaul_flow`,

@@ -22,6 +22,7 @@ from netsim.phy.power_reduction import PowerReduction
 from netsim.phy.resource_grid import resource_element_rate_hz
 from netsim.phy_abstraction.goodput import Adaptation
 from netsim.phy_abstraction.interference_variability import InterferenceVariability
+from netsim.phy_abstraction.served_fades import at_margin
 from netsim.phy_abstraction.short_blocks import ShortBlocks, short_blocks
 from netsim.phy_abstraction.uplink_power import UplinkPower
 
@@ -74,6 +75,9 @@ class AirInterface:
     """Mean goodput of link adaptation over the fading of combined antennas."""
     downlink_adaptation: Adaptation
     """The same, over the fading of one antenna."""
+    fade_persistence: float
+    """Part of the deviation of a measured fade from its mean that is left when a block is sent,
+    where an outer loop corrects measurements; else 1."""
     interference_variability: InterferenceVariability | None
     """Loss by variability of uplink interference; ``None`` without uplink interference."""
 
@@ -241,6 +245,7 @@ class AirInterface:
         fade: Float[np.ndarray, "*transfer"],
         is_uplink: bool,
         client_blocks: Float[np.ndarray, "*transfer"] | None = None,
+        lead_db: Float[np.ndarray, " transfer"] | None = None,
     ) -> tuple[Float[np.ndarray, "*transfer"], Float[np.ndarray, "*transfer"]]:
         """Return the rate [bit/s] that results, and the number of transmissions of each block.
 
@@ -255,6 +260,9 @@ class AirInterface:
         client_blocks
             Blocks that the client of each holds at once for all its transfers; by default
             ``blocks``.
+        lead_db
+            By how much fades are measured better than they are met, on average [dB], see
+            :mod:`netsim.phy_abstraction.served_fades`; ``None`` is not at all.
 
         Notes
         -----
@@ -266,6 +274,8 @@ class AirInterface:
         sinr = lengths.equivalent_sinr(
             effective_sinr, blocks if client_blocks is None else client_blocks
         )
+        if lead_db is not None:
+            sinr, fade = at_margin(sinr, fade, margin_db=lead_db, persistence=self.fade_persistence)
         efficiency, transmissions = adaptation.outcome(sinr, fade)
         rate_hz = self.uplink_element_rate_hz if is_uplink else self.downlink_element_rate_hz
         # Spectral efficiency of each transmission; blocks that are never decoded are neglected.
