@@ -63,6 +63,8 @@ ENTRIES = (
     "fl.peft.registration",
     "fl.rewards",
     "fl.training.policy_optimisation",
+    "fl.training.preference",
+    "fl.training.two_phases",
 )
 """Modules that a user or a command starts from; nothing in the project has to import them."""
 

@@ -7,8 +7,7 @@ no second model.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ from jaxtyping import Float, Int
 
 from fl.clients.work import Work
 from fl.models.language import LanguageModel
-from fl.payload import Tensors
 from fl.rewards.reward import Rewards
 from fl.training.advantages import leave_one_out, standardised_by_group
 from fl.training.batches import Examples, plan_batches
@@ -29,6 +27,7 @@ from fl.training.policy_loss import grpo_loss, rloo_loss
 from fl.training.policy_settings import PolicySettings
 from fl.training.ppo import ProximalUpdates
 from fl.training.procedure import Plan
+from fl.training.reference import language_model_of, reference_in_place
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
 
@@ -192,7 +191,7 @@ class PolicyOptimisation:
             raise FloatingPointError(msg)
         reference = None
         if policy.kl_weight > 0:
-            with torch.no_grad(), values_in_place(worker, job.start.trainable):
+            with torch.no_grad(), reference_in_place(worker, job.start.trainable):
                 reference = log_probabilities(module, completions, temperature=policy.temperature)
         return Sampled(
             completions=completions,
@@ -262,31 +261,3 @@ def mix(
 ) -> Float[np.ndarray, " text"]:
     """Return ``weight`` times helpfulness and the rest of 1 times safety; both standardised."""
     return weight * scores["helpfulness"] + (1 - weight) * scores["safety"]
-
-
-def language_model_of(worker: Worker[LocalWork]) -> LanguageModel:
-    """Return the worker's model.
-
-    Raises
-    ------
-    TypeError
-        If it writes no text.
-    """
-    if not isinstance(worker.module, LanguageModel):
-        msg = f"module: must be a language model, got {type(worker.module).__name__}"
-        raise TypeError(msg)
-    return worker.module
-
-
-@contextmanager
-def values_in_place(worker: Worker[LocalWork], names: Sequence[str]) -> Iterator[None]:
-    """Let the first values of some tensors stand in the model: the reference."""
-    initial: Tensors = worker.method.initial
-    before = {name: worker.parameters[name].data for name in names}
-    for name in names:
-        worker.parameters[name].data = initial[name]
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            worker.parameters[name].data = value

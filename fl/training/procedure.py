@@ -24,6 +24,8 @@ class Plan:
     """Of each optimiser step: forward and backward."""
     forward: Batches = ()
     """Passed forward only, after the last step."""
+    then: "Plan | None" = None
+    """What a second phase does."""
 
 
 class Procedure(Protocol):
