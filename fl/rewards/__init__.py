@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fl.rewards.config import OwnReward, RewardConfig, RewardsConfig, RuleReward
+from fl.rewards.config import FolderReward, OwnReward, RewardConfig, RewardsConfig, RuleReward
 from fl.rewards.own import own_reward
 from fl.rewards.reward import Reward, Rewards
 from fl.rewards.rules import RuleScores
@@ -35,5 +35,8 @@ def load_reward(config: RewardConfig, key: str, cache_dir: Path | None = None) -
         return RuleScores(config)
     if isinstance(config, OwnReward):
         return own_reward(config, key=key)
-    del cache_dir
-    raise NotImplementedError
+    from fl.rewards.trained import load_folder, load_trained  # noqa: PLC0415  torch, where needed
+
+    if isinstance(config, FolderReward):
+        return load_folder(config, key=key, cache_dir=cache_dir)
+    return load_trained(config, key=key, cache_dir=cache_dir)
