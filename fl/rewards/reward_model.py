@@ -4,6 +4,7 @@ Prompt and answer are read as the tokenizer joins two texts: ``[CLS] prompt [SEP
 BERT types.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,16 +90,13 @@ def build_classifier(backbone: Backbone) -> transformers.PreTrainedModel:
     the first token for BERT types, the last for causal models.
     """
     encoder = backbone.module.encoder
-    settings = type(encoder.config).from_dict(encoder.config.to_dict())
+    settings: Any = copy.deepcopy(encoder.config)
     settings.num_labels = 1
     settings.pad_token_id = backbone.pad_token_id
     settings.architectures = None
     settings.dtype = torch.float32
-    model: transformers.PreTrainedModel = (
-        transformers.AutoModelForSequenceClassification.from_config(
-            settings, attn_implementation="eager"
-        )
-    )
+    auto: Any = transformers.AutoModelForSequenceClassification
+    model: Any = auto.from_config(settings, attn_implementation="eager")
     model.base_model.load_state_dict(encoder.state_dict(), strict=False)
     return model.eval()
 

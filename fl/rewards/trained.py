@@ -22,7 +22,8 @@ from fl.rewards import model_folder, reward_model, training
 from fl.rewards.config import FolderReward, TrainedReward
 from fl.rewards.held_out import HeldOut
 from fl.rewards.model_folder import read_classifier, read_entry, weights_digest, write_entry
-from fl.rewards.pairs import PreferencePairs, load_pairs
+from fl.rewards.pair_sources import load_pairs
+from fl.rewards.pairs import PreferencePairs
 from fl.rewards.reward_model import ModelScores, PairEncoder
 from fl.rewards.training import evaluate, train_model
 
@@ -94,7 +95,8 @@ def load_folder(config: FolderReward, *, key: str, cache_dir: Path | None = None
     """
     folder = Path(config.path).expanduser()
     model, tokenizer = read_classifier(folder, name=config.path, key=f"{key}.path")
-    most = probe(model.base_model).num_positions
+    base: transformers.PreTrainedModel = model.base_model  # type: ignore[assignment]
+    most = probe(base).num_positions
     if most is not None and config.max_tokens > most:
         msg = (
             f"{key}.max_tokens: must be at most {most}, the positions of {config.path!r}, "

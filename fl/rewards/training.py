@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 import transformers
 
@@ -24,8 +25,9 @@ from fl.rewards.reward_model import ModelScores, PairEncoder, build_classifier
 
 WARMUP_PART = 10
 """The rate rises over one step in this many."""
-MIN_STD = 1e-6
-"""Least spread of outputs by which they can be standardised."""
+MIN_SPREAD = 1e-4
+"""Least standard deviation of outputs, as a part of the largest, by which they can be standardised:
+float32 then tells a thousand steps of it apart."""
 
 
 def train_model(
@@ -56,7 +58,8 @@ def train_model(
             f"it does not at {config.learning_rate:g}"
         )
         raise FloatingPointError(msg)
-    return model.eval(), len(rows)
+    model.train(mode=False)
+    return model, len(rows)
 
 
 def _fit(
@@ -70,7 +73,8 @@ def _fit(
     """Train a model in place."""
     # takes seconds to import
     from datasets import Dataset  # noqa: PLC0415
-    from trl import RewardConfig, RewardTrainer  # noqa: PLC0415
+    from trl.trainer.reward_config import RewardConfig  # noqa: PLC0415
+    from trl.trainer.reward_trainer import RewardTrainer  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         settings = RewardConfig(
@@ -117,11 +121,11 @@ def evaluate(model: ModelScores, pairs: Pairs) -> HeldOut:
     rows = model.encoder.fitting(pairs, key=model.key)
     with one_thread():
         better, worse = (model.outputs([row[side] for row in rows]) for side in (0, 1))
-    found = summarise(better, worse)
-    if not found.std >= MIN_STD:
+    found, largest = summarise(better, worse), float(np.abs([better, worse]).max())
+    if not found.std > MIN_SPREAD * largest:
         msg = (
-            f"{model.key}: the reward model must score held-out answers differently to be "
-            f"standardised, the standard deviation of its scores is {found.std:.3g}"
+            f"{model.key}: a reward model must tell held-out answers apart; its outputs "
+            f"have a standard deviation of {found.std:.3g} at values up to {largest:.3g}"
         )
         raise DataError(msg)
     return found

@@ -21,25 +21,24 @@ def backbone_folder(tmp_path_factory):
     return str(folder)
 
 
+def write(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+    return str(path)
+
+
 @pytest.fixture
 def write_table(tmp_path):
     """Write rows as a csv file; the first is its header."""
-
-    def write(rows):
-        path = tmp_path / "pairs.csv"
-        with path.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows(rows)
-        return str(path)
-
-    return write
+    return lambda rows: write(tmp_path / "pairs.csv", rows)
 
 
-@pytest.fixture
-def good_and_bad(write_table):
+@pytest.fixture(scope="session")
+def good_and_bad(tmp_path_factory):
     """Pairs of which the better answer has the word good, a third of them held out."""
     rows = [
-        (prompt, f"good answer {row % 5}", f"bad answer {row % 3}", "test" if row % 3 else "train")
+        (prompt, f"good answer {row % 5}", f"bad answer {row % 3}", "train" if row % 3 else "test")
         for row, prompt in enumerate(PROMPTS)
     ]
-    swapped = [(*row[:3], {"test": "train", "train": "test"}[row[3]]) for row in rows]
-    return write_table([("prompt", "chosen", "rejected", "part"), *swapped])
+    path = tmp_path_factory.mktemp("pairs") / "pairs.csv"
+    return write(path, [("prompt", "chosen", "rejected", "part"), *rows])

@@ -8,7 +8,8 @@ import pytest
 from fl.data.table import text_hash
 from fl.problems import DataError
 from fl.rewards.config import FolderReward, TrainedReward
-from fl.rewards.pairs import Pairs, load_pairs, split_apart
+from fl.rewards.pair_sources import load_pairs
+from fl.rewards.pairs import Pairs, split_apart
 
 HEADER = ("prompt", "chosen", "rejected", "part")
 ROWS = [
@@ -42,6 +43,15 @@ def test_without_parts_one_prompt_in_five_is_held_out(write_table):
     assert not set(found.train.prompts) & set(found.test.prompts)
     assert all(text_hash(prompt) % 5 == 0 for prompt in found.test.prompts)
     assert found.dropped["prompt held out"] == 0
+
+
+def test_most_held_out_pairs_are_those_of_smallest_hash(write_table):
+    rows = [(f"p{row}", "a", "b", "train" if row < 3 else "test") for row in range(40)]
+    found = load(write_table([HEADER, *rows]), part="part", max_test_pairs=9).test
+    turned = load(write_table([HEADER, *rows[::-1]]), part="part", max_test_pairs=9).test
+    assert len(found) == 9
+    assert found.prompts == turned.prompts[::-1]
+    assert len(load(write_table([HEADER, *rows]), part="part").test) == 37
 
 
 def test_the_digest_is_of_texts_and_of_what_is_held_out(write_table):
