@@ -10,6 +10,7 @@ from jaxtyping import Float
 Task = Literal["classification", "generation"]
 """Name the class of a text (or of a pair), or write the answer to a prompt."""
 
+_MARKS = " .,;:!?\"'`"
 WORST_FRACTION = 0.1
 """Part of the clients that ``worst10`` averages over."""
 
@@ -30,6 +31,8 @@ class Metric:
     """Whether the exponential of the ratio is meant."""
     is_written: bool = False
     """Whether it is of what the model writes to a prompt, not of what it makes of given texts."""
+    is_chosen: bool = False
+    """Whether it is of what the model chooses among the answers of the data."""
 
     def value(self, sums: Mapping[str, float]) -> float:
         """Return the metric for texts whose scores add up to ``sums``."""
@@ -60,16 +63,47 @@ METRICS: dict[str, Metric] = {
         per="written",
         is_written=True,
     ),
+    "exact_match": Metric(
+        task="generation",
+        is_lower_better=False,
+        is_fraction=True,
+        over="exact",
+        per="written",
+        is_written=True,
+    ),
+    "choice_accuracy": Metric(
+        task="generation",
+        is_lower_better=False,
+        is_fraction=True,
+        over="chosen_right",
+        per="chosen",
+        is_chosen=True,
+    ),
 }
 """Metrics by name. ``loss`` [nat] and ``perplexity`` are those of a token of the answers;
 ``rouge_l`` is the F measure of the longest common subsequence of words between what the model
-writes greedily and the answer, mean over texts."""
+writes greedily and the answer, mean over texts; ``exact_match`` is the part of texts for which
+both are the same (:func:`is_same_answer`). ``choice_accuracy`` is the part of texts whose true
+answer has the lowest loss, mean over its tokens, of the distinct answers of the data, or of the
+text's natural domain where the data has any."""
 
 DEFAULT_METRICS: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "generation": ("loss", "perplexity"),
 }
 """What is measured when nobody asks for more."""
+
+
+def is_same_answer(written: str, true: str) -> bool:
+    """Return whether two answers are the same but for case, blanks, and marks at their ends.
+
+    Examples
+    --------
+    >>> is_same_answer("The  answer.", "the answer"), is_same_answer("-5", "5")
+    (True, False)
+    """
+    plain = [" ".join(text.casefold().split()).strip(_MARKS) for text in (written, true)]
+    return plain[0] == plain[1]
 
 
 def over_clients(

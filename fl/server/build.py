@@ -17,7 +17,7 @@ from fl.execution.store import ResultStore
 from fl.execution.timing_only import TimingOnlyExecutor
 from fl.methods import MethodConfig
 from fl.methods.base import Method
-from fl.metrics import Task
+from fl.metrics import METRICS, Task
 from fl.network import Network, Streams
 from fl.policies import build_policy
 from fl.server.config import ServerConfig, measured
@@ -100,6 +100,9 @@ def build_federation(
     if is_timing_only:
         executor = TimingOnlyExecutor()
     task: Task = "classification" if tokens.answer_starts is None else "generation"
+    metrics = () if is_timing_only else measured(server, task)
+    if any(METRICS[name].is_chosen for name in metrics):
+        _ = worker.choices  # refuses data with too many
     return Federation(
         env=env,
         network=network,
@@ -124,7 +127,7 @@ def build_federation(
         availability=build_availability(
             settings.availability, num_clients=len(shards), streams=streams
         ),
-        metrics=() if is_timing_only else measured(server, task),
+        metrics=metrics,
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,

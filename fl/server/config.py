@@ -36,7 +36,7 @@ class ServerOptions:
     """What is measured beside the metrics that are targets; when there is neither, accuracy, or
     loss and perplexity of language models."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """How much is written for ``rouge_l``."""
+    """How much is written for ``rouge_l`` and ``exact_match``."""
     target_split: Literal["personal", "global"] = "personal"
     """Which evaluation the targets are read from; every method has the personal one."""
     stop_at_targets: bool = False

@@ -57,7 +57,8 @@ class Evaluator:
         asked = [METRICS[name] for name in federation.metrics]
         self._every = np.arange(len(federation.worker.test.labels))
         self._is_written = any(metric.is_written for metric in asked)
-        self._is_read = any(not metric.is_written for metric in asked)
+        self._is_chosen = any(metric.is_chosen for metric in asked)
+        self._is_read = any(not (metric.is_written or metric.is_chosen) for metric in asked)
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
         """Evaluate now; the rows of ``global``, where the method has one, come first.
@@ -123,14 +124,16 @@ class Evaluator:
     ) -> "_Submitted":
         """Submit a model on several sets of texts, all sets in one job of each kind."""
         federation, generation = self._federation, self._federation.server.generation
-        asked: list[tuple[Sequence[Int[np.ndarray, " text"]], int | None]] = []
+        asked: list[tuple[Sequence[Int[np.ndarray, " text"]], int | None, bool]] = []
         if self._is_read:
-            asked.append((parts, None))
+            asked.append((parts, None, False))
+        if self._is_chosen:
+            asked.append((parts, None, True))
         if self._is_written:
             few = [part[: generation.max_texts] for part in parts]
-            asked.append((few, generation.max_tokens))
+            asked.append((few, generation.max_tokens, False))
         jobs = []
-        for sets, max_new_tokens in asked:
+        for sets, max_new_tokens, is_choice in asked:
             job = EvaluationJob(
                 model_key=federation.worker.model_key,
                 tensors=model,
@@ -138,6 +141,7 @@ class Evaluator:
                 samples=np.concatenate(sets),
                 batch_size=federation.evaluation_batch_size,
                 max_new_tokens=max_new_tokens,
+                is_choice=is_choice,
             )
             jobs.append((federation.executor.submit(job), [len(each) for each in sets]))
         return _Submitted(jobs)

@@ -23,6 +23,9 @@ class Examples:
     rejected: TokenTable | None = None
     """The same prompts with a worse answer, row by row; ``None`` where there is none."""
 
+    domains: Int[np.ndarray, " text"] | None = None
+    """Natural domain of each text, int64; ``None`` where there is none."""
+
     @classmethod
     def of(cls, table: TextTable, backbone: Backbone) -> "Examples":
         """Turn a table into tokens with a model's own tokenizer.
@@ -36,7 +39,12 @@ class Examples:
         if table.rejected is not None:
             worse = replace(table, responses=table.rejected)
             rejected = tokenize_table(worse, backbone)
-        return cls(tokens=tokenize_table(table, backbone), labels=table.labels, rejected=rejected)
+        return cls(
+            tokens=tokenize_table(table, backbone),
+            labels=table.labels,
+            rejected=rejected,
+            domains=table.domains,
+        )
 
     def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
         """Return some texts, padded to the longest of them."""

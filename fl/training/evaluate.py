@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from fl.metrics import is_same_answer
 from fl.models.language import LanguageModel
 from fl.models.rouge import rouge_l
 from fl.training.batches import Examples
+from fl.training.choices import choose
 from fl.training.job import EvaluationJob, EvaluationResult, Scores
 from fl.training.local_work import LocalWork
 from fl.training.worker import Worker
@@ -24,7 +26,8 @@ def run_evaluation(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationR
     -------
     EvaluationResult
         Of texts that are scored, what the model's ``score`` returns. Of generated ones, ``rouge_l``
-        in [0, 1] against the true answer as a whole, and ``written``, which is 1.
+        in [0, 1] against the true answer as a whole, ``exact``, 1 where both read the same, and
+        ``written``, which is 1. Of choices, as :func:`fl.training.choices.choose` returns.
 
     Raises
     ------
@@ -36,7 +39,9 @@ def run_evaluation(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationR
     worker.check_key(job.model_key)
     worker.load(job.tensors)
     with torch.inference_mode():
-        if job.max_new_tokens is None:
+        if job.is_choice:
+            scores = _chosen(job, worker)
+        elif job.max_new_tokens is None:
             scores = _scored(job, worker)
         else:
             scores = _generated(job, worker, max_new_tokens=job.max_new_tokens)
@@ -63,6 +68,21 @@ def _scored(job: EvaluationJob, worker: Worker[LocalWork]) -> Scores:
     return scores
 
 
+def _chosen(job: EvaluationJob, worker: Worker[LocalWork]) -> Scores:
+    """Choose among the answers of the data."""
+    if not isinstance(worker.module, LanguageModel):
+        msg = f"module: must be a language model, got {type(worker.module).__name__}"
+        raise TypeError(msg)
+    return choose(
+        worker.module,
+        worker.table(job.table),
+        job.samples,
+        choices=worker.choices,
+        batch_size=job.batch_size,
+        max_tokens=int(max(table.tokens.lengths.max() for table in (worker.train, worker.test))),
+    )
+
+
 def _generated(job: EvaluationJob, worker: Worker[LocalWork], *, max_new_tokens: int) -> Scores:
     """Generate an answer to each prompt, and compare it with the true one."""
     module, tokenizer, examples = worker.module, worker.tokenizer, worker.table(job.table)
@@ -85,7 +105,12 @@ def _generated(job: EvaluationJob, worker: Worker[LocalWork], *, max_new_tokens:
             found[row] = tokenizer.decode(own, skip_special_tokens=True)
             wanted[row] = tokenizer.decode(true, skip_special_tokens=True)
     values = [rouge_l(*pair) for pair in zip(found, wanted, strict=True)]
-    return {"rouge_l": np.array(values), "written": np.ones(len(job.samples))}
+    exact = [is_same_answer(*pair) for pair in zip(found, wanted, strict=True)]
+    return {
+        "rouge_l": np.array(values),
+        "exact": np.array(exact, dtype=np.float64),
+        "written": np.ones(len(job.samples)),
+    }
 
 
 def _by_length(

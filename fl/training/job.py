@@ -122,10 +122,12 @@ class EvaluationJob:
     """Texts a batch; it changes the last bits of scores."""
     max_new_tokens: int | None = None
     """Tokens of a generated answer at most; ``None``: texts are scored and nothing is generated."""
+    is_choice: bool = False
+    """Whether an answer is chosen among those of the data instead; nothing is generated then."""
 
     def digest(self) -> str:
         """Return the SHA-256 of all inputs: equal digests, equal results."""
-        inputs = [self.model_key, self.table, self.batch_size, self.max_new_tokens]
+        inputs = [self.model_key, self.table, self.batch_size, self.max_new_tokens, self.is_choice]
         return _digest("evaluate", inputs, self.samples, self.tensors)
 
     def describe(self) -> str:

@@ -14,6 +14,7 @@ from fl.models.language import LanguageModel
 from fl.payload import Tensors
 from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
+from fl.training.choices import Choices, find_choices
 from fl.training.local_work import LocalWork
 
 Work_co = TypeVar("Work_co", bound=LocalWork, covariant=True)
@@ -61,6 +62,17 @@ class Worker(Generic[Work_co]):
     def parameters(self) -> Mapping[str, nn.Parameter]:
         """All parameters by name: the same objects from job to job, only their values change."""
         return dict(self.module.named_parameters())
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Answers that multiple choice is among.
+
+        Raises
+        ------
+        ValueError
+            The data has too few or too many distinct answers.
+        """
+        return find_choices(self.train, self.test)
 
     def load(self, tensors: Tensors, *, trainable: Sequence[str] = ()) -> list[nn.Parameter]:
         """Put these values into the model; give the parameters to train, same order.

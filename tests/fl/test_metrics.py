@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl.metrics import DEFAULT_METRICS, METRICS, over_clients
+from fl.metrics import DEFAULT_METRICS, METRICS, is_same_answer, over_clients
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.booleans())
@@ -38,3 +38,18 @@ def test_perplexity_is_the_exponential_of_the_loss_of_a_token():
     sums = {"nats": 6.0, "tokens": 4.0}
     assert METRICS["loss"].value(sums) == 1.5
     assert METRICS["perplexity"].value(sums) == pytest.approx(np.exp(1.5))
+
+
+@pytest.mark.parametrize(
+    ("written", "true", "is_same"),
+    [
+        ("Paris.", "paris", True),
+        ("  two   words\n", "two words", True),
+        ('"not_bad!"', "not_bad", True),
+        ("-5", "5", False),
+        ("Paris, France", "Paris", False),
+        ("", "A", False),
+    ],
+)
+def test_answers_are_the_same_but_for_case_blanks_and_end_marks(written, true, is_same):
+    assert is_same_answer(written, true) == is_same

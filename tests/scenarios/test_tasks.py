@@ -32,7 +32,11 @@ def evaluations(folder):
 
 
 def test_answers_are_learned_written_and_reported(tmp_path, capsys):
-    own = ("seeds=[1]", "server.targets={perplexity: 1000}", "server.metrics=[loss, rouge_l]")
+    own = (
+        "seeds=[1]",
+        "server.targets={perplexity: 1000}",
+        "server.metrics=[loss, rouge_l, exact_match]",
+    )
     own += ("server.generation={max_texts: 3, max_tokens: 4}",)
     command = ["run", "quickstart", *options([*WRITE, *own]), "--out", str(tmp_path), "--json"]
     assert main(command) == 0
@@ -40,16 +44,17 @@ def test_answers_are_learned_written_and_reported(tmp_path, capsys):
     rows = evaluations(tmp_path)
     assert {(row["metric"], row["split"]) for row in rows} == {
         (metric, split)
-        for metric in ("perplexity", "loss", "rouge_l")
+        for metric in ("perplexity", "loss", "rouge_l", "exact_match")
         for split in ("global", "personal")
     }
+    ranges = {"rouge_l": (0, 1), "exact_match": (0, 1), "loss": (0.5, 8.4)}
     for row in rows:
-        low, high = {"rouge_l": (0, 1), "loss": (0.5, 8.4), "perplexity": (2, 4500)}[row["metric"]]
+        low, high = ranges.get(row["metric"], (2, 4500))
         assert low <= float(row["mean"]) <= high
-        if row["split"] == "personal" and row["metric"] != "rouge_l":
+        if row["split"] == "personal" and ranges.get(row["metric"]) != (0, 1):
             assert float(row["worst10"]) >= float(row["mean"])
         if row["split"] == "global":
-            assert int(row["n"]) == (3 if row["metric"] == "rouge_l" else 12)
+            assert int(row["n"]) == (3 if row["metric"] in ("rouge_l", "exact_match") else 12)
     assert main(["report", answer["folder"]]) == 0
     folder = Path(answer["folder"])
     (table,) = (folder / "tables").glob("to_perplexity_1000.md")
@@ -83,8 +88,13 @@ def test_pairs_are_classified(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("assignments", "words"),
     [
-        (("server.targets={accuracy: 0.5}",), "must be one of loss, perplexity, rouge_l (gen"),
+        (
+            ("server.targets={accuracy: 0.5}",),
+            "must be one of loss, perplexity, rouge_l, exact_match, ",
+        ),
         (("server.metrics=[accuracy]",), "server.metrics"),
+        (("server.metrics=[choice_accuracy]",), "server.metrics: choice_accuracy needs 2 to 20"),
+        (("model.chat_template=always",), "model.chat_template: the tokenizer of 'tiny-decoder'"),
         (("server.targets={rouge_l: 1.5}",), "server.targets.rouge_l: must be <= 1, got 1.5"),
         (
             ("server.generation={max_texts: 3}",),

@@ -108,6 +108,7 @@ def test_what_is_written_is_compared_with_the_answer():
         (own,) = worker.module.write([prompt], num_tokens=4, stop_id=None, pad_id=0)
         texts = [" ".join(f"w{token}" for token in ids) for ids in (own, answer)]
         assert scores["rouge_l"][index] == pytest.approx(rouge_l(*texts))
+        assert scores["exact"][index] == (texts[0] == texts[1])
     assert scores["written"].tolist() == [1.0] * 5
 
 
