@@ -85,7 +85,7 @@ def _devices() -> list[Entry]:
             "summary": (
                 f"{device.summary}: fp32 {_speed_text(device.fp32)}, "
                 f"fp16 {_speed_text(device.fp16)} GFLOP/s, {_power_text(device)} W, "
-                f"{device.memory_bytes / 1e9:g} GB, "
+                f"{device.memory_bytes / 1e9:g} GB, {_bandwidth_text(device)} GB/s, "
                 f"{'mains' if device.battery_wh is None else f'{device.battery_wh:g} Wh'}"
             ),
             "source": device.source,
@@ -108,6 +108,17 @@ def _speed_text(speed: "SpeedRange | None") -> str:
 def _power_text(device: "DeviceClass") -> str:
     low_w, high_w = device.power_range_w
     return f"{device.compute_w:g} ({low_w:g} to {high_w:g})"
+
+
+def _bandwidth_text(device: "DeviceClass") -> str:
+    """Write a memory bandwidth with its range [GB/s]."""
+    figures = (
+        device.memory_bandwidth_bytes_per_s,
+        device.low_bandwidth_bytes_per_s,
+        device.high_bandwidth_bytes_per_s,
+    )
+    value, low, high = ("-" if each is None else f"{each / 1e9:g}" for each in figures)
+    return f"{value} ({low} to {high})"
 
 
 def _scenarios() -> list[Entry]:

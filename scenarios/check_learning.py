@@ -176,7 +176,10 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
     kinds = [kind for kind, _ in classes_of(scenario.clients).values()]
     smallest = Device.of(min(kinds, key=lambda each: each.memory_bytes))
     try:
-        _try(scenario, model, _largest(GivenShards(by_seed), texts), Devices.of([smallest]))
+        made = _try(scenario, model, _largest(GivenShards(by_seed), texts), Devices.of([smallest]))
+        if made.facts().num_decode_steps:
+            for kind in kinds:
+                kind.known_bandwidth_bytes_per_s()
     except DeviceMemoryError:
         # it may be that no seed has drawn that device, or those texts together
         tried = set()
@@ -201,12 +204,17 @@ def put_together(scenario: Scenario) -> Federation:
 
 
 def _largest(shards: Shards, texts: Texts) -> Shard:
-    """Return the shard whose step is the largest of all: most texts, among them the longest."""
+    """Return the shard whose step is the largest of all: most texts, among them the longest.
+
+    Texts, answers and prompts each have a longest one.
+    """
     answers = texts.train.tokens.answer_lengths
-    longest = [texts.train.tokens.lengths, *([] if answers is None else [answers])]
-    rows = [shards.longest_text(lengths) for lengths in longest]
+    longest = [texts.train.tokens.lengths]
+    if answers is not None:
+        longest += [answers, texts.train.tokens.lengths - answers]
+    rows = np.unique([shards.longest_text(lengths) for lengths in longest])
     num_texts = max(len(rows), int(shards.num_train.max()))
-    return Shard(train=np.resize(np.array(rows), num_texts), test=shards[0].test[:1])
+    return Shard(train=np.resize(rows, num_texts), test=shards[0].test[:1])
 
 
 def _try(scenario: Scenario, model: _Model, largest: Shard, devices: Devices) -> Federation:

@@ -43,6 +43,7 @@ def cost_lines(facts: Mapping[str, Any]) -> list[str]:
     --------
     >>> counted = {"num_trainable": 7, "upload_bytes": 100, "download_bytes": 100}
     >>> counted |= {"largest_step_flop": 2_000_000, "peak_memory_bytes": 5 * 10**8}
+    >>> counted |= {"prefill_flop": 0, "num_decode_steps": 0}
     >>> facts = {"variant": "fedit", "model": "tiny", "cost_as": "gpt2"}
     >>> for line in cost_lines({**facts, "trained": counted, "charged": counted}):
     ...     print(line)
@@ -58,6 +59,17 @@ def cost_lines(facts: Mapping[str, Any]) -> list[str]:
             f"{facts['variant']}: {words}: {part['num_trainable']} numbers, "
             f"{part['upload_bytes']} B up, {part['download_bytes']} B down, "
             f"{part['largest_step_flop'] / 1e9:.3g} GFLOP and "
-            f"{part['peak_memory_bytes'] / 1e9:.3g} GB a step"
+            f"{part['peak_memory_bytes'] / 1e9:.3g} GB a step{_writing(part)}"
         )
     return lines
+
+
+def _writing(part: Mapping[str, Any]) -> str:
+    """Return what writing a batch takes; nothing where jobs write none."""
+    if not (part["prefill_flop"] or part["num_decode_steps"]):
+        return ""
+    return (
+        f"; writing takes {part['prefill_flop'] / 1e9:.3g} GFLOP and "
+        f"{part['num_decode_steps']} decode steps of {part['decode_flop'] / 1e9:.3g} GFLOP and "
+        f"{part['decode_bytes'] / 1e9:.3g} GB of memory traffic in all"
+    )

@@ -92,7 +92,7 @@ class Device:
         return work.flop / flop_per_s + sum(
             each.seconds(
                 flop_per_s=flop_per_s,
-                bytes_per_s=self.kind.needed_bandwidth_bytes_per_s,
+                bytes_per_s=self.kind.known_bandwidth_bytes_per_s(),
                 precision=self.precision,
             )
             for each in work.decode

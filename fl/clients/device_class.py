@@ -117,9 +117,8 @@ class DeviceClass(DeviceFigures):
     source: str = "the scenario"
     """Where its figures come from: measured, derived, or our choice."""
 
-    @property
-    def needed_bandwidth_bytes_per_s(self) -> float:
-        """Memory bandwidth, for a job that generates text.
+    def known_bandwidth_bytes_per_s(self) -> float:
+        """Return the memory bandwidth, for a job that generates text.
 
         Raises
         ------

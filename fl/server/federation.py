@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import simpy
-from jaxtyping import Int
 from torch import nn
 
 from fl.clients.availability.model import Always, Availability
@@ -77,13 +75,22 @@ class MethodFacts:
     download_bytes: int
     """Encoded download of one client; 0 without exchange."""
     largest_batch: int
-    """Texts of the largest batch of any client."""
+    """Texts of the largest step of any client."""
     longest_text: int
-    """Tokens of the longest training text of any client."""
+    """Tokens of each text of that step."""
     largest_step_flop: int
-    """Operations of a step on the largest batch of longest texts, with the longest answers."""
+    """Operations of that step."""
     peak_memory_bytes: int
-    """Memory of that step on a device, weights included."""
+    """Memory of that step on a device, with all that the job holds beside it."""
+    prefill_flop: int = 0
+    """Operations of reading the prompts of the largest batch that a job writes; without a cache,
+    all of writing it."""
+    num_decode_steps: int = 0
+    """Decode steps of the same."""
+    decode_flop: int = 0
+    """Operations of these steps."""
+    decode_bytes: int = 0
+    """Bytes that they read and write."""
 
 
 @dataclass(slots=True)
@@ -270,17 +277,8 @@ class Federation:
         download = method.download(state, client_id=0)
         start = method.start(download, method.initial_personal(0), version=0)
         upload = method.upload({**start.tensors, **start.client_outputs}, version=0)
-        tokens = self.worker.train.tokens
-        longest = self._longest(tokens.lengths)
-        largest = min(self.job_settings.batch_size, int(self.shards.num_train.max()))
-        answers = tokens.answer_lengths
-        step = cost.count(
-            start.trainable,
-            batch_size=largest,
-            num_tokens=longest,
-            num_asked=None if answers is None else largest * self._longest(answers),
-            tensors=start.tensors,
-        )
+        largest = self.procedure.largest(self.shards, start, cost)
+        writing = largest.writing
         return MethodFacts(
             num_backbone=sum(
                 parameter.numel()
@@ -290,18 +288,18 @@ class Federation:
             num_trainable=sum(start.tensors[name].numel() for name in start.trainable),
             upload_bytes=0 if upload is None else upload.size_bytes,
             download_bytes=0 if download is None else download.size_bytes,
-            largest_batch=largest,
-            longest_text=longest,
-            largest_step_flop=step.flop,
-            peak_memory_bytes=step.memory_bytes(self.precision),
+            largest_batch=largest.num_texts,
+            longest_text=largest.num_tokens,
+            largest_step_flop=largest.step.flop,
+            peak_memory_bytes=largest.step.memory_bytes(self.precision),
+            prefill_flop=writing.flop,
+            num_decode_steps=sum(each.num_steps for each in writing.decode),
+            decode_flop=writing.total_flop - writing.flop,
+            decode_bytes=sum(each.total_bytes(self.precision) for each in writing.decode),
         )
 
-    def _longest(self, lengths: Int[np.ndarray, " text"]) -> int:
-        """Return the largest of these lengths over the texts that clients train on."""
-        return int(lengths[self.shards.longest_text(lengths)])
-
     def _check_devices(self) -> None:
-        """Refuse devices too small for the largest batch that a job may hold."""
+        """Refuse devices too small for the largest job, or of which it is not known enough."""
         facts = self.facts()
         if self.precision == "int8" and facts.num_backbone == 0:
             msg = (
@@ -314,4 +312,7 @@ class Federation:
             f"of {facts.longest_text} tokens"
             f"{'' if self.twin is None else f' as {self.twin.name}'}"
         )
+        if facts.num_decode_steps:
+            for kind in self.devices.kinds:
+                kind.known_bandwidth_bytes_per_s()
         check_memory(self.devices.kinds, need_bytes=facts.peak_memory_bytes, job=job)

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
+from transformers.cache_utils import CacheLayerMixin
 
 from fl.models.language import LanguageModel
 from fl.models.sampling import may_cache
@@ -159,5 +160,6 @@ def _weight_bytes(module: nn.Module, reads: _Reads, *, trained: Collection[str])
 
 def _held_bytes(cache: transformers.DynamicCache) -> int:
     """Return the bytes of all keys and values of a cache."""
-    held = ((each.keys, each.values) for each in cache.layers)
-    return sum(part.nbytes for pair in held for part in pair if part is not None)
+    layers = [each for each in cache.layers if isinstance(each, CacheLayerMixin)]
+    parts = [part for each in layers for part in (each.keys, each.values) if part is not None]
+    return sum(part.nbytes for part in parts)

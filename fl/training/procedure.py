@@ -1,15 +1,17 @@
 """What a training job does: its plan, its cost, its run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int
 
 from fl.clients.work import Work
+from fl.data.shards import Shards
 from fl.training.cost import CostModel
 from fl.training.job import Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.step_count import StepCost
 from fl.training.worker import Worker
 
 Batches = tuple[Int[np.ndarray, " text"], ...]
@@ -26,6 +28,20 @@ class Plan:
     """Passed forward only, after the last step."""
     then: "Plan | None" = None
     """What a second phase does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Largest:
+    """The most that any job of a run asks of a device at once."""
+
+    num_texts: int
+    """Texts of its largest step."""
+    num_tokens: int
+    """Tokens of each, padding included."""
+    step: StepCost
+    """That step, with everything that is in memory beside it."""
+    writing: Work = field(default_factory=Work)
+    """The largest batch that it writes, for a table; nothing where it writes none."""
 
 
 class Procedure(Protocol):
@@ -48,6 +64,9 @@ class Procedure(Protocol):
 
     def work(self, plan: Plan, start: Start, cost: CostModel) -> Work:
         """Return what a plan computes; of ``start`` only shapes matter."""
+
+    def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
+        """Return what the largest job of any client asks for; of ``start`` only shapes matter."""
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Run a job. The result depends on the job alone, not on the jobs before it."""

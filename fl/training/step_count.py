@@ -13,7 +13,7 @@ transformer [our estimate].
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,16 +28,33 @@ OPTIMISER_COPIES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCost:
-    """One optimiser step on one batch shape."""
+    """One optimiser step on one batch shape, and what is in memory beside it."""
 
     flop: int
     """Forward and backward."""
     frozen_bytes: int
-    """Frozen weights."""
+    """Frozen weights, other models' among them."""
     trained_bytes: int
     """Trained tensors, with gradients and moments."""
     activation_bytes: int
-    """What backward keeps."""
+    """What backward keeps, or a cache of keys and values where that is more."""
+
+    def beside(self, *, frozen_bytes: int = 0, cache_bytes: int = 0) -> "StepCost":
+        """Return the same step of a job that holds more.
+
+        Parameters
+        ----------
+        frozen_bytes
+            Weights that stay in memory, in single precision: a reference, models of rewards.
+        cache_bytes
+            Keys and values, in single precision, while the job writes: between steps, when nothing
+            is kept for backward.
+        """
+        return replace(
+            self,
+            frozen_bytes=self.frozen_bytes + frozen_bytes,
+            activation_bytes=max(self.activation_bytes, cache_bytes),
+        )
 
     def memory_bytes(self, precision: Precision = "fp32") -> int:
         """Return the peak memory of the step on a device of this precision."""

@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Int
 
 from fl.clients.work import Work
+from fl.data.shards import Shards
 from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.procedure import Plan
+from fl.training.procedure import Largest, Plan
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
 
@@ -48,6 +49,24 @@ class Supervised:
             for trainable, batches in ((start.trainable, plan.steps), ((), plan.forward))
         )
         return Work(flop=flop)
+
+    def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
+        """Return the step of the most texts, of the longest, with the longest answers."""
+        tokens = self.train.tokens
+        answers = tokens.answer_lengths
+        num_texts = min(self.settings.batch_size, int(shards.num_train.max()))
+        num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
+        num_asked = None
+        if answers is not None:
+            num_asked = num_texts * int(answers[shards.longest_text(answers)])
+        step = cost.count(
+            start.trainable,
+            batch_size=num_texts,
+            num_tokens=num_tokens,
+            num_asked=num_asked,
+            tensors=start.tensors,
+        )
+        return Largest(num_texts=num_texts, num_tokens=num_tokens, step=step)
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Train a client's tensors on its texts.

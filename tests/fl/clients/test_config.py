@@ -32,6 +32,12 @@ def test_every_problem_of_shares_is_found():
     [
         ("mine", {"low_flop_per_s": 7e10}, "low_flop_per_s", "must be <= sustained_flop_per_s"),
         ("mine", {"high_flop_per_s": 5e10}, "high_flop_per_s", "must be >= sustained_flop_per_s"),
+        (
+            "mine",
+            {"low_bandwidth_bytes_per_s": 5e10},
+            "low_bandwidth_bytes_per_s",
+            "no effect without memory_bandwidth",
+        ),
         ("mine", {"fp16_low_flop_per_s": 5e10}, "fp16_low_flop_per_s", "no effect without fp16_"),
         ("mine", {"low_w": 5.0}, "low_w", "must be <= compute_w = 4.2, got 5"),
         ("laptop", {}, None, "is a built-in class"),

@@ -27,6 +27,9 @@ def test_the_table_is_complete_and_says_where_its_figures_come_from():
             assert 0 < speed.low_flop_per_s <= speed.flop_per_s <= speed.high_flop_per_s
         low_w, high_w = device.power_range_w
         assert 0 < low_w <= device.compute_w <= high_w
+        slow, fast = device.low_bandwidth_bytes_per_s, device.high_bandwidth_bytes_per_s
+        assert 0 < slow <= device.memory_bandwidth_bytes_per_s <= fast
+        assert "bandwidth" in device.source
         assert any(word in device.source for word in ("measured", "derived", "our choice"))
 
 
@@ -44,6 +47,23 @@ def test_measured_jobs_lie_within_the_ranges_of_their_class():
         assert nano <= DEVICES["jetson_nano"].high_flop_per_s
     gpu = 4 * weights["qwen"] * 128 / 21.0
     assert gpu == pytest.approx(DEVICES["phone_high_gpu"].fp16_flop_per_s, rel=0.02)
+
+
+def test_measured_decode_speeds_lie_within_the_bandwidths_of_their_class():
+    """Tokens a second of one text times the bytes of all weights: Llama-3.2-1B in bf16 on a
+    Snapdragon 8 Gen 3, in fp16 on an Adreno 830; five precisions of one model on a Raspberry Pi 5;
+    a 3B model in 16 bits on an AGX Orin, which reads no embeddings."""
+    llama = 2 * 1_235_814_400
+    for name, bytes_per_s in (
+        ("phone_high", 19.2 * llama),
+        ("phone_high_gpu", 21.88 * llama),
+        ("raspberry_pi_5", 30.39 * 0.339e9),
+        ("raspberry_pi_5", 19.87 * 0.531e9),
+        ("jetson_agx_orin", 27.2 * 2 * 3.09e9),
+    ):
+        device = DEVICES[name]
+        assert device.low_bandwidth_bytes_per_s <= bytes_per_s
+        assert bytes_per_s <= device.high_bandwidth_bytes_per_s
 
 
 def test_a_file_is_read_with_remarks_blank_lines_and_empty_cells(table):

@@ -12,6 +12,7 @@ from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
 from tests.fl import fakes
 from tests.fl.fakes import federation, streams
+from tests.fl.server.writing import HELD_BYTES, SHAPE, written_by
 
 
 def test_facts_are_those_of_the_tensors():
@@ -62,6 +63,33 @@ def test_a_device_that_holds_the_largest_step_exactly_is_enough(monkeypatch):
         else:
             with pytest.raises(DeviceMemoryError):
                 federation(FeditConfig(), num_clients=1, devices=["phone_low"])
+
+
+def test_what_jobs_write_is_counted_apart_and_what_they_hold_needs_memory(monkeypatch):
+    plain = federation(FeditConfig(), task="generation", precision="fp16").facts()
+    monkeypatch.setattr("fl.server.build.procedure_of", written_by)
+    made = federation(FeditConfig(), task="generation", precision="fp16")
+    facts, work = made.facts(), made.cost.generation_work(**SHAPE, tensors=made.method.initial)
+    assert plain.prefill_flop == plain.num_decode_steps == plain.decode_bytes == 0
+    assert (facts.prefill_flop, facts.num_decode_steps) == (work.flop, 4)
+    assert facts.decode_flop == work.decode[0].total_flop
+    assert facts.decode_bytes == work.decode[0].total_bytes("fp16")
+    assert facts.peak_memory_bytes == plain.peak_memory_bytes + HELD_BYTES // 2
+
+
+def test_a_class_whose_bandwidth_is_not_known_is_refused_where_jobs_write(monkeypatch):
+    unknown = dataclasses.replace(
+        fakes.DEVICES["phone_low"],
+        memory_bandwidth_bytes_per_s=None,
+        low_bandwidth_bytes_per_s=None,
+        high_bandwidth_bytes_per_s=None,
+    )
+    monkeypatch.setitem(fakes.DEVICES, "phone_low", unknown)
+    federation(FeditConfig(), task="generation", num_clients=1, devices=["phone_low"])
+    monkeypatch.setattr("fl.server.build.procedure_of", written_by)
+    match = r"^clients.devices.phone_low: needs memory_bandwidth_bytes_per_s, for jobs that"
+    with pytest.raises(ValueError, match=match):
+        federation(FeditConfig(), task="generation", num_clients=1, devices=["phone_low"])
 
 
 def test_seeds_of_jobs_are_addressed_by_client_and_round():

@@ -9,6 +9,7 @@ from fl.server.forecast import JobForecast
 from fl.server.modes import run_server
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import NUM_POSITIONS, SMALLEST, VOCABULARY_SIZE, federation
+from tests.fl.server.writing import SHAPE, written_by
 
 IDS = np.arange(4)
 
@@ -69,6 +70,19 @@ def test_the_cost_of_a_larger_architecture_is_foreseen_where_it_is_charged(tmp_p
     small, large = played(SMALLEST["fedit"]), played(SMALLEST["fedit"], cost_as=larger)
     compare(large)
     assert (large.policy.seen[0][0] > 2 * small.policy.seen[0][0]).all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_jobs_write_is_foreseen(monkeypatch, precision):
+    options = {"task": "generation", "precision": precision}
+    trained = played(SMALLEST["fedit"], **options)
+    monkeypatch.setattr("fl.server.build.procedure_of", written_by)
+    written = played(SMALLEST["fedit"], **options)
+    compare(written)
+    work = written.cost.generation_work(**SHAPE, tensors=written.method.initial)
+    seconds = [device.compute_s(work) for device in written.devices]
+    found = written.policy.seen[0][0] - trained.policy.seen[0][0]
+    np.testing.assert_allclose(found, seconds, rtol=1e-9)
 
 
 def test_with_batches_drawn_anew_seconds_are_close():

@@ -15,6 +15,7 @@ from fl.server.timing_only import find_problems
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import SMALLEST, federation
 from tests.fl.policies.smallest import SMALLEST as SMALLEST_POLICIES
+from tests.fl.server.writing import written_by
 
 TRAINED = TrainingConfig(local_steps=2, batch_size=8, learning_rate=5e-3)
 UNTRAINED = replace(TRAINED, mode="none")
@@ -51,6 +52,18 @@ def test_times_bytes_and_joules_are_those_of_the_trained_run(kind):
     )
     assert all(tensor.is_meta for tensor in timed.state.tensors.values())
     assert any(part.train_loss is not None for part in trained.recorder.clients)
+
+
+def test_what_jobs_write_takes_the_same_time_untrained(monkeypatch):
+    monkeypatch.setattr("fl.server.build.procedure_of", written_by)
+    trained, timed = (
+        run(federation(SMALLEST["fedit"], training=training, task="generation"))
+        for training in (TRAINED, UNTRAINED)
+    )
+    assert timed.network.transfers == trained.network.transfers
+    assert timed.network.charges == trained.network.charges
+    assert timed.facts() == trained.facts()
+    assert timed.facts().num_decode_steps > 0
 
 
 @pytest.mark.parametrize("kind", ["fedamole", "hetlora"])

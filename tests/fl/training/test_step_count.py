@@ -50,6 +50,18 @@ def test_memory_is_affine_in_the_batch():
     assert need[2] - need[1] == need[1] - need[0] > 0
 
 
+def test_what_is_held_beside_a_step_adds_and_a_cache_takes_the_room_of_activations():
+    module = classifier()
+    trainable = installed(FeditConfig(rank=8), module)
+    step = count_step(module, trainable, batch_size=2, num_tokens=8, num_asked=None)
+    assert step.beside() == step
+    assert step.beside(cache_bytes=step.activation_bytes) == step
+    more = step.beside(frozen_bytes=4000, cache_bytes=step.activation_bytes + 800)
+    assert more.memory_bytes() == step.memory_bytes() + 4800
+    assert more.memory_bytes("int8") == step.memory_bytes("int8") + 1000 + 400
+    assert more.flop == step.flop
+
+
 def test_counting_leaves_the_module_as_it_was():
     module = classifier()
     trainable = installed(FeditConfig(rank=8), module)
