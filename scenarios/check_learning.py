@@ -206,12 +206,14 @@ def put_together(scenario: Scenario) -> Federation:
 def _largest(shards: Shards, texts: Texts) -> Shard:
     """Return the shard whose step is the largest of all: most texts, among them the longest.
 
-    Texts, answers and prompts each have a longest one.
+    Texts, answers, prompts and rejected answers each have a longest one.
     """
     answers = texts.train.tokens.answer_lengths
     longest = [texts.train.tokens.lengths]
     if answers is not None:
         longest += [answers, texts.train.tokens.lengths - answers]
+    if texts.train.rejected is not None:
+        longest.append(texts.train.rejected.lengths)
     rows = np.unique([shards.longest_text(lengths) for lengths in longest])
     num_texts = max(len(rows), int(shards.num_train.max()))
     return Shard(train=np.resize(rows, num_texts), test=shards[0].test[:1])

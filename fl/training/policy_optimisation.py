@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 
 from fl.clients.work import Work
+from fl.data.shards import Shards
 from fl.models.language import LanguageModel
 from fl.rewards.reward import Rewards
 from fl.training.advantages import leave_one_out, standardised_by_group
@@ -26,7 +27,7 @@ from fl.training.local_work import AlignsPolicy, LocalWork
 from fl.training.policy_loss import grpo_loss, rloo_loss
 from fl.training.policy_settings import PolicySettings
 from fl.training.ppo import ProximalUpdates
-from fl.training.procedure import Plan
+from fl.training.procedure import Largest, Plan, reference_bytes
 from fl.training.reference import language_model_of, reference_in_place
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
@@ -102,6 +103,45 @@ class PolicyOptimisation:
             tensors=start.tensors,
         )
         return total + Work(flop=flop)
+
+    def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
+        """Return the step of the longest prompts; the reference and both rewards lie beside it."""
+        policy, tokens = self.policy, self.train.tokens
+        prompt_lengths = tokens.lengths
+        if tokens.answer_lengths is not None:
+            prompt_lengths = prompt_lengths - tokens.answer_lengths
+        prompt_tokens = len(self._prompt(shards.longest_text(prompt_lengths)))
+        num_prompts = min(policy.prompts_per_step, int(shards.num_train.max()))
+        num_texts = num_prompts * policy.num_completions
+        num_tokens = prompt_tokens + policy.max_new_tokens
+        step = cost.count(
+            start.trainable,
+            batch_size=num_texts,
+            num_tokens=num_tokens,
+            num_asked=num_texts * policy.max_new_tokens,
+            tensors=start.tensors,
+        )
+        cache_bytes = cost.generation_bytes(
+            batch_size=num_texts,
+            prompt_tokens=prompt_tokens,
+            new_tokens=policy.max_new_tokens,
+            tensors=start.tensors,
+        )
+        held_bytes = 0 if policy.kl_weight == 0 else reference_bytes(start)
+        if self.rewards is not None:
+            held_bytes += self.rewards.helpfulness.memory_bytes + self.rewards.safety.memory_bytes
+        return Largest(
+            num_texts=num_texts,
+            num_tokens=num_tokens,
+            step=step.beside(frozen_bytes=held_bytes, cache_bytes=cache_bytes),
+            writing=cost.generation_work(
+                batch_size=num_texts,
+                prompt_tokens=prompt_tokens,
+                new_tokens=policy.max_new_tokens,
+                num_prompts=num_prompts,
+                tensors=start.tensors,
+            ),
+        )
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Let a client's model write, and train its tensors on the rewards.

@@ -14,13 +14,14 @@ from jaxtyping import Float, Int
 from torch.nn import functional
 
 from fl.clients.work import Work
+from fl.data.shards import Shards
 from fl.models.tokens import TokenTable
 from fl.training.batches import Examples, plan_batches
 from fl.training.completions import Completions, log_probabilities
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.procedure import Plan
+from fl.training.procedure import Largest, Plan, reference_bytes
 from fl.training.reference import language_model_of, reference_in_place
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
@@ -75,6 +76,28 @@ class PreferenceOptimisation:
             tensors=start.tensors,
         )
         return Work(flop=flop)
+
+    def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
+        """Return the step of the most pairs, of the longest texts; the reference lies beside it."""
+        tables = (self.train.tokens, _rejected_of(self.train))
+
+        def longest(lengths: Int[np.ndarray, " text"]) -> int:
+            return int(lengths[shards.longest_text(lengths)])
+
+        num_pairs = min(self.settings.batch_size, int(shards.num_train.max()))
+        num_tokens = max(longest(table.lengths) for table in tables)
+        step = cost.count(
+            start.trainable,
+            batch_size=2 * num_pairs,
+            num_tokens=num_tokens,
+            num_asked=num_pairs * sum(longest(_answer_lengths(table)) for table in tables),
+            tensors=start.tensors,
+        )
+        return Largest(
+            num_texts=2 * num_pairs,
+            num_tokens=num_tokens,
+            step=step.beside(frozen_bytes=reference_bytes(start)),
+        )
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Train a client's tensors on its pairs. The result depends on the job alone.

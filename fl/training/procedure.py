@@ -44,6 +44,11 @@ class Largest:
     """The largest batch that it writes, for a table; nothing where it writes none."""
 
 
+def reference_bytes(start: Start) -> int:
+    """Return the bytes of a reference: the first values of what a job trains."""
+    return sum(start.tensors[name].nbytes for name in start.trainable)
+
+
 class Procedure(Protocol):
     """A way to turn a client's texts into an update.
 

@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Int
 
 from fl.clients.work import Work
+from fl.data.shards import Shards
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.procedure import Plan, Procedure
+from fl.training.procedure import Largest, Plan, Procedure
 from fl.training.worker import Worker
 
 
@@ -53,6 +54,13 @@ class TwoPhases:
             raise ValueError(msg)
         first = self.first.work(replace(plan, then=None), start, cost)
         return first + self.second.work(plan.then, self._second_start(start), cost)
+
+    def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
+        """Return the step of the phase that needs more memory, and what both phases write."""
+        first = self.first.largest(shards, start, cost)
+        second = self.second.largest(shards, self._second_start(start), cost)
+        larger = max((first, second), key=lambda each: each.step.memory_bytes())
+        return replace(larger, writing=first.writing + second.writing)
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Run both phases. The result depends on the job alone.

@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import brentq
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from fl.data.shards import GivenShards, Shard
 from fl.models.language import LanguageModel
 from fl.rewards.reward import Rewards
 from fl.training.cost import CostModel
@@ -149,6 +150,45 @@ def test_work_is_of_writing_scoring_and_learning():
     assert free.work(plan, job.start, cost).flop == found.flop - reference
     cut = replace(procedure, num_positions=10)
     assert cut.work(plan, job.start, cost).total_flop < found.total_flop
+
+
+def test_the_largest_step_has_the_longest_prompts_and_what_lies_beside_it():
+    rewards = Rewards(
+        helpfulness=Counting(len, memory_bytes=3000), safety=Counting(len, memory_bytes=500)
+    )
+    policy = policy_of(num_completions=3)
+    procedure, worker, job = aligned(policy=policy, rewards=rewards)
+    cost, start = CostModel(worker.module, max_tokens=20), job.start
+    whole = GivenShards([Shard(train=job.samples, test=job.samples[:1])])
+    found = procedure.largest(whole, start, cost)
+    longest = max(len(worker.train.tokens.prompt_and_answer(each)[0]) for each in range(12))
+    assert (found.num_texts, found.num_tokens) == (6, longest + 8)
+    writing = {"batch_size": 6, "prompt_tokens": longest, "new_tokens": 8}
+    assert found.writing == cost.generation_work(**writing, num_prompts=2, tensors=start.tensors)
+    step = cost.count(
+        start.trainable, batch_size=6, num_tokens=longest + 8, num_asked=48, tensors=start.tensors
+    )
+    trained_bytes = sum(each.nbytes for each in start.tensors.values())
+    assert found.step.memory_bytes() == step.memory_bytes() + 3500 + trained_bytes
+    free = replace(procedure, policy=replace(policy, kl_weight=0.0), rewards=None)
+    assert free.largest(whole, start, cost).step == step
+    small = GivenShards([Shard(train=job.samples[:1], test=job.samples[:1])] * 2)
+    assert procedure.largest(small, start, cost).num_texts == 3  # one prompt a step
+
+
+def test_the_cache_counts_where_little_is_kept_for_backward():
+    procedure, worker, job = aligned(names=["lm_head.weight"], policy=policy_of(max_new_tokens=4))
+    cost = CostModel(worker.module, max_tokens=20)
+    whole = GivenShards([Shard(train=job.samples, test=job.samples[:1])])
+    found = procedure.largest(whole, job.start, cost)
+    cache_bytes = cost.generation_bytes(
+        batch_size=8, prompt_tokens=found.num_tokens - 4, new_tokens=4, tensors=job.start.tensors
+    )
+    step = cost.count(
+        job.start.trainable, batch_size=8, num_tokens=found.num_tokens, num_asked=8 * 4,
+        tensors=job.start.tensors,
+    )  # fmt: skip
+    assert found.step.activation_bytes == cache_bytes > step.activation_bytes
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "rloo"])

@@ -9,6 +9,8 @@ import pytest
 import torch
 from datasets import Dataset
 
+from fl.clients.work import Work
+from fl.data.shards import GivenShards, Shard
 from fl.global_generators import seeded_generators
 from fl.models.language import LanguageModel
 from fl.training.cost import CostModel
@@ -194,6 +196,26 @@ def test_work_is_of_both_answers_in_both_models():
         }
         wanted += cost.step_flop((), **shape) + cost.step_flop(job.start.trainable, **shape)
     assert procedure.work(plan, job.start, cost).flop == wanted
+
+
+def test_the_largest_step_has_the_most_pairs_of_the_longest_texts():
+    procedure, worker, job = preferring()
+    cost, start = CostModel(worker.module, max_tokens=20), job.start
+    shards = GivenShards([Shard(train=job.samples, test=job.samples[:1])])
+    found = procedure.largest(shards, start, cost)
+    tables = (worker.train.tokens, worker.train.rejected)
+    longest = max(int(table.lengths.max()) for table in tables)
+    assert (found.num_texts, found.num_tokens) == (8, longest)
+    step = cost.count(
+        start.trainable,
+        batch_size=8,
+        num_tokens=longest,
+        num_asked=4 * sum(int(table.answer_lengths.max()) for table in tables),
+        tensors=start.tensors,
+    )
+    trained_bytes = sum(each.nbytes for each in start.tensors.values())
+    assert found.step.memory_bytes() == step.memory_bytes() + trained_bytes
+    assert found.writing == Work()
 
 
 def test_what_cannot_be_learned_from_is_refused():

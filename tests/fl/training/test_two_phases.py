@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fl.data.shards import GivenShards, Shard
 from fl.training.cost import CostModel
 from fl.training.supervised import Supervised
 from fl.training.two_phases import TwoPhases
@@ -85,6 +86,22 @@ def test_work_is_of_both_phases():
     assert found.flop < (first + procedure.second.work(plan.then, job.start, cost)).flop
     with pytest.raises(ValueError, match=r"^plan: must be of two phases"):
         procedure.work(replace(plan, then=None), job.start, cost)
+
+
+def test_the_largest_step_is_that_of_the_phase_that_needs_more_memory():
+    procedure, worker, job = phased()
+    cost = CostModel(worker.module, max_tokens=20)
+    shards = GivenShards([Shard(train=job.samples, test=job.samples[:1])])
+    found = procedure.largest(shards, job.start, cost)
+    part = replace(job.start, trainable=procedure.second_trainable)
+    phases = [
+        procedure.first.largest(shards, job.start, cost),
+        procedure.second.largest(shards, part, cost),
+    ]
+    needs = [each.step.memory_bytes() for each in phases]
+    assert found.step.memory_bytes() == max(needs) > min(needs)
+    assert found.writing == phases[1].writing
+    assert found.writing.decode
 
 
 def test_second_phase_trains_what_the_job_trains():
