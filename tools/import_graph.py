@@ -62,6 +62,7 @@ ENTRIES = (
     "fl.models.pretrain",
     "fl.peft.registration",
     "fl.rewards",
+    "fl.models.sparse_attention",
     "fl.training.policy_optimisation",
     "fl.training.preference",
     "fl.training.two_phases",

@@ -257,7 +257,9 @@ class CostModel:
             flop = polynomial.value(batch_size, num_tokens, num_asked or 0)
             pairs = self._attended_pairs
             if pairs is not None:
-                unattended = num_tokens * num_tokens - pairs(num_tokens)
+                # Dense attention works out both sides of the diagonal, the later tokens too: what
+                # is left out is counted on both, so that a window over all saves nothing.
+                unattended = num_tokens * (num_tokens + 1) - 2 * pairs(num_tokens)
                 flop -= batch_size * unattended * polynomial.per_pair
             return flop
         return self.count(

@@ -23,8 +23,8 @@ Count = Callable[[int, int], DecodeCost]
 CountedDecode = dict[tuple[Kind, int, int], DecodeCost]
 """Decode steps that were counted: by shapes that matter, texts, cached tokens."""
 AttendedPairs = Callable[[int], int]
-"""Pairs of a query and a key that attention works out in a text of so many tokens: all of them,
-``T^2``, unless it is sparse."""
+"""Pairs of a token and one that it sees, in a text of so many tokens: ``T (T + 1) / 2`` if each
+sees all before it."""
 
 
 def keys_of_last(pairs: AttendedPairs, num_tokens: int) -> int:

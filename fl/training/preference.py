@@ -40,6 +40,8 @@ class PreferenceOptimisation:
     method: LocalWork
     train: Examples
     """Table that jobs index, with the worse answer to each prompt."""
+    num_steps: int | None = None
+    """Steps of a job; those of ``settings``, or its epochs, when ``None``."""
 
     def plan(self, samples: Int[np.ndarray, " text"], *, seed: int) -> Plan:
         """Return the pairs of each step."""
@@ -47,8 +49,8 @@ class PreferenceOptimisation:
         batches = plan_batches(
             samples,
             batch_size=settings.batch_size,
-            local_steps=settings.local_steps,
-            local_epochs=settings.local_epochs,
+            local_steps=settings.local_steps if self.num_steps is None else self.num_steps,
+            local_epochs=settings.local_epochs if self.num_steps is None else None,
             seed=seed,
         )
         forward = self.method.finish_batches(samples, batch_size=settings.batch_size)

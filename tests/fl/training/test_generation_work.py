@@ -97,14 +97,14 @@ def test_counted_steps_are_kept(monkeypatch):
 def test_sparse_attention_multiplies_and_reads_what_it_attends_to():
     module = language_model()
     dense = CostModel(module, max_tokens=MAX_TOKENS)
-    wide = CostModel(module, max_tokens=MAX_TOKENS, attended_pairs=lambda tokens: tokens**2)
+    wide = CostModel(module, max_tokens=MAX_TOKENS, attended_pairs=window(MAX_TOKENS))
     sparse = CostModel(module, max_tokens=MAX_TOKENS, attended_pairs=window(8))
     trainable = ("encoder.layers.1.self_attn.q_proj.weight",)
     step = {"batch_size": 3, "num_tokens": 12, "num_asked": 9}
     assert wide.step_flop(trainable, **step) == dense.step_flop(trainable, **step)
     saved = dense.step_flop((), **step) - sparse.step_flop((), **step)
     # Two layers, two products of 32 channels a pair.
-    assert saved == 3 * 2 * 2 * 2 * 32 * (144 - window(8)(12))
+    assert saved == 3 * 2 * 2 * 2 * 32 * (156 - 2 * window(8)(12))
     growing, still = sparse.generation_work(**SHAPE).decode
     assert (growing.num_steps, still.num_steps) == (3, 3)
     first = dense.generation_work(**SHAPE).decode[0]

@@ -72,6 +72,15 @@ def test_result_is_a_function_of_the_job_alone():
     assert (first.num_steps, first.num_samples) == (3, 12)
 
 
+def test_steps_of_its_own_go_before_those_of_training():
+    procedure, worker, job = preferring()
+    own = replace(procedure, num_steps=2)
+    epochs = replace(own, settings=replace(SETTINGS, local_steps=None, local_epochs=5))
+    for each in (own, epochs):
+        assert len(each.plan(job.samples, seed=1).steps) == 2
+    assert own.run(job, worker).num_steps == 2
+
+
 def test_first_loss_of_the_reference_is_log_2():
     procedure, worker, job = preferring(settings=replace(SETTINGS, local_steps=1))
     found = procedure.run(job, worker)
