@@ -9,7 +9,9 @@ blocks now, SINR, rate. Events of one instant share one solve. There is one pend
 active transfers there is none. Gains are constant between ticks. So is fading where it is slow.
 Fading that changes within a tick is told apart at several instants
 (:mod:`netsim.engines.sub_ticks`, :mod:`netsim.rrc.link_tracker`), and each solve takes the mean
-over those up to the next tick. With fading held for a tick, a scheduled user of proportional fair
+over those up to the next tick; where uplinks disturb each other, one after another is served, and
+the order goes with present rates, each solve is for one instant: the interference that sites expect
+moves on, and the order with it. With fading held for a tick, a scheduled user of proportional fair
 would keep its good fade, and the band, for too long, and others would meet too few fades.
 
 A transfer that has sent its last bit leaves its blocks to others, and ends when its last
@@ -66,8 +68,15 @@ class FlowEngine(Engine):
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
         self._solved_at_s = -np.inf
+        self._decides_anew = self._is_disturbed and self._sharing.orders_by_rates
         self._leads = Leads(models.air, self.links, is_followed=self._sharing.follows_fades)
-        self._last_blocks = LastBlocks(models, self.links, self._tracker, settings=settings)
+        self._last_blocks = LastBlocks(
+            models,
+            self.links,
+            self._tracker,
+            settings=settings,
+            decides_anew=self._decides_anew,
+        )
         self._lone = LoneServices(
             models, self.active, self.links, is_limited=self._backhaul_flow.is_limited
         )
@@ -186,9 +195,12 @@ class FlowEngine(Engine):
     ) -> tuple[Float[np.ndarray, "instant transfer group"], Float[np.ndarray, " instant"]]:
         """Return the fading at the instants up to the next tick, and how long each holds [s]."""
         first, duration_s = self._tracker.instants(now_s)
-        links = self.links
+        if served.is_uplink and self._decides_anew:
+            duration_s = duration_s[:1]
+            self._expectation_due_s = now_s + float(duration_s[0])
+        links, until = self.links, first + len(duration_s)
         fading = links.uplink_fading if served.is_uplink else links.downlink_fading
-        return fading.take(served.slots, axis=0)[:, first:].swapaxes(0, 1), duration_s
+        return fading.take(served.slots, axis=0)[:, first:until].swapaxes(0, 1), duration_s
 
     def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
         """Return the served set of some rows with the gains of now."""

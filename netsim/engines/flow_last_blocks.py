@@ -35,10 +35,18 @@ class LastBlocks:
         Fading of the clients at the instants of a tick.
     settings
         Constants; draws come from the stream (seed, LAST_BLOCKS, transfer).
+    decides_anew
+        Whether uplink service is worked out for one instant at a time.
     """
 
     def __init__(
-        self, models: Models, links: Links, tracker: LinkTracker, *, settings: EngineSettings
+        self,
+        models: Models,
+        links: Links,
+        tracker: LinkTracker,
+        *,
+        settings: EngineSettings,
+        decides_anew: bool,
     ) -> None:
         self._air = models.air
         self._channel = models.channel
@@ -48,6 +56,7 @@ class LastBlocks:
         self._slot_s = settings.slot_s
         self._known_before_s = settings.knowledge_delay_slots * settings.slot_s
         self._seed = settings.seed
+        self._decides_anew = decides_anew
         # A client that stands still meets the same again and again.
         self._unfaded_failure = lru_cache(UNFADED_LINKS)(self._failure_without_fading)
 
@@ -68,11 +77,10 @@ class LastBlocks:
             Simulated time.
         """
         first, duration_s = self._tracker.instants(solved_at_s)
-        weight = time_weights(duration_s)
-        return np.array([self._wait_s(record, first, weight, at_s) for record in records])
+        return np.array([self._wait_s(record, first, duration_s, at_s) for record in records])
 
     def _wait_s(
-        self, record: np.void, first: int, weight: Float[np.ndarray, " instant"], now_s: float
+        self, record: np.void, first: int, duration_s: Float[np.ndarray, " instant"], now_s: float
     ) -> float:
         if record["bearer_id"] < 0 or not record["airtime_fraction"] > 0:
             return 0.0
@@ -95,7 +103,10 @@ class LastBlocks:
             links = self._links
             fading = (links.uplink_fading if is_uplink else links.downlink_fading)[record["slot"]]
             # the SINR of the record is a mean in decibels over these instants
-            fading_db = float(weight @ floored_db(fading[first:].mean(axis=1)))
+            if is_uplink and self._decides_anew:
+                duration_s = duration_s[:1]
+            met = fading[first : first + len(duration_s)].mean(axis=1)
+            fading_db = float(time_weights(duration_s) @ floored_db(met))
             failure = failure_probabilities(
                 self._air,
                 self._errors,

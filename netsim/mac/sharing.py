@@ -93,6 +93,8 @@ class Sharing:
         """Whether answers change with the rates served, and so without any event."""
         self.is_time_shared = self.uses_average_rate and is_exclusive
         """Whether mean shares are parts of the time in which a bearer has a group of its own."""
+        self.orders_by_rates = self._uses_rates and is_exclusive and not self.uses_average_rate
+        """Whether one bearer after another is served, in an order that goes with present rates."""
         self.follows_fades = follows_fades(own)
         """Whether the scheduled users change as fading does."""
         self.uses_transfers: bool = self._uses_rates or getattr(own, "uses_transfers", True)
