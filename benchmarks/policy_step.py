@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,7 @@ def plain_job(
         parameter.requires_grad = True
     optimiser = torch.optim.AdamW(named.values(), lr=1e-3, weight_decay=0.0, fused=True)
     order = np.random.default_rng(3)
-    how = transformers.GenerationConfig(
+    how = transformers.GenerationConfig(  # type: ignore[no-untyped-call]
         max_new_tokens=POLICY.max_new_tokens,
         do_sample=True,
         top_k=0,
@@ -198,7 +198,7 @@ def measure(model: str) -> dict[str, Any]:
         raise TypeError(msg)
     for parameter in module.parameters():
         parameter.requires_grad = False
-    tokenizer.eos_token = None  # type: ignore[assignment]
+    tokenizer.eos_token = None
     places = dict(module.named_parameters())
     last = max(int(name.split(".")[2]) for name in places if name.startswith("encoder.layers."))
     chosen = tuple(f"encoder.layers.{index}." for index in (last - 1, last))
@@ -227,7 +227,7 @@ def measure(model: str) -> dict[str, Any]:
         settings=SETTINGS,
         seed=3,
     )
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "job": lambda: procedure.run(job, worker),
         "plain": lambda: plain_job(
             module.causal, tokenizer, rewards, start, places, pad_id=backbone.pad_token_id
