@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fl.rewards.config import FolderReward, OwnReward, RewardConfig, RewardsConfig, RuleReward
+from fl.rewards.description import RewardDescription, describe_reward
 from fl.rewards.own import own_reward
 from fl.rewards.reward import Reward, Rewards
 from fl.rewards.rules import RuleScores
@@ -27,6 +28,15 @@ def load_rewards(config: RewardsConfig, *, cache_dir: Path | None = None) -> Rew
         helpfulness=load_reward(config.helpfulness, "rewards.helpfulness", cache_dir),
         safety=load_reward(config.safety, "rewards.safety", cache_dir),
     )
+
+
+def describe(config: RewardsConfig, *, cache_dir: Path | None = None) -> list[RewardDescription]:
+    """Return what there is to tell of both rewards; arguments as of :func:`load_rewards`."""
+    rewards = load_rewards(config, cache_dir=cache_dir)
+    return [
+        describe_reward("helpfulness", config.helpfulness, rewards.helpfulness),
+        describe_reward("safety", config.safety, rewards.safety),
+    ]
 
 
 def load_reward(config: RewardConfig, key: str, cache_dir: Path | None = None) -> Reward:

@@ -43,7 +43,7 @@ class TrainedReward:
     backbone: Annotated[str, MinLen(1)] = "tiny-encoder"
     """What the reward model is made of: ``tiny-encoder``, ``minilm``, a folder, or a hub id; it
     gets a head with one output, and all its weights are trained."""
-    steps: Annotated[int, Ge(1)] = 250
+    steps: Annotated[int, Ge(1)] = 200
     """Steps of the optimiser."""
     batch_size: Annotated[int, Ge(1)] = 32
     """Pairs a step."""

@@ -1,5 +1,6 @@
 """A reward in a file of the user's own: the printed example, and faults in one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def test_the_example_runs_as_printed():
     assert made.scores(PROMPTS, RESPONSES).tolist() == [1.0, 0.0]
     assert own(f"{EXAMPLE}:NamesItsArguments", part=2.0).scores(PROMPTS, RESPONSES)[0] == 0.5
     assert made.memory_bytes == made.flop(num_texts=2, num_tokens=9) == 0
+
+
+def test_the_page_prints_the_example():
+    page = (EXAMPLE.parents[1] / "rewards.md").read_text(encoding="utf-8")
+    (printed,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert printed.strip() in EXAMPLE.read_text(encoding="utf-8")
 
 
 def test_what_it_costs_is_what_it_says(tmp_path):

@@ -15,6 +15,7 @@ from fl.rewards.config import FolderReward, TrainedReward
 from fl.rewards.model_folder import weights_digest
 from fl.rewards.pairs import Pairs
 from fl.rewards.training import evaluate, train_model
+from tests.fl.models.zoo import save
 
 KEY = "rewards.helpfulness"
 
@@ -266,3 +267,14 @@ def test_faults_of_the_backbone_name_the_setting(config, tmp_path, others, messa
 def test_built_in_pairs_are_learned(name, least, tmp_path):
     found = load_reward(TrainedReward(pairs=name), KEY, tmp_path)
     assert found.held_out.low > least
+
+
+@pytest.mark.parametrize("name", ["roberta", "distilbert", "electra", "gpt2", "llama"])
+def test_backbones_of_other_architectures(name, good_and_bad, tmp_path):
+    folder = str(save(tmp_path / "model", name))
+    config = settings(folder, good_and_bad, steps=2, max_tokens=36)
+    first, second = (load_reward(config, KEY, tmp_path / "cache") for _ in range(2))
+    texts = (["plot the a", "sort the b", "?"], ["good answer", "bad " * 30, "so"])
+    assert np.isfinite(first.scores(*texts)).all()
+    assert (first.scores(*texts) == second.scores(*texts)).all()
+    assert first.flop(num_texts=2, num_tokens=33) == 2 * first.count(33)
