@@ -378,8 +378,10 @@ class CellularNetwork:
         self, client_ids: Int[np.ndarray, " client"], cell_ids: Int[np.ndarray, " client"]
     ) -> None:
         """Note the cells of clients; background users have no rows of positions."""
-        is_client = client_ids < FIRST_BACKGROUND_USER
-        self._positions.note(client_ids[is_client], cell_ids[is_client])
+        if self._background is not None:
+            is_client = client_ids < FIRST_BACKGROUND_USER
+            client_ids, cell_ids = client_ids[is_client], cell_ids[is_client]
+        self._positions.note(client_ids, cell_ids)
 
     def _finish(self, transfer: Transfer, row: TransferRow, delay_s: float) -> None:
         if self._background is not None and transfer.client_id >= FIRST_BACKGROUND_USER:

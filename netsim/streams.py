@@ -7,14 +7,17 @@ variants with one seed have the same world (common random numbers). The address 
 
 from collections.abc import Iterator
 from enum import IntEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt64
+from numpy.random.bit_generator import ISeedSequence
 
 _BLOCK = 65_536
 """Ids whose states are worked out at once."""
+_IDS_AHEAD = 64
+"""Ids of which :class:`StreamsInOrder` works out the states at once."""
 _POOL = 4
 """Words of the pool of ``SeedSequence``."""
 _PADDING = (0,) * (_POOL - 1)
@@ -119,6 +122,47 @@ def each_stream(
             inner["state"], inner["inc"] = (start * _TIMES_PCG64 + step) & _LONG, step
             pcg64.state = state
             yield rng
+
+
+class StreamsInOrder:
+    """Streams of ids that are asked for in about ascending order, in less than half the time.
+
+    Parameters
+    ----------
+    seed, purpose
+        As of :func:`stream`.
+    """
+
+    def __init__(self, seed: int, purpose: Purpose) -> None:
+        self._seed = seed
+        self._purpose = purpose
+        self._block = lru_cache(maxsize=4)(self._words)
+
+    def stream(self, of_id: int) -> np.random.Generator:
+        """Return ``stream(seed, purpose, of_id)``; the id is 0 or more."""
+        block, place = divmod(of_id, _IDS_AHEAD)
+        if not 0 <= block < _WORD // _IDS_AHEAD:
+            return stream(self._seed, self._purpose, of_id)
+        state = _State(self._block(block)[place])
+        return np.random.Generator(np.random.PCG64(state))  # type: ignore[arg-type]
+
+    def _words(self, block: int) -> UInt64[np.ndarray, "id 4"]:
+        ids = np.arange(block * _IDS_AHEAD, (block + 1) * _IDS_AHEAD, dtype=np.uint64)
+        words = _seed_words([self._seed], [int(self._purpose)], ids)
+        return np.ascontiguousarray(np.array(words, dtype=np.uint64).T)
+
+
+class _State(ISeedSequence):
+    """Gives PCG64 the words of its state, worked out before."""
+
+    def __init__(self, words: UInt64[np.ndarray, " word"]) -> None:
+        self._words = words
+
+    def generate_state(
+        self, _num_words: int, _dtype: object = np.uint64
+    ) -> UInt64[np.ndarray, " word"]:
+        """Return the words."""
+        return self._words
 
 
 def _seed_words(

@@ -115,8 +115,8 @@ def _endless_batches(
         if len(rest) < size:
             fresh = rng.permutation(samples)
             # Texts that wait in the rest go to the back of the new pass.
-            waiting = set(rest.tolist())
-            is_waiting = np.array([text in waiting for text in fresh.tolist()])
-            rest = np.concatenate([rest, fresh[~is_waiting], fresh[is_waiting]])
+            waiting = rest.tolist()
+            later = sorted(fresh.tolist(), key=set(waiting).__contains__)
+            rest = np.array(waiting + later, dtype=samples.dtype)
         yield rest[:size]
         rest = rest[size:]

@@ -285,10 +285,9 @@ class Engine(ABC):
 
     def _book(self, chosen: Bool[np.ndarray, " transfer"]) -> None:
         """Book what the clients of some transfers have spent up to now; not background users."""
-        is_client = self.active.records["client_id"] < FIRST_BACKGROUND_USER
         book_clients(
             self.active,
-            chosen & is_client,
+            chosen & (self.active.records["client_id"] < FIRST_BACKGROUND_USER),
             ledger=self._ledger,
             ue_power=self._ue_power,
             now_s=self._now_s,

@@ -1,5 +1,6 @@
 """How long transfers of the flow engine wait for their last retransmissions."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from netsim.phy_abstraction.last_blocks import (
 )
 from netsim.rrc.link_tracker import LinkTracker
 from netsim.rrc.links import Links
-from netsim.streams import Purpose, stream
+from netsim.streams import Purpose, StreamsInOrder
 from netsim.transport.active_transfers import UPLINK
 from netsim.units import floored_db
 
@@ -55,8 +56,8 @@ class LastBlocks:
         self._errors = BlockErrorTable(models.air.rates)
         self._slot_s = settings.slot_s
         self._known_before_s = settings.knowledge_delay_slots * settings.slot_s
-        self._seed = settings.seed
         self._decides_anew = decides_anew
+        self._draws = StreamsInOrder(settings.seed, Purpose.LAST_BLOCKS)
         # A client that stands still meets the same again and again.
         self._unfaded_failure = lru_cache(UNFADED_LINKS)(self._failure_without_fading)
 
@@ -82,12 +83,13 @@ class LastBlocks:
     def _wait_s(
         self, record: np.void, first: int, duration_s: Float[np.ndarray, " instant"], now_s: float
     ) -> float:
-        if record["bearer_id"] < 0 or not record["airtime_fraction"] > 0:
+        airtime_fraction = float(record["airtime_fraction"])
+        if record["bearer_id"] < 0 or not airtime_fraction > 0:
             return 0.0
         is_uplink = bool(record["direction"] == UPLINK)
-        slots_apart = max(1.0 / float(record["airtime_fraction"]), 1.0)
+        slots_apart = max(1.0 / airtime_fraction, 1.0)
         apart_s = slots_apart * self._slot_s
-        num_sent = int(np.ceil(record["granted_s"] / apart_s))
+        num_sent = math.ceil(float(record["granted_s"]) / apart_s)
         num_blocks = min(blocks_a_round_trip(slots_apart), max(num_sent, 1))
         # One block stands for all where nothing fades: they are alike.
         failure: Float[np.ndarray, "transmission block"]
@@ -116,8 +118,7 @@ class LastBlocks:
                 blocks=float(record["blocks"]),
                 is_uplink=is_uplink,
             )
-        rng = stream(self._seed, Purpose.LAST_BLOCKS, int(record["transfer_id"]))
-        level = rng.random(num_blocks)
+        level = self._draws.stream(int(record["transfer_id"])).random(num_blocks)
         return self._slot_s * wait_slots(failure, slots_apart=slots_apart, level=level)
 
     def _failure_without_fading(

@@ -84,6 +84,8 @@ class PositionLog:
                 each not in self._last or self._last[each][2] != cell_id
                 for each, cell_id in zip(client_ids.tolist(), cell_ids.tolist(), strict=True)
             ]
+            if not any(is_other):
+                return
             client_ids, cell_ids = client_ids[is_other], cell_ids[is_other]
         if not len(client_ids):
             return

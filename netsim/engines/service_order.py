@@ -46,10 +46,13 @@ class ServiceOrder:
         is_waiting = starts_at_s > now_s
         is_served = (cell_id != NO_CELL) & ~is_waiting & (deadline_at_s > now_s)
         is_served &= np.isinf(record["ends_at_s"])
-        order = np.lexsort(
-            (record["transfer_id"], record["bearer_id"], cell_id, record["direction"])
-        )
-        self._rows = order[is_served[order]]
+        if len(slot) > 1:
+            order = np.lexsort(
+                (record["transfer_id"], record["bearer_id"], cell_id, record["direction"])
+            )
+            self._rows = order[is_served[order]]
+        else:
+            self._rows = is_served.nonzero()[0]
         self.until_s = min(
             float(deadline_at_s.min()), float(starts_at_s[is_waiting].min(initial=np.inf))
         )

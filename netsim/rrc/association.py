@@ -10,6 +10,7 @@ from netsim.rrc.handover import NO_TARGET, A3Monitor
 from netsim.rrc.link_failure import FADE_MARGIN_DB, FadeMean, LinkMonitor
 from netsim.rrc.links import Links
 from netsim.rrc.outages import Outages
+from netsim.rrc.standing_link import MOST_KNOWN, StandingLink
 from netsim.slot_arrays import SlotArrays
 from netsim.units import db_to_linear, linear_to_db, w_to_dbm
 from netsim.world.layout import NO_CELL
@@ -86,6 +87,7 @@ class Association:
         self._fade = FadeMean() if is_fading else None
         self._coverage = _Coverage()
         self._looks_s: list[float] = []
+        self._standing: dict[int, StandingLink] = {}
 
     @property
     def is_alive(self) -> Bool[np.ndarray, " cell"]:
@@ -119,6 +121,34 @@ class Association:
         """Serve newly connected clients by their strongest cells, at no cost in time."""
         self._coverage.renew(slots)
         self._attach(slots)
+
+    def remember(self, slots: Int[np.ndarray, " new"]) -> None:
+        """Keep the links of clients that stand still, just connected, for :meth:`reconnect`."""
+        if len(self._standing) + len(slots) > MOST_KNOWN:
+            self._standing.clear()
+        for slot in slots.tolist():
+            self._standing[int(self._links.client_id[slot])] = self._links.standing(
+                slot, may_fail=bool(self._coverage.may_fail[slot])
+            )
+
+    def reconnect(self, slots: Int[np.ndarray, " new"]) -> bool:
+        """Serve clients that stand still as at their last connection; tell if all are known.
+
+        If not, nothing is done. Links are known until a site fails or is repaired.
+        """
+        found = map(self._standing.get, self._links.client_id[slots].tolist())
+        known = [link for link in found if link is not None]
+        if len(known) < len(slots):
+            return False
+        self._coverage.renew(slots)
+        self._sync.start(slots)
+        for slot, link in zip(slots.tolist(), known, strict=True):
+            self._links.restore(slot, link)
+            self._coverage.may_fail[slot] = link.may_fail
+            self._coverage.has_had_cell[slot] = link.cell_id != NO_CELL
+        if self._a3 is not None:
+            self._a3.start(slots)
+        return True
 
     def step(
         self,
@@ -185,6 +215,7 @@ class Association:
         if is_alive.tobytes() == self._is_alive.tobytes():
             return slots[:0]
         self._is_alive = is_alive
+        self._standing.clear()
         cell = self._links.cell_id[slots]
         stranded = (cell == NO_CELL) | ~is_alive[np.maximum(cell, 0)]
         self._recover(slots[stranded], at_s=at_s)

@@ -88,8 +88,13 @@ class LinkTracker:
             return
         slots = np.array(self._new_slots, dtype=np.intp)
         self._new_slots = []
+        is_standing = not self._channel.is_varying
+        if is_standing and self._association.reconnect(slots):
+            return
         self._gain_holds_until_s = min(self._gain_holds_until_s, self._measure(slots))
         self._association.connect(slots)
+        if is_standing:
+            self._association.remember(slots)
         self._fade(slots)
 
     # Time ---------------------------------------------------------------------------------------

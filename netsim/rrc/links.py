@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from netsim.rrc.standing_link import StandingLink
 from netsim.slot_arrays import SlotArrays
 from netsim.world.layout import NO_CELL
 
@@ -116,12 +117,32 @@ class Links(SlotArrays):
         if is_change.any():
             self.on_change(self.client_id[slots[is_change]], cell_id[is_change])
 
+    def standing(self, slot: int, *, may_fail: bool) -> StandingLink:
+        """Return the link of a client, for :meth:`restore`."""
+        return StandingLink(
+            cell_id=int(self.cell_id[slot]),
+            serving_gain=float(self._serving_gain[slot]),
+            gain=self.gain[slot].copy(),
+            cross_gain=self.cross_gain[slot].copy(),
+            may_fail=may_fail,
+        )
+
+    def restore(self, slot: int, link: StandingLink) -> None:
+        """Set gains and serving cell of a new slot to those that its client had before."""
+        self.cell_id[slot], self._is_new[slot] = link.cell_id, False
+        self._serving_gain[slot] = link.serving_gain
+        self.gain[slot], self.cross_gain[slot] = link.gain, link.cross_gain
+        self.version += 1
+        client = slice(slot, slot + 1)
+        self.on_change(self.client_id[client], self.cell_id[client])
+
     def set_gain(
         self, slots: Int[np.ndarray, " moved"], gain: Float[np.ndarray, "moved cell"]
     ) -> None:
-        """Set the coupling gain of slots to every cell."""
+        """Set the coupling gain of slots to every cell; :meth:`serve` tells new ones theirs."""
         self.gain[slots] = gain
-        self._split_gain(slots)
+        if not self._is_new[slots].all():
+            self._split_gain(slots)
 
     def _split_gain(self, slots: Int[np.ndarray, " moved"]) -> None:
         """Separate the gain to the serving cell from those to the others."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netsim import streams
-from netsim.streams import Purpose, each_stream, stream
+from netsim.streams import Purpose, StreamsInOrder, each_stream, stream
 
 SEEDS = (0, 1, 2**32 - 1, 2**32, 2**40 + 3, 2**200 + 1)
 
@@ -31,6 +31,15 @@ def test_ids_beyond_a_block_and_none_at_all(monkeypatch):
     found = [rng.random() for rng in each_stream(3, Purpose.COHORT, ids)]
     assert found == [stream(3, Purpose.COHORT, each).random() for each in ids.tolist()]
     assert not list(each_stream(3, Purpose.COHORT, ids[:0]))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_streams_in_order_are_those_of_numpy(seed):
+    in_order = StreamsInOrder(seed, Purpose.LAST_BLOCKS)
+    for each in (*range(130), 5, 700, 3, 2**32 - 65, 2**32 - 1, 2**40, 64):
+        rng, expected = in_order.stream(each), stream(seed, Purpose.LAST_BLOCKS, each)
+        assert rng.bit_generator.state == expected.bit_generator.state
+        assert rng.random(3).tolist() == expected.random(3).tolist()
 
 
 def test_an_id_of_two_words_is_refused():

@@ -56,6 +56,13 @@ class WrittenCells:
         self._links.serve(slots, np.zeros(len(slots), dtype=int))
         self.calls.append(("connect", slots.tolist()))
 
+    def reconnect(self, slots):
+        del slots
+        return False
+
+    def remember(self, slots):
+        self.calls.append(("remember", slots.tolist()))
+
     def is_settled(self, slots):
         del slots
         return self.is_quiet
@@ -154,7 +161,7 @@ def test_who_leaves_before_it_is_measured_is_forgotten():
     seen = Watched(num_clients=2)
     seen.tracker.drop(seen.slots[0])
     seen.tracker.connect_new()
-    assert seen.named("connect") == [([seen.slots[1]],)]
+    assert seen.named("connect") == seen.named("remember") == [([seen.slots[1]],)]
     seen.tracker.drop(seen.slots[1])  # measured already: nothing to forget
     seen.tracker.connect_new()
     assert len(seen.named("connect")) == 1
