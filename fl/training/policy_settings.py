@@ -58,7 +58,7 @@ class PolicySettings:
         sequence of (path, message)
             Path within these settings; rule, value found, and what would be right.
         """
-        problems = []
+        problems: list[tuple[tuple[str, ...], str]] = []
         if self.algorithm == "ppo":
             return problems
         if self.num_completions < 2:
