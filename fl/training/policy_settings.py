@@ -21,6 +21,7 @@ class PolicySettings:
     2017, arXiv:1707.06347) compares each with what a value head expects, which lives in the job
     alone. In ``grpo`` the divergence from the reference is part of the loss, token by token; in
     ``rloo`` it is taken off the reward of an answer, in ``ppo`` off the reward of each token.
+    ``grpo`` divides by the standard deviation within a group, so the divergence weighs less there.
     """
 
     algorithm: Literal["grpo", "rloo", "ppo"] = "grpo"
