@@ -1,8 +1,8 @@
 """Reward models in folders: reading any, and keeping trained ones so that none is trained twice.
 
 A folder of the cache is what transformers saves of a model and its tokenizer, beside
-``held_out.json``: what the model is worth, and the SHA-256 of every file. It appears whole or not
-at all; one whose files are not those that were written is as good as none.
+``held_out.json``: what the model is worth, and the SHA-256 of every file and of itself. It appears
+whole or not at all; one whose files are not those that were written is as good as none.
 """
 
 import hashlib
@@ -114,6 +114,9 @@ def read_entry(folder: Path, *, key: str) -> tuple[Loaded, Mapping[str, Any]] | 
         return None
     try:
         notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+        if notes.pop("digest") != _notes_digest(notes):
+            msg = f"{NOTES} is not the file that was written"
+            raise ValueError(msg)  # noqa: TRY301
         for name, digest in notes["files"].items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
                 msg = f"{name} is not the file that was written"
@@ -153,6 +156,7 @@ def write_entry(
             for path in sorted(draft.iterdir())
         }
         whole = {**notes, "held_out": asdict(held_out), "files": files}
+        whole["digest"] = _notes_digest(whole)
         (draft / NOTES).write_text(f"{json.dumps(whole, indent=2)}\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
@@ -160,3 +164,7 @@ def write_entry(
         logger.warning("%s cannot be written (%s); set AIRTUNE_CACHE to a folder", folder, error)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _notes_digest(notes: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(notes, sort_keys=True).encode()).hexdigest()

@@ -131,6 +131,7 @@ def test_the_second_time_it_is_read(config, tmp_path, monkeypatch):
         ("tokenizer.json", "changed"),
         ("config.json", "gone"),
         ("held_out.json", "cut"),
+        ("held_out.json", "changed"),
         ("held_out.json", "gone"),
     ],
 )
