@@ -15,12 +15,12 @@ import pandas as pd
 from analysis.errors import ResultError
 from analysis.folder_lock import LOCK, holder_of
 from analysis.manifest import HOST_TIMES, Manifest, Variant, load_manifest
-from analysis.rows import SCHEMAS, Columns, empty_rows, read_rows
+from analysis.rows import IN_SOME_STUDIES, SCHEMAS, Columns, empty_rows, read_rows
 
 _SEED_FOLDER = re.compile(r"seed(\d{1,18})")
 """Seeds that a table can hold."""
-_LATER = ("devices",)
-"""Files that folders of the first development versions lack."""
+_OPTIONAL = ("devices", *IN_SOME_STUDIES)
+"""Files that a finished run may lack; folders of the first development versions have no devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ class Results:
     transfers: pd.DataFrame
     evaluations: pd.DataFrame
     energy: pd.DataFrame
+    rewards: pd.DataFrame
+    answers: pd.DataFrame
     notes: tuple[str, ...]
 
     @property
@@ -111,7 +113,7 @@ def load_results(folder: Path | str) -> Results:
             kind: read_rows(
                 run_folder / f"{kind}.csv",
                 columns,
-                is_done=is_done and kind not in _LATER,
+                is_done=is_done and kind not in _OPTIONAL,
                 notes=notes,
             )
             for kind, columns in SCHEMAS.items()

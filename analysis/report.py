@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.alignment import answer_table, reward_table
 from analysis.device_range import device_table
 from analysis.errors import FolderLostError, ResultError
 from analysis.figures import SavedFigure, all_pictures, file_names, save_picture
@@ -91,7 +92,17 @@ def all_tables(results: Results) -> tuple[Table, ...]:
     has_clients = len(results.used(results.clients)) > 0
     taken_part = [participation_table(results), waste_table(results)] if has_clients else []
     told = [table for table in taken_part if table is not None]
-    return (summary_table(results), *targets, *told, *known, *orders, runs_table(results))
+    written = [reward_table(results), answer_table(results)]
+    of_answers = [table for table in written if table is not None]
+    return (
+        summary_table(results),
+        *targets,
+        *of_answers,
+        *told,
+        *known,
+        *orders,
+        runs_table(results),
+    )
 
 
 def _check_unchanged(results: Results) -> None:

@@ -77,8 +77,29 @@ SCHEMAS: dict[str, Columns] = {
         "n": "int",
     },
     "energy": {"owner": "text", "activity": "text", "seconds": "float", "energy_j": "float"},
+    "rewards": {
+        "round": "int",
+        "client_id": "int",
+        "helpfulness_weight": "float",
+        "helpfulness": "float",
+        "safety": "float",
+        "reward": "float",
+        "num_texts": "int",
+    },
+    "answers": {
+        "round": "int",
+        "client_id": "float?",
+        "text_id": "int",
+        "prompt": "text",
+        "answer": "text",
+        "helpfulness": "float?",
+        "safety": "float?",
+    },
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
+
+IN_SOME_STUDIES = ("rewards", "answers")
+"""Files that a run has only where its answers are scored, or kept."""
 
 _DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 

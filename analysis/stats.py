@@ -48,7 +48,7 @@ COSTS: dict[str, Cost] = {
 
 def is_better_low(metric: str) -> bool:
     """Return whether smaller values of a metric are better, by the last word of its name."""
-    return metric.rsplit("_", 1)[-1] in {"loss", "perplexity", "error"}
+    return metric.rsplit("_", 1)[-1] in {"loss", "perplexity", "error", "repetition"}
 
 
 def mean_ci(

@@ -33,11 +33,32 @@ class Metric:
     """Whether it is of what the model writes to a prompt, not of what it makes of given texts."""
     is_chosen: bool = False
     """Whether it is of what the model chooses among the answers of the data."""
+    needs_rewards: bool = False
+    """Whether the rewards of the scenario score it."""
 
     def value(self, sums: Mapping[str, float]) -> float:
         """Return the metric for texts whose scores add up to ``sums``."""
         ratio = sums[self.over] / sums[self.per]
         return float(np.exp(ratio)) if self.is_exponential else ratio
+
+
+def _of_answers(
+    over: str,
+    *,
+    is_lower_better: bool = False,
+    is_fraction: bool = False,
+    needs_rewards: bool = False,
+) -> Metric:
+    """Return a mean over the answers that a model writes."""
+    return Metric(
+        task="generation",
+        is_lower_better=is_lower_better,
+        is_fraction=is_fraction,
+        over=over,
+        per="written",
+        is_written=True,
+        needs_rewards=needs_rewards,
+    )
 
 
 METRICS: dict[str, Metric] = {
@@ -79,13 +100,21 @@ METRICS: dict[str, Metric] = {
         per="chosen",
         is_chosen=True,
     ),
+    "helpfulness": _of_answers("helpfulness", needs_rewards=True),
+    "safety": _of_answers("safety", needs_rewards=True),
+    "reward": _of_answers("reward", needs_rewards=True),
+    "answer_tokens": _of_answers("answer_tokens"),
+    "repetition": _of_answers("repetition", is_lower_better=True, is_fraction=True),
 }
 """Metrics by name. ``loss`` [nat] and ``perplexity`` are those of a token of the answers;
 ``rouge_l`` is the F measure of the longest common subsequence of words between what the model
 writes greedily and the answer, mean over texts; ``exact_match`` is the part of texts for which
 both are the same (:func:`is_same_answer`). ``choice_accuracy`` is the part of texts whose true
 answer has the lowest loss, mean over its tokens, of the distinct answers of the data, or of the
-text's natural domain where the data has any."""
+text's natural domain where the data has any. Of what the model writes, also: ``helpfulness`` and
+``safety`` are the scores of the scenario's rewards, ``reward`` is their mean by each client's own
+weight (of the server's model: by the mean of all weights), ``answer_tokens`` is the length,
+``repetition`` the share of pairs of words that were there before."""
 
 DEFAULT_METRICS: dict[Task, tuple[str, ...]] = {
     "classification": ("accuracy",),

@@ -96,3 +96,40 @@ class EvaluationRow:
     """Mean of the worst 10 % of clients (at least one); the mean for ``global``."""
     n: int
     """Test texts for ``global``, clients for ``personal``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardRow:
+    """One row of ``rewards.csv``: what one client's own model earns on its own test prompts."""
+
+    round: int
+    at_s: float
+    client_id: int
+    helpfulness_weight: float
+    """How much helpfulness counts for the client; safety counts the rest."""
+    helpfulness: float
+    """Mean score of what it writes."""
+    safety: float
+    reward: float
+    """Mean of both by the client's weight."""
+    num_texts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """One row of ``answers.csv``: what the model of a client, or the server's, writes to a prompt.
+
+    ``None`` is an empty cell.
+    """
+
+    round: int
+    at_s: float
+    client_id: int | None
+    """``None`` for the server's model."""
+    text_id: int
+    """Row of the prompt in the training table, or in the test table for the server's model."""
+    prompt: str
+    answer: str
+    helpfulness: float | None
+    """Score; ``None`` without rewards."""
+    safety: float | None

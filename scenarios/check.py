@@ -25,7 +25,17 @@ from scenarios.yaml_text import Path
 
 _COMPLAINT = re.compile(r"([a-z]\w*(?:\.\w+)*): (.+)", re.DOTALL)
 """How what is put together complains: ``key.key: rule``."""
-_SECTIONS = ("network", "world", "radio", "clients", "data", "model", "training", "server")
+_SECTIONS = (
+    "network",
+    "world",
+    "radio",
+    "clients",
+    "data",
+    "model",
+    "training",
+    "rewards",
+    "server",
+)
 _PLACES: dict[str, Path] = {"scheduler": ("radio", "scheduler"), "texts": ("data",)}
 """Where the keys stand that some call by a short name."""
 _Key = TypeVar("_Key", bound=Hashable)

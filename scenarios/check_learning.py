@@ -57,6 +57,12 @@ class _NoRows:
     def evaluation(self, row: object) -> None:
         """Keep nothing."""
 
+    def rewards(self, rows: object) -> None:
+        """Keep nothing."""
+
+    def answers(self, rows: object) -> None:
+        """Keep nothing."""
+
 
 def find_learning_faults(all_variants: Sequence[Variant]) -> Iterator[tuple[Variant, ValueError]]:
     """Put every variant together; give those that cannot be, each with its fault."""
@@ -112,7 +118,7 @@ def _method_key(scenario: Scenario) -> Hashable:
         "data": scenario.data,
         "clients": scenario.clients,
     }
-    return tuple(
+    told = (
         repr(
             [
                 getattr(part, item.name)
@@ -122,6 +128,7 @@ def _method_key(scenario: Scenario) -> Hashable:
         )
         for name, part in parts.items()
     )
+    return *told, repr(scenario.rewards)
 
 
 def _find_faults(group: Sequence[Sequence[Variant]]) -> Iterator[tuple[Variant, ValueError]]:

@@ -8,6 +8,7 @@ from fl.clients.availability.trace import TraceAvailability
 from fl.clients.config import DeviceFileConfig
 from fl.methods.own import OwnConfig
 from fl.policies.own import OwnPolicyConfig
+from fl.rewards.config import BUILT_IN_PAIRS, FolderReward, OwnReward, TrainedReward
 from netsim.config.network import TraceNetworkConfig
 from netsim.config.sites import SitesLayout
 from netsim.config.world import TraceMobility
@@ -43,6 +44,18 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
         yield scenario.clients.availability.path
     if isinstance(scenario.server.policy, OwnPolicyConfig):
         yield scenario.server.policy.kind.rpartition(":")[0]
+    yield from _reward_files(scenario)
     for method in scenario.methods:
         if isinstance(method, OwnConfig):
             yield method.kind.rpartition(":")[0]
+
+
+def _reward_files(scenario: Scenario) -> Iterator[str]:
+    """Yield the files of rewards: code, and tables of preference pairs."""
+    rewards = scenario.rewards
+    for reward in () if rewards is None else (rewards.helpfulness, rewards.safety):
+        if isinstance(reward, OwnReward):
+            yield reward.kind.rpartition(":")[0]
+        elif isinstance(reward, TrainedReward | FolderReward):
+            is_table = reward.pairs is not None and reward.pairs not in BUILT_IN_PAIRS
+            yield from [str(reward.pairs)] if is_table else []

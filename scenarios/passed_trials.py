@@ -10,8 +10,8 @@ in ``$AIRTUNE_CACHE``, else ``airtune/trials`` in the user's cache folder (XDG).
 ``off`` every study is tried. The folder can be deleted at any time, and where no file can be
 written nothing is noted; neither is an error.
 
-Not noted are studies with a method of a user's own, whose code may read what we do not know of, or
-with a model from the hub, which may change there.
+Not noted are studies with a method or reward of a user's own, whose code may read what we do not
+know of, or with a model from the hub, which may change there.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from pathlib import Path
 from fl.data.docstrings import default_cache_dir
 from fl.methods.own import OwnConfig
 from fl.models.registry import SHAPES, find_model
+from fl.rewards.config import FolderReward, OwnReward, RewardConfig, TrainedReward
 from scenarios.own_files import own_file_digests
 from scenarios.schema import Scenario
 from scenarios.shares import facts_of
@@ -32,7 +33,17 @@ from scenarios.variants import Variant
 FOLDER_VARIABLE = "AIRTUNE_TRIALS"
 """Environment variable: folder of what has passed, or ``off``."""
 
-SECTIONS = ("network", "clients", "data", "model", "training", "server", "methods", "seeds")
+SECTIONS = (
+    "network",
+    "clients",
+    "data",
+    "model",
+    "training",
+    "server",
+    "rewards",
+    "methods",
+    "seeds",
+)
 """Parts of a scenario that decide whether a variant can be put together; radio and world do not."""
 
 PACKAGES = ("fl", "scenarios")
@@ -101,6 +112,8 @@ def _digest(variants: Sequence[Variant]) -> str | None:
     for scenario in (variant.scenario for variant in variants):
         if any(isinstance(method, OwnConfig) for method in scenario.methods):
             return None
+        if any(isinstance(reward, OwnReward) for reward in _rewards(scenario)):
+            return None
         parts = [getattr(scenario, name) for name in SECTIONS]
         try:
             files = list(_model_files(scenario))
@@ -113,10 +126,23 @@ def _digest(variants: Sequence[Variant]) -> str | None:
     return digest.hexdigest()
 
 
+def _rewards(scenario: Scenario) -> list[RewardConfig]:
+    """Return the settings of the rewards, where there are any."""
+    rewards = scenario.rewards
+    return [] if rewards is None else [rewards.helpfulness, rewards.safety]
+
+
 def _model_files(scenario: Scenario) -> Iterator[tuple[str, int, int] | None]:
     """Yield path, size and time of change of the files of a model; ``None`` for one of the hub."""
     name, cost_as = find_model(scenario.model.name), scenario.model.cost_as
-    for place in (name, *([] if cost_as is None or cost_as in SHAPES else [cost_as])):
+    others = [] if cost_as is None or cost_as in SHAPES else [cost_as]
+    others += [
+        find_model(reward.backbone)
+        for reward in _rewards(scenario)
+        if isinstance(reward, TrainedReward)
+    ]
+    others += [reward.path for reward in _rewards(scenario) if isinstance(reward, FolderReward)]
+    for place in (name, *others):
         path = Path(place).expanduser()
         if not path.exists():
             yield None

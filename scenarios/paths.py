@@ -12,10 +12,13 @@ from typing import Any
 
 from fl.models.registry import BUILT_IN, SHAPES
 from fl.own_code import names_a_class
+from fl.rewards.config import BUILT_IN_PAIRS
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.yaml_text import Path
 
+REWARDS = ("helpfulness", "safety")
+"""The rewards of a scenario."""
 _FILES = {
     ("data", "train"),
     ("data", "test"),
@@ -24,10 +27,20 @@ _FILES = {
     ("network", "path"),
     ("clients", "devices", "path"),
     ("clients", "availability", "path"),
+    *(("rewards", name, "path") for name in REWARDS),
 }
 """Keys that name a file and nothing else."""
-_FOLDERS_OR_IDS = {("model", "name"), ("model", "cost_as"), ("data", "name")}
-"""Keys that name a folder (or a file, ``cost_as``) if there is one, else something on a hub."""
+_BUILT_IN: dict[Path, frozenset[str]] = {
+    ("model", "name"): frozenset(BUILT_IN),
+    ("model", "cost_as"): frozenset(SHAPES),
+    **{("rewards", name, "backbone"): frozenset(BUILT_IN) for name in REWARDS},
+    **{("rewards", name, "pairs"): frozenset(BUILT_IN_PAIRS) for name in REWARDS},
+}
+"""Names that stand for something of ours, by key."""
+_FOLDERS_OR_IDS = {*_BUILT_IN, ("data", "name")}
+"""Keys that name a folder (or a file: :data:`_MAY_BE_FILES`) if there is one, else something of
+ours or on a hub."""
+_MAY_BE_FILES = {("model", "cost_as"), *(("rewards", name, "pairs") for name in REWARDS)}
 MAX_PART_BYTES = 255
 """Longest name of a file or folder that file systems take."""
 MAX_PATH_BYTES = 3_000
@@ -169,12 +182,10 @@ class _Resolver:
 
     def _resolve_folder(self, value: str, key: Path, place: Path, faults: list[str]) -> str:
         """Return the folder of a model or data set, if it is one, else its name."""
-        if (key == ("model", "name") and value in BUILT_IN) or (
-            key == ("model", "cost_as") and value in SHAPES
-        ):
+        if value in _BUILT_IN.get(key, ()):
             return value
         found, here = locate(value, self.document.base(place)), FilePath(value)
-        if found.is_dir() or (key == ("model", "cost_as") and found.is_file()):
+        if found.is_dir() or (key in _MAY_BE_FILES and found.is_file()):
             return str(found)
         fault = None
         if value.startswith(("~", "/", "./", "../")):

@@ -4,12 +4,16 @@ Everything here can fail on bad input, and does so before a result folder exists
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fl.data.config import DataConfig
 from fl.data.corpus import Corpus
 from fl.execution.recipe import WorkerRecipe
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
+from fl.rewards import load_rewards
+from fl.rewards.config import RewardsConfig
+from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
 from scenarios.schema import Scenario
@@ -69,8 +73,15 @@ def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
         model=scenario.model,
         training=scenario.training,
         num_clients=scenario.clients.num_clients,
+        rewards=scenario.rewards,
         streams=streams_of(seed),
     )
+
+
+@lru_cache(maxsize=2)
+def rewards_of(config: RewardsConfig) -> Rewards:
+    """Load what scores answers; a second call costs nothing."""
+    return load_rewards(config)
 
 
 _TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

@@ -9,13 +9,16 @@ from typing import Protocol
 import fl.clients.config
 import fl.data.config
 import fl.models.config
+import fl.rewards.config
 import fl.server.faults
 import fl.server.rules
 import fl.server.timing_only
 import fl.training.config
 from fl.data.config import SampledPartition
 from fl.methods import MethodConfig
+from fl.metrics import METRICS
 from fl.policies import POLICIES
+from fl.server.config import measured
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
 from netsim.world.mobility.trace_checks import find_trace_faults
@@ -102,6 +105,8 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *_timing_only(scenario),
         *_batteries(scenario),
         *fl.server.faults.find_problems(scenario.faults),
+        *_rewards(scenario, study_methods),
+        *_pairs(scenario, study_methods),
         *_methods(scenario),
     ]
     return found
@@ -159,6 +164,44 @@ def _batteries(scenario: Scenario) -> Iterator[BrokenRule]:
     if kind in POLICIES and POLICIES[kind].uses_batteries and scenario.clients.battery is None:
         rule = f"{kind} has no effect without clients.battery: no battery runs out"
         yield _Rule(("server", "policy", "kind"), rule)
+
+
+def _rewards(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> list[BrokenRule]:
+    """Find rewards that are needed and not given, or given and not needed."""
+    config = scenario.rewards
+    metrics = [METRICS[name] for name in measured_of(scenario) if name in METRICS]
+    is_measured = any(metric.needs_rewards for metric in metrics)
+    if config is not None:
+        if is_measured or any(method.uses_rewards for method in study_methods):
+            num_clients = scenario.clients.num_clients
+            return [*fl.rewards.config.find_problems(config, num_clients=num_clients)]
+        rule = "has no effect: no method learns from rewards, no metric is of them; leave it out"
+        return [_Rule(("rewards",), rule)]
+    rule = "missing; it is required (a mapping of keys to values) by "
+    needing = [method.kind for method in scenario.methods if method.uses_rewards]
+    if needing:
+        return [_Rule(("rewards",), rule + needing[0])]
+    return [_Rule(("rewards",), f"{rule}metrics of rewards")] if is_measured else []
+
+
+def _pairs(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> Iterator[BrokenRule]:
+    """Find rejected answers that are needed and not given, or given and not needed."""
+    rejected = scenario.data.rejected
+    if rejected is None:
+        for method in scenario.methods:
+            if method.uses_pairs:
+                rule = f"missing; {method.kind} learns from answers and rejected ones"
+                yield _Rule(("data", "rejected"), rule)
+    elif not any(method.uses_pairs for method in study_methods):
+        rule = f"has no effect: no method learns from pairs, got {rejected!r}; leave it out"
+        yield _Rule(("data", "rejected"), rule)
+
+
+def measured_of(scenario: Scenario) -> Sequence[str]:
+    """Name what a scenario measures; nothing where nothing is trained."""
+    if scenario.training.mode == "none":
+        return ()
+    return measured(scenario.server, scenario.data.task)
 
 
 def _methods(scenario: Scenario) -> list[BrokenRule]:

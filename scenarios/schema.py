@@ -16,6 +16,7 @@ from fl.clients.config import ClientsConfig
 from fl.data.config import DataConfig
 from fl.methods import MethodConfig
 from fl.models.config import ModelConfig
+from fl.rewards.config import RewardsConfig
 from fl.server.config import ServerConfig
 from fl.server.faults import FaultsConfig
 from fl.training.config import TrainingConfig
@@ -59,6 +60,8 @@ class Scenario:
     """Backbone that is fine-tuned."""
     training: TrainingConfig
     """Local training of one job."""
+    rewards: RewardsConfig | None = None
+    """What answers are rewarded for, where methods or metrics need it."""
     server: ServerConfig
     """Rounds, policy, targets."""
     faults: FaultsConfig = field(default_factory=FaultsConfig)

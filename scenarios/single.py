@@ -11,9 +11,10 @@ from fl.clients.devices import Devices
 from fl.data.shards import Shards
 from fl.execution.recipe import Loaded
 from fl.execution.store import ResultStore
+from fl.metrics import METRICS
 from fl.models.backbone import Backbone
 from fl.network import Network
-from fl.rows import ClientRow, DeviceRow, EvaluationRow, RoundRow
+from fl.rows import AnswerRow, ClientRow, DeviceRow, EvaluationRow, RewardRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
@@ -28,9 +29,10 @@ from scenarios.network import (
     place_rows,
     position_rows,
 )
-from scenarios.prepare import backbone_of, recipe_of, texts_of
+from scenarios.prepare import backbone_of, recipe_of, rewards_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
+from scenarios.rules import measured_of
 from scenarios.schema import Scenario
 from scenarios.shares import corpus_of, devices_of, facts_of, shards_of, streams_of
 from scenarios.task import RunTask
@@ -58,6 +60,8 @@ ROW_TYPES: dict[str, type] = {
     "transfers": TransferRow,
     "evaluations": EvaluationRow,
     "energy": EnergyRow,
+    "rewards": RewardRow,
+    "answers": AnswerRow,
     **PLACE_ROWS,
 }
 """Files of a run by name, with the type of their rows."""
@@ -67,10 +71,14 @@ of devices that do not compute in single precision, last columns say so."""
 
 
 def row_types(scenario: Scenario) -> dict[str, type]:
-    """Return the files of a run of this scenario: those of places only where there are any."""
-    if is_cellular(scenario):
-        return ROW_TYPES
-    return {name: kind for name, kind in ROW_TYPES.items() if name not in PLACE_ROWS}
+    """Return the files of a run of this scenario: those alone that it has rows for."""
+    left_out = [] if is_cellular(scenario) else [*PLACE_ROWS]
+    is_written = any(METRICS[name].is_written for name in measured_of(scenario))
+    if scenario.rewards is None or not is_written:
+        left_out.append("rewards")
+    if scenario.server.generation.num_kept == 0 or not is_written:
+        left_out.append("answers")
+    return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 
 
 def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
@@ -215,7 +223,8 @@ def federate(
         If the method does not suit the backbone, or a device does not hold its largest step.
     """
     texts = texts_of(scenario, backbone=backbone)
-    loaded = Loaded(backbone=backbone, train=texts.train, test=texts.test)
+    rewards = None if scenario.rewards is None else rewards_of(scenario.rewards)
+    loaded = Loaded(backbone=backbone, train=texts.train, test=texts.test, rewards=rewards)
     worker = recipe_of(scenario, seed=seed).build(loaded)
     longest, model = int(texts.train.tokens.lengths.max()), scenario.model
     twin = None
@@ -276,6 +285,12 @@ class _FolderRecorder:
 
     def evaluation(self, row: EvaluationRow) -> None:
         self._folder.write("evaluations", [row])
+
+    def rewards(self, rows: Sequence[RewardRow]) -> None:
+        self._folder.write("rewards", rows)
+
+    def answers(self, rows: Sequence[AnswerRow]) -> None:
+        self._folder.write("answers", rows)
 
 
 def _energy_rows(network: RunNetwork, *, until_s: float) -> list[EnergyRow]:

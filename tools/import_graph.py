@@ -61,11 +61,6 @@ ENTRIES = (
     "scenarios.cli",
     "fl.models.pretrain",
     "fl.peft.registration",
-    "fl.rewards",
-    "fl.models.sparse_attention",
-    "fl.training.policy_optimisation",
-    "fl.training.preference",
-    "fl.training.two_phases",
 )
 """Modules that a user or a command starts from; nothing in the project has to import them."""
 

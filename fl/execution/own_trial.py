@@ -1,6 +1,7 @@
 """A trial of a method of a user's own: every hook is asked once, around a job of one step."""
 
-from fl.execution.run_job import procedure_of, run_job
+from fl.execution.procedures import procedure_of
+from fl.execution.run_job import run_job
 from fl.execution.trial_job import MODEL_KEY, trial_job, trial_worker
 from fl.methods.base import Contribution, base_of
 from fl.methods.own import OwnConfig

@@ -19,6 +19,9 @@ from fl.models.config import ModelConfig
 from fl.models.tokens import TokenTable
 from fl.network import Streams
 from fl.own_code import file_digest, file_of
+from fl.rewards import load_rewards
+from fl.rewards.config import RewardsConfig
+from fl.rewards.reward import HelpfulnessOf, Rewards, equal_weights
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
 from fl.training.worker import Worker
@@ -37,6 +40,8 @@ class Loaded:
     """Texts that clients share."""
     test: Examples
     """Common test set."""
+    rewards: Rewards | None = None
+    """What scores answers, where the recipe has rewards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,8 @@ class WorkerRecipe:
     training: TrainingConfig
     num_clients: int
     """Clients of the federation."""
+    rewards: RewardsConfig | None = None
+    """What answers are rewarded for."""
     streams: Streams
     """Addressed randomness of the run. Used: ``model_init`` () and ``method_init`` ()."""
 
@@ -73,7 +80,8 @@ class WorkerRecipe:
             task=self.data.task,
         )
         train, test = (Examples.of(table, backbone) for table in (corpus.train, corpus.test))
-        return Loaded(backbone=backbone, train=train, test=test)
+        rewards = None if self.rewards is None else load_rewards(self.rewards)
+        return Loaded(backbone=backbone, train=train, test=test, rewards=rewards)
 
     def build(self, loaded: Loaded | None = None) -> Worker[Method]:
         """Make the worker.
@@ -97,7 +105,16 @@ class WorkerRecipe:
             training=self.training,
             streams=self.streams,
             num_clients=self.num_clients,
+            rewards=parts.rewards,
+            helpfulness_of=self._helpfulness_of(),
         )
+
+    def _helpfulness_of(self) -> HelpfulnessOf:
+        """Return how each client weighs the rewards."""
+        rewards = self.rewards
+        if rewards is None:
+            return equal_weights
+        return lambda client_id: rewards.weight_of(client_id, self.num_clients)
 
 
 def build_worker(
@@ -109,6 +126,8 @@ def build_worker(
     training: TrainingConfig,
     streams: Streams,
     num_clients: int,
+    rewards: Rewards | None = None,
+    helpfulness_of: HelpfulnessOf = equal_weights,
 ) -> Worker[Method]:
     """Install a method in a backbone, in place, and return what runs its jobs.
 
@@ -129,6 +148,10 @@ def build_worker(
         Addressed randomness; the method's first values come from ``method_init``.
     num_clients
         Clients of the federation.
+    rewards
+        What scores answers.
+    helpfulness_of
+        How much helpfulness counts for a client, by its id.
 
     Raises
     ------
@@ -145,10 +168,17 @@ def build_worker(
         backbone.module,
         generator=torch.Generator().manual_seed(seed),
         num_clients=num_clients,
+        helpfulness_of=helpfulness_of,
     )
     backbone.module.eval()
     key = _model_key(
-        config, method, seed=seed, backbone=backbone, tables=(train, test), training=training
+        config,
+        method,
+        seed=seed,
+        backbone=backbone,
+        tables=(train, test),
+        training=training,
+        rewards=rewards,
     )
     return Worker(
         module=backbone.module,
@@ -156,6 +186,8 @@ def build_worker(
         train=train,
         test=test,
         tokenizer=backbone.tokenizer,
+        rewards=rewards,
+        helpfulness_of=helpfulness_of,
         model_key=key,
     )
 
@@ -168,6 +200,7 @@ def _model_key(
     backbone: Backbone,
     tables: Sequence[Examples],
     training: TrainingConfig,
+    rewards: Rewards | None,
 ) -> str:
     """Digest what a job's result depends on beside the job itself, code and libraries included."""
     digest = hashlib.sha256()
@@ -181,6 +214,8 @@ def _model_key(
         _code_of(config),
         dict(library_versions()),
     ]
+    if rewards is not None:
+        named += [rewards.helpfulness.digest, rewards.safety.digest]
     digest.update(json.dumps(named, sort_keys=True).encode())
     arrays: list[np.ndarray | None] = [
         value.detach().numpy()

@@ -2,28 +2,21 @@
 
 from typing import overload
 
+from fl.execution.procedures import procedure_of
 from fl.global_generators import seeded_generators
 from fl.training.evaluate import run_evaluation
 from fl.training.job import (
     EvaluationJob,
     EvaluationResult,
     Job,
-    JobSettings,
     TrainJob,
     TrainResult,
 )
 from fl.training.local_work import LocalWork
-from fl.training.procedure import Procedure
-from fl.training.supervised import Supervised
 from fl.training.worker import Worker
 
 EVALUATION_SEED = 0
 """Seed of the global generators in evaluation jobs, which have no seed of their own."""
-
-
-def procedure_of(settings: JobSettings, worker: Worker[LocalWork]) -> Procedure:
-    """Return what training jobs with these settings do."""
-    return Supervised(settings=settings, method=worker.method, train=worker.train)
 
 
 @overload

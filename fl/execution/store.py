@@ -75,10 +75,13 @@ class ResultStore:
         read = self._read(digest)
         if read is not None:
             tensors, told = read
-            return EvaluationResult(scores={name: tensors[name].numpy() for name in told["names"]})
+            return EvaluationResult(
+                scores={name: tensors[name].numpy() for name in told["names"]},
+                answers=tuple(told["answers"]),
+            )
         result = run(job)
         scores = {name: torch.from_numpy(np.array(value)) for name, value in result.scores.items()}
-        self._write(digest, scores, {"names": list(scores)})
+        self._write(digest, scores, {"names": list(scores), "answers": list(result.answers)})
         return result
 
     def _path(self, digest: str) -> Path:

@@ -1,11 +1,15 @@
 """What trials of methods share: a worker on two texts, and its first job, of one step."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from fl.methods import MethodConfig, install_method
 from fl.methods.base import Method
 from fl.models.backbone import Backbone
+from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from fl.training.job import JobSettings, Start, TrainJob
 from fl.training.worker import Worker
@@ -21,6 +25,23 @@ SETTINGS = JobSettings(
     weight_decay=0.0,
     max_gradient_norm=None,
 )
+
+
+class _InTurn:
+    """A reward for a trial: 0 and 1 in turn, so that answers differ in worth."""
+
+    digest = "trial"
+    memory_bytes = 0
+
+    def scores(
+        self, prompts: Sequence[str], responses: Sequence[str]
+    ) -> Float[np.ndarray, " text"]:
+        """Return 0 for the first answer, 1 for the next, and so on."""
+        return np.arange(len(responses)) % 2.0
+
+    def flop(self, *, num_texts: int, num_tokens: int) -> int:
+        """Return the operations: none."""
+        return 0
 
 
 def trial_worker(
@@ -55,6 +76,7 @@ def trial_worker(
         train=examples,
         test=examples,
         tokenizer=backbone.tokenizer,
+        rewards=Rewards(helpfulness=_InTurn(), safety=_InTurn()) if config.uses_rewards else None,
         model_key=MODEL_KEY,
     )
 

@@ -4,6 +4,7 @@ Settings are plain dataclasses, so a scenario is checked without torch; :func:`i
 imports the code that a run needs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fedadapter.config import FedAdapterConfig
 from fl.methods.fedamole.config import FedamoleConfig
+from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
 from fl.methods.fedtt.config import FedttConfig
@@ -24,9 +26,11 @@ from fl.methods.head.config import HeadConfig
 from fl.methods.hetlora.config import HetloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.own import OwnConfig, install_own
+from fl.methods.pfit.config import PfitConfig
 from fl.methods.pftt.config import PfttConfig
 from fl.methods.prefix_tuning.config import PrefixTuningConfig
 from fl.methods.prompt_tuning.config import PromptTuningConfig
+from fl.methods.pwff.config import PwffConfig
 from fl.methods.rolora.config import RoLoraConfig
 
 if TYPE_CHECKING:
@@ -54,6 +58,9 @@ MethodConfig = (
     | FedttPlusConfig
     | PfttConfig
     | FedamoleConfig
+    | PfitConfig
+    | PwffConfig
+    | FeddpoConfig
     | OwnConfig
 )
 
@@ -72,6 +79,8 @@ class MethodEntry:
     """Where the method comes from; its card, the README of its folder, says what was read."""
     counts_clients: bool = False
     """Whether ``install`` is told ``num_clients`` too: what the server holds depends on it."""
+    weighs_rewards: bool = False
+    """Whether ``install`` is told ``helpfulness_of`` too: how each client weighs the rewards."""
 
     @property
     def module(self) -> str:
@@ -181,7 +190,34 @@ METHODS: dict[str, MethodEntry] = {
         source="arXiv:2411.19128",
         counts_clients=True,
     ),
+    "pfit": MethodEntry(
+        config=PfitConfig,
+        sends="the last blocks",
+        keeps="its weights of the rewards",
+        source="arXiv:2404.13238",
+        counts_clients=True,
+        weighs_rewards=True,
+    ),
+    "pwff": MethodEntry(
+        config=PwffConfig,
+        sends="bottleneck adapters",
+        keeps="LoRA, its weights of the rewards",
+        source="arXiv:2404.13238 version 2",
+        weighs_rewards=True,
+    ),
+    "feddpo": MethodEntry(
+        config=FeddpoConfig,
+        sends="LoRA A and B",
+        keeps="its pairs of answers",
+        source="arXiv:2402.06954",
+    ),
 }
+
+
+def attended_pairs_of(config: MethodConfig) -> Callable[[int], int] | None:
+    """Return how many pairs of tokens attention sees in a text of so many; ``None``: all."""
+    window = config.attention_window
+    return None if window is None else window.attended_pairs
 
 
 def install_method(
@@ -190,6 +226,7 @@ def install_method(
     *,
     generator: "torch.Generator",
     num_clients: int | None = None,
+    helpfulness_of: Callable[[int], float] | None = None,
 ) -> "Method":
     """Put a method's trainable tensors into a backbone, in place, and give the method.
 
@@ -203,6 +240,8 @@ def install_method(
         Source of the initial values, the same for every client.
     num_clients
         Clients of the federation, for methods whose server deals something out to them.
+    helpfulness_of
+        Weight of helpfulness of a client, by its id; 0.5 for all when ``None``.
 
     Raises
     ------
@@ -216,10 +255,12 @@ def install_method(
     if entry is None:
         msg = f"kind: must be one of {', '.join(sorted(METHODS))}, got {config.kind!r}"
         raise ValueError(msg)
-    told = {}
+    told: dict[str, Any] = {}
     if entry.counts_clients:
         if num_clients is None:
             msg = f"num_clients: {config.kind} needs the number of clients"
             raise ValueError(msg)
         told["num_clients"] = num_clients
+    if entry.weighs_rewards and helpfulness_of is not None:
+        told["helpfulness_of"] = helpfulness_of
     return import_module(entry.module).install(config, module, generator=generator, **told)

@@ -17,6 +17,7 @@ from jaxtyping import Int
 from fl.payload import Payload, Tensors
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import LocalWork, ModelInMemory
+from fl.training.objective import TASK_LOSS, Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,8 @@ class Contribution:
 class Method(LocalWork, Protocol):
     """What is trained, what travels, how updates merge; installed in one backbone.
 
-    What runs on the client is inherited: ``kind``, ``initial``, ``penalty``, ``finish_batches`` and
-    ``finish``.
+    What runs on the client is inherited: ``kind``, ``initial``, ``objective``, ``penalty``,
+    ``finish_batches`` and ``finish``.
     """
 
     @property
@@ -154,6 +155,11 @@ def base_of(method: Method, payload: Payload | None, start: Start) -> Tensors:
 
 class MethodDefaults:
     """What most methods do not have: rows of their own, a penalty, work after training."""
+
+    @property
+    def objective(self) -> Objective:
+        """Say that jobs minimise the loss of the task."""
+        return TASK_LOSS
 
     @property
     def merges(self) -> Literal["mean", "own"]:

@@ -25,6 +25,7 @@ from fl.own_code import OwnClass
 from fl.payload import Payload, Tensors
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
+from fl.training.objective import TASK_LOSS, Objective
 
 MAX_UPLOADS_REMEMBERED = 256
 """Kinds of upload (version and shapes) whose size is compared with that of later ones."""
@@ -99,6 +100,12 @@ class CheckedMethod:
         return self._installed.tensors
 
     @property
+    def objective(self) -> Objective:
+        """What its jobs optimise; the loss of the task where the user's class does not say."""
+        objective: Objective = getattr(self._method, "objective", TASK_LOSS)
+        return objective
+
+    @property
     def row_groups(self) -> Sequence[Sequence[str]]:
         """Groups of installed tensors of one first dimension, which differs between clients."""
         return self._method.row_groups
@@ -141,6 +148,11 @@ class CheckedMethod:
         with self._own.blame("penalty", self._method):
             term = self._method.penalty(parameters, start)
         return self._require("penalty", term, find_fault_of_penalty)
+
+    def reward_weight(self, start: Start) -> float:
+        """Return how much helpfulness counts for the client, where jobs learn from rewards."""
+        weight = self._ask("reward_weight", start)
+        return float(self._require("reward_weight", weight, _find_fault_of_weight))
 
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
@@ -291,6 +303,13 @@ def _misplaced(initial: Tensors, module_shapes: Mapping[str, torch.Size]) -> str
 
 def _find_fault_of_merging(given: object) -> str | None:
     return None if given in ("mean", "own") else f"must be mean or own, got {given!r}"
+
+
+def _find_fault_of_weight(given: object) -> str | None:
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if is_number and 0 <= given <= 1:  # type: ignore[operator]
+        return None
+    return f"must be a number in [0, 1], got {given!r}"
 
 
 def _find_fault_of_size(now: Shapes, before: Shapes) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Gt, Lt, MaxLen, MinLen
 
 from fl.metrics import Task
+from fl.models.attention_window import AttentionWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,21 @@ class MethodOptions:
         The mean of the products is then another than the product of the means.
         """
         return False
+
+    @property
+    def uses_rewards(self) -> bool:
+        """Whether jobs need the rewards of the scenario."""
+        return False
+
+    @property
+    def uses_pairs(self) -> bool:
+        """Whether jobs need, beside each answer of the data, a rejected one."""
+        return False
+
+    @property
+    def attention_window(self) -> AttentionWindow | None:
+        """Which tokens see which, where the method makes attention sparse."""
+        return None
 
     @property
     def is_identity_at_start(self) -> bool:

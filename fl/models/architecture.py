@@ -40,8 +40,10 @@ class AttentionTargets:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Projections of one transformer block, by full name."""
+    """One transformer block and its projections, by full name."""
 
+    name: str
+    """Module that holds the block; empty where that is the transformer itself."""
     query: str
     key: str
     value: str
@@ -148,6 +150,7 @@ def _block(found: tuple[str, str, str], modules: dict[str, nn.Module]) -> Block:
     rest = [name for name in inside if name not in of_attention]
     is_wide = bool(rest) and _width(modules[rest[-1]]) == width
     return Block(
+        name=block,
         query=query,
         key=key,
         value=value,

@@ -1,12 +1,20 @@
 """What a reward is: a number for each answer that was written to a prompt."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
+
+HelpfulnessOf = Callable[[int], float]
+"""Weight of helpfulness of a client, in [0, 1], by its id; safety has the rest."""
+
+
+def equal_weights(_: int) -> float:
+    """Return the weight of a client to whom both rewards are worth the same."""
+    return 0.5
 
 
 class Reward(Protocol):

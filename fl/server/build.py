@@ -12,10 +12,10 @@ from fl.clients.precision import Precision
 from fl.clients.throttling import TwoStateThrottling
 from fl.data.shards import Shards
 from fl.execution.executor import Executor, InProcessExecutor
-from fl.execution.run_job import procedure_of
+from fl.execution.procedures import procedure_of
 from fl.execution.store import ResultStore
 from fl.execution.timing_only import TimingOnlyExecutor
-from fl.methods import MethodConfig
+from fl.methods import MethodConfig, attended_pairs_of
 from fl.methods.base import Method
 from fl.metrics import METRICS, Task
 from fl.network import Network, Streams
@@ -110,7 +110,12 @@ def build_federation(
         method=worker.method,
         worker=worker,
         executor=executor,
-        cost=CostModel(worker.module, max_tokens=max_tokens, row_groups=row_groups)
+        cost=CostModel(
+            worker.module,
+            max_tokens=max_tokens,
+            row_groups=row_groups,
+            attended_pairs=attended_pairs_of(settings.method),
+        )
         if twin is None
         else twin.cost,
         policy=build_policy(server.policy),

@@ -20,6 +20,8 @@ class GenerationConfig:
     client's own, as many at most."""
     max_tokens: Annotated[int, Gt(0)] = 32
     """Tokens of an answer at most."""
+    num_kept: Annotated[int, Ge(0)] = 0
+    """Answers of each model whose text is kept, in ``answers.csv``, at every evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class ServerOptions:
     """What is measured beside the metrics that are targets; when there is neither, accuracy, or
     loss and perplexity of language models."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """How much is written for ``rouge_l`` and ``exact_match``."""
+    """How much is written for metrics of what models write."""
     target_split: Literal["personal", "global"] = "personal"
     """Which evaluation the targets are read from; every method has the personal one."""
     stop_at_targets: bool = False

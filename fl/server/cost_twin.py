@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from fl.execution.executor import JobHandle
-from fl.methods import MethodConfig, install_method
+from fl.methods import MethodConfig, attended_pairs_of, install_method
 from fl.methods.base import Contribution, FollowsDecisions, Method, ServerState, base_of
 from fl.models.shape_only import build_shapes, num_positions
 from fl.own_code import in_one_line
@@ -99,7 +99,11 @@ class CostTwin:
         except Exception as error:  # on shapes alone, code that reads values fails in many ways
             raise self._unfit(config, in_one_line(error)) from error
         self.cost = CostModel(
-            module, max_tokens=max_tokens, row_groups=self.method.row_groups, counted=counted
+            module,
+            max_tokens=max_tokens,
+            row_groups=self.method.row_groups,
+            attended_pairs=attended_pairs_of(config),
+            counted=counted,
         )
 
     def charge(self, client_id: int) -> Charged:

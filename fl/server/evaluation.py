@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,8 @@ from jaxtyping import Int
 from fl.execution.executor import JobHandle
 from fl.metrics import METRICS, over_clients
 from fl.payload import Tensors
-from fl.rows import EvaluationRow
+from fl.rows import EvaluationRow, RewardRow
+from fl.server.answers import Answer, answer_rows, split_answers
 from fl.server.federation import Federation
 from fl.training.evaluate import sum_scores
 from fl.training.job import EvaluationJob, EvaluationResult
@@ -21,27 +23,44 @@ Sums = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What came out of one model on one set of texts."""
+
+    sums: Sums
+    answers: Sequence[Answer] = ()
+    """Those whose text is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Evaluated:
     """A model as it was last evaluated on a client's test texts; holding it keeps it comparable."""
 
     model: Tensors
-    sums: Sums
+    found: _Found
 
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
     """Evaluation jobs of one model on several sets of texts."""
 
-    jobs: Sequence[tuple[JobHandle[EvaluationResult], Sequence[int]]]
-    """Each with the number of texts of each set."""
+    jobs: Sequence[tuple[JobHandle[EvaluationResult], Sequence[Int[np.ndarray, " text"]]]]
+    """Each with its sets of texts."""
+    num_kept: int
+    """Answers of each set whose text is kept."""
 
-    def sums(self) -> list[Sums]:
-        """Return the sums of all scores, set by set."""
-        by_job = [sum_scores(handle.result().scores, sizes) for handle, sizes in self.jobs]
-        return [
-            {name: value for sums in of_set for name, value in sums.items()}
+    def found(self) -> list[_Found]:
+        """Return the sums of all scores and what is kept of the answers, set by set."""
+        results = [(handle.result(), sets) for handle, sets in self.jobs]
+        by_job = [sum_scores(result.scores, [len(s) for s in sets]) for result, sets in results]
+        sums = [
+            {name: value for of_job in of_set for name, value in of_job.items()}
             for of_set in zip(*by_job, strict=True)
         ]
+        kept: list[list[Answer]] = [[] for _ in sums]
+        for result, sets in results:
+            if result.answers:
+                kept = split_answers(result, sets, num_kept=self.num_kept)
+        return [_Found(*pair) for pair in zip(sums, kept, strict=True)]
 
 
 class Evaluator:
@@ -72,24 +91,86 @@ class Evaluator:
         of_server, of_clients = self._submit_global(), self._submit_personal()
         rows = []
         if of_server is not None:
-            (sums,) = of_server.sums()
+            (found,) = of_server.found()
+            sums = self._with_reward(found.sums, self._mean_weight)
             for name in federation.metrics:
                 value = METRICS[name].value(sums)
                 values = (value, 0.0, value)
                 n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
                 rows.append(self._row(round_id, name, "global", values, n=n))
+            self._keep_answers(round_id, None, found.answers)
         for client_ids, model, submitted in of_clients:
-            for client_id, sums in zip(client_ids, submitted.sums(), strict=True):
-                self._last[client_id] = _Evaluated(model, sums)
+            for client_id, found in zip(client_ids, submitted.found(), strict=True):
+                self._last[client_id] = _Evaluated(model, found)
+        for client_id in federation.client_ids:
+            self._keep_answers(round_id, client_id, self._last[client_id].found.answers)
+        self._keep_rewards(round_id)
         for name in federation.metrics:
             metric = METRICS[name]
-            each = np.array([metric.value(self._last[i].sums) for i in federation.client_ids])
+            each = np.array([metric.value(self._sums_of(i)) for i in federation.client_ids])
             means = over_clients(each, is_lower_better=metric.is_lower_better)
             rows.append(self._row(round_id, name, "personal", means, n=len(each)))
         # training jobs that ran meanwhile are counted as training
         host_training_s = federation.executor.host_training_s - host_training_s
         federation.host_evaluation_s += time.perf_counter() - host_started_s - host_training_s
         return rows
+
+    def _sums_of(self, client_id: int) -> Sums:
+        """Return the sums of a client's model, those of its own reward among them."""
+        weight = self._federation.worker.helpfulness_of(client_id)
+        return self._with_reward(self._last[client_id].found.sums, weight)
+
+    def _with_reward(self, sums: Sums, helpfulness: float) -> Sums:
+        """Add the sum of the rewards weighed together, where texts are scored by them."""
+        if "helpfulness" not in sums:
+            return sums
+        reward = helpfulness * sums["helpfulness"] + (1.0 - helpfulness) * sums["safety"]
+        return {**sums, "reward": reward}
+
+    def _keep_answers(
+        self, round_id: int, client_id: int | None, answers: Sequence[Answer]
+    ) -> None:
+        """Hand on the texts of some answers."""
+        if not answers:
+            return
+        federation = self._federation
+        rows = answer_rows(
+            answers,
+            federation.worker,
+            round_id=round_id,
+            at_s=federation.now_s,
+            client_id=client_id,
+        )
+        federation.recorder.answers(rows)
+
+    def _keep_rewards(self, round_id: int) -> None:
+        """Hand on what every client's own model earns."""
+        federation = self._federation
+        if federation.worker.rewards is None or not self._is_written:
+            return
+        rows = []
+        for client_id in federation.client_ids:
+            sums = self._sums_of(client_id)
+            num_texts = sums["written"]
+            rows.append(
+                RewardRow(
+                    round=round_id,
+                    at_s=federation.now_s,
+                    client_id=client_id,
+                    helpfulness_weight=federation.worker.helpfulness_of(client_id),
+                    helpfulness=sums["helpfulness"] / num_texts,
+                    safety=sums["safety"] / num_texts,
+                    reward=sums["reward"] / num_texts,
+                    num_texts=int(num_texts),
+                )
+            )
+        federation.recorder.rewards(rows)
+
+    @cached_property
+    def _mean_weight(self) -> float:
+        """Return how much helpfulness counts for the clients on average."""
+        weights = [self._federation.worker.helpfulness_of(i) for i in self._federation.client_ids]
+        return float(np.mean(weights))
 
     def _submit_global(self) -> "_Submitted | None":
         """Submit the server's model, where there is one."""
@@ -143,8 +224,8 @@ class Evaluator:
                 max_new_tokens=max_new_tokens,
                 is_choice=is_choice,
             )
-            jobs.append((federation.executor.submit(job), [len(each) for each in sets]))
-        return _Submitted(jobs)
+            jobs.append((federation.executor.submit(job), sets))
+        return _Submitted(jobs, generation.num_kept)
 
     def _row(
         self,

@@ -18,7 +18,7 @@ from fl.execution.executor import Executor
 from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
 from fl.policies.view import AskingPolicy, Forecast, Policy
-from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.rows import AnswerRow, ClientRow, EvaluationRow, RewardRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
 from fl.server.faults import FaultsConfig, crash
@@ -41,6 +41,12 @@ class Recorder(Protocol):
 
     def evaluation(self, row: EvaluationRow) -> None:
         """Take one evaluation of one split."""
+
+    def rewards(self, rows: Sequence[RewardRow]) -> None:
+        """Take what every client's model earns; only where there are rewards."""
+
+    def answers(self, rows: Sequence[AnswerRow]) -> None:
+        """Take texts that a model wrote; only where some are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +275,12 @@ class Federation:
         method, module, cost = self.worker.method, self.worker.module, self.cost
         if self.twin is not None:
             longest = int(self.worker.train.tokens.lengths.max())
-            cost = CostModel(module, max_tokens=longest, row_groups=method.row_groups)
+            cost = CostModel(
+                module,
+                max_tokens=longest,
+                row_groups=method.row_groups,
+                attended_pairs=self.cost.attended_pairs,
+            )
         return self._facts(method, module, cost)
 
     def _facts(self, method: Method, module: nn.Module, cost: CostModel) -> MethodFacts:

@@ -79,7 +79,7 @@ class CostModel:
         self._row_groups = tuple(tuple(group) for group in row_groups)
         self._rows: dict[tuple[Kind, bool], Rows | None] = {}
         self._polynomials: dict[tuple[Kind, bool], Polynomial | None] = {}
-        self._attended_pairs = attended_pairs
+        self.attended_pairs = attended_pairs
         self._steps = counted.steps
         self._decode = DecodeModel(
             module, max_tokens=max_tokens, attended_pairs=attended_pairs, counted=counted.decode
@@ -255,7 +255,7 @@ class CostModel:
         batch_size, num_tokens, num_asked = shape
         if polynomial is not None:
             flop = polynomial.value(batch_size, num_tokens, num_asked or 0)
-            pairs = self._attended_pairs
+            pairs = self.attended_pairs
             if pairs is not None:
                 # Dense attention works out both sides of the diagonal, the later tokens too: what
                 # is left out is counted on both, so that a window over all saves nothing.

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from fl.metrics import is_same_answer
 from fl.models.language import LanguageModel
+from fl.models.repetition import repeated_fraction
 from fl.models.rouge import rouge_l
 from fl.training.batches import Examples
 from fl.training.choices import choose
@@ -26,8 +27,10 @@ def run_evaluation(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationR
     -------
     EvaluationResult
         Of texts that are scored, what the model's ``score`` returns. Of generated ones, ``rouge_l``
-        in [0, 1] against the true answer as a whole, ``exact``, 1 where both read the same, and
-        ``written``, which is 1. Of choices, as :func:`fl.training.choices.choose` returns.
+        in [0, 1] against the true answer as a whole, ``exact``, 1 where both read the same,
+        ``answer_tokens``, ``repetition`` in [0, 1], the scores of the worker's rewards, and
+        ``written``, which is 1; and what was written. Of choices, as
+        :func:`fl.training.choices.choose` returns.
 
     Raises
     ------
@@ -40,12 +43,10 @@ def run_evaluation(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationR
     worker.load(job.tensors)
     with torch.inference_mode():
         if job.is_choice:
-            scores = _chosen(job, worker)
-        elif job.max_new_tokens is None:
-            scores = _scored(job, worker)
-        else:
-            scores = _generated(job, worker, max_new_tokens=job.max_new_tokens)
-    return EvaluationResult(scores=scores)
+            return EvaluationResult(scores=_chosen(job, worker))
+        if job.max_new_tokens is None:
+            return EvaluationResult(scores=_scored(job, worker))
+        return _generated(job, worker, max_new_tokens=job.max_new_tokens)
 
 
 def sum_scores(scores: Scores, parts: Sequence[int]) -> list[dict[str, float]]:
@@ -83,13 +84,16 @@ def _chosen(job: EvaluationJob, worker: Worker[LocalWork]) -> Scores:
     )
 
 
-def _generated(job: EvaluationJob, worker: Worker[LocalWork], *, max_new_tokens: int) -> Scores:
-    """Generate an answer to each prompt, and compare it with the true one."""
+def _generated(
+    job: EvaluationJob, worker: Worker[LocalWork], *, max_new_tokens: int
+) -> EvaluationResult:
+    """Generate an answer to each prompt, compare it with the true one, and let rewards score it."""
     module, tokenizer, examples = worker.module, worker.tokenizer, worker.table(job.table)
     if not isinstance(module, LanguageModel) or tokenizer is None:
         msg = f"module: must be a language model with a tokenizer, got {type(module).__name__}"
         raise TypeError(msg)
-    found, wanted = [""] * len(job.samples), [""] * len(job.samples)
+    asked, found, wanted = ([""] * len(job.samples) for _ in range(3))
+    num_tokens = np.zeros(len(job.samples))
     for rows in _by_length(examples, job.samples, batch_size=job.batch_size):
         prompts, answers = zip(
             *(examples.tokens.prompt_and_answer(int(index)) for index in job.samples[rows]),
@@ -101,16 +105,22 @@ def _generated(job: EvaluationJob, worker: Worker[LocalWork], *, max_new_tokens:
             stop_id=tokenizer.eos_token_id,
             pad_id=examples.tokens.pad_token_id,
         )
-        for row, own, true in zip(rows, generated, answers, strict=True):
-            found[row] = tokenizer.decode(own, skip_special_tokens=True)
-            wanted[row] = tokenizer.decode(true, skip_special_tokens=True)
-    values = [rouge_l(*pair) for pair in zip(found, wanted, strict=True)]
-    exact = [is_same_answer(*pair) for pair in zip(found, wanted, strict=True)]
-    return {
-        "rouge_l": np.array(values),
-        "exact": np.array(exact, dtype=np.float64),
+        for row, prompt, own, true in zip(rows, prompts, generated, answers, strict=True):
+            asked[row], found[row], wanted[row] = (
+                tokenizer.decode(tokens, skip_special_tokens=True) for tokens in (prompt, own, true)
+            )
+            num_tokens[row] = len(own)
+    both = list(zip(found, wanted, strict=True))
+    scores = {
+        "rouge_l": np.array([rouge_l(*pair) for pair in both]),
+        "exact": np.array([is_same_answer(*pair) for pair in both], dtype=np.float64),
+        "answer_tokens": num_tokens,
+        "repetition": np.array([repeated_fraction(text) for text in found]),
         "written": np.ones(len(job.samples)),
     }
+    if worker.rewards is not None:
+        scores |= worker.rewards.scores(asked, found)
+    return EvaluationResult(scores=scores, answers=tuple(found))
 
 
 def _by_length(

@@ -141,6 +141,8 @@ class EvaluationResult:
 
     scores: Scores
     """Scores of each text, in the order of the job's ``samples``."""
+    answers: tuple[str, ...] = ()
+    """What was written to each of them; empty where nothing is generated."""
 
 
 Job = TrainJob | EvaluationJob

@@ -12,6 +12,7 @@ from fl.models.language import LanguageModel
 from fl.payload import Tensors
 from fl.training.batches import Examples
 from fl.training.job import Start, TrainJob
+from fl.training.objective import Objective
 
 
 class ModelInMemory(Protocol):
@@ -42,6 +43,10 @@ class LocalWork(Protocol):
     @property
     def initial(self) -> Tensors:
         """Value of every installed tensor before any training."""
+
+    @property
+    def objective(self) -> Objective:
+        """What its jobs optimise."""
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Return what is added to the loss of a step, a differentiable scalar; ``None``: 0.

@@ -34,7 +34,8 @@ class TwoPhases:
     first: Phase
     second: Phase
     second_trainable: tuple[str, ...]
-    """What the second phase trains: some of what a job trains, sorted."""
+    """Ends of the names of what the second phase trains, out of what a job trains; names as a whole
+    would not be those of a larger model, whose jobs are charged."""
 
     def plan(self, samples: Int[np.ndarray, " text"], *, seed: int) -> Plan:
         """Return what the first phase does, and then the second."""
@@ -68,11 +69,11 @@ class TwoPhases:
         Raises
         ------
         ValueError
-            If the second phase trains what the job does not; and whatever the phases raise.
+            If the second phase trains nothing of the job; and whatever the phases raise.
         """
-        unknown = sorted(set(self.second_trainable) - set(job.start.trainable))
-        if unknown:
-            msg = f"second_trainable: must be some of what the job trains, got {unknown[0]!r}"
+        if not self._second_start(job.start).trainable:
+            ends = ", ".join(self.second_trainable)
+            msg = f"second_trainable: must end some names that the job trains, got {ends}"
             raise ValueError(msg)
         first = self.first.run(job, worker)
         reached = replace(
@@ -92,7 +93,8 @@ class TwoPhases:
         return replace(first, tensors=second.tensors, num_steps=first.num_steps + second.num_steps)
 
     def _second_start(self, start: Start) -> Start:
-        return replace(start, trainable=self.second_trainable)
+        trainable = tuple(name for name in start.trainable if name.endswith(self.second_trainable))
+        return replace(start, trainable=trainable)
 
 
 def _second_seed(seed: int) -> int:

@@ -12,7 +12,7 @@ from torch import nn
 from fl.models.classifier import TextClassifier
 from fl.models.language import LanguageModel
 from fl.payload import Tensors
-from fl.rewards.reward import Rewards
+from fl.rewards.reward import HelpfulnessOf, Rewards, equal_weights
 from fl.training.batches import Examples
 from fl.training.choices import Choices, find_choices
 from fl.training.local_work import LocalWork
@@ -39,12 +39,27 @@ class Worker(Generic[Work_co]):
     """Turns what a language model writes into text; not needed otherwise."""
     rewards: Rewards | None = None
     """Score what is written, where a study rewards it."""
+    helpfulness_of: HelpfulnessOf = equal_weights
+    """How much helpfulness counts for a client, by its id; safety counts the rest."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
 
     def table(self, name: Literal["train", "test"]) -> Examples:
         """Return the texts that jobs index under this name."""
         return self.train if name == "train" else self.test
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return tokens as text, special ones left out.
+
+        Raises
+        ------
+        TypeError
+            If the worker has no tokenizer.
+        """
+        if self.tokenizer is None:
+            msg = "tokenizer: text is made of tokens by one, got None"
+            raise TypeError(msg)
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def check_key(self, model_key: str) -> None:
         """Refuse a job that was made for another worker.

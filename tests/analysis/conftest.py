@@ -4,6 +4,7 @@ import json
 import pytest
 
 from analysis.load import load_results
+from tests.analysis.rewarded import write_rewarded
 from tests.analysis.synthetic import METHODS, write_results
 
 SLOWER = {("pftt_r8", "real"): 30.0}
@@ -43,3 +44,9 @@ def in_cases(tmp_path_factory):
         entry["label"] = f"{entry['label']} ({case})"
     path.write_text(json.dumps(manifest))
     return load_results(folder)
+
+
+@pytest.fixture(scope="session")
+def rewarded(tmp_path_factory):
+    """The first variant parts by preference, the second does not, the third has no rewards."""
+    return load_results(write_rewarded(tmp_path_factory.mktemp("rewards")))

@@ -65,10 +65,10 @@ def test_there_are_kinds_of_figures():
 
 @pytest.mark.parametrize("kind", FIGURES)
 def test_every_kind_is_drawn_from_its_own_frame_where_its_needs_are_met(
-    kind, results, large, in_cases
+    kind, results, large, in_cases, rewarded
 ):
     drawn = 0
-    for study in (results, large, in_cases):
+    for study in (results, large, in_cases, rewarded):
         subjects = FIGURES[kind].needs(study)
         if subjects:
             frame = FIGURES[kind].frame(study, subjects[0])

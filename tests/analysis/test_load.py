@@ -9,7 +9,7 @@ from analysis.folder_files import mark
 from analysis.folder_lock import FolderLock
 from analysis.load import load_results
 from analysis.page import render_page
-from analysis.rows import SCHEMAS
+from analysis.rows import IN_SOME_STUDIES, SCHEMAS
 from analysis.tables import runs_table, summary_table
 from tests.analysis.synthetic import METHODS, write_results
 
@@ -30,6 +30,9 @@ def put_manifest(folder, manifest):
 def test_every_row_on_disk_is_loaded_with_its_address(small):
     results = load_results(small)
     for kind, columns in SCHEMAS.items():
+        if kind in IN_SOME_STUDIES:
+            assert getattr(results, kind).empty
+            continue
         frame = getattr(results, kind)
         files = small.glob(f"*/seed*/{kind}.csv")
         lines = sum(len(file.read_text().splitlines()) - 1 for file in files)

@@ -1,6 +1,6 @@
 """A small random encoder, separable token texts and an in-memory recorder, shared by the tests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import simpy
@@ -24,19 +24,23 @@ from fl.clients.devices import Devices, draw_devices
 from fl.data.shards import GivenShards, Shard
 from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
+from fl.methods.pfit.config import PfitConfig
+from fl.methods.pwff.config import PolicyAlignment, PwffConfig
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, init_head
 from fl.models.language import LanguageModel
 from fl.models.probe import ModelFacts
 from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
-from fl.rows import ClientRow, EvaluationRow, RoundRow
+from fl.rewards.reward import Rewards
+from fl.rows import AnswerRow, ClientRow, EvaluationRow, RewardRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
 from fl.server.cost_twin import TwinMaker
 from fl.server.faults import FaultsConfig
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
+from fl.training.policy_settings import PolicySettings
 from tests.fl.constant_network import ConstantRateNetwork
 
 NUM_CLASSES = 3
@@ -56,7 +60,54 @@ PURPOSES = (
     "battery",
     "fault",
 )
-SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()}
+POLICY = PolicySettings(max_new_tokens=5, prompts_per_step=2, num_completions=3)
+SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()} | {
+    "pfit": PfitConfig(num_blocks=1, policy=POLICY),
+    "pwff": PwffConfig(alignment=PolicyAlignment(policy=POLICY)),
+}
+
+
+def task_of(config):
+    """What a method is tried on where a test does not say: classes, unless it needs answers."""
+    is_classifying = not config.find_problems(num_clients=NUM_CLIENTS, task="classification")
+    return "classification" if is_classifying else "generation"
+
+
+def module_for(kind):
+    return classifier() if task_of(SMALLEST[kind]) == "classification" else language_model()
+
+
+class FakeTokenizer:
+    """Token 7 is the word w7."""
+
+    eos_token_id = 0
+    pad_token_id = 0
+
+    def decode(self, tokens, *, skip_special_tokens=False):
+        return " ".join(f"w{int(token)}" for token in tokens)
+
+
+class ShareOfWords:
+    """A reward: the share of an answer's words whose number is even, or odd."""
+
+    memory_bytes = 4_000
+
+    def __init__(self, remainder):
+        self.remainder = remainder
+        self.digest = f"share of words {remainder}"
+
+    def scores(self, prompts, responses):
+        words = [[int(word[1:]) for word in response.split()] for response in responses]
+        return np.array(
+            [np.mean([word % 2 == self.remainder for word in each] or [0.0]) for each in words]
+        )
+
+    def flop(self, *, num_texts, num_tokens):
+        return 2_000 * num_texts * num_tokens
+
+
+def rewards():
+    return Rewards(helpfulness=ShareOfWords(0), safety=ShareOfWords(1))
 
 
 @dataclass(frozen=True)
@@ -151,7 +202,7 @@ def backbone(module=None):
     return Backbone(
         name="fake",
         module=classifier() if module is None else module,
-        tokenizer=None,
+        tokenizer=FakeTokenizer(),
         digest="fake",
         facts=ModelFacts(
             hidden_size=32,
@@ -197,7 +248,11 @@ def answers(num_texts, *, seed=0):
         pad_token_id=0,
         answer_starts=starts.astype(np.int32),
     )
-    return Examples(tokens=tokens, labels=np.zeros(num_texts, dtype=np.int64))
+    is_answer = np.concatenate(
+        [np.arange(length) >= start for start, length in zip(starts, lengths, strict=True)]
+    )
+    worse = replace(tokens, ids=np.where(is_answer, tokens.ids % 54 + 1, tokens.ids))
+    return Examples(tokens=tokens, labels=np.zeros(num_texts, dtype=np.int64), rejected=worse)
 
 
 def shards(num_clients, num_texts, *, seed=1):
@@ -209,7 +264,7 @@ def shards(num_clients, num_texts, *, seed=1):
 
 
 def install(kind, module=None, *, seed=3):
-    module = classifier() if module is None else module
+    module = module_for(kind) if module is None else module
     generator = torch.Generator().manual_seed(seed)
     method = install_method(SMALLEST[kind], module, generator=generator, num_clients=NUM_CLIENTS)
     return method, module
@@ -222,6 +277,8 @@ class Rows:
     rounds: list[RoundRow] = field(default_factory=list)
     clients: list[ClientRow] = field(default_factory=list)
     evaluations: list[EvaluationRow] = field(default_factory=list)
+    of_rewards: list[RewardRow] = field(default_factory=list)
+    of_answers: list[AnswerRow] = field(default_factory=list)
 
     def round(self, row, clients):
         self.rounds.append(row)
@@ -232,6 +289,12 @@ class Rows:
 
     def evaluation(self, row):
         self.evaluations.append(row)
+
+    def rewards(self, rows):
+        self.of_rewards.extend(rows)
+
+    def answers(self, rows):
+        self.of_answers.extend(rows)
 
 
 def federation(
@@ -244,7 +307,7 @@ def federation(
     failing=None,
     devices=None,
     num_texts=160,
-    task="classification",
+    task=None,
     module=None,
     cost_as=None,
     precision="fp32",
@@ -256,7 +319,7 @@ def federation(
     faults=None,
     **server,
 ):
-    is_classified = task == "classification"
+    is_classified = (task or task_of(config)) == "classification"
     training = training or TrainingConfig(local_steps=3, batch_size=8, learning_rate=5e-3)
     env = simpy.Environment()
     network = ConstantRateNetwork(
@@ -281,6 +344,8 @@ def federation(
         training=training,
         streams=streamed,
         num_clients=num_clients,
+        rewards=rewards() if config.uses_rewards else None,
+        helpfulness_of=lambda client_id: client_id / num_clients,
     )
     policy = policy or RandomPolicyConfig(num_clients=cohort)
     twin = None

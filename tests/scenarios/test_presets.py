@@ -97,7 +97,7 @@ def test_an_unknown_preset_is_named_with_its_line(tmp_path):
     [
         (["presets=uma"], "presets: unknown key; did you mean 'preset'?"),
         (["zzz=1"], "valid here: name, seeds, network, world, radio, clients, data, model,"
-         " training, server, faults, methods, cases, matrix, preset"),
+         " training, rewards, server, faults, methods, cases, matrix, preset"),
         (["world.preset=uma_mmtc_700_isd500"],
          "world.preset: unknown key; preset stands at the top of the file, see airtune list"),
         (["matrix={preset: [uma_mmtc_700_isd500]}"], "matrix.preset: must not be one of name"),

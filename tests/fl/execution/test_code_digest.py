@@ -74,7 +74,7 @@ def test_an_unknown_module_is_named(package):
 
 
 def test_only_our_modules_are_followed_wherever_they_are_imported():
-    source = Path(fl.__file__).with_name("execution").joinpath("run_job.py").read_bytes()
+    source = Path(fl.__file__).with_name("execution").joinpath("procedures.py").read_bytes()
     assert "fl.training.supervised" in imported_modules(source)
     assert all(name.split(".")[0] == "fl" for name in imported_modules(source))
     inner = b"def f():\n    from fl.training import batches\n    import fl.payload, os\n"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fl.execution.run_job import procedure_of, run_job
+from fl.execution.procedures import procedure_of
+from fl.execution.run_job import run_job
 from fl.training.job import EvaluationJob, EvaluationResult, TrainResult
 from tests.fl.training.jobs import SETTINGS, job_of, worker_of
 

@@ -23,6 +23,7 @@ MAX_TOKENS = 16
 LORA = {
     "local",
     "fedit",
+    "feddpo",
     "ffa_lora",
     "rolora",
     "fedsa_lora",
@@ -33,7 +34,7 @@ LORA = {
     "pftt",
     "fedamole",
 }
-ADAPTERS = {"fedadapter", "fedtt", "fedtt_plus", "pftt"}
+ADAPTERS = {"fedadapter", "fedtt", "fedtt_plus", "pftt", "pwff"}
 NO_CACHE = {"prefix_tuning"}
 NO_BIAS = {"bitfit"}
 REFUSED = {
@@ -113,9 +114,12 @@ def train_texts(backbone):
     options = {"max_tokens": MAX_TOKENS, "pad_token_id": backbone.pad_token_id}
     if hasattr(backbone.module, "head"):
         tokens = tokenize_with(backbone.tokenizer, texts, **options)
-    else:
-        tokens = tokenize_answers(backbone.tokenizer, texts, texts, **options)
-    return Examples(tokens=tokens, labels=np.zeros(2, dtype=np.int64))
+        return Examples(tokens=tokens, labels=np.zeros(2, dtype=np.int64))
+    tokens, worse = (
+        tokenize_answers(backbone.tokenizer, texts, answers, **options)
+        for answers in (texts, texts[::-1])
+    )
+    return Examples(tokens=tokens, labels=np.zeros(2, dtype=np.int64), rejected=worse)
 
 
 def attempt(backbone, kind, **settings):
@@ -134,7 +138,13 @@ def attempt(backbone, kind, **settings):
 def test_every_method_works_or_is_refused_in_one_line(name, task, folder_of):
     backbone = load(folder_of(name), task=task)
     state = torch.get_rng_state()
-    complaints = {kind: attempt(backbone, kind) for kind in METHODS}
+    fitting = [
+        kind
+        for kind in METHODS
+        if not SMALLEST[kind].find_problems(num_clients=10, task=task) or kind == "head"
+    ]
+    assert len(fitting) > len(METHODS) / 2
+    complaints = {kind: attempt(backbone, kind) for kind in fitting}
     assert torch.equal(torch.get_rng_state(), state)
     refused = {kind: line for kind, line in complaints.items() if line}
     expected = REFUSED.get(name, set()) | ({"head"} if task == "generation" else set())

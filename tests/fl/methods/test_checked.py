@@ -388,8 +388,8 @@ def test_methods_of_the_table_pass_and_give_the_same_rows(kind, monkeypatch):
     """No rule refuses what is right: every built-in method keeps the contract."""
     plain = run(SMALLEST[kind], num_rounds=1, num_clients=2)
 
-    def checked(config, module, *, generator, num_clients):
-        method = install_method(config, module, generator=generator, num_clients=num_clients)
+    def checked(config, module, **told):
+        method = install_method(config, module, **told)
         own = OwnClass("mine.py:Mine", type(method), "")
         if kind == "fdlora":  # its personal model has both LoRA of a client, stacked
             object.__setattr__(method, "resized", tuple(method.initial))

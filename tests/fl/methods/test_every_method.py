@@ -15,7 +15,7 @@ from fl.payload import decode
 from fl.server.evaluation import Evaluator
 from fl.server.modes import sync
 from fl.training.config import TrainingConfig
-from tests.fl.fakes import NUM_CLASSES, SMALLEST, classifier, examples, federation, install
+from tests.fl.fakes import NUM_CLASSES, SMALLEST, examples, federation, install, module_for
 from tests.fl.methods.recorded import recorded
 from tests.fl.methods.shapes import Shape
 
@@ -68,7 +68,7 @@ def test_every_setting_is_told(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_installing_freezes_and_keeps_the_backbone(kind):
-    module = classifier()
+    module = module_for(kind)
     before = {id(parameter): parameter.detach().clone() for parameter in module.parameters()}
     method, _ = install(kind, module)
     parameters = dict(module.named_parameters())
@@ -115,7 +115,7 @@ def test_models_have_a_value_for_every_installed_tensor(kind):
 def test_start_is_the_pretrained_model_where_the_card_says_so(kind):
     played = federation(SMALLEST[kind])
     method, state = played.method, played.state
-    bare = classifier()
+    bare = module_for(kind)
     batch = examples(12).batch(range(12))
     with torch.inference_mode():
         expected = bare(batch.input_ids, batch.attention_mask)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fl.training.job import JobSettings, TrainJob
 from fl.training.worker import Worker
-from tests.fl.fakes import examples, install
+from tests.fl.fakes import SMALLEST, FakeTokenizer, answers, examples, install, rewards, task_of
 
 SETTINGS = JobSettings(
     local_steps=4,
@@ -20,8 +20,15 @@ SETTINGS = JobSettings(
 
 def worker_of(kind):
     method, module = install(kind)
+    texts = examples if task_of(SMALLEST[kind]) == "classification" else answers
     return Worker(
-        module=module, method=method, train=examples(60), test=examples(10), model_key="key"
+        module=module,
+        method=method,
+        train=texts(60),
+        test=texts(10),
+        tokenizer=FakeTokenizer(),
+        rewards=rewards(),
+        model_key="key",
     )
 
 

@@ -1,0 +1,246 @@
+"""What clients' own models earn: rewards by preference, gains with intervals, and what was written.
+
+Scores are those of the scenario's rewards on what the models write to test prompts.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from analysis.load import Results
+from analysis.picture import Picture, Subject
+from analysis.stats import mean_ci
+from analysis.style import MUTED, PAGE_WIDTH_IN, PALETTE
+from analysis.tables import Table
+from analysis.text_safety import figure_text, file_name
+from analysis.units import with_interval
+
+MOST_PANELS = 9
+"""Variants in the figure; the first ones where there are more."""
+PANELS_A_ROW = 3
+MOST_PROMPTS = 3
+"""Prompts of each variant in the table of answers."""
+MOST_CHARACTERS = 160
+"""Longest text in a cell of that table."""
+GAINS = {
+    "helpfulness": "helpfulness",
+    "safety": "safety",
+    "reward": "own reward",
+}
+"""Columns whose change over the run is told, and their heads."""
+CORRELATIONS = {
+    "helpfulness_by_weight": "weight to helpfulness",
+    "safety_by_weight": "weight to safety",
+}
+"""Rank correlations over the clients of a run, and their heads."""
+
+
+def reward_runs(results: Results) -> pd.DataFrame:
+    """Return what the clients of every run earn at its end, and how much that has changed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a variant and seed: ``helpfulness``, ``safety`` and ``reward`` at the last
+        evaluation, mean over clients; the same with ``_gain``, less those of the first; and the
+        columns of :data:`CORRELATIONS`: Spearman's rank correlation over clients between the weight
+        of helpfulness and either score at the end, NaN where one of them is the same for all.
+    """
+    found = []
+    for key, rows in results.used(results.rewards).groupby(["variant", "seed"], sort=False):
+        first = rows[rows["round"] == rows["round"].min()]
+        last = rows[rows["round"] == rows["round"].max()]
+        row: dict[str, object] = {"variant": key[0], "seed": key[1]}
+        for name in GAINS:
+            row[name] = last[name].mean()
+            row[f"{name}_gain"] = last[name].mean() - first[name].mean()
+        weight = last["helpfulness_weight"].to_numpy(dtype=np.float64)
+        for column in CORRELATIONS:
+            score = last[column.removesuffix("_by_weight")].to_numpy(dtype=np.float64)
+            row[column] = _rank_correlation(weight, score)
+        found.append(row)
+    names = [*GAINS, *(f"{name}_gain" for name in GAINS), *CORRELATIONS]
+    return pd.DataFrame(found, columns=["variant", "seed", *names])
+
+
+def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
+
+
+def reward_table(results: Results) -> Table | None:
+    """Return rewards, gains and rank correlations, one row a variant; ``None`` without any."""
+    runs = reward_runs(results)
+    if runs.empty:
+        return None
+    columns = [
+        *((f"{name}_gain", f"{head}, gain") for name, head in GAINS.items()),
+        ("reward", "own reward at the end"),
+        *CORRELATIONS.items(),
+    ]
+    numbers, text = [], []
+    for variant in results.variants:
+        own = runs[runs["variant"] == variant.name]
+        if own.empty:
+            continue
+        row: dict[str, object] = {"variant": variant.name}
+        cells: dict[str, str] = {"variant": variant.label}
+        for name, head in columns:
+            known = own.dropna(subset=[name])
+            if known.empty:
+                row |= {f"{name}_mean": np.nan, f"{name}_half_width": np.nan}
+                cells[head] = "-"
+                continue
+            means = mean_ci(known, by="variant", value=name).iloc[0]
+            row |= {f"{name}_mean": means["mean"], f"{name}_half_width": means["half_width"]}
+            cells[head] = with_interval(means["mean"], means["half_width"], decimals=3)
+        numbers.append(row)
+        text.append(cells)
+    return Table(
+        name="rewards",
+        title="What clients' own models earn",
+        numbers=pd.DataFrame(numbers),
+        text=pd.DataFrame(text),
+        notes=(
+            "Mean over clients, then over seeds ± 95 % Student-t half-width; gain: end less start. "
+            "Own reward: each client's by its own weight of helpfulness and safety.",
+            "Weight to helpfulness (safety): Spearman's rank correlation over clients between the "
+            "weight of helpfulness and the score at the end; - where all clients are alike.",
+        ),
+    )
+
+
+def answer_table(results: Results) -> Table | None:
+    """Return what models wrote before and after, a few prompts each; ``None`` without any."""
+    answers = results.used(results.answers)
+    found: list[dict[str, str]] = []
+    for variant in results.variants:
+        own = answers[answers["variant"] == variant.name]
+        own = own[own["seed"] == own["seed"].min()]
+        # a client's own model where there is one, else the server's
+        client = own["client_id"].min()
+        own = own[own["client_id"].isna() if pd.isna(client) else own["client_id"] == client]
+        for text_id in sorted(own["text_id"].unique())[:MOST_PROMPTS]:
+            rows = own[own["text_id"] == text_id].sort_values("round")
+            found.append(
+                {
+                    "variant": variant.label,
+                    "client": "server" if pd.isna(client) else str(int(client)),
+                    "prompt": _short(rows["prompt"].iloc[0]),
+                    "before": _short(rows["answer"].iloc[0]),
+                    "after": _short(rows["answer"].iloc[-1]),
+                }
+            )
+    if not found:
+        return None
+    frame = pd.DataFrame(found)
+    return Table(
+        name="answers",
+        title="What models write, before and after",
+        numbers=frame,
+        text=frame,
+        notes=(
+            "The first test prompts of the first client under the first seed, at the first and the "
+            "last evaluation; all that were kept are in answers.csv of each run.",
+        ),
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 3]}..."
+
+
+def preference_subjects(results: Results) -> tuple[Subject, ...]:
+    """Whether answers of clients' own models were scored."""
+    return (Subject(),) if len(results.used(results.rewards)) else ()
+
+
+def preference_rows(results: Results, subject: Subject) -> pd.DataFrame:
+    """Return the scores of every client at the first and the last evaluation of each run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``variant``, ``seed``, ``client_id``, ``helpfulness_weight``, ``helpfulness_start``,
+        ``safety_start``, ``helpfulness``, ``safety``.
+    """
+    rows = results.used(results.rewards)
+    by_run = rows.groupby(["variant", "seed"])["round"]
+    key = ["variant", "seed", "client_id", "helpfulness_weight"]
+    first = rows[rows["round"] == by_run.transform("min")]
+    last = rows[rows["round"] == by_run.transform("max")]
+    start = first[[*key, "helpfulness", "safety"]]
+    end = last[[*key, "helpfulness", "safety"]]
+    return start.merge(end, on=key, suffixes=("_start", ""))
+
+
+def draw_preferences(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
+    """Draw safety over helpfulness of every client, coloured by its weight, a panel a variant."""
+    variants = [v for v in results.variants if (frame["variant"] == v.name).any()][:MOST_PANELS]
+    num_columns = min(PANELS_A_ROW, len(variants))
+    num_rows = -(-len(variants) // num_columns)
+    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.5 + 2.0 * num_rows))
+    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    colours = LinearSegmentedColormap.from_list("weight", [PALETTE[1], "#b9b9b9", PALETTE[0]])
+    scale = Normalize(0.0, 1.0)
+    for place, ax in enumerate(axes.flat):
+        if place >= len(variants):
+            ax.set_visible(False)
+            continue
+        own = frame[frame["variant"] == variants[place].name]
+        _draw_clients(ax, own, colours=colours, scale=scale)
+        ax.set_title(figure_text(variants[place].label), loc="left")
+        if place % num_columns == 0:
+            ax.set_ylabel("safety")
+        if place + num_columns >= len(variants):
+            ax.set_xlabel("helpfulness")
+            ax.tick_params(labelbottom=True)
+    bar = figure.colorbar(
+        ScalarMappable(norm=scale, cmap=colours), ax=axes, shrink=0.8, aspect=30, pad=0.015
+    )
+    bar.set_label("weight of helpfulness")
+    bar.outline.set_visible(False)
+    return Picture(
+        name=file_name("preferences"),
+        title="Helpfulness and safety of every client, by what it cares for",
+        caption="Mean score of what each client's own model writes to its own test prompts, at the "
+        "start (open grey circles) and at the end (dots, all seeds), joined by a line. Colour: how "
+        "much helpfulness counts for the client; safety counts the rest.",
+        figure=figure,
+        data=frame,
+    )
+
+
+def _draw_clients(
+    ax: Axes, own: pd.DataFrame, *, colours: LinearSegmentedColormap, scale: Normalize
+) -> None:
+    ends: Sequence[str] = ("helpfulness_start", "safety_start", "helpfulness", "safety")
+    for x0, y0, x1, y1 in own[list(ends)].to_numpy(dtype=np.float64):
+        ax.plot([x0, x1], [y0, y1], color=MUTED, linewidth=0.4, alpha=0.5, zorder=1)
+    ax.scatter(
+        own["helpfulness_start"],
+        own["safety_start"],
+        s=12,
+        facecolors="none",
+        edgecolors=MUTED,
+        linewidths=0.6,
+        zorder=2,
+    )
+    ax.scatter(
+        own["helpfulness"],
+        own["safety"],
+        c=own["helpfulness_weight"],
+        cmap=colours,
+        norm=scale,
+        s=16,
+        linewidths=0,
+        zorder=3,
+    )

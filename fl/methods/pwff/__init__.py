@@ -1,0 +1,1 @@
+"""Shared adapters and personal LoRA, aligned to the client's own rewards."""

@@ -1,0 +1,54 @@
+"""What the jobs of a method optimise, as plain settings; no torch here.
+
+:func:`fl.execution.procedures.procedure_of` makes the procedure of it that plans and runs jobs.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from fl.training.policy_settings import PolicySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLoss:
+    """The loss of the task: cross-entropy of classes, or of the tokens of answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyReward:
+    """The reward of answers that the model writes itself."""
+
+    policy: PolicySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencePairs:
+    """That an answer of a client's data becomes more likely than the rejected one beside it."""
+
+    kl_weight: float
+    """Weight of staying near the reference, > 0."""
+    num_steps: int | None = None
+    """Optimiser steps of a job; those of ``training`` when ``None``."""
+
+
+SingleObjective: TypeAlias = TaskLoss | PolicyReward | PreferencePairs
+"""An objective of all steps of a job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phases:
+    """One objective after the other within each job."""
+
+    first: SingleObjective
+    """Trains all that the job trains."""
+    second: SingleObjective
+    """Begins where the first ended."""
+    second_trained: tuple[str, ...]
+    """Ends of the names of what the second trains, out of what the job trains."""
+
+
+Objective: TypeAlias = SingleObjective | Phases
+"""Any objective of a job."""
+
+TASK_LOSS = TaskLoss()
+"""What all methods minimise that do not say otherwise."""
