@@ -22,6 +22,10 @@ WRITE = (
     "server={mode: sync, num_rounds: 2, policy: {kind: random, num_clients: 2}}",
     "methods=[{kind: fedit, rank: 2}]",
 )
+REWARDS = (
+    "rewards={helpfulness: {kind: rule, rule: no_repetition}, "
+    "safety: {kind: rule, rule: no_private_names}}"
+)
 ANSWERS = "data={source: files, train: a.csv, test: b.csv, response: r, partition: {kind: iid}}"
 
 
@@ -61,6 +65,33 @@ def test_answers_are_learned_written_and_reported(tmp_path, capsys):
     assert "1 of 1" in table.read_text(), "the shipped model is below 1000 from the start"
     assert "perplexity ≤ 1000" in (folder / "report.html").read_text()
     assert (folder / "figures" / "rouge_l_global.png").is_file()
+
+
+def test_clients_learn_from_rewards_and_the_report_shows_it(tmp_path, capsys):
+    own = (
+        REWARDS,
+        "seeds=[1]",
+        "server.metrics=[reward]",
+        "server.generation={max_texts: 3, max_tokens: 4, num_kept: 1}",
+        "methods=[{kind: pfit, num_blocks: 1, policy: {num_steps: 1, prompts_per_step: 1, "
+        "num_completions: 2, max_new_tokens: 4}}]",
+    )
+    out = tmp_path / "out"
+    assert main(["run", "quickstart", *options([*WRITE, *own]), "--out", str(out)]) == 0
+    (folder,) = out.glob("*/pfit/seed1")
+    with (folder / "rewards.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    weights = [float(row["helpfulness_weight"]) for row in rows if row["round"] == "0"]
+    assert weights[0] == 0.0
+    assert weights[-1] == 1.0
+    assert {row["round"] for row in rows} == {"0", "1", "2"}
+    with (folder / "answers.csv").open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    assert {row["client_id"] for row in answers} == {"", *(row["client_id"] for row in rows)}
+    (report,) = out.glob("*/report.html")
+    page = report.read_text(encoding="utf-8")
+    assert "What models write, before and after" in page
+    assert "Helpfulness and safety of every client" in page
 
 
 def write_pairs(folder):
@@ -108,6 +139,31 @@ def test_pairs_are_classified(tmp_path, capsys):
         (
             ("data=null", ANSWERS.replace("iid", "dirichlet")),
             "data.label: must name the column that texts are shared by",
+        ),
+        (("server.metrics=[reward]",), "rewards: missing; it is required (a mapping of keys to"),
+        (("methods=[{kind: pfit}]",), "rewards: missing; it is required (a mapping of keys to"),
+        ((REWARDS,), "rewards: has no effect: no method learns from rewards"),
+        (
+            (REWARDS.replace("no_repetition", "length"), "methods=[{kind: pfit}]"),
+            "rewards.helpfulness.num_words: must be given when rule is length",
+        ),
+        (
+            (REWARDS, "methods=[{kind: pfit, num_blocks: 3}]"),
+            "num_blocks: must be <= 2, the blocks of the model, got 3",
+        ),
+        (
+            (REWARDS, "methods=[{kind: pfit, policy: {num_completions: 1}}]"),
+            "methods.0.policy.num_completions: must be at least 2",
+        ),
+        (
+            (REWARDS, "methods=[{kind: pfit, exchange: none}]"),
+            "methods.0.proximal_weight: has no meaning where exchange is none",
+        ),
+        (("methods=[{kind: feddpo}]",), "data.rejected: missing; feddpo learns from answers and"),
+        (("data.rejected=other_summary",), "data.rejected: has no effect: no method learns from"),
+        (
+            ("methods=[{kind: pwff, alignment: {kind: dpo}}]",),
+            "data.rejected: missing; pwff learns from answers and rejected ones",
         ),
     ],
 )
