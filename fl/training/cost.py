@@ -23,6 +23,10 @@ from fl.training.step_polynomial import Polynomial, Rows, with_rows
 
 NO_TENSORS: Tensors = MappingProxyType({})
 
+MAX_COUNTED = 4
+"""Layers of one shape whose rows are counted one by one; the others cost what the last of them does
+[our choice]: query and value of two blocks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -308,7 +312,16 @@ class CostModel:
             ).flop
 
         one = count(single)
-        per_row = [count(with_rows(single, [group], 2)) - one for group in self._row_groups]
+        per_row: list[int] = []
+        counted: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for group in self._row_groups:
+            # Layers of one shape cost the same, but for those of the lowest block, below which
+            # nothing is propagated back; the sum is checked below.
+            shapes = tuple(tuple(single[name].shape) for name in group)
+            of_shape = counted.setdefault(shapes, [])
+            if len(of_shape) < MAX_COUNTED:
+                of_shape.append(count(with_rows(single, [group], 2)) - one)
+            per_row.append(of_shape[-1])
         rows = Rows(base=base, per_row=tuple(per_row))
         found = self._fit(trainable, tensors, is_writing=is_writing)
         return rows if found == rows.polynomial(self._lengths(tensors)) else None

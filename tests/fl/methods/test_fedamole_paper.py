@@ -7,6 +7,7 @@ import torch
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.models.backbone import load_backbone
 from fl.models.config import ModelConfig
+from fl.training import cost
 from fl.training.config import TrainingConfig
 from tests.fl.methods.recorded import recorded
 
@@ -108,3 +109,35 @@ def test_a_trained_mixture_writes_with_its_cache_what_it_writes_without(played):
                 text = torch.tensor([ids])
                 assert int(module(text, torch.ones_like(text))[0, -1].argmax()) == token
                 ids.append(token)
+
+
+def test_layers_of_one_shape_are_counted_once_for_all(played, monkeypatch):
+    federation, method = played
+    starts = [
+        method.start(
+            method.method.download(federation.state, client_id=client_id),
+            method.initial_personal(client_id),
+            version=0,
+        )
+        for client_id in (0, 7)
+    ]
+    found = []
+    for most in (1000, 3):
+        monkeypatch.setattr(cost, "MAX_COUNTED", most)
+        model = cost.CostModel(
+            federation.worker.module, max_tokens=12, row_groups=method.row_groups
+        )
+        found.append(
+            [
+                model.job_flop(
+                    start.trainable,
+                    batches=[np.arange(3)],
+                    lengths=np.array([5, 9, 12]),
+                    answer_lengths=np.array([2, 3, 4]),
+                    tensors=start.tensors,
+                )
+                for start in starts
+            ]
+        )
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
