@@ -28,7 +28,15 @@ _THEMED = {
 }
 """Colours of the figures that follow the page's light or dark theme."""
 
-_PROVENANCE = ("commit", "machine", "model", "model_origin", "data_digest", "versions")
+_PROVENANCE = (
+    "commit",
+    "machine",
+    "model",
+    "model_origin",
+    "rewards",
+    "data_digest",
+    "versions",
+)
 """Manifest entries shown first; all the rest follow, but for those shown elsewhere."""
 _MANY = 6
 """Entries from which a mapping is written as running text."""

@@ -13,6 +13,7 @@ from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.rewards import load_rewards
 from fl.rewards.config import RewardsConfig
+from fl.rewards.description import RewardDescription, describe_reward
 from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from netsim.streams import Purpose, stream
@@ -82,6 +83,26 @@ def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
 def rewards_of(config: RewardsConfig) -> Rewards:
     """Load what scores answers; a second call costs nothing."""
     return load_rewards(config)
+
+
+def reward_facts(config: RewardsConfig) -> dict[str, str]:
+    """Say in a line what each reward is, and how often a model is right on held-out pairs."""
+    rewards = rewards_of(config)
+    return {
+        name: _told(describe_reward(name, getattr(config, name), getattr(rewards, name)))
+        for name in ("helpfulness", "safety")
+    }
+
+
+def _told(reward: RewardDescription) -> str:
+    words = reward.kind if reward.pairs is None else f"{reward.kind}, {reward.pairs}"
+    held_out = reward.held_out
+    if held_out is None:
+        return words
+    return (
+        f"{words}: right for {held_out.accuracy:.3f} ({held_out.low:.3f} to {held_out.high:.3f}) "
+        f"of {held_out.num_pairs} held-out pairs"
+    )
 
 
 _TEXTS: dict[tuple[DataConfig, ModelConfig], Texts] = {}

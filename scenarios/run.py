@@ -90,6 +90,7 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
 
     with heavy_imports():
+        from scenarios.prepare import reward_facts  # noqa: PLC0415
         from scenarios.single import row_types, run_single  # noqa: PLC0415
 
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
@@ -101,6 +102,9 @@ def run(
     origins = {name: origin for name in names if (origin := origin_of(name)) is not None}
     if origins:
         inputs["model_origin"] = origins
+    if scenario.rewards is not None:
+        # loaded here, before any worker starts: what is not in the cache is trained once
+        inputs["rewards"] = reward_facts(scenario.rewards)
     kept = _make_store(store)
     folder = ResultFolder(Path(out) / scenario.name, overwrite=overwrite)
     try:

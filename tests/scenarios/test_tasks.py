@@ -79,6 +79,8 @@ def test_clients_learn_from_rewards_and_the_report_shows_it(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["run", "quickstart", *options([*WRITE, *own]), "--out", str(out)]) == 0
     (folder,) = out.glob("*/pfit/seed1")
+    manifest = json.loads((folder.parents[1] / "manifest.json").read_text())
+    assert manifest["rewards"] == {"helpfulness": "rule", "safety": "rule"}
     with (folder / "rewards.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     weights = [float(row["helpfulness_weight"]) for row in rows if row["round"] == "0"]
