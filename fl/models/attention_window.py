@@ -11,7 +11,8 @@ class AttentionWindow:
     """Causal attention to the nearest tokens and to the first ones of a text.
 
     The first tokens take what attention gives to nothing in particular: without them a model that
-    was trained with dense attention writes badly (Xiao et al. 2024, arXiv:2309.17453).
+    was trained with dense attention writes badly (Xiao et al. 2024,
+    arXiv:2309.17453 [recollected]).
 
     Examples
     --------

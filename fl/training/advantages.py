@@ -12,8 +12,8 @@ def standardised_by_group(
 ) -> Float[torch.Tensor, " text"]:
     """Return the distance of each reward from its group's mean, in standard deviations of it.
 
-    Shao et al. 2024, arXiv:2402.03300, section 4.1.2; the standard deviation is that of a sample
-    (divisor ``group_size - 1``), as in trl. Equal rewards give exactly 0.
+    Shao et al. 2024, arXiv:2402.03300, section 4.1.2 [recollected]; the standard deviation is
+    that of a sample (divisor ``group_size - 1``), as in trl. Equal rewards give exactly 0.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def leave_one_out(
 ) -> Float[torch.Tensor, " text"]:
     """Return what each reward is above the mean of the others of its group.
 
-    Ahmadian et al. 2024, arXiv:2402.14740, equation 7. Arguments as
+    Ahmadian et al. 2024, arXiv:2402.14740, equation 7 [recollected]. Arguments as
     :func:`standardised_by_group`.
     """
     groups = _groups(rewards, group_size)
@@ -52,7 +52,7 @@ def generalised(
 ) -> tuple[Float[torch.Tensor, "text step"], Float[torch.Tensor, "text step"]]:
     """Return generalised advantages, and the returns that values should have been.
 
-    Schulman et al. 2016, arXiv:1506.02438, equation 16, undiscounted, as texts end:
+    Schulman et al. 2016, arXiv:1506.02438, equation 16 [recollected], undiscounted, as texts end:
     ``A_t = sum_k gae_lambda^k (r_{t+k} + V_{t+k+1} - V_{t+k})``, with ``V = 0`` after the end.
 
     Parameters

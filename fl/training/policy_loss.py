@@ -35,8 +35,8 @@ def grpo_loss(
 ) -> Float[torch.Tensor, ""]:
     """Return the loss of GRPO: mean over the tokens of a text, then over texts.
 
-    Shao et al. 2024, arXiv:2402.03300, equation 3, with the divergence weighted with the ratio of
-    probabilities, as trl does.
+    Shao et al. 2024, arXiv:2402.03300, equation 3 [recollected], with the divergence weighted
+    with the ratio of probabilities, as trl does.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ def rloo_loss(
 ) -> Float[torch.Tensor, ""]:
     """Return the loss of RLOO: the ratio of probabilities is that of a whole answer.
 
-    Ahmadian et al. 2024, arXiv:2402.14740, with the clipped ratio of trl.
+    Ahmadian et al. 2024, arXiv:2402.14740 [recollected], with the clipped ratio of trl.
     """
     return clipped((new - old).sum(dim=1), advantages, clip=clip).mean()
 
 
 def clipped(log_ratio: torch.Tensor, advantages: torch.Tensor, *, clip: float) -> torch.Tensor:
-    """Return minus the clipped surrogate of PPO (arXiv:1707.06347, equation 7)."""
+    """Return minus the clipped surrogate of PPO (arXiv:1707.06347, equation 7 [recollected])."""
     ratio = torch.exp(log_ratio)
     near = torch.clamp(ratio, 1 - clip, 1 + clip)
     return -torch.minimum(ratio * advantages, near * advantages)

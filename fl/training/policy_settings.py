@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 
 DEFAULT_GAE_LAMBDA = 0.95
-"""Of ``ppo`` where none is given: Schulman et al. 2017, arXiv:1707.06347, table 3."""
+"""Of ``ppo`` where none is given: Schulman et al. 2017, arXiv:1707.06347, table 3 [recollected]."""
 DEFAULT_VALUE_LEARNING_RATE = 1e-2
 """Of ``ppo`` where none is given [our choice: the value head is one layer that starts at 0]."""
 

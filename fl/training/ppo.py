@@ -1,10 +1,10 @@
 """Proximal policy optimisation with a value head: Schulman et al. 2017, arXiv:1707.06347.
 
-The reward of an answer is given at its last token, and the divergence from the reference is taken
-off token by token, as in Ouyang et al. 2022, arXiv:2203.02155. The value head is one layer on the
-last hidden states, which its loss does not reach. It lives in the job alone: it starts at 0, is
-learned while the policy is, and is neither sent nor kept. Advantages are not standardised, as
-rewards are.
+Both papers named here are recollected. The reward of an answer is given at its last token, and the
+divergence from the reference is taken off token by token, as in Ouyang et al. 2022,
+arXiv:2203.02155. The value head is one layer on the last hidden states, which its loss does not
+reach. It lives in the job alone: it starts at 0, is learned while the policy is, and is neither
+sent nor kept. Advantages are not standardised, as rewards are.
 """
 
 import math
