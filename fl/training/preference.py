@@ -1,8 +1,9 @@
 """Direct preference optimisation: learning from pairs of a better and a worse answer.
 
-Rafailov et al. 2023, arXiv:2305.18290 [recollected]. With the log-probability of an answer above that in the
-reference as its reward, the loss of a pair is ``-log sigmoid(kl_weight (reward of the better -
-reward of the worse))``. The reference is the model with the first values of what is trained.
+Rafailov et al. 2023, arXiv:2305.18290 [recollected]. With the log-probability of an answer above
+that in the reference as its reward, the loss of a pair is ``-log sigmoid(kl_weight (reward of the
+better - reward of the worse))``. The reference is the model with the first values of what is
+trained.
 """
 
 import math
