@@ -34,13 +34,13 @@ _BUILT_IN: dict[Path, frozenset[str]] = {
     ("model", "name"): frozenset(BUILT_IN),
     ("model", "cost_as"): frozenset(SHAPES),
     **{("rewards", name, "backbone"): frozenset(BUILT_IN) for name in REWARDS},
-    **{("rewards", name, "pairs"): frozenset(BUILT_IN_PAIRS) for name in REWARDS},
 }
 """Names that stand for something of ours, by key."""
 _FOLDERS_OR_IDS = {*_BUILT_IN, ("data", "name")}
-"""Keys that name a folder (or a file: :data:`_MAY_BE_FILES`) if there is one, else something of
-ours or on a hub."""
-_MAY_BE_FILES = {("model", "cost_as"), *(("rewards", name, "pairs") for name in REWARDS)}
+"""Keys that name a folder (or a file, ``cost_as``) if there is one, else something of ours or on a
+hub."""
+_PAIRS = {("rewards", name, "pairs") for name in REWARDS}
+"""Keys that name a file, or a set of ours."""
 MAX_PART_BYTES = 255
 """Longest name of a file or folder that file systems take."""
 MAX_PATH_BYTES = 3_000
@@ -154,13 +154,14 @@ class _Resolver:
         base = self.document.base(place)
         is_code = _may_be_code(key) and names_a_class(value)
         is_folder_or_id = key in _FOLDERS_OR_IDS and not self._is_plain_name(key, place)
-        if key in _FILES or is_code or is_folder_or_id:
+        is_file = key in _FILES or (key in _PAIRS and value not in BUILT_IN_PAIRS)
+        if is_file or is_code or is_folder_or_id:
             fault = find_path_fault(value.rpartition(":")[0] if is_code else value)
             if fault is not None:
                 found = f"{self.document.place(place)}: {'.'.join(map(str, key))}: {fault}"
                 faults.append(found)
                 return value
-        if key in _FILES:
+        if is_file:
             return str(locate(value, base))
         if is_folder_or_id:
             return self._resolve_folder(value, key, place, faults)
@@ -185,7 +186,7 @@ class _Resolver:
         if value in _BUILT_IN.get(key, ()):
             return value
         found, here = locate(value, self.document.base(place)), FilePath(value)
-        if found.is_dir() or (key in _MAY_BE_FILES and found.is_file()):
+        if found.is_dir() or (key == ("model", "cost_as") and found.is_file()):
             return str(found)
         fault = None
         if value.startswith(("~", "/", "./", "../")):
