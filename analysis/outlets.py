@@ -15,7 +15,9 @@ from rich.text import Text
 from analysis.tables import Table
 from analysis.text_safety import csv_text, latex_comment, latex_text, markdown_text, visible
 
-LEFT_HEADS = frozenset(
+PROSE_HEADS = frozenset({"prompt", "before", "after"})
+"""Heads of columns that hold whole sentences, which may break into lines."""
+LEFT_HEADS = PROSE_HEADS | frozenset(
     {"variant", "model", "status", "cost", "first", "second", "verdict", "setting", "order"}
 )
 """Heads of columns that hold text; the others hold numbers and are set to the right."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.figures import SavedFigure
 from analysis.load import Results
-from analysis.outlets import LEFT_HEADS
+from analysis.outlets import LEFT_HEADS, PROSE_HEADS
 from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
 from analysis.tables import Table, target_name
 from analysis.text_safety import html_text
@@ -120,7 +120,7 @@ def _notes(results: Results) -> str:
 
 def _table(table: Table, *, level: int = 2) -> str:
     heads = list(table.text.columns)
-    align = ["left" if head in LEFT_HEADS else "right" for head in heads]
+    align = [_side(head) for head in heads]
     head = "".join(
         f'<th scope="col" class="{side}">{html_text(text)}</th>'
         for side, text in zip(align, heads, strict=True)
@@ -135,6 +135,13 @@ def _table(table: Table, *, level: int = 2) -> str:
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
         f'</div><div class="remarks">{notes}</div></section>'
     )
+
+
+def _side(head: str) -> str:
+    """Return the classes of a column's cells by its head."""
+    if head in PROSE_HEADS:
+        return "left prose"
+    return "left" if head in LEFT_HEADS else "right"
 
 
 def _prose(text: str) -> str:
