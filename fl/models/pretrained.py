@@ -82,16 +82,7 @@ def load_pretrained(place: str, *, name: str, task: Task) -> Loaded:
             switch_dropout_off(settings)
             check_kind(settings, name=name, task=task)
             auto: Any = transformers.AutoModel if task == "classification" else AutoModelForCausalLM
-            with bounded_size(name):
-                model, found = auto.from_pretrained(
-                    place,
-                    config=settings,
-                    attn_implementation="eager",
-                    dtype=torch.float32,
-                    trust_remote_code=False,
-                    use_safetensors=True,
-                    output_loading_info=True,
-                )
+            model, found = read_weights(auto, place, settings, name=name)
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         except ModelError:
             raise
@@ -161,6 +152,46 @@ def _check_layers(place: str, *, name: str) -> None:
                 "(config.json)"
             )
             raise ModelError(msg)
+
+
+def read_weights(
+    auto: Any,  # noqa: ANN401 -- a class of transformers that makes models by their settings
+    place: str | Path,
+    settings: transformers.PretrainedConfig,
+    *,
+    name: str,
+) -> tuple[Any, dict[str, Any]]:
+    """Read a model's safetensors in float32; give it with what transformers says of its weights.
+
+    No code that lies beside the weights is run.
+
+    Parameters
+    ----------
+    auto
+        Class that builds and reads the model.
+    place
+        Folder or hub id.
+    settings
+        Its configuration.
+    name
+        Name in messages.
+
+    Raises
+    ------
+    fl.problems.ModelError
+        The model is too large; besides, whatever transformers raises.
+    """
+    with bounded_size(name):
+        model, found = auto.from_pretrained(
+            place,
+            config=settings,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    return model, found
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class TokenTable:
         return tokens[:start], tokens[start:]
 
     def question(self, index: int) -> list[int]:
-        """Return the tokens of what is asked, without those of its layout.
+        """Return the tokens of what is asked, without those of its layout where it has one.
 
         Raises
         ------
@@ -121,8 +121,7 @@ class TokenTable:
             The texts have no answers.
         """
         if self.questions is None:
-            msg = "index: texts that are classified have no question"
-            raise ValueError(msg)
+            return self.prompt_and_answer(index)[0]
         begin, end = (self.offsets[index] + bound for bound in self.questions[index])
         found: list[int] = self.ids[begin:end].tolist()
         return found

@@ -19,7 +19,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from fl.models.pretrained import bounded_size, quiet_transformers, switch_dropout_off
+from fl.models.pretrained import quiet_transformers, read_weights, switch_dropout_off
 from fl.problems import ModelError, one_line
 from fl.rewards.held_out import HeldOut
 
@@ -62,16 +62,7 @@ def read_classifier(folder: Path, *, name: str, key: str) -> Loaded:
             settings = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
             _check_outputs(settings, name=name, key=key)
             switch_dropout_off(settings)
-            with bounded_size(name):
-                model, found = auto.from_pretrained(
-                    folder,
-                    config=settings,
-                    attn_implementation="eager",
-                    dtype=torch.float32,
-                    trust_remote_code=False,
-                    use_safetensors=True,
-                    output_loading_info=True,
-                )
+            model, found = read_weights(auto, folder, settings, name=name)
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except ModelError:
             raise

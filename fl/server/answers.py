@@ -61,7 +61,7 @@ def answer_rows(
             at_s=at_s,
             client_id=client_id,
             text_id=answer.text_id,
-            prompt=worker.decode(table.prompt_and_answer(answer.text_id)[0]),
+            prompt=worker.decode(table.question(answer.text_id)),
             answer=answer.text,
             helpfulness=answer.helpfulness,
             safety=answer.safety,

@@ -105,10 +105,9 @@ def _generated(
             stop_id=tokenizer.eos_token_id,
             pad_id=examples.tokens.pad_token_id,
         )
-        for row, prompt, own, true in zip(rows, prompts, generated, answers, strict=True):
-            asked[row], found[row], wanted[row] = (
-                tokenizer.decode(tokens, skip_special_tokens=True) for tokens in (prompt, own, true)
-            )
+        for row, own, true in zip(rows, generated, answers, strict=True):
+            asked[row] = worker.decode(examples.tokens.question(int(job.samples[row])))
+            found[row], wanted[row] = worker.decode(own), worker.decode(true)
             num_tokens[row] = len(own)
     both = list(zip(found, wanted, strict=True))
     scores = {

@@ -216,11 +216,8 @@ class PolicyOptimisation:
             pad_id=pad_id,
             device=next(module.parameters()).device,
         )
-        shown, answers = (
-            [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in side]
-            for side in (prompts, written)
-        )
-        scores = worker.rewards.scores(shown, answers)
+        asked = [worker.decode(self.train.tokens.question(int(index))) for index in batch]
+        scores = worker.rewards.scores(asked, [worker.decode(own) for own in written])
         mixed = mix(scores, weight=self.method.reward_weight(job.start))
         if not np.isfinite(mixed).all():
             bad = next(name for name, of in scores.items() if not np.isfinite(of).all())

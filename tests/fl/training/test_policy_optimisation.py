@@ -274,19 +274,26 @@ def test_empty_answers_are_scored_and_learned_from(algorithm):
     assert not same(found.tensors, job.start.tensors)
 
 
-def test_a_prompt_without_room_loses_its_first_tokens():
-    train = prompts(longest=9)
+def test_a_prompt_without_room_loses_its_first_tokens(monkeypatch):
+    train, read = prompts(longest=9), []
     procedure, worker, job = aligned(train=train, num_positions=12)
+    sample = type(worker.module).sample
+
+    def watched(module, given, **options):
+        read.extend(list(each) for each in given)
+        return sample(module, given, **options)
+
+    monkeypatch.setattr(type(worker.module), "sample", watched)
     procedure.run(job, worker)
     plan = procedure.plan(job.samples, seed=job.seed)
-    shown = [text for texts, _ in worker.rewards.safety.seen for text in texts]
     whole = [
-        Words().decode(train.tokens.prompt_and_answer(int(index))[0], skip_special_tokens=True)
-        for batch in plan.steps
-        for index in batch
+        train.tokens.prompt_and_answer(int(index))[0] for batch in plan.steps for index in batch
     ]
-    assert shown == [" ".join(text.split()[-4:]) for text in whole]
-    assert shown != whole
+    assert read == [prompt[-4:] for prompt in whole]
+    assert read != whole
+    # rewards are given all that was asked
+    shown = [text for texts, _ in worker.rewards.safety.seen for text in texts]
+    assert shown == [Words().decode(prompt, skip_special_tokens=True) for prompt in whole]
 
 
 def test_answers_must_leave_room_for_a_prompt():
