@@ -17,6 +17,7 @@ from fl.methods.options import AveragingOptions, FedAvg
 from fl.methods.server_optimiser import server_step
 from fl.payload import Payload, Tensors
 from fl.training.job import Start
+from fl.training.objective import TASK_LOSS, Objective
 
 
 def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[str, torch.Tensor]:
@@ -97,6 +98,8 @@ class AveragingMethod(MethodDefaults):
     has_global_model: bool = True
     """Whether the shared tensors, completed by untrained personal ones, are a whole model."""
     options: AveragingOptions = field(default_factory=AveragingOptions)
+    objective: Objective = TASK_LOSS
+    """What its jobs optimise."""
     schedule: Callable[[int], Collection[str]] | None = None
     """Names of the shared tensors that are trained from a version of the server on (the first is
     0). Only these are sent up; down goes what a client lacks: what has changed since the version it

@@ -15,7 +15,6 @@ from fl.payload import Payload, Tensors
 from fl.rewards.reward import HelpfulnessOf
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
-from fl.training.objective import TASK_LOSS, Objective
 
 HELPFULNESS = "preference.helpfulness"
 """Name of the client's weight among its personal tensors."""
@@ -26,7 +25,6 @@ class AligningMethod(AveragingMethod):
     """An averaging method whose jobs follow rewards; implements ``AlignsPolicy``."""
 
     helpfulness_of: HelpfulnessOf
-    objective: Objective = TASK_LOSS
     keeps_tuned: bool = False
     """Whether a client uses the shared tensors as it has trained them last, not as the server holds
     them. Its next job begins at the server's all the same."""
