@@ -31,6 +31,7 @@ from tests.netsim.worlds import (
     still_world,
 )
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
 SIZE_BYTES = 2_000_000
 
 

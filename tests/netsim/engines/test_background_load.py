@@ -6,6 +6,8 @@ from netsim.config.radio import BackgroundShare
 from netsim.phy.resource_grid import blocks_left
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world, two_sites
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 SIZE_BYTES = 400_000
 NUM_BLOCKS = 51
 """Of the carrier of ``plain_radio``."""

@@ -21,6 +21,8 @@ from tests.netsim.worlds import (
     two_sites,
 )
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 FILE_BYTES = 500_000
 NUM_USERS = 20
 WORLD = still_world([(60.0, 0.0)], layout=SingleCellLayout(radius_m=120.0))

@@ -15,6 +15,8 @@ from tests.netsim.theory.processor_sharing import left_s
 from tests.netsim.transport.test_background_traffic import arrivals
 from tests.netsim.worlds import dead, ignore_block_sizes, make_network, plain_radio, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 
 def in_progress(background, *, seed=1, world=WORLD, **changes):
     radio = plain_radio(background_load=background, **changes)

@@ -10,6 +10,8 @@ from netsim.config.radio import A3Handover
 from netsim.config.sites import SiteConfig, SitesLayout
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 PLANE = {"width_m": 3000.0, "height_m": 3000.0, "num_sectors": 1}
 
 

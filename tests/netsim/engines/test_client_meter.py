@@ -11,6 +11,8 @@ from netsim.energy.tr38840_power import Tr38840Power
 from netsim.energy.ue_power import one_state_at_a_time
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 UE = Tr38840Power(bandwidth_hz=20e6)
 NEAR = (100.0, 0.0)
 

@@ -16,6 +16,8 @@ from netsim.config.world import HexagonalLayout, SectorAntenna
 from netsim.transport import backhaul_flow, site_buffers
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 SIZES_BYTES = (1_000_000, 600_000, 300_000)
 DIRECT = BackhaulLink(ends=("site-0", "server"), latency_s=0.001, rate_bps=8e6)
 DETOUR = (

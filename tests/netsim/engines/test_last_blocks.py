@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netsim.config.radio import FddDuplex, RayleighFading, TddDuplex
+from netsim.config.radio import FddDuplex, InnerLoopAdaptation, RayleighFading, TddDuplex
 from netsim.config.world import RandomDirectionMobility
 from netsim.engines.flow_last_blocks import LastBlocks
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
@@ -63,6 +63,24 @@ def test_a_transfer_that_waits_can_be_cancelled(monkeypatch):
     (cancelled,) = run_all(env, transfers)
     assert cancelled.status == "left"
     assert cancelled.finished_at_s == pytest.approx(row.finished_at_s + 0.001, rel=1e-9)
+
+
+@pytest.mark.parametrize("num_clients", [1, 4])
+def test_a_transfer_ends_with_its_slot_on_average(num_clients):
+    """Of sizes spread evenly over a transport block, whatever the number of clients."""
+    whole_slots, sizes = 40, np.arange(0.5, 20) / 20
+    end_s = {"flow": [], "slot": []}
+    for engine, ends_s in end_s.items():
+        world = still_world(ring(num_clients, radius_m=60.0))
+        radio = plain_radio(engine=engine, link_adaptation=InnerLoopAdaptation())
+        _, network = make_network(world, radio)
+        block_bytes = network.link_table([0]).uplink_rate_bps[0] * SLOT_S / 8
+        for part in sizes:
+            env, network = make_network(world, radio)
+            size_bytes = round(block_bytes * (whole_slots + part) / num_clients)
+            transfers = [network.send(k, "uplink", size_bytes) for k in range(num_clients)]
+            ends_s.append(np.mean([row.finished_at_s for row in run_all(env, transfers)]))
+    assert np.mean(end_s["flow"]) == pytest.approx(np.mean(end_s["slot"]), abs=0.05 * SLOT_S)
 
 
 @pytest.mark.parametrize("duplex", [FddDuplex(), TddDuplex()], ids=["fdd", "tdd"])

@@ -7,6 +7,8 @@ from netsim.config.radio import RayleighFading, TddDuplex
 from netsim.config.ue_power import MeasuredPowerConfig
 from tests.netsim.worlds import make_network, plain_radio, ring, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 NEAR = (100.0, 0.0)
 SA = MeasuredPowerConfig()
 

@@ -7,6 +7,8 @@ from netsim.config.radio import MaxPowerReduction, UplinkPowerConfig
 from netsim.config.world import SingleCellLayout
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 AT_LIMIT = {"p0_dbm": 24.0, "alpha": 0.0}
 """Power control asks for more than the limit in one block."""
 ENGINES = ["flow", "slot"]

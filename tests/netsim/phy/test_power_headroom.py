@@ -18,6 +18,8 @@ from netsim.phy.power_control import pusch_power_w
 from netsim.phy.power_headroom import BestBitsPerWatt, per_transmitter
 from netsim.units import db_to_linear
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 NO_REDUCTION = UplinkPowerConfig(max_power_reduction=None)
 BANDWIDTHS_HZ = (5e6, 10e6, 20e6, 40e6, 50e6, 60e6, 100e6)
 

@@ -18,6 +18,8 @@ from netsim.transport.access_wait import AccessWait
 from netsim.transport.transfers import DIRECTIONS, Transfer
 from tests.netsim.worlds import TWO_SITES, dead, make_network, plain_radio, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 SIZE_BYTES = 3_000_000
 SLOT_S = 0.0005
 PLACE = (100.0, 0.0)

@@ -11,6 +11,8 @@ from netsim.transport.backhaul_flow import CLOSE_BITS, BackhaulFlow
 from netsim.transport.site_buffers import WINDOW_S
 from tests.netsim.worlds import make_network, plain_radio, run_all, still_world
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 SIZE_BYTES = 1_000_000
 
 

@@ -23,6 +23,8 @@ from tests.netsim.worlds import (
     still_world,
 )
 
+pytestmark = pytest.mark.usefixtures("fluid_to_the_end")
+
 
 def with_backhaul(latency_s, *, engine="flow", **changes):
     """One client near one site."""
