@@ -63,8 +63,12 @@ class Method(LocalWork, Protocol):
         """Whether all clients of a round get the same bytes, so that one broadcast serves them."""
 
     @property
-    def merges(self) -> Literal["mean", "own"]:
-        """``mean``: what is sent is averaged by weight, name by name; ``own``: merged otherwise."""
+    def merges(self) -> Literal["mean", "products", "own"]:
+        """How updates merge.
+
+        ``mean``: what is sent is averaged by weight, name by name; ``products``: the same but for
+        the factors of LoRA, whose products are; ``own``: otherwise.
+        """
 
     @property
     def row_groups(self) -> Sequence[Sequence[str]]:
@@ -162,7 +166,7 @@ class MethodDefaults:
         return TASK_LOSS
 
     @property
-    def merges(self) -> Literal["mean", "own"]:
+    def merges(self) -> Literal["mean", "products", "own"]:
         """Say that updates merge by a rule of the method's own."""
         return "own"
 

@@ -111,7 +111,7 @@ class CheckedMethod:
         return self._method.row_groups
 
     @property
-    def merges(self) -> Literal["mean", "own"]:
+    def merges(self) -> Literal["mean", "products", "own"]:
         """Whether updates are averaged or merge by a rule of the method's own."""
         return self._method.merges
 

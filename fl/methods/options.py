@@ -84,6 +84,14 @@ class MethodOptions:
         return False
 
     @property
+    def can_average_products(self) -> bool:
+        """Whether both factors of LoRA are shared and nothing but their product matters.
+
+        Then a server can average the products in place of the factors.
+        """
+        return False
+
+    @property
     def uses_rewards(self) -> bool:
         """Whether jobs need the rewards of the scenario."""
         return False

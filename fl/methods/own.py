@@ -34,6 +34,11 @@ class OwnConfig(MethodOptions):
         return True
 
     @property
+    def can_average_products(self) -> bool:
+        """Whether products can be averaged in place of factors: where it shares both of LoRA."""
+        return True
+
+    @property
     def is_identity_at_start(self) -> bool:
         """Whether the model scores as before: not known."""
         return False

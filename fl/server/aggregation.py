@@ -1,14 +1,17 @@
 """Aggregation of received updates into the server's next state, and the rows of a round."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from fl.methods.base import Contribution
+from fl.methods.base import Contribution, ServerState
 from fl.problems import during
 from fl.rows import RoundRow
 from fl.server.federation import Federation
 from fl.server.merging import MergeRule
 from fl.server.participation import Participation
 from fl.server.presence import GONE
+
+AggregationRule = Callable[[ServerState, Sequence[Contribution]], ServerState]
+"""From the server's state and updates to its next state, as a method's ``aggregate``."""
 
 
 def aggregate(
@@ -46,8 +49,10 @@ def merge(
     federation: Federation,
     contributions: Sequence[Contribution],
     participations: Sequence[Participation],
+    *,
+    rule: AggregationRule | None = None,
 ) -> None:
-    """Let the method make the server's next state of contributions, and charge what it sends.
+    """Make the server's next state of contributions, and charge what it sends.
 
     Parameters
     ----------
@@ -57,8 +62,11 @@ def merge(
         Of clients, or of sites; at least one.
     participations
         Ended ones that the contributions come from.
+    rule
+        What makes the next state; ``None``: the method.
     """
-    federation.state = federation.method.aggregate(federation.state, contributions)
+    aggregate = federation.method.aggregate if rule is None else rule
+    federation.state = aggregate(federation.state, contributions)
     if federation.twin is not None:
         parts = [each.charged for each in participations if each.is_received]
         charged = [each for each in parts if each is not None]

@@ -181,6 +181,9 @@ class HierarchicalServer(ServerOptions):
 
     edge_rounds: Annotated[int, Gt(0), Le(1000)] = 2
     """Averages at a site before the server averages, ``kappa2``."""
+    averages: Literal["tensors", "products"] = "tensors"
+    """What is averaged of LoRA whose factors ``A`` and ``B`` are both trained: each alone, which
+    two levels refuse, or products ``B A``, cut to the rank of clients where they download."""
     mode: Literal["hierarchical"] = "hierarchical"
 
     @property

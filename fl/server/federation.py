@@ -196,8 +196,11 @@ class Federation:
         if self.is_timing_only and isinstance(self.method, FollowsDecisions):
             msg = f"training.mode: must be train, {self.method.kind} decides by values; got none"
             raise ValueError(msg)
-        needs_mean = self.server.merges_stale or self.server.has_edges
-        if needs_mean and self.method.merges != "mean":
+        is_mean = self.method.merges == "mean"
+        is_mean_at_edges = is_mean or self.method.merges == "products"
+        if (self.server.merges_stale and not is_mean) or (
+            self.server.has_edges and not is_mean_at_edges
+        ):
             msg = (
                 f"server.mode: {self.method.kind} must average what it is sent (merges: mean), it "
                 f"merges by a rule of its own; got {self.server.mode}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from fl import policies
 from fl.methods import MethodConfig
+from fl.methods.options import FedAvg
 from fl.metrics import METRICS, Task
 from fl.problems import Problem
 from fl.server.config import (
@@ -11,6 +12,7 @@ from fl.server.config import (
     DeadlineServer,
     FedBuffServer,
     GenerationConfig,
+    HierarchicalServer,
     RoundOptions,
     SemiAsyncServer,
     ServerConfig,
@@ -88,7 +90,7 @@ def _find_mode_problems(
         yield Problem((*path, "discount"), rule)
     if isinstance(config, AsynchronousOptions):
         yield from _find_asynchronous_problems(config, num_clients=num_clients, path=path)
-    if config.has_edges:
+    if isinstance(config, HierarchicalServer):
         yield from _find_edge_problems(config, methods=methods, path=path)
     if config.merges_stale:
         yield from _find_stale_problems(config, methods=methods, path=path)
@@ -145,23 +147,42 @@ def _find_stale_problems(
 
 
 def _find_edge_problems(
-    config: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
+    config: HierarchicalServer, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
 ) -> Iterator[Problem]:
     """Find methods for which a mean of means is not the mean."""
+    is_wanted = config.averages == "products"
+    # flexlora averages products whatever is asked for
+    choosing = [each for each in methods if each.can_average_products and each.merges_changes]
     for method in methods:
-        if method.takes_turns:
-            rule = "its turns go by aggregations of the server, which sites do not wait for"
-        elif not method.merges_changes:
-            rule = "it merges updates by a rule of its own, not as a mean that sites can take"
-        elif method.averages_factors:
-            rule = (
-                "it averages the factors of products one by one, whose bias two levels would "
-                "compound; ffa_lora freezes one factor"
-            )
-        else:
-            continue
-        message = f"cannot average at two levels for {method.kind}: {rule}; got {config.mode}"
-        yield Problem((*path, "mode"), message)
+        rule = _why_not_at_two_levels(method, is_wanted=is_wanted)
+        if rule is not None:
+            message = f"cannot average at two levels for {method.kind}: {rule}; got {config.mode}"
+            yield Problem((*path, "mode"), message)
+    if is_wanted and not choosing:
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: no products can be averaged in place of factors of {kinds}"
+        yield Problem((*path, "averages"), f"{rule}; got products")
+    for method in choosing if is_wanted else ():
+        optimiser = getattr(method, "server_optimiser", FedAvg())
+        if optimiser != FedAvg():
+            rule = f"needs server_optimiser fedavg, {method.kind} has {optimiser.kind}"
+            yield Problem((*path, "averages"), f"{rule}; got products")
+
+
+def _why_not_at_two_levels(method: MethodConfig, *, is_wanted: bool) -> str | None:
+    """Return why a mean of means is not the mean; ``is_wanted``: products are averaged."""
+    if method.takes_turns:
+        return "its turns go by aggregations of the server, which sites do not wait for"
+    if method.can_average_products and (is_wanted or not method.merges_changes):
+        return None
+    if not method.merges_changes:
+        return "it merges updates by a rule of its own, not as a mean that sites can take"
+    if not method.averages_factors:
+        return None
+    bias = "it averages the factors of products one by one, whose bias two levels would compound"
+    if not method.can_average_products:
+        return bias
+    return f"{bias}; averages: products averages their products, ffa_lora freezes one factor"
 
 
 def _late(config: ServerConfig) -> str:

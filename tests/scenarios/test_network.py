@@ -110,6 +110,22 @@ def test_a_network_without_sites_has_none_that_average():
     assert f"server.mode: {rule}" in found
 
 
+def test_products_of_lora_are_averaged_at_two_levels(tmp_path):
+    """A site gets factors of one rank; it sends those of all its clients, or the matrix."""
+    settings = ["server.mode=hierarchical", "methods=[{kind: fedit, rank: 2}]"]
+    (found,) = faults_of(*settings)
+    assert "averages: products averages their products, ffa_lora freezes one factor" in found
+    settings += ["server.averages=products", "server.edge_rounds=2", "seeds=[1]"]
+    assert main(["run", STUDY, "--out", str(tmp_path), *options([*SMALL, *settings])]) == 0
+    (path,) = tmp_path.rglob("rounds.csv")
+    for row in rows(path):
+        assert int(row["num_received"]) == int(row["num_selected"]) > 0
+        assert int(row["downlink_bytes"]) == int(row["uplink_bytes"])
+        # one site: what it gets is a client's download; what it sends is larger
+        fetched = int(row["downlink_bytes"]) / int(row["num_received"])
+        assert int(row["relayed_bytes"]) > 2 * fetched
+
+
 def test_a_map_of_no_places_is_refused(capsys):
     assert main(["map", STUDY, *options(CONSTANT)]) == BAD_INPUT
     assert "a map needs cellular, got constant" in capsys.readouterr().err

@@ -28,6 +28,11 @@ class FeddpoConfig(AveragingOptions):
         return True
 
     @property
+    def can_average_products(self) -> bool:
+        """Whether products can be averaged in place of factors: yes."""
+        return True
+
+    @property
     def uses_pairs(self) -> bool:
         """Whether it needs pairs of answers: yes."""
         return True

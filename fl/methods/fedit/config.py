@@ -22,3 +22,8 @@ class FeditConfig(AveragingOptions):
     def averages_factors(self) -> bool:
         """Whether factors are averaged one by one: ``A`` and ``B`` are."""
         return True
+
+    @property
+    def can_average_products(self) -> bool:
+        """Whether products can be averaged in place of factors: yes."""
+        return True

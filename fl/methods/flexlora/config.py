@@ -27,6 +27,11 @@ class FlexloraConfig(MethodOptions):
         """Where all clients have one rank."""
         return len(distinct_ranks(self.rank)) == 1
 
+    @property
+    def can_average_products(self) -> bool:
+        """Whether products can be averaged: they always are."""
+        return True
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from fl.methods.averaging import by_client
 from fl.methods.base import Contribution, Method, ServerState
 from fl.methods.flexlora.config import FlexloraConfig
-from fl.methods.low_rank import A, B, best_factors, lora_layers, stack_factors
+from fl.methods.product_mean import cut_products, mean_products
 from fl.methods.ranks import distinct_ranks
 from fl.methods.truncated import TruncatedMethod
 from fl.peft.install import head_names
@@ -20,19 +21,17 @@ from fl.peft.lora import install_lora
 class FlexloraMethod(TruncatedMethod):
     """The server's LoRA is the best approximation of the mean product; clients get its start."""
 
+    @property
+    def merges(self) -> Literal["products"]:
+        """Say that products of factors are averaged."""
+        return "products"
+
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Average products and heads by sample count, and decompose each mean product."""
         ordered = by_client(contributions)
         updates = [item.payload.tensors for item in ordered]
-        weights = [item.weight for item in ordered]
-        factors = {}
-        for layer in lora_layers(self.initial):
-            spare_rows = self.initial[layer + A]
-            rows, columns = stack_factors(updates, weights, layer=layer)
-            factors[layer + A], factors[layer + B] = best_factors(
-                rows, columns, rank=spare_rows.shape[0], spare_rows=spare_rows
-            )
-        return self.next_state(state, {**self.mean_head(ordered), **factors})
+        mean = mean_products(updates, [item.weight for item in ordered])
+        return self.next_state(state, cut_products(mean, spare=self.initial))
 
 
 def install(config: FlexloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:

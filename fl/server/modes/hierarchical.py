@@ -2,22 +2,26 @@
 
 HierFAVG, as the code of LuminLiu/HierFL has it: after ``edge_rounds`` averages at a site the server
 averages, both weighted by training texts. With one average at a site it is federated averaging.
+
+Of LoRA whose factors are both trained, products are averaged (:mod:`fl.methods.product_mean`). A
+site sends its mean product as it is, and so the server averages all that sites have received;
+it is cut to the rank of the clients where they download, from the server or from their site.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import simpy
 
-from fl.methods.averaging import by_client, weighted_mean
 from fl.methods.base import Contribution, ServerState
 from fl.network import Direction
-from fl.payload import Payload
 from fl.problems import during
 from fl.server.aggregation import merge, record_round
 from fl.server.config import HierarchicalServer, of_mode
+from fl.server.edge_means import EdgeMean, average_at_edge, averages_products, merge_products
 from fl.server.federation import Federation
 from fl.server.monitor import Monitor
 from fl.server.participation import Participation
@@ -43,6 +47,8 @@ class _Edge:
     """Training texts of the clients whose updates are in the model, by client."""
     num_averaged: int = 0
     """Participations that the model has seen."""
+    mean: EdgeMean | None = None
+    """Of the latest updates, once there are any."""
     relayed_bytes: int = 0
     """What the site has fetched from the server and sent to it."""
 
@@ -61,11 +67,12 @@ def _run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, 
     edges = _edges(federation, client_ids)
     yield env.all_of([env.process(_run_edge(federation, each, round_id)) for each in edges])
     participations = [part for each in edges for part in each.participations]
-    kept = [each for each in edges if each.merged and not _is_lost(federation, each)]
-    received = [_contribution(each, state) for each in kept]
+    kept = [each for each in edges if not _is_lost(federation, each)]
+    received = [_contribution(each, each.mean, state) for each in kept if each.mean is not None]
     if received:
+        rule = partial(merge_products, federation) if averages_products(federation) else None
         with during(f"in round {round_id}, {len(received)} sites"):
-            merge(federation, received, participations)
+            merge(federation, received, participations, rule=rule)
     record_round(
         federation,
         participations,
@@ -103,7 +110,10 @@ def _run_edge(
     """
     num_rounds = of_mode(federation.server, HierarchicalServer).edge_rounds
     is_site = edge.site_id != NO_SITE
-    size_bytes = download_bytes(federation, edge.client_ids[0]) if is_site else 0
+    # where clients differ in what they get of it, the site fetches what the largest needs
+    is_same = federation.method.same_download
+    asking = edge.client_ids[:1] if is_same else edge.client_ids
+    size_bytes = max(download_bytes(federation, each) for each in asking) if is_site else 0
     yield from _relay(federation, edge, "downlink", size_bytes)
     for turn in range(num_rounds):
         if _is_lost(federation, edge):
@@ -118,9 +128,10 @@ def _run_edge(
         )
         edge.participations += begun
         yield federation.env.all_of([each.done for each in begun])
-        _average(edge)
-    if edge.merged and not _is_lost(federation, edge):
-        yield from _relay(federation, edge, "uplink", size_bytes)
+        _average(federation, edge)
+    if edge.mean is not None and is_site and not _is_lost(federation, edge):
+        sent_bytes = size_bytes if edge.mean.size_bytes is None else edge.mean.size_bytes
+        yield from _relay(federation, edge, "uplink", sent_bytes)
 
 
 def _relay(
@@ -132,19 +143,15 @@ def _relay(
         edge.relayed_bytes += size_bytes
 
 
-def _average(edge: _Edge) -> None:
-    """Replace the model of a site by the mean of what it received last; its version stays."""
+def _average(federation: Federation, edge: _Edge) -> None:
+    """Replace the model of a site by the mean of what it received last, if anything."""
     latest = edge.participations[edge.num_averaged :]
     edge.num_averaged = len(edge.participations)
-    merged = [each.contribution() for each in latest if each.is_received]
-    received = by_client([item for item in merged if item is not None])
-    if not received:
+    mean = average_at_edge(federation, edge.state, latest)
+    if mean is None:
         return
-    mean = weighted_mean(
-        [item.payload.tensors for item in received], [item.weight for item in received]
-    )
-    edge.state = replace(edge.state, tensors={**edge.state.tensors, **mean})
-    edge.merged |= {item.client_id: item.weight for item in received}
+    edge.mean, edge.state = mean, mean.state
+    edge.merged |= mean.weights
 
 
 def _is_lost(federation: Federation, edge: _Edge) -> bool:
@@ -152,11 +159,11 @@ def _is_lost(federation: Federation, edge: _Edge) -> bool:
     return federation.presence.num_crashes != edge.num_crashes
 
 
-def _contribution(edge: _Edge, state: ServerState) -> Contribution:
+def _contribution(edge: _Edge, mean: EdgeMean, state: ServerState) -> Contribution:
     """Return what a site sends the server, weighted by the training texts that are in it."""
     return Contribution(
         client_id=edge.site_id,
-        payload=Payload(edge.state.tensors),
+        payload=mean.payload,
         weight=sum(edge.merged.values()),
         staleness=0,
         base=state.tensors,

@@ -3,9 +3,13 @@
 import pytest
 
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.fedtt.config import FedttConfig
 from fl.methods.ffa_lora.config import FfaLoraConfig
+from fl.methods.flexlora.config import FlexloraConfig
 from fl.methods.flora.config import FloraConfig
+from fl.methods.head.config import HeadConfig
 from fl.methods.local.config import LocalConfig
+from fl.methods.options import FedAdam
 from fl.methods.pftt.config import PfttConfig
 from fl.methods.rolora.config import RoLoraConfig
 from fl.policies import AllPolicyConfig, RandomPolicyConfig
@@ -194,6 +198,30 @@ def test_two_levels_are_refused_where_a_mean_of_means_is_not_the_mean(method, re
     assert message.endswith("; got hierarchical")
 
 
+def test_averages_of_factors_are_refused_with_both_ways_out():
+    (message,) = mode_problems(HierarchicalServer, methods=[FeditConfig()]).values()
+    out = "averages: products averages their products, ffa_lora freezes one factor"
+    assert message.endswith(f"; {out}; got hierarchical")
+    (message,) = mode_problems(HierarchicalServer, methods=[FedttConfig()]).values()
+    assert message.endswith("would compound; got hierarchical")
+
+
+def test_products_are_averaged_where_they_can_be():
+    def of(*methods, **settings):
+        return mode_problems(HierarchicalServer, methods=list(methods), **settings)
+
+    assert of(FlexloraConfig()) == {}
+    assert of(FeditConfig(), FlexloraConfig(), FfaLoraConfig(), averages="products") == {}
+    (message,) = of(FlexloraConfig(), HeadConfig(), averages="products").values()
+    rule = "no products can be averaged in place of factors of flexlora, head"
+    assert message == f"has no effect: {rule}; got products"
+    found = of(FeditConfig(server_optimiser=FedAdam()), averages="products")
+    assert found == {
+        "server.averages": "needs server_optimiser fedavg, fedit has fedadam; got products"
+    }
+    assert "fedtt" in of(FedttConfig(), FeditConfig(), averages="products")["server.mode"]
+
+
 def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     fedasync = FedAsyncServer(num_rounds=1, policy=POLICY)
     assert (fedasync.alpha, fedasync.mixes) == (0.6, "model")
@@ -202,7 +230,8 @@ def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     semi = SemiAsyncServer(num_rounds=1, policy=POLICY, num_updates=1)
     assert semi.restart == "aggregation"
     assert fedasync.discount == fedbuff.discount == semi.discount == PolynomialDiscount()
-    assert HierarchicalServer(num_rounds=1, policy=POLICY).edge_rounds == 2
+    hierarchical = HierarchicalServer(num_rounds=1, policy=POLICY)
+    assert (hierarchical.edge_rounds, hierarchical.averages) == (2, "tensors")
     deadline = DeadlineServer(num_rounds=1, policy=POLICY, deadline_s=1.0)
     assert (deadline.late, deadline.discount) == ("dropped", ConstantDiscount())
     assert deadline.over_selection == 1.0

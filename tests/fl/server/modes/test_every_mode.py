@@ -117,6 +117,8 @@ def test_methods_that_average_run_in_all_modes_and_others_do_not():
     assert {"full", "head", "fedsa_lora", "ffa_lora", "bitfit", "pftt", "local"} <= runs
     assert not runs & {"rolora", "fedtt_plus", "fedamole", "flora", "hetlora", "fedit", "fedtt"}
     assert not refusals("fedbuff", "fedit")
+    assert not refusals("hierarchical", "flexlora")
+    assert not refusals("hierarchical", "fedit", averages="products")
     for kind in KINDS:
         assert not refusals("sync", kind)
         assert not refusals("deadline", kind, late="dropped")
@@ -170,4 +172,6 @@ def test_traits_of_the_settings_are_those_of_the_method(kind):
     names = method.initial_state().tensors.keys()
     factors = {name.rpartition(".")[2] for name in names if "lora_" in name}
     has_both = {"lora_A", "lora_B"} <= factors or any(".cores." in name for name in names)
-    assert config.averages_factors == (has_both and kind != "flexlora")
+    assert config.averages_factors == (has_both and method.merges != "products")
+    is_mean = method.merges in ("mean", "products") and not config.takes_turns
+    assert config.can_average_products == (is_mean and {"lora_A", "lora_B"} <= factors)
