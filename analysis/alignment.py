@@ -32,8 +32,9 @@ GAINS = {
     "helpfulness": "helpfulness",
     "safety": "safety",
     "reward": "own reward",
+    "independent": "independent reward",
 }
-"""Columns whose change over the run is told, and their heads."""
+"""Columns whose change over the run is told where a study has them, and their heads."""
 CORRELATIONS = {
     "helpfulness_by_weight": "weight to helpfulness",
     "safety_by_weight": "weight to safety",
@@ -47,8 +48,9 @@ def reward_runs(results: Results) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a variant and seed: ``helpfulness``, ``safety`` and ``reward`` at the last
-        evaluation, mean over clients; the same with ``_gain``, less those of the first; and the
+        One row a variant and seed: ``helpfulness``, ``safety``, ``reward`` and ``independent`` at
+        the last evaluation, mean over clients (NaN of an independent reward that is not there); the
+        same with ``_gain``, less those of the first; and the
         columns of :data:`CORRELATIONS`: Spearman's rank correlation over clients between the weight
         of helpfulness and either score at the end, NaN where one of them is the same for all.
     """
@@ -80,8 +82,9 @@ def reward_table(results: Results) -> Table | None:
     runs = reward_runs(results)
     if runs.empty:
         return None
+    gains = {name: head for name, head in GAINS.items() if runs[name].notna().any()}
     columns = [
-        *((f"{name}_gain", f"{head}, gain") for name, head in GAINS.items()),
+        *((f"{name}_gain", f"{head}, gain") for name, head in gains.items()),
         ("reward", "own reward at the end"),
         *CORRELATIONS.items(),
     ]
@@ -110,7 +113,8 @@ def reward_table(results: Results) -> Table | None:
         text=pd.DataFrame(text),
         notes=(
             "Mean over clients, then over seeds ± 95 % Student-t half-width; gain: end less start. "
-            "Own reward: each client's by its own weight of helpfulness and safety.",
+            "Own reward: each client's by its own weight of helpfulness and safety."
+            + (" Independent reward: of it nobody learns." if "independent" in gains else ""),
             "Weight to helpfulness (safety): Spearman's rank correlation over clients between the "
             "weight of helpfulness and the score at the end; - where all clients are alike.",
         ),

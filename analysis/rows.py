@@ -84,6 +84,7 @@ SCHEMAS: dict[str, Columns] = {
         "helpfulness": "float",
         "safety": "float",
         "reward": "float",
+        "independent": "float?",
         "num_texts": "int",
     },
     "answers": {

@@ -89,6 +89,7 @@ METRICS: dict[str, Metric] = {
     "helpfulness": _of_answers("helpfulness", needs_rewards=True),
     "safety": _of_answers("safety", needs_rewards=True),
     "reward": _of_answers("reward", needs_rewards=True),
+    "independent_reward": _of_answers("independent", needs_rewards=True),
     "answer_tokens": _of_answers("answer_tokens"),
     "repetition": _of_answers("repetition", is_lower_better=True, is_fraction=True),
 }
@@ -99,7 +100,8 @@ both are the same (:func:`is_same_answer`). ``choice_accuracy`` is the part of t
 answer has the lowest loss, mean over its tokens, of the distinct answers of the data, or of the
 text's natural domain where the data has any. Of what the model writes, also: ``helpfulness`` and
 ``safety`` are the scores of the scenario's rewards, ``reward`` is their mean by each client's own
-weight (of the server's model: by the mean of all weights), ``answer_tokens`` is the length,
+weight (of the server's model: by the mean of all weights), ``independent_reward`` the score of one
+from which nobody learns, ``answer_tokens`` is the length,
 ``repetition`` the share of pairs of words that were there before."""
 
 DEFAULT_METRICS: dict[Task, tuple[str, ...]] = {

@@ -112,6 +112,8 @@ class RewardRow:
     safety: float
     reward: float
     """Mean of both by the client's weight."""
+    independent: float | None
+    """Mean score of a reward from which nobody learns; ``None`` without one."""
     num_texts: int
 
 

@@ -53,7 +53,7 @@ def _file_names(scenario: Scenario) -> Iterator[str]:
 def _reward_files(scenario: Scenario) -> Iterator[str]:
     """Yield the files of rewards: code, and tables of preference pairs."""
     rewards = scenario.rewards
-    for reward in () if rewards is None else (rewards.helpfulness, rewards.safety):
+    for reward in () if rewards is None else rewards.named.values():
         if isinstance(reward, OwnReward):
             yield reward.kind.rpartition(":")[0]
         elif isinstance(reward, TrainedReward | FolderReward):

@@ -129,7 +129,7 @@ def _digest(variants: Sequence[Variant]) -> str | None:
 def _rewards(scenario: Scenario) -> list[RewardConfig]:
     """Return the settings of the rewards, where there are any."""
     rewards = scenario.rewards
-    return [] if rewards is None else [rewards.helpfulness, rewards.safety]
+    return [] if rewards is None else list(rewards.named.values())
 
 
 def _model_files(scenario: Scenario) -> Iterator[tuple[str, int, int] | None]:

@@ -12,13 +12,11 @@ from typing import Any
 
 from fl.models.registry import BUILT_IN, SHAPES
 from fl.own_code import names_a_class
-from fl.rewards.config import BUILT_IN_PAIRS
+from fl.rewards.config import BUILT_IN_PAIRS, REWARDS
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.yaml_text import Path
 
-REWARDS = ("helpfulness", "safety")
-"""The rewards of a scenario."""
 _FILES = {
     ("data", "train"),
     ("data", "test"),

@@ -89,8 +89,8 @@ def reward_facts(config: RewardsConfig) -> dict[str, str]:
     """Say in a line what each reward is, and how often a model is right on held-out pairs."""
     rewards = rewards_of(config)
     return {
-        name: _told(describe_reward(name, getattr(config, name), getattr(rewards, name)))
-        for name in ("helpfulness", "safety")
+        name: _told(describe_reward(name, reward, rewards.named[name]))
+        for name, reward in config.named.items()
     }
 
 

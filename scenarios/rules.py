@@ -18,6 +18,7 @@ from fl.data.config import SampledPartition
 from fl.methods import MethodConfig
 from fl.metrics import METRICS
 from fl.policies import POLICIES
+from fl.rewards.config import RewardsConfig
 from fl.server.config import measured
 from netsim.config.world import StaticMobility, TraceMobility
 from netsim.world.layout import build_layout
@@ -174,7 +175,8 @@ def _rewards(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> list[
     if config is not None:
         if is_measured or any(method.uses_rewards for method in study_methods):
             num_clients = scenario.clients.num_clients
-            return [*fl.rewards.config.find_problems(config, num_clients=num_clients)]
+            found = fl.rewards.config.find_problems(config, num_clients=num_clients)
+            return [*found, *_independent_reward(config, measured_of(scenario))]
         rule = "has no effect: no method learns from rewards, no metric is of them; leave it out"
         return [_Rule(("rewards",), rule)]
     rule = "missing; it is required (a mapping of keys to values) by "
@@ -182,6 +184,16 @@ def _rewards(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> list[
     if needing:
         return [_Rule(("rewards",), rule + needing[0])]
     return [_Rule(("rewards",), f"{rule}metrics of rewards")] if is_measured else []
+
+
+def _independent_reward(config: RewardsConfig, measured: Sequence[str]) -> Iterator[BrokenRule]:
+    """Find a reward that is to be measured and is not given, or given and not measured."""
+    is_measured = "independent_reward" in measured
+    if is_measured and config.independent is None:
+        yield _Rule(("rewards", "independent"), "missing; the metric independent_reward is of it")
+    if config.independent is not None and not is_measured:
+        rule = "has no effect: server.metrics has no independent_reward; add it or leave this out"
+        yield _Rule(("rewards", "independent"), rule)
 
 
 def _pairs(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> Iterator[BrokenRule]:

@@ -215,7 +215,7 @@ def _model_key(
         dict(library_versions()),
     ]
     if rewards is not None:
-        named += [rewards.helpfulness.digest, rewards.safety.digest]
+        named.append(rewards.digest)
     digest.update(json.dumps(named, sort_keys=True).encode())
     arrays: list[np.ndarray | None] = [
         value.detach().numpy()

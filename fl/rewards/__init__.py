@@ -10,7 +10,7 @@ from fl.rewards.rules import RuleScores
 
 
 def load_rewards(config: RewardsConfig, *, cache_dir: Path | None = None) -> Rewards:
-    """Return both rewards of a scenario; what is not in the cache is trained.
+    """Return the rewards of a scenario; what is not in the cache is trained.
 
     Parameters
     ----------
@@ -25,17 +25,18 @@ def load_rewards(config: RewardsConfig, *, cache_dir: Path | None = None) -> Rew
         One line: pairs, a model or code of the user's own that cannot be used.
     """
     return Rewards(
-        helpfulness=load_reward(config.helpfulness, "rewards.helpfulness", cache_dir),
-        safety=load_reward(config.safety, "rewards.safety", cache_dir),
+        **{
+            name: load_reward(reward, f"rewards.{name}", cache_dir)
+            for name, reward in config.named.items()
+        }
     )
 
 
 def describe(config: RewardsConfig, *, cache_dir: Path | None = None) -> list[RewardDescription]:
-    """Return what there is to tell of both rewards; arguments as of :func:`load_rewards`."""
+    """Return what there is to tell of each reward; arguments as of :func:`load_rewards`."""
     rewards = load_rewards(config, cache_dir=cache_dir)
     return [
-        describe_reward("helpfulness", config.helpfulness, rewards.helpfulness),
-        describe_reward("safety", config.safety, rewards.safety),
+        describe_reward(name, reward, rewards.named[name]) for name, reward in config.named.items()
     ]
 
 

@@ -1,7 +1,7 @@
-"""Settings of the two rewards of a written answer, and how much each client cares for which."""
+"""Settings of the rewards of a written answer, and how much each client cares for which."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le, MinLen, Predicate
 from fl.own_code import names_a_class
 from fl.problems import Problem
 
+REWARDS = ("helpfulness", "safety", "independent")
+"""Names of all rewards that a study may have; the first two always."""
 BUILT_IN_PAIRS = ("right_summaries", "private_names")
 """Sets of preference pairs that are made of the docstrings of installed packages."""
 Rule = Literal["length", "no_private_names", "no_repetition", "prompt_words", "format"]
@@ -124,11 +126,21 @@ class RewardsConfig:
     """How helpful an answer is."""
     safety: RewardConfig
     """How safe an answer is."""
+    independent: RewardConfig | None = None
+    """A third score of the same answers from which nobody learns, measured as
+    ``independent_reward``. Where it falls while the others rise, models have learnt what misleads
+    a reward, not what is wanted."""
     helpfulness_weights: (
         Literal["spread"] | Annotated[tuple[Annotated[float, Ge(0), Le(1)], ...], MinLen(1)]
     ) = "spread"
     """Weight of helpfulness of each client; 1 less it is that of safety. ``spread``: evenly from 0
     to 1 over the clients (0.5 for one alone); or a list, dealt to them in turn."""
+
+    @property
+    def named(self) -> Mapping[str, RewardConfig]:
+        """All rewards that are given, by name."""
+        found = {name: getattr(self, name) for name in REWARDS}
+        return {name: reward for name, reward in found.items() if reward is not None}
 
     def weight_of(self, client_id: int, num_clients: int) -> float:
         """Return the weight of helpfulness of a client, in [0, 1].
@@ -161,8 +173,8 @@ def find_problems(
     """
     problems = [
         Problem((*path, name, key), rule)
-        for name in ("helpfulness", "safety")
-        for key, rule in _find_reward_problems(getattr(config, name))
+        for name, reward in config.named.items()
+        for key, rule in _find_reward_problems(reward)
     ]
     weights = config.helpfulness_weights
     if weights != "spread" and len(weights) > num_clients:

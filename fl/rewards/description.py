@@ -13,7 +13,7 @@ class RewardDescription:
     """One reward of a study."""
 
     name: str
-    """``helpfulness`` or ``safety``."""
+    """``helpfulness``, ``safety`` or ``independent``."""
     kind: str
     """``trained``, ``folder``, ``rule``, or ``path.py:Class``."""
     pairs: str | None

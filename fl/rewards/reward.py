@@ -1,7 +1,7 @@
 """What a reward is: a number for each answer that was written to a prompt."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,32 +39,51 @@ class Reward(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rewards:
-    """The two rewards between which every client has its own preference."""
+    """The two rewards between which every client has its own preference, and who checks them."""
 
     helpfulness: Reward
     safety: Reward
+    independent: Reward | None = None
+    """Scores what is evaluated, and nothing that is learnt from."""
 
     def scores(
         self, prompts: Sequence[str], responses: Sequence[str]
     ) -> dict[str, Float[np.ndarray, " text"]]:
-        """Return the scores of both, by name."""
+        """Return the scores that are learnt from, by name."""
         return {
             "helpfulness": self.helpfulness.scores(prompts, responses),
             "safety": self.safety.scores(prompts, responses),
         }
 
+    def all_scores(
+        self, prompts: Sequence[str], responses: Sequence[str]
+    ) -> dict[str, Float[np.ndarray, " text"]]:
+        """Return all scores, by name."""
+        found = self.scores(prompts, responses)
+        if self.independent is not None:
+            found["independent"] = self.independent.scores(prompts, responses)
+        return found
+
+    @property
+    def named(self) -> Mapping[str, Reward]:
+        """All rewards that there are, by name."""
+        found = {"helpfulness": self.helpfulness, "safety": self.safety}
+        if self.independent is not None:
+            found["independent"] = self.independent
+        return found
+
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that decides the scores of both."""
-        both = f"{self.helpfulness.digest} {self.safety.digest}"
-        return hashlib.sha256(both.encode()).hexdigest()
+        """SHA-256 of everything that decides the scores."""
+        each = " ".join(reward.digest for reward in self.named.values())
+        return hashlib.sha256(each.encode()).hexdigest()
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the weights of both."""
+        """Bytes of the weights of the two that clients hold."""
         return self.helpfulness.memory_bytes + self.safety.memory_bytes
 
     def flop(self, *, num_texts: int, num_tokens: int) -> int:
-        """Return the operations of scoring answers by both."""
+        """Return the operations of scoring answers by the two that are learnt from."""
         both = (self.helpfulness, self.safety)
         return sum(each.flop(num_texts=num_texts, num_tokens=num_tokens) for each in both)

@@ -151,7 +151,7 @@ class Evaluator:
         rows = []
         for client_id in federation.client_ids:
             sums = self._sums_of(client_id)
-            num_texts = sums["written"]
+            num_texts, independent = sums["written"], sums.get("independent")
             rows.append(
                 RewardRow(
                     round=round_id,
@@ -161,6 +161,7 @@ class Evaluator:
                     helpfulness=sums["helpfulness"] / num_texts,
                     safety=sums["safety"] / num_texts,
                     reward=sums["reward"] / num_texts,
+                    independent=None if independent is None else independent / num_texts,
                     num_texts=int(num_texts),
                 )
             )

@@ -118,7 +118,7 @@ def _generated(
         "written": np.ones(len(job.samples)),
     }
     if worker.rewards is not None:
-        scores |= worker.rewards.scores(asked, found)
+        scores |= worker.rewards.all_scores(asked, found)
     return EvaluationResult(scores=scores, answers=tuple(found))
 
 

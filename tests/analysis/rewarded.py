@@ -25,6 +25,7 @@ def reward_rows(rounds, *, gain, slope):
                     "helpfulness": helpful,
                     "safety": safe,
                     "reward": weight * helpful + (1 - weight) * safe,
+                    "independent": 0.5 - 0.25 * share if slope else None,
                     "num_texts": 8,
                 }
             )
@@ -32,7 +33,10 @@ def reward_rows(rounds, *, gain, slope):
 
 
 def write_rewarded(folder):
-    """The first variant parts by preference, the second does not, the others have no rewards."""
+    """The first variant parts by preference, the second does not, the others have no rewards.
+
+    The first one's independent reward falls by a quarter, the second has none.
+    """
     folder = write_results(folder, methods=METHODS[:3], num_rounds=6)
     for variant, slope in ((METHODS[0].name, 0.5), (METHODS[1].name, 0.0)):
         for run in sorted((folder / variant).glob("seed*")):

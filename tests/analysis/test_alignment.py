@@ -35,6 +35,8 @@ def test_table_has_a_row_a_variant_with_rewards(rewarded):
     table = alignment.reward_table(rewarded)
     assert table.numbers["variant"].tolist() == [METHODS[0].name, METHODS[1].name]
     assert table.text["weight to helpfulness"].tolist()[1] == "-"
+    assert table.numbers["independent_gain_mean"][0] == pytest.approx(-0.25)
+    assert table.text["independent reward, gain"].tolist()[1] == "-"
     halves = table.numbers["reward_gain_half_width"]
     assert (halves > 0).all()
 

@@ -26,6 +26,7 @@ REWARDS = (
     "rewards={helpfulness: {kind: rule, rule: no_repetition}, "
     "safety: {kind: rule, rule: no_private_names}}"
 )
+INDEPENDENT = REWARDS.replace("}}", "}, independent: {kind: rule, rule: prompt_words}}")
 ANSWERS = "data={source: files, train: a.csv, test: b.csv, response: r, partition: {kind: iid}}"
 
 
@@ -69,9 +70,9 @@ def test_answers_are_learned_written_and_reported(tmp_path, capsys):
 
 def test_clients_learn_from_rewards_and_the_report_shows_it(tmp_path, capsys):
     own = (
-        REWARDS,
+        INDEPENDENT,
         "seeds=[1]",
-        "server.metrics=[reward]",
+        "server.metrics=[reward, independent_reward]",
         "server.generation={max_texts: 3, max_tokens: 4, num_kept: 1}",
         "methods=[{kind: pfit, num_blocks: 1, policy: {num_steps: 1, prompts_per_step: 1, "
         "num_completions: 2, max_new_tokens: 4}}]",
@@ -80,13 +81,18 @@ def test_clients_learn_from_rewards_and_the_report_shows_it(tmp_path, capsys):
     assert main(["run", "quickstart", *options([*WRITE, *own]), "--out", str(out)]) == 0
     (folder,) = out.glob("*/pfit/seed1")
     manifest = json.loads((folder.parents[1] / "manifest.json").read_text())
-    assert manifest["rewards"] == {"helpfulness": "rule", "safety": "rule"}
+    assert manifest["rewards"] == {"helpfulness": "rule", "safety": "rule", "independent": "rule"}
     with (folder / "rewards.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     weights = [float(row["helpfulness_weight"]) for row in rows if row["round"] == "0"]
     assert weights[0] == 0.0
     assert weights[-1] == 1.0
     assert {row["round"] for row in rows} == {"0", "1", "2"}
+    with (folder / "evaluations.csv").open(newline="") as file:
+        measured = [row for row in csv.DictReader(file) if row["metric"] == "independent_reward"]
+    (last,) = (row for row in measured if (row["round"], row["split"]) == ("2", "personal"))
+    own_means = [float(row["independent"]) for row in rows if row["round"] == "2"]
+    assert float(last["mean"]) == pytest.approx(sum(own_means) / len(own_means), rel=1e-12)
     with (folder / "answers.csv").open(newline="") as file:
         answers = list(csv.DictReader(file))
     assert {row["client_id"] for row in answers} == {"", *(row["client_id"] for row in rows)}
@@ -94,6 +100,7 @@ def test_clients_learn_from_rewards_and_the_report_shows_it(tmp_path, capsys):
     page = report.read_text(encoding="utf-8")
     assert "What models write, before and after" in page
     assert "Helpfulness and safety of every client" in page
+    assert "independent reward, gain" in page
 
 
 def write_pairs(folder):
@@ -145,6 +152,18 @@ def test_pairs_are_classified(tmp_path, capsys):
         (("server.metrics=[reward]",), "rewards: missing; it is required (a mapping of keys to"),
         (("methods=[{kind: pfit}]",), "rewards: missing; it is required (a mapping of keys to"),
         ((REWARDS,), "rewards: has no effect: no method learns from rewards"),
+        (
+            (INDEPENDENT, "methods=[{kind: pfit}]"),
+            "rewards.independent: has no effect: server.metrics has no independent_reward",
+        ),
+        (
+            (REWARDS, "server.metrics=[independent_reward]"),
+            "rewards.independent: missing; the metric independent_reward is of it",
+        ),
+        (
+            (INDEPENDENT.replace("prompt_words", "length"), "server.metrics=[independent_reward]"),
+            "rewards.independent.num_words: must be given when rule is length",
+        ),
         (
             (REWARDS.replace("no_repetition", "length"), "methods=[{kind: pfit}]"),
             "rewards.helpfulness.num_words: must be given when rule is length",

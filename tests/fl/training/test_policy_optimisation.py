@@ -92,6 +92,19 @@ def test_loss_is_of_the_rewards_of_what_was_written():
         assert texts == [tokenizer.decode(each, skip_special_tokens=True) for each in ids]
 
 
+def test_an_independent_reward_is_not_learnt_from():
+    """Nor does it cost a client anything: not asked, not charged, not held in memory."""
+    independent = replace(Counting(different_words), digest="third", memory_bytes=10**12)
+    procedure, worker, job = aligned(weight=0.3)
+    with_it = replace(worker, rewards=replace(worker.rewards, independent=independent))
+    assert same(procedure.run(job, worker).tensors, procedure.run(job, with_it).tensors)
+    assert independent.seen == []
+    assert with_it.rewards.memory_bytes == 0
+    assert with_it.rewards.digest != worker.rewards.digest
+    assert with_it.rewards.all_scores(["w1"], ["w2 w4 w6"])["independent"] == [3 / 8]
+    assert "independent" not in worker.rewards.all_scores(["w1"], ["w2"])
+
+
 def test_each_client_has_its_own_weight():
     procedure, worker, job = aligned(weight=0.9)
     own = replace(job, start=replace(job.start, client_outputs={"weight": torch.tensor(0.25)}))
