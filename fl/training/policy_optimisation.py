@@ -129,7 +129,7 @@ class PolicyOptimisation:
         )
         held_bytes = 0 if policy.kl_weight == 0 else reference_bytes(start)
         if self.rewards is not None:
-            held_bytes += self.rewards.helpfulness.memory_bytes + self.rewards.safety.memory_bytes
+            held_bytes += self.rewards.memory_bytes
         return Largest(
             num_texts=num_texts,
             num_tokens=num_tokens,
@@ -289,8 +289,7 @@ class PolicyOptimisation:
     def _scoring_flop(self, num_texts: int, num_tokens: int) -> int:
         if self.rewards is None:
             return 0
-        both = (self.rewards.helpfulness, self.rewards.safety)
-        return sum(reward.flop(num_texts=num_texts, num_tokens=num_tokens) for reward in both)
+        return self.rewards.flop(num_texts=num_texts, num_tokens=num_tokens)
 
 
 def mix(
