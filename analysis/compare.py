@@ -21,6 +21,7 @@ from analysis.stats import (
 )
 from analysis.tables import Table, metrics_of, splits_of, target_name
 from analysis.text_safety import file_name
+from analysis.totals import TIMING_ONLY
 from analysis.units import axis_label, with_interval
 
 COMPARED = ("seconds", "joules", "uplink")
@@ -109,6 +110,9 @@ def compare(
 
 def _pairs(results: Results, *, metric: str, baseline: str | None) -> list[tuple[str, str]]:
     known = metrics_of(results)
+    if results.is_timing_only:
+        msg = f"{results.folder}: {TIMING_ONLY}, so no {metric}; total costs: --baseline VARIANT"
+        raise ResultError(msg)
     if metric not in known:
         msg = f"{results.folder}: no metric {metric!r}; evaluated were {', '.join(known)}"
         raise ResultError(msg)

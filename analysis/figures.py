@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import alignment, cost_pictures, curve_pictures, participation
+from analysis import alignment, cost_pictures, curve_pictures, participation, total_pictures
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
@@ -40,6 +40,11 @@ FIGURES: dict[str, FigureKind] = {
         needs=participation.participation_subjects,
         frame=participation.participation_frame,
         draw=participation.draw_participation,
+    ),
+    "totals": FigureKind(
+        needs=total_pictures.total_subjects,
+        frame=total_pictures.total_rows,
+        draw=total_pictures.draw_total_picture,
     ),
     "preferences": FigureKind(
         needs=alignment.preference_subjects,

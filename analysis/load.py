@@ -30,7 +30,8 @@ class Results:
     Every frame starts with ``variant`` (folder name) and ``seed``. ``runs`` has one row a run:
     ``status`` (``done``, ``interrupted``, ``failed``, ``running``), ``num_rounds`` on disk,
     ``is_used`` (counts in statistics) and the host times of the manifest (NaN when unknown).
-    A run counts when it is done; a variant without any is shown by its unfinished ones.
+    A run counts when it is done; a variant without any is shown by its unfinished ones. One without
+    an evaluation never counts, unless nothing was trained: then it needs a round.
     """
 
     folder: Path
@@ -45,6 +46,8 @@ class Results:
     rewards: pd.DataFrame
     answers: pd.DataFrame
     notes: tuple[str, ...]
+    is_timing_only: bool = False
+    """Whether nothing was trained, so that there are times, bytes and joules and no metric."""
 
     @property
     def name(self) -> str:
@@ -94,7 +97,7 @@ def load_results(folder: Path | str) -> Results:
     ------
     ResultError
         Folder or manifest is missing or malformed, a CSV lacks a column or holds a bad cell, or no
-        run got as far as one evaluation.
+        run got as far as one evaluation (one round where nothing is trained).
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
@@ -121,19 +124,35 @@ def load_results(folder: Path | str) -> Results:
         for kind, table in tables.items():
             frames[kind].append(_with_address(table, name, seed))
         runs.append(_run_row(name, seed, status, entry, tables))
-    if not any(row["num_evaluations"] for row in runs):
+    is_timing_only = _is_timing_only(manifest, runs)
+    least = "num_rounds" if is_timing_only else "num_evaluations"
+    if not any(row[least] for row in runs):
         holder = holder_of(folder)
         still = "" if holder is None else f"; still running: {holder}"
-        if any(row["status"] == "done" for row in runs):
-            still = "; with training.mode none there is none: read rounds.csv and clients.csv"
-        msg = f"{folder}: nothing finished: no run has an evaluation yet{still}"
+        what = "a round" if is_timing_only else "an evaluation"
+        msg = f"{folder}: nothing finished: no run has {what} yet{still}"
         raise ResultError(msg)
-    run_table = _mark_used(pd.DataFrame(runs), list(known))
+    run_table = _mark_used(pd.DataFrame(runs), list(known), least=least)
     if not any(len(table) for table in frames["devices"]):
         notes.append("no devices.csv: how costs move with the speed of devices is not shown")
     notes += _status_notes(run_table, manifest.variants, manifest.seeds)
     data = {kind: _join(tables, SCHEMAS[kind]) for kind, tables in frames.items()}
-    return Results(folder=folder, manifest=manifest, runs=run_table, notes=tuple(notes), **data)
+    return Results(
+        folder=folder,
+        manifest=manifest,
+        runs=run_table,
+        notes=tuple(notes),
+        is_timing_only=is_timing_only,
+        **data,
+    )
+
+
+def _is_timing_only(manifest: Manifest, runs: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether nothing was trained: the manifest says so, or runs ended without an evaluation."""
+    if any(row["num_evaluations"] for row in runs):
+        return False
+    is_told = manifest.data.get("timing_only") is True
+    return is_told or any(row["status"] == "done" and row["num_rounds"] for row in runs)
 
 
 def _study_notes(folder: Path, manifest: Manifest) -> list[str]:
@@ -188,11 +207,14 @@ def _run_row(
     return row
 
 
-def _mark_used(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Sort by scenario order and mark the runs that count: the done ones, where there are any."""
-    is_done = (runs["status"] == "done") & (runs["num_evaluations"] > 0)
+def _mark_used(runs: pd.DataFrame, order: Sequence[str], *, least: str) -> pd.DataFrame:
+    """Sort by scenario order and mark the runs that count: the done ones, where there are any.
+
+    ``least`` is the column of what a run must have some of.
+    """
+    is_done = (runs["status"] == "done") & (runs[least] > 0)
     any_done = is_done.groupby(runs["variant"]).transform("any")
-    runs = runs.assign(is_used=is_done | (~any_done & (runs["num_evaluations"] > 0)))
+    runs = runs.assign(is_used=is_done | (~any_done & (runs[least] > 0)))
     rank = runs["variant"].map({name: place for place, name in enumerate(order)})
     return (
         runs.assign(rank=rank).sort_values(["rank", "seed"], ignore_index=True).drop(columns="rank")

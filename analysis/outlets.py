@@ -18,7 +18,18 @@ from analysis.text_safety import csv_text, latex_comment, latex_text, markdown_t
 PROSE_HEADS = frozenset({"prompt", "before", "after"})
 """Heads of columns that hold whole sentences, which may break into lines."""
 LEFT_HEADS = PROSE_HEADS | frozenset(
-    {"variant", "model", "status", "cost", "first", "second", "verdict", "setting", "order"}
+    {
+        "variant",
+        "model",
+        "status",
+        "cost",
+        "first",
+        "second",
+        "verdict",
+        "setting",
+        "order",
+        "energy of",
+    }
 )
 """Heads of columns that hold text; the others hold numbers and are set to the right."""
 

@@ -12,6 +12,7 @@ from analysis.outlets import LEFT_HEADS, PROSE_HEADS
 from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
 from analysis.tables import Table, target_name
 from analysis.text_safety import html_text
+from analysis.totals import TIMING_ONLY
 from analysis.units import axis_label
 
 TWO_CLOCKS = (
@@ -49,6 +50,7 @@ _ELSEWHERE = {
     "target_split",
     "status",
     "cost_label",
+    "timing_only",
 }
 
 
@@ -88,6 +90,7 @@ def _header(results: Results) -> str:
     status = results.manifest.status
     seeds = [str(seed) for seed in results.manifest.seeds]
     facts = [
+        TIMING_ONLY if results.is_timing_only else "",
         _count(len(results.variants), "variant"),
         f"{_count(len(seeds), 'seed')} ({', '.join(seeds)})" if seeds else "",
         *(f"target {target_name(m, t)}{_of_split(results)}" for m, t in results.targets.items()),

@@ -152,6 +152,7 @@ def draw_target_costs(
     column: str,
     rows: Sequence[tuple[str, str]],
     styles: Mapping[str, LineStyle],
+    can_be_log: bool = True,
 ) -> None:
     """Draw one bar a variant and split: mean cost to target, its interval, one dot a seed.
 
@@ -170,11 +171,13 @@ def draw_target_costs(
         (variant, split) from top to bottom.
     styles
         Style of each variant.
+    can_be_log
+        Whether values far apart stand on a logarithmic axis, which has no place for 0.
     """
     mine = frame[frame["cost"] == column]
     values = mine["value"][mine["value"] > 0.0]
     unit = display_unit(column, float(values.max()) if len(values) else 0.0)
-    is_log = len(values) > 1 and float(values.max() / values.min()) >= _LOG_FROM
+    is_log = can_be_log and len(values) > 1 and float(values.max() / values.min()) >= _LOG_FROM
     _limit_costs(ax, values / unit.scale, is_log=is_log)
     for place, (variant, split) in enumerate(rows):
         runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]

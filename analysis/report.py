@@ -19,6 +19,7 @@ from analysis.participation import participation_table, waste_table
 from analysis.settings import has_settings, order_table
 from analysis.style import figure_style
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
+from analysis.totals import total_tables
 
 _PAGE = "report.html"
 
@@ -79,7 +80,12 @@ def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
 
 
 def all_tables(results: Results) -> tuple[Table, ...]:
-    """Make the summary, tables of each target, and the list of runs."""
+    """Make the summary, tables of each target, and the list of runs.
+
+    Where nothing was trained the summary has costs alone, with a table of energy by activity.
+    """
+    if results.is_timing_only:
+        return (*total_tables(results), *_tables_of_clients(results), runs_table(results))
     metrics = [metric for metric in metrics_of(results) if metric in results.targets]
     targets = [
         target_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
@@ -89,20 +95,25 @@ def all_tables(results: Results) -> tuple[Table, ...]:
         device_table(results, metric=metric, target=results.targets[metric]) for metric in metrics
     ]
     known = [table for table in ranges if table is not None]
-    has_clients = len(results.used(results.clients)) > 0
-    taken_part = [participation_table(results), waste_table(results)] if has_clients else []
-    told = [table for table in taken_part if table is not None]
     written = [reward_table(results), answer_table(results)]
     of_answers = [table for table in written if table is not None]
     return (
         summary_table(results),
         *targets,
         *of_answers,
-        *told,
+        *_tables_of_clients(results),
         *known,
         *orders,
         runs_table(results),
     )
+
+
+def _tables_of_clients(results: Results) -> list[Table]:
+    """Make the tables of who took part and of energy in vain."""
+    if not len(results.used(results.clients)):
+        return []
+    tables = [participation_table(results), waste_table(results)]
+    return [table for table in tables if table is not None]
 
 
 def _check_unchanged(results: Results) -> None:

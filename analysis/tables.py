@@ -48,8 +48,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _Means:
-    """One column of means and how it is written."""
+class MeanColumn:
+    """One column of means over seeds, and how it is written."""
 
     head: str
     means: pd.DataFrame
@@ -77,38 +77,35 @@ def summary_table(results: Results) -> Table:
     """
     final = final_values(results.used(results.evaluations))
     final = final.assign(uplink_mb=final["uplink_bytes"] / 1e6)
-    columns: dict[str, _Means] = {}
+    columns: dict[str, MeanColumn] = {}
     for metric in metrics_of(results):
         for split in splits_of(results, metric):
             rows = final[(final["metric"] == metric) & (final["split"] == split)]
-            columns[f"{metric}_{split}"] = _Means(
+            columns[f"{metric}_{split}"] = MeanColumn(
                 f"{metric} {split}", _means(rows, "mean"), decimals=3
             )
             if split == "personal":
                 name = f"{metric}_{split}_worst10"
-                columns[name] = _Means(f"{metric} worst 10 %", _means(rows, "worst10"), decimals=3)
+                columns[name] = MeanColumn(
+                    f"{metric} worst 10 %", _means(rows, "worst10"), decimals=3
+                )
     ends = final.drop_duplicates(["variant", "seed"], keep="last")
-    for total in _TOTALS:
-        means = _means(ends, total)
-        unit = display_unit(total, float(means["mean"].max()))
-        columns[total] = _Means(axis_label(total, unit=unit.symbol), means, scale=unit.scale)
-    if len(wasted := _wasted(results)):
-        means = _means(wasted, "wasted_j")
-        unit = display_unit("wasted_j", float(means["mean"].max()))
-        columns["wasted_j"] = _Means(
-            axis_label("wasted_j", unit=unit.symbol), means, scale=unit.scale
-        )
-    return _assemble(results, columns, _means(ends, "at_s")["n"])
+    columns |= {total: cost_column(ends, total) for total in _TOTALS}
+    wasted = wasted_runs(results)
+    if (wasted["wasted_j"] > 0).any():
+        columns["wasted_j"] = cost_column(wasted, "wasted_j")
+    return mean_table(
+        results, columns, _means(ends, "at_s")["n"], title="Final metrics and total costs"
+    )
 
 
-def _wasted(results: Results) -> pd.DataFrame:
-    """Return the wasted joules of every run, or no row where there were none.
+def wasted_runs(results: Results) -> pd.DataFrame:
+    """Return the wasted joules of every run: ``variant``, ``seed``, ``wasted_j``.
 
     Participations that the end of a run stopped count, which no round does.
     """
     clients = results.used(results.clients)
-    wasted = clients.groupby(["variant", "seed"], sort=False)["wasted_j"].sum().reset_index()
-    return wasted if (wasted["wasted_j"] > 0).any() else wasted.iloc[:0]
+    return clients.groupby(["variant", "seed"], sort=False)["wasted_j"].sum().reset_index()
 
 
 def _wasted_note(columns: Mapping[str, object]) -> tuple[str, ...]:
@@ -116,15 +113,40 @@ def _wasted_note(columns: Mapping[str, object]) -> tuple[str, ...]:
     return (note,) if "wasted_j" in columns else ()
 
 
+def cost_column(runs: pd.DataFrame, name: str) -> MeanColumn:
+    """Return the means of a cost, in the unit that fits the largest; one row a run."""
+    means = _means(runs, name)
+    unit = display_unit(name, float(means["mean"].max()))
+    return MeanColumn(axis_label(name, unit=unit.symbol), means, scale=unit.scale)
+
+
 def _means(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return mean_ci(rows, by="variant", value=value)
 
 
-def _assemble(
+def mean_table(
     results: Results,
-    columns: Mapping[str, _Means],
+    columns: Mapping[str, MeanColumn],
     counts: "pd.Series[int]",
+    *,
+    title: str,
+    notes: Sequence[str] = (),
 ) -> Table:
+    """Return the table ``summary``: one row a variant, one cell a mean over seeds.
+
+    Parameters
+    ----------
+    results
+        The study.
+    columns
+        By the column's name in ``numbers``.
+    counts
+        Seeds of each variant; one that is not among them has no row.
+    title
+        Of the table.
+    notes
+        Before those on intervals and energy.
+    """
     numbers, text = [], []
     for variant in results.variants:
         if variant.name not in counts.index:
@@ -143,10 +165,11 @@ def _assemble(
         text.append(cells)
     return Table(
         name="summary",
-        title="Final metrics and total costs",
+        title=title,
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame(text),
         notes=(
+            *notes,
             interval_note(int(counts.min())),
             "Client energy is radio and computing of all clients; site energy stands apart.",
             *_wasted_note(columns),

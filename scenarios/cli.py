@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--baseline",
         metavar="NAME",
-        help="final metrics minus those of this method; with --target: compare with this variant",
+        help="final metrics minus those of this method, or total costs where nothing was trained; "
+        "with --target: compare with this variant",
     )
 
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")

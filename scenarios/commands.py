@@ -115,6 +115,7 @@ def compare_variants(options: argparse.Namespace) -> int:
     from analysis.differences import final_differences  # noqa: PLC0415
     from analysis.load import load_results  # noqa: PLC0415
     from analysis.outlets import rich_table  # noqa: PLC0415
+    from analysis.totals import total_differences  # noqa: PLC0415
 
     if options.target is None and options.baseline is None:
         raise ScenarioError(["compare: give --target METRIC=VALUE, --baseline METHOD, or both"])
@@ -122,7 +123,8 @@ def compare_variants(options: argparse.Namespace) -> int:
     try:
         results = load_results(options.folder)
         if target is None:
-            table = final_differences(results, baseline=options.baseline)
+            differences = total_differences if results.is_timing_only else final_differences
+            table = differences(results, baseline=options.baseline)
         else:
             metric, value = target
             table = compare(results, metric=metric, target=value, baseline=options.baseline)

@@ -213,6 +213,7 @@ class _Study:
             "target_split": scenario.server.target_split,
             "model": scenario.model.name,
             "cost_label": cost_label(all_variants),
+            "timing_only": all(each.scenario.training.mode == "none" for each in all_variants),
             **inputs,
             **provenance(),
         }

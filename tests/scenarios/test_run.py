@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.load import load_results
 from analysis.rows import SCHEMAS
+from analysis.totals import run_totals
 from scenarios import run
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
@@ -127,6 +129,10 @@ def test_sites_that_fail_at_random_give_the_same_bytes_with_one_and_two_workers(
     ]
     first, second = map(all_files, folders)
     assert first == second
+    results = load_results(folders[0])
+    assert results.is_timing_only
+    assert len(run_totals(results)) == 2
+    assert json.loads((folders[0] / "manifest.json").read_text())["timing_only"] is True
     transfers = [row for path in folders[0].rglob("transfers.csv") for row in rows(path)]
     assert "outage" in {row["status"] for row in transfers}
     for path in folders[0].rglob("energy.csv"):
