@@ -45,6 +45,7 @@ class Results:
     energy: pd.DataFrame
     rewards: pd.DataFrame
     answers: pd.DataFrame
+    questions: pd.DataFrame
     notes: tuple[str, ...]
     is_timing_only: bool = False
     """Whether nothing was trained, so that there are times, bytes and joules and no metric."""

@@ -48,8 +48,9 @@ def participation_runs(results: Results) -> pd.DataFrame:
         one; updates that were merged; their index of Jain et al. over all clients,
         ``(sum x)^2 / (n sum x^2)`` with ``x`` updates of a client, 1 where all have equally many
         and ``1 / n`` where one has them all (NaN without any); clients without an update; mean
-        staleness of updates; and what was wasted of the joules of participations.
+        staleness of updates; and what was wasted of the joules of participations and questions.
     """
+    questions = results.used(results.questions)
     clients, rounds = results.used(results.clients), results.used(results.rounds)
     num_clients = results.used(results.devices).groupby(["variant", "seed"]).size()
     found = []
@@ -58,7 +59,9 @@ def participation_runs(results: Results) -> pd.DataFrame:
         received = rows[rows["outcome"] == "received"]
         updates = received.groupby("client_id").size().to_numpy(dtype=np.float64)
         n = int(num_clients.get(key, rows["client_id"].nunique()))
-        spent_j = float((rows["compute_j"] + rows["radio_j"]).sum())
+        asked = questions[(questions["variant"] == key[0]) & (questions["seed"] == key[1])]
+        spent_j = float(sum((each["compute_j"] + each["radio_j"]).sum() for each in (rows, asked)))
+        wasted_j = float(rows["wasted_j"].sum() + asked["wasted_j"].sum())
         has_any = len(updates) > 0
         found.append(
             {
@@ -70,7 +73,7 @@ def participation_runs(results: Results) -> pd.DataFrame:
                 "jain_index": jain_index(updates, num_clients=n) if has_any else np.nan,
                 "never_received_percent": 100.0 * (n - len(updates)) / n,
                 "mean_staleness": received["staleness"].mean() if has_any else np.nan,
-                "wasted_percent": 100.0 * rows["wasted_j"].sum() / spent_j if spent_j else 0.0,
+                "wasted_percent": 100.0 * wasted_j / spent_j if spent_j else 0.0,
             }
         )
     return pd.DataFrame(found, columns=["variant", "seed", *QUANTITIES])
@@ -122,7 +125,8 @@ def participation_table(results: Results) -> Table:
         notes=(
             "Mean over seeds ± 95 % Student-t half-width. Jain index of the updates received from "
             "each client: 1 where all have equally many, 1/n where one of n clients has them all.",
-            "Wasted energy is the part of what participations spent whose updates were not merged.",
+            "Wasted energy is the part of what participations spent whose updates were not merged"
+            f"{_with_questions(results)}.",
         ),
     )
 
@@ -150,10 +154,15 @@ def waste_table(results: Results) -> Table | None:
         numbers=frame,
         text=pd.DataFrame(text),
         notes=(
-            "Joules of participations whose update was not merged, computing and radio: mean over "
-            "seeds ± 95 % Student-t half-width.",
+            f"Joules of participations whose update was not merged{_with_questions(results)}, "
+            "computing and radio: mean over seeds ± 95 % Student-t half-width.",
         ),
     )
+
+
+def _with_questions(results: Results) -> str:
+    """Say that questions of policies count too, where there were any."""
+    return ", and questions without use" if len(results.questions) else ""
 
 
 def participation_subjects(results: Results) -> list[Subject]:
@@ -234,7 +243,8 @@ def _target_split(results: Results, metric: str) -> str:
 
 def waste_subjects(results: Results) -> tuple[Subject, ...]:
     """Whether any joule was in vain."""
-    return (Subject(),) if (results.used(results.clients)["wasted_j"] > 0).any() else ()
+    tables = (results.used(each) for each in (results.clients, results.questions))
+    return (Subject(),) if any((each["wasted_j"] > 0).any() for each in tables) else ()
 
 
 def waste_rows(results: Results, subject: Subject) -> pd.DataFrame:
@@ -256,8 +266,9 @@ def draw_waste_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
     return Picture(
         name="waste",
         title="Energy in vain, by reason",
-        caption="What participations spent whose update was not merged, computing and radio, by "
-        f"reason: mean over seeds, total {spread_words(frame)}.{cost_words(results)}",
+        caption="What participations spent whose update was not merged"
+        f"{_with_questions(results)}, computing and radio, by reason: mean over seeds, "
+        f"total {spread_words(frame)}.{cost_words(results)}",
         figure=figure,
         data=frame,
     )

@@ -52,6 +52,14 @@ SCHEMAS: dict[str, Columns] = {
         "train_loss": "float?",
         "staleness": "int",
     },
+    "questions": {
+        "round": "int",
+        "client_id": "int",
+        "outcome": "text",
+        "compute_j": "float",
+        "radio_j": "float",
+        "wasted_j": "float",
+    },
     "transfers": {
         "client_id": "int",
         "direction": "text",
@@ -99,8 +107,8 @@ SCHEMAS: dict[str, Columns] = {
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
 
-IN_SOME_STUDIES = ("rewards", "answers")
-"""Files that a run has only where its answers are scored, or kept."""
+IN_SOME_STUDIES = ("rewards", "answers", "questions")
+"""Files that a run has only where its answers are scored, or kept, or its policy asks clients."""
 
 _DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 

@@ -33,6 +33,7 @@ REASONS = (
     "server crashed",
     "dropped",
     "unfinished",
+    "abandoned",
 )
 """Why participations were in vain, in stacking order."""
 
@@ -185,13 +186,17 @@ def latency_frame(results: Results) -> tuple[pd.DataFrame, bool]:
 def waste_frame(results: Results) -> pd.DataFrame:
     """Joules of participations whose update was not merged, by reason; mean over seeds.
 
+    Those of questions whose answers did not come, or were of no use, count with them.
+
     Returns
     -------
     pandas.DataFrame
         Columns ``variant``, ``part`` (reason: the first word of the outcome), ``mean``,
         ``half_width``, ``n``, ``total`` and ``total_half_width``; no row where nothing was wasted.
     """
-    rows = results.used(results.clients)
+    columns = ["variant", "seed", "outcome", "wasted_j"]
+    tables = (results.clients, results.questions)
+    rows = pd.concat([results.used(each)[columns] for each in tables], ignore_index=True)
     reason = rows["outcome"].str.partition(":")[0].str.replace("_", " ")
     is_wasted = rows["wasted_j"] > 0
     if is_wasted.any():  # rows of 0 J count for some reason that there is: their run has wasted 0 J

@@ -49,6 +49,7 @@ REASON_COLOURS = {
     "server crashed": PALETTE[3],
     "dropped": PALETTE[2],
     "unfinished": "#a3a9b2",
+    "abandoned": "#6f7782",
 }
 
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (

@@ -104,13 +104,17 @@ def wasted_runs(results: Results) -> pd.DataFrame:
 
     Participations that the end of a run stopped count, which no round does.
     """
-    clients = results.used(results.clients)
-    return clients.groupby(["variant", "seed"], sort=False)["wasted_j"].sum().reset_index()
+    keys = ["variant", "seed"]
+    parts = [
+        results.used(rows)[[*keys, "wasted_j"]] for rows in (results.clients, results.questions)
+    ]
+    return pd.concat(parts).groupby(keys, sort=False)["wasted_j"].sum().reset_index()
 
 
-def _wasted_note(columns: Mapping[str, object]) -> tuple[str, ...]:
-    note = "Wasted energy is the part of client energy whose updates were not merged."
-    return (note,) if "wasted_j" in columns else ()
+def _wasted_note(results: Results, columns: Mapping[str, object]) -> tuple[str, ...]:
+    note = "Wasted energy is the part of client energy whose updates were not merged"
+    also = ", and of questions without use" if len(results.questions) else ""
+    return (f"{note}{also}.",) if "wasted_j" in columns else ()
 
 
 def cost_column(runs: pd.DataFrame, name: str) -> MeanColumn:
@@ -172,7 +176,7 @@ def mean_table(
             *notes,
             interval_note(int(counts.min())),
             "Client energy is radio and computing of all clients; site energy stands apart.",
-            *_wasted_note(columns),
+            *_wasted_note(results, columns),
             *_label_note(results),
         ),
     )

@@ -47,7 +47,8 @@ class RoundRow:
     energy_j: float
     site_energy_j: float
     wasted_j: float
-    """Of the clients' joules, those of finished participations whose update was not merged."""
+    """Of the clients' joules, those of finished participations whose update was not merged, and of
+    questions without use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,25 @@ class ClientRow:
     train_loss: float | None
     """Mean loss over the local steps; empty when the update was never needed, so never computed."""
     staleness: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionRow:
+    """One row of ``questions.csv``: one client that a policy asked for its loss."""
+
+    round: int
+    """Round that was about to begin."""
+    client_id: int
+    outcome: str
+    """``answered``, or why not (``left:compute``), or why nothing was made of the answer
+    (``abandoned:answer``: nobody was there to be selected any more)."""
+    asked_at_s: float
+    ended_at_s: float
+    compute_j: float
+    radio_j: float
+    wasted_j: float
+    """Both together where there was no answer or nothing was made of it, for the reason that
+    ``outcome`` states; 0 for an answer that the policy saw, whoever was selected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

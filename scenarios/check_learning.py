@@ -57,6 +57,9 @@ class _NoRows:
     def evaluation(self, row: object) -> None:
         """Keep nothing."""
 
+    def questions(self, rows: object) -> None:
+        """Forget questions."""
+
     def rewards(self, rows: object) -> None:
         """Keep nothing."""
 

@@ -14,7 +14,16 @@ from fl.execution.store import ResultStore
 from fl.metrics import METRICS
 from fl.models.backbone import Backbone
 from fl.network import Network
-from fl.rows import AnswerRow, ClientRow, DeviceRow, EvaluationRow, RewardRow, RoundRow
+from fl.policies import asks_clients
+from fl.rows import (
+    AnswerRow,
+    ClientRow,
+    DeviceRow,
+    EvaluationRow,
+    QuestionRow,
+    RewardRow,
+    RoundRow,
+)
 from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
@@ -60,12 +69,13 @@ ROW_TYPES: dict[str, type] = {
     "transfers": TransferRow,
     "evaluations": EvaluationRow,
     "energy": EnergyRow,
+    "questions": QuestionRow,
     "rewards": RewardRow,
     "answers": AnswerRow,
     **PLACE_ROWS,
 }
 """Files of a run by name, with the type of their rows."""
-COST_FILES = ("rounds", "clients", "transfers", "evaluations", "energy")
+COST_FILES = ("rounds", "clients", "transfers", "evaluations", "energy", "questions")
 """Those whose rows hold seconds, bytes or joules: where these are a larger architecture's, or those
 of devices that do not compute in single precision, last columns say so."""
 
@@ -73,6 +83,8 @@ of devices that do not compute in single precision, last columns say so."""
 def row_types(scenario: Scenario) -> dict[str, type]:
     """Return the files of a run of this scenario: those alone that it has rows for."""
     left_out = [] if is_cellular(scenario) else [*PLACE_ROWS]
+    if not asks_clients(scenario.server.policy):
+        left_out.append("questions")
     is_written = any(METRICS[name].is_written for name in measured_of(scenario))
     if scenario.rewards is None or not is_written:
         left_out.append("rewards")
@@ -282,6 +294,9 @@ class _FolderRecorder:
 
     def unfinished(self, clients: Sequence[ClientRow]) -> None:
         self._folder.write("clients", clients)
+
+    def questions(self, rows: Sequence[QuestionRow]) -> None:
+        self._folder.write("questions", rows)
 
     def evaluation(self, row: EvaluationRow) -> None:
         self._folder.write("evaluations", [row])

@@ -14,7 +14,7 @@ from fl.policies.fedcs import FedCsPolicy, FedCsPolicyConfig
 from fl.policies.knapsack import KnapsackPolicy, KnapsackPolicyConfig
 from fl.policies.lyapunov import LyapunovPolicy, LyapunovPolicyConfig
 from fl.policies.oort import OortPolicy, OortPolicyConfig
-from fl.policies.own import OwnPolicyConfig, own_policy
+from fl.policies.own import OwnPolicyConfig, own_asks, own_policy
 from fl.policies.power_of_choice import PowerOfChoicePolicy, PowerOfChoicePolicyConfig
 from fl.policies.proportional_fair import (
     ProportionalFairPolicy,
@@ -50,6 +50,11 @@ def _no_problems(config: object) -> Iterator[tuple[str, str]]:
     return iter(())
 
 
+def _never(config: object) -> bool:
+    del config
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEntry:
     """One policy as the scenario and the command line see it."""
@@ -65,6 +70,8 @@ class PolicyEntry:
     """Whether it looks at signal-to-noise ratios, which not every network knows."""
     reads_loss: bool = False
     """Whether it looks at losses, which there are only where something is trained."""
+    asks: Callable[[Any], bool] = _never
+    """Whether it asks clients for their losses before it selects, from its settings."""
     uses_batteries: bool = False
     """Whether it looks at batteries, which clients have only where the scenario sets them."""
     find_problems: Callable[[Any], Iterator[tuple[str, str]]] = _no_problems
@@ -137,6 +144,7 @@ POLICIES: dict[str, PolicyEntry] = {
         summary="highest losses among clients that are drawn and asked",
         source="arXiv:2010.01243",
         reads_loss=True,
+        asks=power_of_choice.asks,
         find_problems=power_of_choice.find_problems,
     ),
     "age_of_update": PolicyEntry(
@@ -183,6 +191,19 @@ def build_policy(config: PolicyConfig) -> Policy:
         msg = f"policy.kind: must be one of {', '.join(sorted(POLICIES))}, got {config.kind!r}"
         raise ValueError(msg)
     return entry.build(config)
+
+
+def asks_clients(config: PolicyConfig) -> bool:
+    """Return whether a policy asks clients for their losses before it selects.
+
+    Raises
+    ------
+    fl.problems.OwnCodeError
+        If a class of the user's own cannot be used.
+    """
+    if isinstance(config, OwnPolicyConfig):
+        return own_asks(config)
+    return POLICIES[config.kind].asks(config)
 
 
 def find_problems(

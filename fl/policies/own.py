@@ -96,6 +96,17 @@ class OwnAskingPolicy(OwnPolicy):
         return self._answer("ask", self._asking.ask, find_fault_of_questions, view=view, rng=rng)
 
 
+def own_asks(config: OwnPolicyConfig) -> bool:
+    """Return whether a user's class asks clients: whether it has ``ask``.
+
+    Raises
+    ------
+    fl.problems.OwnCodeError
+        One line: a file or class that cannot be used.
+    """
+    return hasattr(load_class(config.kind, key=KEY, protocol=Policy).cls, "ask")
+
+
 def own_policy(config: OwnPolicyConfig) -> OwnPolicy:
     """Load a user's class and make its object.
 

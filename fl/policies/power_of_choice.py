@@ -36,6 +36,11 @@ def find_problems(config: PowerOfChoicePolicyConfig) -> Iterator[tuple[str, str]
         yield "num_candidates", rule
 
 
+def asks(config: PowerOfChoicePolicyConfig) -> bool:
+    """Whether clients are asked for their losses."""
+    return config.losses == "asked"
+
+
 class PowerOfChoicePolicy:
     """Draw clients and select those with the highest losses; those without an answer come last.
 

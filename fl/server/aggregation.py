@@ -82,7 +82,7 @@ def record_round(
     version: int,
     relayed_bytes: int = 0,
 ) -> None:
-    """Write the rows of a round and add up its bytes.
+    """Write the rows of a round and add up its bytes and what was in vain.
 
     Parameters
     ----------
@@ -108,6 +108,7 @@ def record_round(
     rows = [each.row(round_id=round_id, staleness=version - each.version) for each in ordered]
     for each in ordered:
         each.note(round_id=round_id)
+    federation.wasted_j += asked.wasted_j
     for row in rows:
         federation.wasted_j += row.wasted_j
     of_round = RoundRow(

@@ -18,7 +18,7 @@ from fl.execution.executor import Executor
 from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
 from fl.policies.view import AskingPolicy, Forecast, Policy
-from fl.rows import AnswerRow, ClientRow, EvaluationRow, RewardRow, RoundRow
+from fl.rows import AnswerRow, ClientRow, EvaluationRow, QuestionRow, RewardRow, RoundRow
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
 from fl.server.faults import FaultsConfig, crash
@@ -38,6 +38,9 @@ class Recorder(Protocol):
 
     def unfinished(self, clients: Sequence[ClientRow]) -> None:
         """Take what was under way, or received and not merged, when the run ended."""
+
+    def questions(self, rows: Sequence[QuestionRow]) -> None:
+        """Take what became of the questions of one decision; only where the policy asks."""
 
     def evaluation(self, row: EvaluationRow) -> None:
         """Take one evaluation of one split."""
@@ -100,11 +103,12 @@ class MethodFacts:
 
 
 @dataclass(slots=True)
-class AskedBytes:
-    """Bytes that crossed the network because a policy asked clients for their losses."""
+class AskedCosts:
+    """What a policy's questions to clients cost that is in no row of a round yet."""
 
     uplink_bytes: int = 0
     downlink_bytes: int = 0
+    wasted_j: float = 0.0
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -163,15 +167,15 @@ class Federation:
     """Bytes that crossed the uplink so far, those of broken transfers included."""
     downlink_bytes: int = field(init=False, default=0)
     wasted_j: float = field(init=False, default=0.0)
-    """Joules of finished participations whose update was not merged."""
+    """Joules of finished participations whose update was not merged, and of questions in vain."""
     num_rounds: int = field(init=False, default=0)
     """Rounds recorded so far."""
     num_participations: int = field(init=False, default=0)
     """Participations started so far."""
     forecast: Forecast | None = field(init=False, default=None)
     """Foresees participations for policies, once one has been asked."""
-    asked: AskedBytes = field(init=False, default_factory=AskedBytes)
-    """Bytes of questions that are in no row yet."""
+    asked: AskedCosts = field(init=False, default_factory=AskedCosts)
+    """Costs of questions that are in no row of a round yet."""
     informed: dict[int, int] = field(init=False, default_factory=dict)
     """Version of the server that clients hold because the policy asked them, by client."""
     host_evaluation_s: float = field(init=False, default=0.0)
@@ -249,9 +253,9 @@ class Federation:
         """Return whether a client has this version because it was asked for its loss; once."""
         return self.informed.pop(client_id, None) == version
 
-    def take_asked(self) -> AskedBytes:
-        """Return the bytes of questions since the last call, for the rows of a round."""
-        taken, self.asked = self.asked, AskedBytes()
+    def take_asked(self) -> AskedCosts:
+        """Return the costs of questions since the last call, for the row of a round."""
+        taken, self.asked = self.asked, AskedCosts()
         return taken
 
     @property

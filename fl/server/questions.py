@@ -2,10 +2,13 @@
 
 Each one that is asked downloads the model that it would train, scores its training texts on its
 device and sends one number. All are asked at once. A client that leaves, or whose battery runs out,
-ends at that instant what it does, and a crash of the server takes all answers with it.
+ends at that instant what it does, and a crash of the server takes all answers with it. An answer
+that the policy sees has informed its decision, so what it cost is not in vain; what other questions
+cost is.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,18 +17,40 @@ import simpy
 from fl.clients.work import Work
 from fl.network import Direction, TransferEvent, TransferOutcome
 from fl.payload import Tensors
+from fl.rows import QuestionRow
 from fl.server.computing import Computing, begin_computing, end_computing, most_w
 from fl.server.federation import Federation
 from fl.training.job import EvaluationJob, Start
 
 ANSWER_BYTES = 4
 """One number of single precision."""
+ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the questions of one decision gave."""
+
+    losses: Mapping[int, float] = field(default_factory=dict)
+    """Mean losses of the clients that answered, by client."""
+    questions: Sequence["_Question"] = ()
+    """All that were asked; they have ended."""
+
+    def record(self, federation: Federation, round_id: int, *, is_used: bool) -> None:
+        """Write the rows of the questions; ``is_used``: whether the policy decides by them."""
+        if not self.questions:
+            return
+        for each in () if is_used else self.questions:
+            each.discard("abandoned")
+        rows = [each.row(round_id) for each in self.questions]
+        federation.asked.wasted_j += sum(row.wasted_j for row in rows)
+        federation.recorder.questions(rows)
 
 
 def ask_losses(
     federation: Federation, client_ids: Sequence[int], *, timeout_s: float | None = None
-) -> Generator[simpy.Event, Any, dict[int, float]]:
-    """Ask clients for their mean losses, in simulated time; gives those that answered, by client.
+) -> Generator[simpy.Event, Any, Answers]:
+    """Ask clients for their mean losses, in simulated time.
 
     Parameters
     ----------
@@ -43,7 +68,8 @@ def ask_losses(
     yield federation.env.all_of([each.done for each in questions])
     for each in questions:
         federation.presence.note_recorded(each)
-    return {each.client_id: each.loss() for each in questions if each.is_answered}
+    losses = {each.client_id: each.loss() for each in questions if each.is_answered}
+    return Answers(losses, questions)
 
 
 class _Question:
@@ -53,14 +79,18 @@ class _Question:
         self, federation: Federation, client_id: int, *, deadline_at_s: float | None
     ) -> None:
         self.client_id = client_id
-        self.is_answered = False
+        self.outcome = "running"
+        """``answered``; or why not, or why nothing was made of it, as in ``questions.csv``."""
+        self.compute_j = 0.0
+        self.radio_j = 0.0
         self._federation = federation
+        self._asked_at_s = self._ended_at_s = federation.now_s
         self._deadline_at_s = deadline_at_s
         self._model: Tensors = {}
         self._transfer: TransferEvent | None = None
         self._computing: Computing | None = None
         self._stopped = federation.env.event()
-        self.done: simpy.Event = federation.env.process(self._steps())
+        self.done: simpy.Event = federation.env.process(self._run())
         """Fires when it has ended, answered or not."""
         federation.presence.watch(self)
 
@@ -73,6 +103,11 @@ class _Question:
         """Return what computing has spent so far that is not booked yet."""
         return 0.0 if self._computing is None else self._computing.spent_j(self._now_s)
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the server has the answer."""
+        return self.outcome == ANSWERED
+
     def stop(self, outcome: str) -> None:
         """End it at this instant, unanswered. No effect when it has ended or was stopped before."""
         if self.done.triggered or self._stopped.triggered:
@@ -81,10 +116,23 @@ class _Question:
         if self._transfer is not None:
             self._transfer.cancel(outcome)
 
-    def discard(self, outcome: str) -> None:  # outcome as in the Protocol
-        """Let the server forget the answer."""
-        del outcome
-        self.is_answered = False
+    def discard(self, outcome: str) -> None:
+        """Let the server forget the answer: its outcome becomes ``outcome:answer``."""
+        if self.is_answered:
+            self.outcome = f"{outcome}:answer"
+
+    def row(self, round_id: int) -> QuestionRow:
+        """Return the row of a question that has ended."""
+        return QuestionRow(
+            round=round_id,
+            client_id=self.client_id,
+            outcome=self.outcome,
+            asked_at_s=self._asked_at_s,
+            ended_at_s=self._ended_at_s,
+            compute_j=self.compute_j,
+            radio_j=self.radio_j,
+            wasted_j=0.0 if self.is_answered else self.compute_j + self.radio_j,
+        )
 
     def loss(self) -> float:
         """Return the answer: the mean loss of the client's texts [nat], of single precision."""
@@ -99,6 +147,11 @@ class _Question:
         scores = federation.executor.submit(job).result().scores
         per = scores["tokens"] if "tokens" in scores else scores["texts"]
         return float(np.float32(scores["nats"].sum() / per.sum()))
+
+    def _run(self) -> Generator[simpy.Event, Any, None]:
+        """Go through the three steps as a SimPy process, up to the first that fails."""
+        yield from self._steps()
+        self._ended_at_s = self._now_s
 
     def _steps(self) -> Generator[simpy.Event, Any, None]:
         federation, client_id = self._federation, self.client_id
@@ -115,13 +168,14 @@ class _Question:
         held = federation.personal.of(client_id)
         start = method.start(download, held, version=state.version)
         self._model = start.tensors
-        if (yield from self._score(start if charged is None else charged.start)):
-            self.is_answered = yield from self._send("uplink", ANSWER_BYTES)
+        is_scored = yield from self._score(start if charged is None else charged.start)
+        if is_scored and (yield from self._send("uplink", ANSWER_BYTES)):
+            self.outcome = ANSWERED
 
     def _score(self, start: Start) -> Generator[simpy.Event, Any, bool]:
         """Let the seconds of a forward pass over the client's texts go by, and book its joules."""
         federation, left_s = self._federation, self._left_s()
-        if self._stopped.triggered:
+        if self._has_ended("compute"):
             return False
         computing = begin_computing(federation, self.client_id, work=self._work(start))
         duration_s = computing.duration_s
@@ -130,8 +184,8 @@ class _Question:
         self._computing = computing
         yield federation.env.timeout(duration_s) | self._stopped
         self._computing = None
-        end_computing(federation, computing)
-        return self._left_s() != 0.0
+        self.compute_j = end_computing(federation, computing)
+        return not self._has_ended("compute")
 
     def _work(self, start: Start) -> Work:
         """Return the operations of the pass, texts batched by length as evaluation does."""
@@ -151,7 +205,7 @@ class _Question:
     def _send(self, direction: Direction, size_bytes: int) -> Generator[simpy.Event, Any, bool]:
         """Let a transfer run to its end; gives whether it was delivered."""
         federation, left_s = self._federation, self._left_s()
-        if left_s == 0.0 or self._stopped.triggered:
+        if self._has_ended(direction):
             return False
         transfer = federation.network.send(self.client_id, direction, size_bytes, timeout_s=left_s)
         self._transfer = transfer
@@ -161,7 +215,26 @@ class _Question:
             federation.asked.uplink_bytes += sent.delivered_bytes
         else:
             federation.asked.downlink_bytes += sent.delivered_bytes
-        return sent.status == "delivered" and not self._stopped.triggered
+        self.radio_j += sent.energy_j
+        if self._stopped.triggered:
+            self.outcome = f"{self._stopped.value}:{direction}"
+        elif sent.status == "timeout" and left_s is not None:
+            self.outcome = f"late:{direction}"
+        elif sent.status != "delivered":
+            self.outcome = f"dropped:{direction}:{sent.status}"
+        else:
+            return True
+        return False
+
+    def _has_ended(self, step: str) -> bool:
+        """Whether it was stopped, or its time is up; then its outcome says so."""
+        if self._stopped.triggered:
+            self.outcome = f"{self._stopped.value}:{step}"
+        elif self._left_s() == 0.0:
+            self.outcome = f"late:{step}"
+        else:
+            return False
+        return True
 
     @property
     def _now_s(self) -> float:

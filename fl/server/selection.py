@@ -12,9 +12,9 @@ from fl.policies.view import AskingPolicy, Candidates, NobodyFitsError, Selectio
 from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
 from fl.server.forecast import JobForecast
-from fl.server.questions import ask_losses
+from fl.server.questions import Answers, ask_losses
 
-NO_ANSWERS: Mapping[int, float] = {}
+NO_ANSWERS = Answers()
 
 
 def select_clients(
@@ -57,13 +57,14 @@ def select_clients(
     rng = federation.streams("cohort", round_id if decision_id is None else decision_id)
     answers = NO_ANSWERS
     if isinstance(policy, AskingPolicy):
-        view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
+        view = _view(federation, round_id, candidate_ids, answers.losses, num_wanted=num_wanted)
         asked = checked_questions(policy, view, rng=rng)
         answers = yield from ask_losses(federation, asked, timeout_s=timeout_s)
         candidate_ids = federation.presence.candidate_ids()  # some may have left meanwhile
+        answers.record(federation, round_id, is_used=len(candidate_ids) > 0)
         if not len(candidate_ids):
             return []
-    view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
+    view = _view(federation, round_id, candidate_ids, answers.losses, num_wanted=num_wanted)
     try:
         return checked_selection(policy, view, rng=rng)
     except NobodyFitsError:
@@ -76,7 +77,7 @@ def _view(
     federation: Federation,
     round_id: int,
     ids: Int[np.ndarray, " client"],
-    answers: Mapping[int, float],
+    losses: Mapping[int, float],
     *,
     num_wanted: int | None,
 ) -> Selection:
@@ -87,8 +88,8 @@ def _view(
         federation.forecast = JobForecast(federation)
     battery_j, capacity_j = federation.presence.battery_j(ids)
     asked_loss = np.full(len(ids), np.nan)
-    if answers:
-        asked_loss[:] = [answers.get(each, np.nan) for each in ids.tolist()]
+    if losses:
+        asked_loss[:] = [losses.get(each, np.nan) for each in ids.tolist()]
     return Selection(
         round=round_id,
         now_s=federation.now_s,

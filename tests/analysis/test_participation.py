@@ -22,6 +22,7 @@ from analysis.report import all_tables
 from analysis.series import waste_frame
 from analysis.settings import compared, has_settings, order_table, settings_of
 from analysis.style import figure_style
+from analysis.tables import wasted_runs
 from tests.analysis.synthetic import NUM_CLIENTS, write_results
 
 
@@ -81,6 +82,44 @@ def test_waste_by_reason_adds_up_to_the_rows(results):
     assert own["total"].iloc[0] == pytest.approx(by_hand)
     empty = used[used["outcome"].str.startswith("battery")].groupby("seed")["wasted_j"].sum()
     assert own["mean"].iloc[0] == pytest.approx(empty.mean())
+
+
+def test_questions_in_vain_are_waste_too(results):
+    """Three in the first run: one answered, one of a client that left, one whose round was not."""
+    first = results.runs.iloc[0]
+    asked = pd.DataFrame(
+        {
+            "variant": first["variant"],
+            "seed": first["seed"],
+            "round": 1,
+            "client_id": [0, 1, 2],
+            "outcome": ["answered", "left:compute", "abandoned:answer"],
+            "compute_j": [3.0, 2.0, 4.0],
+            "radio_j": [1.0, 0.0, 1.0],
+            "wasted_j": [0.0, 2.0, 5.0],
+        }
+    )
+    with_questions = dataclasses.replace(results, questions=asked)
+    keys = ["variant", "seed"]
+    before, after = (wasted_runs(each).set_index(keys) for each in (results, with_questions))
+    more = after["wasted_j"] - before["wasted_j"]
+    assert more[first["variant"], first["seed"]] == pytest.approx(7.0)
+    assert more.sum() == pytest.approx(7.0)
+    frame = waste_frame(with_questions)
+    of_variant = frame[frame["variant"] == first["variant"]].set_index("part")
+    assert of_variant.loc["abandoned", "mean"] == pytest.approx(5.0 / of_variant["n"].iloc[0])
+    (note,) = (each for each in waste_table(with_questions).notes if "questions" in each)
+    assert note.startswith("Joules of participations whose update was not merged, and questions")
+    rows = participation_runs(with_questions).set_index(keys)
+    plain = participation_runs(results).set_index(keys)
+    own = results.clients[
+        (results.clients["variant"] == first["variant"])
+        & (results.clients["seed"] == first["seed"])
+    ]
+    spent_j = (own["compute_j"] + own["radio_j"]).sum() + 11.0
+    found = rows["wasted_percent"][first["variant"], first["seed"]]
+    assert found == pytest.approx(100 * (own["wasted_j"].sum() + 7.0) / spent_j)
+    assert (rows["wasted_percent"] != plain["wasted_percent"]).sum() == 1
 
 
 def test_without_waste_there_is_neither_table_nor_figure(results):

@@ -33,7 +33,7 @@ from fl.models.probe import ModelFacts
 from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
 from fl.rewards.reward import Rewards
-from fl.rows import AnswerRow, ClientRow, EvaluationRow, RewardRow, RoundRow
+from fl.rows import AnswerRow, ClientRow, EvaluationRow, QuestionRow, RewardRow, RoundRow
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
 from fl.server.cost_twin import TwinMaker
@@ -279,6 +279,7 @@ class Rows:
     evaluations: list[EvaluationRow] = field(default_factory=list)
     of_rewards: list[RewardRow] = field(default_factory=list)
     of_answers: list[AnswerRow] = field(default_factory=list)
+    of_questions: list[QuestionRow] = field(default_factory=list)
 
     def round(self, row, clients):
         self.rounds.append(row)
@@ -292,6 +293,9 @@ class Rows:
 
     def rewards(self, rows):
         self.of_rewards.extend(rows)
+
+    def questions(self, rows):
+        self.of_questions.extend(rows)
 
     def answers(self, rows):
         self.of_answers.extend(rows)

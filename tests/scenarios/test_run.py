@@ -48,7 +48,7 @@ def test_every_run_leaves_every_file(result, small):
         for seed in small.seeds:
             names = {p.stem for p in (result.folder / method.kind / f"seed{seed}").glob("*.csv")}
             assert names == set(row_types(small))
-            assert names == set(ROW_TYPES) - {"rewards", "answers"}
+            assert names == set(ROW_TYPES) - {"rewards", "answers", "questions"}
 
 
 def test_analysis_reads_columns_that_are_written():
@@ -139,6 +139,29 @@ def test_sites_that_fail_at_random_give_the_same_bytes_with_one_and_two_workers(
         base_s = {row["owner"]: row["seconds"] for row in rows(path) if row["activity"] == "base"}
         ended_s = float(rows(path.with_name("rounds.csv"))[-1]["finished_at_s"])
         assert 0 < float(base_s["site:0"]) < ended_s
+
+
+def test_questions_of_a_policy_have_their_own_file(tmp_path):
+    policy = "{kind: power_of_choice, num_clients: 2, num_candidates: 3}"
+    settings = [
+        *(each for each in SMALL if "policy" not in each),
+        "seeds=[1]",
+        f"server.policy={policy}",
+        "methods=[{kind: head}]",
+        "radio.transfer_timeout_s=0.05",
+    ]
+    folder = run(load(STUDY, settings), out=tmp_path).folder
+    (path,) = folder.rglob("questions.csv")
+    asked, rounds = rows(path), rows(path.with_name("rounds.csv"))
+    assert len(asked) == 3 * len(rounds)
+    clients = rows(path.with_name("clients.csv"))
+    spent_j = sum(float(row["compute_j"]) for row in [*asked, *clients])
+    energy = rows(path.with_name("energy.csv"))
+    booked_j = sum(float(row["energy_j"]) for row in energy if row["activity"] == "compute")
+    assert booked_j == pytest.approx(spent_j, rel=1e-9)
+    wasted_j = sum(float(row["wasted_j"]) for row in [*asked, *clients])
+    assert float(rounds[-1]["wasted_j"]) == pytest.approx(wasted_j, rel=1e-9)
+    assert len(load_results(folder).questions) == len(asked)
 
 
 def test_bytes_and_joules_add_up(result, small):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fl.policies import POLICIES, build_policy, find_problems
+from fl.policies import POLICIES, asks_clients, build_policy, find_problems
 from fl.policies.answer import checked_questions, checked_selection
 from fl.policies.view import AskingPolicy
 from fl.server.config import FedBuffServer
@@ -189,3 +189,15 @@ def test_a_server_without_rounds_runs_under_it(kind):
     assert [row.num_received for row in made.recorder.rounds] == [2] * 4
     assert 8 < made.num_participations <= 8 + (3 if kind in COUNTED else 5)
     assert not made.roster.is_busy.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_policy_asks_where_its_settings_say_so(kind):
+    policy = build_policy(SMALLEST[kind])
+    assert asks_clients(SMALLEST[kind]) == isinstance(policy, AskingPolicy)
+
+
+def test_power_of_choice_by_last_losses_asks_nobody():
+    config = replace(SMALLEST["power_of_choice"], losses="last")
+    assert not asks_clients(config)
+    assert not build_policy(config).ask(view(), rng=streams()("cohort", 1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fl.policies import build_policy
+from fl.policies import asks_clients, build_policy
 from fl.policies.own import OwnPolicyConfig
 from fl.policies.trial import try_policy
 from fl.problems import OwnCodeError
@@ -51,6 +51,8 @@ def test_a_class_may_ask(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(ASKING.format(asked="[0, 1, 2, 3]"))
     try_policy(OwnPolicyConfig(kind=f"{file}:Asking"), num_clients=4, seed=1)
+    assert asks_clients(OwnPolicyConfig(kind=f"{file}:Asking"))
+    assert not asks_clients(OwnPolicyConfig(kind=f"{EXAMPLE}:FastOfTheIdle", settings={"num": 3}))
     found = played(OwnPolicyConfig(kind=f"{file}:Asking"))
     assert [row.download_s for row in found.recorder.clients] == [0.0, 0.0]
     file.write_text(ASKING.format(asked="[0, 7]"))

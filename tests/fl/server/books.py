@@ -30,6 +30,7 @@ def check_books(played, *, asked_j=None):
         spent_j[part.client_id] += own_j
         assert part.wasted_j == (0 if part.outcome == "received" else own_j)
         assert part.staleness >= 0
+    check_questions(played, asked_j=asked_j)
     booked_j = played.network.client_energy_j(np.arange(num_clients), end_s)
     assert spent_j.tolist() == pytest.approx(booked_j.tolist(), rel=1e-9, abs=1e-12)
     assert played.energy_j() == pytest.approx(spent_j.sum(), rel=1e-9)
@@ -53,7 +54,20 @@ def check_rounds(played):
         assert row.num_late == outcomes["late"]
         assert row.num_failed == outcomes["dropped"] + sum(outcomes[each] for each in GONE)
         wasted_j += sum(part.wasted_j for part in parts)
+        wasted_j += sum(asked.wasted_j for asked in rows.of_questions if asked.round == row.round)
         assert row.wasted_j == pytest.approx(wasted_j, rel=1e-12)
+
+
+def check_questions(played, *, asked_j):
+    """Check that questions account for the joules of asking, and waste those without use."""
+    of_questions = np.zeros(len(played.shards))
+    for asked in played.recorder.of_questions:
+        own_j = asked.compute_j + asked.radio_j
+        of_questions[asked.client_id] += own_j
+        assert asked.wasted_j == (0 if asked.outcome == "answered" else own_j)
+        assert asked.asked_at_s <= asked.ended_at_s <= played.env.now
+    wanted = np.zeros(len(played.shards)) if asked_j is None else asked_j
+    assert of_questions.tolist() == pytest.approx(np.asarray(wanted).tolist(), rel=1e-9, abs=1e-12)
 
 
 def check_bytes(played):

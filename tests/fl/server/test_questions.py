@@ -40,8 +40,16 @@ def made_with(config=SMALLEST["fedit"], *, asked=(1, 2, 3), **options):
     return made
 
 
-def answers_of(made, ids, **options):
+def asked_of(made, ids, **options):
     return made.env.run(until=made.env.process(ask_losses(made, ids, **options)))
+
+
+def answers_of(made, ids, **options):
+    return asked_of(made, ids, **options).losses
+
+
+def outcomes_of(asked):
+    return {each.client_id: each.outcome for each in asked.questions}
 
 
 def test_the_answer_is_the_loss_of_the_model_that_it_would_train():
@@ -118,14 +126,17 @@ def test_who_was_not_asked_downloads():
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_who_cannot_be_reached_gives_no_answer(direction):
     made = made_with(failing={(2, direction): "outage"})
-    assert answers_of(made, [1, 2]).keys() == {1}
+    asked = asked_of(made, [1, 2])
+    assert asked.losses.keys() == {1}
+    assert outcomes_of(asked) == {1: "answered", 2: f"dropped:{direction}:outage"}
 
 
 def test_nothing_goes_on_after_the_time_limit():
     made = made_with()
     size = made.method.download(made.state, client_id=1).size_bytes
     down_s = 8 * size / 4e6
-    assert answers_of(made, [1, 2], timeout_s=down_s + 1e-6) == {}
+    asked = asked_of(made, [1, 2], timeout_s=down_s + 1e-6)
+    assert outcomes_of(asked) == {1: "late:compute", 2: "late:compute"}
     assert made.now_s == pytest.approx(down_s + 1e-6, rel=1e-12)
     computed_j = sum(
         p * (end - start) for _, kind, start, end, p in made.network.charges if kind == "compute"
@@ -157,7 +168,13 @@ def test_who_leaves_while_it_is_asked_ends_at_that_instant_and_gives_no_answer(s
     rows = [f"{each},0,{leaves_s if each == 1 else 99!r}\n" for each in range(4)]
     path.write_text("client_id,from_s,to_s\n" + "".join(rows), encoding="utf-8")
     made = made_with(availability=TraceAvailability(path=str(path)))
-    assert answers_of(made, [1, 2]).keys() == {2}
+    asked = asked_of(made, [1, 2])
+    assert asked.losses.keys() == {2}
+    assert outcomes_of(asked) == {1: f"left:{stage}", 2: "answered"}
+    left, answered = (each.row(1) for each in asked.questions)
+    assert left.ended_at_s == pytest.approx(leaves_s, abs=1e-12)
+    assert left.wasted_j == left.compute_j + left.radio_j > 0
+    assert answered.wasted_j == 0
     ends_s = [end_s for client, _, _, end_s, _ in made.network.charges if client == 1]
     assert max(ends_s) == pytest.approx(leaves_s, abs=1e-12)
     assert made.presence.candidate_ids().tolist() == [0, 2, 3]
@@ -170,7 +187,9 @@ def test_a_battery_that_runs_out_while_its_client_is_asked_ends_the_question(sta
     (lasting_j,) = free.network.client_energy_j(np.array([1]), empty_s)
     made = made_with(battery=BatteryConfig(idle_w=0.0))
     made.presence.batteries._level_j[1] = lasting_j
-    assert answers_of(made, [1, 2]).keys() == {2}
+    asked = asked_of(made, [1, 2])
+    assert outcomes_of(asked) == {1: f"battery_empty:{stage}", 2: "answered"}
+    assert asked.questions[0].row(1).wasted_j == pytest.approx(lasting_j, rel=1e-6)
     assert made.presence.candidate_ids().tolist() == [0, 2, 3]
     ends_s = [end_s for client, _, _, end_s, _ in made.network.charges if client == 1]
     assert max(ends_s) == pytest.approx(empty_s, abs=2e-9)
@@ -193,7 +212,12 @@ def test_a_crash_of_the_server_ends_all_questions_and_takes_the_answers(stage):
     devices = list(made.devices)
     made.devices = Devices.of([*devices[:2], Device.of(DEVICES["laptop"]), *devices[3:]])
     made.env.timeout(crash_s).callbacks.append(lambda _: made.presence.crash_server(down_s=9.0))
-    assert answers_of(made, [1, 2]) == {}
+    asked = asked_of(made, [1, 2])
+    assert asked.losses == {}
+    of_two = "answer" if stage != "downlink" else stage
+    assert outcomes_of(asked) == {1: f"server_crashed:{stage}", 2: f"server_crashed:{of_two}"}
+    asked.record(made, 1, is_used=True)
+    assert made.asked.wasted_j == pytest.approx(made.energy_j(), rel=1e-9)
     assert made.now_s == pytest.approx(crash_s, abs=1e-12)
     assert not made.network.running
     # what the clients that were asked do afterwards does not concern a later crash
@@ -228,3 +252,38 @@ def test_asking_and_one_broadcast_for_all_exclude_each_other():
     made.server = replace(made.server, downlink="broadcast")
     with pytest.raises(ValueError, match=r"^server\.downlink: must be unicast, the policy asks"):
         made.__post_init__()
+
+
+def test_answers_are_in_vain_where_nobody_is_left_to_be_selected(tmp_path):
+    """All leave at the instant at which client 1, the slower one, has answered."""
+    timed = made_with()
+    timed.devices = Devices.of(
+        [*list(timed.devices)[:2], Device.of(DEVICES["laptop"]), *list(timed.devices)[3:]]
+    )
+    first = asked_of(timed, [1, 2])
+    path = tmp_path / "there.csv"
+    between_s = (min(each.row(1).ended_at_s for each in first.questions) + timed.now_s) / 2
+    rows = [f"{each},0,{between_s!r}\n{each},999,1000\n" for each in range(4)]
+    path.write_text("client_id,from_s,to_s\n" + "".join(rows), encoding="utf-8")
+    made = made_with(asked=[1, 2], availability=TraceAvailability(path=str(path)))
+    made.devices = timed.devices
+    chosen = made.env.run(until=made.env.process(select_clients(made, 4)))
+    assert chosen == []
+    left, abandoned = made.recorder.of_questions
+    assert (left.outcome, abandoned.outcome) == ("left:compute", "abandoned:answer")
+    assert abandoned.wasted_j > 0
+    assert left.round == abandoned.round == 4
+    wasted_j = left.wasted_j + abandoned.wasted_j
+    assert made.asked.wasted_j == pytest.approx(wasted_j, rel=1e-12)
+    assert made.energy_j() == pytest.approx(wasted_j, rel=1e-9)
+
+
+def test_a_round_counts_the_questions_in_vain_that_came_before_it():
+    made = made_with(num_rounds=2, failing={(1, "downlink"): "outage"})
+    made.env.run(until=made.env.process(run_rounds(made)))
+    vain = [each for each in made.recorder.of_questions if each.outcome != "answered"]
+    assert {(each.round, each.client_id) for each in vain} == {(1, 1), (2, 1)}
+    assert [row.wasted_j for row in made.recorder.rounds] == [
+        vain[0].wasted_j,
+        vain[0].wasted_j + vain[1].wasted_j,
+    ]

@@ -380,3 +380,15 @@ def test_books_are_right_in_random_worlds_under_every_policy(mode, tmp_path):
         "fedbuff": {"unfinished"},
     }
     assert outcomes.keys() >= of_mode.get(mode, set())
+
+
+def test_questions_are_booked_in_every_mode_whatever_becomes_of_them(tmp_path):
+    reasons = Counter()
+    for mode in MODES:
+        outcomes = Counter()
+        for number in range(WORLDS_A_PAIR, 3 * WORLDS_A_PAIR):
+            rows = check_world(mode, "power_of_choice", number, tmp_path)
+            outcomes.update(asked.outcome.split(":")[0] for asked in rows.of_questions)
+        assert outcomes["answered"] > 0, mode
+        reasons.update(outcomes)
+    assert reasons.keys() >= {"left", "battery_empty", "server_crashed", "dropped"}
