@@ -1,4 +1,4 @@
-"""The command ``airtune``: run, validate, list, report, compare, map, new, traces.
+"""The command ``airtune``: run, validate, list, report, compare, map, new, traces, store.
 
 Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 """
@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from analysis.text_safety import shortened
-from scenarios import commands
+from scenarios import commands, store
 from scenarios.commands import BAD_INPUT, FAILED, INTERRUPTED
 from scenarios.error_log import with_logs
 from scenarios.errors import AnswerLostError, RunFailedError, ScenarioError
 from scenarios.output import MAX_LINE, complain, fill_closed_streams, flush_answer
+
+MAX_GIGABYTES = 1e9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,13 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)"
     )
+    _takes_store(verb)
+    verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")
     verb.add_argument(
-        "--store",
-        metavar="DIR",
-        help="keep results of jobs there, and compute none of them twice (default: no store)",
+        "--store-max-gb",
+        type=_gigabytes,
+        default=_gigabytes("20"),
+        metavar="GB",
+        help="most room for results; those that were used longest ago go (default: 20)",
     )
     verb.add_argument(
-        "--overwrite", action="store_true", help="replace the result folder of an earlier run"
+        "--overwrite",
+        action="store_true",
+        help="start anew in the result folder of an earlier run, instead of going on with it",
     )
 
     _takes_file(
@@ -116,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")
     verb.add_argument("file", metavar="FILE", help="path of the new file")
 
+    _stores(verbs)
+
     traces = verbs.add_parser(
         "traces", help="make a trace of rates out of measured logs", description="Traces of rates."
     )
@@ -151,6 +161,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _stores(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    """Add what can be done with kept results."""
+    text = "tell, check or remove the results of jobs that are kept between runs"
+    parser = verbs.add_parser("store", help=text, description="Results of jobs.")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, command, told in (
+        ("info", store.tell_store, "say where results are, how many, and how much room they take"),
+        ("verify", store.verify_store, "read every result; remove those that are damaged"),
+        ("clear", store.clear_store, "remove all results"),
+    ):
+        _takes_store(_verb(actions, name, command, told))
+
+
+def _takes_store(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--store",
+        metavar="DIR",
+        help="folder of results of jobs: none is computed twice (default: in the user's cache)",
+    )
+
+
 def _verb(
     verbs: "argparse._SubParsersAction[_Parser]",
     name: str,
@@ -176,6 +207,18 @@ def _takes_file(verb: argparse.ArgumentParser) -> None:
         metavar="KEY.KEY=VALUE",
         help="replace or add a key; may be repeated",
     )
+
+
+def _gigabytes(text: str) -> int:
+    """Return bytes."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not 0 < number < MAX_GIGABYTES:
+        msg = f"must be a number above 0 and below {MAX_GIGABYTES:g}, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return round(1e9 * number)
 
 
 def _positive(text: str) -> int:

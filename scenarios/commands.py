@@ -14,9 +14,11 @@ from analysis.errors import FolderLostError, ResultError
 from scenarios.errors import RunFailedError, ScenarioError, is_full
 from scenarios.output import bounded, complain, say
 from scenarios.progress import Bars, Silent
+from scenarios.store import store_folder
 
 if TYPE_CHECKING:
     from analysis.report import Report
+    from scenarios.run import StudyResult
 
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -29,10 +31,13 @@ def run_study(options: argparse.Namespace) -> int:
     from scenarios.variants import variants  # noqa: PLC0415
 
     scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
+    if options.no_store and options.store:
+        raise ScenarioError(["--store and --no-store: give one of them"])
     settings: dict[str, Any] = {
         "out": options.out,
         "jobs": options.jobs,
-        "store": options.store,
+        "store": None if options.no_store else store_folder(options.store),
+        "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,
         "places": places,
     }
@@ -48,7 +53,7 @@ def run_study(options: argparse.Namespace) -> int:
     if not result.num_done:
         return FAILED
     report = _write_report(result.folder, run_id=result.run_id)
-    _present(report, as_json=options.json, host_other_fraction=result.host_other_fraction)
+    _present(report, as_json=options.json, result=result)
     return FAILED if result.failures else DONE
 
 
@@ -307,10 +312,12 @@ def _write_report(folder: Path, *, run_id: str | None = None) -> "Report":
         raise RunFailedError(msg) from None
 
 
-def _present(report: "Report", *, as_json: bool, host_other_fraction: float | None = None) -> None:
-    """Show what a report says."""
+def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = None) -> None:
+    """Show what a report says, and of a study that has just ended how it went."""
     from analysis.outlets import rich_table  # noqa: PLC0415
 
+    host_other_fraction = None if result is None else result.host_other_fraction
+    num_kept = 0 if result is None else result.num_kept
     if as_json:
         answer = {
             "folder": str(report.folder),
@@ -321,6 +328,7 @@ def _present(report: "Report", *, as_json: bool, host_other_fraction: float | No
             },
             "notes": list(report.notes),
             "host_other_fraction": host_other_fraction,
+            "num_runs_done_before": num_kept,
         }
         say(json.dumps(answer, indent=2))
         return
@@ -328,6 +336,8 @@ def _present(report: "Report", *, as_json: bool, host_other_fraction: float | No
         say(rich_table(table))
     for note in bounded(report.notes):
         say(note)
+    if num_kept:
+        say(f"{num_kept} of the runs were done before, and stayed as they are")
     if host_other_fraction is not None:
         say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
     say(f"figures: {report.folder / 'figures'}")

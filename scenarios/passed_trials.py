@@ -16,17 +16,14 @@ know of, or with a model from the hub, which may change there.
 
 import hashlib
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 
 from fl.data.docstrings import default_cache_dir
 from fl.methods.own import OwnConfig
-from fl.models.registry import SHAPES, find_model
-from fl.rewards.config import FolderReward, OwnReward, RewardConfig, TrainedReward
+from fl.rewards.config import OwnReward
+from scenarios.inputs import code_digest, model_files, rewards_of
 from scenarios.own_files import own_file_digests
-from scenarios.schema import Scenario
 from scenarios.shares import facts_of
 from scenarios.variants import Variant
 
@@ -103,20 +100,15 @@ def _folder() -> Path | None:
 
 def _digest(variants: Sequence[Variant]) -> str | None:
     """Return the digest of all that the trial follows from; ``None`` where not all is known."""
-    digest = hashlib.sha256(repr((sys.version, *map(version, LIBRARIES))).encode())
-    for package in PACKAGES:
-        for file in sorted((Path(__file__).parents[1] / package).rglob("*")):
-            if file.suffix in (".py", ".json", ".csv"):
-                digest.update(f"{file.relative_to(Path(__file__).parents[1])} ".encode())
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    digest = hashlib.sha256(code_digest(PACKAGES, LIBRARIES).encode())
     for scenario in (variant.scenario for variant in variants):
         if any(isinstance(method, OwnConfig) for method in scenario.methods):
             return None
-        if any(isinstance(reward, OwnReward) for reward in _rewards(scenario)):
+        if any(isinstance(reward, OwnReward) for reward in rewards_of(scenario)):
             return None
         parts = [getattr(scenario, name) for name in SECTIONS]
         try:
-            files = list(_model_files(scenario))
+            files = list(model_files(scenario))
         except (OSError, ValueError):  # the trial says what is wrong with them
             return None
         if None in files:
@@ -124,29 +116,3 @@ def _digest(variants: Sequence[Variant]) -> str | None:
         digest.update(repr((parts, files, facts_of(scenario)["digest"])).encode())
     digest.update(repr(own_file_digests(variants)).encode())
     return digest.hexdigest()
-
-
-def _rewards(scenario: Scenario) -> list[RewardConfig]:
-    """Return the settings of the rewards, where there are any."""
-    rewards = scenario.rewards
-    return [] if rewards is None else list(rewards.named.values())
-
-
-def _model_files(scenario: Scenario) -> Iterator[tuple[str, int, int] | None]:
-    """Yield path, size and time of change of the files of a model; ``None`` for one of the hub."""
-    name, cost_as = find_model(scenario.model.name), scenario.model.cost_as
-    others = [] if cost_as is None or cost_as in SHAPES else [cost_as]
-    others += [
-        find_model(reward.backbone)
-        for reward in _rewards(scenario)
-        if isinstance(reward, TrainedReward)
-    ]
-    others += [reward.path for reward in _rewards(scenario) if isinstance(reward, FolderReward)]
-    for place in (name, *others):
-        path = Path(place).expanduser()
-        if not path.exists():
-            yield None
-            continue
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            stat = file.stat()
-            yield str(file), stat.st_size, stat.st_mtime_ns

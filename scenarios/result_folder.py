@@ -1,13 +1,14 @@
 """The folder of a study: claimed before its first file, held while it is written, then released.
 
-Nothing is replaced but a folder that an earlier run made, and nothing in it is removed that Airtune
+A folder of the same study is gone on with: its finished runs stay. Another one is replaced only
+where that is asked for, and only if an earlier run made it; nothing in it is removed that Airtune
 did not write. While a run holds its folder, another is refused.
 """
 
 import contextlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from analysis.folder_files import (
 )
 from analysis.folder_lock import FolderLock, holder_of
 from analysis.manifest import read_manifest
+from scenarios.earlier_runs import NOTHING, Earlier
 from scenarios.error_log import NAME
 from scenarios.errors import ResultFolderError, ScenarioError, is_full
 from scenarios.results import writing
@@ -45,19 +47,29 @@ class ResultFolder:
         Where it is; a link to a folder stands for that folder.
     overwrite
         Replace what an earlier run left there.
+    find_earlier
+        Tells what of this study is done in such a folder, or refuses it; ``None``: any is refused.
 
     Raises
     ------
     ScenarioError
-        If the folder is in use, exists and may not be replaced, or cannot be made.
+        If the folder is in use, holds another study and may not be replaced, or cannot be made.
     ResultFolderError
         If the disk is full, or an old file cannot be removed.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        overwrite: bool,
+        find_earlier: Callable[[Path], Earlier] | None = None,
+    ) -> None:
+        find_earlier = find_earlier or _refuse_any
         self.path = path
         self.run_id = uuid.uuid4().hex
-        _prepare(path, overwrite=overwrite)
+        self.earlier = NOTHING
+        _prepare(path, overwrite=overwrite, find_earlier=find_earlier)
         try:
             self._lock = FolderLock(path, purpose="airtune run")
         except FolderInUseError as error:
@@ -67,7 +79,7 @@ class ResultFolder:
         except OSError as error:
             raise _cannot_be_made(path, error) from None
         try:
-            self._clear(overwrite=overwrite)
+            self._clear(overwrite=overwrite, find_earlier=find_earlier)
             with writing(path / RESERVE):
                 (path / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
         except BaseException:
@@ -139,27 +151,32 @@ class ResultFolder:
         except FolderLostError as error:
             raise ResultFolderError(str(error)) from None
 
-    def _clear(self, *, overwrite: bool) -> None:
-        """Remove what an earlier run left; looked at anew, now that nobody else writes here."""
+    def _clear(self, *, overwrite: bool, find_earlier: Callable[[Path], Earlier]) -> None:
+        """Remove what does not stay; looked at anew, now that nobody else writes here."""
         if is_unused(self.path):
             return
-        if not overwrite:
-            raise ScenarioError([_exists(self.path)])
         _check_mark(self.path)
+        if not overwrite:
+            self.earlier = find_earlier(self.path)
         try:
             files, folders = files_to_replace(self.path)
         except ResultError as error:
             raise ScenarioError([str(error)]) from None
+        stay = {self.path / variant / f"seed{seed}" for variant, seed in self.earlier.kept}
+        left = [file for file in files if file.parent in stay]
         with writing(self.path):
             for file in files:
-                if file.name != MANIFEST or file.parent != self.path:
+                is_manifest = file.name == MANIFEST and file.parent == self.path
+                if file.parent not in stay and not is_manifest:
                     file.unlink()
             for folder in folders:
-                folder.rmdir()
+                if not any(folder == each or folder in each.parents for each in stay):
+                    folder.rmdir()
             (self.path / RECORD).write_bytes(b"")
+            add_to_record(self.path, [file.relative_to(self.path).as_posix() for file in left])
 
 
-def _prepare(path: Path, *, overwrite: bool) -> None:
+def _prepare(path: Path, *, overwrite: bool, find_earlier: Callable[[Path], Earlier]) -> None:
     """Make the folder, or check without changing anything that an existing one may be taken."""
     if path.is_symlink() and not path.exists():
         raise ScenarioError([f"{path}: is a link to nothing; remove it, or use --out"])
@@ -177,9 +194,9 @@ def _prepare(path: Path, *, overwrite: bool) -> None:
         if holder is not None:
             raise ScenarioError([_in_use(f"{path}: in use: {holder}")])
         if not is_unused(path):
-            if not overwrite:
-                raise ScenarioError([_exists(path)])
             _check_mark(path)
+            if not overwrite:
+                find_earlier(path)
     except OSError as error:
         raise ScenarioError([f"{error.filename or path}: {error.strerror or error}"]) from None
 
@@ -204,8 +221,9 @@ def _check_mark(path: Path) -> None:
         raise ScenarioError([message])
 
 
-def _exists(path: Path) -> str:
-    return f"{path}: exists already; use --overwrite to replace it, or --out to go elsewhere"
+def _refuse_any(path: Path) -> Earlier:
+    message = f"{path}: exists already; use --overwrite to replace it, or --out to go elsewhere"
+    raise ScenarioError([message])
 
 
 def _in_use(error: object) -> str:

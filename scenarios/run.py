@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 from analysis.text_safety import shortened
 from fl.models.registry import origin_of
 from scenarios.document import Document
+from scenarios.earlier_runs import LIBRARIES, PACKAGES, Key, find_earlier, run_keys
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
 from scenarios.heavy_imports import heavy_imports
+from scenarios.inputs import code_digest
 from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
 from scenarios.progress import Reporter, RunProgress, Silent
 from scenarios.provenance import provenance
 from scenarios.result_folder import ResultFolder
 from scenarios.schema import Scenario, to_data
+from scenarios.store import MAX_BYTES, make_store
 from scenarios.task import RunTask
 from scenarios.variants import Variant, variants
 from scenarios.workers import Message, run_tasks
@@ -38,6 +41,8 @@ class StudyResult:
     status: str
     """``done``, ``failed`` (at least one run) or ``interrupted``."""
     num_done: int
+    num_kept: int
+    """Runs among them that an earlier start had done."""
     failures: tuple[str, ...]
     """One line for every run that failed; ``error.log`` and the manifest hold its traceback."""
     host_other_fraction: float | None
@@ -50,13 +55,15 @@ def run(
     out: str | Path = "out",
     jobs: int = 1,
     store: str | Path | None = None,
+    store_max_bytes: int | None = MAX_BYTES,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     places: Document | None = None,
 ) -> StudyResult:
     """Run a study and write its rows and manifest to ``<out>/<name>/``.
 
-    Data, model and every rule are checked before the folder is made: bad input leaves nothing.
+    Data, model and every rule are checked before the folder is made: bad input leaves nothing. In a
+    folder of the same study, what an earlier start has finished stays, and the rest is done.
 
     Parameters
     ----------
@@ -69,6 +76,8 @@ def run(
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
+    store_max_bytes
+        Most bytes in that folder: results that were used longest ago go. ``None``: no limit.
     overwrite
         Replace the result folder of an earlier run.
     reporter
@@ -80,8 +89,8 @@ def run(
     Raises
     ------
     ScenarioError
-        If ``jobs`` is below 1, the scenario cannot be run, or the folder is in use, or exists and
-        may not be replaced.
+        If ``jobs`` is below 1, the scenario cannot be run, or the folder is in use, or holds
+        another study and may not be replaced.
     RunFailedError
         If a worker process died, or the folder could not be written or was taken away. Finished
         rounds stay readable.
@@ -105,11 +114,25 @@ def run(
     if scenario.rewards is not None:
         # loaded here, before any worker starts: what is not in the cache is trained once
         inputs["rewards"] = reward_facts(scenario.rewards)
-    kept = _make_store(store)
-    folder = ResultFolder(Path(out) / scenario.name, overwrite=overwrite)
+    kept = None if store is None else make_store(store)
+    keys, data = run_keys(all_variants, scenario.seeds), to_data(scenario)
+    folder = ResultFolder(
+        Path(out) / scenario.name,
+        overwrite=overwrite,
+        find_earlier=lambda path: find_earlier(path, keys, data),
+    )
     try:
-        folder.write_scenario(to_data(scenario))
-        study = _Study(folder, scenario, all_variants, inputs, reporter, store=kept)
+        folder.write_scenario(data)
+        study = _Study(
+            folder,
+            scenario,
+            all_variants,
+            inputs,
+            reporter,
+            keys=keys,
+            store=kept,
+            store_max_bytes=store_max_bytes,
+        )
         study.save("running")
         files = [
             f"{task.variant.name}/seed{task.seed}/{name}.csv"
@@ -129,19 +152,6 @@ def run(
         return study.close("failed" if study.failures else "done")
     finally:
         folder.release()
-
-
-def _make_store(store: str | Path | None) -> Path | None:
-    """Make the folder of results of jobs, and return it whole: workers may stand elsewhere."""
-    if store is None:
-        return None
-    folder = Path(store).expanduser().absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"store: must be a folder that can be written, got {store}: {error.strerror}"
-        raise ScenarioError([message]) from None
-    return folder
 
 
 def cost_label(all_variants: Sequence[Variant]) -> str | None:
@@ -177,26 +187,42 @@ class _Study:
         inputs: dict[str, Any],
         reporter: Reporter,
         *,
+        keys: Mapping[Key, str],
         store: Path | None,
+        store_max_bytes: int | None,
     ) -> None:
         self._folder = folder
         self.failures: list[str] = []
-        self.tasks = [
-            RunTask(
-                variant=variant,
-                seed=seed,
-                folder=folder.path / variant.name / f"seed{seed}",
-                store=store,
-            )
-            for seed in scenario.seeds
-            for variant in all_variants
-        ]
+        kept = folder.earlier.kept
+        self._num_kept = len(kept)
+        self.tasks: list[RunTask] = []
+        """Runs that are still to be done."""
+        self._runs: dict[Key, dict[str, Any]] = {}
+        for seed in scenario.seeds:
+            for variant in all_variants:
+                key = variant.name, seed
+                if key in kept:
+                    self._runs[key] = dict(kept[key])
+                    host_s = float(kept[key].get("host_total_s", 0.0))
+                    reporter.finish(variant.label, seed, "done before", host_s)
+                    continue
+                self._runs[key] = {
+                    "variant": variant.name,
+                    "seed": seed,
+                    "status": "waiting",
+                    "key": keys[key],
+                }
+                self.tasks.append(
+                    RunTask(
+                        variant=variant,
+                        seed=seed,
+                        folder=folder.path / variant.name / f"seed{seed}",
+                        store=store,
+                        store_max_bytes=store_max_bytes,
+                    )
+                )
         self._reporter = reporter
-        self._started_s = time.perf_counter()
-        self._runs: list[dict[str, Any]] = [
-            {"variant": task.variant.name, "seed": task.seed, "status": "waiting"}
-            for task in self.tasks
-        ]
+        self._started_s = time.perf_counter() - folder.earlier.host_total_s
         self._head = {
             "name": scenario.name,
             "seeds": list(scenario.seeds),
@@ -214,13 +240,15 @@ class _Study:
             "model": scenario.model.name,
             "cost_label": cost_label(all_variants),
             "timing_only": all(each.scenario.training.mode == "none" for each in all_variants),
+            "code": code_digest(PACKAGES, LIBRARIES),
             **inputs,
             **provenance(),
         }
 
     def hear(self, message: Message) -> None:
         """Take in one message of a run."""
-        task, entry = self.tasks[message.index], self._runs[message.index]
+        task = self.tasks[message.index]
+        entry = self._runs[task.variant.name, task.seed]
         if isinstance(message.content, RunProgress):
             entry["status"] = "running"
             self._reporter.advance(message.content)
@@ -259,16 +287,16 @@ class _Study:
             **self._head,
             "status": status,
             "host_total_s": round(host_s, 3),
-            "runs": self._runs,
+            "runs": list(self._runs.values()),
         }
 
     def close(self, status: str) -> StudyResult:
         """Write the last manifest; runs that had begun and did not end carry the study's status."""
-        for entry in self._runs:
+        for entry in self._runs.values():
             if entry["status"] == "running":
                 entry["status"] = status
         self._folder.write_last_manifest(self._manifest(status))
-        done = [entry for entry in self._runs if entry["status"] == "done"]
+        done = [entry for entry in self._runs.values() if entry["status"] == "done"]
         total_s = sum(entry["host_total_s"] for entry in done)
         learning_s = sum(entry["host_train_s"] + entry["host_eval_s"] for entry in done)
         return StudyResult(
@@ -276,6 +304,7 @@ class _Study:
             run_id=self._folder.run_id,
             status=status,
             num_done=len(done),
+            num_kept=self._num_kept,
             failures=tuple(self.failures),
             host_other_fraction=1 - learning_s / total_s if total_s else None,
         )

@@ -10,7 +10,7 @@ import simpy
 from fl.clients.devices import Devices
 from fl.data.shards import Shards
 from fl.execution.recipe import Loaded
-from fl.execution.store import ResultStore
+from fl.execution.store import ResultStore, StoreWriteError
 from fl.metrics import METRICS
 from fl.models.backbone import Backbone
 from fl.network import Network
@@ -29,6 +29,8 @@ from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import check_server, run_server
 from netsim.transport.transfers import TransferRow
+from scenarios.earlier_runs import file_bytes
+from scenarios.errors import RunFailedError
 from scenarios.network import (
     PLACE_ROWS,
     RunNetwork,
@@ -122,7 +124,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
     marks = {name: _marks(task.variant.scenario) for name in COST_FILES}
     with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
         recorder = _FolderRecorder(folder)
-        store = None if task.store is None else ResultStore(task.store)
+        store = None
+        if task.store is not None:
+            store = ResultStore(task.store, max_bytes=task.store_max_bytes)
         env, network, federation = assemble(
             task.variant, task.seed, recorder=recorder, on_progress=tell, store=store
         )
@@ -133,6 +137,10 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
                 folder.write(name, rows)
             check_server(federation)
             env.run(until=env.process(run_server(federation)))
+        except StoreWriteError as error:
+            told = f"{error.filename}: a result cannot be kept: {error.strerror}"
+            msg = f"{told}; free space, use --store to keep results elsewhere, or --no-store"
+            raise RunFailedError(msg) from error
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
             raise
@@ -155,6 +163,7 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         "num_jobs_computed": federation.executor.num_computed,
         "data": facts_of(task.variant.scenario),
         "model_digest": federation.worker.model_key,
+        "file_bytes": file_bytes(task.folder),
     }
 
 

@@ -15,3 +15,5 @@ class RunTask:
     folder: Path
     store: Path | None = None
     """Folder of results of jobs; ``None``: every job is run."""
+    store_max_bytes: int | None = None
+    """Most bytes in that folder; ``None``: no limit."""

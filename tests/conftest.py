@@ -4,7 +4,8 @@
 against its annotations: a test fails where an array of another rank, size or type is passed.
 
 Tables of link adaptation are kept in a folder of the run (``AIRTUNE_TABLES``), not in the user's;
-studies are tried each time, whatever has passed before (``AIRTUNE_TRIALS``).
+studies are tried each time, whatever has passed before (``AIRTUNE_TRIALS``), and no results are
+kept between runs (``AIRTUNE_STORE``).
 """
 
 import os
@@ -42,7 +43,7 @@ def pytest_configure(config):
     if "AIRTUNE_TABLES" not in os.environ:
         os.environ["AIRTUNE_TABLES"] = folder = tempfile.mkdtemp(prefix="airtune-tables-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    os.environ["AIRTUNE_TRIALS"] = "off"
+    os.environ["AIRTUNE_TRIALS"] = os.environ["AIRTUNE_STORE"] = "off"
     if config.getoption("--ladder"):
         config.option.markexpr = ""  # its slow steps too
 

@@ -1,23 +1,33 @@
 """Results of jobs in a folder, by the digest of the job: nothing is trained twice.
 
 Equal digests mean equal results, in any run, study or process. Files are safetensors and hold
-nothing else; a file that is damaged is as good as none.
+nothing else. A file that is damaged is told of, as a warning of this module, and computed again;
+where they take too much room, those that were used longest ago go.
 """
 
-import json
+import contextlib
+import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from fl.execution.store_file import DamagedEntryError, read_entry, write_entry
+from fl.execution.store_upkeep import evict
 from fl.payload import Tensors
 from fl.training.job import EvaluationJob, EvaluationResult, TrainJob, TrainResult
+
+logger = logging.getLogger(__name__)
+
+ROOM = 0.05
+"""Part of its limit that a process writes before it looks again how much all have written."""
+
+
+class StoreWriteError(OSError):
+    """A result cannot be kept: the disk is full, or may not be written."""
 
 
 class ResultStore:
@@ -27,16 +37,23 @@ class ResultStore:
     ----------
     folder
         Where they lie; made if it is missing.
+    max_bytes
+        Most bytes that they take, all processes together, and :data:`ROOM` of it more for each
+        process; ``None``: no limit.
 
     Raises
     ------
     OSError
         The folder cannot be made.
+    StoreWriteError
+        Of the methods: a result cannot be kept.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._max_bytes = max_bytes
+        self._room_bytes = 0.0
 
     def trained(self, job: TrainJob, run: Callable[[TrainJob], TrainResult]) -> TrainResult:
         """Return the result of a training job; one that nobody has stored is run and stored."""
@@ -90,22 +107,22 @@ class ResultStore:
     def _read(self, digest: str) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]] | None:
         path = self._path(digest)
         try:
-            with safe_open(path, framework="pt") as file:
-                told = json.loads(file.metadata()["result"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no dict
-        except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
+            found = read_entry(path)
+        except FileNotFoundError:
             return None
-        return tensors, told
+        except DamagedEntryError as error:
+            logger.warning("%s; it is computed again", error)
+            return None
+        with contextlib.suppress(OSError):  # a store that may be read and not changed
+            os.utime(path)  # used now: it goes later than others
+        return found
 
     def _write(self, digest: str, tensors: Tensors, told: Mapping[str, object]) -> None:
-        path = self._path(digest)
-        path.parent.mkdir(exist_ok=True)
-        # under its own name only when it is whole: others read at any time
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
         try:
-            apart = {name: value.detach().clone() for name, value in tensors.items()}
-            save_file(apart, draft, metadata={"result": json.dumps(told)})
-            Path(draft).replace(path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+            self._room_bytes -= write_entry(self._path(digest), tensors, told)
+        except OSError as error:
+            where = error.filename or self._folder
+            raise StoreWriteError(error.errno, error.strerror or str(error), where) from error
+        if self._max_bytes is not None and self._room_bytes <= 0:
+            evict(self._folder, max_bytes=self._max_bytes)
+            self._room_bytes = ROOM * self._max_bytes

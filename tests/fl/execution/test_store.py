@@ -1,6 +1,8 @@
 """Results of jobs in a folder: the same to the bit, found by what decides them, safe to share."""
 
 import dataclasses
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import run_job
-from fl.execution.store import ResultStore
+from fl.execution.store import ResultStore, StoreWriteError
 from fl.methods import METHODS
 from fl.training.job import EvaluationJob
 from tests.fl.training.jobs import job_of, worker_of
@@ -126,7 +128,7 @@ def test_a_job_is_hashed_once(make, store, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a tensor", None])
-def test_a_damaged_file_is_as_good_as_none(store, tmp_path, damage):
+def test_a_damaged_file_is_told_of_once_and_computed_again(store, tmp_path, damage, caplog):
     worker = worker_of("head")
     job = job_of(worker)
     runner = Runner(worker)
@@ -135,5 +137,36 @@ def test_a_damaged_file_is_as_good_as_none(store, tmp_path, damage):
     path.write_bytes(path.read_bytes()[:-8] if damage is None else damage)
     assert store.trained(job, runner).mean_loss == result.mean_loss
     assert len(runner.jobs) == 2
+    (told,) = caplog.messages
+    assert told.startswith(f"{path}: ")
+    assert told.endswith("; it is computed again")
     assert store.trained(job, unasked).mean_loss == result.mean_loss
     assert not list((tmp_path / "store").rglob("*.part"))
+
+
+def test_what_is_read_goes_later(tmp_path):
+    worker = worker_of("fedit")
+    first, second, third = (job_of(worker, client_id) for client_id in range(3))
+    runner = Runner(worker)
+    ResultStore(tmp_path).trained(first, runner)
+    (path,) = tmp_path.rglob("*.safetensors")
+    limited = ResultStore(tmp_path, max_bytes=int(2.5 * path.stat().st_size))
+    limited.trained(second, runner)
+    for each in tmp_path.rglob("*.safetensors"):
+        os.utime(each, (1e9, 1e9))
+    limited.trained(first, unasked)
+    limited.trained(third, runner)
+    limited.trained(first, unasked)
+    limited.trained(third, unasked)
+    limited.trained(second, runner)
+    assert [job.client_id for job in runner.jobs] == [0, 1, 2, 1]
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "draft"))
+
+    worker = worker_of("head")
+    monkeypatch.setattr("fl.execution.store.write_entry", full)
+    with pytest.raises(StoreWriteError, match="No space left on device"):
+        ResultStore(tmp_path).trained(job_of(worker), Runner(worker))
