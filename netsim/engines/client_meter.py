@@ -31,20 +31,23 @@ def book_clients(
     transfers of a client must be the same.
     """
     record = active.records
+    slot, direction, airtime_s, airtime_j = (
+        record[name] for name in ("slot", "direction", "airtime_s", "airtime_j")
+    )
     rows_of: dict[int, list[int]] = {}
     for row in active.with_company(chosen).tolist():
-        rows_of.setdefault(int(record["slot"][row]), []).append(row)
+        rows_of.setdefault(int(slot[row]), []).append(row)
     for rows in rows_of.values():
         since_s = booked_s = float(record["booked_until_s"][rows[0]])
         if now_s <= since_s:
             continue
         client_id = int(record["client_id"][rows[0]])
-        for activity, direction in SENT_THEN_RECEIVED:
-            of_direction = [row for row in rows if record["direction"][row] == direction]
-            spent_s = sum(float(record["airtime_s"][row]) for row in of_direction)
+        for activity, code in SENT_THEN_RECEIVED:
+            of_direction = [row for row in rows if direction[row] == code]
+            spent_s = sum(float(airtime_s[row]) for row in of_direction)
             if spent_s == 0:
                 continue
-            spent_j = sum(float(record["airtime_j"][row]) for row in of_direction)
+            spent_j = sum(float(airtime_j[row]) for row in of_direction)
             start_s, booked_s = booked_s, min(booked_s + spent_s, now_s)
             ledger.charge(
                 client_id,
@@ -62,6 +65,6 @@ def book_clients(
         )
         listened_j = ue_power.listen_w * (now_s - booked_s)
         for row in rows:
-            record["booked_j"][row] += float(record["airtime_j"][row]) + listened_j / len(rows)
+            record["booked_j"][row] += float(airtime_j[row]) + listened_j / len(rows)
             record["booked_until_s"][row] = now_s
-            record["airtime_s"][row] = record["airtime_j"][row] = 0.0
+            airtime_s[row] = airtime_j[row] = 0.0

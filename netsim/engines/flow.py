@@ -26,6 +26,8 @@ standard error of 0.2 %; of downloads 0.1 % (one seed). Round robin, which looks
 changes by 0.02 %.
 """
 
+import math
+
 import numpy as np
 import simpy
 from jaxtyping import Float, Int
@@ -34,13 +36,13 @@ from netsim.engines.carried_service import carried_service
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.flow_last_blocks import LastBlocks
 from netsim.engines.flow_outcome import service_of
+from netsim.engines.granted_interference import granted_interference
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
 from netsim.engines.lone_service import LoneServices
 from netsim.engines.served_fades import Leads
 from netsim.engines.served_set import ServedSet
 from netsim.engines.service_order import NO_ROWS
-from netsim.engines.sub_ticks import instants_per_tick, time_mean, time_weights
-from netsim.engines.suppressed_interference import Suppressed
+from netsim.engines.sub_ticks import instants_per_tick, time_mean
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
 from netsim.mac.sharing import Grant
@@ -92,7 +94,7 @@ class FlowEngine(Engine):
     def _set_timer(self, at_s: float) -> None:
         self._timer_at_s = at_s
         self._timer = None
-        if not np.isfinite(at_s):
+        if math.isinf(at_s):
             return
         self._timer = self._env.timeout(max(at_s - self._env.now, 0.0))
         self._timer.callbacks.append(self._on_timer)
@@ -145,6 +147,9 @@ class FlowEngine(Engine):
         self._tracker.connect_new()
         now_s = self._solved_at_s = self._now_s
         self._buffers_due_s = self._expectation_due_s = np.inf
+        if not len(self.active):
+            self._rest(now_s)
+            return
         self._backhaul_flow.delay(self.active, self.links, at_s=now_s)
         order = self._order.rows(now_s)
         is_same = order is self._solved
@@ -163,10 +168,21 @@ class FlowEngine(Engine):
         self._tracker.notice_interference(now_s)
         self._set_timer(self._next_event_s())
 
+    def _rest(self, now_s: float) -> None:
+        """Do what a solve does where there is no transfer left."""
+        self._timer, self._timer_at_s = None, np.inf
+        if self._order.rows(now_s) is self._solved:
+            return
+        self._solved, self._rows = NO_ROWS, (NO_ROWS, NO_ROWS)
+        self._solve_uplink(NO_ROWS, now_s)
+        self._meter_sites(NO_ROWS, now_s)
+
     def _solve_direction(
         self, direction: int, rows: Int[np.ndarray, " transfer"], now_s: float
     ) -> None:
         """Solve one direction, twice where a transfer is new: see the text of this module."""
+        if not len(rows) and direction == UPLINK and not self._is_disturbed:
+            return
         lone = self._lone.known(rows)
         if lone is not None:
             self.active.serve_alike(int(rows[0]), lone.values, now_s=now_s)
@@ -174,9 +190,10 @@ class FlowEngine(Engine):
                 self._load = lone.load
             return
         solve = self._solve_uplink if direction == UPLINK else self._solve_downlink
-        is_new = np.isnan(self.active.records["average_rate_bps"][rows]).any()
+        average_bps = self.active.records["average_rate_bps"][rows]
+        is_twice = self._is_disturbed and bool(np.isnan(average_bps).any())
         solve(rows, now_s)
-        if self._is_disturbed and is_new:
+        if is_twice:
             solve(rows, now_s)
         self._lone.learn(rows, None if direction == UPLINK else self._load)
 
@@ -240,9 +257,9 @@ class FlowEngine(Engine):
 
     def _solve_uplink(self, rows: Int[np.ndarray, " transfer"], now_s: float) -> None:
         air = self._air
-        if not len(rows) and not self._is_disturbed:
-            return
         if not len(rows):
+            if not self._is_disturbed:
+                return
             self._uplink_interference_w = np.zeros_like(self._uplink_interference_w)
             self._expected_w = np.full_like(self._expected_w, air.site_noise_w)
             self._expectation.forget()
@@ -309,35 +326,20 @@ class FlowEngine(Engine):
         ``sent_w`` is the mean power in a granted block [W]; some of the blocks may stay empty.
         ``block_w`` is the power in one that does not.
         """
-        air, cross_gain = self._air, served.cross_gain
-        mean_w = time_mean(duration_s, sent_w[..., None] * grant.shares)
-        sent_w = (1.0 - air.uplink_busy_fraction) * sent_w
-        self._uplink_interference_w = air.uplink_interference_w(cross_gain, mean_w)
-        weight = time_weights(duration_s)
-        rejection = air.interference_rejection
-        suppressed = None if rejection is None else Suppressed(rejection, block_w)
-        if self._sharing.is_time_shared:
-            moments = InterferenceMoments.from_time_shared(
-                cross_gain,
-                sent_w,
-                grant.shares,
-                activity=grant.activity,
-                weight=weight,
-                first_of_cell=served.first_of_cell,
-                leaves_groups=grant.in_cells_of(served.first_of_cell),
-                noise_w=air.site_noise_w,
-                suppressed=suppressed,
-            )
+        air = self._air
+        moments = granted_interference(
+            air,
+            served,
+            grant,
+            sent_w,
+            block_w=block_w,
+            duration_s=duration_s,
+            is_time_shared=self._sharing.is_time_shared,
+        )
+        if air.interference_rejection is None:
+            mean_w = time_mean(duration_s, sent_w[..., None] * grant.shares)
+            self._uplink_interference_w = air.uplink_interference_w(served.cross_gain, mean_w)
         else:
-            moments = InterferenceMoments.from_frequency_shared(
-                cross_gain,
-                sent_w,
-                grant.shares,
-                weight=weight,
-                noise_w=air.site_noise_w,
-                suppressed=suppressed,
-            )
-        if suppressed is not None:
             self._uplink_interference_w = moments.mean_w - air.site_noise_w
         until_s = now_s + float(duration_s.sum())
         if np.isinf(until_s):

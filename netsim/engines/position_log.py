@@ -65,12 +65,19 @@ class PositionLog:
 
     def note_end(self, row: TransferRow) -> None:
         """Note the client of a transfer that ends."""
+        if not self._population.is_moving and not self._is_other(row.client_id, row.cell_id):
+            return
         self._note(np.array([row.client_id]), np.array([row.cell_id]), at_s=row.finished_at_s)
 
     def take(self) -> list[PositionRow]:
         """Return the rows noted since the last call, in order of time."""
         rows, self._rows = self._rows, []
         return rows
+
+    def _is_other(self, client_id: int, cell_id: int) -> bool:
+        """Return whether the last row of a client, if any, is of another cell."""
+        last = self._last.get(client_id)
+        return last is None or last[2] != cell_id
 
     def _note(
         self,
@@ -80,10 +87,7 @@ class PositionLog:
         at_s: float,
     ) -> None:
         if not self._population.is_moving:
-            is_other = [
-                each not in self._last or self._last[each][2] != cell_id
-                for each, cell_id in zip(client_ids.tolist(), cell_ids.tolist(), strict=True)
-            ]
+            is_other = list(map(self._is_other, client_ids.tolist(), cell_ids.tolist()))
             if not any(is_other):
                 return
             client_ids, cell_ids = client_ids[is_other], cell_ids[is_other]

@@ -1,6 +1,6 @@
 """How long data waits for its first grant: scheduling request, buffer status report, alignment."""
 
-import numpy as np
+import math
 
 from netsim.config.access import GrantConfig
 from netsim.units import Scalar
@@ -27,4 +27,4 @@ def uplink_grant_s(config: GrantConfig, uniform: Scalar) -> Scalar:
 
 def next_slot_s(at_s: float, slot_s: float) -> float:
     """Return the start of the first slot that begins at or after an instant [s]."""
-    return float(np.ceil(at_s / slot_s - SLOT_SLACK)) * slot_s
+    return math.ceil(at_s / slot_s - SLOT_SLACK) * slot_s

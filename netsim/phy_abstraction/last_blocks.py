@@ -10,6 +10,8 @@ start the outer loop: in the few blocks of a transfer that is short enough for t
 it moves little.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
@@ -85,10 +87,11 @@ def wait_slots(
     are never decoded are neglected.
     """
     round_trip = blocks_a_round_trip(slots_apart)
-    times = (failure > level).sum(axis=0)
-    is_sent_again = times > 0
-    if not is_sent_again.any():
+    is_error = failure > level
+    if not np.count_nonzero(is_error):
         return 0.0
+    times = is_error.sum(axis=0)
+    is_sent_again = times > 0
     last = (times * round_trip - np.arange(len(times)))[is_sent_again].max()
     return max(float(last - times.sum()), 0.0) * slots_apart
 
@@ -101,4 +104,4 @@ def blocks_a_round_trip(slots_apart: float) -> int:
     >>> blocks_a_round_trip(1.0), blocks_a_round_trip(2.5)
     (8, 4)
     """
-    return int(np.ceil(ROUND_TRIP_SLOTS / slots_apart - 1e-9))
+    return math.ceil(ROUND_TRIP_SLOTS / slots_apart - 1e-9)

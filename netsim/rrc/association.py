@@ -1,5 +1,7 @@
 """Which cell serves a client: the strongest at first, then handover and radio-link failure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -131,23 +133,23 @@ class Association:
                 slot, may_fail=bool(self._coverage.may_fail[slot])
             )
 
-    def reconnect(self, slots: Int[np.ndarray, " new"]) -> bool:
+    def reconnect(self, slots: Sequence[int]) -> bool:
         """Serve clients that stand still as at their last connection; tell if all are known.
 
         If not, nothing is done. Links are known until a site fails or is repaired.
         """
-        found = map(self._standing.get, self._links.client_id[slots].tolist())
+        found = [self._standing.get(int(self._links.client_id[slot])) for slot in slots]
         known = [link for link in found if link is not None]
         if len(known) < len(slots):
             return False
-        self._coverage.renew(slots)
-        self._sync.start(slots)
-        for slot, link in zip(slots.tolist(), known, strict=True):
+        for slot, link in zip(slots, known, strict=True):
+            self._coverage.renew(slot)
+            self._sync.start(slot)
             self._links.restore(slot, link)
             self._coverage.may_fail[slot] = link.may_fail
             self._coverage.has_had_cell[slot] = link.cell_id != NO_CELL
-        if self._a3 is not None:
-            self._a3.start(slots)
+            if self._a3 is not None:
+                self._a3.start(slot)
         return True
 
     def step(

@@ -72,7 +72,7 @@ class A3Monitor(SlotArrays):
         )
         self.config = config
 
-    def start(self, slots: Int[np.ndarray, " some"]) -> None:
+    def start(self, slots: Int[np.ndarray, " some"] | int) -> None:
         """Forget what these slots measured: for a new client, or one that lost its cell."""
         self.renew(slots)
 

@@ -84,7 +84,7 @@ class LinkMonitor(SlotArrays):
         self.may_run = False
         """Whether some timer may run; cheap to ask in the usual case that none does."""
 
-    def start(self, slots: Int[np.ndarray, " some"]) -> None:
+    def start(self, slots: Int[np.ndarray, " some"] | int) -> None:
         """Stop the timers of these slots."""
         self.renew(slots)
 

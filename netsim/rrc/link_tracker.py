@@ -5,6 +5,7 @@ what others send. Fading may change faster, so schedulers that follow it get it 
 of each tick.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 
@@ -86,11 +87,11 @@ class LinkTracker:
         """Measure the links of clients that have just connected, and assign their cells."""
         if not self._new_slots:
             return
-        slots = np.array(self._new_slots, dtype=np.intp)
-        self._new_slots = []
+        new, self._new_slots = self._new_slots, []
         is_standing = not self._channel.is_varying
-        if is_standing and self._association.reconnect(slots):
+        if is_standing and self._association.reconnect(new):
             return
+        slots = np.array(new, dtype=np.intp)
         self._gain_holds_until_s = min(self._gain_holds_until_s, self._measure(slots))
         self._association.connect(slots)
         if is_standing:
@@ -132,7 +133,8 @@ class LinkTracker:
     def wake_up(self, now_s: float) -> None:
         """Resume after a time without connected clients."""
         self._tick = self._tick_at(now_s)
-        self._refresh_sites(now_s)
+        if now_s >= self._edge_s:
+            self._refresh_sites(now_s)
 
     def follow(self, now_s: float) -> None:
         """Handle site failures and repairs, channel ticks and link failures that are due."""
@@ -154,7 +156,7 @@ class LinkTracker:
             self._watch(now_s)
 
     def _tick_at(self, now_s: float) -> int:
-        return int(np.floor(now_s / self._tick_s + TICK_SLACK))
+        return math.floor(now_s / self._tick_s + TICK_SLACK)
 
     def _refresh_sites(self, now_s: float) -> None:
         """Handle failed and repaired sites, and the handovers that follow."""

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 
 def slow_start_s(
     size_bytes: int, rate_bps: float, *, rtt_s: float, initial_window_bytes: int
@@ -35,7 +33,7 @@ def slow_start_s(
     if rate_bps <= 0:
         return 0.0
     first_s = 8.0 * initial_window_bytes / rate_bps
-    windows = math.ceil(np.log2(1.0 + size_bytes / initial_window_bytes))
-    smaller = math.ceil(np.log2(max(rtt_s / first_s, 1.0)))
+    windows = math.ceil(math.log2(1.0 + size_bytes / initial_window_bytes))
+    smaller = math.ceil(math.log2(max(rtt_s / first_s, 1.0)))
     pauses = min(smaller, windows - 1)
     return pauses * rtt_s - first_s * (2.0**pauses - 1.0)
