@@ -75,6 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--jobs", type=_positive, default=1, metavar="N", help="runs at a time (default: 1)"
     )
+    verb.add_argument(
+        "--executor",
+        choices=["inline", "process"],
+        default="inline",
+        help="who trains: the process of a run, or a pool of processes for one run at a time",
+    )
+    verb.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes of the pool (default: cores)"
+    )
     _takes_store(verb)
     verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")
     verb.add_argument(

@@ -36,6 +36,8 @@ def run_study(options: argparse.Namespace) -> int:
     settings: dict[str, Any] = {
         "out": options.out,
         "jobs": options.jobs,
+        "executor": options.executor,
+        "workers": options.workers,
         "store": None if options.no_store else store_folder(options.store),
         "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,

@@ -1,11 +1,13 @@
 """From a scenario to a result folder: every variant under every seed, on one process or several."""
 
 import contextlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from analysis.text_safety import shortened
 from fl.models.registry import origin_of
@@ -27,6 +29,8 @@ from scenarios.task import RunTask
 from scenarios.variants import Variant, variants
 from scenarios.workers import Message, run_tasks
 
+EXECUTORS = ("inline", "process")
+"""Who can run jobs."""
 MAX_ERROR = 20_000
 """Longest traceback in the manifest, in characters."""
 
@@ -54,6 +58,8 @@ def run(
     *,
     out: str | Path = "out",
     jobs: int = 1,
+    executor: Literal["inline", "process"] = "inline",
+    workers: int | None = None,
     store: str | Path | None = None,
     store_max_bytes: int | None = MAX_BYTES,
     overwrite: bool = False,
@@ -73,6 +79,11 @@ def run(
         Where the result folder goes.
     jobs
         Runs at a time, at least 1; it changes no row.
+    executor
+        Who runs the jobs of a run: the process of that run, or ``process``: a pool of worker
+        processes, for one run at a time. It changes no row.
+    workers
+        Processes of that pool; as many as there are cores when ``None``.
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
@@ -99,11 +110,13 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
 
     with heavy_imports():
+        from fl.execution.processes import WorkerPool  # noqa: PLC0415
         from scenarios.prepare import reward_facts  # noqa: PLC0415
         from scenarios.single import row_types, run_single  # noqa: PLC0415
 
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
+    num_workers = _num_workers(executor, workers, jobs=jobs)
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
@@ -140,8 +153,10 @@ def run(
             for name in row_types(task.variant.scenario)
         ]
         folder.record([NAME, *files])
+        pool = WorkerPool(num_workers) if num_workers else None
+        run_one = run_single if pool is None else partial(run_single, pool=pool)
         try:
-            run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear)
+            run_tasks(run_one, study.tasks, num_workers=jobs, on_message=study.hear)
         except KeyboardInterrupt:
             return study.close("interrupted")
         except BaseException:
@@ -149,9 +164,33 @@ def run(
             with contextlib.suppress(ResultFolderError):
                 study.close("failed")
             raise
+        finally:
+            if pool is not None:
+                pool.close()
         return study.close("failed" if study.failures else "done")
     finally:
         folder.release()
+
+
+def _num_workers(executor: str, workers: int | None, *, jobs: int) -> int:
+    """Return the processes of the pool; 0 where there is none."""
+    if executor not in EXECUTORS:
+        raise ScenarioError([f"executor: must be one of {', '.join(EXECUTORS)}, got {executor!r}"])
+    if executor == "inline":
+        if workers is not None:
+            raise ScenarioError([f"workers: has no effect with executor inline, got {workers}"])
+        return 0
+    if jobs > 1:
+        message = (
+            "jobs: must be 1 with executor process, whose pool serves one run at a time, "
+            f"got {jobs}"
+        )
+        raise ScenarioError([message])
+    if workers is None:
+        return len(os.sched_getaffinity(0))
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ScenarioError([f"workers: must be a whole number >= 1, got {workers!r}"])
+    return workers
 
 
 def cost_label(all_variants: Sequence[Variant]) -> str | None:

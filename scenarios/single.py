@@ -9,8 +9,11 @@ import simpy
 
 from fl.clients.devices import Devices
 from fl.data.shards import Shards
-from fl.execution.recipe import Loaded
+from fl.execution.executor import Executor, InProcessExecutor
+from fl.execution.processes import ProcessExecutor, WorkerDiedError, WorkerPool
+from fl.execution.recipe import Loaded, WorkerRecipe
 from fl.execution.store import ResultStore, StoreWriteError
+from fl.methods.base import Method
 from fl.metrics import METRICS
 from fl.models.backbone import Backbone
 from fl.network import Network
@@ -28,6 +31,7 @@ from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import check_server, run_server
+from fl.training.worker import Worker
 from netsim.transport.transfers import TransferRow
 from scenarios.earlier_runs import file_bytes
 from scenarios.errors import RunFailedError
@@ -62,6 +66,8 @@ class EnergyRow:
     energy_j: float
 
 
+MakeExecutor = Callable[[WorkerRecipe, Worker[Method]], Executor]
+
 _TWINS = TwinMaker()
 
 ROW_TYPES: dict[str, type] = {
@@ -95,7 +101,7 @@ def row_types(scenario: Scenario) -> dict[str, type]:
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 
 
-def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
+def run_single(task: RunTask, emit: Emit, *, pool: WorkerPool | None = None) -> dict[str, Any]:
     """Do one run and write its rows; give its entry in the manifest.
 
     Parameters
@@ -104,6 +110,8 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         Variant, seed and place.
     emit
         Told of every round.
+    pool
+        Processes that run the jobs; ``None``: this one does.
     """
     host_started_s = time.perf_counter()
 
@@ -124,11 +132,12 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
     marks = {name: _marks(task.variant.scenario) for name in COST_FILES}
     with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
         recorder = _FolderRecorder(folder)
-        store = None
-        if task.store is not None:
-            store = ResultStore(task.store, max_bytes=task.store_max_bytes)
         env, network, federation = assemble(
-            task.variant, task.seed, recorder=recorder, on_progress=tell, store=store
+            task.variant,
+            task.seed,
+            recorder=recorder,
+            on_progress=tell,
+            make_executor=lambda recipe, worker: _executor(task, recipe, worker, pool),
         )
         recorder.network = network
         try:
@@ -140,6 +149,9 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
         except StoreWriteError as error:
             told = f"{error.filename}: a result cannot be kept: {error.strerror}"
             msg = f"{told}; free space, use --store to keep results elsewhere, or --no-store"
+            raise RunFailedError(msg) from error
+        except WorkerDiedError as error:
+            msg = f"{error}; what is done is kept: the same command goes on"
             raise RunFailedError(msg) from error
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
@@ -167,6 +179,18 @@ def run_single(task: RunTask, emit: Emit) -> dict[str, Any]:
     }
 
 
+def _executor(
+    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: WorkerPool | None
+) -> Executor:
+    """Return who runs the jobs of a run."""
+    if pool is not None:
+        return ProcessExecutor(pool, recipe, store=task.store, store_max_bytes=task.store_max_bytes)
+    store = None
+    if task.store is not None:
+        store = ResultStore(task.store, max_bytes=task.store_max_bytes)
+    return InProcessExecutor(worker, store=store)
+
+
 def _marks(scenario: Scenario) -> dict[str, str]:
     """Return what the costs of a scenario are those of, where it is not what trains."""
     cost_as, precision = scenario.model.cost_as, scenario.clients.precision
@@ -180,7 +204,7 @@ def assemble(
     *,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
-    store: ResultStore | None = None,
+    make_executor: MakeExecutor | None = None,
 ) -> tuple[simpy.Environment, RunNetwork, Federation]:
     """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
 
@@ -203,7 +227,7 @@ def assemble(
         devices=devices_of(scenario, streams_of(seed)),
         recorder=recorder,
         on_progress=on_progress,
-        store=store,
+        make_executor=make_executor,
     )
     return env, network, federation
 
@@ -219,7 +243,7 @@ def federate(
     devices: Devices,
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
-    store: ResultStore | None = None,
+    make_executor: MakeExecutor | None = None,
 ) -> Federation:
     """Put the federation of a scenario of one method together from loaded parts.
 
@@ -235,8 +259,8 @@ def federate(
         By client id.
     recorder, on_progress
         Told of rows and rounds.
-    store
-        Results of jobs of other runs.
+    make_executor
+        Makes who runs the jobs, of recipe and worker; ``None``: this process, every one of them.
 
     Raises
     ------
@@ -246,7 +270,8 @@ def federate(
     texts = texts_of(scenario, backbone=backbone)
     rewards = None if scenario.rewards is None else rewards_of(scenario.rewards)
     loaded = Loaded(backbone=backbone, train=texts.train, test=texts.test, rewards=rewards)
-    worker = recipe_of(scenario, seed=seed).build(loaded)
+    recipe = recipe_of(scenario, seed=seed)
+    worker = recipe.build(loaded)
     longest, model = int(texts.train.tokens.lengths.max()), scenario.model
     twin = None
     if model.cost_as is not None:
@@ -279,7 +304,7 @@ def federate(
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,
-        store=store,
+        executor=None if make_executor is None else make_executor(recipe, worker),
     )
 
 

@@ -10,11 +10,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
+from fl.execution.packing import (
+    Packed,
+    pack_evaluated,
+    pack_trained,
+    unpack_evaluated,
+    unpack_trained,
+)
 from fl.execution.store_file import DamagedEntryError, read_entry, write_entry
 from fl.execution.store_upkeep import evict
 from fl.payload import Tensors
@@ -57,31 +60,12 @@ class ResultStore:
 
     def trained(self, job: TrainJob, run: Callable[[TrainJob], TrainResult]) -> TrainResult:
         """Return the result of a training job; one that nobody has stored is run and stored."""
-        digest, start = job.digest(), job.start.tensors
+        digest = job.digest()
         read = self._read(digest)
         if read is not None:
-            tensors, told = read
-            # what was not trained is the very object that the job began with
-            known = {**start, **tensors}
-            return TrainResult(
-                tensors={name: known[name] for name in told["names"]},
-                mean_loss=told["mean_loss"],
-                rms_loss=told["rms_loss"],
-                num_samples=told["num_samples"],
-                num_steps=told["num_steps"],
-            )
+            return unpack_trained(job, read)
         result = run(job)
-        changed = {
-            name: value for name, value in result.tensors.items() if value is not start.get(name)
-        }
-        told = {
-            "names": list(result.tensors),
-            "mean_loss": result.mean_loss,
-            "rms_loss": result.rms_loss,
-            "num_samples": result.num_samples,
-            "num_steps": result.num_steps,
-        }
-        self._write(digest, changed, told)
+        self._write(digest, *pack_trained(job, result))
         return result
 
     def evaluated(
@@ -91,20 +75,15 @@ class ResultStore:
         digest = job.digest()
         read = self._read(digest)
         if read is not None:
-            tensors, told = read
-            return EvaluationResult(
-                scores={name: tensors[name].numpy() for name in told["names"]},
-                answers=tuple(told["answers"]),
-            )
+            return unpack_evaluated(read)
         result = run(job)
-        scores = {name: torch.from_numpy(np.array(value)) for name, value in result.scores.items()}
-        self._write(digest, scores, {"names": list(scores), "answers": list(result.answers)})
+        self._write(digest, *pack_evaluated(result))
         return result
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / f"{digest}.safetensors"
 
-    def _read(self, digest: str) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]] | None:
+    def _read(self, digest: str) -> Packed | None:
         path = self._path(digest)
         try:
             found = read_entry(path)

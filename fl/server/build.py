@@ -13,7 +13,6 @@ from fl.clients.throttling import TwoStateThrottling
 from fl.data.shards import Shards
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.procedures import procedure_of
-from fl.execution.store import ResultStore
 from fl.execution.timing_only import TimingOnlyExecutor
 from fl.methods import MethodConfig, attended_pairs_of
 from fl.methods.base import Method
@@ -56,9 +55,9 @@ def build_federation(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     twin: CostTwin | None = None,
-    store: ResultStore | None = None,
+    executor: Executor | None = None,
 ) -> Federation:
-    """Return a federation that is ready to run; its jobs run in this process.
+    """Return a federation that is ready to run.
 
     Parameters
     ----------
@@ -82,8 +81,9 @@ def build_federation(
     twin
         Fresh: larger architecture whose bytes, operations and memory are charged; ``None``: those
         of the model that trains.
-    store
-        Results of jobs of other runs; ``None``: every job is run.
+    executor
+        Runs the jobs; ``None``: this process, every one of them. Where nothing is trained, there
+        are none.
 
     Raises
     ------
@@ -96,9 +96,10 @@ def build_federation(
     job_settings = JobSettings.of(training, learning_rate=settings.method.learning_rate)
     max_tokens, row_groups = int(tokens.lengths.max()), worker.method.row_groups
     is_timing_only = training.mode == "none"
-    executor: Executor = InProcessExecutor(worker, store=store)
     if is_timing_only:
         executor = TimingOnlyExecutor()
+    elif executor is None:
+        executor = InProcessExecutor(worker)
     task: Task = "classification" if tokens.answer_starts is None else "generation"
     metrics = () if is_timing_only else measured(server, task)
     if any(METRICS[name].is_chosen for name in metrics):

@@ -1,0 +1,195 @@
+"""Jobs on worker processes: the same rows for every method, and what goes wrong is one line."""
+
+import os
+import pickle
+import signal
+
+import pytest
+import torch
+
+from fl.execution.executor import InProcessExecutor
+from fl.execution.processes import ProcessExecutor, WorkerDiedError, WorkerPool
+from fl.methods import METHODS
+from fl.training.job import JobSettings, Start, TrainJob
+from scenarios import run
+from scenarios.cli import main
+from scenarios.errors import ScenarioError
+from scenarios.load import load
+from scenarios.prepare import recipe_of
+from scenarios.variants import variants
+from tests.scenarios.conftest import options
+from tests.scenarios.test_earlier_runs import BASE, rows
+
+TRAINED = (*BASE, "seeds=[1]", "training={local_steps: 1, batch_size: 4}", "server.num_rounds=1")
+WRITTEN = (
+    "data.task=generation",
+    "data.rejected=other_summary",
+    "model={name: tiny-decoder, max_tokens: 24}",
+    "rewards={helpfulness: {kind: rule, rule: no_repetition}, "
+    "safety: {kind: rule, rule: no_private_names}}",
+)
+SHORT = "{num_steps: 1, prompts_per_step: 1, num_completions: 2, max_new_tokens: 3}"
+OF_WRITING = {
+    "pfit": f"{{kind: pfit, num_blocks: 1, policy: {SHORT}}}",
+    "pwff": "{kind: pwff}",
+    "feddpo": "{kind: feddpo}",
+}
+"""Methods that only learn to write."""
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = WorkerPool(2)
+    yield pool
+    pool.close()
+
+
+def made(kind="fedit", *changes):
+    """The recipe of a run, its worker, and a job of a client."""
+    [variant] = variants(load("quickstart", [*TRAINED, f"methods=[{{kind: {kind}}}]", *changes]))
+    recipe = recipe_of(variant.scenario, seed=1)
+    worker = recipe.build()
+    settings = JobSettings.of(variant.scenario.training, learning_rate=None)
+
+    def job(client_id):
+        names = tuple(sorted(worker.method.initial))
+        return TrainJob(
+            model_key=worker.model_key,
+            client_id=client_id,
+            round=1,
+            version=0,
+            start=Start(tensors=worker.method.initial, trainable=names),
+            samples=worker.train.labels.argsort()[:8],
+            settings=settings,
+            seed=client_id,
+        )
+
+    return recipe, worker, job
+
+
+def test_every_method_has_the_same_rows(tmp_path):
+    kinds = [kind for kind in METHODS if kind not in OF_WRITING]
+    studies = {
+        "classes": (
+            *TRAINED,
+            "model.max_tokens=40",  # room for virtual tokens
+            f"methods=[{', '.join(f'{{kind: {kind}}}' for kind in kinds)}]",
+        ),
+        "answers": (*TRAINED, *WRITTEN, f"methods=[{', '.join(OF_WRITING.values())}]"),
+    }
+    for name, settings in studies.items():
+        study = load("quickstart", list(settings))
+        here = run(study, out=tmp_path / name / "inline")
+        apart = run(study, out=tmp_path / name / "process", executor="process", workers=2)
+        assert apart.failures == ()
+        assert rows(apart.folder) == rows(here.folder)
+        assert len({path.parts[0] for path in rows(here.folder)}) == len(study.methods)
+
+
+def test_results_are_those_of_this_process_and_of_the_store(pool, tmp_path):
+    recipe, worker, job = made()
+    here = InProcessExecutor(worker)
+    apart = ProcessExecutor(pool, recipe, store=tmp_path)
+    jobs = [job(client_id) for client_id in range(4)]
+    handles = [apart.submit(each, flop=client_id) for client_id, each in enumerate(jobs)]
+    for each, handle in zip(jobs, handles, strict=True):
+        found, wanted = handle.result(), here.submit(each).result()
+        assert found is handle.result()
+        assert list(found.tensors) == list(wanted.tensors)
+        for name, value in wanted.tensors.items():
+            assert torch.equal(found.tensors[name], value)
+            is_untrained = value is each.start.tensors[name]
+            assert (found.tensors[name] is each.start.tensors[name]) == is_untrained
+        assert (found.mean_loss, found.num_steps) == (wanted.mean_loss, wanted.num_steps)
+    assert (apart.num_submitted, apart.num_computed) == (4, 4)
+    again = ProcessExecutor(pool, recipe, store=tmp_path)
+    assert again.submit(jobs[0]).result().mean_loss == handles[0].result().mean_loss
+    assert again.num_computed == 0
+    assert again.host_training_s > 0
+
+
+class Queue:
+    """A pool that notes what it is given, and does a job when it is told to."""
+
+    num_workers = 1
+
+    def __init__(self):
+        self.given = []
+
+    def submit(self, order):
+        from concurrent.futures import Future  # noqa: PLC0415
+
+        self.given.append((pickle.loads(order.job).client_id, Future()))
+        return self.given[-1][1]
+
+
+def test_of_those_that_wait_the_largest_goes_first_and_dropped_ones_never():
+    recipe, _, job = made()
+    queue = Queue()
+    executor = ProcessExecutor(queue, recipe)
+    sizes = (1, 5, 9, 7, 9)
+    handles = [executor.submit(job(client_id), flop=size) for client_id, size in enumerate(sizes)]
+    handles[3].drop()
+    for count in range(1, 5):
+        assert len(queue.given) == count
+        queue.given[-1][1].set_result(None)
+    assert [client_id for client_id, _ in queue.given] == [0, 2, 4, 1]
+    with pytest.raises(RuntimeError, match="job of client 3 in round 1 was dropped"):
+        handles[3].result()
+
+
+def test_a_closed_executor_neither_takes_nor_starts():
+    recipe, _, job = made()
+    queue = Queue()
+    executor = ProcessExecutor(queue, recipe)
+    _, waiting = executor.submit(job(0)), executor.submit(job(1))
+    executor.close()
+    executor.close()
+    queue.given[0][1].set_result(None)
+    assert len(queue.given) == 1
+    with pytest.raises(RuntimeError, match="has no result"):
+        waiting.result()
+    with pytest.raises(RuntimeError, match="is closed, cannot take or run the training job of"):
+        executor.submit(job(2))
+
+
+def test_what_a_job_raises_is_raised_here(pool):
+    recipe, _, job = made("fedit", "training={local_steps: 30, batch_size: 8, learning_rate: 1e20}")
+    with pytest.raises(FloatingPointError, match="client 0"):
+        ProcessExecutor(pool, recipe).submit(job(0)).result()
+
+
+def test_a_process_that_dies_is_one_line():
+    recipe, _, job = made()
+    pool = WorkerPool(1)
+    executor = ProcessExecutor(pool, recipe)
+    executor.submit(job(0)).result()
+    (process,) = pool._pool._processes.values()
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(20)
+    with pytest.raises(WorkerDiedError, match="a worker process died while the training job of"):
+        executor.submit(job(1)).result()
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--workers", "2"), "workers: has no effect with executor inline, got 2"),
+        (
+            ("--executor", "process", "--jobs", "2"),
+            "jobs: must be 1 with executor process, whose pool serves one run at a time, got 2",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_one_line(words, told, tmp_path, capsys):
+    command = ["run", "quickstart", *options(TRAINED), "--out", str(tmp_path), *words]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"airtune: {told}\n"
+
+
+@pytest.mark.parametrize(("key", "value"), [("executor", "ray"), ("workers", 0), ("workers", True)])
+def test_settings_from_python_are_checked(key, value, tmp_path):
+    settings = {"executor": "process", key: value}
+    with pytest.raises(ScenarioError, match=f"{key}: must be"):
+        run(load("quickstart", list(TRAINED)), out=tmp_path, **settings)
