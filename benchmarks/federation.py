@@ -104,6 +104,7 @@ def views(num: int, *, seed: int = 1) -> list[Selection]:
             battery_j=capacity_j * rng.uniform(0.1, 1.0, size=num),
             battery_capacity_j=capacity_j,
             asked_loss=np.full(num, np.nan),
+            asked_accuracy=np.full(num, np.nan),
             ask_links=lambda _, table=links: table,  # type: ignore[misc]
             forecast=forecast,
             **known,

@@ -22,7 +22,7 @@ from fl.policies.proportional_fair import (
 )
 from fl.policies.random import RandomPolicy, RandomPolicyConfig
 from fl.policies.round_robin import RoundRobinPolicy, RoundRobinPolicyConfig
-from fl.policies.tifl import TiflPolicy, TiflPolicyConfig
+from fl.policies.tifl import TiflPolicyConfig
 from fl.policies.view import Policy
 from fl.problems import Problem
 
@@ -133,9 +133,10 @@ POLICIES: dict[str, PolicyEntry] = {
     ),
     "tifl": PolicyEntry(
         config=TiflPolicyConfig,
-        build=TiflPolicy,
+        build=tifl.build,
         summary="one tier of speed at a time, at random in it",
-        source="arXiv:2001.09249, tiers drawn with given chances",
+        source="arXiv:2001.09249; chances by rank as coded in bacox/fltk",
+        asks=tifl.asks,
         find_problems=tifl.find_problems,
     ),
     "power_of_choice": PolicyEntry(

@@ -139,6 +139,7 @@ def trial_view(
             battery_j=np.full(num_clients, np.nan),
             battery_capacity_j=np.full(num_clients, np.nan),
             asked_loss=asked_loss,
+            asked_accuracy=np.full(num_clients, np.nan),
             ask_links=_links if has_signals else _rates,
             forecast=_Forecast(),
         ),

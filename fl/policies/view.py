@@ -65,7 +65,10 @@ class Candidates:
     """Energy of the full battery; NaN: none is set."""
     asked_loss: PerClient
     """Mean loss of the present model on the client's training texts [nat], of those that the policy
-    has asked; NaN: not asked, or no answer."""
+    has asked for it; NaN: not asked, or no answer."""
+    asked_accuracy: PerClient
+    """Accuracy of the present model on the client's own test texts, of those that the policy has
+    asked for it; NaN: not asked, or no answer."""
     ask_links: Callable[[ClientIds], LinkTable]
     """Ask the network for the links of some clients now."""
     forecast: Forecast
@@ -174,7 +177,8 @@ class AskingPolicy(Policy, Protocol):
 
     Who is asked downloads the model, scores its own training texts and sends a number: that takes
     simulated seconds, joules and bytes. The answers are ``asked_loss`` of the candidates when
-    :meth:`select` is called, at the instant when the last one has come.
+    :meth:`select` is called, at the instant when the last one has come. One whose attribute
+    ``asks_for`` is ``accuracy`` asks for that of the clients' own test texts: ``asked_accuracy``.
     """
 
     def ask(

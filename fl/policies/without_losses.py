@@ -2,7 +2,7 @@
 
 from fl.policies.view import Candidates
 
-LOSS_COLUMNS = ("last_loss", "last_rms_loss", "asked_loss")
+LOSS_COLUMNS = ("last_loss", "last_rms_loss", "asked_loss", "asked_accuracy")
 """Columns of candidates that come from training."""
 
 

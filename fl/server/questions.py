@@ -1,6 +1,6 @@
-"""Asking clients for the loss of the present model on their own texts: time, bytes and joules.
+"""Asking clients how the present model does on their own texts: time, bytes and joules.
 
-Each one that is asked downloads the model that it would train, scores its training texts on its
+Each one that is asked downloads the model that it would train, scores texts of its own on its
 device and sends one number. All are asked at once. A client that leaves, or whose battery runs out,
 ends at that instant what it does, and a crash of the server takes all answers with it. An answer
 that the policy sees has informed its decision, so what it cost is not in vain; what other questions
@@ -9,7 +9,7 @@ cost is.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import simpy
@@ -26,13 +26,17 @@ ANSWER_BYTES = 4
 """One number of single precision."""
 ANSWERED = "answered"
 
+AskedFor = Literal["loss", "accuracy"]
+"""The mean loss of the training texts [nat], or the accuracy on the client's own test texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What the questions of one decision gave."""
 
-    losses: Mapping[int, float] = field(default_factory=dict)
-    """Mean losses of the clients that answered, by client."""
+    what: AskedFor = "loss"
+    values: Mapping[int, float] = field(default_factory=dict)
+    """Answers of the clients that gave one, by client."""
     questions: Sequence["_Question"] = ()
     """All that were asked; they have ended."""
 
@@ -47,10 +51,14 @@ class Answers:
         federation.recorder.questions(rows)
 
 
-def ask_losses(
-    federation: Federation, client_ids: Sequence[int], *, timeout_s: float | None = None
+def ask_clients(
+    federation: Federation,
+    client_ids: Sequence[int],
+    *,
+    what: AskedFor = "loss",
+    timeout_s: float | None = None,
 ) -> Generator[simpy.Event, Any, Answers]:
-    """Ask clients for their mean losses, in simulated time.
+    """Ask clients for a number, in simulated time.
 
     Parameters
     ----------
@@ -58,25 +66,34 @@ def ask_losses(
         The run.
     client_ids
         Whom to ask.
+    what
+        For which number.
     timeout_s
         Seconds after which nothing more is sent, computed or waited for; ``None``: the network's
         own limits hold.
     """
     now_s = federation.now_s
     deadline_at_s = None if timeout_s is None else now_s + timeout_s
-    questions = [_Question(federation, each, deadline_at_s=deadline_at_s) for each in client_ids]
+    questions = [
+        _Question(federation, each, what=what, deadline_at_s=deadline_at_s) for each in client_ids
+    ]
     yield federation.env.all_of([each.done for each in questions])
     for each in questions:
         federation.presence.note_recorded(each)
-    losses = {each.client_id: each.loss() for each in questions if each.is_answered}
-    return Answers(losses, questions)
+    values = {each.client_id: each.answer() for each in questions if each.is_answered}
+    return Answers(what, values, questions)
 
 
 class _Question:
     """One client that is asked; it begins when it is made."""
 
     def __init__(
-        self, federation: Federation, client_id: int, *, deadline_at_s: float | None
+        self,
+        federation: Federation,
+        client_id: int,
+        *,
+        what: AskedFor,
+        deadline_at_s: float | None,
     ) -> None:
         self.client_id = client_id
         self.outcome = "running"
@@ -84,6 +101,9 @@ class _Question:
         self.compute_j = 0.0
         self.radio_j = 0.0
         self._federation = federation
+        self._what = what
+        shard = federation.shards[client_id]
+        self._samples = shard.train if what == "loss" else shard.test
         self._asked_at_s = self._ended_at_s = federation.now_s
         self._deadline_at_s = deadline_at_s
         self._model: Tensors = {}
@@ -134,17 +154,19 @@ class _Question:
             wasted_j=0.0 if self.is_answered else self.compute_j + self.radio_j,
         )
 
-    def loss(self) -> float:
-        """Return the answer: the mean loss of the client's texts [nat], of single precision."""
+    def answer(self) -> float:
+        """Return the answer, of single precision."""
         federation = self._federation
         job = EvaluationJob(
             model_key=federation.worker.model_key,
             tensors=self._model,
             table="train",
-            samples=federation.shards[self.client_id].train,
+            samples=self._samples,
             batch_size=federation.evaluation_batch_size,
         )
         scores = federation.executor.submit(job).result().scores
+        if self._what == "accuracy":
+            return float(np.float32(scores["right"].sum() / scores["texts"].sum()))
         per = scores["tokens"] if "tokens" in scores else scores["texts"]
         return float(np.float32(scores["nats"].sum() / per.sum()))
 
@@ -191,7 +213,7 @@ class _Question:
         """Return the operations of the pass, texts batched by length as evaluation does."""
         federation = self._federation
         tokens, size = federation.worker.train.tokens, federation.evaluation_batch_size
-        samples = federation.shards[self.client_id].train
+        samples = self._samples
         order = samples[np.argsort(tokens.lengths[samples], kind="stable")]
         flop = federation.cost.job_flop(
             (),

@@ -49,6 +49,10 @@ def find_problems(
     problems = policies.find_problems(
         config.policy, num_clients=num_clients, path=(*path, "policy")
     )
+    adapt_rounds = getattr(config.policy, "adapt_rounds", None)
+    if task != "classification" and adapt_rounds is not None:
+        rule = f"needs accuracies, which data.task {task} has none of; got {adapt_rounds}"
+        problems.append(Problem((*path, "policy", "adapt_rounds"), rule))
     problems += _find_mode_problems(config, num_clients=num_clients, methods=methods, path=path)
     problems += _find_metric_problems(config, task=task, path=path)
     if config.stop_at_targets and not config.targets:

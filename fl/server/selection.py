@@ -1,7 +1,7 @@
 """Showing the policy what the server knows, and asking it."""
 
-from collections.abc import Generator, Mapping
-from typing import Any
+from collections.abc import Generator
+from typing import Any, get_args
 
 import numpy as np
 import simpy
@@ -12,7 +12,7 @@ from fl.policies.view import AskingPolicy, Candidates, NobodyFitsError, Selectio
 from fl.policies.without_losses import CandidatesWithoutLosses
 from fl.server.federation import Federation
 from fl.server.forecast import JobForecast
-from fl.server.questions import Answers, ask_losses
+from fl.server.questions import Answers, AskedFor, ask_clients
 
 NO_ANSWERS = Answers()
 
@@ -57,14 +57,15 @@ def select_clients(
     rng = federation.streams("cohort", round_id if decision_id is None else decision_id)
     answers = NO_ANSWERS
     if isinstance(policy, AskingPolicy):
-        view = _view(federation, round_id, candidate_ids, answers.losses, num_wanted=num_wanted)
+        view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
         asked = checked_questions(policy, view, rng=rng)
-        answers = yield from ask_losses(federation, asked, timeout_s=timeout_s)
+        what: AskedFor = getattr(policy, "asks_for", "loss")
+        answers = yield from ask_clients(federation, asked, what=what, timeout_s=timeout_s)
         candidate_ids = federation.presence.candidate_ids()  # some may have left meanwhile
         answers.record(federation, round_id, is_used=len(candidate_ids) > 0)
         if not len(candidate_ids):
             return []
-    view = _view(federation, round_id, candidate_ids, answers.losses, num_wanted=num_wanted)
+    view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
     try:
         return checked_selection(policy, view, rng=rng)
     except NobodyFitsError:
@@ -77,7 +78,7 @@ def _view(
     federation: Federation,
     round_id: int,
     ids: Int[np.ndarray, " client"],
-    losses: Mapping[int, float],
+    answers: Answers,
     *,
     num_wanted: int | None,
 ) -> Selection:
@@ -87,9 +88,9 @@ def _view(
     if federation.forecast is None:
         federation.forecast = JobForecast(federation)
     battery_j, capacity_j = federation.presence.battery_j(ids)
-    asked_loss = np.full(len(ids), np.nan)
-    if losses:
-        asked_loss[:] = [losses.get(each, np.nan) for each in ids.tolist()]
+    told = {each: np.full(len(ids), np.nan) for each in get_args(AskedFor)}
+    if answers.values:
+        told[answers.what][:] = [answers.values.get(each, np.nan) for each in ids.tolist()]
     return Selection(
         round=round_id,
         now_s=federation.now_s,
@@ -107,7 +108,8 @@ def _view(
             staleness=federation.state.version - roster.version_held[ids],
             battery_j=battery_j,
             battery_capacity_j=capacity_j,
-            asked_loss=asked_loss,
+            asked_loss=told["loss"],
+            asked_accuracy=told["accuracy"],
             ask_links=federation.network.link_table,
             forecast=federation.forecast,
         ),

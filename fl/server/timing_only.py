@@ -33,6 +33,9 @@ def find_problems(
     policy = server.policy.kind
     if policy in POLICIES and POLICIES[policy].reads_loss:
         yield Problem((*path, "policy", "kind"), f"{policy} reads losses: there are none {beside}")
+    elif policy in POLICIES and POLICIES[policy].asks(server.policy):
+        rule = f"{policy} asks for accuracies with adapt_rounds: there are none {beside}"
+        yield Problem((*path, "policy", "adapt_rounds"), rule)
     for index, method in enumerate(methods):
         if method.decides_by_values:
             rule = f"{method.kind} decides by values what is sent: there are none {beside}"

@@ -92,6 +92,7 @@ def view(
             "battery_j",
             "battery_capacity_j",
             "asked_loss",
+            "asked_accuracy",
         ),
         np.nan,
     )

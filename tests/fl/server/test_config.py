@@ -13,6 +13,7 @@ from fl.methods.options import FedAdam
 from fl.methods.pftt.config import PfttConfig
 from fl.methods.rolora.config import RoLoraConfig
 from fl.policies import AllPolicyConfig, RandomPolicyConfig
+from fl.policies.tifl import TiflPolicyConfig
 from fl.server.config import (
     DeadlineServer,
     FedAsyncServer,
@@ -235,3 +236,12 @@ def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     deadline = DeadlineServer(num_rounds=1, policy=POLICY, deadline_s=1.0)
     assert (deadline.late, deadline.discount) == ("dropped", ConstantDiscount())
     assert deadline.over_selection == 1.0
+
+
+def test_tiers_adapt_to_accuracies_where_there_are_any():
+    policy = TiflPolicyConfig(num_clients=2, adapt_rounds=3)
+    assert problems(policy=policy) == {}
+    assert problems("generation", policy=policy) == {
+        "server.policy.adapt_rounds": "needs accuracies, which data.task generation has none of; "
+        "got 3"
+    }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from fl.clients.availability.trace import TraceAvailability
 from fl.clients.battery import BatteryConfig
@@ -11,10 +12,12 @@ from fl.clients.device import Device
 from fl.clients.device_table import DEVICES
 from fl.clients.devices import Devices
 from fl.clients.throttling import TwoStateThrottling
+from fl.policies.tifl import TiflPolicyConfig
 from fl.server.modes.sync import run_rounds
-from fl.server.questions import ANSWER_BYTES, ask_losses
+from fl.server.questions import ANSWER_BYTES, ask_clients
 from fl.server.selection import select_clients
 from tests.fl.fakes import SMALLEST, federation
+from tests.fl.server.books import check_books
 
 CHOSEN = [2, 3]
 
@@ -41,11 +44,11 @@ def made_with(config=SMALLEST["fedit"], *, asked=(1, 2, 3), **options):
 
 
 def asked_of(made, ids, **options):
-    return made.env.run(until=made.env.process(ask_losses(made, ids, **options)))
+    return made.env.run(until=made.env.process(ask_clients(made, ids, **options)))
 
 
 def answers_of(made, ids, **options):
-    return asked_of(made, ids, **options).losses
+    return asked_of(made, ids, **options).values
 
 
 def outcomes_of(asked):
@@ -127,7 +130,7 @@ def test_who_was_not_asked_downloads():
 def test_who_cannot_be_reached_gives_no_answer(direction):
     made = made_with(failing={(2, direction): "outage"})
     asked = asked_of(made, [1, 2])
-    assert asked.losses.keys() == {1}
+    assert asked.values.keys() == {1}
     assert outcomes_of(asked) == {1: "answered", 2: f"dropped:{direction}:outage"}
 
 
@@ -169,7 +172,7 @@ def test_who_leaves_while_it_is_asked_ends_at_that_instant_and_gives_no_answer(s
     path.write_text("client_id,from_s,to_s\n" + "".join(rows), encoding="utf-8")
     made = made_with(availability=TraceAvailability(path=str(path)))
     asked = asked_of(made, [1, 2])
-    assert asked.losses.keys() == {2}
+    assert asked.values.keys() == {2}
     assert outcomes_of(asked) == {1: f"left:{stage}", 2: "answered"}
     left, answered = (each.row(1) for each in asked.questions)
     assert left.ended_at_s == pytest.approx(leaves_s, abs=1e-12)
@@ -213,7 +216,7 @@ def test_a_crash_of_the_server_ends_all_questions_and_takes_the_answers(stage):
     made.devices = Devices.of([*devices[:2], Device.of(DEVICES["laptop"]), *devices[3:]])
     made.env.timeout(crash_s).callbacks.append(lambda _: made.presence.crash_server(down_s=9.0))
     asked = asked_of(made, [1, 2])
-    assert asked.losses == {}
+    assert asked.values == {}
     of_two = "answer" if stage != "downlink" else stage
     assert outcomes_of(asked) == {1: f"server_crashed:{stage}", 2: f"server_crashed:{of_two}"}
     asked.record(made, 1, is_used=True)
@@ -287,3 +290,44 @@ def test_a_round_counts_the_questions_in_vain_that_came_before_it():
         vain[0].wasted_j,
         vain[0].wasted_j + vain[1].wasted_j,
     ]
+
+
+def test_accuracy_is_that_of_the_clients_own_test_texts():
+    made = made_with()
+    asked = asked_of(made, [1, 2], what="accuracy")
+    start = made.method.start(
+        made.method.download(made.state, client_id=1), made.personal.of(1), version=0
+    )
+    made.worker.load(start.tensors)
+    for client_id in (1, 2):
+        texts = made.shards[client_id].test
+        with torch.no_grad():
+            batch = made.worker.train.batch(texts)
+            scores = made.worker.module(batch.input_ids, batch.attention_mask, batch.token_type_ids)
+            right = scores.argmax(dim=-1) == batch.labels
+        assert asked.values[client_id] == np.float32(right.double().mean())
+
+
+def test_scoring_test_texts_takes_their_time():
+    of_loss, of_accuracy = made_with(), made_with()
+    asked_of(of_loss, [1])
+    asked_of(of_accuracy, [1], what="accuracy")
+    shard = of_loss.shards[1]
+    assert len(shard.test) < len(shard.train)
+    assert of_accuracy.now_s < of_loss.now_s
+
+
+def test_tiers_whose_chances_adapt_ask_and_select():
+    policy = TiflPolicyConfig(num_clients=2, num_tiers=2, adapt_rounds=2)
+    made = federation(
+        SMALLEST["head"], num_clients=4, devices=["phone_mid"] * 4, num_rounds=4, policy=policy
+    )
+    made.env.run(until=made.env.process(run_rounds(made)))
+    asked = [(row.round, row.client_id) for row in made.recorder.of_questions]
+    assert asked == [(1, each) for each in range(4)] + [(3, each) for each in range(4)]
+    assert {row.outcome for row in made.recorder.of_questions} == {"answered"}
+    check_books(made, asked_j=[
+        sum(row.compute_j + row.radio_j for row in made.recorder.of_questions
+            if row.client_id == each)
+        for each in range(4)
+    ])  # fmt: skip

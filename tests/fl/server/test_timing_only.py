@@ -8,6 +8,7 @@ import pytest
 from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
 from fl.policies import POLICIES, build_policy
+from fl.policies.tifl import TiflPolicyConfig
 from fl.server.config import SyncServer
 from fl.server.modes import run_server
 from fl.server.selection import select_clients
@@ -88,6 +89,15 @@ def test_what_needs_values_is_refused_with_its_key():
     assert found[0].message == (
         "must be empty with training.mode none: nothing is measured; got accuracy"
     )
+
+
+def test_tiers_that_adapt_to_accuracies_are_refused():
+    policy = TiflPolicyConfig(num_clients=2, adapt_rounds=3)
+    (found,) = find_problems(SyncServer(num_rounds=1, policy=policy), methods=[FeditConfig()])
+    assert found.path == ("server", "policy", "adapt_rounds")
+    assert found.message.startswith("tifl asks for accuracies with adapt_rounds: there are none")
+    still = SyncServer(num_rounds=1, policy=TiflPolicyConfig(num_clients=2))
+    assert not [*find_problems(still, methods=[FeditConfig()])]
 
 
 class _Reader:
