@@ -318,7 +318,7 @@ def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = 
     """Show what a report says, and of a study that has just ended how it went."""
     from analysis.outlets import rich_table  # noqa: PLC0415
 
-    host_other_fraction = None if result is None else result.host_other_fraction
+    host_time = None if result is None else result.host_time
     num_kept = 0 if result is None else result.num_kept
     if as_json:
         answer = {
@@ -329,7 +329,7 @@ def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = 
                 for table in report.tables
             },
             "notes": list(report.notes),
-            "host_other_fraction": host_other_fraction,
+            "host_time": None if host_time is None else dataclasses.asdict(host_time),
             "num_runs_done_before": num_kept,
         }
         say(json.dumps(answer, indent=2))
@@ -340,7 +340,7 @@ def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = 
         say(note)
     if num_kept:
         say(f"{num_kept} of the runs were done before, and stayed as they are")
-    if host_other_fraction is not None:
-        say(f"host time outside training and evaluation: {100 * host_other_fraction:.1f} %")
+    if host_time is not None:
+        say(host_time.line())
     say(f"figures: {report.folder / 'figures'}")
     say(f"report:  {report.index}")

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import attrgetter
@@ -97,6 +98,8 @@ class RunFolder:
         marks: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.path = path
+        self.host_write_s = 0.0
+        """Host seconds spent in writing rows."""
         with writing(path):
             path.parent.mkdir(exist_ok=True)
             path.mkdir()
@@ -107,7 +110,9 @@ class RunFolder:
 
     def write(self, name: str, rows: Iterable[object]) -> None:
         """Append rows to ``<name>.csv``."""
+        host_started_s = time.perf_counter()
         self._writers[name].write(rows)
+        self.host_write_s += time.perf_counter() - host_started_s
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
 from scenarios.heavy_imports import heavy_imports
+from scenarios.host_time import HostTime, Stopwatch
 from scenarios.inputs import code_digest
 from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
@@ -49,8 +50,8 @@ class StudyResult:
     """Runs among them that an earlier start had done."""
     failures: tuple[str, ...]
     """One line for every run that failed; ``error.log`` and the manifest hold its traceback."""
-    host_other_fraction: float | None
-    """Share of the host time of all finished runs that was neither training nor evaluation."""
+    host_time: HostTime | None
+    """Where the host time of the runs went that were done now; ``None`` if there were none."""
 
 
 def run(
@@ -261,6 +262,7 @@ class _Study:
                     )
                 )
         self._reporter = reporter
+        self._stopwatch = Stopwatch()
         self._started_s = time.perf_counter() - folder.earlier.host_total_s
         self._head = {
             "name": scenario.name,
@@ -335,9 +337,8 @@ class _Study:
             if entry["status"] == "running":
                 entry["status"] = status
         self._folder.write_last_manifest(self._manifest(status))
-        done = [entry for entry in self._runs.values() if entry["status"] == "done"]
-        total_s = sum(entry["host_total_s"] for entry in done)
-        learning_s = sum(entry["host_train_s"] + entry["host_eval_s"] for entry in done)
+        done = {key: run for key, run in self._runs.items() if run["status"] == "done"}
+        now = [run for key, run in done.items() if key not in self._folder.earlier.kept]
         return StudyResult(
             folder=self._folder.path,
             run_id=self._folder.run_id,
@@ -345,5 +346,5 @@ class _Study:
             num_done=len(done),
             num_kept=self._num_kept,
             failures=tuple(self.failures),
-            host_other_fraction=1 - learning_s / total_s if total_s else None,
+            host_time=self._stopwatch.read(now),
         )

@@ -140,6 +140,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: WorkerPool | None = None) -> 
             make_executor=lambda recipe, worker: _executor(task, recipe, worker, pool),
         )
         recorder.network = network
+        host_start_s = time.perf_counter() - host_started_s
         try:
             folder.write("devices", federation.devices.rows())
             for name, rows in place_rows(network).items():
@@ -168,6 +169,8 @@ def run_single(task: RunTask, emit: Emit, *, pool: WorkerPool | None = None) -> 
         "host_total_s": round(host_total_s, 4),
         "host_train_s": round(host_train_s, 4),
         "host_eval_s": round(host_eval_s, 4),
+        "host_write_s": round(folder.host_write_s, 4),
+        "host_start_s": round(host_start_s, 4),
         "host_other_fraction": round(1 - (host_train_s + host_eval_s) / host_total_s, 4),
         "simulated_s": float(env.now),
         **background_counts(network),
