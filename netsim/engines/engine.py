@@ -119,6 +119,8 @@ class Engine(ABC):
         self._settings = settings
         self._on_end = on_end
         self._core_latency_s = models.core_latency_s
+        self._slot_left_s = 0.0
+        """What is left of the slot of a last bit, where time does not go slot by slot [s]."""
         self._backhaul_flow = BackhaulFlow(
             models.backhaul, models.layout.cell_site_id, core_latency_s=models.core_latency_s
         )
@@ -314,6 +316,7 @@ class Engine(ABC):
                 deadline_at_s=transfer.deadline_at_s,
                 latency_s=self._backhaul_flow.latency_s(cell_id, at_s=now_s),
                 core_latency_s=self._core_latency_s,
+                slot_left_s=self._slot_left_s,
                 now_s=now_s,
             )
             handovers = int(self.links.handovers[slot])

@@ -49,6 +49,7 @@ from netsim.mac.sharing import Grant
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import per_transmitter
 from netsim.transport.active_transfers import DOWNLINK, TINY, UPLINK
+from netsim.transport.completion import END_OF_SLOT
 
 
 class FlowEngine(Engine):
@@ -58,6 +59,7 @@ class FlowEngine(Engine):
         self, env: simpy.Environment, models: Models, *, settings: EngineSettings, on_end: OnEnd
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
+        self._slot_left_s = END_OF_SLOT * settings.slot_s
         self._is_solve_pending = False
         self._solved = NO_ROWS
         self._rows = NO_ROWS, NO_ROWS

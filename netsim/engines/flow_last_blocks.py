@@ -1,10 +1,4 @@
-"""How long transfers of the flow engine wait for the end of a slot and their last retransmissions.
-
-A transport block fills a whole slot, so a transfer ends at the end of one. As a fluid it has sent
-its last bit within that slot, half a slot earlier on average, however many share the cell: the
-``n`` slots of a transfer of ``x`` slots are ``x + 1/2`` on average, and its last one is, over the
-order in which ``N`` clients take turns, the ``N (n - 1) + (N + 1) / 2``-th: ``N x + 1/2``.
-"""
+"""How long transfers of the flow engine wait for their last retransmissions."""
 
 import math
 from functools import lru_cache
@@ -27,8 +21,6 @@ from netsim.streams import Purpose, StreamsInOrder
 from netsim.transport.active_transfers import UPLINK
 from netsim.units import floored_db
 
-END_OF_SLOT = 0.5
-"""What is left of a slot when a transfer has sent its last bit, on average [slot]."""
 UNFADED_LINKS = 4096
 """SINRs with numbers of blocks whose error probabilities are kept where nothing fades."""
 
@@ -74,8 +66,7 @@ class LastBlocks:
     ) -> Float[np.ndarray, " transfer"]:
         """Return how long transfers that have sent their last bits wait [s].
 
-        All wait for the end of a slot. Members of a broadcast wait for no retransmissions: their
-        blocks in error are sent anew, as other bits are.
+        Members of a broadcast do not: their blocks in error are sent anew, as other bits are.
 
         Parameters
         ----------
@@ -87,12 +78,9 @@ class LastBlocks:
             Simulated time.
         """
         first, duration_s = self._tracker.instants(solved_at_s)
-        end_of_slot_s = END_OF_SLOT * self._slot_s
-        return end_of_slot_s + np.array(
-            [self._retransmissions_s(record, first, duration_s, at_s) for record in records]
-        )
+        return np.array([self._wait_s(record, first, duration_s, at_s) for record in records])
 
-    def _retransmissions_s(
+    def _wait_s(
         self, record: np.void, first: int, duration_s: Float[np.ndarray, " instant"], now_s: float
     ) -> float:
         airtime_fraction = float(record["airtime_fraction"])

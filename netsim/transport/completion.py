@@ -8,6 +8,15 @@ from netsim.rrc.handover import CLOCK_SLACK_S
 from netsim.transport.active_transfers import UPLINK
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 
+END_OF_SLOT = 0.5
+"""What is left of a slot when a fluid has sent its last bit, on average [slot].
+
+A transport block fills a whole slot, so a transfer ends at the end of one. As a fluid it has sent
+its last bit within that slot, half a slot earlier on average, however many share the cell: the
+slots of a transfer of ``x`` slots are ``n = x + 1/2`` on average, and its last one is, over the
+order in which ``N`` clients take turns, the ``N (n - 1) + (N + 1) / 2``-th: ``N x + 1/2``.
+"""
+
 
 @dataclass(slots=True, kw_only=True)  # freezing would triple the time that making one takes
 class End:
@@ -17,7 +26,7 @@ class End:
     finished_at_s: float
     """Not before now; later for an upload that still crosses the backhaul."""
     left_at_s: float
-    """When it left the air."""
+    """When it left the air, at the end of a slot."""
     core_s: float = 0.0
     """Time between site's backhaul and server that the end includes [s]."""
     late_s: float = 0.0
@@ -31,6 +40,7 @@ def end_of(
     deadline_at_s: float,
     latency_s: float,
     core_latency_s: float = 0.0,
+    slot_left_s: float = 0.0,
     now_s: float,
 ) -> End:
     """Return the end of a transfer that leaves the air now.
@@ -51,17 +61,20 @@ def end_of(
         One-way latency of the backhaul of its site now [s].
     core_latency_s
         One-way latency from there to the server [s].
+    slot_left_s
+        What is left of the slot of its last bit [s].
     now_s
         The instant.
     """
     is_uplink = record["direction"] == UPLINK
-    finished_s, late_s = now_s, 0.0
+    finished_s, left_s, late_s = now_s, now_s, 0.0
     if status != "delivered":
         if is_uplink and not record["is_cancelled"]:
             finished_s = max(now_s, deadline_at_s)
     else:
         crosses = is_uplink and record["has_route"]
-        arrival_s = now_s + (latency_s + core_latency_s) if crosses else now_s
+        left_s += slot_left_s
+        arrival_s = left_s + (latency_s + core_latency_s) if crosses else left_s
         is_late = arrival_s - deadline_at_s > CLOCK_SLACK_S
         if is_late:
             status, late_s = "timeout", arrival_s - deadline_at_s
@@ -69,7 +82,7 @@ def end_of(
     return End(
         status=status,
         finished_at_s=finished_s,
-        left_at_s=now_s,
+        left_at_s=min(left_s, finished_s),
         core_s=min(core_latency_s, finished_s - now_s),
         late_s=late_s,
     )
