@@ -59,13 +59,14 @@ class PowerOfChoicePolicy:
 
     def select(self, view: Selection, *, rng: np.random.Generator) -> list[int]:
         """Return those with the highest losses among the clients drawn."""
-        drawn, self._drawn = self._drawn, None
+        drawn, self._drawn = self._drawn or [], None
         clients = view.candidates
-        if drawn is None:
-            drawn = self._draw(view, rng=rng)
-        # Some may have left since they were drawn.
-        ids = np.array(drawn)
-        rows = np.searchsorted(clients.client_id, ids[np.isin(ids, clients.client_id)])
+        # Some may have left since they were drawn; where all have, nobody is asked a second time.
+        ids = np.array(drawn, dtype=np.int64)
+        ids = ids[np.isin(ids, clients.client_id)]
+        if not len(ids):
+            ids = np.array(self._draw(view, rng=rng))
+        rows = np.searchsorted(clients.client_id, ids)
         if self._config.losses == "asked":
             loss = np.nan_to_num(clients.asked_loss[rows], nan=-np.inf)
         else:

@@ -137,6 +137,21 @@ class Presence:
                 raise ValueError(msg)
             yield self._env.timeout(next_s - self._now_s)
 
+    def next_coming_s(self) -> float:
+        """Return when a client could next come that is away now [s]; inf if never.
+
+        The server has to be there too: not before it is back from a crash. Some change of an idle
+        client may turn out to be none that makes it a candidate.
+        """
+        is_idle = np.ones(len(self._client_ids), dtype=np.bool_)
+        is_idle[list(self._at_work)] = False
+        ids = self._client_ids[is_idle]
+        changes_s = self._availability.next_change_s(ids, after_s=self._now_s)
+        next_s = float(changes_s.min(initial=np.inf))
+        if self.batteries is not None:
+            next_s = min(next_s, self.batteries.next_return_s(now_s=self._now_s))
+        return self._back_at_s if self._now_s < self._back_at_s else next_s
+
     def check_job(self, client_id: int, energy_j: float, *, device: str) -> None:
         """Refuse a job that a full battery cannot do, where it never charges.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import simpy
+from jaxtyping import Int
 
 from fl.clients.work import Work
 from fl.network import Direction, TransferEvent, TransferOutcome
@@ -20,6 +21,7 @@ from fl.payload import Tensors
 from fl.rows import QuestionRow
 from fl.server.computing import Computing, begin_computing, end_computing, most_w
 from fl.server.federation import Federation
+from fl.server.presence import LEFT
 from fl.training.job import EvaluationJob, Start
 
 ANSWER_BYTES = 4
@@ -40,12 +42,27 @@ class Answers:
     questions: Sequence["_Question"] = ()
     """All that were asked; they have ended."""
 
-    def record(self, federation: Federation, round_id: int, *, is_used: bool) -> None:
-        """Write the rows of the questions; ``is_used``: whether the policy decides by them."""
+    def record(
+        self, federation: Federation, round_id: int, candidate_ids: Int[np.ndarray, " client"]
+    ) -> None:
+        """Write the rows of the questions.
+
+        Parameters
+        ----------
+        federation
+            The run.
+        round_id
+            Round about to start.
+        candidate_ids
+            Who can be selected now; the policy sees no answers of others, and decides nothing where
+            there is nobody.
+        """
         if not self.questions:
             return
-        for each in () if is_used else self.questions:
-            each.discard("abandoned")
+        here = set(candidate_ids.tolist())
+        for each in self.questions:
+            if each.client_id not in here:
+                each.discard(LEFT if here else "abandoned")
         rows = [each.row(round_id) for each in self.questions]
         federation.asked.wasted_j += sum(row.wasted_j for row in rows)
         federation.recorder.questions(rows)

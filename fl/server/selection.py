@@ -62,7 +62,7 @@ def select_clients(
         what: AskedFor = getattr(policy, "asks_for", "loss")
         answers = yield from ask_clients(federation, asked, what=what, timeout_s=timeout_s)
         candidate_ids = federation.presence.candidate_ids()  # some may have left meanwhile
-        answers.record(federation, round_id, is_used=len(candidate_ids) > 0)
+        answers.record(federation, round_id, candidate_ids)
         if not len(candidate_ids):
             return []
     view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)

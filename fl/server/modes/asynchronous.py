@@ -1,7 +1,8 @@
 """What the modes without rounds share: clients at work at all times, updates in order of arrival.
 
 Here a *round* is what lies between two aggregations. A client that has ended is replaced by another
-one that is not at work; each begins from the server's tensors of that instant.
+one that is not at work; each begins from the server's tensors of that instant. Where none is there,
+its place is taken by the first one that comes, at the instant at which it does.
 """
 
 from collections import Counter, deque
@@ -9,6 +10,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import simpy
 
 from fl.server.aggregation import aggregate, record_round
@@ -30,17 +32,25 @@ class _AtWork:
         self._wake: simpy.Event | None = None
         self._num_started: Counter[int] = Counter()
         self._num_decisions = 0
+        self._num_missing = 0
+        """Places that could not be taken, as nobody else was there."""
         policy = federation.server.policy
         self.num_wanted: int | None = getattr(policy, "num_clients", None)
         """How many are at work when all places are taken: ``num_clients`` of the policy, or as many
         as it selects at first (``None`` until then)."""
 
-    def fill(self, round_id: int) -> Generator[simpy.Event, Any, None]:
-        """Let clients begin in the places that are free; waits for somebody if nobody is there."""
+    def fill(self, round_id: int, *, most: int | None = None) -> Generator[simpy.Event, Any, None]:
+        """Let clients begin in the places that are free, or in so many of them.
+
+        Waits for somebody if nobody is there and nobody at work.
+        """
         if not self._under_way and not self._ended:
             yield from self._federation.presence.wait_for_somebody()
         wanted = None if self.num_wanted is None else self.num_wanted - len(self._under_way)
+        if wanted is not None and most is not None:
+            wanted = min(wanted, most)
         if wanted is not None and wanted <= 0:
+            self._num_missing = 0
             return
         self._num_decisions += 1
         client_ids = yield from select_clients(
@@ -53,11 +63,14 @@ class _AtWork:
             round_id=round_id,
             seed_ids=[self._num_started[client_id] for client_id in client_ids],
         )
-        if self.num_wanted is None:
+        if self.num_wanted is None and begun:
             self.num_wanted = len(begun)
         for each in begun:
             self._under_way[each.participation_id] = each
             each.done.callbacks.append(partial(self._note_end, each))
+        self._num_missing = 0 if wanted is None else wanted - len(begun)
+        if self._num_missing and len(self._federation.presence.candidate_ids()):
+            self._num_missing = 0  # the policy leaves these places free
 
     @property
     def all(self) -> list[Participation]:
@@ -65,13 +78,22 @@ class _AtWork:
         return [*self._ended, *self._under_way.values()]
 
     def next_ended(
-        self, until: simpy.Event | None
+        self, round_id: int, until: simpy.Event | None
     ) -> Generator[simpy.Event, Any, Participation | None]:
-        """Wait for the next one to end; ``None`` if nothing has by an event, or nothing is left."""
-        if not self._ended and self._under_way:
-            self._wake = self._federation.env.event()
-            yield self._wake if until is None else self._wake | until
+        """Wait for the next one to end; ``None`` if nothing has by an event, or nothing is left.
+
+        Meanwhile clients that come begin in places that could not be taken.
+        """
+        env, presence = self._federation.env, self._federation.presence
+        while not self._ended and self._under_way:
+            self._wake = env.event()
+            wait = self._wake if until is None else self._wake | until
+            coming_s = presence.next_coming_s() if self._num_missing else np.inf
+            yield wait if coming_s == np.inf else wait | env.timeout(coming_s - env.now)
             self._wake = None
+            if self._ended or (until is not None and until.processed):
+                break
+            yield from self.fill(round_id, most=self._num_missing)
         return self._ended.popleft() if self._ended else None
 
     def _note_end(self, participation: Participation, _: simpy.Event) -> None:
@@ -116,7 +138,7 @@ def run_aggregations(
         lost: list[Participation] = []
         num_lost_in_a_row = 0
         while num_updates is None or len(buffer) < num_updates:
-            ended = yield from at_work.next_ended(limit)
+            ended = yield from at_work.next_ended(round_id, limit)
             if ended is None:
                 break
             (buffer if ended.is_received else lost).append(ended)

@@ -84,3 +84,13 @@ def test_who_left_meanwhile_is_not_selected():
 def test_fewer_candidates_than_clients_are_refused():
     config = PowerOfChoicePolicyConfig(num_clients=5, num_candidates=3)
     assert [*find_problems(config)] == [("num_candidates", "must be >= num_clients = 5, got 3")]
+
+
+def test_others_are_drawn_where_all_that_were_asked_have_left():
+    made, rng = policy(2, 3), np.random.default_rng(5)
+    asked = set(made.ask(view(6), rng=rng))
+    here = sorted(set(range(6)) - asked)
+    seen = view(client_id=np.array(here))
+    chosen = made.select(seen, rng=rng)
+    assert len(set(chosen)) == 2
+    assert set(chosen) <= set(here)

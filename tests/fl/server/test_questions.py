@@ -219,7 +219,7 @@ def test_a_crash_of_the_server_ends_all_questions_and_takes_the_answers(stage):
     assert asked.values == {}
     of_two = "answer" if stage != "downlink" else stage
     assert outcomes_of(asked) == {1: f"server_crashed:{stage}", 2: f"server_crashed:{of_two}"}
-    asked.record(made, 1, is_used=True)
+    asked.record(made, 1, np.arange(4))
     assert made.asked.wasted_j == pytest.approx(made.energy_j(), rel=1e-9)
     assert made.now_s == pytest.approx(crash_s, abs=1e-12)
     assert not made.network.running
@@ -279,6 +279,15 @@ def test_answers_are_in_vain_where_nobody_is_left_to_be_selected(tmp_path):
     wasted_j = left.wasted_j + abandoned.wasted_j
     assert made.asked.wasted_j == pytest.approx(wasted_j, rel=1e-12)
     assert made.energy_j() == pytest.approx(wasted_j, rel=1e-9)
+
+
+def test_an_answer_of_a_client_that_has_left_is_not_seen():
+    made = made_with()
+    asked = asked_of(made, [1, 2])
+    asked.record(made, 1, np.array([0, 2, 3]))
+    left, seen = made.recorder.of_questions
+    assert (left.outcome, seen.outcome) == ("left:answer", "answered")
+    assert made.asked.wasted_j == left.wasted_j > 0
 
 
 def test_a_round_counts_the_questions_in_vain_that_came_before_it():

@@ -2,8 +2,12 @@
 
 import heapq
 
+import numpy as np
 import pytest
 
+from fl.clients.availability.daily import DailyWindow
+from fl.clients.availability.trace import TraceAvailability
+from fl.clients.battery import BatteryConfig
 from fl.policies import RandomPolicyConfig
 from fl.server.config import FedAsyncServer, FedBuffServer, SemiAsyncServer
 from fl.server.staleness import (
@@ -252,3 +256,88 @@ def test_rows_and_bytes_are_those_of_what_ended_and_of_what_the_end_cut_off():
     merged = [part for part in rows.clients if part.outcome == "received"]
     assert len(merged) == 8
     assert all(part.wasted_j == part.compute_j + part.radio_j for part in late)
+
+
+def with_trace(folder, intervals, **options):
+    """Return a federation whose clients are there in these intervals: client, from, to [s]."""
+    path = folder / "there.csv"
+    rows = "".join(f"{client},{from_s!r},{to_s!r}\n" for client, from_s, to_s in intervals)
+    path.write_text(f"client_id,from_s,to_s\n{rows}", encoding="utf-8")
+    return scalar_federation(availability=TraceAvailability(path=str(path)), **options)
+
+
+def begins(rows, client_id):
+    """Return when participations of a client began to compute, transfers taking no time."""
+    return [charge[2] for charge in rows if charge[0] == client_id and charge[1] == "compute"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings"),
+    [
+        (FedAsyncServer, {}),
+        (FedBuffServer, {"buffer_size": 2}),
+        (SemiAsyncServer, {"num_updates": 2}),
+        (SemiAsyncServer, {"time_s": 20.0, "restart": "receipt"}),
+    ],
+)
+def test_a_client_that_comes_while_another_works_begins_at_that_instant(mode, settings, tmp_path):
+    """Two places. Client 0 takes 10 s; client 1 comes at 3.25 s, leaves at 5.5 s, is back at 7."""
+    intervals = [(0, 0.0, 99.0), (1, 3.25, 5.5), (1, 7.0, 99.0)]
+    played = with_trace(
+        tmp_path,
+        intervals,
+        seconds=[10.0, 4.0],
+        mode=mode,
+        policy=RandomPolicyConfig(num_clients=2),
+        num_rounds=1,
+        **settings,
+    )
+    rows = play(played)
+    found = begins(played.network.charges, 1)
+    restarts = settings.get("restart", "receipt") == "receipt" and mode is not SemiAsyncServer
+    expected = [3.25, 7.0] if restarts or settings.get("restart") else [3.25]
+    assert found[: len(expected)] == pytest.approx(expected, abs=1e-9)
+    left = next(part for part in rows.clients if part.outcome == "left:compute")
+    assert left.client_id == 1
+
+
+def test_places_that_a_policy_leaves_free_stay_so_until_the_next_one_ends(tmp_path):
+    """Nobody else is asked for when a client comes: the policy never selects more than one."""
+    played = with_trace(
+        tmp_path,
+        [(0, 0.0, 99.0), (1, 0.0, 99.0), (2, 1.0, 99.0)],
+        seconds=[10.0, 4.0, 4.0],
+        mode=FedAsyncServer,
+        policy=RandomPolicyConfig(num_clients=2),
+        num_rounds=1,
+    )
+    asked = []
+
+    class One:
+        def select(self, view, *, rng):
+            asked.append(view.now_s)
+            return [int(view.candidates.client_id[0])]
+
+    played.policy = One()
+    play(played)
+    assert asked == [0.0]
+
+
+def test_a_place_is_taken_when_a_battery_has_charged_enough():
+    """Client 1 has run empty at 0 s; one hour at 1 W brings it back, while client 0 works on."""
+    charging = DailyWindow(begin_h=0.0, duration_h=20.0)
+    battery = BatteryConfig(idle_w=0.0, charging=charging, charging_w=1.0, return_level=0.5)
+    played = scalar_federation(
+        seconds=[9000.0, 10.0],
+        mode=FedAsyncServer,
+        policy=RandomPolicyConfig(num_clients=2),
+        num_rounds=1,
+        battery=battery,
+        devices=["phone_mid"] * 2,
+    )
+    batteries = played.presence.batteries
+    batteries.capacity_j[:] = [np.inf, 7200.0]
+    batteries.empty(1)
+    play(played)
+    (begins_s,) = begins(played.network.charges, 1)[:1]
+    assert begins_s == pytest.approx(3600.0, abs=1e-6)
