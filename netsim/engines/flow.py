@@ -35,13 +35,14 @@ from jaxtyping import Float, Int
 from netsim.engines.carried_service import carried_service
 from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
 from netsim.engines.flow_last_blocks import LastBlocks
-from netsim.engines.flow_outcome import service_of
+from netsim.engines.flow_outcome import service_at_instants
 from netsim.engines.granted_interference import granted_interference
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
 from netsim.engines.lone_service import LoneServices
 from netsim.engines.served_fades import Leads
-from netsim.engines.served_set import ServedSet
+from netsim.engines.served_set import ServedSet, ServedSets
 from netsim.engines.service_order import NO_ROWS
+from netsim.engines.services_ahead import ServicesAhead
 from netsim.engines.sub_ticks import instants_per_tick, time_mean
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
@@ -67,8 +68,7 @@ class FlowEngine(Engine):
         self._timer_at_s = self._first_finish_s = np.inf
         self._buffers_due_s = np.inf
         self._expectation_due_s = np.inf
-        self._served_sets: dict[int, ServedSet] = {}
-        self._served_keys: dict[int, bytes] = {}
+        self._served_sets = ServedSets(self.active, self.links, models.air)
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
@@ -82,9 +82,9 @@ class FlowEngine(Engine):
             settings=settings,
             decides_anew=self._decides_anew,
         )
-        self._lone = LoneServices(
-            models, self.active, self.links, is_limited=self._backhaul_flow.is_limited
-        )
+        is_limited = self._backhaul_flow.is_limited
+        self._lone = LoneServices(models, self.active, self.links, is_limited=is_limited)
+        self._ahead = ServicesAhead(models, self.links, self._tracker, is_limited=is_limited)
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -192,6 +192,11 @@ class FlowEngine(Engine):
                 self._load = lone.load
             return
         solve = self._solve_uplink if direction == UPLINK else self._solve_downlink
+        if self._ahead.is_possible and len(rows):
+            service = self._ahead.take(self._served_sets.of(rows, direction=direction), now_s)
+            if service is not None:
+                self.active.serve(service, now_s=now_s, slot_s=self._settings.slot_s)
+                return
         average_bps = self.active.records["average_rate_bps"][rows]
         is_twice = self._is_disturbed and bool(np.isnan(average_bps).any())
         solve(rows, now_s)
@@ -211,31 +216,20 @@ class FlowEngine(Engine):
     def _fading(
         self, served: ServedSet, now_s: float
     ) -> tuple[Float[np.ndarray, "instant transfer group"], Float[np.ndarray, " instant"]]:
-        """Return the fading at the instants up to the next tick, and how long each holds [s]."""
+        """Return the fading at instants from now on, and how long each holds [s].
+
+        They are those up to the next tick, and of later ones that may be worked out by now.
+        """
         first, duration_s = self._tracker.instants(now_s)
         if served.is_uplink and self._decides_anew:
             duration_s = duration_s[:1]
             self._expectation_due_s = now_s + float(duration_s[0])
         links, until = self.links, first + len(duration_s)
+        ahead = self._ahead.instants(served, now_s)
+        if ahead is not None:
+            return ahead
         fading = links.uplink_fading if served.is_uplink else links.downlink_fading
         return fading.take(served.slots, axis=0)[:, first:until].swapaxes(0, 1), duration_s
-
-    def _served_set(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
-        """Return the served set of some rows with the gains of now."""
-        served = self._served_sets.get(direction)
-        if served is None or served.rows is not rows:
-            record = self.active.records
-            cell_id = self.links.cell_id[record["slot"][rows]]
-            key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
-            if served is not None and self._served_keys[direction] == key:
-                served.rows = rows
-            else:
-                self._served_keys[direction] = key
-                served = self._served_sets[direction] = ServedSet(
-                    rows, record.take(rows), cell_id, direction=direction, air=self._air
-                )
-        served.follow(self.links)
-        return served
 
     def _shared(
         self,
@@ -266,7 +260,7 @@ class FlowEngine(Engine):
             self._expected_w = np.full_like(self._expected_w, air.site_noise_w)
             self._expectation.forget()
             return
-        served = self._served_set(rows, direction=UPLINK)
+        served = self._served_sets.of(rows, direction=UPLINK)
         fading, duration_s = self._fading(served, now_s)
         received = air.site_array_gain * served.gain[:, None] * fading
         noise_w: float | np.ndarray = air.site_noise_w
@@ -358,7 +352,7 @@ class FlowEngine(Engine):
         if not len(rows):
             self._load = np.zeros(self._load.shape)
             return
-        served = self._served_set(rows, direction=DOWNLINK)
+        served = self._served_sets.of(rows, direction=DOWNLINK)
         fading, duration_s = self._fading(served, now_s)
         received = served.gain[:, None] * fading
         before_w = self._client_noise_w(served.cross_gain)
@@ -391,7 +385,8 @@ class FlowEngine(Engine):
 
     def _serve(self, sent: FlowTransmission, now_s: float) -> None:
         """Set what the transfers of a direction get until the next solve."""
-        service = service_of(self._air, sent, self._ue_power, lead_db=self._leads.of(sent))
+        found = service_at_instants(self._air, sent, self._ue_power, lead_db=self._leads.of(sent))
+        service = self._ahead.over_time(sent, found, now_s)
         if self._backhaul_flow.is_limited:
             service, lasts_s = carried_service(
                 service, self.active.records, sent.served, self._backhaul_flow, now_s=now_s

@@ -1,7 +1,9 @@
 """What comes of a transmission until the next solve: the steps from SINR to mean bit rate."""
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from netsim.energy.ue_power import UePower
 from netsim.engines.sub_ticks import time_means
@@ -13,14 +15,30 @@ from netsim.transport.active_transfers import Service
 from netsim.units import floored_db
 
 
-def service_of(
+class InstantService(NamedTuple):
+    """What transfers get over the air at each instant."""
+
+    rate_bps: Float[np.ndarray, "instant transfer"]
+    """On average over its time."""
+    blocks: Float[np.ndarray, "instant transfer"]
+    """Resource blocks held, likewise."""
+    airtime: Float[np.ndarray, "instant transfer"]
+    """Part of the time in which the client sends, or receives, it."""
+    retransmitted: Float[np.ndarray, "instant transfer"]
+    """Part of the time in which what is sent is a retransmission."""
+    sinr_db: Float[np.ndarray, "instant transfer"]
+    airtime_w: Float[np.ndarray, "instant transfer"]
+    """Power drawn during the airtime [W]."""
+
+
+def service_at_instants(
     air: AirInterface,
     sent: FlowTransmission,
     ue_power: UePower,
     *,
     lead_db: Float[np.ndarray, " transfer"] | None,
-) -> Service:
-    """Return what transfers get over the air, on average until the next solve.
+) -> InstantService:
+    """Return what transfers get over the air at each instant.
 
     Parameters
     ----------
@@ -53,15 +71,39 @@ def service_of(
     airtime = fraction * on_air * sent.airtime_share
     mean_bps = sent.activity * rate_bps
     on_air_bps = np.divide(mean_bps, airtime, out=np.zeros_like(airtime), where=airtime > 0)
-    mean_bps, blocks, airtime_fraction, retransmitted_fraction, sinr_db, airtime_w = time_means(
-        sent.duration_s,
-        (mean_bps, sent.activity * sent.blocks, airtime, (1.0 - 1.0 / transmissions) * airtime),
-        weighted=(floored_db(sinr), sent.airtime_w(ue_power, on_air_bps)),
-        weight=airtime,
+    return InstantService(
+        rate_bps=mean_bps,
+        blocks=sent.activity * sent.blocks,
+        airtime=airtime,
+        retransmitted=(1.0 - 1.0 / transmissions) * airtime,
+        sinr_db=floored_db(sinr),
+        airtime_w=sent.airtime_w(ue_power, on_air_bps),
+    )
+
+
+def over_time(
+    found: InstantService,
+    duration_s: Float[np.ndarray, " instant"],
+    *,
+    rows: slice | Int[np.ndarray, " some"],
+) -> Service:
+    """Return what transfers get on average until the next solve.
+
+    Parameters
+    ----------
+    found
+        What they get at each instant.
+    duration_s
+        Time from each instant to the next, the last to the next solve [s].
+    rows
+        Theirs, of the records.
+    """
+    rate_bps, blocks, airtime_fraction, retransmitted_fraction, sinr_db, airtime_w = time_means(
+        duration_s, found[:4], weighted=found[4:], weight=found.airtime
     )
     return Service(
-        rows=sent.served.index,
-        rate_bps=mean_bps,
+        rows=rows,
+        rate_bps=rate_bps,
         blocks=blocks,
         sinr_db=sinr_db,
         airtime_fraction=airtime_fraction,

@@ -8,7 +8,7 @@ from netsim.mac.demand import Demand
 from netsim.phy.effective_sinr import mean_over_groups
 from netsim.phy_abstraction.air_interface import AirInterface
 from netsim.rrc.links import Links
-from netsim.transport.active_transfers import UPLINK
+from netsim.transport.active_transfers import UPLINK, ActiveTransfers
 
 
 class ServedSet:
@@ -133,6 +133,42 @@ class ServedSet:
             average_rate_bps=record["average_rate_bps"][self.heads],
             backhaul_limit_bps=backhaul_limit_bps,
         )
+
+
+class ServedSets:
+    """The served set of each direction, made anew when other transfers are served.
+
+    Parameters
+    ----------
+    active, links
+        Transfers on the air, and the links of their clients.
+    air
+        Constants of the band.
+    """
+
+    def __init__(self, active: ActiveTransfers, links: Links, air: AirInterface) -> None:
+        self._active = active
+        self._links = links
+        self._air = air
+        self._sets: dict[int, ServedSet] = {}
+        self._keys: dict[int, bytes] = {}
+
+    def of(self, rows: Int[np.ndarray, " transfer"], *, direction: int) -> ServedSet:
+        """Return the served set of some rows, at least one, with the gains of now."""
+        served = self._sets.get(direction)
+        if served is None or served.rows is not rows:
+            record = self._active.records
+            cell_id = self._links.cell_id[record["slot"][rows]]
+            key = rows.tobytes() + record["transfer_id"][rows].tobytes() + cell_id.tobytes()
+            if served is not None and self._keys[direction] == key:
+                served.rows = rows
+            else:
+                self._keys[direction] = key
+                served = self._sets[direction] = ServedSet(
+                    rows, record.take(rows), cell_id, direction=direction, air=self._air
+                )
+        served.follow(self._links)
+        return served
 
 
 def differs_from_last(values: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:

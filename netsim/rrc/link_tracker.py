@@ -6,7 +6,7 @@ of each tick.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -29,6 +29,9 @@ before."""
 
 LEAST_S = 1e-12
 """Least time left to an instant [s]."""
+
+Stretch = list[DirectionGains]
+"""Fading of some ticks, one after another; axes are link, instant and group."""
 
 
 class LinkTracker:
@@ -62,13 +65,15 @@ class LinkTracker:
         self._association = association
         self._tick_s = tick_s
         self._radiated = radiated
-        self._tick = 0
+        self.tick = 0
+        """Number of the grid point whose channel holds."""
         self._new_slots: list[int] = []
         self._edge_s = -np.inf
         self._gain_holds_until_s = np.inf
         self._num_instants = links.uplink_fading.shape[1]
         self._instant_ends = (np.arange(1, self._num_instants + 1) / self._num_instants).tolist()
-        self._stretch: list[DirectionGains] = []
+        self.stretch: Stretch = []
+        """Fading of all that are connected, from some tick on; a new object when it is renewed."""
         self._stretch_from = 0
         self._stretch_of = b""
 
@@ -110,7 +115,7 @@ class LinkTracker:
 
     def next_tick_s(self) -> float:
         """Return when the channel changes next [s]; inf where it never does."""
-        return (self._tick + 1) * self._tick_s if self._channel.is_varying else np.inf
+        return (self.tick + 1) * self._tick_s if self._channel.is_varying else np.inf
 
     def instants(self, now_s: float) -> tuple[int, Float[np.ndarray, " instant"]]:
         """Return the instant of the tick that holds now, and the time left to it and later ones.
@@ -120,7 +125,7 @@ class LinkTracker:
         if self._num_instants == 1:
             return 0, np.array([max(self.next_tick_s() - now_s, LEAST_S)])
         # Lists, as arrays of so few numbers take several times as long.
-        ends_s = [(self._tick + end) * self._tick_s for end in self._instant_ends]
+        ends_s = [(self.tick + end) * self._tick_s for end in self._instant_ends]
         first = min(bisect_right(ends_s, now_s + TICK_SLACK * self._tick_s), self._num_instants - 1)
         starts_s = [now_s, *ends_s[first:-1]]
         left_s = [end_s - start_s for start_s, end_s in zip(starts_s, ends_s[first:], strict=True)]
@@ -132,15 +137,15 @@ class LinkTracker:
 
     def wake_up(self, now_s: float) -> None:
         """Resume after a time without connected clients."""
-        self._tick = self._tick_at(now_s)
+        self.tick = self._tick_at(now_s)
         if now_s >= self._edge_s:
             self._refresh_sites(now_s)
 
     def follow(self, now_s: float) -> None:
         """Handle site failures and repairs, channel ticks and link failures that are due."""
         tick = self._tick_at(now_s)
-        is_tick = self._channel.is_varying and tick > self._tick
-        self._tick = max(self._tick, tick)
+        is_tick = self._channel.is_varying and tick > self.tick
+        self.tick = max(self.tick, tick)
         # Who has come at this same instant must not count as having lost a cell.
         self.connect_new()
         if now_s >= self._edge_s:
@@ -168,7 +173,7 @@ class LinkTracker:
     def _on_tick(self, now_s: float) -> None:
         slots = self._links.slots
         if self._channel.population.is_moving:
-            repeats = self._tick * self._tick_s < self._gain_holds_until_s
+            repeats = self.tick * self._tick_s < self._gain_holds_until_s
             if not repeats:
                 self._gain_holds_until_s = self._measure(slots)
             if not (repeats and self._association.is_settled(slots)):
@@ -186,7 +191,7 @@ class LinkTracker:
     def _measure(self, slots: Int[np.ndarray, " some"]) -> float:
         """Renew the gains of clients; return until when they hold [s]."""
         client_id = self._links.client_id[slots]
-        gain = self._channel.gain(client_id, at_s=self._tick * self._tick_s)
+        gain = self._channel.gain(client_id, at_s=self.tick * self._tick_s)
         self._links.set_gain(slots, gain)
         return self._channel.gain_holds_until_s(client_id)
 
@@ -199,31 +204,54 @@ class LinkTracker:
         """Renew the fading of everybody, from a stretch of ticks computed at once."""
         if not self._channel.is_fading or not len(slots):
             return
-        whose = self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
+        whose = self._whose(slots)
         is_other = whose != self._stretch_of
-        if is_other or self._tick >= self._stretch_from + len(self._stretch):
+        if is_other or self.tick >= self._stretch_from + len(self.stretch):
             links = len(slots) * self._num_instants
             num_ticks = max(1, STRETCH_LINKS // links)
             if not is_other:
-                longer = min(2 * len(self._stretch), LONGEST_STRETCH_LINKS // links)
+                longer = min(2 * len(self.stretch), LONGEST_STRETCH_LINKS // links)
                 num_ticks = max(num_ticks, longer)
-            self._stretch_of, self._stretch_from = whose, self._tick
-            self._stretch = self._fading_from(slots, num_ticks=num_ticks)
-        self._set_fading(slots, self._stretch[self._tick - self._stretch_from])
+            self._stretch_of, self._stretch_from = whose, self.tick
+            self.stretch = self._fading_from(slots, num_ticks=num_ticks)
+        self._set_fading(slots, self.stretch[self.tick - self._stretch_from])
+
+    def _whose(self, slots: Int[np.ndarray, " connected"]) -> bytes:
+        """Name the links of clients."""
+        return self._links.client_id[slots].tobytes() + self._links.cell_id[slots].tobytes()
+
+    def fading_ahead(
+        self, slots: Int[np.ndarray, " some"], *, is_uplink: bool, most_ticks: int
+    ) -> Float[np.ndarray, "some instant group"] | None:
+        """Return the fading of some links at the instants of this tick and of those that follow.
+
+        Of as many as it is known for, while no gain changes; ``None`` where it is not known ahead.
+        """
+        connected, place = self._links.slots, self.tick - self._stretch_from
+        ahead = self.stretch[place : place + most_ticks]
+        if self.tick < self._stretch_from or self._whose(connected) != self._stretch_of:
+            return None
+        if self._channel.population.is_moving:
+            at_s = [(self.tick + count) * self._tick_s for count in range(len(ahead))]
+            ahead = ahead[: bisect_left(at_s, self._gain_holds_until_s)]
+        if len(ahead) < 2:
+            return None
+        order = np.empty(self._links.num_slots, dtype=np.intp)
+        order[connected] = np.arange(len(connected))
+        of_all = [each.uplink if is_uplink else each.downlink for each in ahead]
+        return np.concatenate([each.take(order[slots], axis=0) for each in of_all], axis=1)
 
     def _set_fading(self, slots: Int[np.ndarray, " some"], gains: DirectionGains) -> None:
         self._links.uplink_fading[slots] = gains.uplink
         self._links.downlink_fading[slots] = gains.downlink
 
-    def _fading_from(
-        self, slots: Int[np.ndarray, " some"], *, num_ticks: int
-    ) -> list[DirectionGains]:
+    def _fading_from(self, slots: Int[np.ndarray, " some"], *, num_ticks: int) -> Stretch:
         """Return the fading of the ticks from this one on; axes are link, instant and group."""
         step = np.arange(num_ticks * self._num_instants) / self._num_instants
         fading = self._channel.fading_over(
             self._links.client_id[slots],
             self._links.cell_id[slots],
-            at_s=(self._tick + step) * self._tick_s,
+            at_s=(self.tick + step) * self._tick_s,
         )
         by_tick = [
             np.moveaxis(gain.reshape(num_ticks, self._num_instants, *gain.shape[1:]), 1, 2)
