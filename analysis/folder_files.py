@@ -61,7 +61,7 @@ def is_unused(folder: Path) -> bool:
     """Whether a folder is empty, or holds only what a run leaves that was killed at its start."""
     names = {path.name for path in folder.iterdir()}
     private = folder / PRIVATE
-    if names - {PRIVATE}:
+    if names - {PRIVATE, MANIFEST_DRAFT} or names == {MANIFEST_DRAFT}:
         return False
     inside = {f"{PRIVATE}/{path.name}" for path in private.iterdir()} if names else set()
     return inside <= _PRIVATE_FILES

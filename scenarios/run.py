@@ -136,7 +136,6 @@ def run(
         find_earlier=lambda path: find_earlier(path, keys, data),
     )
     try:
-        folder.write_scenario(data)
         study = _Study(
             folder,
             scenario,
@@ -147,7 +146,9 @@ def run(
             store=kept,
             store_max_bytes=store_max_bytes,
         )
+        # the manifest first: with it the folder is known as ours, whatever stops the study
         study.save("running")
+        folder.write_scenario(data)
         files = [
             f"{task.variant.name}/seed{task.seed}/{name}.csv"
             for task in study.tasks

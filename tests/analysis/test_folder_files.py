@@ -3,6 +3,7 @@ import pytest
 from analysis.errors import ResultError
 from analysis.folder_files import (
     MANIFEST,
+    MANIFEST_DRAFT,
     RECORD,
     RESULT_SCHEMA,
     add_to_record,
@@ -128,3 +129,12 @@ def test_an_unused_folder_holds_at_most_what_a_killed_start_leaves(folder, tmp_p
     assert is_unused(empty)
     (empty / ".airtune" / "other").write_text("")
     assert not is_unused(empty)
+
+
+def test_a_draft_of_a_manifest_is_what_a_killed_run_leaves(tmp_path):
+    (tmp_path / MANIFEST_DRAFT).write_text("{}")
+    assert not is_unused(tmp_path), "nothing else says that it is ours"
+    (tmp_path / ".airtune").mkdir()
+    assert is_unused(tmp_path)
+    (tmp_path / "scenario.yaml").write_text("name: mine")
+    assert not is_unused(tmp_path)
