@@ -17,6 +17,7 @@ from fl.clients.config import ClientsConfig, classes_of
 from fl.clients.device import Device
 from fl.clients.device_class import DeviceClass, SpeedRange
 from fl.clients.precision import Precision
+from fl.clients.work import Work
 from fl.network import Streams
 from fl.rows import DeviceRow
 
@@ -86,6 +87,17 @@ class Devices(ByClient[Device]):
             power_factor=float(self._power_factor[client_id]),
             precision=self._precision,
         )
+
+    def compute_s(
+        self, client_ids: Int[np.ndarray, " some"], works: Sequence[Work]
+    ) -> Float[np.ndarray, " some"]:
+        """Return the seconds of a job each of some clients, as :meth:`Device.compute_s` does."""
+        flop = np.array([work.flop for work in works], dtype=np.float64)
+        seconds: Float[np.ndarray, " some"] = flop / self._speeds[0, client_ids]
+        for row, work in enumerate(works):
+            if work.decode:
+                seconds[row] = self.of_client(int(client_ids[row])).compute_s(work)
+        return seconds
 
     def repeated(self, num_clients: int) -> "Devices":
         """Return the devices of a number of clients: these, and then from the first on again."""

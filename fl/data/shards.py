@@ -5,7 +5,7 @@ own address, so that it does not matter who is asked for, and when.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,10 @@ class Shards(ByClient[Shard]):
         lengths
             Of every text of the training table.
         """
+
+    def each(self, client_ids: Int[np.ndarray, " some"]) -> Iterator[Shard]:
+        """Return the shards of some clients one after the other."""
+        return map(self.of_client, client_ids.tolist())
 
     def __len__(self) -> int:
         return len(self.num_train)
@@ -187,7 +191,13 @@ class SampledShards(Shards):
 
     def of_client(self, client_id: int) -> Shard:
         """Return the shard of one client, drawn anew."""
-        rng = self._streams(PURPOSE, client_id)
+        return self._draw(self._streams(PURPOSE, client_id))
+
+    def each(self, client_ids: Int[np.ndarray, " some"]) -> Iterator[Shard]:
+        """Return the shards of some clients one after the other."""
+        return map(self._draw, self._streams.each(PURPOSE, client_ids))
+
+    def _draw(self, rng: np.random.Generator) -> Shard:
         own = rng.choice(self._num_texts, size=self._num_own, replace=False)
         test, train = own[: self._num_test], own[self._num_test :]
         return Shard(train=np.sort(train), test=np.sort(test))

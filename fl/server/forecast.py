@@ -15,9 +15,12 @@ from jaxtyping import Float, Int, Shaped
 from fl.network import Direction
 from fl.server.federation import Federation
 from fl.training.job import Start
+from fl.training.procedure import works_of
 
 SEED = 0
 """Of the batches that seconds are worked out for."""
+CHUNK = 10_000
+"""Clients whose texts are held at a time."""
 
 
 class JobForecast:
@@ -54,8 +57,10 @@ class JobForecast:
             if known is None:
                 known = self._compute_s[kind] = np.full(len(self._federation.shards), np.nan)
             ids = client_ids[rows]
-            for client_id in ids[np.isnan(known[ids])].tolist():
-                known[client_id] = self._seconds(client_id, start)
+            unknown = ids[np.isnan(known[ids])]
+            for at in range(0, len(unknown), CHUNK):
+                some = unknown[at : at + CHUNK]
+                known[some] = self._seconds(some, start)
             found[rows] = known[ids]
         return found
 
@@ -73,11 +78,13 @@ class JobForecast:
         """Return the encoded upload of each client; 0 without exchange."""
         return self._sizes(client_ids, "uplink")
 
-    def _seconds(self, client_id: int, start: Start) -> float:
+    def _seconds(
+        self, client_ids: Int[np.ndarray, " some"], start: Start
+    ) -> Float[np.ndarray, " some"]:
         federation = self._federation
-        plan = federation.procedure.plan(federation.shards[client_id].train, seed=SEED)
-        work = federation.procedure.work(plan, start, federation.cost)
-        return federation.devices[client_id].compute_s(work)
+        samples = [shard.train for shard in federation.shards.each(client_ids)]
+        works = works_of(federation.procedure, samples, start, federation.cost, seed=SEED)
+        return federation.devices.compute_s(client_ids, works)
 
     def _sizes(
         self, client_ids: Int[np.ndarray, " client"], direction: Direction

@@ -1,7 +1,8 @@
 """What a training job does: its plan, its cost, its run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -75,3 +76,46 @@ class Procedure(Protocol):
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
         """Run a job. The result depends on the job alone, not on the jobs before it."""
+
+
+@runtime_checkable
+class WorksOutMany(Protocol):
+    """A procedure that works out many jobs faster than one by one."""
+
+    def works(
+        self,
+        samples: Sequence[Int[np.ndarray, " text"]],
+        start: Start,
+        cost: CostModel,
+        *,
+        seed: int,
+    ) -> Sequence[Work]:
+        """Return what :func:`works_of` does."""
+
+
+def works_of(
+    procedure: Procedure,
+    samples: Sequence[Int[np.ndarray, " text"]],
+    start: Start,
+    cost: CostModel,
+    *,
+    seed: int,
+) -> Sequence[Work]:
+    """Return what one job of each of many clients computes, all under one seed.
+
+    Parameters
+    ----------
+    procedure
+        What jobs do.
+    samples
+        Texts of each client.
+    start
+        Where all the jobs begin.
+    cost
+        Counts steps.
+    seed
+        Of all the jobs.
+    """
+    if isinstance(procedure, WorksOutMany):
+        return procedure.works(samples, start, cost, seed=seed)
+    return [procedure.work(procedure.plan(each, seed=seed), start, cost) for each in samples]

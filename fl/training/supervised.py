@@ -1,6 +1,7 @@
 """Supervised training: optimiser steps on the loss of the model's task."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.many_jobs import steps_flop
 from fl.training.procedure import Largest, Plan
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
@@ -49,6 +51,32 @@ class Supervised:
             for trainable, batches in ((start.trainable, plan.steps), ((), plan.forward))
         )
         return Work(flop=flop)
+
+    def works(
+        self,
+        samples: Sequence[Int[np.ndarray, " text"]],
+        start: Start,
+        cost: CostModel,
+        *,
+        seed: int,
+    ) -> list[Work]:
+        """Return what jobs of many clients compute; see :func:`fl.training.procedure.works_of`."""
+        tokens = self.train.tokens
+        of_steps = steps_flop(
+            samples,
+            layout=lambda texts: _steps(self.settings, texts, seed=seed),
+            lengths=tokens.lengths,
+            answer_lengths=tokens.answer_lengths,
+            start=start,
+            cost=cost,
+        )
+        size = self.settings.batch_size
+        after = [Plan(steps=(), forward=tuple(self.method.finish_batches(each, batch_size=size)))
+                 for each in samples]  # fmt: skip
+        return [
+            Work(flop=flop) + self.work(plan, start, cost) if plan.forward else Work(flop=flop)
+            for flop, plan in zip(of_steps, after, strict=True)
+        ]
 
     def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
         """Return the step of the most texts, of the longest, with the longest answers."""

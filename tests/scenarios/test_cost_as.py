@@ -37,7 +37,7 @@ def larger(tmp_path):
 def test_rows_manifest_and_tables_say_whose_costs_they_hold(larger, tmp_path):
     result = run(load(STUDY, [*ONE, f"model.cost_as={larger}"]), out=tmp_path / "out")
     assert result.status == "done"
-    for name in COST_FILES:
+    for name in (each for each in COST_FILES if each != "questions"):
         with (result.folder / "fedit" / "seed1" / f"{name}.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert rows

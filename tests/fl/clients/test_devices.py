@@ -10,7 +10,7 @@ from fl.clients.device_class import DeviceConfig
 from fl.clients.device_table import DEVICES
 from fl.clients.devices import DeviceMemoryError, Devices, check_memory, draw_devices
 from fl.clients.frequency import DvfsConfig
-from fl.clients.work import Work
+from fl.clients.work import DecodeSteps, Work
 from tests.fl.fakes import streams
 
 
@@ -105,3 +105,12 @@ def test_devices_come_again_where_there_are_more_clients():
     few = drawn({"phone_mid": 0.5, "laptop": 0.5}, 3)
     assert list(few.repeated(7)) == [few[n % 3] for n in range(7)]
     assert list(few.repeated(2)) == few[:2]
+
+
+def test_seconds_of_several_clients_are_those_of_each():
+    devices = drawn({"phone_mid": 0.5, "laptop": 0.5}, 5)
+    steps = DecodeSteps(num_steps=3, flop=10**9, frozen_bytes=10**8)
+    works = [Work(flop=3 * 10**18 + 1), Work(flop=7, decode=(steps,)), Work()]
+    ids = np.array([4, 1, 0])
+    found = devices.compute_s(ids, works).tolist()
+    assert found == [devices[each].compute_s(work) for each, work in zip(ids, works, strict=True)]

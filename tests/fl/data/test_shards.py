@@ -174,3 +174,14 @@ def test_sampled_texts_of_a_client_differ_and_all_texts_are_drawn_alike():
 def test_a_client_cannot_sample_more_texts_than_there_are():
     with pytest.raises(DataError, match=r"partition.num_texts: must be <= 30 .* texts, got 31"):
         sampled(2, num_own=31)
+
+
+@pytest.mark.parametrize(
+    "made", [split(3)[2], sampled(9), GivenShards(split(3)[2][:4], num_clients=9)]
+)
+def test_shards_of_several_clients_are_those_of_each(made):
+    ids = np.array([7, 0, 3, 7])
+    for client_id, shard in zip(ids.tolist(), made.each(ids), strict=True):
+        alone = made[client_id]
+        assert shard.train.tolist() == alone.train.tolist()
+        assert shard.test.tolist() == alone.test.tolist()

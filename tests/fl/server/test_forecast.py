@@ -106,9 +106,12 @@ def test_with_batches_drawn_anew_seconds_are_close():
 def test_seconds_of_each_client_are_worked_out_once(monkeypatch):
     made = federation(SMALLEST["fedit"])
     forecast, counted = JobForecast(made), []
-    monkeypatch.setattr(
-        forecast, "_seconds", lambda client_id, start: counted.append(client_id) or 8
-    )
+
+    def seconds(client_ids, start):
+        counted.extend(client_ids.tolist())
+        return np.full(len(client_ids), 8.0)
+
+    monkeypatch.setattr(forecast, "_seconds", seconds)
     assert forecast.compute_s(np.array([1, 3])).tolist() == [8, 8]
     assert forecast.compute_s(IDS).tolist() == [8, 8, 8, 8]
     assert counted == [1, 3, 0, 2]

@@ -17,6 +17,11 @@ class Writing(Supervised):
         written = cost.generation_work(**SHAPE, tensors=start.tensors)
         return Supervised.work(self, plan, start, cost) + written
 
+    def works(self, samples, start, cost, *, seed):
+        written = cost.generation_work(**SHAPE, tensors=start.tensors)
+        trained = Supervised.works(self, samples, start, cost, seed=seed)
+        return [each + written for each in trained]
+
     def largest(self, shards, start, cost):
         largest = Supervised.largest(self, shards, start, cost)
         cache_bytes = cost.generation_bytes(**SHAPE, tensors=start.tensors)
