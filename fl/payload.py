@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import safetensors.torch
 import torch
@@ -32,7 +32,7 @@ _HEADER_LENGTH_BYTES = 8
 _ALIGNMENT_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Payload:
     """Named tensors that travel together; at least one."""
 
@@ -52,11 +52,11 @@ class Payload:
         """Bytes of the values alone: the number that papers count."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """Bytes of the encoded payload, names and shapes included; nothing is encoded for it."""
-        kinds = tuple((name, each.dtype, each.shape) for name, each in self.tensors.items())
-        return _encoded_bytes(kinds)
+        kinds = [(name, each.dtype, each.shape) for name, each in self.tensors.items()]
+        return _encoded_bytes(tuple(kinds))
 
     def encode(self) -> bytes:
         """Return the bytes that cross the link."""

@@ -60,6 +60,7 @@ class Devices(ByClient[Device]):
         self._speeds = speeds
         self._power_factor = power_factor
         self._precision = precision
+        self._made: dict[int, Device] = {}
 
     @classmethod
     def of(cls, devices: Iterable[Device]) -> Self:
@@ -79,14 +80,17 @@ class Devices(ByClient[Device]):
         return len(self._kind_id)
 
     def of_client(self, client_id: int) -> Device:
-        """Return the device of one client."""
-        speed, low, high = self._speeds[:, client_id].tolist()
-        return Device(
-            kind=self._kinds[self._kind_id[client_id]],
-            speed=SpeedRange(flop_per_s=speed, low_flop_per_s=low, high_flop_per_s=high),
-            power_factor=float(self._power_factor[client_id]),
-            precision=self._precision,
-        )
+        """Return the device of one client; the same object each time."""
+        device = self._made.get(client_id)
+        if device is None:
+            speed, low, high = self._speeds[:, client_id].tolist()
+            device = self._made[client_id] = Device(
+                kind=self._kinds[self._kind_id[client_id]],
+                speed=SpeedRange(flop_per_s=speed, low_flop_per_s=low, high_flop_per_s=high),
+                power_factor=float(self._power_factor[client_id]),
+                precision=self._precision,
+            )
+        return device
 
     def compute_s(
         self, client_ids: Int[np.ndarray, " some"], works: Sequence[Work]

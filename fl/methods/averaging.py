@@ -8,6 +8,7 @@ training shares none.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -136,7 +137,7 @@ class AveragingMethod(MethodDefaults):
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Return the shared tensors that the client lacks."""
         if self.schedule is None or client_id not in state.held:
-            return Payload(state.tensors) if self.shared else None
+            return state.payload if self.shared else None
         has = state.held[client_id]
         lacking = [name for name in self.shared if state.changed_at.get(name, 0) > has]
         return Payload(self._pick(state.tensors, lacking)) if lacking else None
@@ -145,6 +146,8 @@ class AveragingMethod(MethodDefaults):
         """Begin at the downloaded shared tensors and the client's own; train what is due."""
         received = download.tensors if download is not None else {}
         tensors = {**self._constants, **personal, **received}
+        if self.schedule is None:
+            return Start(tensors=tensors, trainable=self._all_trained)
         return Start(tensors=tensors, trainable=tuple(sorted({*self._due(version), *self.own})))
 
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
@@ -202,11 +205,15 @@ class AveragingMethod(MethodDefaults):
         """Name the shared tensors that are trained and sent from a version."""
         return self.shared if self.schedule is None else sorted(self.schedule(version))
 
-    @property
+    @cached_property
     def _shared_set(self) -> frozenset[str]:
         return frozenset(self.shared)
 
-    @property
+    @cached_property
+    def _all_trained(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.shared, *self.own}))
+
+    @cached_property
     def _constants(self) -> dict[str, torch.Tensor]:
         roles = {*self.shared, *self.own}
         return {name: tensor for name, tensor in self.initial.items() if name not in roles}

@@ -8,6 +8,7 @@ back. Nothing here waits, draws from a global generator, or remembers.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +21,7 @@ from fl.training.local_work import LocalWork, ModelInMemory
 from fl.training.objective import TASK_LOSS, Objective
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ServerState:
     """Everything the server holds for a method between aggregations."""
 
@@ -34,6 +35,11 @@ class ServerState:
     """Version that last changed a shared tensor; 0 for those that are not named."""
     held: Mapping[int, int] = field(default_factory=dict)
     """By client, the version that its last delivered update began from, which it therefore has."""
+
+    @cached_property
+    def payload(self) -> Payload:
+        """The shared tensors as they travel; the same object each time."""
+        return Payload(self.tensors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from types import MappingProxyType
 
 import numpy as np
@@ -170,16 +171,15 @@ class CostModel:
             return 0
         is_writing = answer_lengths is not None
         polynomial = self._polynomial(trainable, tensors, is_writing=is_writing)
-        shapes = (
-            (
-                len(batch),
-                int(lengths[batch].max()),
-                None if answer_lengths is None else int(answer_lengths[batch].sum()),
-            )
-            for batch in batches
-        )
+        sizes = [len(batch) for batch in batches]
+        starts, texts = [0, *accumulate(sizes[:-1])], np.concatenate(batches)
+        longest = np.maximum.reduceat(lengths[texts], starts).tolist()
+        num_asked: list[int | None] = [None] * len(batches)
+        if answer_lengths is not None:
+            num_asked = np.add.reduceat(answer_lengths[texts], starts).tolist()
         return sum(
-            self._shape_flop(polynomial, trainable, shape, tensors=tensors) for shape in shapes
+            self._shape_flop(polynomial, trainable, shape, tensors=tensors)
+            for shape in zip(sizes, longest, num_asked, strict=True)
         )
 
     def generation_work(

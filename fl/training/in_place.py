@@ -13,7 +13,7 @@ Kind = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
 
 def kind_of(trainable: Sequence[str], tensors: Tensors) -> Kind:
     """Name everything but the batch that operations depend on."""
-    return tuple(trainable), tuple(tuple(tensors[name].shape) for name in sorted(tensors))
+    return tuple(trainable), tuple([tensors[name].shape for name in sorted(tensors)])
 
 
 @contextmanager
