@@ -1,0 +1,207 @@
+"""Speed of the training backend: ``python -m benchmarks.backend [--json]``.
+
+The reference is a plain loop of transformers, peft and torch over the same steps: BERT of 4 layers
+of width 128, 10 clients a round, 8 steps of 16 texts of 32 tokens, LoRA of rank 8, one thread.
+Beside it the same round as jobs, in this process and on two worker processes, and a round that is
+read from the store. Host seconds a round, median over rounds that alternate; the start of processes
+is left out. Seconds of processes need cores that nobody else uses.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import peft
+import torch
+import transformers
+
+from fl.execution.executor import Executor, InProcessExecutor
+from fl.execution.processes import ProcessExecutor, WorkerPool
+from fl.execution.store import ResultStore
+from fl.global_generators import seeded_generators
+from fl.models.registry import find_model
+from fl.training.batches import plan_batches
+from fl.training.job import JobSettings, Start, TrainJob
+from fl.training.worker import Worker
+from scenarios.load import load
+from scenarios.prepare import recipe_of
+from scenarios.variants import variants
+
+NUM_CLIENTS = 10
+STEPS, BATCH_SIZE, NUM_TOKENS, RANK, RATE = 8, 16, 32, 8, 1e-3
+REPEATS = 5
+NUM_WORKERS = 2
+_STUDY = """
+name: backend
+seeds: [1]
+clients: {num_clients: 50, devices: {phone_mid: 1.0}}
+network: {kind: constant, uplink_rate_bps: 1e7, downlink_rate_bps: 1e7}
+data: {source: docstrings, partition: {kind: iid}, max_train_texts: 3000, max_test_texts: 800}
+model: {name: MODEL, max_tokens: 32}
+training: {local_steps: 8, batch_size: 16, learning_rate: 1e-3}
+server: {mode: sync, num_rounds: 1, policy: {kind: random, num_clients: 10}}
+methods: [{kind: fedit, rank: 8}]
+"""
+
+
+def bert(folder: Path) -> Path:
+    """Save a BERT with random weights and the built-in tokenizer; return its folder."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(find_model("tiny-encoder"))
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=512,
+        max_position_embeddings=64,
+    )
+    place = folder / "bert"
+    with seeded_generators(0):
+        transformers.BertModel(config).save_pretrained(place)
+    tokenizer.save_pretrained(place)
+    return place
+
+
+def jobs_of(worker: Worker[Any]) -> list[TrainJob]:
+    """Return the jobs of a round: texts of full length, so that all steps are of one shape."""
+    lengths = worker.train.tokens.lengths
+    long = np.flatnonzero(lengths >= NUM_TOKENS)
+    settings = JobSettings(
+        local_steps=STEPS,
+        local_epochs=None,
+        batch_size=BATCH_SIZE,
+        learning_rate=RATE,
+        weight_decay=0.0,
+        max_gradient_norm=None,
+    )
+    rng = np.random.default_rng(0)
+    return [
+        TrainJob(
+            model_key=worker.model_key,
+            client_id=client_id,
+            round=1,
+            version=0,
+            start=Start(
+                tensors=worker.method.initial, trainable=tuple(sorted(worker.method.initial))
+            ),
+            samples=np.sort(rng.choice(long, size=60, replace=len(long) < 60)),
+            settings=settings,
+            seed=client_id,
+        )
+        for client_id in range(NUM_CLIENTS)
+    ]
+
+
+class PlainLoop:
+    """The same steps with transformers' classifier, peft's LoRA and torch's AdamW."""
+
+    def __init__(self, folder: Path, worker: Worker[Any], *, num_classes: int) -> None:
+        base = transformers.AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=num_classes
+        )
+        config = peft.LoraConfig(
+            r=RANK, target_modules=["query", "value"], modules_to_save=["classifier"]
+        )
+        self._model = peft.get_peft_model(base, config).eval()
+        self._worker = worker
+        self._named = {
+            name: value for name, value in self._model.named_parameters() if value.requires_grad
+        }
+        self._start = {name: value.detach().clone() for name, value in self._named.items()}
+
+    def round(self, jobs: list[TrainJob]) -> None:
+        """Train one client after the other, each from the same values."""
+        table = self._worker.train
+        for job in jobs:
+            with torch.no_grad():
+                for name, value in self._named.items():
+                    value.copy_(self._start[name])
+            optimiser = torch.optim.AdamW(
+                self._named.values(), lr=RATE, weight_decay=0.0, fused=True
+            )
+            plan = plan_batches(
+                job.samples,
+                batch_size=BATCH_SIZE,
+                local_steps=STEPS,
+                local_epochs=None,
+                seed=job.seed,
+            )
+            for indices in plan:
+                batch = table.batch(indices)
+                found = self._model(
+                    input_ids=batch.input_ids,
+                    attention_mask=batch.attention_mask,
+                    labels=batch.labels,
+                )
+                optimiser.zero_grad(set_to_none=True)
+                found.loss.backward()
+                optimiser.step()
+                found.loss.item()
+            _ = {name: value.detach().clone() for name, value in self._named.items()}
+
+
+def run_round(executor: Executor, jobs: list[TrainJob]) -> None:
+    """Submit all jobs of a round, then take their results."""
+    handles = [executor.submit(job) for job in jobs]
+    for handle in handles:
+        handle.result()
+
+
+def measure() -> dict[str, Any]:
+    """Return host seconds a round, and ratios to the plain loop."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        model = bert(folder)
+        study = folder / "backend.yaml"
+        study.write_text(_STUDY.replace("MODEL", str(model)), encoding="utf-8")
+        [variant] = variants(load(study))
+        recipe = recipe_of(variant.scenario, seed=1)
+        worker = recipe.build()
+        jobs = jobs_of(worker)
+        plain = PlainLoop(model, worker, num_classes=int(worker.train.labels.max()) + 1)
+        store = ResultStore(folder / "store")
+        pool = WorkerPool(NUM_WORKERS)
+        ways: dict[str, Callable[[], None]] = {
+            "plain": lambda: plain.round(jobs),
+            "inline": lambda: run_round(InProcessExecutor(worker), jobs),
+            "process": lambda: run_round(ProcessExecutor(pool, recipe), jobs),
+            "stored": lambda: run_round(InProcessExecutor(worker, store=store), jobs),
+        }
+        found_s: dict[str, list[float]] = {name: [] for name in ways}
+        for repeat in range(REPEATS + 1):
+            for name, way in ways.items():
+                started_s = time.perf_counter()
+                way()
+                if repeat:  # the first is to start processes, fill the store and caches
+                    found_s[name].append(time.perf_counter() - started_s)
+        pool.close()
+    seconds = {name: statistics.median(each) for name, each in found_s.items()}
+    return {
+        **{f"{name}_s": round(each, 4) for name, each in seconds.items()},
+        **{
+            f"{n}_over_plain": round(seconds["plain"] / seconds[n], 2) for n in ways if n != "plain"
+        },
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args()
+    found = measure()
+    if options.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name:<20} {value}")
+
+
+if __name__ == "__main__":
+    main()
