@@ -3,8 +3,9 @@
 The reference is a plain loop of transformers, peft and torch over the same steps: BERT of 4 layers
 of width 128, 10 clients a round, 8 steps of 16 texts of 32 tokens, LoRA of rank 8, one thread.
 Beside it the same round as jobs, in this process and on two worker processes, and a round that is
-read from the store. Host seconds a round, median over rounds that alternate; the start of processes
-is left out. Seconds of processes need cores that nobody else uses.
+read from the store; and a round of ``head`` whose encoder is run once a text, against one where it
+is run for every batch. Host seconds a round, median over rounds that alternate; the start of
+processes is left out. Seconds of processes need cores that nobody else uses.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ import transformers
 
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.processes import ProcessExecutor, WorkerPool
+from fl.execution.recipe import WorkerRecipe
 from fl.execution.store import ResultStore
 from fl.global_generators import seeded_generators
+from fl.methods.head.config import HeadConfig
 from fl.models.registry import find_model
 from fl.training.batches import plan_batches
 from fl.training.job import JobSettings, Start, TrainJob
@@ -165,6 +169,9 @@ def measure() -> dict[str, Any]:
         worker = recipe.build()
         jobs = jobs_of(worker)
         plain = PlainLoop(model, worker, num_classes=int(worker.train.labels.max()) + 1)
+        head, head_anew = (_of_head(recipe) for _ in range(2))
+        head_anew.__dict__["_features"] = {}  # as if the encoder could change
+        head_jobs = jobs_of(head)
         store = ResultStore(folder / "store")
         pool = WorkerPool(NUM_WORKERS)
         ways: dict[str, Callable[[], None]] = {
@@ -172,6 +179,8 @@ def measure() -> dict[str, Any]:
             "inline": lambda: run_round(InProcessExecutor(worker), jobs),
             "process": lambda: run_round(ProcessExecutor(pool, recipe), jobs),
             "stored": lambda: run_round(InProcessExecutor(worker, store=store), jobs),
+            "head_anew": lambda: run_round(InProcessExecutor(head_anew), head_jobs),
+            "head": lambda: run_round(InProcessExecutor(head), head_jobs),
         }
         found_s: dict[str, list[float]] = {name: [] for name in ways}
         for repeat in range(REPEATS + 1):
@@ -182,12 +191,19 @@ def measure() -> dict[str, Any]:
                     found_s[name].append(time.perf_counter() - started_s)
         pool.close()
     seconds = {name: statistics.median(each) for name, each in found_s.items()}
+    ratios = {
+        f"{name}_over_plain": round(seconds["plain"] / seconds[name], 2)
+        for name in ("inline", "process", "stored")
+    }
     return {
         **{f"{name}_s": round(each, 4) for name, each in seconds.items()},
-        **{
-            f"{n}_over_plain": round(seconds["plain"] / seconds[n], 2) for n in ways if n != "plain"
-        },
+        **ratios,
+        "head_over_head_anew": round(seconds["head_anew"] / seconds["head"], 1),
     }
+
+
+def _of_head(recipe: WorkerRecipe) -> Worker[Any]:
+    return replace(recipe, method=HeadConfig()).build()
 
 
 def main() -> None:

@@ -302,7 +302,8 @@ def _misplaced(initial: Tensors, module_shapes: Mapping[str, torch.Size]) -> str
 
 
 def _find_fault_of_merging(given: object) -> str | None:
-    return None if given in ("mean", "own") else f"must be mean or own, got {given!r}"
+    is_known = given in ("mean", "products", "own")
+    return None if is_known else f"must be mean, products or own, got {given!r}"
 
 
 def _find_fault_of_weight(given: object) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 NO_LABEL = -100
 """Label of a token that the model is not asked for: prompt and padding."""
@@ -20,3 +20,5 @@ class Batch:
     """Class of each text; or each token of an answer, and ``NO_LABEL`` elsewhere."""
     token_type_ids: Int[torch.Tensor, "text token"] | None = None
     """0 for the first text of a pair, 1 for the second; ``None`` where the model knows no types."""
+    features: Float[torch.Tensor, "text hidden"] | None = None
+    """What a frozen encoder makes of the texts, where that is known: they have no tokens then."""

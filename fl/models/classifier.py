@@ -74,6 +74,9 @@ class TextClassifier(nn.Module):
         return {"right": right, "texts": torch.ones_like(right), "nats": nats}
 
     def _of(self, batch: Batch) -> Float[torch.Tensor, "text class"]:
+        if batch.features is not None:
+            scores: torch.Tensor = self.head(batch.features)
+            return scores
         return self(batch.input_ids, batch.attention_mask, batch.token_type_ids)
 
 

@@ -64,7 +64,8 @@ def _scored(job: EvaluationJob, worker: Worker[LocalWork]) -> Scores:
     examples = worker.table(job.table)
     scores: dict[str, Float[np.ndarray, " text"]] = {}
     for rows in _by_length(examples, job.samples, batch_size=job.batch_size):
-        for name, values in worker.module.score(examples.batch(job.samples[rows])).items():
+        batch = worker.batch(job.table, job.samples[rows])
+        for name, values in worker.module.score(batch).items():
             scores.setdefault(name, np.empty(len(job.samples)))[rows] = values.numpy()
     return scores
 

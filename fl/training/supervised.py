@@ -119,7 +119,7 @@ class Supervised:
         steps = _steps(self.settings, job.samples, seed=job.seed)
         loss_sum, square_sum, num_texts = 0.0, 0.0, 0
         for step, indices in enumerate(steps):
-            loss, of_texts = worker.module.losses(worker.train.batch(indices))
+            loss, of_texts = worker.module.losses(worker.batch("train", indices))
             optimiser.update(loss, step=step)
             loss_sum += loss.item() * len(indices)
             square_sum += float(of_texts.double().square().sum())

@@ -5,24 +5,31 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
+import numpy as np
 import torch
 import transformers
+from jaxtyping import Int
 from torch import nn
 
+from fl.models.batch import Batch
 from fl.models.classifier import TextClassifier
 from fl.models.language import LanguageModel
 from fl.payload import Tensors
 from fl.rewards.reward import HelpfulnessOf, Rewards, equal_weights
 from fl.training.batches import Examples
 from fl.training.choices import Choices, find_choices
+from fl.training.frozen_features import FrozenFeatures
 from fl.training.local_work import LocalWork
+
+HEAD = frozenset({"head.weight", "head.bias"})
+"""Tensors of the head of a classifier."""
 
 Work_co = TypeVar("Work_co", bound=LocalWork, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker(Generic[Work_co]):
-    """What runs jobs and evaluations; it carries nothing from one to the next.
+    """What runs jobs and evaluations; nothing shows of one in the next.
 
     However many clients there are, they take turns in ``module``: their tensors are put in place
     of the installed ones, which costs no copy of the backbone.
@@ -47,6 +54,25 @@ class Worker(Generic[Work_co]):
     def table(self, name: Literal["train", "test"]) -> Examples:
         """Return the texts that jobs index under this name."""
         return self.train if name == "train" else self.test
+
+    def batch(self, name: Literal["train", "test"], indices: Int[np.ndarray, " text"]) -> Batch:
+        """Return some texts of a table, as the model takes them.
+
+        Where nothing but the head is the method's, the rest of the model is run once a text.
+        """
+        features = self._features.get(name)
+        return self.table(name).batch(indices) if features is None else features.batch(indices)
+
+    @cached_property
+    def _features(self) -> Mapping[str, FrozenFeatures]:
+        """Features of the texts by table, where they stay the same; else nothing."""
+        module = self.module
+        if not isinstance(module, TextClassifier) or not set(self.method.initial) <= HEAD:
+            return {}
+        return {
+            "train": FrozenFeatures(module, self.train),
+            "test": FrozenFeatures(module, self.test),
+        }
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return tokens as text, special ones left out.

@@ -329,7 +329,7 @@ def test_what_is_installed_is_in_the_model(tmp_path, body, said):
 def test_a_method_says_how_it_merges_in_one_of_two_words(tmp_path):
     for given in ("mean", "own"):
         assert install(tmp_path, f"merges = {given!r}").merges == given
-    said = "merges: must be mean or own, got 'sum'"
+    said = "merges: must be mean, products or own, got 'sum'"
     with pytest.raises(OwnCodeError, match=rf"{re.escape(str(tmp_path))}/mine.py:\d+: {said}$"):
         install(tmp_path, "merges = 'sum'")
 
