@@ -2,7 +2,12 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import fl
+from scenarios.errors import ScenarioError
+from scenarios.messages import nearest
 
 if TYPE_CHECKING:
     from fl.clients.device_class import DeviceClass, SpeedRange
@@ -153,3 +158,35 @@ CATALOGUES: dict[str, Callable[[], list[Entry]]] = {
     "presets": _presets,
 }
 """What can be listed, and how."""
+
+
+def find(what: str, name: str) -> Entry:
+    """Return the entry of this name.
+
+    Raises
+    ------
+    ScenarioError
+        There is none; one line says what is near.
+    """
+    entries = {entry["name"]: entry for entry in CATALOGUES[what]()}
+    if name not in entries:
+        known = [each for each in entries if not each.startswith("<")]
+        raise ScenarioError([f"list {what} {name}: unknown name; {nearest(name, known)}"])
+    return entries[name]
+
+
+def card(what: str, name: str) -> str:
+    """Return all that there is to read of one thing: a method's card, a scenario's file, its entry.
+
+    Raises
+    ------
+    ScenarioError
+        There is no such thing.
+    """
+    entry = find(what, name)
+    folders = {"methods": Path(fl.__file__).parent / "methods" / name / "README.md"}
+    folders["scenarios"] = Path(__file__).parent / "library" / f"{name}.yaml"
+    path = folders.get(what)
+    if path is not None and path.is_file():
+        return path.read_text(encoding="utf-8").rstrip()
+    return "\n".join(f"{key}: {value}" for key, value in entry.items())

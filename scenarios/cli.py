@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import NoReturn
 
 from analysis.text_safety import shortened
@@ -45,9 +46,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the arguments; a help text that cannot be written is a failure."""
+    """Read the arguments, none as a wish for help; a text that cannot be written is a failure."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _parser().parse_args(arguments)
+        return _parser().parse_args(words or ["--help"])
     except SystemExit:
         try:
             flush_answer()
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="airtune",
         description="Federated fine-tuning over a simulated cellular network.",
     )
+    parser.add_argument("--version", action="version", version=f"airtune {version('airtune')}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     verb = _verb(verbs, "run", commands.run_study, "run a scenario; write rows, tables and figures")
@@ -111,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "list", commands.list_names, "list what a scenario can name")
     from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
 
-    verb.add_argument("what", choices=list(CATALOGUES))
+    verb.add_argument("what", nargs="?", choices=list(CATALOGUES))
+    verb.add_argument("name", nargs="?", metavar="NAME", help="tell all of this one")
 
     verb = _verb(
         verbs, "report", commands.report, "write tables and figures of a result folder again"

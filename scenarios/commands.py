@@ -97,9 +97,17 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def list_names(options: argparse.Namespace) -> int:
-    """List what a scenario can name."""
-    from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
+    """List what a scenario can name, tell of one of them, or say what can be listed."""
+    from scenarios.catalogue import CATALOGUES, card, find  # noqa: PLC0415
 
+    if options.what is None:
+        say(json.dumps(list(CATALOGUES)) if options.json else "\n".join(CATALOGUES))
+        return DONE
+    if options.name is not None:
+        told = card(options.what, options.name)
+        entry = find(options.what, options.name)
+        say(json.dumps({**entry, "card": told}, indent=2) if options.json else told)
+        return DONE
     entries = CATALOGUES[options.what]()
     if options.json:
         say(json.dumps(entries, indent=2))

@@ -1,9 +1,12 @@
 """What each verb answers, and what it refuses in one line."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 
+from fl.methods import METHODS as KINDS
+from scenarios.catalogue import CATALOGUES
 from scenarios.cli import main
 from scenarios.load import LIBRARY
 from tests.analysis.synthetic import METHODS, write_results
@@ -23,7 +26,9 @@ def test_json_answers_can_be_parsed(capsys, tmp_path):
     assert answer["tables"]["summary"]
     assert main(["report", answer["folder"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["report"] == answer["report"]
-    assert main(["run", STUDY, *OVERRIDES, *arguments]) == 2
+    assert main(["run", STUDY, *OVERRIDES, *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["num_runs_done_before"] == 2
+    assert main(["run", STUDY, *OVERRIDES, "--seeds", "1", *arguments]) == 2
     assert "--overwrite" in capsys.readouterr().err
 
 
@@ -149,3 +154,47 @@ def test_a_new_study_needs_a_file_name_that_is_a_name(tmp_path, capsys):
     assert main(["new", str(path)]) == 2
     assert "name: must be 1 to 100 letters" in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_without_a_word_there_is_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"airtune {version('airtune')}\n"
+
+
+def test_what_can_be_listed_is_listed(capsys):
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.split() == list(CATALOGUES)
+    assert main(["list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == list(CATALOGUES)
+
+
+@pytest.mark.parametrize("what", CATALOGUES)
+def test_all_is_told_of_each_thing(what, capsys):
+    for entry in CATALOGUES[what]():
+        assert main(["list", what, entry["name"], "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told.items() >= entry.items()
+        assert told["card"]
+        assert main(["list", what, entry["name"]]) == 0
+        assert capsys.readouterr().out == told["card"] + "\n"
+
+
+def test_every_method_has_its_card(capsys):
+    for kind in KINDS:
+        assert main(["list", "methods", kind]) == 0
+        assert capsys.readouterr().out.startswith("# ")
+
+
+def test_a_name_that_is_none_is_one_line(capsys):
+    assert main(["list", "methods", "fedttt"]) == 2
+    told = "airtune: list methods fedttt: unknown name; did you mean 'fedtt'?\n"
+    assert capsys.readouterr().err == told
