@@ -5,7 +5,7 @@ import pytest
 
 from analysis.load import load_results
 from tests.analysis.rewarded import write_rewarded
-from tests.analysis.synthetic import METHODS, write_results
+from tests.analysis.synthetic import METHODS, without_metrics, write_results
 
 SLOWER = {("pftt_r8", "real"): 30.0}
 """Seconds of computing a round, where they are not those of the method."""
@@ -50,3 +50,10 @@ def in_cases(tmp_path_factory):
 def rewarded(tmp_path_factory):
     """The first variant parts by preference, the second does not, the third has no rewards."""
     return load_results(write_rewarded(tmp_path_factory.mktemp("rewards")))
+
+
+@pytest.fixture(scope="session")
+def timing(tmp_path_factory):
+    """Two methods, three seeds; nothing was trained."""
+    folder = write_results(tmp_path_factory.mktemp("timing"), methods=METHODS[1:3])
+    return load_results(without_metrics(folder))

@@ -80,6 +80,17 @@ def write_results(
     return folder
 
 
+def without_metrics(folder, *, is_told=True):
+    """Take the evaluations and targets out of a result folder; return it."""
+    for path in folder.glob("*/seed*/evaluations.csv"):
+        head = path.read_text(encoding="utf-8").partition("\n")[0]
+        path.write_text(f"{head}\n", encoding="utf-8")
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8")) | {"targets": {}}
+    path.write_text(json.dumps(manifest | {"timing_only": is_told}), encoding="utf-8")
+    return folder
+
+
 def _run_entry(method: FakeMethod, seed: int, run: "_Run", *, is_cut: bool) -> dict[str, object]:
     return {
         "variant": method.name,

@@ -59,16 +59,19 @@ def large(tmp_path_factory):
     return load_results(folder)
 
 
+@pytest.fixture(scope="module")
+def studies(results, large, in_cases, rewarded, timing):
+    return results, large, in_cases, rewarded, timing
+
+
 def test_there_are_kinds_of_figures():
     assert len(FIGURES) >= 7
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-def test_every_kind_is_drawn_from_its_own_frame_where_its_needs_are_met(
-    kind, results, large, in_cases, rewarded
-):
+def test_every_kind_is_drawn_from_its_own_frame_where_its_needs_are_met(kind, studies):
     drawn = 0
-    for study in (results, large, in_cases, rewarded):
+    for study in studies:
         subjects = FIGURES[kind].needs(study)
         if subjects:
             frame = FIGURES[kind].frame(study, subjects[0])

@@ -1,7 +1,6 @@
 """Studies in which nothing was trained: costs and who took part, without a metric."""
 
 import csv
-import json
 
 import pytest
 
@@ -11,30 +10,14 @@ from analysis.load import load_results
 from analysis.report import write_report
 from analysis.tables import metrics_of
 from analysis.totals import TOTALS, run_totals, total_differences, total_table
-from tests.analysis.synthetic import METHODS, write_results
+from tests.analysis.synthetic import METHODS, without_metrics, write_results
 
 TWO = METHODS[1:3]
 
 
-def without_metrics(folder, *, is_told=True):
-    """Take the evaluations and targets out of a result folder; return it."""
-    for path in folder.glob("*/seed*/evaluations.csv"):
-        head = path.read_text(encoding="utf-8").partition("\n")[0]
-        path.write_text(f"{head}\n", encoding="utf-8")
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8")) | {"targets": {}}
-    path.write_text(json.dumps(manifest | {"timing_only": is_told}), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return without_metrics(write_results(tmp_path_factory.mktemp("timing"), methods=TWO))
-
-
-@pytest.fixture(scope="module")
-def timing(folder):
-    return load_results(folder)
+@pytest.fixture
+def folder(timing):
+    return timing.folder
 
 
 def rows(folder, name):

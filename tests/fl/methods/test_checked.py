@@ -326,8 +326,8 @@ def test_what_is_installed_is_in_the_model(tmp_path, body, said):
     assert str(caught.value) == f"{file}:{FIRST_LINE - 2}: {said}"
 
 
-def test_a_method_says_how_it_merges_in_one_of_two_words(tmp_path):
-    for given in ("mean", "own"):
+def test_a_method_says_how_it_merges_in_one_word(tmp_path):
+    for given in ("mean", "products", "own"):
         assert install(tmp_path, f"merges = {given!r}").merges == given
     said = "merges: must be mean, products or own, got 'sum'"
     with pytest.raises(OwnCodeError, match=rf"{re.escape(str(tmp_path))}/mine.py:\d+: {said}$"):
