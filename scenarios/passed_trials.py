@@ -19,7 +19,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fl.data.docstrings import default_cache_dir
+from fl.cache_folder import default_cache_dir
 from fl.methods.own import OwnConfig
 from fl.rewards.config import OwnReward
 from scenarios.inputs import code_digest, model_files, rewards_of

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from fl.data.docstrings import default_cache_dir
+from fl.cache_folder import default_cache_dir
 from scenarios.errors import ScenarioError
 from scenarios.output import complain, say
 

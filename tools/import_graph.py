@@ -36,6 +36,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         (
             "problems",
             "by_client",
+            "cache_folder",
             "csv_rows",
             "cycle_collection",
             "own_types",

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fl.cache_folder import default_cache_dir
 from fl.cycle_collection import without_cycle_collection
 from fl.data import harvest, prose
 from fl.data.table import TextTable, text_hash
@@ -137,7 +138,7 @@ def load_docstrings(
     has_rejected
         Whether each signature comes with the summary of another function too.
     cache_dir
-        Folder for the harvest; :func:`default_cache_dir` when ``None``.
+        Folder for the harvest; :func:`fl.cache_folder.default_cache_dir` when ``None``.
 
     Raises
     ------
@@ -163,14 +164,6 @@ def load_docstrings(
         for wanted in (False, True)
     )
     return NAME, CLASS_NAMES, train, test
-
-
-def default_cache_dir() -> Path:
-    """Return ``$AIRTUNE_CACHE``, else ``airtune`` in the user's cache folder (XDG)."""
-    if chosen := os.environ.get("AIRTUNE_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "airtune"
 
 
 def recipe_digest() -> str:

