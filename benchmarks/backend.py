@@ -31,6 +31,7 @@ from fl.global_generators import seeded_generators
 from fl.methods.head.config import HeadConfig
 from fl.models.registry import find_model
 from fl.training.batches import plan_batches
+from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob
 from fl.training.worker import Worker
 from scenarios.load import load
@@ -150,6 +151,41 @@ class PlainLoop:
             _ = {name: value.detach().clone() for name, value in self._named.items()}
 
 
+def matmul_flop_per_s() -> float:
+    """Return the rate of one thread at products of matrices that fit the cache of a core."""
+    size, count = 384, 40
+    first, second = torch.ones(size, size), torch.ones(size, size)
+    best_s = float("inf")
+    for _ in range(5):
+        started_s = time.perf_counter()
+        for _ in range(count):
+            torch.mm(first, second)
+        best_s = min(best_s, time.perf_counter() - started_s)
+    return 2.0 * size**3 * count / best_s
+
+
+def round_flop(worker: Worker[Any], jobs: list[TrainJob]) -> int:
+    """Return the operations of a round as the cost model counts them."""
+    tokens = worker.train.tokens
+    cost = CostModel(worker.module, max_tokens=int(tokens.lengths.max()))
+    return sum(
+        cost.job_flop(
+            job.start.trainable,
+            batches=plan_batches(
+                job.samples,
+                batch_size=BATCH_SIZE,
+                local_steps=STEPS,
+                local_epochs=None,
+                seed=job.seed,
+            ),
+            lengths=tokens.lengths,
+            answer_lengths=None,
+            tensors=job.start.tensors,
+        )
+        for job in jobs
+    )
+
+
 def run_round(executor: Executor, jobs: list[TrainJob]) -> None:
     """Submit all jobs of a round, then take their results."""
     handles = [executor.submit(job) for job in jobs]
@@ -191,6 +227,7 @@ def measure() -> dict[str, Any]:
                     found_s[name].append(time.perf_counter() - started_s)
         pool.close()
     seconds = {name: statistics.median(each) for name, each in found_s.items()}
+    limit_s = round_flop(worker, jobs) / matmul_flop_per_s()
     ratios = {
         f"{name}_over_plain": round(seconds["plain"] / seconds[name], 2)
         for name in ("inline", "process", "stored")
@@ -198,6 +235,8 @@ def measure() -> dict[str, Any]:
     return {
         **{f"{name}_s": round(each, 4) for name, each in seconds.items()},
         **ratios,
+        "matmul_limit_s": round(limit_s, 4),
+        "inline_part_of_limit": round(limit_s / seconds["inline"], 2),
         "head_over_head_anew": round(seconds["head_anew"] / seconds["head"], 1),
     }
 
