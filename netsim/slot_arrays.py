@@ -42,8 +42,11 @@ class SlotArrays:
 
     def keep(self, is_kept: Bool[np.ndarray, " slot"]) -> None:
         """Drop all other rows."""
-        for name in self._new_row:
-            setattr(self, name, getattr(self, name).compress(is_kept, axis=0))
+        for name, value in self._new_row.items():
+            rows = getattr(self, name)
+            if value.dtype.names is not None:  # records: as bytes, as above
+                rows = rows.view(np.dtype((np.void, value.dtype.itemsize)))
+            setattr(self, name, rows.compress(is_kept, axis=0).view(value.dtype))
         self.num_slots = int(np.count_nonzero(is_kept))
 
     def renew(self, slots: Int[np.ndarray, " some"] | int) -> None:

@@ -121,9 +121,8 @@ class FlowEngine(Engine):
         record = self.active.records
         sent = (record["finish_at_s"] <= due_s).nonzero()[0]
         if len(sent):
-            wait_s = self._last_blocks.wait_s(
-                record[sent], solved_at_s=self._solved_at_s, at_s=due_s
-            )
+            each = [record[row] for row in sent.tolist()]
+            wait_s = self._last_blocks.wait_s(each, solved_at_s=self._solved_at_s, at_s=due_s)
             self.active.hold(sent, until_s=due_s + wait_s)
         self._end(record["ends_at_s"] <= due_s, lambda _: "delivered")
 

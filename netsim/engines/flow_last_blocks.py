@@ -1,6 +1,7 @@
 """How long transfers of the flow engine wait for their last retransmissions."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -62,7 +63,7 @@ class LastBlocks:
         self._unfaded_failure = lru_cache(UNFADED_LINKS)(self._failure_without_fading)
 
     def wait_s(
-        self, records: np.ndarray, solved_at_s: float, *, at_s: float
+        self, records: Sequence[np.void], solved_at_s: float, *, at_s: float
     ) -> Float[np.ndarray, " transfer"]:
         """Return how long transfers that have sent their last bits wait [s].
 

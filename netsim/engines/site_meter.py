@@ -112,8 +112,11 @@ class SiteMeter:
             radiation = self._known[key] = self._radiation(load, serving)
         if radiation.busy != self._now.busy:
             was_busy, is_busy = self._now.is_busy, radiation.is_busy
-            self._book(was_busy & ~is_busy, now_s)
-            self._since_s[is_busy & ~was_busy] = now_s
+            for site_id in (was_busy != is_busy).nonzero()[0].tolist():
+                if was_busy[site_id]:
+                    self._book_site(site_id, now_s)
+                else:
+                    self._since_s[site_id] = now_s
         self._now = radiation
 
     def _radiation(
@@ -152,15 +155,20 @@ class SiteMeter:
         self._is_alive = is_alive
 
     def _book(self, chosen: Bool[np.ndarray, " site"], now_s: float) -> None:
-        chosen = chosen & self._is_alive & (self._since_s < now_s)
         for site_id in chosen.nonzero()[0].tolist():
-            since_s = float(self._since_s[site_id])
-            radiated_j = float(self._radiated_j[site_id])
-            self._ledger.charge_site(
-                site_id,
-                "tx" if radiated_j > 0 else "rx",
-                started_at_s=since_s,
-                finished_at_s=now_s,
-                power_w=float(self._slope[site_id]) * radiated_j / (now_s - since_s),
-            )
-            self._radiated_j[site_id] = 0.0
+            self._book_site(site_id, now_s)
+
+    def _book_site(self, site_id: int, now_s: float) -> None:
+        """Book what a busy site has radiated; nothing where it has no power."""
+        since_s = float(self._since_s[site_id])
+        if since_s >= now_s or not self._is_alive[site_id]:
+            return
+        radiated_j = float(self._radiated_j[site_id])
+        self._ledger.charge_site(
+            site_id,
+            "tx" if radiated_j > 0 else "rx",
+            started_at_s=since_s,
+            finished_at_s=now_s,
+            power_w=float(self._slope[site_id]) * radiated_j / (now_s - since_s),
+        )
+        self._radiated_j[site_id] = 0.0
