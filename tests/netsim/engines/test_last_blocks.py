@@ -17,7 +17,9 @@ def uploads(sizes, monkeypatch=None, *, wait_s=0.0, **radio):
         monkeypatch.setattr(
             LastBlocks,
             "wait_s",
-            lambda _, records, *__, **___: np.where(records["client_id"] == 0, wait_s, 0.0),
+            lambda _, records, *__, **___: np.array(
+                [wait_s if record["client_id"] == 0 else 0.0 for record in records]
+            ),
         )
     world = still_world(ring(len(sizes), radius_m=60.0))
     env, network = make_network(world, plain_radio(**radio))
