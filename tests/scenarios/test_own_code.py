@@ -219,4 +219,4 @@ def test_what_fails_in_a_run_says_when_and_keeps_its_traceback(tmp_path, capfd, 
     assert 'mine.py", line' in kept
     assert len(kept) < 300_000
     code, _ = told(tmp_path, capfd, kind, text, verb="run")
-    assert code == 2  # the folder exists
+    assert code == 1  # what has failed is tried again
