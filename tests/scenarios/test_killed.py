@@ -12,7 +12,7 @@ MODES = {
     "sync": "server={mode: sync, num_rounds: 3, policy: {kind: random, num_clients: 2}}",
     "deadline": "server={mode: deadline, deadline_s: 0.6, num_rounds: 3, "
     "policy: {kind: random, num_clients: 3}}",
-    "fedbuff": "server={mode: fedbuff, num_updates: 2, num_rounds: 3, "
+    "fedbuff": "server={mode: fedbuff, buffer_size: 2, num_rounds: 3, "
     "policy: {kind: random, num_clients: 3}}",
 }
 
