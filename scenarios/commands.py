@@ -14,7 +14,7 @@ from analysis.errors import FolderLostError, ResultError
 from scenarios.errors import RunFailedError, ScenarioError, is_full
 from scenarios.output import bounded, complain, say
 from scenarios.progress import Bars, Silent
-from scenarios.store import store_folder
+from scenarios.store import usable_store
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -38,7 +38,7 @@ def run_study(options: argparse.Namespace) -> int:
         "jobs": options.jobs,
         "executor": options.executor,
         "workers": options.workers,
-        "store": None if options.no_store else store_folder(options.store),
+        "store": None if options.no_store else usable_store(options.store),
         "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,
         "places": places,

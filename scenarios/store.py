@@ -58,6 +58,28 @@ def make_store(folder: str | Path) -> Path:
     return path
 
 
+def usable_store(named: str | None = None) -> Path | None:
+    """Return the folder of results, made; ``None`` where none is wanted.
+
+    Where nobody has named one and the user's cache cannot be written, a line says so and nothing is
+    kept.
+
+    Raises
+    ------
+    ScenarioError
+        A folder that was named cannot be made.
+    """
+    try:
+        folder = store_folder(named)
+        return None if folder is None else make_store(folder)
+    except ScenarioError as error:
+        if named or os.environ.get(FOLDER_VARIABLE):
+            raise
+        told = [f"{problem}; no results are kept now" for problem in error.problems]
+        complain(told, as_json=False)
+        return None
+
+
 def tell_store(options: argparse.Namespace) -> int:
     """Tell how many results are kept."""
     from fl.execution.store_upkeep import facts  # noqa: PLC0415 -- torch is only loaded when it is needed

@@ -14,7 +14,7 @@ from scenarios import run
 from scenarios.cli import main
 from scenarios.errors import RunFailedError, ScenarioError
 from scenarios.load import load
-from scenarios.store import store_folder
+from scenarios.store import store_folder, usable_store
 from tests.scenarios.conftest import SMALL, STUDY, options
 
 CASES = "cases={narrow: {radio.bandwidth_hz: 10e6}, wide: {radio.bandwidth_hz: 20e6}}"
@@ -143,3 +143,20 @@ def test_bad_settings_of_the_store_are_one_line(words, told, tmp_path, capsys, m
 def test_without_a_store_there_is_nothing_to_tell(capsys):
     assert main(["store", "info"]) == 2
     assert "AIRTUNE_STORE is off; name a folder with --store" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_told_of_and_stops_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.delenv("AIRTUNE_STORE")
+    monkeypatch.setenv("AIRTUNE_CACHE", str(tmp_path / "cache"))
+    assert usable_store() is None
+    told = capsys.readouterr().err
+    assert told.startswith("airtune: store: must be a folder that can be written, got ")
+    assert told.endswith("; no results are kept now\n")
+    with pytest.raises(ScenarioError, match="store: must be a folder that can be written"):
+        usable_store(str(tmp_path / "cache" / "named"))
+    monkeypatch.setenv("AIRTUNE_STORE", str(tmp_path / "cache" / "named"))
+    with pytest.raises(ScenarioError, match="store: must be a folder that can be written"):
+        usable_store()
+    monkeypatch.setenv("AIRTUNE_STORE", str(tmp_path / "fine"))
+    assert usable_store() == tmp_path / "fine"
