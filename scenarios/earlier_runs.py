@@ -20,9 +20,9 @@ from analysis.folder_files import SCENARIO
 from analysis.manifest import read_manifest
 from scenarios.errors import ScenarioError
 from scenarios.inputs import code_digest, model_files
-from scenarios.own_files import own_file_digests
+from scenarios.own_files import file_names, own_file_digests
 from scenarios.schema import to_data
-from scenarios.shares import facts_of
+from scenarios.shares import corpus_of
 from scenarios.variants import Variant
 
 PACKAGES = ("netsim", "fl", "scenarios")
@@ -65,7 +65,7 @@ def run_keys(variants: Sequence[Variant], seeds: Sequence[int]) -> dict[Key, str
     seeds
         Of the study.
     """
-    code, found = code_digest(PACKAGES, LIBRARIES), {}
+    code, files, found = code_digest(PACKAGES, LIBRARIES), own_file_digests(variants), {}
     for variant in variants:
         scenario = variant.scenario
         data = to_data(scenario)
@@ -74,8 +74,8 @@ def run_keys(variants: Sequence[Variant], seeds: Sequence[int]) -> dict[Key, str
             settings,
             data["methods"],
             list(model_files(scenario)),
-            own_file_digests([variant]),
-            facts_of(scenario)["digest"],
+            {name: files[name] for name in file_names(scenario)},
+            corpus_of(scenario).digest,
             code,
         ]
         for seed in seeds:

@@ -19,13 +19,14 @@ from scenarios.variants import Variant
 
 def own_file_digests(variants: Sequence[Variant]) -> dict[str, str]:
     """Return the SHA-256 of every such file that a variant names, by its path as it is named."""
-    names = sorted({name for variant in variants for name in _file_names(variant.scenario)})
+    names = sorted({name for variant in variants for name in file_names(variant.scenario)})
     return {
         name: hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest() for name in names
     }
 
 
-def _file_names(scenario: Scenario) -> Iterator[str]:
+def file_names(scenario: Scenario) -> Iterator[str]:
+    """Yield every such file that a scenario names, as it is named."""
     sections = cellular_sections(scenario)
     if sections is not None:
         path, separator, _ = sections.radio.scheduler.rpartition(":")

@@ -9,10 +9,14 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fl.cache_folder import default_cache_dir
 from scenarios.errors import ScenarioError
 from scenarios.output import complain, say
+
+if TYPE_CHECKING:
+    from fl.execution.store_upkeep import StoreFacts
 
 FOLDER_VARIABLE = "AIRTUNE_STORE"
 """Environment variable: folder of results, or ``off``."""
@@ -85,12 +89,7 @@ def tell_store(options: argparse.Namespace) -> int:
     from fl.execution.store_upkeep import facts  # noqa: PLC0415 -- torch is only loaded when it is needed
 
     folder = _named(options)
-    found = facts(folder)
-    if options.json:
-        say(json.dumps({"folder": str(folder), **dataclasses.asdict(found)}))
-    else:
-        say(f"{folder}: {found.num_entries} results, {found.num_bytes / 1e6:.1f} MB")
-    return 0
+    return _say(folder, facts(folder), "", as_json=options.json)
 
 
 def verify_store(options: argparse.Namespace) -> int:
@@ -112,11 +111,14 @@ def clear_store(options: argparse.Namespace) -> int:
     from fl.execution.store_upkeep import clear  # noqa: PLC0415
 
     folder = _named(options)
-    found = clear(folder)
-    if options.json:
+    return _say(folder, clear(folder), "removed ", as_json=options.json)
+
+
+def _say(folder: Path, found: "StoreFacts", what: str, *, as_json: bool) -> int:
+    if as_json:
         say(json.dumps({"folder": str(folder), **dataclasses.asdict(found)}))
     else:
-        say(f"{folder}: removed {found.num_entries} results, {found.num_bytes / 1e6:.1f} MB")
+        say(f"{folder}: {what}{found.num_entries} results, {found.num_bytes / 1e6:.1f} MB")
     return 0
 
 
