@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from fl.clients.work import Work
 from fl.data.shards import Shards
+from fl.models.frozen_blocks import of_the_same_texts
 from fl.models.language import LanguageModel
 from fl.rewards.reward import Rewards
 from fl.training.advantages import leave_one_out, standardised_by_group
@@ -169,10 +170,16 @@ class PolicyOptimisation:
         updates = self._updates()
         rewards = []
         for step, batch in enumerate(steps):
-            sampled = self._sample(batch, job, worker, generator=generator, step=step)
-            rewards.append(sampled.rewards.double())
-            for loss in updates(module, sampled):
-                optimiser.update(loss, step=step)
+            completions, scores = self._sample(batch, job, worker, generator=generator, step=step)
+            rewards.append(scores.double())
+            with of_the_same_texts(module, job.start.trainable):
+                sampled = Sampled(
+                    completions=completions,
+                    rewards=scores,
+                    reference=self._reference(completions, job, worker),
+                )
+                for loss in updates(module, sampled):
+                    optimiser.update(loss, step=step)
         losses = -torch.cat(rewards)
         return finished_result(
             job,
@@ -190,7 +197,7 @@ class PolicyOptimisation:
         *,
         generator: torch.Generator,
         step: int,
-    ) -> Sampled:
+    ) -> tuple[Completions, Float[torch.Tensor, " text"]]:
         """Let the model answer prompts, and score the answers."""
         module, policy = language_model_of(worker), self.policy
         prompts = [self._prompt(int(index)) for index in batch]
@@ -226,15 +233,18 @@ class PolicyOptimisation:
                 f"client {job.client_id} in round {job.round}"
             )
             raise FloatingPointError(msg)
-        reference = None
-        if policy.kl_weight > 0:
-            with torch.no_grad(), reference_in_place(worker, job.start.trainable):
-                reference = log_probabilities(module, completions, temperature=policy.temperature)
-        return Sampled(
-            completions=completions,
-            rewards=torch.from_numpy(mixed).to(completions.input_ids.device, torch.float32),
-            reference=reference,
-        )
+        return completions, torch.from_numpy(mixed).to(completions.input_ids.device, torch.float32)
+
+    def _reference(
+        self, completions: Completions, job: TrainJob, worker: Worker[LocalWork]
+    ) -> Float[torch.Tensor, "text step"] | None:
+        """Return how probable the reference finds the answers; ``None`` where nobody asks."""
+        if self.policy.kl_weight == 0:
+            return None
+        with torch.no_grad(), reference_in_place(worker, job.start.trainable):
+            return log_probabilities(
+                language_model_of(worker), completions, temperature=self.policy.temperature
+            )
 
     def _updates(self) -> Updates:
         if self.policy.algorithm == "ppo":

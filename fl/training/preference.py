@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from fl.clients.work import Work
 from fl.data.shards import Shards
+from fl.models.frozen_blocks import of_the_same_texts
 from fl.models.tokens import TokenTable
 from fl.training.batches import Examples, plan_batches
 from fl.training.completions import Completions, log_probabilities
@@ -125,11 +126,12 @@ class PreferenceOptimisation:
         found = []
         for step, batch in enumerate(steps):
             pairs = self._pairs(batch, device=next(module.parameters()).device)
-            with torch.no_grad(), reference_in_place(worker, job.start.trainable):
-                reference = log_probabilities(module, pairs, temperature=1.0)
-            new = log_probabilities(module, pairs, temperature=1.0)
-            losses = preference_losses(new, reference, kl_weight=self.kl_weight)
-            optimiser.update(losses.mean(), step=step)
+            with of_the_same_texts(module, job.start.trainable):
+                with torch.no_grad(), reference_in_place(worker, job.start.trainable):
+                    reference = log_probabilities(module, pairs, temperature=1.0)
+                new = log_probabilities(module, pairs, temperature=1.0)
+                losses = preference_losses(new, reference, kl_weight=self.kl_weight)
+                optimiser.update(losses.mean(), step=step)
             found.append(losses.detach().double())
         all_losses = torch.cat(found)
         return finished_result(
