@@ -43,6 +43,8 @@ class Executor(Protocol):
     """Training jobs that were run."""
     host_training_s: float
     """Host seconds spent in training jobs."""
+    runs_ahead: bool
+    """Whether jobs run before their results are asked for."""
 
     @overload
     def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
@@ -85,6 +87,7 @@ class InProcessExecutor:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
+        self.runs_ahead = False
         self._worker: Worker[LocalWork] | None = worker
         self._store = store
 

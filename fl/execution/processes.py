@@ -16,6 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, TypeVar, overload
@@ -111,11 +112,13 @@ class ProcessExecutor:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
+        self.runs_ahead = True
         self._pool = pool
         self._recipe = pickle.dumps(recipe)
         self._store, self._store_max_bytes = store, store_max_bytes
         self._lock = threading.RLock()  # a job that is done at once calls back at once
         self._waiting: list[_Waiting] = []
+        self._numbers = count()
         self._num_running = 0
         self._is_open = True
 
@@ -137,7 +140,7 @@ class ProcessExecutor:
         else:
             handle = _Handle(job, unpack_evaluated, _ignore)
         with self._lock:
-            heapq.heappush(self._waiting, _Waiting(-flop, len(self._waiting), handle))
+            heapq.heappush(self._waiting, _Waiting(-flop, next(self._numbers), handle))
         self._feed()
         return handle
 

@@ -22,6 +22,8 @@ class TimingOnlyExecutor:
         """Always 0."""
         self.host_training_s = 0.0
         """Always 0."""
+        self.runs_ahead = False
+        """No job runs."""
         self._is_closed = False
 
     @overload

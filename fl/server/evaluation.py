@@ -1,7 +1,8 @@
 """Evaluation of the server's model and of every client's own, off the simulated clock."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +17,7 @@ from fl.rows import EvaluationRow, RewardRow
 from fl.server.answers import Answer, answer_rows, split_answers
 from fl.server.federation import Federation
 from fl.training.evaluate import sum_scores
+from fl.training.evaluation_shards import joined, shards_of
 from fl.training.job import EvaluationJob, EvaluationResult
 
 Sums = Mapping[str, float]
@@ -31,26 +33,19 @@ class _Found:
     """Those whose text is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluated:
-    """A model as it was last evaluated on a client's test texts; holding it keeps it comparable."""
+class _Scored:
+    """One model on several sets of texts: jobs until somebody needs the scores, then these."""
 
-    model: Tensors
-    found: _Found
+    def __init__(self, jobs: Sequence["_JobInShards"], *, num_kept: int) -> None:
+        self._jobs: Sequence[_JobInShards] = jobs
+        self._num_kept = num_kept
+        """Answers of each set whose text is kept."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Submitted:
-    """Evaluation jobs of one model on several sets of texts."""
-
-    jobs: Sequence[tuple[JobHandle[EvaluationResult], Sequence[Int[np.ndarray, " text"]]]]
-    """Each with its sets of texts."""
-    num_kept: int
-    """Answers of each set whose text is kept."""
-
+    @cached_property
     def found(self) -> list[_Found]:
-        """Return the sums of all scores and what is kept of the answers, set by set."""
-        results = [(handle.result(), sets) for handle, sets in self.jobs]
+        """The sums of all scores and what is kept of the answers, set by set; waits for jobs."""
+        results = [(job.result(), job.sets) for job in self._jobs]
+        self._jobs = ()
         by_job = [sum_scores(result.scores, [len(s) for s in sets]) for result, sets in results]
         sums = [
             {name: value for of_job in of_set for name, value in of_job.items()}
@@ -59,19 +54,64 @@ class _Submitted:
         kept: list[list[Answer]] = [[] for _ in sums]
         for result, sets in results:
             if result.answers:
-                kept = split_answers(result, sets, num_kept=self.num_kept)
+                kept = split_answers(result, sets, num_kept=self._num_kept)
         return [_Found(*pair) for pair in zip(sums, kept, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _JobInShards:
+    """An evaluation job that was submitted shard by shard."""
+
+    sets: Sequence[Int[np.ndarray, " text"]]
+    """Its sets of texts, one after the other."""
+    shards: Sequence[tuple[Int[np.ndarray, " row"], JobHandle[EvaluationResult]]]
+
+    def result(self) -> EvaluationResult:
+        """Return the result of the whole job."""
+        rows, handles = zip(*self.shards, strict=True)
+        return joined(rows, [handle.result() for handle in handles])
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """A model as it was last evaluated on a set of texts; holding it keeps it comparable."""
+
+    model: Tensors
+    scored: _Scored
+    place: int
+    """Of its set of texts."""
+
+    @property
+    def found(self) -> _Found:
+        return self.scored.found[self.place]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An evaluation whose jobs were submitted, and what the run had spent by then."""
+
+    round: int
+    at_s: float
+    energy_j: float
+    site_energy_j: float
+    uplink_bytes: int
+    downlink_bytes: int
+    of_server: "_Evaluated | None"
+    of_clients: Sequence["_Evaluated"]
+    """By client id."""
 
 
 class Evaluator:
     """Evaluates a federation, models that did not change since the last time not again.
 
     ``personal``: each client's model on its own test texts (mean, spread and worst clients), for
-    every method. ``global``: the server's model on the common test set, where there is one.
+    every method. ``global``: the server's model on the common test set, where there is one. Jobs
+    are in shards, the same ones for every executor.
     """
 
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
+        self._of_server: _Evaluated | None = None
         self._last: dict[int, _Evaluated] = {}
         asked = [METRICS[name] for name in federation.metrics]
         self._every = np.arange(len(federation.worker.test.labels))
@@ -80,45 +120,69 @@ class Evaluator:
         self._is_read = any(not (metric.is_written or metric.is_chosen) for metric in asked)
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
-        """Evaluate now; the rows of ``global``, where the method has one, come first.
+        """Evaluate now, as :meth:`submit` and :meth:`rows` do."""
+        return self.rows(self.submit(round_id))
 
-        No rows where nothing is measured.
+    def submit(self, round_id: int) -> Evaluation:
+        """Submit the jobs of an evaluation of the models of this instant; wait for no score."""
+        federation = self._federation
+        with self._timed():
+            if federation.metrics:
+                self._submit_global()
+                self._submit_personal()
+        return Evaluation(
+            round=round_id,
+            at_s=federation.now_s,
+            energy_j=federation.energy_j(),
+            site_energy_j=federation.site_energy_j(),
+            uplink_bytes=federation.uplink_bytes,
+            downlink_bytes=federation.downlink_bytes,
+            of_server=self._of_server,
+            of_clients=tuple(self._last[i] for i in federation.client_ids if i in self._last),
+        )
+
+    def rows(self, evaluation: Evaluation) -> list[EvaluationRow]:
+        """Wait for the scores and hand on texts and rewards; return the rows.
+
+        Those of ``global``, where the method has one, come first. No rows where nothing is
+        measured.
         """
-        if not self._federation.metrics:
+        federation = self._federation
+        if not federation.metrics:
             return []
-        federation, host_started_s = self._federation, time.perf_counter()
-        host_training_s = federation.executor.host_training_s
-        of_server, of_clients = self._submit_global(), self._submit_personal()
         rows = []
-        if of_server is not None:
-            (found,) = of_server.found()
-            sums = self._with_reward(found.sums, self._mean_weight)
+        with self._timed():
+            of_server = evaluation.of_server
+            if of_server is not None:
+                sums = self._with_reward(of_server.found.sums, self._mean_weight)
+                for name in federation.metrics:
+                    value = METRICS[name].value(sums)
+                    values = (value, 0.0, value)
+                    n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
+                    rows.append(_row(evaluation, name, "global", values, n=n))
+                self._keep_answers(evaluation, None, of_server.found.answers)
+            for client_id, each in enumerate(evaluation.of_clients):
+                self._keep_answers(evaluation, client_id, each.found.answers)
+            by_client = [
+                self._with_reward(each.found.sums, federation.worker.helpfulness_of(client_id))
+                for client_id, each in enumerate(evaluation.of_clients)
+            ]
+            self._keep_rewards(evaluation, by_client)
             for name in federation.metrics:
-                value = METRICS[name].value(sums)
-                values = (value, 0.0, value)
-                n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
-                rows.append(self._row(round_id, name, "global", values, n=n))
-            self._keep_answers(round_id, None, found.answers)
-        for client_ids, model, submitted in of_clients:
-            for client_id, found in zip(client_ids, submitted.found(), strict=True):
-                self._last[client_id] = _Evaluated(model, found)
-        for client_id in federation.client_ids:
-            self._keep_answers(round_id, client_id, self._last[client_id].found.answers)
-        self._keep_rewards(round_id)
-        for name in federation.metrics:
-            metric = METRICS[name]
-            each = np.array([metric.value(self._sums_of(i)) for i in federation.client_ids])
-            means = over_clients(each, is_lower_better=metric.is_lower_better)
-            rows.append(self._row(round_id, name, "personal", means, n=len(each)))
-        # training jobs that ran meanwhile are counted as training
-        host_training_s = federation.executor.host_training_s - host_training_s
-        federation.host_evaluation_s += time.perf_counter() - host_started_s - host_training_s
+                metric = METRICS[name]
+                values_of = np.array([metric.value(sums) for sums in by_client])
+                means = over_clients(values_of, is_lower_better=metric.is_lower_better)
+                rows.append(_row(evaluation, name, "personal", means, n=len(values_of)))
         return rows
 
-    def _sums_of(self, client_id: int) -> Sums:
-        """Return the sums of a client's model, those of its own reward among them."""
-        weight = self._federation.worker.helpfulness_of(client_id)
-        return self._with_reward(self._last[client_id].found.sums, weight)
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count host time as that of evaluation, but for training jobs that ran meanwhile."""
+        federation, started_s = self._federation, time.perf_counter()
+        training_s = federation.executor.host_training_s
+        yield
+        training_s = federation.executor.host_training_s - training_s
+        federation.host_evaluation_s += time.perf_counter() - started_s - training_s
 
     def _with_reward(self, sums: Sums, helpfulness: float) -> Sums:
         """Add the sum of the rewards weighed together, where texts are scored by them."""
@@ -128,7 +192,7 @@ class Evaluator:
         return {**sums, "reward": reward}
 
     def _keep_answers(
-        self, round_id: int, client_id: int | None, answers: Sequence[Answer]
+        self, evaluation: Evaluation, client_id: int | None, answers: Sequence[Answer]
     ) -> None:
         """Hand on the texts of some answers."""
         if not answers:
@@ -137,25 +201,24 @@ class Evaluator:
         rows = answer_rows(
             answers,
             federation.worker,
-            round_id=round_id,
-            at_s=federation.now_s,
+            round_id=evaluation.round,
+            at_s=evaluation.at_s,
             client_id=client_id,
         )
         federation.recorder.answers(rows)
 
-    def _keep_rewards(self, round_id: int) -> None:
+    def _keep_rewards(self, evaluation: Evaluation, by_client: Sequence[Sums]) -> None:
         """Hand on what every client's own model earns."""
         federation = self._federation
         if federation.worker.rewards is None or not self._is_written:
             return
         rows = []
-        for client_id in federation.client_ids:
-            sums = self._sums_of(client_id)
+        for client_id, sums in enumerate(by_client):
             num_texts, independent = sums["written"], sums.get("independent")
             rows.append(
                 RewardRow(
-                    round=round_id,
-                    at_s=federation.now_s,
+                    round=evaluation.round,
+                    at_s=evaluation.at_s,
                     client_id=client_id,
                     helpfulness_weight=federation.worker.helpfulness_of(client_id),
                     helpfulness=sums["helpfulness"] / num_texts,
@@ -173,13 +236,16 @@ class Evaluator:
         weights = [self._federation.worker.helpfulness_of(i) for i in self._federation.client_ids]
         return float(np.mean(weights))
 
-    def _submit_global(self) -> "_Submitted | None":
-        """Submit the server's model, where there is one."""
+    def _submit_global(self) -> None:
+        """Submit the server's model, where there is one and it has changed."""
         model = self._federation.method.global_model(self._federation.state)
-        return None if model is None else self._submit(model, "test", [self._every])
+        if model is None:
+            self._of_server = None
+        elif self._of_server is None or not _is_same_model(self._of_server.model, model):
+            self._of_server = _Evaluated(model, self._submit(model, "test", [self._every]), 0)
 
-    def _submit_personal(self) -> list[tuple[list[int], Tensors, "_Submitted"]]:
-        """Submit clients' models that changed: ids of equal models, the model, its jobs."""
+    def _submit_personal(self) -> None:
+        """Submit clients' models that changed, equal ones together."""
         federation = self._federation
         models = [
             federation.method.personal_model(federation.state, federation.personal.of(client_id))
@@ -191,19 +257,19 @@ class Evaluator:
             if client_id not in self._last
             or not _is_same_model(self._last[client_id].model, models[client_id])
         ]
-        submitted = []
         for group in _group_by_model(stale, models):
             tests = [federation.shards[client_id].test for client_id in group]
             model = models[group[0]]
-            submitted.append((group, model, self._submit(model, "train", tests)))
-        return submitted
+            scored = self._submit(model, "train", tests)
+            for place, client_id in enumerate(group):
+                self._last[client_id] = _Evaluated(model, scored, place)
 
     def _submit(
         self,
         model: Tensors,
         table: Literal["train", "test"],
         parts: Sequence[Int[np.ndarray, " text"]],
-    ) -> "_Submitted":
+    ) -> _Scored:
         """Submit a model on several sets of texts, all sets in one job of each kind."""
         federation, generation = self._federation, self._federation.server.generation
         asked: list[tuple[Sequence[Int[np.ndarray, " text"]], int | None, bool]] = []
@@ -225,34 +291,37 @@ class Evaluator:
                 max_new_tokens=max_new_tokens,
                 is_choice=is_choice,
             )
-            jobs.append((federation.executor.submit(job), sets))
-        return _Submitted(jobs, generation.num_kept)
+            shards = [
+                (shard.rows, federation.executor.submit(shard.job))
+                for shard in shards_of(job, federation.worker)
+            ]
+            jobs.append(_JobInShards(sets, shards))
+        return _Scored(jobs, num_kept=generation.num_kept)
 
-    def _row(
-        self,
-        round_id: int,
-        metric: str,
-        split: str,
-        values: tuple[float, float, float],
-        *,
-        n: int,
-    ) -> EvaluationRow:
-        federation = self._federation
-        mean, std, worst10 = values
-        return EvaluationRow(
-            round=round_id,
-            at_s=federation.now_s,
-            energy_j=federation.energy_j(),
-            site_energy_j=federation.site_energy_j(),
-            uplink_bytes=federation.uplink_bytes,
-            downlink_bytes=federation.downlink_bytes,
-            metric=metric,
-            split=split,
-            mean=mean,
-            std=std,
-            worst10=worst10,
-            n=n,
-        )
+
+def _row(
+    evaluation: Evaluation,
+    metric: str,
+    split: str,
+    values: tuple[float, float, float],
+    *,
+    n: int,
+) -> EvaluationRow:
+    mean, std, worst10 = values
+    return EvaluationRow(
+        round=evaluation.round,
+        at_s=evaluation.at_s,
+        energy_j=evaluation.energy_j,
+        site_energy_j=evaluation.site_energy_j,
+        uplink_bytes=evaluation.uplink_bytes,
+        downlink_bytes=evaluation.downlink_bytes,
+        metric=metric,
+        split=split,
+        mean=mean,
+        std=std,
+        worst10=worst10,
+        n=n,
+    )
 
 
 def _is_same_model(first: Tensors, second: Tensors) -> bool:

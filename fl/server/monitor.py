@@ -1,18 +1,23 @@
 """What follows every round in every mode: evaluate if due, tell how far the run is, end it."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 from fl.metrics import METRICS
 from fl.problems import during
 from fl.server.config import ServerConfig
-from fl.server.evaluation import Evaluator
+from fl.server.evaluation import Evaluation, Evaluator
 from fl.server.federation import Federation, Progress
+
+AHEAD = 2
+"""Evaluations that may be under way while rounds go on, where jobs run beside this process."""
 
 
 class Monitor:
     """Evaluates the start and the rounds that are due, and says when the run is over.
 
-    Evaluation takes no simulated time.
+    Evaluation takes no simulated time. Where jobs run ahead, rounds go on meanwhile, unless the run
+    may end at its targets; then the mean that is told is that of an earlier round.
 
     Parameters
     ----------
@@ -24,6 +29,10 @@ class Monitor:
         self._federation = federation
         self._evaluator = Evaluator(federation)
         self._means: Mapping[str, float] = {}
+        self._under_way: deque[Evaluation] = deque()
+        server = federation.server
+        is_ahead = federation.executor.runs_ahead and not server.stop_at_targets
+        self._most_under_way = AHEAD if is_ahead else 0
 
     def rounds(self) -> Iterator[int]:
         """Count rounds from 1 to the last one of the run, which must be recorded one by one.
@@ -42,17 +51,20 @@ class Monitor:
         is_last = round_id == server.num_rounds
         is_due = round_id % server.evaluate_every == 0 or is_last
         if is_due:
-            self._means = self._evaluate(round_id)
+            with during(_place(round_id)):
+                self._under_way.append(self._evaluator.submit(round_id))
+        while len(self._under_way) > (0 if is_last else self._most_under_way):
+            self._means = self._take(self._under_way.popleft())
         self._tell(round_id)
         # Never by an older evaluation: so the last round of a run is always evaluated.
         is_stopped = is_due and server.stop_at_targets and _is_reached(server, self._means)
         return is_last or is_stopped
 
-    def _evaluate(self, round_id: int) -> Mapping[str, float]:
-        """Evaluate, record, and return the means that targets are compared with, by metric."""
+    def _take(self, evaluation: Evaluation) -> Mapping[str, float]:
+        """Record an evaluation; return the means that targets are compared with, by metric."""
         federation = self._federation
-        with during(f"in the evaluation after round {round_id}"):
-            rows = self._evaluator.evaluate(round_id)
+        with during(_place(evaluation.round)):
+            rows = self._evaluator.rows(evaluation)
         for row in rows:
             federation.recorder.evaluation(row)
         return {row.metric: row.mean for row in rows if row.split == federation.server.target_split}
@@ -70,6 +82,10 @@ class Monitor:
                 value=None if metric is None else self._means.get(metric),
             )
         )
+
+
+def _place(round_id: int) -> str:
+    return f"in the evaluation after round {round_id}"
 
 
 def _is_reached(server: ServerConfig, means: Mapping[str, float]) -> bool:

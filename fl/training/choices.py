@@ -78,8 +78,7 @@ def choose(
         ``chosen``, which is 1.
     """
     is_right = np.zeros(len(samples))
-    order = np.argsort(examples.tokens.lengths[samples], kind="stable")
-    for rows in _batches(order, examples, samples, choices=choices, batch_size=batch_size):
+    for rows in choice_batches(examples, samples, choices=choices, batch_size=batch_size):
         texts: list[tuple[list[int], Answer]] = []
         of_row: list[tuple[Answer, ...]] = []
         for row in rows:
@@ -102,15 +101,15 @@ def _domain_of(table: Examples, index: int) -> int:
     return 0 if table.domains is None else int(table.domains[index])
 
 
-def _batches(
-    order: Int[np.ndarray, " row"],
+def choice_batches(
     examples: Examples,
     samples: Int[np.ndarray, " text"],
     *,
     choices: Choices,
     batch_size: int,
 ) -> Iterator[list[int]]:
-    """Yield rows whose choices together are about a batch, short texts first."""
+    """Yield rows of ``samples`` whose choices together are about a batch, short texts first."""
+    order = np.argsort(examples.tokens.lengths[samples], kind="stable")
     rows: list[int] = []
     size = 0
     for row in order.tolist():

@@ -11,7 +11,7 @@ from fl.models.language import LanguageModel
 from fl.models.repetition import repeated_fraction
 from fl.models.rouge import rouge_l
 from fl.training.batches import Examples
-from fl.training.choices import choose
+from fl.training.choices import choice_batches, choose
 from fl.training.job import EvaluationJob, EvaluationResult, Scores
 from fl.training.local_work import LocalWork
 from fl.training.worker import Worker
@@ -47,6 +47,18 @@ def run_evaluation(job: EvaluationJob, worker: Worker[LocalWork]) -> EvaluationR
         if job.max_new_tokens is None:
             return EvaluationResult(scores=_scored(job, worker))
         return _generated(job, worker, max_new_tokens=job.max_new_tokens)
+
+
+def batches_of(job: EvaluationJob, worker: Worker[LocalWork]) -> Iterator[Int[np.ndarray, " row"]]:
+    """Yield the rows of a job's samples batch by batch, as it is run: short texts first."""
+    examples = worker.table(job.table)
+    if not job.is_choice:
+        yield from _by_length(examples, job.samples, batch_size=job.batch_size)
+        return
+    for rows in choice_batches(
+        examples, job.samples, choices=worker.choices, batch_size=job.batch_size
+    ):
+        yield np.array(rows)
 
 
 def sum_scores(scores: Scores, parts: Sequence[int]) -> list[dict[str, float]]:

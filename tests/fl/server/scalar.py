@@ -53,6 +53,7 @@ class StepExecutor:
     num_submitted: int = 0
     num_computed: int = 0
     host_training_s: float = 0.0
+    runs_ahead: bool = False
     jobs: list[TrainJob] = field(default_factory=list)
 
     def submit(self, job, *, flop=0):

@@ -140,6 +140,7 @@ class EagerExecutor:
     def __init__(self, worker):
         self.num_submitted = self.num_computed = 0
         self.host_training_s = 0.0
+        self.runs_ahead = True
         self._worker = worker
 
     def submit(self, job, *, flop=0):

@@ -1,0 +1,71 @@
+"""Evaluation while rounds go on: when it is asked for, when it is waited for, which rows come."""
+
+import pytest
+
+from fl.methods.fedit.config import FeditConfig
+from fl.methods.local.config import LocalConfig
+from fl.server.modes.sync import run_rounds
+from fl.server.monitor import AHEAD
+from fl.training.job import TrainJob
+from tests.fl.fakes import federation
+
+NUM_ROUNDS = 5
+
+
+def watched(config, *, runs_ahead, **server):
+    """Play a run; return it, and what was submitted and asked for in order, evaluations by round."""
+    played = federation(config, num_rounds=NUM_ROUNDS, **server)
+    told, submit = [], played.executor.submit
+    played.executor.runs_ahead = runs_ahead
+
+    def note(job, **options):
+        handle = submit(job, **options)
+        if isinstance(job, TrainJob):
+            told.append(("train", job.round))
+            return handle
+        round_id = played.num_rounds
+        told.append(("evaluate", round_id))
+        result = handle.result
+
+        def asked():
+            told.append(("asked", round_id))
+            return result()
+
+        handle.result = asked
+        return handle
+
+    played.executor.submit = note
+    played.env.run(until=played.env.process(run_rounds(played)))
+    return played, told
+
+
+def test_rounds_do_not_wait_for_evaluations_where_jobs_run_ahead():
+    _, told = watched(FeditConfig(), runs_ahead=True)
+    for round_id in range(NUM_ROUNDS - AHEAD):
+        first_asked = told.index(("asked", round_id))
+        assert told.index(("evaluate", round_id)) < told.index(("train", round_id + 1))
+        assert told.index(("train", round_id + AHEAD)) < first_asked
+        assert first_asked < told.index(("train", round_id + AHEAD + 1))
+
+
+@pytest.mark.parametrize("server", [{}, {"stop_at_targets": True, "targets": {"accuracy": 1.0}}])
+def test_elsewhere_and_where_a_run_may_end_at_targets_they_do(server):
+    _, told = watched(FeditConfig(), runs_ahead=bool(server), **server)
+    for round_id in range(NUM_ROUNDS):
+        assert told.index(("asked", round_id)) < told.index(("train", round_id + 1))
+
+
+@pytest.mark.parametrize("config", [FeditConfig(), LocalConfig()])
+def test_rows_are_the_same_ahead_or_not(config):
+    here, ahead = (watched(config, runs_ahead=each)[0] for each in (False, True))
+    assert ahead.recorder.evaluations == here.recorder.evaluations
+    assert [row.round for row in here.recorder.evaluations][-1] == NUM_ROUNDS
+    assert len({row.at_s for row in here.recorder.evaluations}) == NUM_ROUNDS + 1
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_models_that_did_not_change_are_not_evaluated_again(outcome):
+    failing = {(client_id, "uplink"): outcome for client_id in range(4)}
+    _, told = watched(FeditConfig(), runs_ahead=False, failing=failing)
+    evaluated = {round_id for what, round_id in told if what == "evaluate"}
+    assert evaluated == ({0} if outcome == "failed" else set(range(NUM_ROUNDS + 1)))
