@@ -13,7 +13,7 @@ NUM_ROUNDS = 5
 
 
 def watched(config, *, runs_ahead, **server):
-    """Play a run; return it, and what was submitted and asked for in order, evaluations by round."""
+    """Play a run; return it, what was submitted, and when evaluations were asked for, by round."""
     played = federation(config, num_rounds=NUM_ROUNDS, **server)
     told, submit = [], played.executor.submit
     played.executor.runs_ahead = runs_ahead
