@@ -24,9 +24,10 @@ import torch
 import transformers
 
 from fl.execution.executor import Executor, InProcessExecutor
-from fl.execution.processes import ProcessExecutor, WorkerPool
+from fl.execution.processes import ProcessExecutor
 from fl.execution.recipe import WorkerRecipe
 from fl.execution.store import ResultStore
+from fl.execution.worker_pool import WorkerPool
 from fl.global_generators import seeded_generators
 from fl.methods.head.config import HeadConfig
 from fl.models.registry import find_model
@@ -213,7 +214,7 @@ def measure() -> dict[str, Any]:
         ways: dict[str, Callable[[], None]] = {
             "plain": lambda: plain.round(jobs),
             "inline": lambda: run_round(InProcessExecutor(worker), jobs),
-            "process": lambda: run_round(ProcessExecutor(pool, recipe), jobs),
+            "process": lambda: run_round(ProcessExecutor(pool.here, recipe), jobs),
             "stored": lambda: run_round(InProcessExecutor(worker, store=store), jobs),
             "head_anew": lambda: run_round(InProcessExecutor(head_anew), head_jobs),
             "head": lambda: run_round(InProcessExecutor(head), head_jobs),

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,9 +81,10 @@ def run(
         Runs at a time, at least 1; it changes no row.
     executor
         Who runs the jobs of a run: the process of that run, or ``process``: a pool of worker
-        processes, for one run at a time. It changes no row.
+        processes that the runs share. It changes no row.
     workers
-        Processes of that pool; as many as there are cores when ``None``.
+        Processes of that pool, at least ``jobs``; as many as there are cores when ``None``. Of all
+        processes, those of runs included, no more compute at a time.
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
@@ -111,7 +111,7 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
 
     with heavy_imports():
-        from fl.execution.processes import WorkerPool  # noqa: PLC0415
+        from fl.execution.worker_pool import WorkerPool  # noqa: PLC0415
         from scenarios.prepare import reward_facts  # noqa: PLC0415
         from scenarios.single import row_types, run_single  # noqa: PLC0415
 
@@ -155,10 +155,9 @@ def run(
             for name in row_types(task.variant.scenario)
         ]
         folder.record([NAME, *files])
-        pool = WorkerPool(num_workers) if num_workers else None
-        run_one = run_single if pool is None else partial(run_single, pool=pool)
+        pool = WorkerPool(num_workers, num_recipes=jobs) if num_workers else None
         try:
-            run_tasks(run_one, study.tasks, num_workers=jobs, on_message=study.hear)
+            run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear, pool=pool)
         except KeyboardInterrupt:
             return study.close("interrupted")
         except BaseException:
@@ -182,16 +181,13 @@ def _num_workers(executor: str, workers: int | None, *, jobs: int) -> int:
         if workers is not None:
             raise ScenarioError([f"workers: has no effect with executor inline, got {workers}"])
         return 0
-    if jobs > 1:
-        message = (
-            "jobs: must be 1 with executor process, whose pool serves one run at a time, "
-            f"got {jobs}"
-        )
-        raise ScenarioError([message])
     if workers is None:
-        return len(os.sched_getaffinity(0))
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        workers = len(os.sched_getaffinity(0))
+    elif isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ScenarioError([f"workers: must be a whole number >= 1, got {workers!r}"])
+    if jobs > workers:
+        message = f"jobs: must be <= workers = {workers} with executor process, got {jobs}"
+        raise ScenarioError([message])
     return workers
 
 

@@ -10,7 +10,8 @@ import simpy
 from fl.clients.devices import Devices
 from fl.data.shards import Shards
 from fl.execution.executor import Executor, InProcessExecutor
-from fl.execution.processes import ProcessExecutor, WorkerDiedError, WorkerPool
+from fl.execution.pool_client import PoolClient, WorkerDiedError
+from fl.execution.processes import ProcessExecutor
 from fl.execution.recipe import Loaded, WorkerRecipe
 from fl.execution.store import ResultStore, StoreWriteError
 from fl.methods.base import Method
@@ -101,7 +102,7 @@ def row_types(scenario: Scenario) -> dict[str, type]:
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 
 
-def run_single(task: RunTask, emit: Emit, *, pool: WorkerPool | None = None) -> dict[str, Any]:
+def run_single(task: RunTask, emit: Emit, *, pool: PoolClient | None = None) -> dict[str, Any]:
     """Do one run and write its rows; give its entry in the manifest.
 
     Parameters
@@ -183,7 +184,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: WorkerPool | None = None) -> 
 
 
 def _executor(
-    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: WorkerPool | None
+    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: PoolClient | None
 ) -> Executor:
     """Return who runs the jobs of a run."""
     if pool is not None:

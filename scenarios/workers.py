@@ -3,16 +3,18 @@
 The same task gives the same rows in any process, so the number of workers never shows in a result.
 """
 
+import contextlib
 import multiprocessing
 import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from scenarios.errors import RunFailedError
 
@@ -35,17 +37,42 @@ class Message:
 
 
 Emit = Callable[[object], None]
-Task = Callable[[Any, Emit], object]
+Task = Callable[..., object]
+"""Called with an argument, an :data:`Emit`, and ``pool`` where there is one."""
+
+
+class PoolEnd(Protocol):
+    """What one process has of a pool; see :class:`fl.execution.pool_client.PoolClient`."""
+
+    def close(self) -> None:
+        """Let go of it in this process."""
+
+
+class Pool(Protocol):
+    """What tasks share; see :class:`fl.execution.worker_pool.WorkerPool`."""
+
+    @property
+    def here(self) -> PoolEnd:
+        """The end of this process."""
+
+    def connect(self) -> PoolEnd:
+        """Return an end for another process; it is closed here when that has started."""
 
 
 def run_tasks(
-    task: Task, arguments: Sequence[Any], *, num_workers: int, on_message: Callable[[Message], None]
+    task: Task,
+    arguments: Sequence[Any],
+    *,
+    num_workers: int,
+    on_message: Callable[[Message], None],
+    pool: Pool | None = None,
 ) -> None:
     """Run ``task(argument, emit)`` for every argument and report what happens, live.
 
     With one worker the tasks run in this process, in order. Otherwise every free worker process
     takes the next one. An exception of a task is a ``failure`` message and the others go on; an
-    exception here (an interrupt, say) ends the processes.
+    exception here (an interrupt, say) ends the processes. Of a pool that is given, every task gets
+    the end of its process as ``pool``.
 
     Raises
     ------
@@ -53,10 +80,11 @@ def run_tasks(
         If a worker process dies without a word (killed, or out of memory).
     """
     if num_workers == 1 or len(arguments) == 1:
+        called = task if pool is None else partial(task, pool=pool.here)
         for index, argument in enumerate(arguments):
-            _attempt(task, index, argument, on_message)
+            _attempt(called, index, argument, on_message)
     else:
-        _run_apart(task, arguments, min(num_workers, len(arguments)), on_message)
+        _run_apart(task, arguments, min(num_workers, len(arguments)), on_message, pool)
 
 
 def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
@@ -73,7 +101,11 @@ def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], 
 
 
 def _run_apart(
-    task: Task, arguments: Sequence[Any], num_workers: int, on_message: Callable[[Message], None]
+    task: Task,
+    arguments: Sequence[Any],
+    num_workers: int,
+    on_message: Callable[[Message], None],
+    pool: Pool | None,
 ) -> None:
     # spawn: a forked child would inherit the state of numerical thread pools
     context = multiprocessing.get_context("spawn")
@@ -83,9 +115,14 @@ def _run_apart(
     try:
         for _ in range(num_workers):
             ours, theirs = context.Pipe()
-            process: BaseProcess = context.Process(target=_serve, args=(task, theirs), daemon=True)
+            of_pool = None if pool is None else pool.connect()
+            process: BaseProcess = context.Process(
+                target=_serve, args=(task, theirs, of_pool), daemon=True
+            )
             process.start()
             theirs.close()
+            if of_pool is not None:
+                of_pool.close()
             processes[ours] = process
             _hand_out(ours, waiting, running, processes)
         while running:
@@ -118,13 +155,17 @@ def _hand_out(
     running: dict[Connection, int],
     processes: dict[Connection, BaseProcess],
 ) -> None:
-    if waiting:
-        index, argument = waiting.pop()
-        running[connection] = index
-        try:
-            connection.send((index, argument))
-        except OSError:
-            raise _death(processes[connection], index) from None
+    """Give a process the next task, or let it end."""
+    if not waiting:
+        with contextlib.suppress(OSError):
+            connection.send(None)
+        return
+    index, argument = waiting.pop()
+    running[connection] = index
+    try:
+        connection.send((index, argument))
+    except OSError:
+        raise _death(processes[connection], index) from None
 
 
 def _receive(
@@ -145,14 +186,15 @@ def _death(process: BaseProcess, index: int) -> RunFailedError:
     )
 
 
-def _serve(task: Task, connection: Connection) -> None:
+def _serve(task: Task, connection: Connection, of_pool: PoolEnd | None) -> None:
     # an interrupt at the keyboard reaches the whole process group; the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
+    called = task if of_pool is None else partial(task, pool=of_pool)
     try:
-        while True:
-            index, argument = connection.recv()
-            _attempt(task, index, argument, connection.send)
+        while (given := connection.recv()) is not None:
+            index, argument = given
+            _attempt(called, index, argument, connection.send)
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         return  # the parent is gone, or wants this process to end
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from fl.execution.executor import InProcessExecutor
-from fl.execution.processes import ProcessExecutor, WorkerDiedError, WorkerPool
+from fl.execution.pool_client import WorkerDiedError
+from fl.execution.processes import ProcessExecutor
+from fl.execution.worker_pool import WorkerPool
 from fl.methods import METHODS
 from fl.training.job import JobSettings, Start, TrainJob
 from scenarios import run
@@ -40,7 +42,7 @@ OF_WRITING = {
 @pytest.fixture(scope="module")
 def pool():
     pool = WorkerPool(2)
-    yield pool
+    yield pool.here
     pool.close()
 
 
@@ -86,6 +88,15 @@ def test_every_method_has_the_same_rows(tmp_path):
         assert len({path.parts[0] for path in rows(here.folder)}) == len(study.methods)
 
 
+def test_runs_at_a_time_share_a_pool_and_have_the_same_rows(tmp_path):
+    study = load("quickstart", [*TRAINED, "seeds=[1, 2, 3]", "methods=[{kind: fedit}]"])
+    here = run(study, out=tmp_path / "inline")
+    apart = run(study, out=tmp_path / "process", jobs=2, executor="process", workers=2)
+    assert (apart.failures, apart.num_done) == ((), 3)
+    assert rows(apart.folder) == rows(here.folder)
+    assert len(rows(here.folder)) > 3
+
+
 def test_results_are_those_of_this_process_and_of_the_store(pool, tmp_path):
     recipe, worker, job = made()
     here = InProcessExecutor(worker)
@@ -109,64 +120,54 @@ def test_results_are_those_of_this_process_and_of_the_store(pool, tmp_path):
 
 
 class Queue:
-    """A pool that notes what it is given, and does a job when it is told to."""
-
-    num_workers = 1
+    """A pool that notes what is submitted and dropped, and answers nothing."""
 
     def __init__(self):
-        self.given = []
+        self.given, self.dropped = [], []
 
-    def submit(self, order):
-        from concurrent.futures import Future  # noqa: PLC0415
+    def submit(self, order, *, recipe, flop):
+        self.given.append((pickle.loads(order).job.client_id, flop))
+        return len(self.given) - 1
 
-        self.given.append((pickle.loads(order.job).client_id, Future()))
-        return self.given[-1][1]
-
-
-def test_of_those_that_wait_the_largest_goes_first_and_dropped_ones_never():
-    recipe, _, job = made()
-    queue = Queue()
-    executor = ProcessExecutor(queue, recipe)
-    sizes = (1, 5, 9, 7, 9)
-    handles = [executor.submit(job(client_id), flop=size) for client_id, size in enumerate(sizes)]
-    handles[3].drop()
-    for count in range(1, 5):
-        assert len(queue.given) == count
-        queue.given[-1][1].set_result(None)
-    assert [client_id for client_id, _ in queue.given] == [0, 2, 4, 1]
-    with pytest.raises(RuntimeError, match="job of client 3 in round 1 was dropped"):
-        handles[3].result()
+    def drop(self, number):
+        self.dropped.append(number)
 
 
 def test_a_closed_executor_neither_takes_nor_starts():
     recipe, _, job = made()
     queue = Queue()
     executor = ProcessExecutor(queue, recipe)
-    _, waiting = executor.submit(job(0)), executor.submit(job(1))
+    first, second, waiting = (executor.submit(job(n), flop=10 + n) for n in range(3))
+    first.drop()
+    first.drop()
+    assert queue.dropped == [0]
     executor.close()
     executor.close()
-    queue.given[0][1].set_result(None)
-    assert len(queue.given) == 1
-    with pytest.raises(RuntimeError, match="has no result"):
-        waiting.result()
+    assert (queue.given, queue.dropped) == ([(0, 10), (1, 11), (2, 12)], [0, 1, 2])
+    for handle, client_id in ((first, 0), (second, 1), (waiting, 2)):
+        told = f"job of client {client_id} in round 1 was dropped, it has no result"
+        with pytest.raises(RuntimeError, match=told):
+            handle.result()
     with pytest.raises(RuntimeError, match="is closed, cannot take or run the training job of"):
         executor.submit(job(2))
 
 
 def test_what_a_job_raises_is_raised_here(pool):
     recipe, _, job = made("fedit", "training={local_steps: 30, batch_size: 8, learning_rate: 1e20}")
-    with pytest.raises(FloatingPointError, match="client 0"):
-        ProcessExecutor(pool, recipe).submit(job(0)).result()
+    handle = ProcessExecutor(pool, recipe).submit(job(0))
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match="client 0") as raised:
+            handle.result()
+    assert "in a worker process:" in raised.value.__notes__[0]
 
 
 def test_a_process_that_dies_is_one_line():
     recipe, _, job = made()
     pool = WorkerPool(1)
-    executor = ProcessExecutor(pool, recipe)
+    executor = ProcessExecutor(pool.here, recipe)
     executor.submit(job(0)).result()
-    (process,) = pool._pool._processes.values()
+    process = pool._processes[0].process
     os.kill(process.pid, signal.SIGKILL)
-    process.join(20)
     with pytest.raises(WorkerDiedError, match="a worker process died while the training job of"):
         executor.submit(job(1)).result()
     pool.close()
@@ -177,8 +178,8 @@ def test_a_process_that_dies_is_one_line():
     [
         (("--workers", "2"), "workers: has no effect with executor inline, got 2"),
         (
-            ("--executor", "process", "--jobs", "2"),
-            "jobs: must be 1 with executor process, whose pool serves one run at a time, got 2",
+            ("--executor", "process", "--jobs", "3", "--workers", "2"),
+            "jobs: must be <= workers = 2 with executor process, got 3",
         ),
     ],
 )
