@@ -7,7 +7,9 @@ import os
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from fl.execution import store_file
 from fl.execution.executor import InProcessExecutor
 from fl.execution.run_job import run_job
 from fl.execution.store import ResultStore, StoreWriteError
@@ -142,6 +144,32 @@ def test_a_damaged_file_is_told_of_once_and_computed_again(store, tmp_path, dama
     assert told.endswith("; it is computed again")
     assert store.trained(job, unasked).mean_loss == result.mean_loss
     assert not list((tmp_path / "store").rglob("*.part"))
+
+
+@pytest.mark.parametrize("version", ["0", "2", None])
+def test_an_entry_of_another_version_is_told_of_once_and_replaced(
+    store, tmp_path, version, caplog, monkeypatch
+):
+    worker = worker_of("head")
+    for make, ask in ((job_of, store.trained), (evaluation_of, store.evaluated)):
+        job, runner = make(worker), Runner(worker)
+        ask(job, runner)
+        (path,) = (tmp_path / "store").rglob(f"{job.digest()}.safetensors")
+        _, whole = store_file.read_entry(path)
+        if version is None:
+            save_file({"loss": torch.ones(2)}, path)  # of somebody else
+        else:
+            monkeypatch.setattr("fl.execution.store_file.FORMAT", version)
+            tensors = {"of another layout": torch.ones(2)}
+            store_file.write_entry(path, tensors, {"names": "another"})
+            monkeypatch.undo()
+        caplog.clear()
+        ask(job, runner)
+        assert len(runner.jobs) == 2
+        (told,) = caplog.messages
+        assert told == f"{path}: format must be 1, got {version}; it is computed again"
+        assert store_file.read_entry(path)[1] == whole
+        ask(job, unasked)
 
 
 def test_what_is_read_goes_later(tmp_path):
