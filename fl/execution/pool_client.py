@@ -37,6 +37,9 @@ class PoolClient:
             answer: bytes = self._connection.recv_bytes()
         except (EOFError, OSError):
             raise WorkerDiedError from None
+        except BaseException:  # interrupted: the answer that is on its way is nobody's
+            self.close()
+            raise
         if not answer:
             raise WorkerDiedError
         return answer

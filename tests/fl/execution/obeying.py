@@ -15,6 +15,9 @@ def obey(connection, _):
             Path(f"{rest}.begun").touch()
             while not Path(rest).exists():
                 time.sleep(0.005)
+        if what == "large":
+            connection.send_bytes(bytes(10_000_000))
+            continue
         connection.send_bytes(f"{what} {os.getpid()}".encode())
 
 

@@ -113,6 +113,30 @@ def test_all_who_wait_are_told_when_a_process_dies(pool, tmp_path):
     (tmp_path / "a").touch()
 
 
+class Interrupted:
+    """A connection whose reader is interrupted."""
+
+    def __init__(self, connection):
+        self.send, self.close = connection.send, connection.close
+
+    def recv_bytes(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_nobody_waiting(pool, tmp_path):
+    client = pool.here
+    client._connection = Interrupted(client._connection)
+    numbers = [ask(client, f"large {tmp_path}"), ask(client, "x")]
+    with pytest.raises(KeyboardInterrupt):
+        client.result(numbers[0])
+    for number in numbers:
+        client.drop(number)
+    with pytest.raises(WorkerDiedError):
+        ask(client, "x")
+    pool.close()  # although nobody reads the answer
+    assert not pool._thread.is_alive()
+
+
 def test_a_closed_pool_answers_nobody(tmp_path):
     pool = WorkerPool(1, serve=obey)
     client = pool.here
