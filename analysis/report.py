@@ -20,6 +20,7 @@ from analysis.settings import has_settings, order_table
 from analysis.style import figure_style
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
 from analysis.totals import total_tables
+from analysis.who_counts import who_counts_table
 
 _PAGE = "report.html"
 
@@ -97,10 +98,12 @@ def all_tables(results: Results) -> tuple[Table, ...]:
     known = [table for table in ranges if table is not None]
     written = [reward_table(results), answer_table(results)]
     of_answers = [table for table in written if table is not None]
+    who_counts = who_counts_table(results)
     return (
         summary_table(results),
         *targets,
         *of_answers,
+        *([] if who_counts is None else [who_counts]),
         *_tables_of_clients(results),
         *known,
         *orders,

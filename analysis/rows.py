@@ -83,6 +83,10 @@ SCHEMAS: dict[str, Columns] = {
         "std": "float?",
         "worst10": "float?",
         "n": "int",
+        "text_mean": "float?",
+        "num_trained": "float?",
+        "trained_mean": "float?",
+        "prior": "float?",
     },
     "energy": {"owner": "text", "activity": "text", "seconds": "float", "energy_j": "float"},
     "rewards": {

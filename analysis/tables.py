@@ -151,6 +151,26 @@ def mean_table(
     notes
         Before those on intervals and energy.
     """
+    numbers, text = mean_rows(results, columns, counts)
+    return Table(
+        name="summary",
+        title=title,
+        numbers=numbers,
+        text=text,
+        notes=(
+            *notes,
+            interval_note(int(counts.min())),
+            "Client energy is radio and computing of all clients; site energy stands apart.",
+            *_wasted_note(results, columns),
+            *_label_note(results),
+        ),
+    )
+
+
+def mean_rows(
+    results: Results, columns: Mapping[str, MeanColumn], counts: "pd.Series[int]"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return numbers and cells of means, one row a variant; arguments as :func:`mean_table`."""
     numbers, text = [], []
     for variant in results.variants:
         if variant.name not in counts.index:
@@ -167,19 +187,7 @@ def mean_table(
             )
         numbers.append(values)
         text.append(cells)
-    return Table(
-        name="summary",
-        title=title,
-        numbers=pd.DataFrame(numbers),
-        text=pd.DataFrame(text),
-        notes=(
-            *notes,
-            interval_note(int(counts.min())),
-            "Client energy is radio and computing of all clients; site energy stands apart.",
-            *_wasted_note(results, columns),
-            *_label_note(results),
-        ),
-    )
+    return pd.DataFrame(numbers), pd.DataFrame(text)
 
 
 def interval_note(smallest_n: int) -> str:

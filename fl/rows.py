@@ -116,6 +116,14 @@ class EvaluationRow:
     """Mean of the worst 10 % of clients (at least one); the mean for ``global``."""
     n: int
     """Test texts for ``global``, clients for ``personal``."""
+    text_mean: float
+    """Mean over test texts: each client counts by its texts; the mean for ``global``."""
+    num_trained: int | None
+    """Clients that have trained by then, and not in vain; ``None`` for ``global``."""
+    trained_mean: float | None
+    """Mean over these alone; ``None`` for ``global``, and without any."""
+    prior: float | None
+    """Mean accuracy of naming each client's most frequent training class; ``None`` elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

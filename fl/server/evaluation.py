@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from fl.execution.executor import JobHandle
-from fl.metrics import METRICS, over_clients
+from fl.metrics import METRICS
 from fl.payload import Tensors
 from fl.rows import EvaluationRow, RewardRow
 from fl.server.answers import Answer, answer_rows, split_answers
+from fl.server.client_summary import ClientSummary, prior_accuracy, summarise
 from fl.server.federation import Federation
 from fl.training.evaluate import sum_scores
 from fl.training.evaluation_shards import joined, shards_of
@@ -99,6 +100,8 @@ class Evaluation:
     of_server: "_Evaluated | None"
     of_clients: Sequence["_Evaluated"]
     """By client id."""
+    is_trained: Bool[np.ndarray, " client"]
+    """Who has trained by then, and not in vain."""
 
 
 class Evaluator:
@@ -139,6 +142,7 @@ class Evaluator:
             downlink_bytes=federation.downlink_bytes,
             of_server=self._of_server,
             of_clients=tuple(self._last[i] for i in federation.client_ids if i in self._last),
+            is_trained=np.array([i in federation.personal for i in federation.client_ids]),
         )
 
     def rows(self, evaluation: Evaluation) -> list[EvaluationRow]:
@@ -157,9 +161,8 @@ class Evaluator:
                 sums = self._with_reward(of_server.found.sums, self._mean_weight)
                 for name in federation.metrics:
                     value = METRICS[name].value(sums)
-                    values = (value, 0.0, value)
                     n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
-                    rows.append(_row(evaluation, name, "global", values, n=n))
+                    rows.append(_global_row(evaluation, name, value, num_texts=n))
                 self._keep_answers(evaluation, None, of_server.found.answers)
             for client_id, each in enumerate(evaluation.of_clients):
                 self._keep_answers(evaluation, client_id, each.found.answers)
@@ -169,10 +172,9 @@ class Evaluator:
             ]
             self._keep_rewards(evaluation, by_client)
             for name in federation.metrics:
-                metric = METRICS[name]
-                values_of = np.array([metric.value(sums) for sums in by_client])
-                means = over_clients(values_of, is_lower_better=metric.is_lower_better)
-                rows.append(_row(evaluation, name, "personal", means, n=len(values_of)))
+                found = summarise(METRICS[name], by_client, is_trained=evaluation.is_trained)
+                prior = self._prior if name == "accuracy" else None
+                rows.append(_personal_row(evaluation, name, found, n=len(by_client), prior=prior))
         return rows
 
     @contextmanager
@@ -229,6 +231,12 @@ class Evaluator:
                 )
             )
         federation.recorder.rewards(rows)
+
+    @cached_property
+    def _prior(self) -> float:
+        """Return the mean over clients of what their most frequent training class scores."""
+        federation = self._federation
+        return float(prior_accuracy(federation.worker.train.labels, federation.shards).mean())
 
     @cached_property
     def _mean_weight(self) -> float:
@@ -299,29 +307,47 @@ class Evaluator:
         return _Scored(jobs, num_kept=generation.num_kept)
 
 
-def _row(
-    evaluation: Evaluation,
-    metric: str,
-    split: str,
-    values: tuple[float, float, float],
-    *,
-    n: int,
+def _global_row(
+    evaluation: Evaluation, metric: str, value: float, *, num_texts: int
 ) -> EvaluationRow:
-    mean, std, worst10 = values
+    """Return the row of the server's model, to which clients make no difference."""
     return EvaluationRow(
-        round=evaluation.round,
-        at_s=evaluation.at_s,
-        energy_j=evaluation.energy_j,
-        site_energy_j=evaluation.site_energy_j,
-        uplink_bytes=evaluation.uplink_bytes,
-        downlink_bytes=evaluation.downlink_bytes,
+        **_spent(evaluation),
         metric=metric,
-        split=split,
-        mean=mean,
-        std=std,
-        worst10=worst10,
-        n=n,
+        split="global",
+        mean=value,
+        std=0.0,
+        worst10=value,
+        n=num_texts,
+        text_mean=value,
+        num_trained=None,
+        trained_mean=None,
+        prior=None,
     )
+
+
+def _personal_row(
+    evaluation: Evaluation, metric: str, found: ClientSummary, *, n: int, prior: float | None
+) -> EvaluationRow:
+    return EvaluationRow(
+        **_spent(evaluation),
+        metric=metric,
+        split="personal",
+        mean=found.mean,
+        std=found.std,
+        worst10=found.worst10,
+        n=n,
+        text_mean=found.text_mean,
+        num_trained=found.num_trained,
+        trained_mean=found.trained_mean,
+        prior=prior,
+    )
+
+
+def _spent(evaluation: Evaluation) -> dict[str, Any]:
+    """Return when it was, and what had been spent by then."""
+    names = ("round", "at_s", "energy_j", "site_energy_j", "uplink_bytes", "downlink_bytes")
+    return {name: getattr(evaluation, name) for name in names}
 
 
 def _is_same_model(first: Tensors, second: Tensors) -> bool:

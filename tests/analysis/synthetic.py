@@ -215,7 +215,11 @@ class _Run:
                       mean=mean if is_global else clients.mean(),
                       std=0.0 if is_global else clients.std(),
                       worst10=mean if is_global else clients[0],
-                      n=1000 if is_global else NUM_CLIENTS)  # fmt: skip
+                      n=1000 if is_global else NUM_CLIENTS,
+                      text_mean=mean if is_global else clients.mean() + 0.01,
+                      num_trained="" if is_global else NUM_CLIENTS - 1,
+                      trained_mean="" if is_global else clients[1:].mean(),
+                      prior="" if is_global else 0.4)  # fmt: skip
 
     def write(self, folder: Path, *, is_cut: bool) -> None:
         folder.mkdir(parents=True)

@@ -124,7 +124,12 @@ def test_study_without_targets_or_transfers(tmp_path):
     manifest["targets"] = {}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     report = write_report(folder)
-    assert [table.name for table in report.tables] == ["summary", "participation", "runs"]
+    assert [table.name for table in report.tables] == [
+        "summary",
+        "who_counts",
+        "participation",
+        "runs",
+    ]
     assert "accuracy_personal" in [figure.name for figure in report.figures]
 
 

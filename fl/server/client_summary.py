@@ -1,0 +1,71 @@
+"""One metric over the clients: how each counts, who has trained, and what a guess would score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from fl.data.shards import Shards
+from fl.metrics import Metric, over_clients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSummary:
+    """Means of a metric of clients' own models on their own test texts."""
+
+    mean: float
+    """Over clients: each counts the same."""
+    std: float
+    """Over clients, of the population."""
+    worst10: float
+    """Mean of the worst 10 % of clients, at least one."""
+    text_mean: float
+    """Over the test texts of all clients: a client counts by its texts."""
+    num_trained: int
+    """Clients whose own training has changed their model or the server's."""
+    trained_mean: float | None
+    """Mean over these; ``None`` without any."""
+
+
+def summarise(
+    metric: Metric,
+    by_client: Sequence[Mapping[str, float]],
+    *,
+    is_trained: Bool[np.ndarray, " client"],
+) -> ClientSummary:
+    """Return the means of a metric from the sums of scores of each client's texts."""
+    values = np.array([metric.value(sums) for sums in by_client])
+    mean, std, worst10 = over_clients(values, is_lower_better=metric.is_lower_better)
+    totals = {name: sum(sums[name] for sums in by_client) for name in (metric.over, metric.per)}
+    trained = values[is_trained]
+    return ClientSummary(
+        mean=mean,
+        std=std,
+        worst10=worst10,
+        text_mean=metric.value(totals),
+        num_trained=len(trained),
+        trained_mean=float(trained.mean()) if len(trained) else None,
+    )
+
+
+def prior_accuracy(
+    labels: Int[np.ndarray, " text"], shards: Shards
+) -> Float[np.ndarray, " client"]:
+    """Return how often each client is right who names its most frequent training class.
+
+    The trivial baseline of personal models: it reads no text. Of equally frequent classes the first
+    is named.
+
+    Parameters
+    ----------
+    labels
+        Classes of the table that shards index.
+    shards
+        Training and test texts of every client.
+    """
+    found = []
+    for shard in shards.each(np.arange(len(shards))):
+        guess = np.bincount(labels[shard.train]).argmax()
+        found.append(float(np.mean(labels[shard.test] == guess)))
+    return np.array(found)
