@@ -40,7 +40,7 @@ from netsim.transport.requests import (
 )
 from netsim.transport.transfers import Direction, Transfer, TransferRow
 from netsim.units import dbm_to_w
-from netsim.world.layout import NO_CELL, Layout, build_layout
+from netsim.world.layout import Layout, build_layout
 from netsim.world.population import FIRST_BACKGROUND_USER
 from netsim.world.site_rows import CellRow, SiteRow, cell_rows, site_rows
 
@@ -364,11 +364,10 @@ class CellularNetwork:
 
     def _end_unserved(self, wait: Wait, status: str) -> None:
         transfer = wait.transfer
-        slot = self._engine.links.slot_of(transfer.client_id)
         row = make_unserved_row(
             transfer,
             status,
-            cell_id=NO_CELL if slot is None else int(self._engine.links.cell_id[slot]),
+            cell_id=self._engine.serving_cell(transfer.client_id),
             energy_j=wait.energy_j,
             now_s=self._now_s,
         )

@@ -232,6 +232,11 @@ class Engine(ABC):
         """Return whether a client has a transfer that is admitted and has not ended."""
         return self.links.slot_of(client_id) is not None
 
+    def serving_cell(self, client_id: int) -> int:
+        """Return the cell that serves a client on the air; -1 for none."""
+        slot = self.links.slot_of(client_id)
+        return NO_CELL if slot is None else int(self.links.cell_id[slot])
+
     def flush(self) -> None:
         """Advance and book everything up to now, so that the ledger is complete."""
         self._advance()

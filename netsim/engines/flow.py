@@ -26,87 +26,49 @@ standard error of 0.2 %; of downloads 0.1 % (one seed). Round robin, which looks
 changes by 0.02 %.
 """
 
-import math
-
 import numpy as np
 import simpy
 from jaxtyping import Float, Int
 
 from netsim.engines.carried_service import carried_service
-from netsim.engines.engine import Engine, EngineSettings, Models, OnEnd
-from netsim.engines.flow_last_blocks import LastBlocks
+from netsim.engines.engine import EngineSettings, Models, OnEnd
 from netsim.engines.flow_outcome import service_at_instants
 from netsim.engines.granted_interference import granted_interference
 from netsim.engines.interference import ExpectedInterference, InterferenceMoments
-from netsim.engines.lone_service import LoneServices
 from netsim.engines.served_fades import Leads
 from netsim.engines.served_set import ServedSet, ServedSets
 from netsim.engines.service_order import NO_ROWS
 from netsim.engines.services_ahead import ServicesAhead
 from netsim.engines.sub_ticks import instants_per_tick, time_mean
+from netsim.engines.timed_engine import TimedEngine
 from netsim.engines.transmission import FlowTransmission
 from netsim.mac.demand import Demand
 from netsim.mac.sharing import Grant
 from netsim.phy.effective_sinr import mean_over_groups, mean_over_held
 from netsim.phy.power_headroom import per_transmitter
 from netsim.transport.active_transfers import DOWNLINK, TINY, UPLINK
-from netsim.transport.completion import END_OF_SLOT
 
 
-class FlowEngine(Engine):
+class FlowEngine(TimedEngine):
     """Moves transfers over the air from event to event; parameters are those of the base."""
 
     def __init__(
         self, env: simpy.Environment, models: Models, *, settings: EngineSettings, on_end: OnEnd
     ) -> None:
         super().__init__(env, models, settings=settings, on_end=on_end)
-        self._slot_left_s = END_OF_SLOT * settings.slot_s
-        self._is_solve_pending = False
-        self._solved = NO_ROWS
-        self._rows = NO_ROWS, NO_ROWS
-        self._timer: simpy.Event | None = None
-        self._timer_at_s = self._first_finish_s = np.inf
         self._buffers_due_s = np.inf
         self._expectation_due_s = np.inf
         self._served_sets = ServedSets(self.active, self.links, models.air)
         self._expectation = ExpectedInterference()
         self._expected_w = models.air.site_noise_w + self._uplink_interference_w
         self._is_disturbed = models.air.interference_variability is not None
-        self._solved_at_s = -np.inf
-        self._decides_anew = self._is_disturbed and self._sharing.orders_by_rates
         self._leads = Leads(models.air, self.links, is_followed=self._sharing.follows_fades)
-        self._last_blocks = LastBlocks(
-            models,
-            self.links,
-            self._tracker,
-            settings=settings,
-            decides_anew=self._decides_anew,
-        )
         is_limited = self._backhaul_flow.is_limited
-        self._lone = LoneServices(models, self.active, self.links, is_limited=is_limited)
         self._ahead = ServicesAhead(models, self.links, self._tracker, is_limited=is_limited)
 
     # Time ---------------------------------------------------------------------------------------
 
-    def _touch(self) -> None:
-        if not self._is_solve_pending:
-            self._is_solve_pending = True
-            self._call_last(self._solve)
-
-    def _set_timer(self, at_s: float) -> None:
-        self._timer_at_s = at_s
-        self._timer = None
-        if math.isinf(at_s):
-            return
-        self._timer = self._env.timeout(max(at_s - self._env.now, 0.0))
-        self._timer.callbacks.append(self._on_timer)
-
-    def _on_timer(self, event: simpy.Event) -> None:
-        if event is not self._timer:
-            return  # superseded by a later solve
-        self._timer = None
-        # The sum now + (at - now) may miss ``at`` by a rounding; the event is due all the same.
-        due_s = max(self._now_s, self._timer_at_s)
+    def _on_due(self, due_s: float) -> None:
         self._advance()
         # Who has come since the last solve ends later than this instant.
         if due_s >= self._first_finish_s:
@@ -143,7 +105,6 @@ class FlowEngine(Engine):
     # The solve ----------------------------------------------------------------------------------
 
     def _solve(self) -> None:
-        self._is_solve_pending = False
         self.num_solves += 1
         self._tracker.connect_new()
         now_s = self._solved_at_s = self._now_s

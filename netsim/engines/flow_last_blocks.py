@@ -20,6 +20,7 @@ from netsim.rrc.link_tracker import LinkTracker
 from netsim.rrc.links import Links
 from netsim.streams import Purpose, StreamsInOrder
 from netsim.transport.active_transfers import UPLINK
+from netsim.transport.completion import Record
 from netsim.units import floored_db
 
 UNFADED_LINKS = 4096
@@ -63,7 +64,7 @@ class LastBlocks:
         self._unfaded_failure = lru_cache(UNFADED_LINKS)(self._failure_without_fading)
 
     def wait_s(
-        self, records: Sequence[np.void], solved_at_s: float, *, at_s: float
+        self, records: Sequence[Record], solved_at_s: float, *, at_s: float
     ) -> Float[np.ndarray, " transfer"]:
         """Return how long transfers that have sent their last bits wait [s].
 
@@ -82,7 +83,7 @@ class LastBlocks:
         return np.array([self._wait_s(record, first, duration_s, at_s) for record in records])
 
     def _wait_s(
-        self, record: np.void, first: int, duration_s: Float[np.ndarray, " instant"], now_s: float
+        self, record: Record, first: int, duration_s: Float[np.ndarray, " instant"], now_s: float
     ) -> float:
         airtime_fraction = float(record["airtime_fraction"])
         if record["bearer_id"] < 0 or not airtime_fraction > 0:
@@ -137,7 +138,7 @@ class LastBlocks:
         )
 
     def _fade(
-        self, record: np.void, at_s: Float[np.ndarray, " time"], *, is_uplink: bool
+        self, record: Record, at_s: Float[np.ndarray, " time"], *, is_uplink: bool
     ) -> Float[np.ndarray, " time"]:
         """Return the mean of the groups' fading at some times."""
         cell_id = self._links.cell_id[record["slot"]]

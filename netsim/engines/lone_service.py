@@ -11,21 +11,30 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from netsim.engines.engine import Models
+from netsim.engines.site_meter import Radiation
 from netsim.rrc.links import Links
-from netsim.transport.active_transfers import ActiveTransfers
+from netsim.transport.active_transfers import SERVED, ActiveTransfers
 
 MOST_LINKS = 50_000
 """Links whose services are kept; beyond, all are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class LoneService:
     """What one transfer gets without others."""
 
     values: tuple[float, ...]
-    """See :meth:`ActiveTransfers.service_values`."""
+    """See :meth:`ActiveTransfers.service_values`; the first six follow by name."""
     load: Float[np.ndarray, "cell group"] | None
     """Share of its power that each cell radiates; ``None`` in the uplink."""
+    rate_bps: float
+    blocks: float
+    sinr_db: float
+    airtime_fraction: float
+    airtime_w: float
+    retransmission_rate_hz: float
+    radiation: Radiation | None = None
+    """What sites do meanwhile, once that is known."""
 
 
 class LoneServices:
@@ -51,6 +60,8 @@ class LoneServices:
         self._is_constant = not (
             is_varying or is_limited or air.interference_variability is not None
         ) and (not models.sharing.uses_transfers)
+        self.never_change = self._is_constant and not models.outages.may_fail
+        """Whether what a link gives never changes: no site fails either."""
         self._known: dict[tuple[int, int, float], LoneService] = {}
 
     def known(self, rows: Int[np.ndarray, " transfer"]) -> LoneService | None:
@@ -70,7 +81,13 @@ class LoneServices:
         if len(self._known) >= MOST_LINKS:
             self._known.clear()
         values = self._active.service_values(int(rows[0]))
-        self._known[self._link(rows)] = LoneService(values, load)
+        names = SERVED[: len(SERVED) - 1]  # the last one is an average over time
+        by_name = dict(zip(names, values, strict=False))
+        self._known[self._link(rows)] = LoneService(values=values, load=load, **by_name)
+
+    def of_link(self, direction: int, cell_id: int, serving_gain: float) -> LoneService | None:
+        """Return what a lone transfer gets on a link, if that is known."""
+        return self._known.get((direction, cell_id, serving_gain))
 
     def _link(self, rows: Int[np.ndarray, " transfer"]) -> tuple[int, int, float]:
         record = self._active.records[rows[0]]

@@ -15,7 +15,7 @@ MOST_LOADS = 256
 """Loads of which it is kept what sites radiate; beyond, all are forgotten."""
 
 
-class _Radiation(NamedTuple):
+class Radiation(NamedTuple):
     """What sites do at a load of their cells."""
 
     radiated_w: Float[np.ndarray, " site"]
@@ -61,10 +61,12 @@ class SiteMeter:
         self._full_cell_w = full_cell_w
         self._slope = drawn_per_radiated
         is_busy = np.zeros(num_sites, dtype=bool)
-        self._now = _Radiation(
+        self._now = Radiation(
             np.zeros(num_sites), is_any=False, is_busy=is_busy, busy=is_busy.tobytes()
         )
-        self._known: dict[tuple[bytes, bytes], _Radiation] = {}
+        self._next: tuple[float, Radiation] | None = None
+        """What sites do after an instant that is not known to be over [s]."""
+        self._known: dict[tuple[bytes, bytes], Radiation] = {}
         self._is_alive = outages.is_site_alive(0.0)
         self._advanced_to_s = 0.0
         self._since_s = np.zeros(num_sites)
@@ -77,8 +79,16 @@ class SiteMeter:
             )
         self._cut_drawn(0.0)
 
+    def set_radiation_after(self, radiation: Radiation, *, now_s: float) -> None:
+        """Set what sites do once this instant is over, unless something is set before."""
+        self._next = now_s, radiation
+
     def advance(self, now_s: float) -> None:
         """Account for what sites radiate up to now, outages on the way included."""
+        if self._next is not None and now_s > self._next[0]:
+            at_s, radiation = self._next
+            self._radiate(at_s)
+            self.set_radiation(radiation, now_s=at_s)
         while (edge_s := self._outages.next_edge_s(self._advanced_to_s)) <= now_s:
             self._radiate(edge_s)
             self._set_alive(self._outages.is_site_alive(edge_s), now_s=edge_s)
@@ -104,12 +114,23 @@ class SiteMeter:
         now_s
             Up to which :meth:`advance` was called.
         """
+        self.set_radiation(self.radiation(load, serving=serving), now_s=now_s)
+
+    def radiation(
+        self, load: Float[np.ndarray, "cell group"], *, serving: Int[np.ndarray, " transfer"]
+    ) -> Radiation:
+        """Return what sites do at a load of their cells; arguments as of :meth:`set_load`."""
         key = load.tobytes(), serving.tobytes()
         radiation = self._known.get(key)
         if radiation is None:
             if len(self._known) >= MOST_LOADS:
                 self._known.clear()
             radiation = self._known[key] = self._radiation(load, serving)
+        return radiation
+
+    def set_radiation(self, radiation: Radiation, *, now_s: float) -> None:
+        """Set what sites do from now on, as :meth:`set_load` does."""
+        self._next = None
         if radiation.busy != self._now.busy:
             was_busy, is_busy = self._now.is_busy, radiation.is_busy
             for site_id in (was_busy != is_busy).nonzero()[0].tolist():
@@ -121,14 +142,14 @@ class SiteMeter:
 
     def _radiation(
         self, load: Float[np.ndarray, "cell group"], serving: Int[np.ndarray, " transfer"]
-    ) -> _Radiation:
+    ) -> Radiation:
         mean_load = load[:, 0] if load.shape[1] == 1 else load.mean(axis=1)
         cell_w = self._full_cell_w * mean_load
         radiated_w = np.bincount(self._cell_site_id, weights=cell_w, minlength=len(self._slope))
         is_busy = radiated_w > 0
         is_any = bool(is_busy.any())
         is_busy[self._cell_site_id[serving]] = True
-        return _Radiation(radiated_w, is_any, is_busy, is_busy.tobytes())
+        return Radiation(radiated_w, is_any, is_busy, is_busy.tobytes())
 
     def flush(self, now_s: float) -> None:
         """Book everything up to now."""

@@ -133,6 +133,10 @@ class Association:
                 slot, may_fail=bool(self._coverage.may_fail[slot])
             )
 
+    def standing_link(self, client_id: int) -> StandingLink | None:
+        """Return the link of a client that stands still; ``None`` where it is not known."""
+        return self._standing.get(client_id)
+
     def reconnect(self, slots: Sequence[int]) -> bool:
         """Serve clients that stand still as at their last connection; tell if all are known.
 

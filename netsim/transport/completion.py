@@ -1,6 +1,8 @@
 """How a transfer ends: its status, when its last bit arrives, the row that it leaves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from netsim.rrc.handover import CLOCK_SLACK_S
 from netsim.transport.active_transfers import UPLINK
 from netsim.transport.transfers import DIRECTIONS, Direction, Transfer, TransferRow
 
+Record = np.void | Mapping[str, Any]
+"""The last record of a transfer, of :class:`netsim.transport.active_transfers.ActiveTransfers`."""
 END_OF_SLOT = 0.5
 """What is left of a slot when a fluid has sent its last bit, on average [slot].
 
@@ -34,7 +38,7 @@ class End:
 
 
 def end_of(
-    record: np.void,
+    record: Record,
     status: str,
     *,
     deadline_at_s: float,
@@ -52,7 +56,7 @@ def end_of(
     Parameters
     ----------
     record
-        The last record of :class:`netsim.transport.active_transfers.ActiveTransfers`.
+        Of the transfer.
     status
         ``delivered`` when its last bit has left the air, else why it ends.
     deadline_at_s
@@ -89,7 +93,7 @@ def end_of(
 
 
 def make_row(
-    record: np.void,
+    record: Record,
     end: End,
     *,
     participation_id: int | None,

@@ -8,7 +8,7 @@ from netsim.config.radio import A3Handover, NoFading, NoHandover, SiteOutage, Up
 from netsim.config.sites import SitesLayout
 from netsim.config.ue_power import Tr38840PowerConfig
 from netsim.config.world import NoShadowing, SingleCellLayout, StaticMobility
-from netsim.engines import flow
+from netsim.engines import timed_engine
 from netsim.network import CellularNetwork
 from netsim.phy.block_sizes import BlockSizes
 from netsim.phy_abstraction import uplink_power
@@ -106,4 +106,4 @@ def ignore_end_of_slot(monkeypatch):
 
     Closed forms hold without the half slot that is left then.
     """
-    monkeypatch.setattr(flow, "END_OF_SLOT", 0.0)
+    monkeypatch.setattr(timed_engine, "END_OF_SLOT", 0.0)
