@@ -66,7 +66,9 @@ class _Untrained(JobHandle[TrainResult]):
     def result(self) -> TrainResult:
         start = self.job.start
         return TrainResult(
-            tensors={**start.tensors, **start.client_outputs},
+            tensors={**start.tensors, **start.client_outputs}
+            if start.client_outputs
+            else start.tensors,
             mean_loss=math.nan,
             rms_loss=math.nan,
             num_samples=len(self.job.samples),

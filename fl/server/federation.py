@@ -19,6 +19,7 @@ from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
 from fl.policies.view import AskingPolicy, Forecast, Policy
 from fl.rows import AnswerRow, ClientRow, EvaluationRow, QuestionRow, RewardRow, RoundRow
+from fl.server.beginning import Beginnings
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
 from fl.server.faults import FaultsConfig, crash
@@ -158,6 +159,8 @@ class Federation:
     """Larger architecture that bytes, operations and memory are those of; ``None``: the trained."""
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
+    beginnings: Beginnings = field(init=False)
+    """How jobs begin."""
     roster: Roster = field(init=False)
     presence: Presence = field(init=False)
     """Who is there and who is at work."""
@@ -213,6 +216,7 @@ class Federation:
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
+        self.beginnings = Beginnings(self.method)
         self.roster = Roster(self.shards.num_train)
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
         if self.faults != FaultsConfig():

@@ -6,11 +6,12 @@ from typing import Any
 import simpy
 
 from fl.execution.executor import JobHandle
-from fl.methods.base import Contribution, ServerState, base_of
+from fl.methods.base import Contribution, ServerState
 from fl.network import Direction, TransferEvent, TransferOutcome
-from fl.payload import Payload, Tensors
+from fl.payload import Payload
 from fl.problems import during
 from fl.rows import ClientRow
+from fl.server.beginning import Beginning
 from fl.server.computing import Computing, begin_computing, end_computing, most_w
 from fl.server.cost_twin import Charged
 from fl.server.federation import Federation
@@ -82,7 +83,7 @@ class Participation:
         self._seed_id = round_id if seed_id is None else seed_id
         self._transfer = broadcast
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
-        self._base: Tensors = {}
+        self._beginning: Beginning | None = None  # once its job has begun
         self._charged: Charged | None = None  # where costs are those of a larger architecture
         self._stopped = federation.env.event()
         self._stopped_at_s: float | None = None
@@ -91,7 +92,7 @@ class Participation:
         federation.roster.begin(client_id, version=self.version)
         self.done: simpy.Event = federation.env.process(self._run())
         """Fires when the participation has ended, whatever its outcome."""
-        self.done.callbacks.append(lambda _: federation.roster.free(client_id))
+        self.done.callbacks.append(self._free)
         self._computing: Computing | None = None
         federation.presence.watch(self)
 
@@ -168,14 +169,14 @@ class Participation:
         ValueError
             If the update was not received.
         """
-        if self._handle is None:
+        if self._handle is None or self._beginning is None:
             msg = f"participation: must be received, client {self.client_id} is {self.outcome}"
             raise ValueError(msg)
-        federation, method = self._federation, self._federation.method
+        federation = self._federation
         with during(self._situation()):
             result = self._handle.result()
             federation.personal.work_out(self.client_id, self._handle)
-            payload = method.upload(result.tensors, version=self.version)
+            payload = self._beginning.upload_of(result.tensors)
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep(self._charged)
         if payload is None:
@@ -185,7 +186,7 @@ class Participation:
             payload=payload,
             weight=result.num_samples,
             staleness=federation.state.version - self.version,
-            base=self._base,
+            base=self._beginning.base,
         )
 
     def row(self, *, staleness: int, round_id: int | None = None) -> ClientRow:
@@ -241,6 +242,9 @@ class Participation:
             losses=self._losses(),
         )
 
+    def _free(self, _: simpy.Event) -> None:
+        self._federation.roster.free(self.client_id)
+
     def _run(self) -> Generator[simpy.Event, Any, None]:
         """Go through the three steps as a SimPy process, up to the first that fails."""
         with during(self._situation()):
@@ -266,12 +270,13 @@ class Participation:
             if self.download_s is None:
                 return
         personal = federation.personal.of(client_id)
-        start = method.start(download, personal, version=self.version)
-        handle = yield from self._compute(start)
+        beginning = federation.beginnings.begin(download, personal, version=self.version)
+        self._beginning = beginning
+        handle = yield from self._compute(beginning.start)
         if handle is None:
             return
         # The shapes of the upload are those of its start: its size is known without the result.
-        upload = method.upload({**start.tensors, **start.client_outputs}, version=self.version)
+        upload = beginning.upload
         if upload is not None:
             size_bytes = _size_bytes(upload, None if charged is None else charged.upload)
             self.upload_s = yield from self._send("uplink", size_bytes)
@@ -280,7 +285,7 @@ class Participation:
                 if federation.twin is not None and charged is not None:
                     federation.twin.keep_unsent(charged)
                 return
-        self._base = base_of(method, upload, start)
+        _ = beginning.base
         self._handle = handle
         self.outcome = "received"
         federation.personal.keep_sent(client_id, handle)
@@ -312,7 +317,7 @@ class Participation:
         computing = begin_computing(federation, client_id, work=work)
         federation.presence.check_job(client_id, computing.whole_j, device=device.name)
         self._computing = computing
-        yield federation.env.timeout(computing.duration_s) | self._stopped
+        yield either(federation.env, computing.duration_s, self._stopped)
         self._computing = None
         self.compute_j = end_computing(federation, computing)
         if self._stopped.triggered:
@@ -365,6 +370,25 @@ class Participation:
         if sent.status == "timeout" and self._deadline_at_s is not None:
             return f"late:{sent.direction}"
         return f"dropped:{sent.direction}:{sent.status}"
+
+
+def either(env: simpy.Environment, after_s: float, event: simpy.Event) -> simpy.Event:
+    """Return an event that fires after some seconds, or when another one does if that is sooner.
+
+    As ``env.timeout(after_s) | event``, in a third of the time.
+    """
+    first = env.event()
+
+    def fire(_: simpy.Event) -> None:
+        if not first.triggered:
+            first.succeed()
+
+    for each in (env.timeout(after_s), event):
+        if each.callbacks is None:
+            fire(each)
+        else:
+            each.callbacks.append(fire)
+    return first
 
 
 def _size_bytes(payload: Payload, charged: Payload | None) -> int:

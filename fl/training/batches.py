@@ -1,6 +1,5 @@
 """Which texts form which batch: a pure function of shard, settings and seed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,21 +101,22 @@ def plan_batches(
     if local_epochs is not None:
         passes = [rng.permutation(samples) for _ in range(local_epochs)]
         return [order[at : at + size] for order in passes for at in range(0, len(order), size)]
-    batches = _endless_batches(samples, size=size, rng=rng)
-    return [next(batches) for _ in range(local_steps or 0)]
+    return _dealt_batches(samples, size=size, num_batches=local_steps or 0, rng=rng)
 
 
-def _endless_batches(
-    samples: Int[np.ndarray, " text"], *, size: int, rng: np.random.Generator
-) -> Iterator[Int[np.ndarray, " text"]]:
+def _dealt_batches(
+    samples: Int[np.ndarray, " text"], *, size: int, num_batches: int, rng: np.random.Generator
+) -> list[Int[np.ndarray, " text"]]:
     """Deal batches from one pass after another; a batch over the seam holds no text twice."""
-    rest = rng.permutation(samples)
-    while True:
-        if len(rest) < size:
-            fresh = rng.permutation(samples)
-            # Texts that wait in the rest go to the back of the new pass.
-            waiting = rest.tolist()
-            later = sorted(fresh.tolist(), key=set(waiting).__contains__)
-            rest = np.array(waiting + later, dtype=samples.dtype)
-        yield rest[:size]
-        rest = rest[size:]
+    num_samples = len(samples)
+    passes = [rng.permutation(samples)]
+    for num_dealt in range(num_samples, num_batches * size, num_samples):
+        fresh, num_waiting = rng.permutation(samples), num_dealt % size
+        if num_waiting:
+            # Texts that wait for the next batch go to the back of the new pass.
+            waiting = set(passes[-1][num_samples - num_waiting :].tolist())
+            later = sorted(fresh.tolist(), key=waiting.__contains__)
+            fresh = np.array(later, dtype=samples.dtype)
+        passes.append(fresh)
+    order = np.concatenate(passes)
+    return [order[at : at + size] for at in range(0, num_batches * size, size)]

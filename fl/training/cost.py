@@ -84,6 +84,7 @@ class CostModel:
         self._row_groups = tuple(tuple(group) for group in row_groups)
         self._rows: dict[tuple[Kind, bool], Rows | None] = {}
         self._polynomials: dict[tuple[Kind, bool], Polynomial | None] = {}
+        self._last: tuple[Sequence[str], Tensors, bool, Polynomial | None] | None = None
         self.attended_pairs = attended_pairs
         self._steps = counted.steps
         self._decode = DecodeModel(
@@ -177,6 +178,8 @@ class CostModel:
         num_asked: list[int | None] = [None] * len(batches)
         if answer_lengths is not None:
             num_asked = np.add.reduceat(answer_lengths[texts], starts).tolist()
+        elif polynomial is not None and self.attended_pairs is None:
+            return sum(map(polynomial.value, sizes, longest))
         return sum(
             self._shape_flop(polynomial, trainable, shape, tensors=tensors)
             for shape in zip(sizes, longest, num_asked, strict=True)
@@ -275,6 +278,18 @@ class CostModel:
         ).flop
 
     def _polynomial(
+        self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
+    ) -> Polynomial | None:
+        """Return what :meth:`_fit` would, kept for the tensors of the last call."""
+        last = self._last
+        if last is None or not (
+            last[0] is trainable and last[1] is tensors and last[2] == is_writing
+        ):
+            found = self._known_fit(trainable, tensors, is_writing=is_writing)
+            last = self._last = trainable, tensors, is_writing, found
+        return last[3]
+
+    def _known_fit(
         self, trainable: Sequence[str], tensors: Tensors, *, is_writing: bool
     ) -> Polynomial | None:
         """Return what :meth:`_fit` would, by the row where clients differ in rows alone."""

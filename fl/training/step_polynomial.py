@@ -25,7 +25,7 @@ class Polynomial:
         first, second, third = self.per_text
         return (third - 2 * second + first) // 2
 
-    def value(self, batch_size: int, num_tokens: int, num_asked: int) -> int:
+    def value(self, batch_size: int, num_tokens: int, num_asked: int = 0) -> int:
         """Return the operations of a step of so many texts, tokens a text and scored tokens."""
         per_text = _through_samples(self.per_text, num_tokens)
         return self.fixed + batch_size * per_text + num_asked * self.per_asked

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from netsim.engines.engine import Models
 from netsim.engines.site_meter import Radiation
 from netsim.rrc.links import Links
-from netsim.transport.active_transfers import SERVED, ActiveTransfers
+from netsim.transport.active_transfers import ActiveTransfers
 
 MOST_LINKS = 50_000
 """Links whose services are kept; beyond, all are forgotten."""
@@ -81,9 +81,17 @@ class LoneServices:
         if len(self._known) >= MOST_LINKS:
             self._known.clear()
         values = self._active.service_values(int(rows[0]))
-        names = SERVED[: len(SERVED) - 1]  # the last one is an average over time
-        by_name = dict(zip(names, values, strict=False))
-        self._known[self._link(rows)] = LoneService(values=values, load=load, **by_name)
+        rate_bps, blocks, sinr_db, fraction, airtime_w, retransmission_rate_hz, _ = values
+        self._known[self._link(rows)] = LoneService(
+            values=values,
+            load=load,
+            rate_bps=rate_bps,
+            blocks=blocks,
+            sinr_db=sinr_db,
+            airtime_fraction=fraction,
+            airtime_w=airtime_w,
+            retransmission_rate_hz=retransmission_rate_hz,
+        )
 
     def of_link(self, direction: int, cell_id: int, serving_gain: float) -> LoneService | None:
         """Return what a lone transfer gets on a link, if that is known."""

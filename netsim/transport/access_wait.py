@@ -308,9 +308,12 @@ class AccessWait:
         now_s = self._now_s
         start_s = self._booked_until_s.get(client_id, now_s)
         self._booked_until_s[client_id] = now_s
-        if self._is_on_air(client_id) or start_s >= now_s:
+        if start_s >= now_s or self._is_on_air(client_id):
             return
         waits = self._of_client[client_id]
+        if len(waits) == 1:
+            self._book_alone(waits[0], start_s)
+            return
         begins_s = [wait.listens_at_s for wait in waits if start_s < wait.listens_at_s < now_s]
         for from_s, to_s in pairwise(sorted({start_s, now_s, *begins_s})):
             listening = [wait for wait in waits if wait.listens_at_s <= from_s]
@@ -325,3 +328,17 @@ class AccessWait:
             )
             for wait in listening:
                 wait.energy_j += self._listen_w * (to_s - from_s) / len(listening)
+
+    def _book_alone(self, wait: Wait, start_s: float) -> None:
+        """Book the same for the only transfer that a client waits for."""
+        now_s, from_s = self._now_s, max(start_s, wait.listens_at_s)
+        if from_s >= now_s:
+            return
+        self._ledger.charge(
+            wait.transfer.client_id,
+            "idle",
+            started_at_s=from_s,
+            finished_at_s=now_s,
+            power_w=self._listen_w,
+        )
+        wait.energy_j += self._listen_w * (now_s - from_s)

@@ -66,7 +66,7 @@ FIELDS = np.dtype(
 )
 
 
-SERVED = (
+_SERVED = (
     "rate_bps",
     "blocks",
     "sinr_db",
@@ -258,12 +258,12 @@ class ActiveTransfers(SlotArrays):
     def service_values(self, row: int) -> tuple[float, ...]:
         """Return what a transfer gets now, for :meth:`serve_alike`."""
         record = self.records[row]
-        return tuple(float(record[name]) for name in SERVED)
+        return tuple(float(record[name]) for name in _SERVED)
 
     def serve_alike(self, row: int, values: tuple[float, ...], *, now_s: float) -> None:
         """Set that a transfer gets from now on what another one got on the same link."""
         record = self.records[row]
-        for name, value in zip(SERVED, values, strict=True):
+        for name, value in zip(_SERVED, values, strict=True):
             record[name] = value
         rate_bps = float(record["rate_bps"])
         lasts_s = float(record["remaining_bits"]) / rate_bps if rate_bps > 0 else np.inf

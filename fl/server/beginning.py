@@ -1,0 +1,74 @@
+"""How jobs begin and what they announce to send, worked out once for those that begin alike."""
+
+from functools import cached_property
+
+from fl.methods.base import Method, base_of
+from fl.payload import Payload, Tensors
+from fl.training.job import Start
+
+
+class Beginning:
+    """Where a job begins, and what follows from that before it runs.
+
+    Parameters
+    ----------
+    method
+        What works it out.
+    download
+        What the client received, ``None``: nothing.
+    personal
+        What it holds of its own.
+    version
+        Version of the server that it begins from.
+    """
+
+    def __init__(
+        self, method: Method, download: Payload | None, personal: Tensors, *, version: int
+    ) -> None:
+        self._method = method
+        self.download = download
+        self.version = version
+        self.start: Start = method.start(download, personal, version=version)
+
+    @cached_property
+    def upload(self) -> Payload | None:
+        """What the client will send, with the values of the start: shapes alone count."""
+        trained = {**self.start.tensors, **self.start.client_outputs}
+        return self._method.upload(trained, version=self.version)
+
+    @cached_property
+    def base(self) -> Tensors:
+        """What the client begins from of what it will send; see ``Contribution.base``."""
+        return base_of(self._method, self.upload, self.start)
+
+    def upload_of(self, trained: Tensors) -> Payload | None:
+        """Return what the client sends after training."""
+        if trained is self.start.tensors and not self.start.client_outputs:
+            return self.upload  # nothing was trained
+        return self._method.upload(trained, version=self.version)
+
+
+class Beginnings:
+    """Beginnings of a federation's jobs.
+
+    Clients that hold nothing of their own and received the same object begin alike.
+
+    Parameters
+    ----------
+    method
+        Of the federation.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._last: Beginning | None = None
+
+    def begin(self, download: Payload | None, personal: Tensors, *, version: int) -> Beginning:
+        """Return how a job begins from what its client received and holds."""
+        last = None if personal else self._last
+        if last is not None and last.version == version and last.download is download:
+            return last
+        found = Beginning(self._method, download, personal, version=version)
+        if not personal:
+            self._last = found
+        return found
