@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scenarios import load
-from scenarios.single import run_single
+from scenarios.heavy_imports import heavy_imports
 from scenarios.task import RunTask
 from scenarios.variants import variants
 
@@ -72,6 +72,8 @@ def measure(case: str, *, num_rounds: int | None = None) -> dict[str, Any]:
     num_rounds
         Instead of those of the case; more than ``EARLY_ROUND + HALF_WINDOW``.
     """
+    with heavy_imports():  # as the command line has them
+        from scenarios.single import run_single  # noqa: PLC0415
     rounds, network = CASES[case]
     rounds = num_rounds or rounds
     ends_s: list[float] = []

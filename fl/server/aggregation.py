@@ -127,4 +127,5 @@ def record_round(
         wasted_j=federation.wasted_j,
     )
     federation.num_rounds = round_id
+    federation.recorded_j = of_round.energy_j
     federation.recorder.round(of_round, rows)

@@ -173,6 +173,8 @@ class Federation:
     """Joules of finished participations whose update was not merged, and of questions in vain."""
     num_rounds: int = field(init=False, default=0)
     """Rounds recorded so far."""
+    recorded_j: float = field(init=False, default=0.0)
+    """Joules that clients had spent at the end of the last recorded round."""
     num_participations: int = field(init=False, default=0)
     """Participations started so far."""
     forecast: Forecast | None = field(init=False, default=None)

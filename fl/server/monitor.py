@@ -77,7 +77,7 @@ class Monitor:
                 round=round_id,
                 num_rounds=federation.server.num_rounds,
                 at_s=federation.now_s,
-                energy_j=federation.energy_j(),
+                energy_j=federation.recorded_j,
                 metric=metric,
                 value=None if metric is None else self._means.get(metric),
             )

@@ -12,6 +12,7 @@ from netsim.engines.flow_last_blocks import LastBlocks
 from netsim.engines.lone_service import LoneServices
 from netsim.engines.lone_transfer import LoneTransfer, LoneTransfers, book_lone, record_of
 from netsim.engines.service_order import NO_ROWS
+from netsim.engines.site_meter import Radiation
 from netsim.mac.average_rate import AVERAGE_S
 from netsim.transport.active_transfers import UPLINK
 from netsim.transport.completion import END_OF_SLOT, end_of, make_row
@@ -56,6 +57,9 @@ class TimedEngine(Engine):
         )
         self._followed: LoneTransfer | None = None
         """The only transfer on the air, where it is followed alone."""
+        self._no_load = np.zeros(self._load.shape)
+        self._rest: Radiation | None = None
+        """What sites do without transfers, once that is known."""
 
     # Calls from outside -------------------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class TimedEngine(Engine):
         self._solved, self._rows = NO_ROWS, (NO_ROWS, NO_ROWS)
         link, service = followed.link, followed.service
         self.links.on_change(np.array([followed.transfer.client_id]), np.array([link.cell_id]))
-        self._load = np.zeros(self._load.shape) if service.load is None else service.load
+        self._load = self._no_load if service.load is None else service.load
         if service.radiation is None:
             service.radiation = self._site_meter.radiation(
                 self._wanted * self._air.downlink_fraction, serving=np.array([link.cell_id])
@@ -216,11 +220,12 @@ class TimedEngine(Engine):
 
     def _rest_after(self, now_s: float) -> None:
         """Let sites be quiet once this instant is over, unless somebody comes in it."""
-        self._load = np.zeros(self._load.shape)
-        radiation = self._site_meter.radiation(
-            self._wanted * self._air.downlink_fraction, serving=self.links.cell_id[:0]
-        )
-        self._site_meter.set_radiation_after(radiation, now_s=now_s)
+        self._load = self._no_load
+        if self._rest is None:
+            self._rest = self._site_meter.radiation(
+                self._wanted * self._air.downlink_fraction, serving=self.links.cell_id[:0]
+            )
+        self._site_meter.set_radiation_after(self._rest, now_s=now_s)
 
     def _put_back(self) -> None:
         """Let a transfer that is followed stand among the active ones, as if it always had."""
