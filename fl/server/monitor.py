@@ -50,7 +50,7 @@ class Monitor:
         server = self._federation.server
         is_last = round_id == server.num_rounds
         is_due = round_id % server.evaluate_every == 0 or is_last
-        if is_due:
+        if is_due and self._federation.metrics:  # else nothing is measured
             with during(_place(round_id)):
                 self._under_way.append(self._evaluator.submit(round_id))
         while len(self._under_way) > (0 if is_last else self._most_under_way):

@@ -58,7 +58,7 @@ class TimedEngine(Engine):
         self._followed: LoneTransfer | None = None
         """The only transfer on the air, where it is followed alone."""
         self._no_load = np.zeros(self._load.shape)
-        self._rest: Radiation | None = None
+        self._quiet: Radiation | None = None
         """What sites do without transfers, once that is known."""
 
     # Calls from outside -------------------------------------------------------------------------
@@ -221,11 +221,11 @@ class TimedEngine(Engine):
     def _rest_after(self, now_s: float) -> None:
         """Let sites be quiet once this instant is over, unless somebody comes in it."""
         self._load = self._no_load
-        if self._rest is None:
-            self._rest = self._site_meter.radiation(
+        if self._quiet is None:
+            self._quiet = self._site_meter.radiation(
                 self._wanted * self._air.downlink_fraction, serving=self.links.cell_id[:0]
             )
-        self._site_meter.set_radiation_after(self._rest, now_s=now_s)
+        self._site_meter.set_radiation_after(self._quiet, now_s=now_s)
 
     def _put_back(self) -> None:
         """Let a transfer that is followed stand among the active ones, as if it always had."""
