@@ -52,23 +52,23 @@ class Beginnings:
     """Beginnings of a federation's jobs.
 
     Clients that hold nothing of their own and received the same object begin alike.
-
-    Parameters
-    ----------
-    method
-        Of the federation.
     """
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
-        self._last: Beginning | None = None
+    def __init__(self) -> None:
+        self._last: tuple[Method, Beginning] | None = None
 
-    def begin(self, download: Payload | None, personal: Tensors, *, version: int) -> Beginning:
-        """Return how a job begins from what its client received and holds."""
-        last = None if personal else self._last
-        if last is not None and last.version == version and last.download is download:
-            return last
-        found = Beginning(self._method, download, personal, version=version)
+    def begin(
+        self, method: Method, download: Payload | None, personal: Tensors, *, version: int
+    ) -> Beginning:
+        """Return how a job begins from what its client received and holds.
+
+        Arguments are those of :class:`Beginning`.
+        """
+        if self._last is not None and not personal:
+            of, last = self._last
+            if of is method and last.version == version and last.download is download:
+                return last
+        found = Beginning(method, download, personal, version=version)
         if not personal:
-            self._last = found
+            self._last = method, found
         return found

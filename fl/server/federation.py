@@ -159,7 +159,7 @@ class Federation:
     """Larger architecture that bytes, operations and memory are those of; ``None``: the trained."""
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
-    beginnings: Beginnings = field(init=False)
+    beginnings: Beginnings = field(init=False, default_factory=Beginnings)
     """How jobs begin."""
     roster: Roster = field(init=False)
     presence: Presence = field(init=False)
@@ -218,7 +218,6 @@ class Federation:
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method)
-        self.beginnings = Beginnings(self.method)
         self.roster = Roster(self.shards.num_train)
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
         if self.faults != FaultsConfig():

@@ -270,7 +270,7 @@ class Participation:
             if self.download_s is None:
                 return
         personal = federation.personal.of(client_id)
-        beginning = federation.beginnings.begin(download, personal, version=self.version)
+        beginning = federation.beginnings.begin(method, download, personal, version=self.version)
         self._beginning = beginning
         handle = yield from self._compute(beginning.start)
         if handle is None:

@@ -15,29 +15,29 @@ def method_of(own=()):
 
 def test_clients_without_tensors_of_their_own_begin_alike():
     method = method_of()
-    state, beginnings = method.initial_state(), Beginnings(method)
-    first = beginnings.begin(state.payload, {}, version=0)
-    assert beginnings.begin(state.payload, {}, version=0) is first
+    state, beginnings = method.initial_state(), Beginnings()
+    first = beginnings.begin(method, state.payload, {}, version=0)
+    assert beginnings.begin(method, state.payload, {}, version=0) is first
     assert first.base == {"shared": INITIAL["shared"]}
     assert first.upload.tensors.keys() == {"shared"}
 
 
 def test_another_download_version_or_tensors_of_their_own_begin_otherwise():
     method = method_of(own=("own",))
-    state, beginnings = method.initial_state(), Beginnings(method)
-    first = beginnings.begin(state.payload, {}, version=0)
-    assert beginnings.begin(method.initial_state().payload, {}, version=0) is not first
-    again = beginnings.begin(state.payload, {}, version=0)
-    assert beginnings.begin(state.payload, {}, version=1) is not again
+    state, beginnings = method.initial_state(), Beginnings()
+    first = beginnings.begin(method, state.payload, {}, version=0)
+    assert beginnings.begin(method, method.initial_state().payload, {}, version=0) is not first
+    again = beginnings.begin(method, state.payload, {}, version=0)
+    assert beginnings.begin(method, state.payload, {}, version=1) is not again
     personal = {"own": torch.full((3,), 7.0)}
-    own = beginnings.begin(state.payload, personal, version=1)
+    own = beginnings.begin(method, state.payload, personal, version=1)
     assert own.start.tensors["own"] is personal["own"]
-    assert beginnings.begin(state.payload, personal, version=1) is not own
+    assert beginnings.begin(method, state.payload, personal, version=1) is not own
 
 
 def test_what_was_trained_is_sent_with_its_own_values():
     method = method_of()
-    begun = Beginnings(method).begin(method.initial_state().payload, {}, version=0)
+    begun = Beginnings().begin(method, method.initial_state().payload, {}, version=0)
     assert begun.upload_of(begun.start.tensors) is begun.upload
     trained = {**begun.start.tensors, "shared": torch.full((2,), 5.0)}
     assert begun.upload_of(trained).tensors["shared"] is trained["shared"]
