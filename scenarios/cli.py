@@ -80,12 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--executor",
-        choices=["inline", "process"],
+        choices=["inline", "process", "cohort"],
         default="inline",
-        help="who trains: the process of a run, or a pool of processes for one run at a time",
+        help="who trains: the process of a run, one client after the other; a pool of processes, "
+        "for one run at a time; or the process of a run, several clients at once",
     )
     verb.add_argument(
         "--workers", type=_positive, metavar="N", help="processes of the pool (default: cores)"
+    )
+    verb.add_argument(
+        "--cohort",
+        type=_positive,
+        metavar="N",
+        help="most clients at once with executor cohort (default: 8)",
     )
     _takes_store(verb)
     verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")

@@ -38,6 +38,7 @@ def run_study(options: argparse.Namespace) -> int:
         "jobs": options.jobs,
         "executor": options.executor,
         "workers": options.workers,
+        "cohort": options.cohort,
         "store": None if options.no_store else usable_store(options.store),
         "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,

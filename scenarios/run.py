@@ -29,7 +29,7 @@ from scenarios.task import RunTask
 from scenarios.variants import Variant, variants
 from scenarios.workers import Message, run_tasks
 
-EXECUTORS = ("inline", "process")
+EXECUTORS = ("inline", "process", "cohort")
 """Who can run jobs."""
 MAX_ERROR = 20_000
 """Longest traceback in the manifest, in characters."""
@@ -58,8 +58,9 @@ def run(
     *,
     out: str | Path = "out",
     jobs: int = 1,
-    executor: Literal["inline", "process"] = "inline",
+    executor: Literal["inline", "process", "cohort"] = "inline",
     workers: int | None = None,
+    cohort: int | None = None,
     store: str | Path | None = None,
     store_max_bytes: int | None = MAX_BYTES,
     overwrite: bool = False,
@@ -81,10 +82,13 @@ def run(
         Runs at a time, at least 1; it changes no row.
     executor
         Who runs the jobs of a run: the process of that run, or ``process``: a pool of worker
-        processes that the runs share. It changes no row.
+        processes that the runs share, which changes no row; or ``cohort``: the process of that run,
+        several clients at once, which changes rows by rounding.
     workers
         Processes of that pool, at least ``jobs``; as many as there are cores when ``None``. Of all
         processes, those of runs included, no more compute at a time.
+    cohort
+        Most clients at once; :data:`fl.execution.cohort.MAX_JOBS` when ``None``.
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
@@ -111,6 +115,7 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
 
     with heavy_imports():
+        from fl.execution.cohort import MAX_JOBS  # noqa: PLC0415
         from fl.execution.worker_pool import WorkerPool  # noqa: PLC0415
         from scenarios.prepare import reward_facts  # noqa: PLC0415
         from scenarios.single import row_types, run_single  # noqa: PLC0415
@@ -118,6 +123,7 @@ def run(
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
     num_workers = _num_workers(executor, workers, jobs=jobs)
+    cohort = _cohort(executor, cohort, default=MAX_JOBS)
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
@@ -145,6 +151,7 @@ def run(
             keys=keys,
             store=kept,
             store_max_bytes=store_max_bytes,
+            cohort=cohort,
         )
         # the manifest first: with it the folder is known as ours, whatever stops the study
         study.save("running")
@@ -177,9 +184,9 @@ def _num_workers(executor: str, workers: int | None, *, jobs: int) -> int:
     """Return the processes of the pool; 0 where there is none."""
     if executor not in EXECUTORS:
         raise ScenarioError([f"executor: must be one of {', '.join(EXECUTORS)}, got {executor!r}"])
-    if executor == "inline":
+    if executor != "process":
         if workers is not None:
-            raise ScenarioError([f"workers: has no effect with executor inline, got {workers}"])
+            raise ScenarioError([f"workers: has no effect with executor {executor}, got {workers}"])
         return 0
     if workers is None:
         workers = len(os.sched_getaffinity(0))
@@ -189,6 +196,19 @@ def _num_workers(executor: str, workers: int | None, *, jobs: int) -> int:
         message = f"jobs: must be <= workers = {workers} with executor process, got {jobs}"
         raise ScenarioError([message])
     return workers
+
+
+def _cohort(executor: str, cohort: int | None, *, default: int) -> int | None:
+    """Return the most clients at once; ``None`` where they are trained one after the other."""
+    if executor != "cohort":
+        if cohort is not None:
+            raise ScenarioError([f"cohort: has no effect with executor {executor}, got {cohort}"])
+        return None
+    if cohort is None:
+        return default
+    if isinstance(cohort, bool) or not isinstance(cohort, int) or cohort < 1:
+        raise ScenarioError([f"cohort: must be a whole number >= 1, got {cohort!r}"])
+    return cohort
 
 
 def cost_label(all_variants: Sequence[Variant]) -> str | None:
@@ -227,6 +247,7 @@ class _Study:
         keys: Mapping[Key, str],
         store: Path | None,
         store_max_bytes: int | None,
+        cohort: int | None,
     ) -> None:
         self._folder = folder
         self.failures: list[str] = []
@@ -256,6 +277,7 @@ class _Study:
                         folder=folder.path / variant.name / f"seed{seed}",
                         store=store,
                         store_max_bytes=store_max_bytes,
+                        cohort=cohort,
                     )
                 )
         self._reporter = reporter

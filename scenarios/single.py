@@ -9,6 +9,7 @@ import simpy
 
 from fl.clients.devices import Devices
 from fl.data.shards import Shards
+from fl.execution.cohort import CohortExecutor
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.pool_client import PoolClient, WorkerDiedError
 from fl.execution.processes import ProcessExecutor
@@ -175,6 +176,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: PoolClient | None = None) -> 
         "host_other_fraction": round(1 - (host_train_s + host_eval_s) / host_total_s, 4),
         "simulated_s": float(env.now),
         **background_counts(network),
+        "executor": _told_executor(task, pool),
         "num_jobs_submitted": federation.executor.num_submitted,
         "num_jobs_computed": federation.executor.num_computed,
         "data": facts_of(task.variant.scenario),
@@ -192,7 +194,16 @@ def _executor(
     store = None
     if task.store is not None:
         store = ResultStore(task.store, max_bytes=task.store_max_bytes)
+    if task.cohort is not None:
+        return CohortExecutor(worker, max_jobs=task.cohort, store=store)
     return InProcessExecutor(worker, store=store)
+
+
+def _told_executor(task: RunTask, pool: WorkerPool | None) -> str:
+    """Name who ran the jobs, as far as rows may depend on it by rounding."""
+    if pool is not None:
+        return "process"
+    return "inline" if task.cohort is None else f"cohort of at most {task.cohort}"
 
 
 def _marks(scenario: Scenario) -> dict[str, str]:

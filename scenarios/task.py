@@ -17,3 +17,5 @@ class RunTask:
     """Folder of results of jobs; ``None``: every job is run."""
     store_max_bytes: int | None = None
     """Most bytes in that folder; ``None``: no limit."""
+    cohort: int | None = None
+    """Most clients that are trained at once; ``None``: one after the other."""

@@ -102,9 +102,9 @@ class InProcessExecutor:
         del flop
         self._open_worker(job)
         if isinstance(job, EvaluationJob):
-            return _LazyHandle(job, self._evaluate)
+            return LazyHandle(job, self._evaluate)
         self.num_submitted += 1
-        return _LazyHandle(job, self._train)
+        return LazyHandle(job, self._train)
 
     def close(self) -> None:
         """Let go of the worker."""
@@ -138,7 +138,7 @@ class InProcessExecutor:
         return self._worker
 
 
-class _LazyHandle(Generic[AnyJob, Result]):
+class LazyHandle(Generic[AnyJob, Result]):
     """A job that runs at most once, when its result is first asked for."""
 
     def __init__(self, job: AnyJob, run: Callable[[AnyJob], Result]) -> None:

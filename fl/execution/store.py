@@ -61,12 +61,21 @@ class ResultStore:
     def trained(self, job: TrainJob, run: Callable[[TrainJob], TrainResult]) -> TrainResult:
         """Return the result of a training job; one that nobody has stored is run and stored."""
         digest = job.digest()
-        read = self._read(digest)
-        if read is not None:
-            return unpack_trained(job, read)
+        known = self.find_trained(job, digest)
+        if known is not None:
+            return known
         result = run(job)
-        self._write(digest, *pack_trained(job, result))
+        self.keep_trained(job, digest, result)
         return result
+
+    def find_trained(self, job: TrainJob, digest: str) -> TrainResult | None:
+        """Return the result that is kept by a digest, if there is one."""
+        read = self._read(digest)
+        return None if read is None else unpack_trained(job, read)
+
+    def keep_trained(self, job: TrainJob, digest: str, result: TrainResult) -> None:
+        """Keep the result of a job by a digest, which must say all that decides it."""
+        self._write(digest, *pack_trained(job, result))
 
     def evaluated(
         self, job: EvaluationJob, run: Callable[[EvaluationJob], EvaluationResult]

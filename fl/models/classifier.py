@@ -54,11 +54,11 @@ class TextClassifier(nn.Module):
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
         """Return the cross-entropy of the batch's classes [nat], mean over texts."""
-        return functional.cross_entropy(self._of(batch), batch.labels)
+        return functional.cross_entropy(self.scores(batch), batch.labels)
 
     def losses(self, batch: Batch) -> tuple[Float[torch.Tensor, ""], Float[torch.Tensor, " text"]]:
         """Return the same loss, and that of each text without a gradient [nat]."""
-        found = self._of(batch)
+        found = self.scores(batch)
         loss = functional.cross_entropy(found, batch.labels)
         each = functional.cross_entropy(found.detach(), batch.labels, reduction="none")
         return loss, each
@@ -68,12 +68,13 @@ class TextClassifier(nn.Module):
 
         ``right`` is 1 where the class is right, ``texts`` is 1, ``nats`` is the cross-entropy.
         """
-        found = self._of(batch)
+        found = self.scores(batch)
         right = (found.argmax(dim=-1) == batch.labels).double()
         nats = functional.cross_entropy(found, batch.labels, reduction="none").double()
         return {"right": right, "texts": torch.ones_like(right), "nats": nats}
 
-    def _of(self, batch: Batch) -> Float[torch.Tensor, "text class"]:
+    def scores(self, batch: Batch) -> Float[torch.Tensor, "text class"]:
+        """Return the class scores of a batch, of its features where it has them."""
         if batch.features is not None:
             scores: torch.Tensor = self.head(batch.features)
             return scores

@@ -117,10 +117,12 @@ class PrefixedEncoder(nn.Module):
         """Encode a batch; arguments and result are those of the encoder."""
         attentions = [each for each in self.modules() if isinstance(each, PrefixedAttention)]
         table: torch.Tensor = self.prefix.embedding.weight
-        rows = self.prefix(torch.arange(len(table), device=table.device))
+        # One table serves all texts; where texts of several clients are passed, each has its own.
+        rows = self.prefix(torch.arange(len(table), device=table.device).unsqueeze(0))
         heads, channels = self._key_shape
         # As peft lays it out: of each virtual token, key and value of the first layer, and so on.
-        states = rows.view(len(table), 2 * len(attentions), heads, channels).permute(1, 2, 0, 3)
+        shape = (len(rows), len(table), 2 * len(attentions), heads, channels)
+        states = rows.reshape(shape).permute(2, 0, 3, 1, 4)
         for index, attention in enumerate(attentions):
             attention.cache = PrefixCache(states[2 * index], states[2 * index + 1])
         try:

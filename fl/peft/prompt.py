@@ -25,6 +25,10 @@ class PromptedEncoder(nn.Module):
         First values of the vectors, shape ``(virtual token, width of token embeddings)``.
     """
 
+    reads_by_text = True
+    """In a pass of several clients' texts, vectors of each text may stand in place of ``prompt``,
+    shape ``(text, virtual token, width)``."""
+
     def __init__(self, base_layer: transformers.PreTrainedModel, prompt: torch.Tensor) -> None:
         super().__init__()
         self.base_layer = base_layer
@@ -59,7 +63,7 @@ class PromptedEncoder(nn.Module):
             Passed on; no ``inputs_embeds``, which are made here. ``position_ids`` are those of the
             text and count from 0.
         """
-        num_virtual = len(self.prompt)
+        num_virtual = self.prompt.shape[-2]
         settings.pop("inputs_embeds", None)  # a causal model passes on that it has none
         embeds = self.base_layer.get_input_embeddings()(input_ids)
         cache = settings.get("past_key_values")

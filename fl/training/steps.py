@@ -57,11 +57,15 @@ class Optimiser:
         self.optimiser.step()
         value = loss.item()
         if not math.isfinite(value):
-            msg = (
-                f"training diverged: loss {value} at step {step} of client {job.client_id} in "
-                f"round {job.round}; a smaller training.learning_rate may help"
-            )
-            raise FloatingPointError(msg)
+            raise diverged(job, value, step=step)
+
+
+def diverged(job: TrainJob, loss: float, *, step: int) -> FloatingPointError:
+    """Return what is raised where the loss of a step is not finite."""
+    return FloatingPointError(
+        f"training diverged: loss {loss} at step {step} of client {job.client_id} in "
+        f"round {job.round}; a smaller training.learning_rate may help"
+    )
 
 
 def finished_result(
