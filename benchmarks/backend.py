@@ -1,11 +1,15 @@
-"""Speed of the training backend: ``python -m benchmarks.backend [--json]``.
+"""Speed of the training backend: ``python -m benchmarks.backend [--threads N] [--json]``.
 
 The reference is a plain loop of transformers, peft and torch over the same steps: BERT of 4 layers
 of width 128, 10 clients a round, 8 steps of 16 texts of 32 tokens, LoRA of rank 8, one thread.
 Beside it the same round as jobs, in this process and on two worker processes, and a round that is
 read from the store; and a round of ``head`` whose encoder is run once a text, against one where it
-is run for every batch. Host seconds a round, median over rounds that alternate; the start of
-processes is left out. Seconds of processes need cores that nobody else uses.
+is run for every batch. The round is also trained several clients at once, and so are two rounds of
+the built-in encoder: texts of their own lengths in batches of 16, as in the quickstart, and in
+batches of 4. Seconds of the host a round, median over rounds that alternate; the start of processes
+is left out. Seconds of processes need cores that nobody else uses. ``--threads``: of torch, for all
+but the worker processes. ``--processor``: seconds of the processor that this process used, which
+other work on the machine disturbs less.
 """
 
 import argparse
@@ -23,6 +27,7 @@ import peft
 import torch
 import transformers
 
+from fl.execution.cohort import CohortExecutor
 from fl.execution.executor import Executor, InProcessExecutor
 from fl.execution.processes import ProcessExecutor
 from fl.execution.recipe import WorkerRecipe
@@ -74,14 +79,16 @@ def bert(folder: Path) -> Path:
     return place
 
 
-def jobs_of(worker: Worker[Any]) -> list[TrainJob]:
-    """Return the jobs of a round: texts of full length, so that all steps are of one shape."""
+def jobs_of(
+    worker: Worker[Any], *, batch_size: int = BATCH_SIZE, min_tokens: int = NUM_TOKENS
+) -> list[TrainJob]:
+    """Return the jobs of a round, of texts that are not too short; steps of full ones are alike."""
     lengths = worker.train.tokens.lengths
-    long = np.flatnonzero(lengths >= NUM_TOKENS)
+    long = np.flatnonzero(lengths >= min_tokens)
     settings = JobSettings(
         local_steps=STEPS,
         local_epochs=None,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         learning_rate=RATE,
         weight_decay=0.0,
         max_gradient_norm=None,
@@ -194,8 +201,8 @@ def run_round(executor: Executor, jobs: list[TrainJob]) -> None:
         handle.result()
 
 
-def measure() -> dict[str, Any]:
-    """Return host seconds a round, and ratios to the plain loop."""
+def measure(*, threads: int = 1, clock: Callable[[], float] = time.perf_counter) -> dict[str, Any]:
+    """Return seconds a round, and ratios to the plain loop."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         model = bert(folder)
@@ -209,29 +216,40 @@ def measure() -> dict[str, Any]:
         head, head_anew = (_of_head(recipe) for _ in range(2))
         head_anew.__dict__["_features"] = {}  # as if the encoder could change
         head_jobs = jobs_of(head)
+        small = replace(recipe, model=replace(recipe.model, name="tiny-encoder", max_tokens=64))
+        small_worker = small.build()
+        mixed_jobs = jobs_of(small_worker, min_tokens=1)
+        short_jobs = jobs_of(small_worker, min_tokens=1, batch_size=4)
+        together, small_together = CohortExecutor(worker), CohortExecutor(small_worker)
+        torch.set_num_threads(threads)
         store = ResultStore(folder / "store")
         pool = WorkerPool(NUM_WORKERS)
         ways: dict[str, Callable[[], None]] = {
             "plain": lambda: plain.round(jobs),
             "inline": lambda: run_round(InProcessExecutor(worker), jobs),
+            "cohort": lambda: run_round(together, jobs),
             "process": lambda: run_round(ProcessExecutor(pool.here, recipe), jobs),
             "stored": lambda: run_round(InProcessExecutor(worker, store=store), jobs),
             "head_anew": lambda: run_round(InProcessExecutor(head_anew), head_jobs),
             "head": lambda: run_round(InProcessExecutor(head), head_jobs),
+            "mixed": lambda: run_round(InProcessExecutor(small_worker), mixed_jobs),
+            "mixed_cohort": lambda: run_round(small_together, mixed_jobs),
+            "short": lambda: run_round(InProcessExecutor(small_worker), short_jobs),
+            "short_cohort": lambda: run_round(small_together, short_jobs),
         }
         found_s: dict[str, list[float]] = {name: [] for name in ways}
         for repeat in range(REPEATS + 1):
             for name, way in ways.items():
-                started_s = time.perf_counter()
+                started_s = clock()
                 way()
                 if repeat:  # the first is to start processes, fill the store and caches
-                    found_s[name].append(time.perf_counter() - started_s)
+                    found_s[name].append(clock() - started_s)
         pool.close()
     seconds = {name: statistics.median(each) for name, each in found_s.items()}
     limit_s = round_flop(worker, jobs) / matmul_flop_per_s()
     ratios = {
         f"{name}_over_plain": round(seconds["plain"] / seconds[name], 2)
-        for name in ("inline", "process", "stored")
+        for name in ("inline", "cohort", "process", "stored")
     }
     return {
         **{f"{name}_s": round(each, 4) for name, each in seconds.items()},
@@ -239,6 +257,8 @@ def measure() -> dict[str, Any]:
         "matmul_limit_s": round(limit_s, 4),
         "inline_part_of_limit": round(limit_s / seconds["inline"], 2),
         "head_over_head_anew": round(seconds["head_anew"] / seconds["head"], 1),
+        "mixed_cohort_over_inline": round(seconds["mixed"] / seconds["mixed_cohort"], 2),
+        "short_cohort_over_inline": round(seconds["short"] / seconds["short_cohort"], 2),
     }
 
 
@@ -250,8 +270,11 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--processor", action="store_true", help="seconds of the processor")
     options = parser.parse_args()
-    found = measure()
+    clock = time.process_time if options.processor else time.perf_counter
+    found = measure(threads=options.threads, clock=clock)
     if options.json:
         print(json.dumps(found))
         return

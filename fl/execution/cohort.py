@@ -127,9 +127,7 @@ class CohortExecutor:
             return [handle]
         num_parts = math.ceil(len(alike) / most)
         at = alike.index(handle) * num_parts // len(alike)
-        return [
-            each for place, each in enumerate(alike) if place * num_parts // len(alike) == at
-        ]
+        return [each for place, each in enumerate(alike) if place * num_parts // len(alike) == at]
 
     def _most_of(self, handle: "_Handle") -> int:
         """Return the most jobs of a kind that may be trained together."""

@@ -93,9 +93,7 @@ def _of_answers(
         sums = np.bincount(texts, weights=each[: len(texts)], minlength=size)[own]
         with np.errstate(invalid="ignore"):  # a text without an answer: as alone
             of_texts.append(sums / np.bincount(texts, minlength=size)[own])
-    return ClientLosses(
-        sums=_sums(nats, torch.arange(nats.shape[1]) < counts), of_texts=of_texts
-    )
+    return ClientLosses(sums=_sums(nats, torch.arange(nats.shape[1]) < counts), of_texts=of_texts)
 
 
 def _sums(

@@ -90,24 +90,26 @@ class _Place:
         self._axis = axis
         self._own = vars(self._module).get("forward")
         self._original = self._module.forward
-        forward = self._by_text if getattr(self._module, "reads_by_text", False) else self._by_client
-        self._module.forward = forward  # type: ignore[method-assign]
+        forward = (
+            self._by_text if getattr(self._module, "reads_by_text", False) else self._by_client
+        )
+        self._module.forward = forward
 
     def remove(self) -> None:
         if self._own is None:
             del self._module.forward  # what its class defines is seen again
         else:
-            self._module.forward = self._own  # type: ignore[method-assign]
+            self._module.forward = self._own
         self._axis = self._original = self._own = None
 
     def _called(self, values: Mapping[str, torch.Tensor], args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         """Call the module as it is, with these values in it."""
         held = self._module.forward
-        self._module.forward = self._original  # type: ignore[method-assign,assignment]
+        self._module.forward = self._original or held
         try:
             return functional_call(self._module, dict(values), args, kwargs)
         finally:
-            self._module.forward = held  # type: ignore[method-assign]
+            self._module.forward = held
 
     def _by_text(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Call a module that takes a value of its own for each text."""
@@ -175,7 +177,7 @@ class _Place:
             raise CannotStackError(msg)
         if self._by_vector and given.dim() > 1:
             return given.reshape(num_clients, -1, given.shape[-1])
-        return given.unflatten(0, (num_clients, -1))
+        return given.reshape(num_clients, -1, *given.shape[1:])
 
     def _kept(self) -> dict[tuple[int, str], object]:
         return {
@@ -215,9 +217,7 @@ def _places(module: nn.Module, names: Mapping[str, torch.Tensor]) -> list[_Place
             if id(parameter) in global_names:
                 holder, path = _caller(modules, prefix, local)
                 holders.setdefault(holder, {})[path] = global_names[id(parameter)]
-    by_text = {
-        prefix for prefix in holders if getattr(modules[prefix], "reads_by_text", False)
-    }
+    by_text = {prefix for prefix in holders if getattr(modules[prefix], "reads_by_text", False)}
     outer: dict[str, dict[str, str]] = {}
     for prefix in sorted(holders, key=len):
         above = next(

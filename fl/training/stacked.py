@@ -4,8 +4,9 @@ Jobs take their steps together: the first step of all, then the second, and so o
 its last step leaves. Each client has its own AdamW (it works number by number), its own norm of the
 gradient and its own penalty. Batches that are shorter than others are filled up with a text of the
 same client that counts nothing. Texts of a step are passed short ones first, in passes of similar
-length, as many of each client in each: little is padded. So a client's result is that of its job alone but for rounding:
-sums run in another order, products of matrices are of another size, and texts are padded otherwise.
+length, as many of each client in each: little is padded. So a client's result is that of its job
+alone but for rounding: sums run in another order, products of matrices are of another size, and
+texts are padded otherwise.
 
 Whether a model and a method allow it is found out by doing it: at the second step, the losses and
 gradients of two clients are compared with those of the client alone.
@@ -176,10 +177,7 @@ class _Together:
             texts[row] = np.concatenate([np.repeat(by_length[:1], num_missing), by_length])
             is_own[row, :num_missing] = False
         ends = parted(all_lengths[texts].max(axis=0), num_clients=len(batches))
-        return [
-            (texts[:, start:end], is_own[:, start:end])
-            for start, end in pairwise([0, *ends])
-        ]
+        return [(texts[:, start:end], is_own[:, start:end]) for start, end in pairwise([0, *ends])]
 
     def _add_penalties(self, active: Sequence[_Client]) -> None:
         """Go back from the penalty of each client."""
@@ -244,8 +242,8 @@ class _Together:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        for name, each in state.items():
-            optimiser.state[self._values[name]] = dict(each)
+        for name, held in state.items():
+            optimiser.state[self._values[name]] = dict(held)
         return optimiser
 
     def _trained(self) -> list[torch.Tensor]:
@@ -291,7 +289,8 @@ def parted(lengths: Int[np.ndarray, " text"], *, num_clients: int) -> list[int]:
     num_clients
         Texts at each place.
     """
-    best, ends = [0], [[]]
+    best: list[int] = [0]
+    ends: list[list[int]] = [[]]
     for end in range(1, len(lengths) + 1):
         width = num_clients * int(lengths[end - 1])
         costs = [best[start] + width * (end - start) + PASS_TOKENS for start in range(end)]

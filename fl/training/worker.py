@@ -136,6 +136,8 @@ class Worker(Generic[Work_co]):
         trained = frozenset(trainable)
         for name in sorted(tensors):
             value = tensors[name].detach()
+            if parameters[name].is_cuda:
+                value = value.to(parameters[name].device)
             parameters[name].requires_grad = False
             parameters[name].grad = None
             # What is not trained is only read: it needs no copy.
@@ -146,4 +148,4 @@ class Worker(Generic[Work_co]):
 
     def read(self, names: Sequence[str]) -> dict[str, torch.Tensor]:
         """Copy the values of some installed tensors out of the model."""
-        return {name: self.parameters[name].detach().clone() for name in names}
+        return {name: self.parameters[name].detach().clone().cpu() for name in names}

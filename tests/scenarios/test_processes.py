@@ -177,6 +177,11 @@ def test_a_process_that_dies_is_one_line():
     ("words", "told"),
     [
         (("--workers", "2"), "workers: has no effect with executor inline, got 2"),
+        (("--cohort", "2"), "cohort: has no effect with executor inline, got 2"),
+        (
+            ("--executor", "cohort", "--workers", "2"),
+            "workers: has no effect with executor cohort, got 2",
+        ),
         (
             ("--executor", "process", "--jobs", "3", "--workers", "2"),
             "jobs: must be <= workers = 2 with executor process, got 3",
@@ -189,8 +194,17 @@ def test_settings_that_do_not_go_together_are_one_line(words, told, tmp_path, ca
     assert capsys.readouterr().err == f"airtune: {told}\n"
 
 
-@pytest.mark.parametrize(("key", "value"), [("executor", "ray"), ("workers", 0), ("workers", True)])
-def test_settings_from_python_are_checked(key, value, tmp_path):
-    settings = {"executor": "process", key: value}
+@pytest.mark.parametrize(
+    ("executor", "key", "value"),
+    [
+        ("process", "executor", "ray"),
+        ("process", "workers", 0),
+        ("process", "workers", True),
+        ("cohort", "cohort", 0),
+        ("cohort", "cohort", True),
+    ],
+)
+def test_settings_from_python_are_checked(executor, key, value, tmp_path):
+    settings = {"executor": executor, key: value}
     with pytest.raises(ScenarioError, match=f"{key}: must be"):
         run(load("quickstart", list(TRAINED)), out=tmp_path, **settings)

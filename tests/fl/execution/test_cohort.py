@@ -1,6 +1,7 @@
 """Jobs of several clients as one: results of each alone, but for rounding."""
 
 import gc
+import itertools
 import logging
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from fl.execution.procedures import procedure_of
 from fl.execution.run_job import run_job
 from fl.execution.store import ResultStore
 from fl.methods import METHODS
+from fl.methods.low_rank import at_rank
+from fl.problems import ModelError
 from fl.training.job import EvaluationJob
 from fl.training.objective import TaskLoss
 from fl.training.supervised import Supervised
@@ -24,6 +27,7 @@ from scenarios.prepare import recipe_of
 from scenarios.variants import variants
 from tests.fl.fakes import SMALLEST
 from tests.fl.training.jobs import SETTINGS, job_of, worker_of
+from tests.scenarios.test_earlier_runs import BASE
 
 SUPERVISED = sorted(
     kind
@@ -53,7 +57,7 @@ def same_kind(worker, num_clients=3, **changes):
             first,
             client_id=client_id,
             seed=11 + client_id,
-            samples=np.arange(20 * client_id, 20 * client_id + 5 + 6 * client_id),
+            samples=np.arange(10 * client_id, 10 * client_id + 5 + 6 * client_id),
             start=starts[client_id] if shapes[client_id] == shapes[0] else first.start,
         )
         for client_id in range(num_clients)
@@ -83,6 +87,19 @@ def assert_equal(found, wanted, job, *, tolerance=TOLERANCE):
     assert (found.num_samples, found.num_steps) == (wanted.num_samples, wanted.num_steps)
 
 
+def parts_of(monkeypatch):
+    """Note the clients of each cohort."""
+    seen = []
+    original = cohort_module.train_stacked
+
+    def noted(jobs, *args, **kwargs):
+        seen.append([job.client_id for job in jobs])
+        return original(jobs, *args, **kwargs)
+
+    monkeypatch.setattr(cohort_module, "train_stacked", noted)
+    return seen
+
+
 def test_most_methods_are_supervised():
     assert len(SUPERVISED) > 15
     assert set(ONE_BY_ONE) < set(SUPERVISED)
@@ -108,7 +125,7 @@ def test_every_supervised_method_is_as_inline(kind, caplog):
         assert told == []
 
 
-REAL = ("seeds=[1]", "data.max_train_texts=200", "data.max_test_texts=20")
+REAL = (*BASE, "training={local_steps: 2, batch_size: 4}", "clients.num_clients=10")
 WRITTEN = ("data.task=generation", "model={name: tiny-decoder, max_tokens: 24}")
 
 
@@ -124,7 +141,10 @@ def test_every_supervised_method_on_a_real_model(model, settings):
         room = () if settings else ("model.max_tokens=40",)
         study = load("quickstart", [*REAL, *settings, *room, f"methods=[{{kind: {kind}}}]"])
         [variant] = variants(study)
-        worker = recipe_of(variant.scenario, seed=1).build()
+        try:
+            worker = recipe_of(variant.scenario, seed=1).build()
+        except ModelError:  # biases, of a model that has none
+            continue
         changes = {"local_steps": 2, "batch_size": 4, "learning_rate": 1e-3}
         jobs = [
             replace(job, model_key=worker.model_key)
@@ -151,18 +171,21 @@ def test_jobs_of_different_lengths_leave_when_they_are_done():
         assert_equal(result, run_job(job, worker), job)
 
 
-def test_jobs_of_other_shapes_are_trained_apart():
+def test_jobs_of_other_shapes_are_trained_apart(monkeypatch):
+    seen = parts_of(monkeypatch)
     worker = worker_of("hetlora")
-    jobs = [job_of(worker, client_id) for client_id in range(3)]
-    assert len({handle_kind(worker, job) for job in jobs}) > 1
+    ranks = (8, 4, 8, 4)
+    jobs = [
+        replace(job, start=replace(job.start, tensors=at_rank(job.start.tensors, rank=rank)))
+        for job, rank in zip(same_kind(worker, 4), ranks, strict=True)
+    ]
     executor = CohortExecutor(worker)
     handles = [executor.submit(job) for job in jobs]
+    handles[1].result()
+    assert seen == [[1, 3]]
     for job, handle in zip(jobs, handles, strict=True):
         assert_equal(handle.result(), run_job(job, worker), job)
-
-
-def handle_kind(worker, job):
-    return CohortExecutor(worker).submit(job).kind
+    assert seen == [[1, 3], [0, 2]]
 
 
 def test_a_proximal_term_is_of_each_client():
@@ -176,19 +199,6 @@ def test_a_proximal_term_is_of_each_client():
         assert_equal(handle.result(), run_job(job, worker), job)
 
 
-def parts_of(monkeypatch):
-    """Note the clients of each cohort."""
-    seen = []
-    original = cohort_module.train_stacked
-
-    def noted(jobs, *args, **kwargs):
-        seen.append([job.client_id for job in jobs])
-        return original(jobs, *args, **kwargs)
-
-    monkeypatch.setattr(cohort_module, "train_stacked", noted)
-    return seen
-
-
 def test_a_cohort_holds_at_most_so_many_and_parts_are_even(monkeypatch):
     seen = parts_of(monkeypatch)
     worker = worker_of("head")
@@ -199,7 +209,7 @@ def test_a_cohort_holds_at_most_so_many_and_parts_are_even(monkeypatch):
     assert seen == [[4, 5, 6]]
     for handle in handles:
         handle.result()
-    assert sorted(sum(seen, [])) == list(range(10))
+    assert sorted(itertools.chain(*seen)) == list(range(10))
     assert all(2 <= len(part) <= 4 for part in seen)
     assert executor.num_computed == 10
 
@@ -279,7 +289,7 @@ class Mixing(nn.Module):
         self.base = base
 
     def forward(self, hidden):
-        return self.base(hidden) + hidden.mean()
+        return self.base(hidden) + self.base(hidden[:1, :1])
 
 
 def test_a_model_that_mixes_texts_is_found_out_and_trained_one_by_one(caplog):
@@ -291,9 +301,7 @@ def test_a_model_that_mixes_texts_is_found_out_and_trained_one_by_one(caplog):
     handles = [executor.submit(job) for job in jobs]
     for job, handle in zip(jobs, handles, strict=True):
         wanted = run_job(job, worker)
-        assert torch.equal(
-            handle.result().tensors["head.weight"], wanted.tensors["head.weight"]
-        )
+        assert torch.equal(handle.result().tensors["head.weight"], wanted.tensors["head.weight"])
     [told] = [record.getMessage() for record in caplog.records]
     assert told.startswith("fedit: clients are trained one by one: together, ")
     assert "is not that of a client alone" in told
