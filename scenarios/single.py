@@ -199,7 +199,7 @@ def _executor(
     return InProcessExecutor(worker, store=store)
 
 
-def _told_executor(task: RunTask, pool: WorkerPool | None) -> str:
+def _told_executor(task: RunTask, pool: PoolClient | None) -> str:
     """Name who ran the jobs, as far as rows may depend on it by rounding."""
     if pool is not None:
         return "process"

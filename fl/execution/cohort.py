@@ -72,6 +72,7 @@ class CohortExecutor:
         self.num_submitted = 0
         self.num_computed = 0
         self.host_training_s = 0.0
+        self.runs_ahead = False
         self._worker: Worker[LocalWork] | None = worker
         self._max_jobs = max_jobs
         self._store = store

@@ -92,6 +92,8 @@ def train_stacked(
     fl.training.client_axis.CannotStackError
         Jobs of this kind cannot be trained so; other exceptions may mean the same.
     """
+    for job in jobs:
+        worker.check_key(job.model_key)
     order = sorted(range(len(jobs)), key=lambda index: -len(steps[index]))
     clients = [_Client(jobs[index], steps[index]) for index in order]
     with seeded_generators(jobs[0].seed):
