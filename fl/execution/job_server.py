@@ -51,7 +51,9 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
+    """A worker that is kept."""
+
     worker: Worker[LocalWork]
     num_threads: int
 
@@ -68,13 +70,29 @@ def serve_jobs(connection: Connection, num_recipes: int) -> None:
     """
     # an interrupt at the keyboard reaches the whole process group; the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    made: OrderedDict[bytes, _Made] = OrderedDict()
+    made: OrderedDict[bytes, Made] = OrderedDict()
     with contextlib.suppress(EOFError, OSError):
         while (order := connection.recv_bytes()) != END:
-            connection.send_bytes(_answer(order, made, num_recipes))
+            connection.send_bytes(answered(order, made, num_recipes))
 
 
-def _answer(order: bytes, made: "OrderedDict[bytes, _Made]", num_recipes: int) -> bytes:
+def answered(order: bytes, made: "OrderedDict[bytes, Made]", num_recipes: int) -> bytes:
+    """Return the answer to an order, both as bytes.
+
+    Parameters
+    ----------
+    order
+        An :class:`Order`.
+    made
+        Workers that this process keeps, by recipe; changed in place.
+    num_recipes
+        Most of them.
+
+    Returns
+    -------
+    bytes
+        An :class:`Answer`, or a :class:`Failure`.
+    """
     try:
         return pickle.dumps(_serve(pickle.loads(order), made, num_recipes))
     except (Exception, SystemExit) as error:  # a user's own code may call sys.exit
@@ -87,7 +105,7 @@ def _answer(order: bytes, made: "OrderedDict[bytes, _Made]", num_recipes: int) -
         return failure
 
 
-def _serve(order: Order, made: "OrderedDict[bytes, _Made]", num_recipes: int) -> Answer:
+def _serve(order: Order, made: "OrderedDict[bytes, Made]", num_recipes: int) -> Answer:
     """Run a job, or read its result."""
     worker = _worker_of(order.recipe, made, num_recipes)
     job, computed = order.job, list[Job]()
@@ -110,14 +128,14 @@ def _serve(order: Order, made: "OrderedDict[bytes, _Made]", num_recipes: int) ->
 
 
 def _worker_of(
-    recipe: bytes, made: "OrderedDict[bytes, _Made]", num_recipes: int
+    recipe: bytes, made: "OrderedDict[bytes, Made]", num_recipes: int
 ) -> Worker[LocalWork]:
     """Return the worker of a recipe, made where it is not kept; this process gets its threads."""
     if recipe not in made:
         while len(made) >= num_recipes:
             made.popitem(last=False)
         read: WorkerRecipe = pickle.loads(recipe)
-        made[recipe] = _Made(read.build(), read.training.threads)
+        made[recipe] = Made(read.build(), read.training.threads)
     made.move_to_end(recipe)
     torch.set_num_threads(made[recipe].num_threads)
     return made[recipe].worker
