@@ -56,7 +56,8 @@ network: {kind: constant, uplink_rate_bps: 1e7, downlink_rate_bps: 1e7}
 data: {source: docstrings, partition: {kind: iid}, max_train_texts: 3000, max_test_texts: 800}
 model: {name: MODEL, max_tokens: 32}
 training: {local_steps: 8, batch_size: 16, learning_rate: 1e-3}
-server: {mode: sync, num_rounds: 1, policy: {kind: random, num_clients: 10}}
+server:
+  {mode: sync, num_rounds: ROUNDS, evaluate_every: ROUNDS, policy: {kind: random, num_clients: 10}}
 methods: [{kind: fedit, rank: 8}]
 """
 
@@ -77,6 +78,14 @@ def bert(folder: Path) -> Path:
         transformers.BertModel(config).save_pretrained(place)
     tokenizer.save_pretrained(place)
     return place
+
+
+def study_of(folder: Path, model: Path, *, num_rounds: int = 1) -> Path:
+    """Write the scenario of a model; return its file."""
+    study = folder / "backend.yaml"
+    text = _STUDY.replace("MODEL", str(model)).replace("ROUNDS", str(num_rounds))
+    study.write_text(text, encoding="utf-8")
+    return study
 
 
 def jobs_of(
@@ -206,9 +215,7 @@ def measure(*, threads: int = 1, clock: Callable[[], float] = time.perf_counter)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         model = bert(folder)
-        study = folder / "backend.yaml"
-        study.write_text(_STUDY.replace("MODEL", str(model)), encoding="utf-8")
-        [variant] = variants(load(study))
+        [variant] = variants(load(study_of(folder, model)))
         recipe = recipe_of(variant.scenario, seed=1)
         worker = recipe.build()
         jobs = jobs_of(worker)
