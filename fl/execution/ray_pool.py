@@ -54,7 +54,8 @@ class RayPool:
         cores, gpus = held.get("CPU", 0.0), held.get("GPU", 0.0)
         if cores < 1 or gpus < num_gpus:
             self.close()
-            msg = f"a job needs 1 core and {num_gpus:g} GPUs, the cluster has {cores:g} and {gpus:g}"
+            needed, there = f"1 core and {num_gpus:g} GPUs", f"{cores:g} and {gpus:g}"
+            msg = f"a job needs {needed}, the cluster has {there}"
             raise RayError(msg)
         self.num_workers = int(min(cores, gpus / num_gpus if num_gpus else cores))
         """Jobs that the cluster runs at a time."""
