@@ -80,10 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--executor",
-        choices=["inline", "process", "cohort"],
+        choices=["inline", "process", "cohort", "ray"],
         default="inline",
-        help="who trains: the process of a run, one client after the other; a pool of processes, "
-        "for one run at a time; or the process of a run, several clients at once",
+        help="who trains: the process of a run, one client after the other; a pool of processes "
+        "that all runs share; the process of a run, several clients at once; or a Ray cluster",
     )
     verb.add_argument(
         "--workers", type=_positive, metavar="N", help="processes of the pool (default: cores)"
@@ -93,6 +93,18 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         metavar="N",
         help="most clients at once with executor cohort (default: 8)",
+    )
+    verb.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="cluster of executor ray, or auto (default: one is started on this machine)",
+    )
+    verb.add_argument(
+        "--ray-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs that a job of executor ray holds, a part of one if several share it "
+        "(default: none)",
     )
     _takes_store(verb)
     verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")

@@ -39,6 +39,8 @@ def run_study(options: argparse.Namespace) -> int:
         "executor": options.executor,
         "workers": options.workers,
         "cohort": options.cohort,
+        "ray_address": options.ray_address,
+        "ray_gpus": options.ray_gpus,
         "store": None if options.no_store else usable_store(options.store),
         "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,

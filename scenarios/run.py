@@ -1,12 +1,11 @@
 """From a scenario to a result folder: every variant under every seed, on one process or several."""
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from analysis.text_safety import shortened
 from fl.models.registry import origin_of
@@ -14,7 +13,8 @@ from scenarios.document import Document
 from scenarios.earlier_runs import LIBRARIES, PACKAGES, Key, find_earlier, run_keys
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
-from scenarios.errors import ResultFolderError, RunFailedError, ScenarioError
+from scenarios.errors import ResultFolderError, RunFailedError
+from scenarios.executors import ExecutorName, ExecutorSettings
 from scenarios.heavy_imports import heavy_imports
 from scenarios.host_time import HostTime, Stopwatch
 from scenarios.inputs import code_digest
@@ -29,8 +29,6 @@ from scenarios.task import RunTask
 from scenarios.variants import Variant, variants
 from scenarios.workers import Message, run_tasks
 
-EXECUTORS = ("inline", "process", "cohort")
-"""Who can run jobs."""
 MAX_ERROR = 20_000
 """Longest traceback in the manifest, in characters."""
 
@@ -58,9 +56,11 @@ def run(
     *,
     out: str | Path = "out",
     jobs: int = 1,
-    executor: Literal["inline", "process", "cohort"] = "inline",
+    executor: ExecutorName = "inline",
     workers: int | None = None,
     cohort: int | None = None,
+    ray_address: str | None = None,
+    ray_gpus: float | None = None,
     store: str | Path | None = None,
     store_max_bytes: int | None = MAX_BYTES,
     overwrite: bool = False,
@@ -82,13 +82,18 @@ def run(
         Runs at a time, at least 1; it changes no row.
     executor
         Who runs the jobs of a run: the process of that run, or ``process``: a pool of worker
-        processes that the runs share, which changes no row; or ``cohort``: the process of that run,
-        several clients at once, which changes rows by rounding.
+        processes that the runs share, or ``ray``: a cluster, which change no row; or ``cohort``:
+        the process of that run, several clients at once, which changes rows by rounding.
     workers
         Processes of that pool, at least ``jobs``; as many as there are cores when ``None``. Of all
         processes, those of runs included, no more compute at a time.
     cohort
         Most clients at once; :data:`fl.execution.cohort.MAX_JOBS` when ``None``.
+    ray_address
+        ``host:port`` of a cluster that runs, or ``auto`` for that of this machine; ``None``: one is
+        started here for this study.
+    ray_gpus
+        GPUs that a job holds there; none when ``None``.
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
@@ -115,15 +120,17 @@ def run(
     from scenarios.check import check  # noqa: PLC0415
 
     with heavy_imports():
-        from fl.execution.cohort import MAX_JOBS  # noqa: PLC0415
-        from fl.execution.worker_pool import WorkerPool  # noqa: PLC0415
         from scenarios.prepare import reward_facts  # noqa: PLC0415
         from scenarios.single import row_types, run_single  # noqa: PLC0415
 
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise ScenarioError([f"jobs: must be a whole number >= 1, got {jobs!r}"])
-    num_workers = _num_workers(executor, workers, jobs=jobs)
-    cohort = _cohort(executor, cohort, default=MAX_JOBS)
+    chosen = ExecutorSettings(
+        name=executor,
+        jobs=jobs,
+        workers=workers,
+        cohort=cohort,
+        ray_address=ray_address,
+        ray_gpus=ray_gpus,
+    )
     reporter = reporter or Silent()
     all_variants = variants(scenario)
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
@@ -136,12 +143,14 @@ def run(
         inputs["rewards"] = reward_facts(scenario.rewards)
     kept = None if store is None else make_store(store)
     keys, data = run_keys(all_variants, scenario.seeds), to_data(scenario)
-    folder = ResultFolder(
-        Path(out) / scenario.name,
-        overwrite=overwrite,
-        find_earlier=lambda path: find_earlier(path, keys, data),
-    )
-    try:
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(chosen.pool())
+        folder = ResultFolder(
+            Path(out) / scenario.name,
+            overwrite=overwrite,
+            find_earlier=lambda path: find_earlier(path, keys, data),
+        )
+        stack.callback(folder.release)
         study = _Study(
             folder,
             scenario,
@@ -151,7 +160,7 @@ def run(
             keys=keys,
             store=kept,
             store_max_bytes=store_max_bytes,
-            cohort=cohort,
+            cohort=chosen.max_cohort,
         )
         # the manifest first: with it the folder is known as ours, whatever stops the study
         study.save("running")
@@ -162,7 +171,6 @@ def run(
             for name in row_types(task.variant.scenario)
         ]
         folder.record([NAME, *files])
-        pool = WorkerPool(num_workers, num_recipes=jobs) if num_workers else None
         try:
             run_tasks(run_single, study.tasks, num_workers=jobs, on_message=study.hear, pool=pool)
         except KeyboardInterrupt:
@@ -172,43 +180,7 @@ def run(
             with contextlib.suppress(ResultFolderError):
                 study.close("failed")
             raise
-        finally:
-            if pool is not None:
-                pool.close()
         return study.close("failed" if study.failures else "done")
-    finally:
-        folder.release()
-
-
-def _num_workers(executor: str, workers: int | None, *, jobs: int) -> int:
-    """Return the processes of the pool; 0 where there is none."""
-    if executor not in EXECUTORS:
-        raise ScenarioError([f"executor: must be one of {', '.join(EXECUTORS)}, got {executor!r}"])
-    if executor != "process":
-        if workers is not None:
-            raise ScenarioError([f"workers: has no effect with executor {executor}, got {workers}"])
-        return 0
-    if workers is None:
-        workers = len(os.sched_getaffinity(0))
-    elif isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ScenarioError([f"workers: must be a whole number >= 1, got {workers!r}"])
-    if jobs > workers:
-        message = f"jobs: must be <= workers = {workers} with executor process, got {jobs}"
-        raise ScenarioError([message])
-    return workers
-
-
-def _cohort(executor: str, cohort: int | None, *, default: int) -> int | None:
-    """Return the most clients at once; ``None`` where they are trained one after the other."""
-    if executor != "cohort":
-        if cohort is not None:
-            raise ScenarioError([f"cohort: has no effect with executor {executor}, got {cohort}"])
-        return None
-    if cohort is None:
-        return default
-    if isinstance(cohort, bool) or not isinstance(cohort, int) or cohort < 1:
-        raise ScenarioError([f"cohort: must be a whole number >= 1, got {cohort!r}"])
-    return cohort
 
 
 def cost_label(all_variants: Sequence[Variant]) -> str | None:

@@ -11,8 +11,8 @@ from fl.clients.devices import Devices
 from fl.data.shards import Shards
 from fl.execution.cohort import CohortExecutor
 from fl.execution.executor import Executor, InProcessExecutor
-from fl.execution.pool_client import PoolClient, WorkerDiedError
-from fl.execution.processes import ProcessExecutor
+from fl.execution.pool_client import WorkerDiedError
+from fl.execution.processes import Pool, ProcessExecutor
 from fl.execution.recipe import Loaded, WorkerRecipe
 from fl.execution.store import ResultStore, StoreWriteError
 from fl.methods.base import Method
@@ -103,7 +103,7 @@ def row_types(scenario: Scenario) -> dict[str, type]:
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 
 
-def run_single(task: RunTask, emit: Emit, *, pool: PoolClient | None = None) -> dict[str, Any]:
+def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[str, Any]:
     """Do one run and write its rows; give its entry in the manifest.
 
     Parameters
@@ -186,7 +186,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: PoolClient | None = None) -> 
 
 
 def _executor(
-    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: PoolClient | None
+    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: Pool | None
 ) -> Executor:
     """Return who runs the jobs of a run."""
     if pool is not None:
@@ -199,7 +199,7 @@ def _executor(
     return InProcessExecutor(worker, store=store)
 
 
-def _told_executor(task: RunTask, pool: PoolClient | None) -> str:
+def _told_executor(task: RunTask, pool: Pool | None) -> str:
     """Name who ran the jobs, as far as rows may depend on it by rounding."""
     if pool is not None:
         return "process"

@@ -49,7 +49,7 @@ class PoolEnd(Protocol):
 
 
 class Pool(Protocol):
-    """What tasks share; see :class:`fl.execution.worker_pool.WorkerPool`."""
+    """What tasks share: :class:`fl.execution.worker_pool.WorkerPool`, or a cluster."""
 
     @property
     def here(self) -> PoolEnd:
@@ -57,6 +57,9 @@ class Pool(Protocol):
 
     def connect(self) -> PoolEnd:
         """Return an end for another process; it is closed here when that has started."""
+
+    def close(self) -> None:
+        """End what the tasks shared."""
 
 
 def run_tasks(

@@ -178,6 +178,8 @@ def test_a_process_that_dies_is_one_line():
     [
         (("--workers", "2"), "workers: has no effect with executor inline, got 2"),
         (("--cohort", "2"), "cohort: has no effect with executor inline, got 2"),
+        (("--ray-gpus", "1"), "ray_gpus: has no effect with executor inline, got 1.0"),
+        (("--ray-address", "auto"), "ray_address: has no effect with executor inline, got auto"),
         (
             ("--executor", "cohort", "--workers", "2"),
             "workers: has no effect with executor cohort, got 2",
@@ -197,7 +199,9 @@ def test_settings_that_do_not_go_together_are_one_line(words, told, tmp_path, ca
 @pytest.mark.parametrize(
     ("executor", "key", "value"),
     [
-        ("process", "executor", "ray"),
+        ("process", "executor", "threads"),
+        ("process", "jobs", 0),
+        ("ray", "ray_gpus", -0.5),
         ("process", "workers", 0),
         ("process", "workers", True),
         ("cohort", "cohort", 0),
