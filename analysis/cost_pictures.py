@@ -50,8 +50,14 @@ def target_subjects(results: Results) -> list[Subject]:
 
 
 def settings_subjects(results: Results) -> list[Subject]:
-    """One subject a metric that has a target, where several methods ran in several settings."""
-    return target_subjects(results) if has_settings(results) else []
+    """One subject a metric whose target was reached, where several methods had several settings."""
+    if not has_settings(results):
+        return []
+    return [
+        subject
+        for subject in target_subjects(results)
+        if settings_frame(results, metric=_metric(subject))["mean"].notna().any()
+    ]
 
 
 def energy_subjects(results: Results) -> tuple[Subject, ...]:

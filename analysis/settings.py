@@ -78,8 +78,11 @@ def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
 
 
 def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
-    """Draw one row of panels a split, one panel a cost: settings along x, one line a method."""
-    splits = list(dict.fromkeys(frame["split"]))
+    """Draw one row of panels a split, one panel a cost: settings along x, one line a method.
+
+    Splits on which no method reached the target have no row.
+    """
+    splits = list(dict.fromkeys(frame.dropna(subset=["mean"])["split"]))
     methods = list(dict.fromkeys(frame["method"]))
     styles = variant_styles({method: method for method in methods})
     figure = Figure(figsize=(PAGE_WIDTH_IN, 0.55 + 2.35 * len(splits)))
@@ -112,6 +115,7 @@ def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
     for ax in axes[-1]:
         names = [figure_text(setting).replace(", ", ",\n") for setting in settings]
         ax.set_xticks(range(len(settings)), names, rotation=25, ha="right")
+        ax.set_xlim(-0.5, len(settings) - 0.5)  # settings in which nobody got there, too
     return figure
 
 

@@ -1,8 +1,10 @@
 """Costs of methods in several settings: the order, what changes it, and what is clear of it."""
 
+import dataclasses
+
 from analysis.figures import all_pictures
 from analysis.report import all_tables, write_report
-from analysis.settings import has_settings, order_table, settings_frame
+from analysis.settings import draw_settings, has_settings, order_table, settings_frame
 from analysis.style import figure_style
 
 CASES = ("ideal", "real")
@@ -57,3 +59,27 @@ def test_figure_and_table_stand_in_the_report(in_cases):
 def test_a_study_of_one_setting_has_neither(results):
     assert not has_settings(results)
     assert not any(table.name.startswith("order") for table in all_tables(results))
+
+
+def test_figure_shows_what_was_reached_within_its_axes(in_cases):
+    frame = settings_frame(in_cases, metric="accuracy")
+    reached = (frame["split"] == "personal") & (frame["setting"] == "real")
+    frame["mean"] = frame["mean"].where(reached)
+    with figure_style():
+        figure = draw_settings(frame, settings=list(CASES))
+    assert [ax.get_ylabel().splitlines()[0] for ax in figure.axes] == [
+        "simulated time [s]",
+        "client energy [J]",
+    ]
+    for ax in figure.axes:
+        low, high = ax.get_xlim()
+        drawn = [x for line in ax.lines for x in line.get_xdata()]
+        assert low < min(drawn) < max(drawn) < high
+
+
+def test_no_figure_of_a_target_that_nobody_reached(in_cases):
+    manifest = dataclasses.replace(in_cases.manifest, targets={"accuracy": 0.999999})
+    unreached = dataclasses.replace(in_cases, manifest=manifest)
+    with figure_style():
+        names = [picture.name for picture in all_pictures(unreached)]
+    assert not [name for name in names if name.startswith("settings")]
