@@ -1,7 +1,7 @@
 """Tables written for every outlet: CSV, Markdown, LaTeX and the terminal."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -106,7 +106,11 @@ def rich_table(table: Table) -> "TerminalTable":
 
 @dataclass(frozen=True, slots=True)
 class TerminalTable:
-    """A table that turns on its side where the terminal is too narrow for it and that helps."""
+    """A table for a terminal that may be too narrow for it: then it turns on its side.
+
+    Where that is too wide as well, its columns follow below, the first one again before them: words
+    are broken only where one of them beside the first column has no room.
+    """
 
     table: Table
 
@@ -114,20 +118,48 @@ class TerminalTable:
         """Yield title, table and notes; called by rich when it prints this."""
         heads = list(self.table.text.columns)
         rows = [[str(cell) for cell in row] for row in self.table.text.to_numpy()]
-        upright = _grid(heads, rows, left=_left_columns(heads))
-        turned = _grid(
-            [heads[0], *(row[0] for row in rows)],
-            [[head, *(row[i] for row in rows)] for i, head in enumerate(heads) if i],
-            left={heads[0]},
-        )
+        left = _left_columns(heads)
+        turned_heads = [heads[0], *(row[0] for row in rows)]
+        turned_rows = [[head, *(row[i] for row in rows)] for i, head in enumerate(heads) if i]
         wide = options.update(width=10_000)
-        widths = [console.measure(grid, options=wide).maximum for grid in (upright, turned)]
-        # too wide both ways, the narrower one has to break fewer words
-        stays = widths[0] <= max(options.max_width, widths[1])
+
+        def fits(grid: RichTable) -> bool:
+            return console.measure(grid, options=wide).maximum <= options.max_width
+
         yield Text(visible(self.table.title), style="bold")
-        yield upright if stays else turned
+        upright = _grid(heads, rows, left=left)
+        turned = _grid(turned_heads, turned_rows, left={heads[0]})
+        if fits(upright) or not fits(turned):
+            yield from _parted(heads, rows, left=left, fits=fits)
+        else:
+            yield turned
         for note in self.table.notes:
             yield Text(visible(note), style="dim")
+
+
+def _parted(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: set[str],
+    fits: Callable[[RichTable], bool],
+) -> Iterator[RichTable]:
+    """Yield grids with as many columns as fit, the first column in front of each."""
+
+    def grid(places: Sequence[int]) -> RichTable:
+        return _grid(
+            [heads[place] for place in places],
+            [[row[place] for place in places] for row in rows],
+            left=left,
+        )
+
+    part = [0]
+    for place in range(1, len(heads)):
+        if len(part) > 1 and not fits(grid([*part, place])):
+            yield grid(part)
+            part = [0]
+        part.append(place)
+    yield grid(part)
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[str]) -> RichTable:

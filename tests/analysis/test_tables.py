@@ -113,6 +113,18 @@ def test_no_cell_is_cut_however_narrow_the_terminal(results, width):
     assert max(len(line) for line in shown.splitlines()) <= width
 
 
+@pytest.mark.parametrize("width", [60, 80, 110, 160])
+def test_no_word_is_broken_where_two_columns_have_room(results, width):
+    table = summary_table(results)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(rich_table(table))
+    grids = console.file.getvalue().split("Mean over n seeds")[0]
+    shown = set(grids.split())
+    words = {word for head in table.text.columns for word in head.split()}
+    words |= {word for row in table.text.to_numpy() for cell in row for word in str(cell).split()}
+    assert words - shown == set()
+
+
 def test_narrow_terminal_turns_the_table_on_its_side(tmp_path):
     folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=2)
     table = summary_table(load_results(folder))
