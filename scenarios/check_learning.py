@@ -32,6 +32,8 @@ _HOW_LONG = {
     "methods": ("label", "learning_rate"),
     "training": (
         "learning_rate",
+        "rate_schedule",
+        "warmup_rounds",
         "weight_decay",
         "max_gradient_norm",
         "local_steps",

@@ -95,7 +95,9 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *fl.clients.config.find_problems(scenario.clients),
         *fl.data.config.find_problems(scenario.data, num_clients=num_clients),
         *fl.models.config.find_problems(scenario.model, task=scenario.data.task),
-        *fl.training.config.find_problems(scenario.training, methods=study_methods),
+        *fl.training.config.find_problems(
+            scenario.training, methods=study_methods, num_rounds=scenario.server.num_rounds
+        ),
         *_threads(scenario.training.threads),
         *fl.server.rules.find_problems(
             scenario.server,

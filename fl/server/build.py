@@ -122,6 +122,8 @@ def build_federation(
         policy=build_policy(server.policy),
         server=server,
         job_settings=job_settings,
+        rate_schedule=training.rate_schedule,
+        warmup_rounds=training.warmup_rounds,
         procedure=procedure_of(job_settings, worker),
         evaluation_batch_size=training.evaluation_batch_size,
         shards=shards,

@@ -1,7 +1,7 @@
 """Everything that takes part in one run, tied together; the server's processes act on it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import simpy
@@ -28,6 +28,7 @@ from fl.server.presence import Presence
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
 from fl.training.procedure import Procedure
+from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule, rate_factor
 from fl.training.worker import Worker
 
 
@@ -134,6 +135,10 @@ class Federation:
     policy: Policy
     server: ServerConfig
     job_settings: JobSettings
+    rate_schedule: RateSchedule = CONSTANT_RATE
+    """How their learning rate falls over the run."""
+    warmup_rounds: int = 0
+    """Aggregations over which it rises first."""
     procedure: Procedure
     """What training jobs do."""
     evaluation_batch_size: int
@@ -244,6 +249,18 @@ class Federation:
     def client_ids(self) -> range:
         """All clients, ascending."""
         return range(len(self.shards))
+
+    def job_settings_at(self, version: int) -> JobSettings:
+        """Return the settings of a job that begins from a version of the server."""
+        factor = rate_factor(
+            self.rate_schedule,
+            version=version,
+            num_rounds=self.server.num_rounds,
+            warmup_rounds=self.warmup_rounds,
+        )
+        if factor == 1.0:
+            return self.job_settings
+        return replace(self.job_settings, learning_rate=factor * self.job_settings.learning_rate)
 
     def job_seed(self, client_id: int, round_id: int) -> int:
         """Return the seed of a client's job in a round, the same for every method."""

@@ -309,7 +309,7 @@ class Participation:
                 version=self.version,
                 start=start,
                 samples=shard.train,
-                settings=federation.job_settings,
+                settings=federation.job_settings_at(self.version),
                 seed=seed,
             ),
             flop=work.total_flop,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from annotated_types import Ge, Gt
 
 from fl.problems import Problem
+from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
 
 
 class HasLearningRate(Protocol):
@@ -33,6 +34,10 @@ class TrainingConfig:
     """Texts a step; a smaller shard makes smaller batches."""
     learning_rate: Annotated[float, Ge(0)] = 1e-3
     """Step size; 0 is allowed and leaves every tensor as it was."""
+    rate_schedule: RateSchedule = CONSTANT_RATE
+    """How the step size falls from one aggregation to the next."""
+    warmup_rounds: Annotated[int, Ge(0)] = 0
+    """Aggregations over which the step size rises in a straight line at the beginning."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Decoupled weight decay of the trained tensors, per step and unit of learning rate."""
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
@@ -50,6 +55,7 @@ def find_problems(
     config: TrainingConfig,
     *,
     methods: Sequence[HasLearningRate] = (),
+    num_rounds: int | None = None,
     path: tuple[str, ...] = ("training",),
 ) -> list[Problem]:
     """Find broken rules between the settings of local training and the methods.
@@ -61,6 +67,8 @@ def find_problems(
     methods
         All methods of the study; where each sets its own learning rate, one here has no effect.
         A rate equal to the default cannot be told from one that is not given.
+    num_rounds
+        Aggregations of the run, where they are known.
     path
         Where the section stands.
     """
@@ -75,4 +83,7 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: {kinds} set their own, got {config.learning_rate:g}"
         problems.append(Problem((*path, "learning_rate"), rule))
+    if num_rounds is not None and config.warmup_rounds >= num_rounds:
+        rule = f"must be < num_rounds = {num_rounds}, got {config.warmup_rounds}"
+        problems.append(Problem((*path, "warmup_rounds"), rule))
     return problems
