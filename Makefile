@@ -20,7 +20,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy netsim fl scenarios analysis benchmarks tools
+	$(BIN)/mypy airtune netsim fl scenarios analysis benchmarks tools
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine
