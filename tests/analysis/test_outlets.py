@@ -1,4 +1,4 @@
-"""Tables in a terminal: upright where they fit, on their side where that is narrower."""
+"""Tables in a terminal: upright where they fit, on their side where that does, else in parts."""
 
 import io
 
@@ -34,9 +34,13 @@ def test_one_that_is_too_wide_is_turned_where_that_is_narrower(many_columns):
     assert ["number", "8", "100", "±", "200", "300", "±", "400"] in lines
 
 
-def test_even_where_that_is_too_wide_as_well(many_columns):
+def test_where_that_is_too_wide_as_well_columns_go_on_below(many_columns):
     lines = printed(many_columns, width=28)
-    assert ["variant", "one", "two"] in lines
+    assert lines.count(["one", "100", "±", "200"]) == 9
+    assert lines.count(["two", "300", "±", "400"]) == 9
+    assert [line for line in lines if line[:2] == ["variant", "number"]] == [
+        ["variant", "number", str(index)] for index in range(9)
+    ]
 
 
 def test_one_that_would_be_wider_on_its_side_stays():
