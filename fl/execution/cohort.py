@@ -17,18 +17,16 @@ import time
 import weakref
 from collections.abc import Sequence
 from functools import cache
-from typing import overload
 
 import torch
 
 from fl.execution.code_digest import code_digest
-from fl.execution.executor import JobHandle, LazyHandle
+from fl.execution.executor import InProcessExecutor, JobHandle
 from fl.execution.procedures import procedure_of
-from fl.execution.run_job import run_job
 from fl.execution.store import ResultStore
 from fl.own_code import in_one_line
 from fl.training.client_axis import CannotStackError
-from fl.training.job import EvaluationJob, EvaluationResult, Job, JobSettings, TrainJob, TrainResult
+from fl.training.job import JobSettings, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.procedure import Batches
 from fl.training.stacked import train_stacked
@@ -49,8 +47,8 @@ Kind = tuple[tuple[str, ...], JobSettings, tuple[tuple[str, tuple[int, ...], tor
 """What is trained, how, and all shapes: what jobs that are trained together have in common."""
 
 
-class CohortExecutor:
-    """Train jobs of several clients together; see :class:`fl.execution.executor.Executor`.
+class CohortExecutor(InProcessExecutor):
+    """Train jobs of several clients together; evaluations run as in the base.
 
     Parameters
     ----------
@@ -69,40 +67,23 @@ class CohortExecutor:
         max_jobs: int = MAX_JOBS,
         store: ResultStore | None = None,
     ) -> None:
-        self.num_submitted = 0
-        self.num_computed = 0
-        self.host_training_s = 0.0
-        self.runs_ahead = False
-        self._worker: Worker[LocalWork] | None = worker
+        super().__init__(worker, store=store)
         self._max_jobs = max_jobs
-        self._store = store
         # A job whose handle nobody holds any more is not trained.
         self._waiting: list[weakref.ref[_Handle]] = []
         self._most: dict[Kind, int] = {}
         """Most jobs of a kind that are trained together; 1 where they cannot be."""
         self._checked: set[Kind] = set()
 
-    @overload
-    def submit(self, job: TrainJob, *, flop: int = 0) -> JobHandle[TrainResult]: ...
-    @overload
-    def submit(self, job: EvaluationJob, *, flop: int = 0) -> JobHandle[EvaluationResult]: ...
-    def submit(
-        self, job: Job, *, flop: int = 0
-    ) -> JobHandle[TrainResult] | JobHandle[EvaluationResult]:
-        """Keep the job until a result is asked for; ``flop`` makes no difference."""
-        del flop
-        self._open_worker(job)
-        if isinstance(job, EvaluationJob):
-            return LazyHandle(job, self._evaluate)
-        self.num_submitted += 1
+    def close(self) -> None:
+        """Let go of the worker and of what waits."""
+        super().close()
+        self._waiting.clear()
+
+    def _take(self, job: TrainJob) -> JobHandle[TrainResult]:
         handle = _Handle(job, self)
         self._waiting.append(weakref.ref(handle))
         return handle
-
-    def close(self) -> None:
-        """Let go of the worker and of what waits."""
-        self._worker = None
-        self._waiting.clear()
 
     def train(self, handle: "_Handle") -> None:
         """Train the job of a handle, and others with it; their handles have their results then."""
@@ -147,7 +128,7 @@ class CohortExecutor:
         """Train jobs together; where memory is short, or it cannot be done, say so for the next."""
         jobs, kind = [each.open_job() for each in handles], handles[0].kind
         if len(jobs) == 1:
-            self._settle(handles, [self._alone(jobs[0])])
+            self._settle(handles, [self._trained(jobs[0])])
             return
         digests = self._digests(jobs)
         known = self._known(jobs, digests)
@@ -184,20 +165,6 @@ class CohortExecutor:
             self.leave(handle)
             handle.settle(result)
 
-    def _alone(self, job: TrainJob) -> TrainResult:
-        return self._run(job) if self._store is None else self._store.trained(job, self._run)
-
-    def _run(self, job: TrainJob) -> TrainResult:
-        result = run_job(job, self._open_worker(job))
-        self.num_computed += 1
-        return result
-
-    def _evaluate(self, job: EvaluationJob) -> EvaluationResult:
-        worker = self._open_worker(job)
-        if self._store is None:
-            return run_job(job, worker)
-        return self._store.evaluated(job, lambda each: run_job(each, worker))
-
     def _digests(self, jobs: Sequence[TrainJob]) -> list[str]:
         """Return what results are kept by: who was trained with whom decides their last bits."""
         if self._store is None:
@@ -232,12 +199,6 @@ class CohortExecutor:
         for job, digest, result in zip(jobs, digests, results, strict=True):
             if isinstance(result, TrainResult):
                 self._store.keep_trained(job, digest, result)
-
-    def _open_worker(self, job: Job) -> Worker[LocalWork]:
-        if self._worker is None:
-            msg = f"executor: is closed, cannot take or run the {job.describe()}"
-            raise RuntimeError(msg)
-        return self._worker
 
 
 class _Handle:

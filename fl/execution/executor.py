@@ -104,21 +104,28 @@ class InProcessExecutor:
         if isinstance(job, EvaluationJob):
             return LazyHandle(job, self._evaluate)
         self.num_submitted += 1
-        return LazyHandle(job, self._train)
+        return self._take(job)
 
     def close(self) -> None:
         """Let go of the worker."""
         self._worker = None
 
+    def _take(self, job: TrainJob) -> JobHandle[TrainResult]:
+        """Return the handle of a training job."""
+        return LazyHandle(job, self._train)
+
     def _train(self, job: TrainJob) -> TrainResult:
         self._open_worker(job)
         host_started_s = time.perf_counter()
-        if self._store is None:
-            result = self._run_training(job)
-        else:
-            result = self._store.trained(job, self._run_training)
+        result = self._trained(job)
         self.host_training_s += time.perf_counter() - host_started_s
         return result
+
+    def _trained(self, job: TrainJob) -> TrainResult:
+        """Read the result of a job, or run it."""
+        if self._store is None:
+            return self._run_training(job)
+        return self._store.trained(job, self._run_training)
 
     def _run_training(self, job: TrainJob) -> TrainResult:
         result = run_job(job, self._open_worker(job))

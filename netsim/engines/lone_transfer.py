@@ -14,7 +14,7 @@ import numpy as np
 
 from netsim.energy.ledger import Ledger
 from netsim.energy.ue_power import UePower
-from netsim.engines.client_meter import SENT_THEN_RECEIVED
+from netsim.engines.client_meter import SENT_THEN_RECEIVED, charge_client
 from netsim.engines.lone_service import LoneService, LoneServices
 from netsim.rrc.association import Association
 from netsim.rrc.standing_link import StandingLink
@@ -172,21 +172,13 @@ def book_lone(
     if client_id >= FIRST_BACKGROUND_USER or now_s <= since_s:
         return
     activity = next(name for name, code in SENT_THEN_RECEIVED if code == lone.direction)
-    airtime_s, airtime_j, booked_s = record["airtime_s"], record["airtime_j"], since_s
-    if airtime_s != 0:
-        booked_s = min(since_s + airtime_s, now_s)
-        ledger.charge(
-            client_id,
-            activity,
-            started_at_s=since_s,
-            finished_at_s=booked_s,
-            power_w=airtime_j / (booked_s - since_s) if booked_s > since_s else 0.0,
-        )
-    ledger.charge(
+    airtime_j = record["airtime_j"]
+    listened_j = charge_client(
+        ledger,
         client_id,
-        "idle",
-        started_at_s=booked_s,
-        finished_at_s=now_s,
-        power_w=ue_power.listen_w,
+        [(activity, record["airtime_s"], airtime_j)],
+        since_s=since_s,
+        now_s=now_s,
+        listen_w=ue_power.listen_w,
     )
-    record["booked_j"] += airtime_j + ue_power.listen_w * (now_s - booked_s)
+    record["booked_j"] += airtime_j + listened_j
