@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fdlora.config import FdloraConfig
+from fl.methods.fed_sb.config import FedSbConfig
 from fl.methods.fedadapter.config import FedAdapterConfig
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
+from fl.methods.fedsvd.config import FedsvdConfig
 from fl.methods.fedtt.config import FedttConfig
 from fl.methods.fedtt_plus.config import FedttPlusConfig
 from fl.methods.ffa_lora.config import FfaLoraConfig
@@ -45,6 +47,8 @@ MethodConfig = (
     | FeditConfig
     | FfaLoraConfig
     | RoLoraConfig
+    | FedsvdConfig
+    | FedSbConfig
     | FedsaLoraConfig
     | FloraConfig
     | HetloraConfig
@@ -113,6 +117,18 @@ METHODS: dict[str, MethodEntry] = {
         sends="LoRA B or A in turn, head",
         keeps="nothing",
         source="arXiv:2502.01755",
+    ),
+    "fedsvd": MethodEntry(
+        config=FedsvdConfig,
+        sends="LoRA B up, A and B down, head",
+        keeps="nothing",
+        source="arXiv:2505.12805",
+    ),
+    "fed_sb": MethodEntry(
+        config=FedSbConfig,
+        sends="a square matrix between fixed factors, head",
+        keeps="nothing",
+        source="arXiv:2502.15436",
     ),
     "fedsa_lora": MethodEntry(
         config=FedsaLoraConfig, sends="LoRA A", keeps="LoRA B, head", source="arXiv:2410.01463"

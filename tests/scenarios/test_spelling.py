@@ -18,6 +18,8 @@ SPELLINGS = {
     "FFA-LoRA": "ffa_lora",
     "RoLoRA": "rolora",
     "FedSA-LoRA": "fedsa_lora",
+    "FedSVD": "fedsvd",
+    "Fed-SB": "fed_sb",
     "FLoRA": "flora",
     "HetLoRA": "hetlora",
     "FlexLoRA": "flexlora",

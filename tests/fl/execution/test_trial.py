@@ -27,6 +27,8 @@ LORA = {
     "ffa_lora",
     "rolora",
     "fedsa_lora",
+    "fedsvd",
+    "fed_sb",
     "flora",
     "hetlora",
     "flexlora",

@@ -1,0 +1,1 @@
+"""Federated averaging of small square matrices between fixed factors of LoRA."""

@@ -1,0 +1,1 @@
+"""Federated averaging of one factor of LoRA, the other renewed from the product."""

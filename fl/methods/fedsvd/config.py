@@ -1,0 +1,36 @@
+"""Settings of FedSVD."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+from fl.methods.options import MethodOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedsvdConfig(MethodOptions):
+    """Low-rank adaptation that trains and sends ``B``; the server renews ``A`` from ``B A``."""
+
+    rank: Annotated[int, Gt(0)] = 8
+    """Rank of the update of the query and value projections, the same at every client."""
+    alpha: Annotated[float, Gt(0)] = 16.0
+    """Scale of the update: it enters as ``alpha / rank``."""
+    renew_every: Annotated[int, Gt(0)] = 1
+    """Aggregations between two renewals of ``A``."""
+    kind: Literal["fedsvd"] = "fedsvd"
+
+    @property
+    def same_download(self) -> bool:
+        """Each client gets what has changed since it last took part."""
+        return False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether versions train around other tensors: around another ``A``."""
+        return True
+
+    @property
+    def averages_factors(self) -> bool:
+        """Whether factors are averaged one by one: ``B`` is, around an ``A`` of all."""
+        return True
