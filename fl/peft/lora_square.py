@@ -2,10 +2,10 @@
 
 ``y = W x + s B R A x`` with ``R`` of shape ``(rank, rank)``. ``A`` and ``B`` are fixed, so
 an update has ``rank^2`` numbers a layer, whatever the width, and the mean of updates is that of
-their ``R``: ``mean(B R_k A) = B mean(R_k) A``. The factors are singular vectors of the frozen weight itself
-(LoRA-XS, arXiv:2405.17604 [recollected]): with ``W = U S V^T``, ``A`` holds the first rows of
-``V^T``, each times its singular value, and ``B`` the first columns of ``U``. ``R`` is zero at the
-start, so a fresh adaptation changes nothing, and its gradient is not.
+their ``R``: ``mean(B R_k A) = B mean(R_k) A``. The factors are singular vectors of the frozen
+weight itself (LoRA-XS, arXiv:2405.17604 [recollected]): with ``W = U S V^T``, ``A`` holds the first
+rows of ``V^T``, each times its singular value, and ``B`` the first columns of ``U``. ``R`` is zero
+at the start, so a fresh adaptation changes nothing, and its gradient is not.
 """
 
 from collections.abc import Sequence
