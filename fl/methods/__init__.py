@@ -13,6 +13,7 @@ from fl.methods.bitfit.config import BitfitConfig
 from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fed_sb.config import FedSbConfig
 from fl.methods.fedadapter.config import FedAdapterConfig
+from fl.methods.fedalt.config import FedaltConfig
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
@@ -58,6 +59,7 @@ MethodConfig = (
     | PromptTuningConfig
     | PrefixTuningConfig
     | FdloraConfig
+    | FedaltConfig
     | FedttConfig
     | FedttPlusConfig
     | PfttConfig
@@ -180,6 +182,12 @@ METHODS: dict[str, MethodEntry] = {
         sends="shared LoRA A and B, head",
         keeps="a second LoRA, fusion weights",
         source="arXiv:2406.07925",
+    ),
+    "fedalt": MethodEntry(
+        config=FedaltConfig,
+        sends="its LoRA A and B up, the mean of the others' down",
+        keeps="mixer of both, head",
+        source="arXiv:2503.11880",
     ),
     "fedtt": MethodEntry(
         config=FedttConfig,

@@ -28,6 +28,7 @@ SPELLINGS = {
     "prompt tuning": "prompt_tuning",
     "Prefix-Tuning": "prefix_tuning",
     "FDLoRA": "fdlora",
+    "FedALT": "fedalt",
     "FedTT": "fedtt",
     "FedTT+": "fedtt_plus",
     "PFTT": "pftt",

@@ -33,6 +33,7 @@ LORA = {
     "hetlora",
     "flexlora",
     "fdlora",
+    "fedalt",
     "pftt",
     "fedamole",
 }

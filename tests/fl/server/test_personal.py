@@ -16,10 +16,11 @@ from tests.fl.watching import watch_training
 CONFIGS = {
     **{kind: SMALLEST[kind] for kind in (
         "fedsa_lora", "pftt", "fdlora", "fedamole", "rolora", "fedtt_plus", "flora", "hetlora",
+        "fedalt",
     )},
     "fedamole_head": FedamoleConfig(head="personal", evaluation="dispatched"),
 }  # fmt: skip
-TRAINS_FOR_ITSELF = {"fedsa_lora", "pftt", "fdlora", "fedamole", "fedamole_head"}
+TRAINS_FOR_ITSELF = {"fedsa_lora", "pftt", "fdlora", "fedamole", "fedamole_head", "fedalt"}
 
 
 class Handle:
