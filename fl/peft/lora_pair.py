@@ -1,7 +1,7 @@
 """Two low-rank adaptations beside a linear layer, mixed token by token.
 
 ``y = W x + s (g_1(x) B A x + g_2(x) B' A' x)`` with ``(g_1, g_2) = softmax(M x)``, ``s = alpha /
-rank``: the layer of FedALT (arXiv:2503.11880), a mixture of two experts whose router sees the token.
+rank``: the layer of FedALT (arXiv:2503.11880), a mixture of two experts whose router sees a token.
 ``B``, ``B'`` and the mixer ``M`` are zero at the start, so both adaptations count one half and add
 nothing.
 """
