@@ -97,6 +97,12 @@ class LastBlocks:
             ).sum()
         )
 
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Train on all texts."""
+        return samples
+
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:

@@ -61,7 +61,7 @@ class Method(LocalWork, Protocol):
     """What is trained, what travels, how updates merge; installed in one backbone.
 
     What runs on the client is inherited: ``kind``, ``initial``, ``objective``, ``penalty``,
-    ``finish_batches`` and ``finish``.
+    ``trained_texts``, ``finish_batches`` and ``finish``.
     """
 
     @property
@@ -189,6 +189,12 @@ class MethodDefaults:
     def penalty(self, parameters: Tensors, start: Start) -> torch.Tensor | None:
         """Add nothing to the loss."""
         return None
+
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Train on all texts of a shard."""
+        return samples
 
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int

@@ -19,6 +19,7 @@ from fl.methods.contract import (
     find_fault_of_outputs,
     find_fault_of_payload,
     find_fault_of_penalty,
+    find_fault_of_texts,
     shapes_of,
 )
 from fl.own_code import OwnClass
@@ -153,6 +154,17 @@ class CheckedMethod:
         """Return how much helpfulness counts for the client, where jobs learn from rewards."""
         weight = self._ask("reward_weight", start)
         return float(self._require("reward_weight", weight, _find_fault_of_weight))
+
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Return the texts that steps train on; all where the user's class does not say."""
+        if not hasattr(self._method, "trained_texts"):
+            return samples
+        texts = self._ask("trained_texts", samples, batch_size=batch_size)
+        return self._require(
+            "trained_texts", texts, lambda given: find_fault_of_texts(given, samples)
+        )
 
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int

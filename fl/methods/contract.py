@@ -144,6 +144,11 @@ def find_fault_of_batches(answer: object, samples: Int[np.ndarray, " text"]) -> 
     return None
 
 
+def find_fault_of_texts(answer: object, samples: Int[np.ndarray, " text"]) -> str | None:
+    """Return what is wrong with the texts that steps train on, given a client's texts."""
+    return find_fault_of_batches([answer], samples)
+
+
 def find_fault_of_penalty(answer: object) -> str | None:
     """Return what is wrong with a term of the loss; ``None`` is no term."""
     if answer is None:

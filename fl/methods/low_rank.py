@@ -95,8 +95,9 @@ def best_factors(
     """Return the factors of the best approximation of ``B A`` by a product of a given rank.
 
     The truncated singular value decomposition ``U S V^T`` (Eckart and Young), computed from QR of
-    both factors and the decomposition of a small matrix, never forming ``B A``; ``sqrt(S)`` goes to
-    each side. Each pair's sign makes the largest entry of its column of ``U`` positive.
+    both factors and the decomposition of a small matrix, never forming ``B A``: ``B = U S`` and
+    ``A = V^T``, whose rows have length 1. Each pair's sign makes the largest entry of its column of
+    ``U`` positive.
 
     Ranks beyond that of ``B A`` (singular values below the float32 resolution of the largest) get a
     column of zeros and their spare row: with zeros on both sides neither would ever have a gradient
@@ -125,11 +126,12 @@ def best_factors(
     transposed = inner_right[:num_values] @ right.T
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     signs = torch.where(vectors.gather(0, largest) < 0, -1.0, 1.0).to(torch.float64)
-    roots = values[:num_values].sqrt()
-    is_live = values[:num_values] > torch.finfo(torch.float32).eps * values.max()
+    kept = values[:num_values]
+    is_live = kept > torch.finfo(torch.float32).eps * values.max()
     new_rows = spare_rows.to(torch.float64).clone()
     new_columns = columns.new_zeros((columns.shape[0], rank), dtype=torch.float64)
-    kept = roots[:, None] * signs.T * transposed
-    new_rows[:num_values] = torch.where(is_live[:, None], kept, new_rows[:num_values])
-    new_columns[:, :num_values] = vectors * signs * torch.where(is_live, roots, 0.0)
+    new_rows[:num_values] = torch.where(
+        is_live[:, None], signs.T * transposed, new_rows[:num_values]
+    )
+    new_columns[:, :num_values] = vectors * signs * torch.where(is_live, kept, 0.0)
     return new_rows.to(spare_rows.dtype), new_columns.to(spare_rows.dtype)

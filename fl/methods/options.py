@@ -126,18 +126,28 @@ class FedAvg:
 
 @dataclass(frozen=True, kw_only=True)
 class FedAvgM:
-    """Momentum at the server: ``v <- momentum v + (mean - x)``, ``x <- x + learning_rate v``."""
+    """Momentum at the server, with ``d = mean - x``: ``v <- momentum v + d``, and a step along it.
+
+    ``heavy_ball``: ``x <- x + learning_rate v``; ``nesterov``: ``x <- x + learning_rate (d +
+    momentum v)``; ``averaged``: ``heavy_ball`` with ``v <- momentum v + (1 - momentum) d``, the
+    running mean of the changes, whose steps do not grow with the momentum.
+    """
 
     learning_rate: Annotated[float, Gt(0)] = 1.0
     """Length of the server's step; 1 without momentum is plain averaging."""
     momentum: Annotated[float, Gt(0), Lt(1)] = 0.9
     """Part of the last step that goes on."""
+    form: Literal["heavy_ball", "nesterov", "averaged"] = "heavy_ball"
+    """How ``v`` grows and is followed."""
     kind: Literal["fedavgm"] = "fedavgm"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FedAdam:
-    """Adam at the server, with the mean change of the clients in place of a gradient."""
+    """Adam at the server, with the mean change of the clients in place of a gradient.
+
+    The first moment starts at 0, the second at ``tau^2``; neither is corrected for that.
+    """
 
     learning_rate: Annotated[float, Gt(0)] = 1e-2
     """Length of the server's step."""

@@ -2,7 +2,8 @@
 
 Plain averaging: McMahan et al., arXiv:1602.05629. Momentum (FedAvgM): Hsu et al.,
 arXiv:1909.06335. Adam (FedAdam): Reddi et al., Adaptive Federated Optimization, arXiv:2003.00295,
-algorithm 2, without bias correction [all three recollected].
+algorithm 2, without bias correction, its second moment starting at ``tau^2`` [all three
+recollected].
 """
 
 import torch
@@ -32,7 +33,7 @@ def server_step(
     mean
         Weighted mean of what they sent, with the same names.
     memory
-        Moments by prefixed name; those that are missing are 0.
+        Moments by prefixed name; those that are missing are as before the first step.
 
     Returns
     -------
@@ -45,11 +46,14 @@ def server_step(
         change = mean[name].to(torch.float64) - base[name].to(torch.float64)
         first = memory.get(FIRST + name, torch.zeros_like(change))
         if isinstance(config, FedAvgM):
-            first = config.momentum * first + change
-            step = config.learning_rate * first
+            is_mean = config.form == "averaged"
+            first = config.momentum * first + (1 - config.momentum if is_mean else 1.0) * change
+            ahead = change + config.momentum * first if config.form == "nesterov" else first
+            step = config.learning_rate * ahead
         else:
+            start_of_second = change.new_full((), config.tau**2)
             step, first, second = _adam(
-                config, change, first=first, second=memory.get(SECOND + name, change.new_zeros(()))
+                config, change, first=first, second=memory.get(SECOND + name, start_of_second)
             )
             remembered[SECOND + name] = second
         remembered[FIRST + name] = first

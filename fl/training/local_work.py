@@ -60,6 +60,14 @@ class LocalWork(Protocol):
             Where the job began.
         """
 
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Return the texts of a shard that steps train on, at least one.
+
+        By place in the shard alone: equally many other texts are parted at the same places.
+        """
+
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:

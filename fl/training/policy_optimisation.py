@@ -61,7 +61,7 @@ class PolicyOptimisation:
         policy, settings = self.policy, self.settings
         by_settings = policy.num_steps is None
         batches = plan_batches(
-            samples,
+            self.method.trained_texts(samples, batch_size=settings.batch_size),
             batch_size=policy.prompts_per_step,
             local_steps=settings.local_steps if by_settings else policy.num_steps,
             local_epochs=settings.local_epochs if by_settings else None,

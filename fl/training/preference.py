@@ -49,7 +49,7 @@ class PreferenceOptimisation:
         """Return the pairs of each step."""
         settings = self.settings
         batches = plan_batches(
-            samples,
+            self.method.trained_texts(samples, batch_size=settings.batch_size),
             batch_size=settings.batch_size,
             local_steps=settings.local_steps if self.num_steps is None else self.num_steps,
             local_epochs=settings.local_epochs if self.num_steps is None else None,

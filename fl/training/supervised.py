@@ -33,7 +33,7 @@ class Supervised:
         """Return the batches of a job; see :meth:`fl.training.procedure.Procedure.plan`."""
         settings = self.settings
         return Plan(
-            steps=_steps(settings, samples, seed=seed),
+            steps=self._steps(samples, seed=seed),
             forward=tuple(self.method.finish_batches(samples, batch_size=settings.batch_size)),
         )
 
@@ -64,7 +64,7 @@ class Supervised:
         tokens = self.train.tokens
         of_steps = steps_flop(
             samples,
-            layout=lambda texts: _steps(self.settings, texts, seed=seed),
+            layout=lambda texts: self._steps(texts, seed=seed),
             lengths=tokens.lengths,
             answer_lengths=tokens.answer_lengths,
             start=start,
@@ -82,7 +82,9 @@ class Supervised:
         """Return the step of the most texts, of the longest, with the longest answers."""
         tokens = self.train.tokens
         answers = tokens.answer_lengths
-        num_texts = min(self.settings.batch_size, int(shards.num_train.max()))
+        size = self.settings.batch_size
+        most = np.arange(int(shards.num_train.max()))
+        num_texts = min(size, len(self.method.trained_texts(most, batch_size=size)))
         num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
         num_asked = None
         if answers is not None:
@@ -116,7 +118,7 @@ class Supervised:
             msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
             raise ValueError(msg)
         optimiser = Optimiser.of(job, worker)
-        steps = _steps(self.settings, job.samples, seed=job.seed)
+        steps = self._steps(job.samples, seed=job.seed)
         loss_sum, square_sum, num_texts = 0.0, 0.0, 0
         for step, indices in enumerate(steps):
             loss, of_texts = worker.module.losses(worker.batch("train", indices))
@@ -132,16 +134,16 @@ class Supervised:
             num_steps=len(steps),
         )
 
-
-def _steps(
-    settings: JobSettings, samples: Int[np.ndarray, " text"], *, seed: int
-) -> tuple[Int[np.ndarray, " text"], ...]:
-    return tuple(
-        plan_batches(
-            samples,
-            batch_size=settings.batch_size,
-            local_steps=settings.local_steps,
-            local_epochs=settings.local_epochs,
-            seed=seed,
+    def _steps(
+        self, samples: Int[np.ndarray, " text"], *, seed: int
+    ) -> tuple[Int[np.ndarray, " text"], ...]:
+        settings = self.settings
+        return tuple(
+            plan_batches(
+                self.method.trained_texts(samples, batch_size=settings.batch_size),
+                batch_size=settings.batch_size,
+                local_steps=settings.local_steps,
+                local_epochs=settings.local_epochs,
+                seed=seed,
+            )
         )
-    )

@@ -51,6 +51,10 @@ METHODS = {
         "def finish_batches(self, samples, *, batch_size): ",
         "finish_batches: each batch must be an array of whole numbers, got int",
     ),
+    "return samples[:0]": (
+        "def trained_texts(self, samples, *, batch_size): ",
+        "trained_texts: each batch must hold texts out of those that it was given, at least one",
+    ),
     "return torch.tensor(float('nan'))": (
         "def penalty(self, parameters, start): ",
         "penalty: must be finite, got nan",

@@ -23,10 +23,11 @@ class FdloraConfig(MethodOptions):
     outer_momentum: Annotated[float, Ge(0), Lt(1)] = 0.5
     """Nesterov momentum of the server's step; 0 and a length of 1 are plain averaging."""
     fusion_evaluations: Annotated[int, Ge(4)] = 5
-    """Pairs of fusion weights that a client tries after each training; the first is the last one
-    found, the fourth the first to weigh the personal update otherwise: with fewer it has no use."""
+    """Pairs of fusion weights that a client tries after each training; the first is (0, 0), the
+    fourth at the latest weighs the personal update: with fewer it may have no use."""
     fusion_batches: Annotated[int, Gt(0)] = 2
-    """Batches of its training texts that a client tries each pair on."""
+    """Batches of held-out texts, at most, that a client tries each pair on; they are a tenth of its
+    shard or fewer."""
     fusion_penalty: Annotated[float, Ge(0)] = 0.05
     """Weight of the mean absolute fusion weight beside the loss, in the search."""
     kind: Literal["fdlora"] = "fdlora"

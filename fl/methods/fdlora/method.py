@@ -11,7 +11,8 @@ from torch import nn
 from fl.methods.averaging import by_client, weighted_mean
 from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.fdlora.config import FdloraConfig
-from fl.methods.fdlora.fusion import Pair, compass_search, fused
+from fl.methods.fdlora.fusion import Pair, coordinate_search, fused
+from fl.methods.held_out import part_held_out
 from fl.methods.low_rank import A, B
 from fl.payload import Payload, Tensors
 from fl.peft.lora import install_lora
@@ -24,6 +25,9 @@ FUSION = "fusion"
 """Name of the two fusion weights, float64."""
 REFRESHED = "refreshed_at_version"
 """Name of the server version from which the personal LoRA was trained; -1: there is none yet."""
+HELD_OUT_SHARE = 0.1
+"""Part of a client's texts that it does not train on, and searches the fusion weights with [our
+choice]."""
 VELOCITY = "velocity:"
 """Before the name of a shared tensor, in the name of its momentum."""
 
@@ -89,6 +93,12 @@ class FdloraMethod(MethodDefaults):
         tensors = download.tensors
         return Start(tensors=tensors, trainable=tuple(sorted(tensors)), client_outputs=personal)
 
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Train on what is not held out for the search."""
+        return self._parted(samples, batch_size=batch_size)[1]
+
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:
@@ -98,8 +108,8 @@ class FdloraMethod(MethodDefaults):
     def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Refresh the personal LoRA where that is due, and search the fusion weights.
 
-        The search fuses the shared LoRA *as received* with the personal one: the trained one knows
-        the very texts that the search looks at.
+        The search fuses the shared LoRA *as received* with the personal one, on texts that neither
+        was trained on at this client.
         """
         held = job.start.client_outputs
         refreshed_at = int(held[REFRESHED])
@@ -111,17 +121,11 @@ class FdloraMethod(MethodDefaults):
         def objective(weights: Pair) -> float:
             worker.load(fused(received, own, weights=weights))
             with torch.inference_mode():
-                losses = [
-                    float(worker.module.loss(worker.train.batch(batch))) * len(batch)
-                    for batch in batches
-                ]
-            mean_loss = sum(losses) / sum(len(batch) for batch in batches)
+                losses = [float(worker.module.loss(worker.train.batch(batch))) for batch in batches]
+            mean_loss = sum(losses) / len(losses)
             return mean_loss + self.config.fusion_penalty * (abs(weights[0]) + abs(weights[1])) / 2
 
-        first, second = held[FUSION].tolist()
-        best = compass_search(
-            objective, start=(first, second), num_evaluations=self.config.fusion_evaluations
-        )
+        best = coordinate_search(objective, num_evaluations=self.config.fusion_evaluations)
         return {
             **{OWN + name: value for name, value in own.items()},
             FUSION: torch.tensor(best, dtype=torch.float64),
@@ -164,10 +168,15 @@ class FdloraMethod(MethodDefaults):
     def _search_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> list[Int[np.ndarray, " text"]]:
-        """Take texts at even distances from the shard, so many batches or fewer."""
-        count = min(len(samples), batch_size * self.config.fusion_batches)
-        picked = samples[np.arange(count) * len(samples) // count]
-        return [picked[at : at + batch_size] for at in range(0, count, batch_size)]
+        """Return the held-out texts in batches."""
+        texts, _ = self._parted(samples, batch_size=batch_size)
+        return [texts[at : at + batch_size] for at in range(0, len(texts), batch_size)]
+
+    def _parted(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> tuple[Int[np.ndarray, " text"], Int[np.ndarray, " text"]]:
+        most = batch_size * self.config.fusion_batches
+        return part_held_out(samples, share=HELD_OUT_SHARE, most=most)
 
 
 def install(config: FdloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:

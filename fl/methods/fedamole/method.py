@@ -26,6 +26,7 @@ from fl.methods.fedamole.dealing import (
     mean_of_holders,
 )
 from fl.methods.fedamole.passes import mean_inputs, watch_passes
+from fl.methods.held_out import part_held_out
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.lora import query_and_value
@@ -34,7 +35,8 @@ from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
 
 EMBEDDING_SHARE, MAX_EMBEDDING_TEXTS = 0.05, 200
-"""Part of a client's training texts that its embeddings are made of, and most of them [code]."""
+"""Part of a client's texts that its embeddings are made of, which it does not train on, and most of
+them [code]."""
 
 IDS = "expert_ids"
 STACKED = (*(f"experts.{part}" for part in DOMAIN), IDS)
@@ -168,16 +170,20 @@ class FedamoleMethod(MethodDefaults):
             layer.experts.balance = None
         return self.config.balance_weight * torch.stack(losses).sum()
 
+    def trained_texts(
+        self, samples: Int[np.ndarray, " text"], *, batch_size: int
+    ) -> Int[np.ndarray, " text"]:
+        """Train on what is not in the embedding set."""
+        return self._parted(samples)[1] if self._embeds else samples
+
     def finish_batches(
         self, samples: Int[np.ndarray, " text"], *, batch_size: int
     ) -> Sequence[Int[np.ndarray, " text"]]:
-        """Return the embedding set: evenly spread over the client's training texts."""
+        """Return the embedding set: evenly spread over the client's texts."""
         if not self._embeds:
             return ()
-        wanted = round(EMBEDDING_SHARE * len(samples))
-        count = min(max(wanted, 1), MAX_EMBEDDING_TEXTS)
-        chosen = samples[np.arange(count) * len(samples) // count]
-        return [chosen[at : at + batch_size] for at in range(0, count, batch_size)]
+        chosen, _ = self._parted(samples)
+        return [chosen[at : at + batch_size] for at in range(0, len(chosen), batch_size)]
 
     def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
         """Embed client and experts: means of ``T x`` and ``A_e x`` over the embedding set's tokens.
@@ -269,6 +275,12 @@ class FedamoleMethod(MethodDefaults):
     @property
     def _embeds(self) -> bool:
         return self._has_domain and self.config.assignment in ("embeddings", "homogeneous")
+
+    @staticmethod
+    def _parted(
+        samples: Int[np.ndarray, " text"],
+    ) -> tuple[Int[np.ndarray, " text"], Int[np.ndarray, " text"]]:
+        return part_held_out(samples, share=EMBEDDING_SHARE, most=MAX_EMBEDDING_TEXTS)
 
     def _dispatched(
         self, state: ServerState, *, client_id: int, own_head: Tensors

@@ -16,10 +16,13 @@ from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
 from fl.peft.lora import fresh_lora, query_and_value
 from fl.peft.merged_lora import MERGED, add_merged_lora
-from fl.training.job import Start
+from fl.training.job import Start, TrainJob
+from fl.training.local_work import ModelInMemory
 
 RANK = "rank"
 """Name of the number, among a client's own tensors, that says its rank."""
+CLIENT_ID = "client_id"
+"""Name of the number, among a client's own tensors, that says which client it is."""
 STACK_A, STACK_B = ".stack_A.", ".stack_B."
 """Between a layer's name and the version that a stack led to, in the names of its two factors."""
 
@@ -35,14 +38,15 @@ class FloraMethod(MethodDefaults):
 
     kind: str
     initial: Tensors
-    """Value of every installed tensor before any training; ``A`` is that of version 0."""
+    """Value of every installed tensor before any training; ``A`` is that of client 0 at version
+    0."""
     head: tuple[str, ...]
     """Names of the averaged tensors, sorted."""
     rank: Ranks
     scale: float
     """What every product is multiplied by."""
     seed: int
-    """Addresses, with the server's version, the draw of ``A``."""
+    """Addresses, with the server's version and the client, the draw of ``A``."""
     same_download: bool = False
 
     def initial_state(self) -> ServerState:
@@ -50,9 +54,10 @@ class FloraMethod(MethodDefaults):
         return ServerState(version=0, tensors=_pick(self.initial, [*self.head, *self._merged]))
 
     def initial_personal(self, client_id: int) -> Tensors:
-        """Return a client's rank and a merged update of zeros."""
+        """Return a client's number, its rank, and a merged update of zeros."""
         rank = torch.tensor(rank_of(self.rank, client_id))
-        return {**_pick(self.initial, self._merged), RANK: rank}
+        own = {RANK: rank, CLIENT_ID: torch.tensor(client_id)}
+        return {**_pick(self.initial, self._merged), **own}
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Return the head, and the stacks that the client lacks or the dense update they made."""
@@ -66,23 +71,31 @@ class FloraMethod(MethodDefaults):
         return Payload(tensors) if tensors else None
 
     def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
-        """Begin at what is merged so far, with an ``A`` drawn for this version and ``B`` zero."""
+        """Begin at what is merged so far, with an ``A`` of the client's own and ``B`` zero."""
         received = download.tensors if download is not None else {}
         tensors = {
             **_pick(received, self.head),
             **self._merge(personal, received),
-            **self.fresh(version, rank=int(personal[RANK])),
+            **self.fresh(version, rank=int(personal[RANK]), client_id=int(personal[CLIENT_ID])),
         }
-        return Start(tensors=tensors, trainable=tuple(sorted([*self.head, *self._factors])))
+        return Start(
+            tensors=tensors,
+            trainable=tuple(sorted([*self.head, *self._factors])),
+            client_outputs={CLIENT_ID: personal[CLIENT_ID]},
+        )
+
+    def finish(self, trained: Tensors, job: TrainJob, worker: ModelInMemory) -> Tensors:
+        """Return the client's number, which it keeps."""
+        return job.start.client_outputs
 
     def upload(self, trained: Tensors, *, version: int) -> Payload | None:
         """Return the trained factors and head."""
         return Payload(_pick(trained, [*self._factors, *self.head]))
 
     def personal(self, trained: Tensors) -> Tensors:
-        """Return what is merged so far, and the client's rank; its LoRA is part of the stack."""
+        """Return what is merged so far, the rank and the number; its LoRA is part of the stack."""
         rank = trained[self._layers[0] + A].shape[0]
-        return {**_pick(trained, self._merged), RANK: torch.tensor(rank)}
+        return {**_pick(trained, [*self._merged, CLIENT_ID]), RANK: torch.tensor(rank)}
 
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Stack factors, merge the stack, average heads; weights are sample counts."""
@@ -118,12 +131,13 @@ class FloraMethod(MethodDefaults):
         """Return the server's model: clients keep nothing of their own in it."""
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
-    def fresh(self, version: int, *, rank: int) -> dict[str, torch.Tensor]:
-        """Draw the LoRA that clients of a version start from, addressed by seed and version.
+    def fresh(self, version: int, *, rank: int, client_id: int) -> dict[str, torch.Tensor]:
+        """Draw the LoRA that a client starts from, addressed by seed, version and client.
 
-        The same for every client: one of a smaller rank gets the first ranks of the largest.
+        With one ``A`` for all, the rows of the stack would span little more than its rank; with
+        one each, they span the sum of the ranks. A smaller rank is the first ranks of the largest.
         """
-        address = np.random.SeedSequence(self.seed, spawn_key=(version + 1,))
+        address = np.random.SeedSequence(self.seed, spawn_key=(version + 1, client_id))
         generator = torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0] >> 1))
         largest = distinct_ranks(self.rank)[-1]
         drawn = {
@@ -199,7 +213,8 @@ def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generato
         scale=config.alpha / largest,
         seed=int(torch.randint(2**63 - 1, (), generator=generator)),
     )
-    return replace(method, initial={**method.initial, **method.fresh(0, rank=largest)})
+    fresh = method.fresh(0, rank=largest, client_id=0)
+    return replace(method, initial={**method.initial, **fresh})
 
 
 def _stacks(tensors: Tensors) -> dict[int, list[str]]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from fl.execution.procedures import procedure_of
 from fl.execution.run_job import run_job
+from fl.methods.averaging import weighted_mean
 from fl.methods.fdlora.config import FdloraConfig
-from fl.methods.fdlora.fusion import compass_search, fused
+from fl.methods.fdlora.fusion import coordinate_search, fused
 from fl.methods.fdlora.method import FUSION, OWN, REFRESHED, outer_step
-from fl.methods.fedit.config import FeditConfig
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, play, products, random_part
@@ -28,15 +29,18 @@ def own_of(tensors):
     }
 
 
-def test_without_momentum_the_shared_part_is_fedit():
-    plain = federation(FeditConfig(), num_rounds=4)
-    config = FdloraConfig(outer_learning_rate=1.0, outer_momentum=0.0)
-    fused_ = federation(config, num_rounds=4)
-    play(plain)
-    play(fused_)
-    assert fused_.state.version == 4
-    for name, tensor in plain.state.tensors.items():
-        assert torch.equal(fused_.state.tensors[name], tensor)
+def test_without_momentum_the_shared_part_is_the_mean():
+    method = installed(FdloraConfig(outer_learning_rate=1.0, outer_momentum=0.0))
+    state = method.initial_state()
+    for version in range(3):
+        made = [
+            random_part(method, state, each, num_samples=each + 1, version=version)[0]
+            for each in (0, 1)
+        ]
+        state = method.aggregate(state, made)
+        expected = weighted_mean([item.payload.tensors for item in made], [1, 2])
+        for name, tensor in expected.items():
+            torch.testing.assert_close(state.tensors[name], tensor, rtol=1e-6, atol=1e-6)
 
 
 def test_outer_step_is_torch_s_nesterov():
@@ -66,20 +70,22 @@ def test_first_aggregation_is_the_mean_and_momentum_begins_with_the_second():
         torch.testing.assert_close(state.tensors[name], expected, rtol=1e-6, atol=1e-6)
 
 
-def test_fused_factors_are_the_weighted_sum_of_both_products():
-    method = installed(FdloraConfig(rank=3))
-    parts = [
-        random_part(method, method.initial_state(), each)[0].payload.tensors for each in (0, 1)
-    ]
-    own = {name: tensor for name, tensor in parts[1].items() if "lora_" in name}
-    both = fused(parts[0], own, weights=(0.5, -1.25))
-    first, second = products(parts[0]), products(own)
-    assert first
-    for layer, product in products(both).items():
-        expected = 0.5 * first[layer] - 1.25 * second[layer]
-        torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-5)
-        assert both[f"{layer}.lora_A"].shape[0] == 6
-    assert both["head.bias"] is parts[0]["head.bias"]
+def test_fused_factors_worked_out_by_hand():
+    shared = {
+        "a.lora_A": torch.tensor([[1.0, 2.0]]),
+        "a.lora_B": torch.tensor([[1.0], [0.0]]),
+        "head.bias": torch.ones(1),
+    }
+    own = {"a.lora_A": torch.tensor([[0.0, 4.0]]), "a.lora_B": torch.tensor([[2.0], [2.0]])}
+    both = fused(shared, own, weights=(0.5, -0.5))
+    assert torch.equal(both["a.lora_A"], torch.tensor([[0.5, -1.0]]))
+    assert torch.equal(both["a.lora_B"], torch.tensor([[-0.5], [-1.0]]))
+    # 1/4 B_1 A_1 + 1/4 B_2 A_2 - 1/4 (B_1 A_2 + B_2 A_1)
+    #   = 1/4 ([[1, 2], [0, 0]] + [[0, 8], [0, 8]] - [[0, 4], [0, 0]] - [[2, 4], [2, 4]])
+    assert torch.equal(products(both)["a"], torch.tensor([[-0.25, 0.5], [-0.5, 1.0]]).double())
+    assert both["head.bias"] is shared["head.bias"]
+    same = fused(shared, {name: shared[name] for name in own}, weights=(0.25, 0.75))
+    assert all(torch.equal(same[name], shared[name]) for name in shared)
 
 
 @pytest.mark.parametrize("num_evaluations", [1, 3, 5, 40])
@@ -90,13 +96,15 @@ def test_search_spends_its_evaluations_within_the_bounds(num_evaluations):
         tried.append(pair)
         return (pair[0] - 0.7) ** 2 + (pair[1] - 2.0) ** 2
 
-    best = compass_search(objective, start=(1.0, 0.0), num_evaluations=num_evaluations)
+    best = coordinate_search(objective, num_evaluations=num_evaluations)
     assert len(tried) == num_evaluations
-    assert tried[0] == (1.0, 0.0)
+    assert tried[0] == (0.0, 0.0)
     assert np.abs(tried).max() <= 1.5
     assert objective(best) == min(objective(pair) for pair in list(tried))
     if num_evaluations == 5:
-        assert best == (1.0, 0.5)
+        # (0, 0) -> (1/2, 0) -> (1/2, 1/2), not (1, 1/2), not (0, 1/2): the fifth is the last.
+        assert tried[:5] == [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (1.0, 0.5), (0.0, 0.5)]
+        assert best == (0.5, 0.5)
     if num_evaluations == 40:
         assert best == pytest.approx((0.7, 1.5), abs=0.07)
 
@@ -128,33 +136,39 @@ def test_a_client_that_was_away_refreshes_when_it_is_back():
     assert len(last) > 3
 
 
-def test_weights_found_are_no_worse_than_those_before_on_the_client_s_own_texts():
+def test_weights_found_are_no_worse_than_none_on_texts_that_the_client_never_trains_on():
     config = FdloraConfig(fusion_penalty=0.0)
     played = federation(config, num_clients=2, cohort=2, num_rounds=3)
     jobs = play(played)
     method, worker, moved = played.method, played.worker, 0
+    held_out = {}
     for job, _ in jobs:
         result = run_job(job, worker)
-        batches = method.finish_batches(job.samples, batch_size=job.settings.batch_size)
-        texts = np.concatenate(batches[: config.fusion_batches])
-        assert len(batches) == config.fusion_evaluations * config.fusion_batches
-        assert set(texts) <= set(job.samples)
+        size = job.settings.batch_size
+        batches = method.finish_batches(job.samples, batch_size=size)
+        searched = batches[: len(batches) // config.fusion_evaluations]
+        texts = np.concatenate(searched)
+        assert len(texts) == min(max(round(len(job.samples) / 10), 1), 2 * size)
+        steps = procedure_of(job.settings, worker).plan(job.samples, seed=job.seed).steps
+        assert not set(texts) & set(np.concatenate(steps))
+        assert {*texts, *np.concatenate(steps)} <= set(job.samples)
+        assert list(held_out.setdefault(job.client_id, texts)) == list(texts)
         losses = []
-        for pair in (job.start.client_outputs[FUSION], result.tensors[FUSION]):
-            worker.load(fused(job.start.tensors, own_of(result.tensors), weights=pair.tolist()))
+        for pair in ((0.0, 0.0), result.tensors[FUSION].tolist()):
+            worker.load(fused(job.start.tensors, own_of(result.tensors), weights=pair))
             with torch.inference_mode():
-                losses.append(worker.module.loss(worker.train.batch(texts)).item())
+                losses.append(
+                    np.mean([float(worker.module.loss(worker.train.batch(b))) for b in searched])
+                )
         assert losses[1] <= losses[0] + 1e-6
-        moved += not torch.equal(job.start.client_outputs[FUSION], result.tensors[FUSION])
+        moved += losses[1] < losses[0]
     assert moved
 
 
-def test_the_personal_update_is_weighed_from_the_fourth_evaluation_on():
+def test_the_personal_update_is_weighed_by_the_fourth_evaluation_at_the_latest():
     for num_evaluations in (3, 4):
-        best = compass_search(
-            lambda pair: -pair[1], start=(1.0, 0.0), num_evaluations=num_evaluations
-        )
-        assert best == ((1.0, 0.0) if num_evaluations < 4 else (1.0, 0.5))
+        best = coordinate_search(lambda pair: -pair[1], num_evaluations=num_evaluations)
+        assert best == ((0.0, 0.0) if num_evaluations < 4 else (0.0, 0.5))
 
 
 def test_the_search_costs_its_forward_passes():
@@ -166,7 +180,8 @@ def test_the_search_costs_its_forward_passes():
         seconds.append(played.recorder.clients[0].compute_s)
         lengths = played.worker.train.tokens.lengths
         texts = played.shards[0].train
-        batches = played.method.finish_batches(texts, batch_size=8)[:2]
+        batches = played.method.finish_batches(texts, batch_size=8)
+        batches = batches[: len(batches) // evaluations]
         pass_flop = played.cost.job_flop(
             (), batches=batches, lengths=lengths, tensors=played.method.initial
         )
@@ -203,10 +218,8 @@ def test_an_untrained_client_uses_the_server_s_model_and_a_trained_one_its_fusio
     held = played.personal.of(next(i for i in played.client_ids if i in played.personal))
     model = played.method.personal_model(played.state, held)
     first, second = held[FUSION].tolist()
-    shared, own = products(played.state.tensors), products(own_of(held))
-    for layer, product in products(model).items():
-        expected = first * shared[layer] + second * own[layer]
-        torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-6)
+    for name, factor in own_of(held).items():
+        assert torch.equal(model[name], first * played.state.tensors[name] + second * factor)
 
 
 def test_a_job_s_digest_depends_on_what_is_held_beside_the_model():

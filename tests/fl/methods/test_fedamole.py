@@ -190,6 +190,19 @@ def test_the_embedding_set_is_a_twentieth_and_at_most_200():
         assert max(map(len, batches)) <= 16
 
 
+def test_no_step_trains_on_the_embedding_set():
+    played = federation(FedamoleConfig(), **FEW)
+    method, samples = played.method, played.shards[0].train
+    plan = played.procedure.plan(samples, seed=4)
+    embedded = set(np.concatenate(plan.forward))
+    assert embedded
+    assert not embedded & set(np.concatenate(plan.steps))
+    trained = method.trained_texts(samples, batch_size=8)
+    assert sorted([*embedded, *trained]) == sorted(samples)
+    dealt_at_random = installed(FedamoleConfig(assignment="random"))
+    assert dealt_at_random.trained_texts(samples, batch_size=8) is samples
+
+
 def test_balance_enters_the_loss():
     module = classifier()
     method = installed(FedamoleConfig(), module=module)

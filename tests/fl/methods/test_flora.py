@@ -6,6 +6,8 @@ import torch
 from fl.methods.base import Contribution
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.flora.config import FloraConfig
+from fl.methods.flora.method import FloraMethod
+from fl.payload import Payload
 from fl.training.config import TrainingConfig
 from tests.fl.fakes import backbone, federation, roberta_base_on_meta
 from tests.fl.methods.products import installed, mean_products, play, products, random_part
@@ -142,23 +144,67 @@ def test_numbers_on_roberta_base_are_those_of_lora_up_and_of_all_clients_down():
     assert sum(tensor.numel() for tensor in down.tensors.values()) == 10 * 294_912 + head
 
 
-def test_a_version_starts_from_a_fresh_lora_that_all_clients_share():
+def test_each_client_of_each_version_starts_from_a_fresh_lora_of_its_own():
     method = installed(FloraConfig(rank=(4, 2)))
     again = installed(FloraConfig(rank=(4, 2)))
-    first, second = method.fresh(0, rank=4), method.fresh(1, rank=4)
-    small = again.fresh(1, rank=2)
+    first = method.fresh(0, rank=4, client_id=0)
+    later, other = (
+        method.fresh(version, rank=4, client_id=client_id)
+        for version, client_id in ((1, 0), (0, 1))
+    )
+    small = again.fresh(0, rank=2, client_id=1)
     for name in first:
         if name.endswith(".lora_A"):
-            assert not torch.equal(first[name], second[name])
-            assert torch.equal(small[name], second[name][:2])
+            assert not torch.equal(first[name], later[name])
+            assert not torch.equal(first[name], other[name])
+            assert torch.equal(small[name], other[name][:2])
             assert torch.equal(first[name], method.initial[name])
         else:
-            assert not second[name].any()
+            assert not other[name].any()
+    state = method.initial_state()
+    download = method.download(state, client_id=1)
+    start = method.start(download, method.initial_personal(1), version=0)
+    assert all(torch.equal(start.tensors[name], small[name]) for name in small)
+
+
+def test_stack_of_several_clients_has_the_sum_of_their_ranks():
+    played = federation(FloraConfig(rank=2), num_clients=4, cohort=4, num_rounds=1)
+    play(played)
+    for layer in merged_of(played.state.tensors):
+        rows = played.state.tensors[f"{layer}.stack_A.1"].double()
+        energy = torch.linalg.svdvals(rows / rows.norm(dim=1, keepdim=True)).square()
+        # With one ``A`` for all that little training hardly moves, the first two held nearly all.
+        assert rows.shape == (8, 32)
+        assert energy[2:].sum() > 0.3 * energy.sum()
+
+
+def test_the_merge_of_two_clients_worked_out_by_hand():
+    # 1/4 [1, 0]^T [1, 0] + 3/4 [1, 1]^T [0, 2] = [[1/4, 3/2], [0, 3/2]], twice that with scale 2.
+    updates = [
+        {"a.lora_A": torch.tensor([[1.0, 0.0]]), "a.lora_B": torch.tensor([[1.0], [0.0]])},
+        {"a.lora_A": torch.tensor([[0.0, 2.0]]), "a.lora_B": torch.tensor([[1.0], [1.0]])},
+    ]
+    method = FloraMethod(
+        kind="flora",
+        initial={**updates[0], "a.merged": torch.tensor([[1.0, 0.0], [0.0, 1.0]])},
+        head=(),
+        rank=1,
+        scale=2.0,
+        seed=0,
+    )
+    parts = [
+        Contribution(client_id=client_id, payload=Payload(update), weight=weight, staleness=0)
+        for client_id, (update, weight) in enumerate(zip(updates, (1, 3), strict=True))
+    ]
+    after = method.aggregate(method.initial_state(), parts).tensors
+    assert torch.equal(after["a.merged"], torch.tensor([[1.5, 3.0], [0.0, 4.0]]))
 
 
 def test_the_lora_of_another_layer_is_another():
     drawn = [
-        value for name, value in installed(FloraConfig()).fresh(1, rank=8).items() if "_A" in name
+        value
+        for name, value in installed(FloraConfig()).fresh(1, rank=8, client_id=0).items()
+        if "_A" in name
     ]
     assert len({float(value[0, 0]) for value in drawn}) == len(drawn) == 4
 

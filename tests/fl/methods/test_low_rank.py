@@ -65,9 +65,11 @@ def test_best_factors_reach_the_bound_of_eckart_and_young(rank):
     np.testing.assert_allclose((columns @ rows).numpy(), best, rtol=0, atol=1e-12)
     error = np.linalg.norm(dense - (columns @ rows).numpy())
     assert error == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-9, abs=1e-12)
-    for axis, factor in ((1, rows[:7]), (0, columns[:, :7])):
-        roots = np.sqrt(values[: min(rank, 7)])
-        np.testing.assert_allclose(np.linalg.norm(factor.numpy(), axis=axis), roots, rtol=1e-10)
+    kept = min(rank, 7)
+    gram = (rows[:kept] @ rows[:kept].T).numpy()
+    np.testing.assert_allclose(gram, np.eye(kept), rtol=0, atol=1e-10)
+    lengths = np.linalg.norm(columns[:, :kept].numpy(), axis=0)
+    np.testing.assert_allclose(lengths, values[:kept], rtol=1e-10)
 
 
 def test_first_ranks_of_the_best_factors_are_the_best_of_that_rank():
@@ -103,3 +105,15 @@ def test_ranks_without_a_singular_value_get_their_spare_row():
     nothing = best_factors(update["a.lora_A"], torch.zeros((10, 2)), rank=4, spare_rows=spare)
     assert torch.equal(nothing[0], spare)
     assert not nothing[1].any()
+
+
+def test_factors_of_a_product_worked_out_by_hand():
+    # B A = [[0, 3], [-4, 0]]: singular value 4 of (0, -1) by (1, 0), then 3 of (1, 0) by (0, 1);
+    # the sign that makes the largest entry of a column of U positive turns the first pair around.
+    dense = torch.tensor([[0.0, 3.0], [-4.0, 0.0]])
+    rows, columns = best_factors(torch.eye(2), dense, rank=2, spare_rows=torch.zeros((2, 2)))
+    torch.testing.assert_close(rows, torch.tensor([[-1.0, 0.0], [0.0, 1.0]]))
+    torch.testing.assert_close(columns, torch.tensor([[0.0, 3.0], [4.0, 0.0]]))
+    one_row, one_column = best_factors(torch.eye(2), dense, rank=1, spare_rows=torch.zeros((1, 2)))
+    torch.testing.assert_close(one_row, rows[:1])
+    torch.testing.assert_close(one_column, columns[:, :1])

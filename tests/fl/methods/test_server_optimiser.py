@@ -76,11 +76,43 @@ def test_momentum_over_two_rounds():
     np.testing.assert_allclose(seen[1], first + rate * velocity, rtol=1e-12)
 
 
+def test_nesterov_looks_one_step_ahead():
+    rate, momentum = 0.5, 0.8
+    seen, memory = two_steps(FedAvgM(learning_rate=rate, momentum=momentum, form="nesterov"))
+    change = MEANS[0] - START
+    first = START + rate * (change + momentum * change)
+    velocity = momentum * change + (MEANS[1] - first)
+    second = first + rate * (MEANS[1] - first + momentum * velocity)
+    np.testing.assert_allclose(seen, [first, second], rtol=1e-12)
+    np.testing.assert_allclose(memory["first:w"].numpy(), velocity, rtol=1e-12)
+
+
+def test_averaged_momentum_is_the_heavy_ball_at_a_tenth_of_the_rate():
+    seen, _ = two_steps(FedAvgM(learning_rate=1.0, momentum=0.9, form="averaged"))
+    heavy, _ = two_steps(FedAvgM(learning_rate=0.1, momentum=0.9))
+    np.testing.assert_allclose(seen, heavy, rtol=1e-12)
+
+
+def test_adam_s_second_moment_starts_at_the_square_of_tau():
+    # A change of 0 leaves the moment at 0.99 tau^2; a change of tau leaves it at tau^2.
+    change = {"w": torch.tensor([0.0, 0.1], dtype=torch.float64)}
+    before = {"w": torch.zeros(2, dtype=torch.float64)}
+    moved, memory = server_step(
+        FedAdam(learning_rate=1.0, beta2=0.99, tau=0.1),
+        before=before,
+        base=before,
+        mean=change,
+        memory={},
+    )
+    np.testing.assert_allclose(memory["second:w"].numpy(), [0.0099, 0.01], rtol=1e-12)
+    np.testing.assert_allclose(moved["w"].numpy(), [0.0, 0.01 / 0.2], rtol=1e-12)
+
+
 def test_adam_over_two_rounds():
     rate, beta1, beta2, tau = 0.1, 0.9, 0.99, 1e-3
     seen, _ = two_steps(FedAdam(learning_rate=rate, beta1=beta1, beta2=beta2, tau=tau))
     change = MEANS[0] - START
-    m, v = (1 - beta1) * change, (1 - beta2) * change**2
+    m, v = (1 - beta1) * change, beta2 * tau**2 + (1 - beta2) * change**2
     first = START + rate * m / (np.sqrt(v) + tau)
     change = MEANS[1] - first
     m, v = beta1 * m + (1 - beta1) * change, beta2 * v + (1 - beta2) * change**2
