@@ -4,13 +4,14 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
     Picture,
     Subject,
     add_legend,
     cost_words,
-    interval_words,
+    drawn_words,
     mark_costs,
     spread_words,
 )
@@ -19,7 +20,6 @@ from analysis.plots import (
     draw_cdf,
     draw_shares,
     draw_stack,
-    draw_target_costs,
 )
 from analysis.ranking import MANY_VARIANTS, draw_ranking, ranking_frame
 from analysis.series import (
@@ -33,6 +33,7 @@ from analysis.series import (
 from analysis.settings import draw_settings, has_settings, settings_frame, settings_of
 from analysis.style import ACTIVITY_COLOURS, PAGE_WIDTH_IN, PHASE_COLOURS, variant_styles
 from analysis.tables import interval_note, metrics_of, splits_of, target_name
+from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text, file_name
 
 _EVERYTHING = (Subject(),)
@@ -125,7 +126,8 @@ def draw_ranking_picture(results: Results, subject: Subject, frame: pd.DataFrame
         title=f"Final {metric} of every method, and what it cost",
         caption=(
             "One row a method, one dot a setting; best own models on top. Costs are those of the "
-            f"whole run, bytes on a logarithmic scale above 1 MB. {note}{cost_words(results)}"
+            f"whole run, bytes on a logarithmic scale above 1 MB. {note}{goes_on_words(figure)}"
+            f"{cost_words(results)}"
         ),
         figure=figure,
         data=frame,
@@ -153,7 +155,8 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
         title=f"Cost to {name}",
         caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
         "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
-        f"whiskers: {interval_words(frame)}; dots: single seeds.{cost_words(results)}",
+        f"whiskers: {drawn_words(frame)}; dots: single seeds.{goes_on_words(figure)}"
+        f"{cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -173,7 +176,7 @@ def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFram
         name=file_name(f"settings_{metric}_{target:g}"),
         title=f"Cost to {name} in every setting",
         caption="One line a method; where lines cross, the order of the methods changes. Mean over "
-        f"seeds, only where every seed got there; whiskers: {interval_words(frame)}."
+        f"seeds, only where every seed got there; whiskers: {drawn_words(frame)}."
         f"{cost_words(results)}",
         figure=figure,
         data=frame,

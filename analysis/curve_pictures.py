@@ -1,14 +1,14 @@
 """Figures of a metric against what it cost: one panel a cost, or all four on a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.limits import goes_on_words
 from analysis.load import Results
-from analysis.picture import Picture, Subject, add_legend, cost_words, interval_words, mark_costs
-from analysis.plots import curve_handles, draw_curves
+from analysis.picture import Picture, Subject, add_legend, cost_words, drawn_words, mark_costs
+from analysis.plots import curve_handles, draw_curves, value_limits
 from analysis.ranking import MANY_VARIANTS
 from analysis.series import absent_variants, curve_frame
 from analysis.stats import COSTS, Cost
@@ -70,7 +70,7 @@ def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Pictu
     return Picture(
         name=file_name(f"{metric}_{split}_vs_{cost.key}"),
         title=f"{_value_words(metric, split)} against {words_of(cost.column)}",
-        caption=_caption(results, metric, split, {cost.column: frame}),
+        caption=_caption(results, metric, split, {cost.column: frame}, figure),
         figure=figure,
         data=frame,
         in_report=False,
@@ -88,17 +88,19 @@ def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Pi
         cost.column: frame[frame["cost"] == cost.column].rename(columns={"x": cost.column})
         for cost in COSTS.values()
     }
+    limits = value_limits(frame, metric=metric, target=target)
     for ax, letter, (column, rows) in zip(axes.flat, "abcd", frames.items(), strict=True):
-        draw_curves(rows, ax, column=column, styles=styles, metric=metric, target=target)
+        draw_curves(
+            rows, ax, column=column, styles=styles, metric=metric, target=target, limits=limits
+        )
         ax.set_ylabel(_value_label(metric, split) if letter in "ac" else "")
         ax.set_title(f"({letter})", loc="left", fontweight="bold")
-    _share_value_limits(list(axes.flat))
     _add_curve_legend(figure, results, subject, frame, styles)
     mark_costs(figure, results)
     return Picture(
         name=file_name(f"{metric}_{split}"),
         title=f"{_value_words(metric, split)} against time, energy, bytes and rounds",
-        caption=_caption(results, metric, split, frames),
+        caption=_caption(results, metric, split, frames, figure),
         figure=figure,
         data=frame,
     )
@@ -122,12 +124,6 @@ def _value_words(metric: str, split: str) -> str:
     return f"{words[:1].upper()}{words[1:]} of the {models}"
 
 
-def _share_value_limits(axes: Sequence[Axes]) -> None:
-    """Widen the shared y axis to the outermost of what each panel asked for."""
-    lows, highs = zip(*(ax.get_ylim() for ax in axes), strict=True)
-    axes[0].set_ylim(min(lows), max(highs))
-
-
 def _add_curve_legend(
     figure: Figure,
     results: Results,
@@ -142,19 +138,19 @@ def _add_curve_legend(
     add_legend(figure, curve_handles(styles, shown), remark=remark)
 
 
-def _band_words(frame: pd.DataFrame) -> str:
-    if int(frame["n"].max()) == 2:
-        return "range of two seeds (too few for an interval that fits the picture)"
-    return interval_words(frame)
-
-
-def _caption(results: Results, metric: str, split: str, frames: Mapping[str, pd.DataFrame]) -> str:
+def _caption(
+    results: Results,
+    metric: str,
+    split: str,
+    frames: Mapping[str, pd.DataFrame],
+    figure: Figure,
+) -> str:
     """State what the panels show; ``frames`` holds the rows of each by cost column."""
     rows = pd.concat([frame for frame in frames.values() if len(frame)], ignore_index=True)
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(column) for column in frames)
     text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
-    text += f"; bands: {_band_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
+    text += f"; bands: {drawn_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
     if (rows["series"] != "mean").any():
         text += " Thin lines: single seeds beyond the point that all seeds reached."
     if any((frame.groupby("variant")[column].max() <= 0).any() for column, frame in frames.items()):
@@ -164,4 +160,4 @@ def _caption(results: Results, metric: str, split: str, frames: Mapping[str, pd.
         text += f" Without a {split} model, hence not shown: {'; '.join(absent)}."
     if metric in results.targets:
         text += f" Dashed: target, {target_name(metric, results.targets[metric])}."
-    return text + cost_words(results)
+    return text + goes_on_words(figure) + cost_words(results)

@@ -4,21 +4,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
     Picture,
     Subject,
     add_legend,
     cost_words,
-    interval_words,
+    drawn_words,
     mark_costs,
     spread_words,
 )
-from analysis.plots import draw_stack, draw_target_costs
+from analysis.plots import draw_stack
 from analysis.series import target_frame, waste_frame
 from analysis.stats import final_values, mean_ci
 from analysis.style import PAGE_WIDTH_IN, REASON_COLOURS, variant_styles
 from analysis.tables import Table, metrics_of, splits_of, target_name
+from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text, file_name
 from analysis.units import with_interval
 
@@ -114,7 +116,7 @@ def participation_table(results: Results) -> Table:
         for name, decimals in QUANTITIES.items():
             mean, half = (means[name][variant.name][key] for key in ("mean", "half_width"))
             row |= {f"{name}_mean": mean, f"{name}_half_width": half}
-            cells[heads[name]] = with_interval(mean, half, decimals=decimals)
+            cells[heads[name]] = with_interval(mean, half, decimals=decimals, never_negative=True)
         numbers.append(row)
         text.append(cells)
     return Table(
@@ -142,11 +144,13 @@ def waste_table(results: Results) -> Table | None:
         own = frame[frame["variant"] == variant.name].set_index("part")
         if len(own):
             cells = {
-                part: with_interval(own.loc[part, "mean"], own.loc[part, "half_width"])
+                part: with_interval(
+                    own.loc[part, "mean"], own.loc[part, "half_width"], never_negative=True
+                )
                 for part in parts
             }
             first = own.iloc[0]
-            total = with_interval(first["total"], first["total_half_width"])
+            total = with_interval(first["total"], first["total_half_width"], never_negative=True)
             text.append({"variant": variant.label, "all [J]": total, **cells})
     return Table(
         name="waste",
@@ -209,11 +213,17 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
     figure = Figure(figsize=(PAGE_WIDTH_IN, 0.75 + 0.22 * len(order)))
     axes = figure.subplots(1, len(PANELS), sharey=True)
     for ax, column in zip(axes, PANELS, strict=True):
-        draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
+        draw_target_costs(
+            frame,
+            ax,
+            column=column,
+            rows=order,
+            styles=styles,
+            at_least=(0.0, 1.0) if column == "jain_index" else None,
+        )
     name = target_name(metric, results.targets[metric])
     for ax in axes[:2]:
         ax.set_xlabel(f"{ax.get_xlabel()}\nto {figure_text(name)}")
-    axes[2].set_xlim(0.0, 1.0)
     axes[2].set_xticks([0.0, 0.5, 1.0])
     axes[2].set_xlabel("Jain index of updates")
     axes[3].set_xlabel(figure_text(f"{metric}, worst 10 %"))
@@ -229,8 +239,8 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
         caption=f"Time and energy until {model} had {name}; how evenly the updates came from all "
         f"clients over the run (1: all equally many); mean {metric} of the worst tenth of clients "
         "at the end. Bars (upright ticks on a logarithmic axis): mean over seeds, only where every "
-        f"seed got there; whiskers: {interval_words(frame)}; dots: single seeds."
-        f"{cost_words(results)}",
+        f"seed got there; whiskers: {drawn_words(frame)}; dots: single seeds."
+        f"{goes_on_words(figure)}{cost_words(results)}",
         figure=figure,
         data=frame,
     )

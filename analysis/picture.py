@@ -110,6 +110,13 @@ def interval_words(frame: pd.DataFrame) -> str:
     return f"95 % Student-t interval (n = {listed} seeds)"
 
 
+def drawn_words(frame: pd.DataFrame) -> str:
+    """State in a caption what bands and whiskers are; of two seeds figures draw the range."""
+    if int(frame["n"].max()) == 2:
+        return "range of two seeds (tables give the interval)"
+    return interval_words(frame)
+
+
 def spread_words(frame: pd.DataFrame) -> str:
     """State in a caption what stands behind a ``±``."""
     if (frame["n"] == 1).all():

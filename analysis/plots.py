@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
@@ -11,13 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.intervals import interval_ends, is_never_negative
+from analysis.limits import fitted_limits, mark_cut
 from analysis.log_axis import use_log_x
 from analysis.stats import is_better_low
-from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
+from analysis.style import INK, MUTED, PAPER, LineStyle
 from analysis.text_safety import figure_text
 from analysis.units import DisplayUnit, axis_label, display_unit, with_interval
 
-_LOG_FROM = 30.0
+LOG_FROM = 30.0
 """Ratio of the longest curve to the shortest from which the axis is logarithmic."""
 
 
@@ -29,8 +32,11 @@ def draw_curves(
     styles: Mapping[str, LineStyle],
     metric: str,
     target: float | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """Draw mean curves with their bands against one cost.
+
+    A band that goes on beyond the axis has an arrowhead where it is widest.
 
     A variant that never pays this cost (it sends nothing) is a horizontal line at its final value.
 
@@ -48,22 +54,30 @@ def draw_curves(
         Name on the y axis.
     target
         Drawn as a dashed line, named beside the axes.
+    limits
+        Of the y axis, where several panels share it; see :func:`value_limits`.
     """
+    never_negative = is_never_negative(metric)
     unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = frame.groupby("variant", sort=False)[column].max()
     paying = ends[ends > 0.0]
-    is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= _LOG_FROM
+    is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= LOG_FROM
     if is_log:
         use_log_x(ax)
     for variant, rows in frame.groupby("variant", sort=False):
         style = styles[str(variant)]
         if ends[variant] <= 0.0:
-            _draw_level(rows, ax, style)
+            _draw_level(rows, ax, style, never_negative=never_negative)
             continue
         for series, line in rows.groupby("series", sort=False):
             shown = line[line[column] > 0.0] if is_log else line
             if series == "mean":
-                _draw_mean(shown, ax, column=column, unit=unit, style=style)
+                _draw_mean(
+                    _with_ends(shown, never_negative=never_negative),
+                    ax,
+                    x=shown[column].to_numpy(dtype=np.float64) / unit.scale,
+                    style=style,
+                )
             else:
                 x = shown[column] / unit.scale
                 ax.plot(x, shown["mean"], color=style.colour, lw=0.6, alpha=0.7)
@@ -71,24 +85,29 @@ def draw_curves(
         ax.set_xlim(left=0.0)
     if column == "round":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _limit_values(frame, ax, target)
+    found = limits or value_limits(frame, metric=metric, target=target)
+    if found is not None:
+        ax.set_ylim(found)
+    _mark_cut_bands(frame, ax, column=column, unit=unit, styles=styles, metric=metric)
     if target is not None:
         draw_target(ax, metric, target)
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
     ax.set_ylabel(figure_text(metric.replace("_", " ")))
 
 
+def _with_ends(rows: pd.DataFrame, *, never_negative: bool) -> pd.DataFrame:
+    low, high = interval_ends(rows["mean"], rows["band"], never_negative=never_negative)
+    return rows.assign(low=low, high=high)
+
+
 def _draw_mean(
-    rows: pd.DataFrame, ax: Axes, *, column: str, unit: DisplayUnit, style: LineStyle
+    rows: pd.DataFrame, ax: Axes, *, x: npt.NDArray[np.float64], style: LineStyle
 ) -> None:
-    x = rows[column].to_numpy(dtype=np.float64) / unit.scale
-    mean = rows["mean"].to_numpy(dtype=np.float64)
-    half = rows["band"].to_numpy(dtype=np.float64)
-    if np.isfinite(half).any():
-        ax.fill_between(x, mean - half, mean + half, color=style.colour, alpha=0.12, lw=0)
+    if np.isfinite(rows["low"]).any():
+        ax.fill_between(x, rows["low"], rows["high"], color=style.colour, alpha=0.12, lw=0)
     ax.plot(
         x,
-        mean,
+        rows["mean"],
         color=style.colour,
         linestyle=style.dash,
         marker=style.marker,
@@ -98,24 +117,51 @@ def _draw_mean(
     )
 
 
-def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle) -> None:
-    last = rows.iloc[-1]
+def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle, *, never_negative: bool) -> None:
+    last = _with_ends(rows.iloc[-1:], never_negative=never_negative).iloc[0]
     ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
     ax.plot([0.0, 1.0], [last["mean"]] * 2, ls="", marker=style.marker, color=style.colour,
             transform=ax.get_yaxis_transform(), clip_on=False, markeredgewidth=0)  # fmt: skip
     if np.isfinite(last["band"]):
-        low, high = last["mean"] - last["band"], last["mean"] + last["band"]
-        ax.axhspan(low, high, color=style.colour, alpha=0.1, lw=0)
+        ax.axhspan(last["low"], last["high"], color=style.colour, alpha=0.1, lw=0)
 
 
-def _limit_values(frame: pd.DataFrame, ax: Axes, target: float | None) -> None:
-    """Fit the y axis to curves and target; wide intervals of few seeds run out of the picture."""
-    values = frame["mean"].dropna().to_list() + ([] if target is None else [target])
-    if not values:
-        return
-    low, high = min(values), max(values)
-    margin = 0.07 * (high - low) or 0.05 * abs(high) or 1.0
-    ax.set_ylim(low - margin, high + margin)
+def value_limits(
+    frame: pd.DataFrame, *, metric: str, target: float | None
+) -> tuple[float, float] | None:
+    """Return limits of the y axis that hold curves, target and bands, or most of wide bands."""
+    ends = _with_ends(frame, never_negative=is_never_negative(metric))
+    values = [*frame["mean"], *([] if target is None else [target])]
+    return fitted_limits(values, ends["low"], ends["high"])
+
+
+def _mark_cut_bands(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    unit: DisplayUnit,
+    styles: Mapping[str, LineStyle],
+    metric: str,
+) -> None:
+    """Put an arrowhead on the edge above and below each band that goes on, where it is widest."""
+    ends = _with_ends(frame, never_negative=is_never_negative(metric)).dropna(subset=["low"])
+    for variant, rows in ends.groupby("variant", sort=False):
+        pays = bool(rows[column].max() > 0.0)
+        shown = rows if pays else rows.iloc[-1:]
+        left, right = ax.get_xlim()
+        colour = styles[str(variant)].colour
+        at = shown[column].to_numpy(dtype=np.float64) / unit.scale
+        low, high = (shown[end].to_numpy(dtype=np.float64) for end in ("low", "high"))
+        outermost = [int(low.argmin()), int(high.argmax())]
+        mark_cut(
+            ax,
+            "y",
+            at=at[outermost] if pays else [(left + right) / 2] * 2,
+            low=[low.min(), np.nan],
+            high=[np.nan, high.max()],
+            colour=colour,
+        )
 
 
 def draw_target(ax: Axes, metric: str, target: float) -> None:
@@ -145,95 +191,8 @@ def curve_handles(styles: Mapping[str, LineStyle], variants: Sequence[str]) -> l
     ]
 
 
-def draw_target_costs(
-    frame: pd.DataFrame,
-    ax: Axes,
-    *,
-    column: str,
-    rows: Sequence[tuple[str, str]],
-    styles: Mapping[str, LineStyle],
-    can_be_log: bool = True,
-) -> None:
-    """Draw one bar a variant and split: mean cost to target, its interval, one dot a seed.
-
-    A variant of which some seeds never got there has no bar, only the dots of those that did and
-    the count; a variant that never did says so.
-
-    Parameters
-    ----------
-    frame
-        As :func:`analysis.series.target_frame` gives it.
-    ax
-        Where to draw.
-    column
-        Cost column.
-    rows
-        (variant, split) from top to bottom.
-    styles
-        Style of each variant.
-    can_be_log
-        Whether values far apart stand on a logarithmic axis, which has no place for 0.
-    """
-    mine = frame[frame["cost"] == column]
-    values = mine["value"][mine["value"] > 0.0]
-    unit = display_unit(column, float(values.max()) if len(values) else 0.0)
-    is_log = can_be_log and len(values) > 1 and float(values.max() / values.min()) >= _LOG_FROM
-    _limit_costs(ax, values / unit.scale, is_log=is_log)
-    for place, (variant, split) in enumerate(rows):
-        runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
-        if runs.empty:
-            continue
-        first, style = runs.iloc[0], styles[variant]
-        dots = runs["value"].dropna() / unit.scale
-        if first["num_reached"] == first["n"]:
-            mean, half = first["mean"] / unit.scale, first["half_width"] / unit.scale
-            if is_log:
-                ax.plot(mean, place, marker="|", markersize=11, markeredgewidth=1.4, color=INK)
-            else:
-                ax.barh(place, mean, height=0.62, color=style.colour, alpha=0.35, lw=0)
-            if np.isfinite(half):
-                ax.errorbar(mean, place, xerr=half, color=INK, lw=0.9, capsize=2)
-        ax.plot(dots, [place] * len(dots), ls="", marker=style.marker, color=style.colour,
-                markersize=3.2, markeredgewidth=0)  # fmt: skip
-        if first["num_reached"] < first["n"]:
-            _say_missing(ax, place, dots.to_list(), f"{first['num_reached']} of {first['n']}")
-    for place in range(1, len(rows)):
-        if rows[place][1] != rows[place - 1][1]:
-            ax.axhline(place - 0.5, color=RULE, lw=0.8)
-    _label_rows(ax, len(rows))
-    ax.set_xlabel(axis_label(column, unit=unit.symbol))
-
-
-def _limit_costs(ax: Axes, values: "pd.Series[float]", *, is_log: bool) -> None:
-    """Leave room right of the largest value for words."""
-    if values.empty:
-        ax.set_xlim(0.0, 1.0)
-        ax.set_xticks([])
-    elif is_log:
-        use_log_x(ax)
-        ax.set_xlim(values.min() / 2.0, values.max() * (values.max() / values.min()) ** 0.3)
-    else:
-        ax.set_xlim(0.0, 1.45 * values.max())
-
-
-def _say_missing(ax: Axes, place: int, dots: Sequence[float], count: str) -> None:
-    """Write how many seeds reached the target, right of the last of them."""
-    at_axis = ax.get_yaxis_transform()
-    ax.annotate(
-        f"{count} reached" if dots else "not reached",
-        xy=(max(dots), place) if dots else (0.0, place),
-        xycoords="data" if dots else at_axis,
-        xytext=(5 if dots else 3, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=6.5,
-        color=MUTED,
-        fontstyle="italic",
-        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
-    )
-
-
-def _label_rows(ax: Axes, count: int) -> None:
+def label_rows(ax: Axes, count: int) -> None:
+    """Give every row of a chart of bars its room; the first one is on top."""
     ax.set_ylim(count - 0.45, -0.55)
     ax.grid(visible=False, axis="y")
     ax.tick_params(axis="y", length=0)
@@ -277,7 +236,7 @@ def draw_stack(
     for place, name in enumerate(variants):
         if name in totals:
             total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
-            text = with_interval(total, half)
+            text = with_interval(total, half, never_negative=True)
             ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
                         textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
     ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)
@@ -336,7 +295,7 @@ def _stack(
         handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
                              edgecolor=PAPER, label=figure_text(part)))  # fmt: skip
         left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
-    _label_rows(ax, len(variants))
+    label_rows(ax, len(variants))
     ax.grid(visible=False, axis="x")
     return handles
 
@@ -365,7 +324,7 @@ def draw_cdf(
         Words for the x axis.
     """
     positive = frame.loc[frame[column] > 0.0, column]
-    is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= _LOG_FROM
+    is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= LOG_FROM
     unit = display_unit(column, float(positive.max()) if len(positive) else 0.0)
     if is_log:
         use_log_x(ax)

@@ -5,6 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from analysis.intervals import drawn_half_width, interval_ends, is_never_negative
+from analysis.limits import fitted_limits, mark_cut
 from analysis.load import Results
 from analysis.log_axis import use_log_x
 from analysis.stats import final_values, is_better_low, mean_ci
@@ -68,12 +70,13 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
         rows = frame[frame["quantity"] == quantity]
         unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
         scale = unit.scale if unit is not None else 1.0
+        never_negative = is_never_negative(metric if unit is None else quantity)
         for place, setting in enumerate(settings):
             own = rows[rows["setting"] == setting]
             ax.errorbar(
                 own["mean"] / scale,
                 [row_of[method] + apart[place] for method in own["method"]],
-                xerr=(own["half_width"] / scale).fillna(0.0),
+                xerr=_whiskers(own, never_negative=never_negative) / scale,
                 fmt=_MARKERS[place % len(_MARKERS)],
                 color=PALETTE[place % len(PALETTE)],
                 ms=3.2,
@@ -90,9 +93,11 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
         elif quantity in _COSTS:
             ax.set_xlim(left=0.0)
         else:
-            spread = rows["mean"]
-            margin = 0.12 * float(spread.max() - spread.min() or 1.0)
-            ax.set_xlim(float(spread.min()) - margin, float(spread.max()) + margin)
+            low, high = _ends(rows, never_negative=never_negative)
+            ax.set_xlim(fitted_limits(rows["mean"], low, high))
+            at = [row_of[row["method"]] + apart[settings.index(row["setting"])]
+                  for row in rows.to_dict("records")]  # fmt: skip
+            mark_cut(ax, "x", at=at, low=low, high=high, colour=INK)
         label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
         ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
         ax.grid(axis="y", visible=True)
@@ -103,6 +108,17 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper center", ncols=len(settings))
     return figure
+
+
+def _whiskers(rows: pd.DataFrame, *, never_negative: bool) -> np.ndarray:
+    """Return how far intervals reach below and above the means; 0 without one."""
+    low, high = _ends(rows, never_negative=never_negative)
+    return np.nan_to_num(np.stack([rows["mean"] - low, high - rows["mean"]]))
+
+
+def _ends(rows: pd.DataFrame, *, never_negative: bool) -> tuple[np.ndarray, np.ndarray]:
+    half_width = drawn_half_width(rows["half_width"], rows["n"])
+    return interval_ends(rows["mean"], half_width, never_negative=never_negative)
 
 
 def _words(split: str) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
+from analysis.intervals import drawn_half_width
 from analysis.load import Results
 from analysis.stats import (
     COSTS,
-    LEVEL,
     Cost,
     mean_band,
     mean_ci,
@@ -55,7 +54,7 @@ def curve_frame(results: Results, *, metric: str, split: str, cost: Cost) -> pd.
     x = cost.column
     curves = metric_curves(used, metric=metric, split=split, cost=cost)
     band = mean_band(curves, x=x, reading="line")
-    parts = [band.assign(series="mean", band=drawn_band(band))]
+    parts = [band.assign(series="mean", band=drawn_half_width(band["half_width"], band["n"]))]
     ends = band.groupby("variant", sort=False)[x].max()
     for (variant, seed), run in curves.groupby(["variant", "seed"], sort=False):
         if variant not in ends.index:
@@ -81,16 +80,6 @@ def curve_frame(results: Results, *, metric: str, split: str, cost: Cost) -> pd.
             )
     columns = ["variant", "series", x, "mean", "half_width", "band", "n"]
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[columns]
-
-
-def drawn_band(band: pd.DataFrame) -> "pd.Series[float]":
-    """Half the height of a curve's band: the interval, or for two seeds the range of both.
-
-    The 95 % interval of two values is 12.7 times as wide as their range; it would fill every
-    picture. Tables give it all the same.
-    """
-    half_width = band["half_width"].astype("float64")
-    return half_width.mask(band["n"] == 2, half_width / student_t.ppf((1 + LEVEL) / 2, 1))
 
 
 def absent_variants(results: Results, *, metric: str, split: str) -> list[str]:

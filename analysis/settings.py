@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import kendalltau
 
+from analysis.intervals import drawn_half_width, interval_ends
 from analysis.load import Results
 from analysis.manifest import setting_words
 from analysis.series import target_frame
@@ -94,12 +95,13 @@ def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
             for place, method in enumerate(methods):
                 line = own[own["method"] == method].set_index("setting").reindex(settings)
                 style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
-                mean, half_width = (line[name] / unit.scale for name in ("mean", "half_width"))
+                mean = line["mean"] / unit.scale
+                half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
+                low, high = interval_ends(mean, half_width, never_negative=True)
                 ax.errorbar(
                     [x + apart for x in range(len(settings))],
                     mean,
-                    # a logarithmic axis has no room for an interval that holds 0
-                    yerr=[half_width.clip(upper=0.95 * mean), half_width],
+                    yerr=[mean - low, high - mean],
                     color=style.colour,
                     linestyle=style.dash,
                     marker=style.marker,

@@ -3,12 +3,13 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.participation import participation_runs
-from analysis.picture import Picture, Subject, cost_words, interval_words, mark_costs
-from analysis.plots import draw_target_costs
+from analysis.picture import Picture, Subject, cost_words, drawn_words, mark_costs
 from analysis.stats import mean_ci
 from analysis.style import PAGE_WIDTH_IN, variant_styles
+from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text
 from analysis.totals import TIMING_ONLY, TOTALS, run_totals
 
@@ -57,8 +58,15 @@ def draw_total_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
     axes = figure.subplots(1, len(PANELS), sharey=True)
     for ax, column in zip(axes, PANELS, strict=True):
         is_cost = column in TOTALS
-        draw_target_costs(frame, ax, column=column, rows=order, styles=styles, can_be_log=is_cost)
-    axes[3].set_xlim(0.0, 1.0)
+        draw_target_costs(
+            frame,
+            ax,
+            column=column,
+            rows=order,
+            styles=styles,
+            can_be_log=is_cost,
+            at_least=(0.0, 1.0) if column == "jain_index" else None,
+        )
     axes[3].set_xticks([0.0, 0.5, 1.0])
     is_one_method = len({variant.method_label for variant in variants}) == 1
     names = [v.setting if is_one_method and v.setting else v.label for v in variants]
@@ -70,8 +78,8 @@ def draw_total_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
         caption=f"{TIMING_ONLY[0].upper()}{TIMING_ONLY[1:]}. Simulated time and client energy of "
         "whole runs; the part of what participations spent whose updates were not merged; how "
         "evenly the updates came from all clients (1: all equally many). Bars (upright ticks on a "
-        f"logarithmic axis): mean over seeds; whiskers: {interval_words(frame)}; dots: single "
-        f"seeds.{cost_words(results)}",
+        f"logarithmic axis): mean over seeds; whiskers: {drawn_words(frame)}; dots: single "
+        f"seeds.{goes_on_words(figure)}{cost_words(results)}",
         figure=figure,
         data=frame,
     )

@@ -95,9 +95,13 @@ def energy_table(results: Results, frame: pd.DataFrame) -> Table:
                 {
                     "variant": variant.label,
                     "energy of": f"{owner}s [{unit.symbol}]",
-                    "all": with_interval(first["total"], first["total_half_width"]),
+                    "all": with_interval(
+                        first["total"], first["total_half_width"], never_negative=True
+                    ),
                     **{
-                        each: with_interval(*means[each]) if each in spent else "-"
+                        each: with_interval(*means[each], never_negative=True)
+                        if each in spent
+                        else "-"
                         for each in parts
                     },
                 }

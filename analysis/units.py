@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from analysis.intervals import interval_ends, is_exact
+
 UNITS = {"s": "s", "j": "J", "bytes": "B", "kb": "kB", "mb": "MB", "w": "W", "hz": "Hz"}
 """Unit of a column by the last word of its name."""
 
@@ -28,6 +30,11 @@ _PREFIXES: dict[str, tuple[tuple[float, float, str], ...]] = {
     "J": ((1e7, 1e6, "MJ"), (1e4, 1e3, "kJ"), (0.0, 1.0, "J")),
     "MB": ((1e4, 1e3, "GB"), (0.1, 1.0, "MB"), (0.0, 1e-3, "kB")),
 }
+
+
+_MOST_DECIMALS = 6
+_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e6
+"""Ends of a wide interval beyond these are written with a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +88,60 @@ def axis_label(column: str, *, unit: str | None = None) -> str:
     return f"{words} [{symbol}]" if symbol else words
 
 
-def with_interval(mean: float, half_width: float, *, decimals: int | None = None) -> str:
+def with_interval(
+    mean: float, half_width: float, *, decimals: int | None = None, never_negative: bool = False
+) -> str:
     """Write ``mean ± half-width`` with the digits that the interval supports.
 
-    Two significant digits of the half-width are kept; without an interval, four of the mean.
+    Two significant digits of the half-width are kept; without an interval, four of the mean. Where
+    all values are equal there is no ``±``. An interval of a quantity that cannot be negative is
+    written by its ends where ``mean - half_width`` is not above 0, see
+    :func:`analysis.intervals.interval_ends`.
 
     Examples
     --------
     >>> with_interval(1234.567, 23.4), with_interval(1234.567, float("nan"))
     ('1235 ± 23', '1235')
-    >>> with_interval(0.81234, 0.0123, decimals=3)
-    '0.812 ± 0.012'
+    >>> with_interval(0.81234, 0.0123, decimals=3), with_interval(0.8, 0.0, decimals=3)
+    ('0.812 ± 0.012', '0.800')
+    >>> with_interval(12.0, 15.0, never_negative=True)
+    '12.0 (3.4 to 42)'
     """
     if math.isnan(mean):
         return "-"
-    if decimals is None:
-        has_interval = math.isfinite(half_width) and half_width > 0.0
-        size, digits = (half_width, 2) if has_interval else (abs(mean), 4)
-        is_whole = mean == round(mean) and not has_interval
-        decimals = 0 if is_whole else digits - 1 - math.floor(math.log10(size))
-        decimals = min(max(decimals, 0), 6)
-    text = f"{mean:.{decimals}f}"
-    return text if math.isnan(half_width) else f"{text} ± {half_width:.{decimals}f}"
+    has_interval = not math.isnan(half_width) and not is_exact(mean, half_width)
+    own = _decimals_of(mean) if decimals is None else decimals
+    if not has_interval:
+        return f"{mean:.{own}f}" if own <= _MOST_DECIMALS else f"{mean:.3g}"
+    if never_negative and math.isfinite(half_width) and 0.0 < mean <= half_width:
+        return _with_ends(mean, half_width, decimals or 0)
+    if not math.isfinite(half_width):
+        return f"{mean:.{own}f} ± {half_width}"
+    least = _decimals_of(half_width, digits=2)
+    shown = least if decimals is None else decimals
+    if round(half_width, shown) == 0.0:  # a half-width that there is never reads as 0
+        shown = least - 1
+    shown = min(max(shown, 0), _MOST_DECIMALS)
+    if round(half_width, shown) == 0.0:
+        return f"{mean:.3g} ± {half_width:.2g}"
+    return f"{mean:.{shown}f} ± {half_width:.{shown}f}"
+
+
+def _with_ends(mean: float, half_width: float, decimals: int) -> str:
+    """Write a mean and the ends of its interval with two digits each."""
+    low, high = (float(end) for end in interval_ends(mean, half_width, never_negative=True))
+    shown = f"{mean:.{max(decimals, _decimals_of(mean, digits=3))}f}"
+    return f"{shown} ({_two_digits(low)} to {_two_digits(high)})"
+
+
+def _two_digits(value: float) -> str:
+    if not _SMALLEST_PLAIN <= value < _LARGEST_PLAIN:
+        return f"{value:.2g}"
+    return f"{float(f'{value:.1e}'):.{_decimals_of(value, digits=2)}f}"
+
+
+def _decimals_of(value: float, *, digits: int = 4) -> int:
+    """Return the decimals that leave so many significant digits; 0 for whole numbers."""
+    if not math.isfinite(value) or value == 0.0 or (value == round(value) and digits == 4):
+        return 0
+    return min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), 12)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from analysis.series import drawn_band
+from analysis.intervals import drawn_half_width
 from analysis.stats import (
     COSTS,
     align_seeds,
@@ -198,6 +198,6 @@ def test_the_band_of_two_seeds_is_their_range():
         }
     )
     band = mean_band(curves, x="at_s")
-    half = drawn_band(band)
-    assert (band["mean"] - half).to_numpy() == pytest.approx([0.1, 0.6])
-    assert (band["mean"] + half).to_numpy() == pytest.approx([0.3, 0.7])
+    half = drawn_half_width(band["half_width"], band["n"])
+    assert band["mean"].to_numpy() - half == pytest.approx([0.1, 0.6])
+    assert band["mean"].to_numpy() + half == pytest.approx([0.3, 0.7])

@@ -1,0 +1,158 @@
+"""Bars of what a target, or a whole run, cost: means, intervals, single seeds and their counts."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.intervals import drawn_half_width, interval_ends, is_never_negative
+from analysis.limits import fitted_limits, mark_cut
+from analysis.log_axis import use_log_x
+from analysis.plots import LOG_FROM, label_rows
+from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
+from analysis.units import axis_label, display_unit
+
+_FURTHEST = 10.0
+"""How far a logarithmic axis follows wide intervals beyond single seeds, as a factor."""
+
+
+def draw_target_costs(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    rows: Sequence[tuple[str, str]],
+    styles: Mapping[str, LineStyle],
+    can_be_log: bool = True,
+    at_least: tuple[float, float] | None = None,
+) -> None:
+    """Draw one bar a variant and split: mean cost to target, its interval, one dot a seed.
+
+    A variant of which some seeds never got there has no bar, only the dots of those that did and
+    the count; a variant that never did says so. An interval that goes on beyond the axis ends in an
+    arrowhead.
+
+    Parameters
+    ----------
+    frame
+        As :func:`analysis.series.target_frame` gives it.
+    ax
+        Where to draw.
+    column
+        Cost column.
+    rows
+        (variant, split) from top to bottom.
+    styles
+        Style of each variant.
+    can_be_log
+        Whether values far apart stand on a logarithmic axis, which has no place for 0.
+    at_least
+        What the axis shows in any case, in the column's unit.
+    """
+    mine = frame[frame["cost"] == column]
+    values = mine["value"][mine["value"] > 0.0]
+    unit = display_unit(column, float(values.max()) if len(values) else 0.0)
+    never_negative = is_never_negative(column)
+    is_log = (
+        can_be_log
+        and never_negative
+        and len(values) > 1
+        and float(values.max() / values.min()) >= LOG_FROM
+    )
+    means = _means(mine, rows, scale=unit.scale, never_negative=never_negative)
+    scaled = mine["value"].dropna() / unit.scale
+    if is_log:
+        use_log_x(ax)
+    _limit_costs(ax, scaled, means, is_log=is_log, at_least=at_least)
+    for place, (variant, split) in enumerate(rows):
+        runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
+        if runs.empty:
+            continue
+        first, style = runs.iloc[0], styles[variant]
+        dots = runs["value"].dropna() / unit.scale
+        if place in means.index:
+            _draw_mean(ax, place, means.to_dict("index")[place], style=style, is_log=is_log)
+        ax.plot(dots, [place] * len(dots), ls="", marker=style.marker, color=style.colour,
+                markersize=3.2, markeredgewidth=0)  # fmt: skip
+        if first["num_reached"] < first["n"]:
+            _say_missing(ax, place, dots.to_list(), f"{first['num_reached']} of {first['n']}")
+    mark_cut(ax, "x", at=means.index, low=means["low"], high=means["high"], colour=INK)
+    for place in range(1, len(rows)):
+        if rows[place][1] != rows[place - 1][1]:
+            ax.axhline(place - 0.5, color=RULE, lw=0.8)
+    label_rows(ax, len(rows))
+    ax.set_xlabel(axis_label(column, unit=unit.symbol))
+
+
+def _means(
+    mine: pd.DataFrame, rows: Sequence[tuple[str, str]], *, scale: float, never_negative: bool
+) -> pd.DataFrame:
+    """Return mean, low and high by place, of the rows whose every seed got there."""
+    found = {}
+    for place, (variant, split) in enumerate(rows):
+        runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
+        if len(runs) and runs.iloc[0]["num_reached"] == runs.iloc[0]["n"]:
+            first = runs.iloc[0]
+            half_width = drawn_half_width(first["half_width"], first["n"])
+            low, high = interval_ends(first["mean"], half_width, never_negative=never_negative)
+            found[place] = (first["mean"] / scale, float(low) / scale, float(high) / scale)
+    return pd.DataFrame.from_dict(found, orient="index", columns=["mean", "low", "high"])
+
+
+def _draw_mean(
+    ax: Axes, place: int, row: Mapping[Hashable, float], *, style: LineStyle, is_log: bool
+) -> None:
+    mean, low, high = row["mean"], row["low"], row["high"]
+    if is_log:
+        ax.plot(mean, place, marker="|", markersize=11, markeredgewidth=1.4, color=INK)
+    else:
+        ax.barh(place, mean, height=0.62, color=style.colour, alpha=0.35, lw=0)
+    if np.isfinite(low) and high > low:
+        ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=INK, lw=0.9, capsize=2)
+
+
+def _limit_costs(
+    ax: Axes,
+    values: "pd.Series[float]",
+    means: pd.DataFrame,
+    *,
+    is_log: bool,
+    at_least: tuple[float, float] | None,
+) -> None:
+    """Hold values and intervals; leave room for words right of the largest value."""
+    if values.empty:
+        ax.set_xlim(0.0, 1.0)
+        ax.set_xticks([])
+        return
+    least, largest = float(values.min()), float(values.max())
+    lows, highs = means["low"].dropna(), means["high"].dropna()
+    if is_log:
+        first = max(min([*lows, least]), least / _FURTHEST) / 2.0
+        last = min(max([*highs, largest]), largest * _FURTHEST)
+        ax.set_xlim(first, max(1.2 * last, largest * (largest / least) ** 0.3))
+        return
+    first, last = fitted_limits([0.0, *values], lows, highs, room=1.0) or (0.0, 1.0)
+    if min([0.0, least, *lows]) >= 0.0:
+        first = 0.0
+    last = max(last, 1.45 * largest)
+    if at_least is not None:
+        first, last = min(first, at_least[0]), max(at_least[1], max([largest, *highs]) * 1.02)
+    ax.set_xlim(first, last)
+
+
+def _say_missing(ax: Axes, place: int, dots: Sequence[float], count: str) -> None:
+    """Write how many seeds reached the target, right of the last of them."""
+    at_axis = ax.get_yaxis_transform()
+    ax.annotate(
+        f"{count} reached" if dots else "not reached",
+        xy=(max(dots), place) if dots else (0.0, place),
+        xycoords="data" if dots else at_axis,
+        xytext=(5 if dots else 3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=6.5,
+        color=MUTED,
+        fontstyle="italic",
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
+    )
