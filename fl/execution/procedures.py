@@ -5,13 +5,14 @@ from typing import cast
 from fl.models.shape_only import num_positions
 from fl.training.job import JobSettings
 from fl.training.local_work import AlignsPolicy, LocalWork
-from fl.training.objective import Phases, PolicyReward, PreferencePairs, SingleObjective
+from fl.training.objective import Phases, PolicyReward, PreferencePairs, SingleObjective, ZerothOrder
 from fl.training.policy_optimisation import PolicyOptimisation
 from fl.training.preference import PreferenceOptimisation
 from fl.training.procedure import Procedure
 from fl.training.supervised import Supervised
 from fl.training.two_phases import Phase, TwoPhases
 from fl.training.worker import Worker
+from fl.training.zeroth_order import ZerothOrderSteps
 
 
 def procedure_of(settings: JobSettings, worker: Worker[LocalWork]) -> Procedure:
@@ -52,4 +53,6 @@ def _phase(objective: SingleObjective, settings: JobSettings, worker: Worker[Loc
             method=worker.method,
             train=worker.train,
         )
+    if isinstance(objective, ZerothOrder):
+        return ZerothOrderSteps(settings=settings, objective=objective, train=worker.train)
     return Supervised(settings=settings, method=worker.method, train=worker.train)

@@ -68,7 +68,9 @@ def trial_worker(
         A setting or an own class that does not suit the backbone.
     """
     generator = torch.Generator().manual_seed(seed)
-    method = install_method(config, backbone.module, generator=generator, num_clients=num_clients)
+    method = install_method(
+        config.for_trial(), backbone.module, generator=generator, num_clients=num_clients
+    )
     backbone.module.eval()
     return Worker(
         module=backbone.module,

@@ -17,6 +17,7 @@ from fl.methods.fedalt.config import FedaltConfig
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.fedkseed.config import FedkseedConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
 from fl.methods.fedsvd.config import FedsvdConfig
 from fl.methods.fedtt.config import FedttConfig
@@ -64,6 +65,7 @@ MethodConfig = (
     | FedttPlusConfig
     | PfttConfig
     | FedamoleConfig
+    | FedkseedConfig
     | PfitConfig
     | PwffConfig
     | FeddpoConfig
@@ -213,6 +215,12 @@ METHODS: dict[str, MethodEntry] = {
         keeps="nothing",
         source="arXiv:2411.19128",
         counts_clients=True,
+    ),
+    "fedkseed": MethodEntry(
+        config=FedkseedConfig,
+        sends="indices of directions and lengths of steps up, a distance a direction down",
+        keeps="nothing",
+        source="arXiv:2312.06353",
     ),
     "pfit": MethodEntry(
         config=PfitConfig,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Gt, Lt, MaxLen, MinLen
 
@@ -48,6 +48,10 @@ class MethodOptions:
             Path within the settings of the method; rule, value found, and what would be right.
         """
         return ()
+
+    def for_trial(self) -> Self:
+        """Return the settings with which the method is tried before a run, on a job of one step."""
+        return self
 
     @property
     def same_download(self) -> bool:

@@ -31,7 +31,21 @@ class PreferencePairs:
     """Optimiser steps of a job; those of ``training`` when ``None``."""
 
 
-SingleObjective: TypeAlias = TaskLoss | PolicyReward | PreferencePairs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZerothOrder:
+    """The loss of the task by forward passes alone, along directions of a fixed number."""
+
+    seed: int
+    """Addresses the directions, with their index; the same for all."""
+    num_seeds: int
+    """Directions that there are."""
+    num_steps: int
+    """Steps of a job."""
+    epsilon: float
+    """How far on each side of the weights the loss is measured, in units of the direction."""
+
+
+SingleObjective: TypeAlias = TaskLoss | PolicyReward | PreferencePairs | ZerothOrder
 """An objective of all steps of a job."""
 
 

@@ -24,6 +24,7 @@ from fl.clients.devices import Devices, draw_devices
 from fl.data.shards import GivenShards, Shard
 from fl.execution.recipe import build_worker
 from fl.methods import METHODS, install_method
+from fl.methods.fedkseed.config import FedkseedConfig
 from fl.methods.pfit.config import PfitConfig
 from fl.methods.pwff.config import PolicyAlignment, PwffConfig
 from fl.models.backbone import Backbone
@@ -62,6 +63,7 @@ PURPOSES = (
 )
 POLICY = PolicySettings(max_new_tokens=5, prompts_per_step=2, num_completions=3)
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()} | {
+    "fedkseed": FedkseedConfig(num_seeds=32, num_steps=4),
     "pfit": PfitConfig(num_blocks=1, policy=POLICY),
     "pwff": PwffConfig(alignment=PolicyAlignment(policy=POLICY)),
 }

@@ -33,6 +33,7 @@ SPELLINGS = {
     "FedTT+": "fedtt_plus",
     "PFTT": "pftt",
     "FedAMoLE": "fedamole",
+    "FedKSeed": "fedkseed",
     "PFIT": "pfit",
     "PWFF": "pwff",
     "FedDPO": "feddpo",
