@@ -5,7 +5,13 @@ from typing import cast
 from fl.models.shape_only import num_positions
 from fl.training.job import JobSettings
 from fl.training.local_work import AlignsPolicy, LocalWork
-from fl.training.objective import Phases, PolicyReward, PreferencePairs, SingleObjective, ZerothOrder
+from fl.training.objective import (
+    Phases,
+    PolicyReward,
+    PreferencePairs,
+    SingleObjective,
+    ZerothOrder,
+)
 from fl.training.policy_optimisation import PolicyOptimisation
 from fl.training.preference import PreferenceOptimisation
 from fl.training.procedure import Procedure

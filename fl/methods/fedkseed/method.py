@@ -131,7 +131,7 @@ class FedkseedMethod(MethodDefaults):
 
     @property
     def _device(self) -> str:
-        """Where what travels lies: without values if the model has none, of which only is counted."""
+        """Where what travels lies; it has no values where the model has none."""
         return "meta" if next(iter(self.initial.values())).is_meta else "cpu"
 
     def _shared(self, distances: torch.Tensor, memory: Tensors) -> Tensors:

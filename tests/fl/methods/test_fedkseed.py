@@ -23,9 +23,7 @@ def payload_numbers(shape, version):
 
 
 def sent(client_id, seeds, steps, *, weight=1.0):
-    payload = Payload(
-        {SEEDS: torch.tensor(seeds, dtype=torch.int16), STEPS: torch.tensor(steps)}
-    )
+    payload = Payload({SEEDS: torch.tensor(seeds, dtype=torch.int16), STEPS: torch.tensor(steps)})
     return Contribution(client_id=client_id, payload=payload, weight=weight, staleness=0)
 
 

@@ -63,9 +63,11 @@ def outputs(num_steps):
     return {SEEDS: torch.zeros(num_steps, dtype=torch.int32), STEPS: torch.zeros(num_steps)}
 
 
-def quadratic_jobs(*, num_steps, learning_rate, num_seeds=100_000, epsilon=1e-3, seeds=(1,), at=0.0):
+def quadratic_jobs(
+    *, num_steps, learning_rate, num_seeds=100_000, epsilon=1e-3, seeds=(1,), at=0.0
+):
     """Give the objective, and the result of a job of each seed from the same weights."""
-    objective = ZerothOrder(seed=5, num_seeds=num_seeds, num_steps=num_steps, epsilon=epsilon)
+    objective = ZerothOrder(seed=5, num_seeds=100_000, num_steps=num_steps, epsilon=1e-3)
     made = replace(SETTINGS, learning_rate=learning_rate)
     procedure = ZerothOrderSteps(settings=made, objective=objective, train=examples(20))
     worker = QuadraticWorker(Quadratic())
@@ -171,7 +173,9 @@ def test_operations_by_hand():
     plan = procedure.plan(job.samples, seed=1)
     assert len(plan.steps) == worker.method.objective.num_steps == 4
 
-    def forward(num_texts, num_tokens, d=32, f=64, layers=2, classes=3):
+    d, f, layers, classes = 32, 64, 2, 3
+
+    def forward(num_texts, num_tokens):
         positions = num_texts * num_tokens
         layer = 8 * positions * d * d + 4 * positions * num_tokens * d + 4 * positions * d * f
         return layers * layer + 2 * num_texts * d * classes
