@@ -16,6 +16,7 @@ from fl.methods.fedadapter.config import FedAdapterConfig
 from fl.methods.fedalt.config import FedaltConfig
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
+from fl.methods.fedex_lora.config import FedexLoraConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedkseed.config import FedkseedConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
@@ -53,6 +54,7 @@ MethodConfig = (
     | FedSbConfig
     | FedsaLoraConfig
     | FloraConfig
+    | FedexLoraConfig
     | HetloraConfig
     | FlexloraConfig
     | FedAdapterConfig
@@ -142,6 +144,12 @@ METHODS: dict[str, MethodEntry] = {
         sends="LoRA A and B up, their stack down, head",
         keeps="nothing",
         source="arXiv:2409.05976",
+    ),
+    "fedex_lora": MethodEntry(
+        config=FedexLoraConfig,
+        sends="LoRA A and B, down also what averaging lost, head",
+        keeps="nothing",
+        source="arXiv:2410.09432",
     ),
     "hetlora": MethodEntry(
         config=HetloraConfig,

@@ -21,6 +21,7 @@ SPELLINGS = {
     "FedSVD": "fedsvd",
     "Fed-SB": "fed_sb",
     "FLoRA": "flora",
+    "FedEx-LoRA": "fedex_lora",
     "HetLoRA": "hetlora",
     "FlexLoRA": "flexlora",
     "FedAdapter": "fedadapter",

@@ -10,7 +10,8 @@ from torch import nn
 from fl.methods.averaging import by_client, weighted_mean
 from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.flora.config import FloraConfig
-from fl.methods.low_rank import A, B, add_product, at_rank, lora_layers, stack_factors
+from fl.methods.low_rank import A, B, at_rank, lora_layers, stack_factors
+from fl.methods.merged_stacks import STACK_A, STACK_B, lacking, latest, merge
 from fl.methods.ranks import Ranks, distinct_ranks, rank_of
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
@@ -23,8 +24,6 @@ RANK = "rank"
 """Name of the number, among a client's own tensors, that says its rank."""
 CLIENT_ID = "client_id"
 """Name of the number, among a client's own tensors, that says which client it is."""
-STACK_A, STACK_B = ".stack_A.", ".stack_B."
-"""Between a layer's name and the version that a stack led to, in the names of its two factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +60,8 @@ class FloraMethod(MethodDefaults):
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
         """Return the head, and the stacks that the client lacks or the dense update they made."""
-        lacking = range(state.held.get(client_id, 0) + 1, state.version + 1)
-        kept = _stacks(state.tensors)
-        if all(version in kept for version in lacking):
-            names = [name for version in lacking for name in kept[version]]
-        else:
-            names = list(self._merged)
+        held = state.held.get(client_id, 0)
+        names = lacking(state.tensors, held=held, version=state.version)
         tensors = _pick(state.tensors, [*self.head, *names])
         return Payload(tensors) if tensors else None
 
@@ -75,7 +70,7 @@ class FloraMethod(MethodDefaults):
         received = download.tensors if download is not None else {}
         tensors = {
             **_pick(received, self.head),
-            **self._merge(personal, received),
+            **merge(personal, received, layers=self._layers, scale=self.scale),
             **self.fresh(version, rank=int(personal[RANK]), client_id=int(personal[CLIENT_ID])),
         }
         return Start(
@@ -112,13 +107,14 @@ class FloraMethod(MethodDefaults):
         heads = [_pick(update, self.head) for update in updates]
         head = weighted_mean(heads, weights) if self.head else {}
         held = {item.client_id: state.version - item.staleness for item in ordered}
+        num_dense = sum(self.initial[name].numel() for name in self._merged)
         return replace(
             state,
             version=version,
             tensors={
                 **head,
-                **self._merge(state.tensors, stack),
-                **self._latest({**state.tensors, **stack}),
+                **merge(state.tensors, stack, layers=self._layers, scale=self.scale),
+                **latest({**state.tensors, **stack}, num_dense=num_dense),
             },
             held={**state.held, **held},
         )
@@ -147,38 +143,6 @@ class FloraMethod(MethodDefaults):
             for name in self._factors
         }
         return at_rank(drawn, rank=rank)
-
-    def _merge(self, before: Tensors, received: Tensors) -> dict[str, torch.Tensor]:
-        """Return the merged update of each layer, from what stood before and what came.
-
-        Server and clients both merge here, stack by stack in order of version, so they agree to the
-        bit.
-        """
-        versions = sorted(_stacks(received))
-        merged = {}
-        for layer in self._layers:
-            value = received.get(layer + MERGED, before[layer + MERGED])
-            for version in versions:
-                value = add_product(
-                    value,
-                    rows=received[f"{layer}{STACK_A}{version}"],
-                    columns=received[f"{layer}{STACK_B}{version}"],
-                    scale=self.scale,
-                )
-            merged[layer + MERGED] = value
-        return merged
-
-    def _latest(self, tensors: Tensors) -> Tensors:
-        """Return the latest stacks that are together no larger than the dense update."""
-        stacks = _stacks(tensors)
-        left = sum(self.initial[name].numel() for name in self._merged)
-        names: list[str] = []
-        for version in sorted(stacks, reverse=True):
-            left -= sum(tensors[name].numel() for name in stacks[version])
-            if left < 0:
-                break
-            names += stacks[version]
-        return _pick(tensors, sorted(names))
 
     @property
     def _layers(self) -> tuple[str, ...]:
@@ -215,15 +179,6 @@ def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generato
     )
     fresh = method.fresh(0, rank=largest, client_id=0)
     return replace(method, initial={**method.initial, **fresh})
-
-
-def _stacks(tensors: Tensors) -> dict[int, list[str]]:
-    """Name the factors of every stack among some tensors, by the version that it led to."""
-    found: dict[int, list[str]] = {}
-    for name in sorted(tensors):
-        if STACK_A in name or STACK_B in name:
-            found.setdefault(int(name.rpartition(".")[2]), []).append(name)
-    return found
 
 
 def _pick(tensors: Mapping[str, torch.Tensor], names: Collection[str]) -> Tensors:

@@ -30,6 +30,7 @@ LORA = {
     "fedsvd",
     "fed_sb",
     "flora",
+    "fedex_lora",
     "hetlora",
     "flexlora",
     "fdlora",

@@ -17,6 +17,7 @@ CONFIGS = {
     **{kind: SMALLEST[kind] for kind in (
         "fedsa_lora", "pftt", "fdlora", "fedamole", "rolora", "fedtt_plus", "flora", "hetlora",
         "fedalt",
+        "fedex_lora",
     )},
     "fedamole_head": FedamoleConfig(head="personal", evaluation="dispatched"),
 }  # fmt: skip
