@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
-from annotated_types import Gt, Lt, MaxLen, MinLen
+from annotated_types import Ge, Gt, Lt, MaxLen, MinLen
 
 from fl.metrics import Task
 from fl.models.attention_window import AttentionWindow
@@ -164,7 +164,38 @@ class FedAdam:
     kind: Literal["fedadam"] = "fedadam"
 
 
-ServerOptimiserConfig = FedAvg | FedAvgM | FedAdam
+@dataclass(frozen=True, kw_only=True)
+class FedYogi:
+    """FedAdam whose second moment moves by bounded steps: it falls slowly when changes get small.
+
+    ``v <- v - (1 - beta2) d^2 sign(v - d^2)``, with ``d`` the mean change; starts as FedAdam.
+    """
+
+    learning_rate: Annotated[float, Gt(0)] = 1e-2
+    """Length of the server's step."""
+    beta1: Annotated[float, Gt(0), Lt(1)] = 0.9
+    """Decay of the first moment."""
+    beta2: Annotated[float, Gt(0), Lt(1)] = 0.99
+    """One minus the part of a squared change by which the second moment moves."""
+    tau: Annotated[float, Gt(0)] = 1e-3
+    """Added to the root of the second moment: how far the server adapts."""
+    kind: Literal["fedyogi"] = "fedyogi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FedAdagrad:
+    """Adagrad at the server: ``v <- v + d^2`` with ``d`` the mean change; starts as FedAdam."""
+
+    learning_rate: Annotated[float, Gt(0)] = 1e-2
+    """Length of the server's first steps; later ones are shorter."""
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Decay of the first moment; 0 follows the last change alone."""
+    tau: Annotated[float, Gt(0)] = 1e-3
+    """Added to the root of the second moment: how far the server adapts."""
+    kind: Literal["fedadagrad"] = "fedadagrad"
+
+
+ServerOptimiserConfig = FedAvg | FedAvgM | FedAdam | FedYogi | FedAdagrad
 """How the server moves its tensors towards the mean of the clients'; told apart by ``kind``."""
 
 

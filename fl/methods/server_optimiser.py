@@ -1,22 +1,29 @@
 """How the server moves its tensors by the mean change of its clients; pure functions.
 
 Plain averaging: McMahan et al., arXiv:1602.05629. Momentum (FedAvgM): Hsu et al.,
-arXiv:1909.06335. Adam (FedAdam): Reddi et al., Adaptive Federated Optimization, arXiv:2003.00295,
-algorithm 2, without bias correction, its second moment starting at ``tau^2`` [all three
-recollected].
+arXiv:1909.06335. Adam, Yogi and Adagrad (FedAdam, FedYogi, FedAdagrad): Reddi et al., Adaptive
+Federated Optimization, arXiv:2003.00295, algorithm 2, without bias correction, the second moment
+starting at ``tau^2`` [all recollected].
 """
 
 import torch
 
-from fl.methods.options import FedAdam, FedAvgM
+from fl.methods.options import FedAdagrad, FedAdam, FedAvgM, FedYogi
 from fl.payload import Tensors
 
 FIRST, SECOND = "first:", "second:"
 """Prefixes of the names of moments in the server's memory."""
+Adaptive = FedAdam | FedYogi | FedAdagrad
+"""Rules that divide each number's step by the root of its second moment."""
 
 
 def server_step(
-    config: FedAvgM | FedAdam, *, before: Tensors, base: Tensors, mean: Tensors, memory: Tensors
+    config: FedAvgM | Adaptive,
+    *,
+    before: Tensors,
+    base: Tensors,
+    mean: Tensors,
+    memory: Tensors,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return the server's tensors after one step, and what it remembers.
 
@@ -52,7 +59,7 @@ def server_step(
             step = config.learning_rate * ahead
         else:
             start_of_second = change.new_full((), config.tau**2)
-            step, first, second = _adam(
+            step, first, second = _adaptive(
                 config, change, first=first, second=memory.get(SECOND + name, start_of_second)
             )
             remembered[SECOND + name] = second
@@ -61,9 +68,16 @@ def server_step(
     return moved, remembered
 
 
-def _adam(
-    config: FedAdam, change: torch.Tensor, *, first: torch.Tensor, second: torch.Tensor
+def _adaptive(
+    config: Adaptive, change: torch.Tensor, *, first: torch.Tensor, second: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the step, and both moments after it."""
+    square = change.square()
     first = config.beta1 * first + (1 - config.beta1) * change
-    second = config.beta2 * second + (1 - config.beta2) * change.square()
+    if isinstance(config, FedAdam):
+        second = config.beta2 * second + (1 - config.beta2) * square
+    elif isinstance(config, FedYogi):
+        second = second - (1 - config.beta2) * square * torch.sign(second - square)
+    else:
+        second = second + square
     return config.learning_rate * first / (second.sqrt() + config.tau), first, second

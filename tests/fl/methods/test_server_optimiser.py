@@ -7,7 +7,7 @@ import torch
 from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Contribution
 from fl.methods.fedit.config import FeditConfig
-from fl.methods.options import AveragingOptions, FedAdam, FedAvg, FedAvgM
+from fl.methods.options import AveragingOptions, FedAdagrad, FedAdam, FedAvg, FedAvgM, FedYogi
 from fl.methods.rolora.config import RoLoraConfig
 from fl.methods.server_optimiser import server_step
 from fl.payload import Payload
@@ -120,7 +120,58 @@ def test_adam_over_two_rounds():
     np.testing.assert_allclose(seen[1], first + rate * m / (np.sqrt(v) + tau), rtol=1e-12)
 
 
-@pytest.mark.parametrize("optimiser", [FedAvgM(), FedAdam()], ids=lambda each: each.kind)
+def test_yogi_over_two_rounds():
+    rate, beta1, beta2, tau = 0.1, 0.9, 0.99, 0.3
+    config = FedYogi(learning_rate=rate, beta1=beta1, beta2=beta2, tau=tau)
+    seen, memory = two_steps(config)
+    m, v, x = np.zeros(3), np.full(3, tau**2), START
+    for mean, found in zip(MEANS, seen, strict=True):
+        change = mean - x
+        m = beta1 * m + (1 - beta1) * change
+        v = v - (1 - beta2) * change**2 * np.sign(v - change**2)
+        x = x + rate * m / (np.sqrt(v) + tau)
+        np.testing.assert_allclose(found, x, rtol=1e-12)
+    np.testing.assert_allclose(memory["second:w"].numpy(), v, rtol=1e-12)
+
+
+def test_yogi_s_second_moment_hardly_falls_where_adam_s_does():
+    """After a large change and then none: Adam's falls by a hundredth, Yogi's stays."""
+    second = {}
+    for config in (FedAdam(tau=0.1), FedYogi(tau=0.1)):
+        tensors, memory = {"w": torch.tensor([0.0], dtype=torch.float64)}, {}
+        for mean in (3.0, None):
+            here = tensors["w"] if mean is None else torch.tensor([mean], dtype=torch.float64)
+            tensors, memory = server_step(
+                config, before=tensors, base=tensors, mean={"w": here}, memory=memory
+            )
+        second[config.kind] = float(memory["second:w"])
+    assert second["fedyogi"] == pytest.approx(0.01 + 0.01 * 9)
+    assert second["fedadam"] == pytest.approx(0.99 * (0.99 * 0.01 + 0.01 * 9))
+
+
+def test_adagrad_over_two_rounds():
+    rate, tau = 0.1, 1e-3
+    seen, memory = two_steps(FedAdagrad(learning_rate=rate, tau=tau))
+    change = MEANS[0] - START
+    v = tau**2 + change**2
+    first = START + rate * change / (np.sqrt(v) + tau)
+    change = MEANS[1] - first
+    v = v + change**2
+    np.testing.assert_allclose(seen[0], first, rtol=1e-12)
+    np.testing.assert_allclose(seen[1], first + rate * change / (np.sqrt(v) + tau), rtol=1e-12)
+    np.testing.assert_allclose(memory["second:w"].numpy(), v, rtol=1e-12)
+
+
+def test_adagrad_can_have_momentum():
+    seen, memory = two_steps(FedAdagrad(beta1=0.5))
+    first = 0.5 * (MEANS[0] - START)
+    wanted = 0.5 * first + 0.5 * (MEANS[1] - seen[0])
+    np.testing.assert_allclose(memory["first:w"].numpy(), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimiser", [FedAvgM(), FedAdam(), FedYogi(), FedAdagrad()], ids=lambda each: each.kind
+)
 def test_a_method_steps_by_its_option_and_sends_no_moment(optimiser):
     method, _ = installed(FeditConfig(server_optimiser=optimiser))
     state = method.initial_state()
