@@ -34,6 +34,8 @@ _HOW_LONG = {
         "learning_rate",
         "rate_schedule",
         "warmup_rounds",
+        "step_schedule",
+        "warmup_steps",
         "weight_decay",
         "max_gradient_norm",
         "local_steps",

@@ -29,6 +29,7 @@ from fl.training.client_axis import CannotStackError
 from fl.training.job import JobSettings, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.procedure import Batches
+from fl.training.rate_schedule import CONSTANT_RATE
 from fl.training.stacked import train_stacked
 from fl.training.step_count import count_step
 from fl.training.supervised import Supervised
@@ -116,11 +117,11 @@ class CohortExecutor(InProcessExecutor):
         if handle.kind not in self._most:
             job = handle.open_job()
             worker = self._open_worker(job)
-            procedure = procedure_of(job.settings, worker)
-            if isinstance(procedure, Supervised):
+            reason = _why_alone(job, worker)
+            if reason is None:
                 self._most[handle.kind] = _room_for(job, worker)
             else:
-                _tell(worker.method.kind, "it does not only train on the loss of the task")
+                _tell(worker.method.kind, reason)
                 self._most[handle.kind] = 1
         return self._most[handle.kind]
 
@@ -262,6 +263,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "not enough memory" in told or "can't allocate memory" in told
     )
+
+
+def _why_alone(job: TrainJob, worker: Worker[LocalWork]) -> str | None:
+    """Return why jobs like this one are not trained together; ``None`` where they may be."""
+    settings = job.settings
+    if not isinstance(procedure_of(settings, worker), Supervised):
+        return "it does not only train on the loss of the task"
+    if settings.step_schedule != CONSTANT_RATE or settings.warmup_steps:
+        return "the learning rate goes by the steps of each job (step_schedule, warmup_steps)"
+    if settings.micro_batch_size is not None:
+        return "batches are passed in parts (micro_batch_size)"
+    return None
 
 
 def _steps(job: TrainJob, worker: Worker[LocalWork]) -> Batches:

@@ -96,6 +96,11 @@ class MethodOptions:
         return False
 
     @property
+    def needs_whole_batches(self) -> bool:
+        """Whether the loss of a step is not the mean of losses of parts of its batch."""
+        return self.uses_rewards or self.uses_pairs
+
+    @property
     def uses_rewards(self) -> bool:
         """Whether jobs need the rewards of the scenario."""
         return False

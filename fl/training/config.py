@@ -1,16 +1,17 @@
 """Settings of local training, the same for every method of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
 
 from fl.problems import Problem
+from fl.training.optimiser_settings import ADAMW, OptimiserSettings, Sgd
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
 
 
-class HasLearningRate(Protocol):
+class TrainedMethod(Protocol):
     """What local training reads of a method's settings."""
 
     @property
@@ -21,10 +22,14 @@ class HasLearningRate(Protocol):
     def learning_rate(self) -> float | None:
         """Step size of this method alone; ``None``: that of the settings of local training."""
 
+    @property
+    def needs_whole_batches(self) -> bool:
+        """Whether the loss of a step is not the mean of losses of parts of its batch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How one client turns its shard into an update: AdamW, fresh in every job."""
+    """How one client turns its shard into an update, with an optimiser fresh in every job."""
 
     local_steps: Annotated[int, Gt(0)] | None = None
     """Optimiser steps a job. Either this or ``local_epochs``."""
@@ -32,14 +37,25 @@ class TrainingConfig:
     """Passes over the client's shard a job. Either this or ``local_steps``."""
     batch_size: Annotated[int, Gt(0)] = 16
     """Texts a step; a smaller shard makes smaller batches."""
+    micro_batch_size: Annotated[int, Gt(0)] | None = None
+    """Texts that are passed at once: the gradients of a step add up over passes of at most so many
+    to those of its whole batch, but for rounding, in less memory. The whole batch when empty."""
+    optimiser: OptimiserSettings = ADAMW
+    """What makes steps of gradients."""
     learning_rate: Annotated[float, Ge(0)] = 1e-3
     """Step size; 0 is allowed and leaves every tensor as it was."""
     rate_schedule: RateSchedule = CONSTANT_RATE
     """How the step size falls from one aggregation to the next."""
     warmup_rounds: Annotated[int, Ge(0)] = 0
     """Aggregations over which the step size rises in a straight line at the beginning."""
+    step_schedule: RateSchedule = CONSTANT_RATE
+    """How the step size falls from the first step of a job to its last, on top of that."""
+    warmup_steps: Annotated[int, Ge(0)] = 0
+    """Steps of every job over which the step size rises in a straight line at the beginning."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
-    """Decoupled weight decay of the trained tensors, per step and unit of learning rate."""
+    """Weight decay of the trained tensors towards 0, per step and unit of learning rate."""
+    decay_norms_and_biases: bool = True
+    """Whether trained vectors (norms, biases) decay as well."""
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     """Clip the norm of all gradients together to this; no clipping when empty."""
     evaluation_batch_size: Annotated[int, Gt(0)] = 64
@@ -54,7 +70,7 @@ class TrainingConfig:
 def find_problems(
     config: TrainingConfig,
     *,
-    methods: Sequence[HasLearningRate] = (),
+    methods: Sequence[TrainedMethod] = (),
     num_rounds: int | None = None,
     path: tuple[str, ...] = ("training",),
 ) -> list[Problem]:
@@ -65,14 +81,17 @@ def find_problems(
     config
         Settings of local training.
     methods
-        All methods of the study; where each sets its own learning rate, one here has no effect.
+        All methods of the study; a setting that has no effect on any of them is refused.
         A rate equal to the default cannot be told from one that is not given.
     num_rounds
         Aggregations of the run, where they are known.
     path
         Where the section stands.
     """
-    problems = []
+    problems = [
+        *_find_problems_of_steps(config, methods=methods, path=path),
+        *_find_problems_of_optimiser(config, path=path),
+    ]
     given = [config.local_steps is not None, config.local_epochs is not None]
     if sum(given) != 1:
         found = "both" if all(given) else "neither"
@@ -87,3 +106,40 @@ def find_problems(
         rule = f"must be < num_rounds = {num_rounds}, got {config.warmup_rounds}"
         problems.append(Problem((*path, "warmup_rounds"), rule))
     return problems
+
+
+def _find_problems_of_steps(
+    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find settings of the steps of a job that do not go together."""
+    steps, micro = config.local_steps, config.micro_batch_size
+    if steps is not None and config.warmup_steps >= steps:
+        rule = f"must be < local_steps = {steps}, got {config.warmup_steps}"
+        yield Problem((*path, "warmup_steps"), rule)
+    if steps == 1 and config.step_schedule != CONSTANT_RATE:
+        rule = f"has no effect: jobs have local_steps = 1, got {config.step_schedule.kind}"
+        yield Problem((*path, "step_schedule"), rule)
+    if micro is None:
+        return
+    if micro >= config.batch_size:
+        rule = f"must be < batch_size = {config.batch_size}, or left out, got {micro}"
+        yield Problem((*path, "micro_batch_size"), rule)
+    for method in methods:
+        if method.needs_whole_batches:
+            rule = (
+                f"must be left out: the loss of {method.kind} is one of whole batches, got {micro}"
+            )
+            yield Problem((*path, "micro_batch_size"), rule)
+
+
+def _find_problems_of_optimiser(
+    config: TrainingConfig, *, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find settings of the optimiser without an effect."""
+    optimiser = config.optimiser
+    if isinstance(optimiser, Sgd) and optimiser.nesterov and not optimiser.momentum:
+        rule = "has no effect without momentum, got true"
+        yield Problem((*path, "optimiser", "nesterov"), rule)
+    if not config.decay_norms_and_biases and not config.weight_decay:
+        rule = "has no effect with weight_decay 0, got false"
+        yield Problem((*path, "decay_norms_and_biases"), rule)

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 
 from fl.payload import Tensors
 from fl.training.config import TrainingConfig
+from fl.training.optimiser_settings import ADAMW, OptimiserSettings
+from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
 
 Scores = Mapping[str, Float[np.ndarray, " text"]]
 """What metrics are summed from, by name: one number a text."""
@@ -40,6 +42,11 @@ class JobSettings:
     learning_rate: float
     weight_decay: float
     max_gradient_norm: float | None
+    optimiser: OptimiserSettings = ADAMW
+    step_schedule: RateSchedule = CONSTANT_RATE
+    warmup_steps: int = 0
+    decays_norms_and_biases: bool = True
+    micro_batch_size: int | None = None
 
     @classmethod
     def of(cls, training: TrainingConfig, *, learning_rate: float | None) -> "JobSettings":
@@ -51,6 +58,11 @@ class JobSettings:
             learning_rate=training.learning_rate if learning_rate is None else learning_rate,
             weight_decay=training.weight_decay,
             max_gradient_norm=training.max_gradient_norm,
+            optimiser=training.optimiser,
+            step_schedule=training.step_schedule,
+            warmup_steps=training.warmup_steps,
+            decays_norms_and_biases=training.decay_norms_and_biases,
+            micro_batch_size=training.micro_batch_size,
         )
 
 

@@ -39,7 +39,7 @@ Updates = Callable[[LanguageModel, Sampled], Iterator[torch.Tensor]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOptimisation:
-    """AdamW, fresh in every job, on rewards of what the model writes.
+    """Steps of an optimiser, fresh in every job, on rewards of what the model writes.
 
     The loss reported is minus the reward of an answer, mixed by the client's weight: its mean over
     all answers of the job, and its root mean square.
@@ -134,7 +134,9 @@ class PolicyOptimisation:
         return Largest(
             num_texts=num_texts,
             num_tokens=num_tokens,
-            step=step.beside(frozen_bytes=held_bytes, cache_bytes=cache_bytes),
+            step=step.under(self.settings.optimiser).beside(
+                frozen_bytes=held_bytes, cache_bytes=cache_bytes
+            ),
             writing=cost.generation_work(
                 batch_size=num_texts,
                 prompt_tokens=prompt_tokens,
@@ -164,8 +166,8 @@ class PolicyOptimisation:
             msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
             raise ValueError(msg)
         module = language_model_of(worker)
-        optimiser = Optimiser.of(job, worker)
         steps = self.plan(job.samples, seed=job.seed).steps
+        optimiser = Optimiser.of(job, worker, num_steps=len(steps))
         generator = torch.Generator().manual_seed(job.seed)
         updates = self._updates()
         rewards = []

@@ -31,7 +31,7 @@ from fl.training.worker import Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceOptimisation:
-    """AdamW, fresh in every job, on pairs of answers to the same prompt.
+    """Steps of an optimiser, fresh in every job, on pairs of answers to the same prompt.
 
     The loss reported is that of a pair [nat]: log 2 where the model is the reference.
     """
@@ -100,7 +100,7 @@ class PreferenceOptimisation:
         return Largest(
             num_texts=2 * num_pairs,
             num_tokens=num_tokens,
-            step=step.beside(frozen_bytes=reference_bytes(start)),
+            step=step.under(self.settings.optimiser).beside(frozen_bytes=reference_bytes(start)),
         )
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
@@ -121,8 +121,8 @@ class PreferenceOptimisation:
             msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
             raise ValueError(msg)
         module = language_model_of(worker)
-        optimiser = Optimiser.of(job, worker)
         steps = self.plan(job.samples, seed=job.seed).steps
+        optimiser = Optimiser.of(job, worker, num_steps=len(steps))
         found = []
         for step, batch in enumerate(steps):
             pairs = self._pairs(batch, device=next(module.parameters()).device)

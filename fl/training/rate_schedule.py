@@ -1,7 +1,8 @@
-"""How the learning rate of jobs changes over the run.
+"""How the learning rate changes: of jobs over the run, and of steps within a job.
 
-It goes by the version of the server that a client begins from, the number of aggregations so far:
-asynchronous servers have no rounds. Within a job the rate stays.
+Over the run it goes by the version of the server that a client begins from, the number of
+aggregations so far: asynchronous servers have no rounds. Steps within a job count in the same way:
+the first is 0, of so many of the job.
 """
 
 import math
@@ -21,7 +22,7 @@ class ConstantRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExponentialRate:
-    """The rate is multiplied by the same factor at every aggregation."""
+    """The rate is multiplied by the same factor at every aggregation or step."""
 
     factor: Annotated[float, Gt(0), Lt(1)] = 0.99
     """Part that is left, each time."""
@@ -31,20 +32,20 @@ class ExponentialRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearRate:
-    """The rate falls in a straight line until the last round."""
+    """The rate falls in a straight line until the last round or step."""
 
     last_part: Annotated[float, Ge(0), Lt(1)] = 0.1
-    """Part of the rate in the last round."""
+    """Part of the rate in the last round or step."""
     kind: Literal["linear"] = "linear"
     """Name of this schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosineRate:
-    """The rate falls as half a period of a cosine until the last round."""
+    """The rate falls as half a period of a cosine until the last round or step."""
 
     last_part: Annotated[float, Ge(0), Lt(1)] = 0.1
-    """Part of the rate in the last round."""
+    """Part of the rate in the last round or step."""
     kind: Literal["cosine"] = "cosine"
     """Name of this schedule."""
 

@@ -1,12 +1,12 @@
 """Supervised jobs of several clients as one: their tensors stacked, their texts in one batch.
 
 Jobs take their steps together: the first step of all, then the second, and so on; one that has had
-its last step leaves. Each client has its own AdamW (it works number by number), its own norm of the
-gradient and its own penalty. Batches that are shorter than others are filled up with a text of the
-same client that counts nothing. Texts of a step are passed short ones first, in passes of similar
-length, as many of each client in each: little is padded. So a client's result is that of its job
-alone but for rounding: sums run in another order, products of matrices are of another size, and
-texts are padded otherwise.
+its last step leaves. Each client has its own optimiser (it works number by number), its own norm of
+the gradient and its own penalty. Batches that are shorter than others are filled up with a text of
+the same client that counts nothing. Texts of a step are passed short ones first, in passes of
+similar length, as many of each client in each: little is padded. So a client's result is that of
+its job alone but for rounding: sums run in another order, products of matrices are of another size,
+and texts are padded otherwise.
 
 Whether a model and a method allow it is found out by doing it: at the second step, the losses and
 gradients of two clients are compared with those of the client alone.
@@ -28,6 +28,7 @@ from fl.payload import Tensors
 from fl.training.client_axis import CannotStackError, ClientAxis
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.optimisers import new_optimiser, undecayed_names
 from fl.training.procedure import Batches
 from fl.training.steps import diverged, finished_result
 from fl.training.worker import Worker
@@ -234,15 +235,15 @@ class _Together:
     def _new_optimiser(
         self, state: Mapping[str, Mapping[str, torch.Tensor]]
     ) -> torch.optim.Optimizer:
-        """Return AdamW of the stacked values, which are trained from now on."""
-        settings = self._clients[0].job.settings
+        """Return an optimiser of the stacked values, which are trained from now on."""
+        job = self._clients[0].job
         for each in self._trained():
             each.requires_grad_()
-        optimiser = torch.optim.AdamW(
-            self._trained(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+        own = {name: job.start.tensors[name] for name in self._trainable}
+        optimiser = new_optimiser(
+            job.settings,
+            dict(zip(self._trainable, self._trained(), strict=True)),
+            undecayed=undecayed_names(job.settings, own),
         )
         for name, held in state.items():
             optimiser.state[self._values[name]] = dict(held)

@@ -21,9 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fl.clients.precision import Precision, job_memory_bytes
-
-OPTIMISER_COPIES = 2
-"""AdamW keeps two moments a trained number."""
+from fl.training.optimiser_settings import ADAM_COPIES, OptimiserSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +33,7 @@ class StepCost:
     frozen_bytes: int
     """Frozen weights, other models' among them."""
     trained_bytes: int
-    """Trained tensors, with gradients and moments."""
+    """Trained tensors, with gradients and the moments of AdamW."""
     activation_bytes: int
     """What backward keeps, or a cache of keys and values where that is more."""
 
@@ -55,6 +53,11 @@ class StepCost:
             frozen_bytes=self.frozen_bytes + frozen_bytes,
             activation_bytes=max(self.activation_bytes, cache_bytes),
         )
+
+    def under(self, optimiser: OptimiserSettings) -> "StepCost":
+        """Return the same step of a job whose optimiser keeps other numbers than AdamW's."""
+        each = self.trained_bytes // (2 + ADAM_COPIES)
+        return replace(self, trained_bytes=(2 + optimiser.num_copies) * each)
 
     def memory_bytes(self, precision: Precision = "fp32") -> int:
         """Return the peak memory of the step on a device of this precision."""
@@ -114,7 +117,7 @@ def count_step(
     return StepCost(
         flop=int(counter.get_total_flops()),
         frozen_bytes=weight_bytes - trained_bytes,
-        trained_bytes=(2 + OPTIMISER_COPIES) * trained_bytes,
+        trained_bytes=(2 + ADAM_COPIES) * trained_bytes,
         activation_bytes=saved.total_bytes,
     )
 

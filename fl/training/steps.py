@@ -1,7 +1,7 @@
 """What the procedures have in common: the optimiser of a job, and the end of one."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,38 +9,51 @@ import torch
 from fl.payload import Tensors
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.optimisers import new_optimiser, set_rate, undecayed_names
 from fl.training.worker import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
-    """AdamW on a job's tensors, fresh in every job, with the method's penalty in each loss."""
+    """The optimiser of a job's tensors, fresh, with the method's penalty in each loss."""
 
     job: TrainJob
     worker: Worker[LocalWork]
     named: Mapping[str, torch.nn.Parameter]
     """What is trained, by name."""
     optimiser: torch.optim.Optimizer
+    num_steps: int
+    """Steps of the job, which its schedule goes by."""
 
     @classmethod
-    def of(cls, job: TrainJob, worker: Worker[LocalWork]) -> "Optimiser":
+    def of(cls, job: TrainJob, worker: Worker[LocalWork], *, num_steps: int) -> "Optimiser":
         """Put a job's values into the model and prepare to train some of them."""
         trainable = job.start.trainable
         parameters = worker.load(job.start.tensors, trainable=trainable)
+        named = dict(zip(trainable, parameters, strict=True))
+        undecayed = undecayed_names(job.settings, named)
         return cls(
             job=job,
             worker=worker,
-            named=dict(zip(trainable, parameters, strict=True)),
-            optimiser=torch.optim.AdamW(
-                parameters,
-                lr=job.settings.learning_rate,
-                weight_decay=job.settings.weight_decay,
-                fused=True,  # one kernel for all tensors: a small model's step is mostly overhead
-            ),
+            named=named,
+            optimiser=new_optimiser(job.settings, named, undecayed=undecayed),
+            num_steps=num_steps,
         )
 
-    def update(self, loss: torch.Tensor, *, step: int) -> None:
-        """Make one step on a loss and the method's penalty.
+    def update(self, loss: torch.Tensor, *, step: int) -> float:
+        """Make one step on a loss and the method's penalty; return the loss.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite; says which client, round and step.
+        """
+        return self.update_on([loss], step=step)
+
+    def update_on(self, parts: Iterable[torch.Tensor], *, step: int) -> float:
+        """Make one step on the sum of parts of a loss and the penalty; return the sum of the parts.
+
+        Each part is passed back before the next is asked for: the graph of one alone is in memory.
 
         Raises
         ------
@@ -48,16 +61,21 @@ class Optimiser:
             If the loss is not finite; says which client, round and step.
         """
         job = self.job
-        penalty = self.worker.method.penalty(self.named, job.start)
         self.optimiser.zero_grad(set_to_none=True)
-        total = loss if penalty is None else loss + penalty
-        total.backward()  # type: ignore[no-untyped-call]
+        value, penalty = 0.0, None
+        for index, part in enumerate(parts):
+            if index == 0:
+                penalty = self.worker.method.penalty(self.named, job.start)
+            total = part if index or penalty is None else part + penalty
+            total.backward()  # type: ignore[no-untyped-call]
+            value += part.item()
+        set_rate(self.optimiser, job.settings, step=step, num_steps=self.num_steps)
         if job.settings.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.named.values(), job.settings.max_gradient_norm)
         self.optimiser.step()
-        value = loss.item()
         if not math.isfinite(value):
             raise diverged(job, value, step=step)
+        return value
 
 
 def diverged(job: TrainJob, loss: float, *, step: int) -> FloatingPointError:

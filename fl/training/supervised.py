@@ -1,14 +1,16 @@
 """Supervised training: optimiser steps on the loss of the model's task."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Int
 
 from fl.clients.work import Work
 from fl.data.shards import Shards
+from fl.models.client_losses import num_scored
 from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
@@ -21,7 +23,7 @@ from fl.training.worker import Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervised:
-    """AdamW, fresh in every job, then the work that the method does after the last step."""
+    """Steps of an optimiser that is fresh in every job, then the method's work after the last."""
 
     settings: JobSettings
     method: LocalWork
@@ -40,6 +42,7 @@ class Supervised:
     def work(self, plan: Plan, start: Start, cost: CostModel) -> Work:
         """Return the operations of the steps and of what is passed forward after them."""
         tokens = self.train.tokens
+        passes = [piece for batch in plan.steps for piece in self._pieces(batch)]
         flop = sum(
             cost.job_flop(
                 trainable,
@@ -48,7 +51,7 @@ class Supervised:
                 answer_lengths=tokens.answer_lengths,
                 tensors=start.tensors,
             )
-            for trainable, batches in ((start.trainable, plan.steps), ((), plan.forward))
+            for trainable, batches in ((start.trainable, passes), ((), plan.forward))
         )
         return Work(flop=flop)
 
@@ -64,7 +67,9 @@ class Supervised:
         tokens = self.train.tokens
         of_steps = steps_flop(
             samples,
-            layout=lambda texts: self._steps(texts, seed=seed),
+            layout=lambda texts: [
+                piece for batch in self._steps(texts, seed=seed) for piece in self._pieces(batch)
+            ],
             lengths=tokens.lengths,
             answer_lengths=tokens.answer_lengths,
             start=start,
@@ -79,12 +84,13 @@ class Supervised:
         ]
 
     def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
-        """Return the step of the most texts, of the longest, with the longest answers."""
+        """Return the pass of the most texts, of the longest, with the longest answers."""
         tokens = self.train.tokens
         answers = tokens.answer_lengths
         size = self.settings.batch_size
         most = np.arange(int(shards.num_train.max()))
-        num_texts = min(size, len(self.method.trained_texts(most, batch_size=size)))
+        at_once = self.settings.micro_batch_size or size
+        num_texts = min(at_once, len(self.method.trained_texts(most, batch_size=size)))
         num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
         num_asked = None
         if answers is not None:
@@ -96,6 +102,7 @@ class Supervised:
             num_asked=num_asked,
             tensors=start.tensors,
         )
+        step = step.under(self.settings.optimiser)
         return Largest(num_texts=num_texts, num_tokens=num_tokens, step=step)
 
     def run(self, job: TrainJob, worker: Worker[LocalWork]) -> TrainResult:
@@ -117,15 +124,17 @@ class Supervised:
         if job.settings != self.settings:
             msg = f"settings: job was made for {job.settings}, procedure has {self.settings}"
             raise ValueError(msg)
-        optimiser = Optimiser.of(job, worker)
         steps = self._steps(job.samples, seed=job.seed)
-        loss_sum, square_sum, num_texts = 0.0, 0.0, 0
+        optimiser = Optimiser.of(job, worker, num_steps=len(steps))
+        loss_sum, num_texts = 0.0, 0
+        squares: list[float] = []
         for step, indices in enumerate(steps):
-            loss, of_texts = worker.module.losses(worker.batch("train", indices))
-            optimiser.update(loss, step=step)
-            loss_sum += loss.item() * len(indices)
-            square_sum += float(of_texts.double().square().sum())
+            parts = self._parts(indices, worker, squares=squares)
+            loss_sum += optimiser.update_on(parts, step=step) * len(indices)
             num_texts += len(indices)
+        square_sum = 0.0
+        for square in squares:  # one by one: ``sum`` rounds otherwise from Python 3.12 on
+            square_sum += square
         return finished_result(
             job,
             worker,
@@ -133,6 +142,31 @@ class Supervised:
             rms_loss=math.sqrt(square_sum / num_texts),
             num_steps=len(steps),
         )
+
+    def _pieces(self, batch: Int[np.ndarray, " text"]) -> Sequence[Int[np.ndarray, " text"]]:
+        """Part the texts of a step into those that are passed at once."""
+        size = self.settings.micro_batch_size
+        if size is None:
+            return [batch]
+        return [batch[at : at + size] for at in range(0, len(batch), size)]
+
+    def _parts(
+        self, indices: Int[np.ndarray, " text"], worker: Worker[LocalWork], *, squares: list[float]
+    ) -> Iterator[torch.Tensor]:
+        """Give the parts of a step's loss, one a pass; note the sum of squares of losses of texts.
+
+        A loss is a mean over texts, or over the tokens of answers: each part counts by its own.
+        """
+        pieces = [worker.batch("train", piece) for piece in self._pieces(indices)]
+        counts = [
+            int(num_scored(worker.module, piece, np.ones((1, len(piece.labels)), dtype=bool))[0])
+            for piece in pieces
+        ]
+        total = sum(counts)
+        for piece, count in zip(pieces, counts, strict=True):
+            loss, of_texts = worker.module.losses(piece)
+            squares.append(float(of_texts.double().square().sum()))
+            yield loss if len(pieces) == 1 else loss * (count / total)
 
     def _steps(
         self, samples: Int[np.ndarray, " text"], *, seed: int

@@ -52,6 +52,11 @@ class FedamoleConfig(MethodOptions):
         return True
 
     @property
+    def needs_whole_batches(self) -> bool:
+        """Whether a step's loss is one of its whole batch: the balance of experts is."""
+        return self.balance_weight is not None and self.num_domain_experts != 0
+
+    @property
     def has_global_model(self) -> bool:
         """Whether the server holds a whole model: no, it holds experts."""
         return False

@@ -21,6 +21,8 @@ from fl.methods.low_rank import at_rank
 from fl.problems import ModelError
 from fl.training.job import EvaluationJob
 from fl.training.objective import TaskLoss
+from fl.training.optimiser_settings import Sgd
+from fl.training.rate_schedule import LinearRate
 from fl.training.supervised import Supervised
 from scenarios.load import load
 from scenarios.prepare import recipe_of
@@ -370,3 +372,38 @@ def test_a_cohort_trains_where_the_model_is():
     handles = [executor.submit(job) for job in jobs]
     for job, handle, other in zip(jobs, handles, wanted, strict=True):
         assert_equal(handle.result(), other, job, tolerance=2e-2)
+
+
+def test_momentum_and_undecayed_vectors_are_of_each_client(caplog):
+    worker = worker_of("fedit")
+    settings = replace(
+        SETTINGS,
+        optimiser=Sgd(momentum=0.9, nesterov=True),
+        weight_decay=0.5,
+        decays_norms_and_biases=False,
+    )
+    jobs = same_kind(worker, settings=settings)
+    executor = CohortExecutor(worker)
+    handles = [executor.submit(job) for job in jobs]
+    with caplog.at_level(logging.WARNING):
+        found = [handle.result() for handle in handles]
+    assert not caplog.records
+    for job, each in zip(jobs, found, strict=True):
+        assert_equal(each, run_job(job, worker), job)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"step_schedule": LinearRate()}, {"warmup_steps": 1}, {"micro_batch_size": 2}]
+)
+def test_what_goes_by_each_job_s_steps_runs_one_by_one_to_the_bit(changes, caplog):
+    worker = worker_of("fedit")
+    jobs = same_kind(worker, settings=replace(SETTINGS, **changes))
+    executor = CohortExecutor(worker)
+    handles = [executor.submit(job) for job in jobs]
+    with caplog.at_level(logging.WARNING):
+        found = [handle.result() for handle in handles]
+    (record,) = caplog.records
+    assert next(iter(changes)) in record.getMessage()
+    for job, each in zip(jobs, found, strict=True):
+        for name, value in run_job(job, worker).tensors.items():
+            assert torch.equal(each.tensors[name], value)

@@ -1,7 +1,10 @@
 """Broken rules between the settings of local training and the methods."""
 
+from fl.methods.fedamole.config import FedamoleConfig
+from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
+from fl.methods.pfit.config import PfitConfig
 from fl.training.config import TrainingConfig, find_problems
 
 
@@ -22,6 +25,16 @@ def test_learning_rate_that_every_method_overrides_is_a_problem():
     assert find_problems(rate) == []
     assert find_problems(TrainingConfig(local_steps=1), methods=[own]) == []
     assert len(find_problems(TrainingConfig(learning_rate=5e-3), methods=[own])) == 2
+
+
+def test_batches_are_not_parted_where_their_loss_is_of_the_whole():
+    parted = TrainingConfig(local_steps=2, micro_batch_size=4)
+    for method in (FedamoleConfig(), PfitConfig(), FeddpoConfig()):
+        (problem,) = find_problems(parted, methods=[FeditConfig(), method])
+        assert problem.path == ("training", "micro_batch_size")
+        assert f"the loss of {method.kind} is one of whole batches" in problem.message
+    without = FedamoleConfig(balance_weight=None)
+    assert find_problems(parted, methods=[FeditConfig(), without]) == []
 
 
 def test_defaults_are_those_that_the_documents_tell():
