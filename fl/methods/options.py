@@ -101,6 +101,11 @@ class MethodOptions:
         return self.uses_rewards or self.uses_pairs
 
     @property
+    def takes_gradient_steps(self) -> bool:
+        """Whether jobs take steps of an optimiser along gradients."""
+        return True
+
+    @property
     def uses_rewards(self) -> bool:
         """Whether jobs need the rewards of the scenario."""
         return False

@@ -1,7 +1,7 @@
 """Settings of local training, the same for every method of a study."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
@@ -25,6 +25,10 @@ class TrainedMethod(Protocol):
     @property
     def needs_whole_batches(self) -> bool:
         """Whether the loss of a step is not the mean of losses of parts of its batch."""
+
+    @property
+    def takes_gradient_steps(self) -> bool:
+        """Whether jobs take steps of an optimiser along gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,7 @@ def find_problems(
     problems = [
         *_find_problems_of_steps(config, methods=methods, path=path),
         *_find_problems_of_optimiser(config, path=path),
+        *_find_unused(config, methods=methods, path=path),
     ]
     given = [config.local_steps is not None, config.local_epochs is not None]
     if sum(given) != 1:
@@ -143,3 +148,28 @@ def _find_problems_of_optimiser(
     if not config.decay_norms_and_biases and not config.weight_decay:
         rule = "has no effect with weight_decay 0, got false"
         yield Problem((*path, "decay_norms_and_biases"), rule)
+
+
+_OF_GRADIENTS = (
+    "micro_batch_size",
+    "optimiser",
+    "step_schedule",
+    "warmup_steps",
+    "weight_decay",
+    "max_gradient_norm",
+)
+"""Settings of steps along gradients."""
+
+
+def _find_unused(
+    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find settings of gradients where no method takes any."""
+    if not methods or any(method.takes_gradient_steps for method in methods):
+        return
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in _OF_GRADIENTS and value != field.default:
+            kinds = ", ".join(sorted({method.kind for method in methods}))
+            rule = f"has no effect: {kinds} takes no steps along gradients; leave it out"
+            yield Problem((*path, field.name), rule)

@@ -1,6 +1,7 @@
 """The optimiser of a job's tensors, made from its settings."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ def new_optimiser(
     undecayed
         Those without weight decay: :func:`undecayed_names`.
     """
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [each for name, each in named.items() if name not in undecayed]},
         {
             "params": [each for name, each in named.items() if name in undecayed],

@@ -44,6 +44,11 @@ class FedkseedConfig(MethodOptions):
     """What is trained."""
     kind: Literal["fedkseed"] = "fedkseed"
 
+    @property
+    def takes_gradient_steps(self) -> bool:
+        """Whether jobs take steps of an optimiser along gradients: no, along directions."""
+        return False
+
     def for_trial(self) -> Self:
         """Return settings for a job of one step."""
         return replace(self, num_steps=1)

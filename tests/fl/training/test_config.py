@@ -3,9 +3,11 @@
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.fedkseed.config import FedkseedConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pfit.config import PfitConfig
 from fl.training.config import TrainingConfig, find_problems
+from fl.training.optimiser_settings import Sgd
 
 
 def test_length_of_training_is_given_once():
@@ -35,6 +37,14 @@ def test_batches_are_not_parted_where_their_loss_is_of_the_whole():
         assert f"the loss of {method.kind} is one of whole batches" in problem.message
     without = FedamoleConfig(balance_weight=None)
     assert find_problems(parted, methods=[FeditConfig(), without]) == []
+
+
+def test_settings_of_gradients_need_a_method_that_has_some():
+    config = TrainingConfig(local_steps=2, optimiser=Sgd(momentum=0.5), weight_decay=0.1)
+    problems = find_problems(config, methods=[FedkseedConfig()])
+    assert [problem.path[-1] for problem in problems] == ["optimiser", "weight_decay"]
+    assert problems[0].message.startswith("has no effect: fedkseed takes no steps along")
+    assert find_problems(config, methods=[FedkseedConfig(), FeditConfig()]) == []
 
 
 def test_defaults_are_those_that_the_documents_tell():
