@@ -30,10 +30,10 @@ class EqualFinish:
     At the optimum of this min-max problem all transfers end together (otherwise the last could
     take band from the first). The fractions, the same in every group, solve
     ``remaining_k / rate_k(fraction_k) = T`` with ``sum fraction_k = 1``. For Shannon rates the
-    solution is the W_-1 closed form of :func:`tests.netsim.theory.allocation.equal_finish_time`,
-    the oracle of the tests; here the rate is any non-decreasing function, so it is solved by secant
-    steps in the logarithms of fraction and rate, where it is close to straight. With a rate that
-    has steps the best iterate is kept; the equal split is the first, so it is never worse than
+    solution is a closed form with W of branch -1
+    (:func:`tests.netsim.theory.allocation.equal_finish_time`, the oracle of the tests); here the
+    rate is any non-decreasing function, so it is solved by secant steps in the logarithms of
+    fraction and rate, where it is close to straight. With a rate that has steps the best iterate is kept; the equal split is the first, so it is never worse than
     that. Transfers without any rate (out of coverage) get nothing unless all are.
     """
 
