@@ -33,8 +33,9 @@ class EqualFinish:
     solution is a closed form with W of branch -1
     (:func:`tests.netsim.theory.allocation.equal_finish_time`, the oracle of the tests); here the
     rate is any non-decreasing function, so it is solved by secant steps in the logarithms of
-    fraction and rate, where it is close to straight. With a rate that has steps the best iterate is kept; the equal split is the first, so it is never worse than
-    that. Transfers without any rate (out of coverage) get nothing unless all are.
+    fraction and rate, where it is close to straight. With a rate that has steps the best iterate is
+    kept; the equal split is the first, so it is never worse than that. Transfers without any rate
+    (out of coverage) get nothing unless all are.
     """
 
     uses_average_rate = False
