@@ -20,6 +20,8 @@ MANIFEST_DRAFT = f".{MANIFEST}.draft"
 RECORD = f"{PRIVATE}/files.txt"
 RESERVE = f"{PRIVATE}/reserve"
 """Space kept for the last manifest, should the disk become full."""
+STATES = f"{PRIVATE}/states"
+"""Folder of what clients hold while a run lasts; a run that was killed leaves it."""
 
 MARK = "airtune"
 """Key of the manifest whose value is an object with ``result_schema`` and ``run_id``."""
@@ -27,7 +29,7 @@ RESULT_SCHEMA = 1
 """Version of files and columns; it rises when an older reader would misread them."""
 
 _ALWAYS = frozenset({MANIFEST, SCENARIO, MANIFEST_DRAFT})
-_PRIVATE_FILES = frozenset({LOCK, RECORD, RESERVE})
+_PRIVATE_FILES = frozenset({LOCK, RECORD, RESERVE, STATES})
 _SHOWN = 3
 
 

@@ -1,8 +1,12 @@
-"""Memory: ``python -m benchmarks.memory [--json] [--clients NUM] [--rounds NUM]``.
+"""Memory: ``python -m benchmarks.memory [--json] [--clients NUM] [--states NUM] [--rounds NUM]``.
 
 *Personal state*: what clients hold of LoRA of rank 8 in a model of the shape of BERT-base (12
 layers of width 768, random weights), each its own values, all of them at once: bytes of the
 backbone and what the process grows by with the clients, beside the bytes of their numbers.
+
+*States on disk*: clients that hold values of their own of LoRA of rank 4 in a model
+of two layers of width 64, of which 64 MB may be in memory: bytes of their numbers, bytes of their
+files, and the most that the process grew by while all were written and all were read again.
 
 *Rounds*: what a process holds in the course of a small run that trains and evaluates every round:
 at a sixth of its rounds, when caches are full, and at its end.
@@ -17,6 +21,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +35,7 @@ from fl.methods.local.config import LocalConfig
 from fl.models.classifier import TextClassifier
 from fl.payload import Tensors
 from fl.server.personal import PersonalTensors
+from fl.server.state_place import StatePlace
 from fl.training.job import TrainResult
 from scenarios import load
 from scenarios.progress import RunProgress
@@ -37,7 +43,10 @@ from scenarios.single import run_single
 from scenarios.task import RunTask
 from scenarios.variants import variants
 
-NUM_CLIENTS, NUM_ROUNDS, RANK = 1_000, 300, 8
+NUM_CLIENTS, NUM_STATES, NUM_ROUNDS, RANK = 1_000, 100_000, 300, 8
+STATES_BUDGET_BYTES = 64_000_000
+STATES_TARGET_BYTES = 250_000_000
+"""Most that a process may grow by with states on disk, what is in memory of them included."""
 TARGET_BYTES = 1_500_000_000
 """Most that the states of the clients may take beside the backbone."""
 _STUDY = """
@@ -102,6 +111,52 @@ def of_clients(num_clients: int) -> dict[str, Any]:
     }
 
 
+def of_states(num_clients: int) -> dict[str, Any]:
+    """Let clients hold more than memory is given for; return what that takes."""
+    config = BertConfig(
+        vocab_size=100,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+    )
+    with seeded_generators(0):
+        encoder = BertModel(config, add_pooling_layer=False)
+        module = TextClassifier(encoder, num_classes=4, hidden_size=64, pooling="mean")
+    generator = torch.Generator().manual_seed(0)
+    method = install_method(
+        LocalConfig(rank=4), module, generator=generator, num_clients=num_clients
+    )
+    first = {
+        name: torch.rand(value.shape, generator=generator)
+        for name, value in method.initial_personal(0).items()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        place = StatePlace(Path(folder) / "states", budget_bytes=STATES_BUDGET_BYTES)
+        personal = PersonalTensors(method, place)
+        before_bytes, most_bytes = resident_bytes(), 0
+        for client_id in range(num_clients):
+            personal.keep(client_id, {name: value * client_id for name, value in first.items()})
+            if client_id % (num_clients // 10) == 0:
+                most_bytes = max(most_bytes, resident_bytes())
+        num_right = 0
+        for client_id in range(num_clients):
+            held = personal.of(client_id)
+            num_right += all(torch.equal(held[each], first[each] * client_id) for each in first)
+            if client_id % (num_clients // 10) == 0:
+                most_bytes = max(most_bytes, resident_bytes())
+        file_bytes = sum(each.stat().st_size for each in Path(folder).rglob("*.safetensors"))
+    growth_bytes = most_bytes - before_bytes
+    return {
+        "num_clients": num_clients,
+        "number_bytes": num_clients * sum(value.nbytes for value in first.values()),
+        "file_bytes": file_bytes,
+        "growth_bytes": growth_bytes,
+        "num_right": num_right,
+        "is_within_target": growth_bytes <= STATES_TARGET_BYTES,
+    }
+
+
 def of_rounds(num_rounds: int) -> dict[str, Any]:
     """Run a small study; return what the process holds early and at the end."""
     early, held = num_rounds // 6, list[int]()
@@ -126,12 +181,17 @@ def of_rounds(num_rounds: int) -> dict[str, Any]:
     }
 
 
-def measure(num_clients: int, num_rounds: int) -> dict[str, Any]:
+_PARTS: dict[str, tuple[Callable[[int], dict[str, Any]], int]] = {
+    "clients": (of_clients, NUM_CLIENTS),
+    "states": (of_states, NUM_STATES),
+    "rounds": (of_rounds, NUM_ROUNDS),
+}
+"""What is measured, and of how many."""
+
+
+def measure(numbers: Mapping[str, int]) -> dict[str, Any]:
     """Measure each in a process of its own."""
-    return {
-        what: _apart(what, number)
-        for what, number in (("clients", num_clients), ("rounds", num_rounds))
-    }
+    return {what: _apart(what, number) for what, number in numbers.items()}
 
 
 def _apart(what: str, number: int) -> dict[str, Any]:
@@ -145,17 +205,14 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    parser.add_argument("--clients", type=int, default=NUM_CLIENTS)
-    parser.add_argument("--rounds", type=int, default=NUM_ROUNDS)
-    parser.add_argument("--only", choices=["clients", "rounds"], help="in this process, as JSON")
+    for what, (_, number) in _PARTS.items():
+        parser.add_argument(f"--{what}", type=int, default=number)
+    parser.add_argument("--only", choices=[*_PARTS], help="in this process, as JSON")
     options = parser.parse_args()
     if options.only is not None:
-        found = (
-            of_clients(options.clients) if options.only == "clients" else of_rounds(options.rounds)
-        )
-        print(json.dumps(found))
+        print(json.dumps(_PARTS[options.only][0](getattr(options, options.only))))
         return
-    all_found = measure(options.clients, options.rounds)
+    all_found = measure({what: getattr(options, what) for what in _PARTS})
     if options.json:
         print(json.dumps(all_found))
         return

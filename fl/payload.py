@@ -15,7 +15,7 @@ import torch
 
 Tensors = Mapping[str, torch.Tensor]
 
-_DTYPE_NAMES = {
+DTYPE_NAMES = {
     torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
@@ -43,7 +43,7 @@ class Payload:
             msg = "tensors: a payload carries at least 1 tensor, got none"
             raise ValueError(msg)
         for name, tensor in self.tensors.items():
-            if tensor.dtype not in _DTYPE_NAMES:
+            if tensor.dtype not in DTYPE_NAMES:
                 msg = f"tensors: {name} has type {tensor.dtype}, which has no encoding here"
                 raise ValueError(msg)
 
@@ -78,12 +78,12 @@ def _encoded_bytes(kinds: tuple[tuple[str, torch.dtype, torch.Size], ...]) -> in
     """
     # Wide types come first so that every tensor is aligned; the order matters here because it
     # moves the offsets, whose digits are part of the header.
-    rank = {dtype: index for index, dtype in enumerate(_DTYPE_NAMES)}
+    rank = {dtype: index for index, dtype in enumerate(DTYPE_NAMES)}
     header, start = {}, 0
     for name, dtype, shape in sorted(kinds, key=lambda kind: (rank[kind[1]], kind[0])):
         end = start + dtype.itemsize * math.prod(shape)
         header[name] = {
-            "dtype": _DTYPE_NAMES[dtype],
+            "dtype": DTYPE_NAMES[dtype],
             "shape": list(shape),
             "data_offsets": [start, end],
         }

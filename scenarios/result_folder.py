@@ -7,6 +7,7 @@ did not write. While a run holds its folder, another is refused.
 
 import contextlib
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from analysis.folder_files import (
     RESERVE,
     RESULT_SCHEMA,
     SCENARIO,
+    STATES,
     add_to_record,
     files_to_replace,
     is_unused,
@@ -80,6 +82,7 @@ class ResultFolder:
             raise _cannot_be_made(path, error) from None
         try:
             self._clear(overwrite=overwrite, find_earlier=find_earlier)
+            self._remove_states()
             with writing(path / RESERVE):
                 (path / RESERVE).write_bytes(bytes(_RESERVE_BYTES))
         except BaseException:
@@ -141,9 +144,22 @@ class ResultFolder:
             (self.path / RESERVE).unlink(missing_ok=True)
         self.write_manifest(manifest)
 
+    def states_of(self, name: str, seed: int) -> Path:
+        """Return the folder for what clients of a run hold while it lasts."""
+        return self.path / STATES / name / f"seed{seed}"
+
     def release(self) -> None:
         """Let others use the folder."""
+        self._remove_states()
         self._lock.release()
+
+    def _remove_states(self) -> None:
+        """Remove what clients of an ended run held; one that was killed leaves it."""
+        states = self.path / STATES
+        if states.is_symlink():
+            states.unlink()
+        else:
+            shutil.rmtree(states, ignore_errors=True)
 
     def _check(self) -> None:
         try:

@@ -249,6 +249,7 @@ class _Study:
                         folder=folder.path / variant.name / f"seed{seed}",
                         store=store,
                         store_max_bytes=store_max_bytes,
+                        states=folder.states_of(variant.name, seed),
                         cohort=cohort,
                     )
                 )

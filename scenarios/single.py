@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import simpy
@@ -33,6 +34,7 @@ from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
 from fl.server.federation import Federation, Progress, Recorder, ignore_progress
 from fl.server.modes import check_server, run_server
+from fl.server.state_place import StateFileError
 from fl.training.worker import Worker
 from netsim.transport.transfers import TransferRow
 from scenarios.earlier_runs import file_bytes
@@ -140,6 +142,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             recorder=recorder,
             on_progress=tell,
             make_executor=lambda recipe, worker: _executor(task, recipe, worker, pool),
+            states=task.states,
         )
         recorder.network = network
         host_start_s = time.perf_counter() - host_started_s
@@ -153,6 +156,9 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             told = f"{error.filename}: a result cannot be kept: {error.strerror}"
             msg = f"{told}; free space, use --store to keep results elsewhere, or --no-store"
             raise RunFailedError(msg) from error
+        except StateFileError as error:
+            msg = f"{error}; free space there, or use --out to go elsewhere"
+            raise RunFailedError(msg) from error
         except WorkerDiedError as error:
             msg = f"{error}; what is done is kept: the same command goes on"
             raise RunFailedError(msg) from error
@@ -164,6 +170,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             recorder.write_network_rows()
             folder.write("energy", _energy_rows(network, until_s=env.now))
             federation.executor.close()
+            federation.personal.place.close()
     host_total_s = time.perf_counter() - host_started_s
     host_train_s = federation.executor.host_training_s
     host_eval_s = federation.host_evaluation_s
@@ -220,6 +227,7 @@ def assemble(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     make_executor: MakeExecutor | None = None,
+    states: Path | None = None,
 ) -> tuple[simpy.Environment, RunNetwork, Federation]:
     """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
 
@@ -243,6 +251,7 @@ def assemble(
         recorder=recorder,
         on_progress=on_progress,
         make_executor=make_executor,
+        states=states,
     )
     return env, network, federation
 
@@ -259,6 +268,7 @@ def federate(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     make_executor: MakeExecutor | None = None,
+    states: Path | None = None,
 ) -> Federation:
     """Put the federation of a scenario of one method together from loaded parts.
 
@@ -276,6 +286,8 @@ def federate(
         Told of rows and rounds.
     make_executor
         Makes who runs the jobs, of recipe and worker; ``None``: this process, every one of them.
+    states
+        Folder for what clients hold of their own, as of :func:`fl.server.build.build_federation`.
 
     Raises
     ------
@@ -320,6 +332,7 @@ def federate(
         on_progress=on_progress,
         twin=twin,
         executor=None if make_executor is None else make_executor(recipe, worker),
+        states=states,
     )
 
 

@@ -17,5 +17,8 @@ class RunTask:
     """Folder of results of jobs; ``None``: every job is run."""
     store_max_bytes: int | None = None
     """Most bytes in that folder; ``None``: no limit."""
+    states: Path | None = None
+    """Folder for what clients hold of their own where memory is short of it, gone at the end;
+    ``None``: all of it is in memory."""
     cohort: int | None = None
     """Most clients that are trained at once; ``None``: one after the other."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import simpy
 
@@ -56,6 +57,7 @@ def build_federation(
     on_progress: Callable[[Progress], None] = ignore_progress,
     twin: CostTwin | None = None,
     executor: Executor | None = None,
+    states: Path | None = None,
 ) -> Federation:
     """Return a federation that is ready to run.
 
@@ -84,6 +86,9 @@ def build_federation(
     executor
         Runs the jobs; ``None``: this process, every one of them. Where nothing is trained, there
         are none.
+    states
+        Folder for what clients hold of their own beyond
+        :data:`fl.server.state_place.BUDGET_BYTES`; ``None``: all of it is in memory.
 
     Raises
     ------
@@ -139,4 +144,5 @@ def build_federation(
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,
+        states=states,
     )

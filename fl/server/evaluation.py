@@ -1,89 +1,38 @@
 """Evaluation of the server's model and of every client's own, off the simulated clock."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
-from fl.execution.executor import JobHandle
+from fl.methods.base import ServerState
 from fl.metrics import METRICS
 from fl.payload import Tensors
 from fl.rows import EvaluationRow, RewardRow
-from fl.server.answers import Answer, answer_rows, split_answers
+from fl.server.answers import Answer, answer_rows
 from fl.server.client_summary import ClientSummary, prior_accuracy, summarise
 from fl.server.federation import Federation
-from fl.training.evaluate import sum_scores
-from fl.training.evaluation_shards import joined, shards_of
-from fl.training.job import EvaluationJob, EvaluationResult
-
-Sums = Mapping[str, float]
-"""Sums of scores over a set of texts, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What came out of one model on one set of texts."""
-
-    sums: Sums
-    answers: Sequence[Answer] = ()
-    """Those whose text is kept."""
-
-
-class _Scored:
-    """One model on several sets of texts: jobs until somebody needs the scores, then these."""
-
-    def __init__(self, jobs: Sequence["_JobInShards"], *, num_kept: int) -> None:
-        self._jobs: Sequence[_JobInShards] = jobs
-        self._num_kept = num_kept
-        """Answers of each set whose text is kept."""
-
-    @cached_property
-    def found(self) -> list[_Found]:
-        """The sums of all scores and what is kept of the answers, set by set; waits for jobs."""
-        results = [(job.result(), job.sets) for job in self._jobs]
-        self._jobs = ()
-        by_job = [sum_scores(result.scores, [len(s) for s in sets]) for result, sets in results]
-        sums = [
-            {name: value for of_job in of_set for name, value in of_job.items()}
-            for of_set in zip(*by_job, strict=True)
-        ]
-        kept: list[list[Answer]] = [[] for _ in sums]
-        for result, sets in results:
-            if result.answers:
-                kept = split_answers(result, sets, num_kept=self._num_kept)
-        return [_Found(*pair) for pair in zip(sums, kept, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _JobInShards:
-    """An evaluation job that was submitted shard by shard."""
-
-    sets: Sequence[Int[np.ndarray, " text"]]
-    """Its sets of texts, one after the other."""
-    shards: Sequence[tuple[Int[np.ndarray, " row"], JobHandle[EvaluationResult]]]
-
-    def result(self) -> EvaluationResult:
-        """Return the result of the whole job."""
-        rows, handles = zip(*self.shards, strict=True)
-        return joined(rows, [handle.result() for handle in handles])
+from fl.server.scoring import Found, Scored, Scorer, Sums
 
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """A model as it was last evaluated on a set of texts; holding it keeps it comparable."""
+    """A model as it was last evaluated on a set of texts."""
 
-    model: Tensors
-    scored: _Scored
+    key: bytes
+    """Of the model, as of :meth:`fl.server.tensor_tokens.TensorTokens.key`."""
+    scored: Scored
     place: int
     """Of its set of texts."""
 
     @property
-    def found(self) -> _Found:
+    def found(self) -> Found:
         return self.scored.found[self.place]
 
 
@@ -109,18 +58,21 @@ class Evaluator:
 
     ``personal``: each client's model on its own test texts (mean, spread and worst clients), for
     every method. ``global``: the server's model on the common test set, where there is one. Jobs
-    are in shards, the same ones for every executor.
+    are in shards, the same ones for every executor. No model is held: what a client has is known by
+    its version.
     """
 
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
+        self._scorer = Scorer(federation)
+        self._tokens = federation.personal.place.tokens
         self._of_server: _Evaluated | None = None
         self._last: dict[int, _Evaluated] = {}
-        asked = [METRICS[name] for name in federation.metrics]
+        self._versions: dict[int, int] = {}
+        """Of what each client held when it was last looked at."""
+        self._state: weakref.ref[ServerState] | None = None
+        """Of the server at that time."""
         self._every = np.arange(len(federation.worker.test.labels))
-        self._is_written = any(metric.is_written for metric in asked)
-        self._is_chosen = any(metric.is_chosen for metric in asked)
-        self._is_read = any(not (metric.is_written or metric.is_chosen) for metric in asked)
 
     def evaluate(self, round_id: int) -> list[EvaluationRow]:
         """Evaluate now, as :meth:`submit` and :meth:`rows` do."""
@@ -212,7 +164,7 @@ class Evaluator:
     def _keep_rewards(self, evaluation: Evaluation, by_client: Sequence[Sums]) -> None:
         """Hand on what every client's own model earns."""
         federation = self._federation
-        if federation.worker.rewards is None or not self._is_written:
+        if federation.worker.rewards is None or not self._scorer.is_written:
             return
         rows = []
         for client_id, sums in enumerate(by_client):
@@ -249,62 +201,39 @@ class Evaluator:
         model = self._federation.method.global_model(self._federation.state)
         if model is None:
             self._of_server = None
-        elif self._of_server is None or not _is_same_model(self._of_server.model, model):
-            self._of_server = _Evaluated(model, self._submit(model, "test", [self._every]), 0)
+            return
+        key = self._tokens.key(model)
+        if self._of_server is None or self._of_server.key != key:
+            self._of_server = _Evaluated(key, self._scorer.submit(model, "test", [self._every]), 0)
 
     def _submit_personal(self) -> None:
-        """Submit clients' models that changed, equal ones together."""
+        """Submit clients' models that changed, equal ones together; no two of them are held."""
         federation = self._federation
-        models = [
-            federation.method.personal_model(federation.state, federation.personal.of(client_id))
-            for client_id in federation.client_ids
-        ]
-        stale = [
-            client_id
-            for client_id in federation.client_ids
-            if client_id not in self._last
-            or not _is_same_model(self._last[client_id].model, models[client_id])
-        ]
-        for group in _group_by_model(stale, models):
+        for key, group in self._changed().items():
             tests = [federation.shards[client_id].test for client_id in group]
-            model = models[group[0]]
-            scored = self._submit(model, "train", tests)
+            scored = self._scorer.submit(self._model_of(group[0]), "train", tests)
             for place, client_id in enumerate(group):
-                self._last[client_id] = _Evaluated(model, scored, place)
+                self._last[client_id] = _Evaluated(key, scored, place)
 
-    def _submit(
-        self,
-        model: Tensors,
-        table: Literal["train", "test"],
-        parts: Sequence[Int[np.ndarray, " text"]],
-    ) -> _Scored:
-        """Submit a model on several sets of texts, all sets in one job of each kind."""
-        federation, generation = self._federation, self._federation.server.generation
-        asked: list[tuple[Sequence[Int[np.ndarray, " text"]], int | None, bool]] = []
-        if self._is_read:
-            asked.append((parts, None, False))
-        if self._is_chosen:
-            asked.append((parts, None, True))
-        if self._is_written:
-            few = [part[: generation.max_texts] for part in parts]
-            asked.append((few, generation.max_tokens, False))
-        jobs = []
-        for sets, max_new_tokens, is_choice in asked:
-            job = EvaluationJob(
-                model_key=federation.worker.model_key,
-                tensors=model,
-                table=table,
-                samples=np.concatenate(sets),
-                batch_size=federation.evaluation_batch_size,
-                max_new_tokens=max_new_tokens,
-                is_choice=is_choice,
-            )
-            shards = [
-                (shard.rows, federation.executor.submit(shard.job))
-                for shard in shards_of(job, federation.worker)
-            ]
-            jobs.append(_JobInShards(sets, shards))
-        return _Scored(jobs, num_kept=generation.num_kept)
+    def _changed(self) -> dict[bytes, list[int]]:
+        """Return the clients whose models have changed, by model, in order of the first of each."""
+        federation, groups = self._federation, dict[bytes, list[int]]()
+        is_same_state = self._state is not None and self._state() is federation.state
+        self._state = weakref.ref(federation.state)
+        for client_id in federation.client_ids:
+            version = federation.personal.version_of(client_id)
+            if is_same_state and self._versions.get(client_id) == version:
+                continue
+            self._versions[client_id] = version
+            key, last = self._tokens.key(self._model_of(client_id)), self._last.get(client_id)
+            if last is None or last.key != key:
+                groups.setdefault(key, []).append(client_id)
+        return groups
+
+    def _model_of(self, client_id: int) -> Tensors:
+        federation = self._federation
+        held = federation.personal.of(client_id)
+        return federation.method.personal_model(federation.state, held)
 
 
 def _global_row(
@@ -348,18 +277,3 @@ def _spent(evaluation: Evaluation) -> dict[str, Any]:
     """Return when it was, and what had been spent by then."""
     names = ("round", "at_s", "energy_j", "site_energy_j", "uplink_bytes", "downlink_bytes")
     return {name: getattr(evaluation, name) for name in names}
-
-
-def _is_same_model(first: Tensors, second: Tensors) -> bool:
-    """Return whether two models are made of the very same tensor objects, none of them a copy."""
-    return first.keys() == second.keys() and all(first[name] is second[name] for name in first)
-
-
-def _group_by_model(client_ids: Sequence[int], models: Sequence[Tensors]) -> list[list[int]]:
-    """Gather clients whose models are made of the same tensor objects, in order of first client."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for client_id in client_ids:
-        model = models[client_id]
-        key = tuple(id(model[name]) for name in sorted(model))
-        groups.setdefault(key, []).append(client_id)
-    return list(groups.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import simpy
@@ -25,6 +26,7 @@ from fl.server.cost_twin import CostTwin
 from fl.server.faults import FaultsConfig, crash
 from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
+from fl.server.state_place import StatePlace
 from fl.training.cost import CostModel
 from fl.training.job import JobSettings
 from fl.training.procedure import Procedure
@@ -162,6 +164,8 @@ class Federation:
     on_progress: Callable[[Progress], None] = ignore_progress
     twin: CostTwin | None = None
     """Larger architecture that bytes, operations and memory are those of; ``None``: the trained."""
+    states: Path | None = None
+    """Folder for what clients hold where memory is short of it; ``None``: all of it is there."""
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
     beginnings: Beginnings = field(init=False, default_factory=Beginnings)
@@ -222,7 +226,7 @@ class Federation:
             raise ValueError(msg)
         self._check_devices()
         self.state = self.method.initial_state()
-        self.personal = PersonalTensors(self.method)
+        self.personal = PersonalTensors(self.method, StatePlace(self.states))
         self.roster = Roster(self.shards.num_train)
         self.presence = Presence(self.env, self.availability, num_clients=len(self.shards))
         if self.faults != FaultsConfig():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fl.execution.executor import JobHandle
 from fl.methods.base import Method
 from fl.payload import Tensors
+from fl.server.state_place import StatePlace
 from fl.training.job import TrainResult
 
 
@@ -22,16 +23,24 @@ class PersonalTensors:
     A client whose upload was lost keeps what it trained for itself, and holds everything else as
     before. A job runs when what came of it is first asked for: by the client's next job, or by an
     evaluation. A client that never finished a job has no entry: untrained clients cost no memory.
+
+    Parameters
+    ----------
+    method
+        Whose tensors they are.
+    place
+        Where they are; ``None``: in memory, all of them.
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, place: StatePlace | None = None) -> None:
         self._method = method
-        self._held: dict[int, Tensors] = {}
+        self.place = StatePlace() if place is None else place
+        self._versions: dict[int, int] = {}
         self._finished: dict[int, _Finished] = {}
 
     def __contains__(self, client_id: int) -> bool:
         """Whether a client holds anything that it has trained."""
-        return client_id in self._held or client_id in self._finished
+        return client_id in self._versions or client_id in self._finished
 
     def of(self, client_id: int) -> Tensors:
         """Return what a client holds; runs its last job if nothing has yet."""
@@ -39,22 +48,31 @@ class PersonalTensors:
         if last is not None:
             after = self._method.personal(last.handle.result().tensors)
             if last.is_sent:
-                self._held[client_id] = after
+                self._put(client_id, after)
             else:
                 trained = {name: after[name] for name in self._method.self_trained}
-                self._held[client_id] = {**self.held(client_id), **trained}
+                self._put(client_id, {**self.held(client_id), **trained})
                 last.handle.drop()
             del self._finished[client_id]
         return self.held(client_id)
 
+    def version_of(self, client_id: int) -> int:
+        """Return how often what a client holds has changed; runs its last job if nothing has yet.
+
+        The tensors are read from no file for it.
+        """
+        if client_id in self._finished:
+            self.of(client_id)
+        return self._versions.get(client_id, 0)
+
     def held(self, client_id: int) -> Tensors:
         """Return the same without its last job, which does not run: names and shapes are equal."""
-        held = self._held.get(client_id)
+        held = self.place.get(client_id)
         return self._method.initial_personal(client_id) if held is None else held
 
     def keep(self, client_id: int, tensors: Tensors) -> None:
         """Let a client hold these from now on."""
-        self._held[client_id] = tensors
+        self._put(client_id, tensors)
         self._finished.pop(client_id, None)
 
     def keep_sent(self, client_id: int, handle: JobHandle[TrainResult]) -> None:
@@ -81,6 +99,10 @@ class PersonalTensors:
         """Work out what a client holds if this was its last job: then the job may be freed."""
         if self._is_last(client_id, handle):
             self.of(client_id)
+
+    def _put(self, client_id: int, tensors: Tensors) -> None:
+        self.place.put(client_id, tensors)
+        self._versions[client_id] = self._versions.get(client_id, 0) + 1
 
     def _is_last(self, client_id: int, handle: JobHandle[TrainResult]) -> bool:
         last = self._finished.get(client_id)
