@@ -4,7 +4,7 @@ import os
 import pytest
 from ruamel.yaml import YAML
 
-from analysis.folder_files import MANIFEST, RESERVE
+from analysis.folder_files import MANIFEST, RESERVE, STATES
 from analysis.folder_lock import LOCK
 from scenarios.errors import ResultFolderError, ScenarioError
 from scenarios.provenance import provenance
@@ -181,3 +181,20 @@ def test_manifest_and_scenario_are_read_back(tmp_path):
     assert data == {"b": 1e-3, "a": {"c": [1, None]}}
     assert list(data) == ["b", "a"]
     folder.release()
+
+
+def test_what_clients_held_in_a_run_that_was_killed_goes(old, tmp_path):
+    folder = ResultFolder(old, overwrite=True)
+    states = folder.states_of("v", 1)
+    folder.release()
+    states.mkdir(parents=True)
+    (states / "7.safetensors").write_bytes(b"left by a run that was killed")
+    folder = ResultFolder(old, overwrite=True)
+    assert not (old / STATES).exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("precious")
+    (old / STATES).symlink_to(elsewhere)
+    folder.release()
+    assert not (old / STATES).is_symlink()
+    assert (elsewhere / "thesis.txt").read_text() == "precious"
