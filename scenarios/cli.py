@@ -120,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="start anew in the result folder of an earlier run, instead of going on with it",
     )
+    verb.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="run two rounds of every variant, say how long all would take, and keep nothing",
+    )
 
     _takes_file(
         _verb(

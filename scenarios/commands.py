@@ -18,7 +18,9 @@ from scenarios.store import usable_store
 
 if TYPE_CHECKING:
     from analysis.report import Report
+    from scenarios.document import Document
     from scenarios.run import StudyResult
+    from scenarios.schema import Scenario
 
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -33,14 +35,12 @@ def run_study(options: argparse.Namespace) -> int:
     scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     if options.no_store and options.store:
         raise ScenarioError(["--store and --no-store: give one of them"])
+    if options.dry_run:
+        return _estimate(options, scenario, places)
     settings: dict[str, Any] = {
         "out": options.out,
-        "jobs": options.jobs,
         "executor": options.executor,
-        "workers": options.workers,
-        "cohort": options.cohort,
-        "ray_address": options.ray_address,
-        "ray_gpus": options.ray_gpus,
+        **_executor_settings(options),
         "store": None if options.no_store else usable_store(options.store),
         "store_max_bytes": options.store_max_gb,
         "overwrite": options.overwrite,
@@ -60,6 +60,33 @@ def run_study(options: argparse.Namespace) -> int:
     report = _write_report(result.folder, run_id=result.run_id)
     _present(report, as_json=options.json, result=result)
     return FAILED if result.failures else DONE
+
+
+def _executor_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of who runs jobs, but for its name."""
+    names = ("jobs", "workers", "cohort", "ray_address", "ray_gpus")
+    return {name: getattr(options, name) for name in names}
+
+
+def _estimate(options: argparse.Namespace, scenario: "Scenario", places: "Document") -> int:
+    """Say what a study would take; runs two rounds of every variant and keeps nothing."""
+    from scenarios.dry_run import estimate  # noqa: PLC0415
+    from scenarios.executors import ExecutorSettings  # noqa: PLC0415
+    from scenarios.variants import variants  # noqa: PLC0415
+
+    for flag, is_given in (("--overwrite", options.overwrite), ("--store", options.store)):
+        if is_given:
+            raise ScenarioError([f"{flag}: has no effect with --dry-run, which keeps nothing"])
+    executor = ExecutorSettings(name=options.executor, **_executor_settings(options))
+    if options.json:
+        found = estimate(scenario, executor=executor, reporter=Silent(), places=places)
+        say(json.dumps(found.as_data()))
+        return DONE
+    with Bars(len(variants(scenario))) as bars:
+        found = estimate(scenario, executor=executor, reporter=bars, places=places)
+    for line in bounded(found.lines()):
+        say(line)
+    return DONE
 
 
 def validate(options: argparse.Namespace) -> int:
