@@ -110,6 +110,7 @@ def find_problems(scenario: Scenario, *, study_methods: Sequence[MethodConfig]) 
         *fl.server.faults.find_problems(scenario.faults),
         *_rewards(scenario, study_methods),
         *_pairs(scenario, study_methods),
+        *_steps(scenario),
         *_methods(scenario),
     ]
     return found
@@ -196,6 +197,16 @@ def _independent_reward(config: RewardsConfig, measured: Sequence[str]) -> Itera
     if config.independent is not None and not is_measured:
         rule = "has no effect: server.metrics has no independent_reward; add it or leave this out"
         yield _Rule(("rewards", "independent"), rule)
+
+
+def _steps(scenario: Scenario) -> Iterator[BrokenRule]:
+    """Find a method that allows for unequal numbers of steps where all are equal."""
+    num_steps = scenario.training.local_steps
+    for index, method in enumerate(scenario.methods):
+        if method.normalises_steps and num_steps is not None:
+            rule = f"has no effect: every job makes training.local_steps = {num_steps} steps"
+            rule += "; local_epochs makes them differ, got true"
+            yield _Rule(("methods", str(index), "normalise_steps"), rule)
 
 
 def _pairs(scenario: Scenario, study_methods: Sequence[MethodConfig]) -> Iterator[BrokenRule]:

@@ -60,6 +60,38 @@ def weighted_mean(updates: Sequence[Tensors], weights: Sequence[float]) -> dict[
     return mean
 
 
+def normalised_mean(ordered: Sequence[Contribution]) -> dict[str, torch.Tensor]:
+    """Return where the server would be if all clients had made as many steps: FedNova.
+
+    ``b + tau sum_i p_i (x_i - b_i) / tau_i`` with ``b`` the mean of what clients began from,
+    ``tau_i`` the steps of client i, and ``tau = sum_i p_i tau_i``. Wang et al., arXiv:2007.07481,
+    where a local step is plain gradient descent [recollected].
+
+    Raises
+    ------
+    ValueError
+        If an update does not say its number of steps.
+    """
+    shares = [item.weight / sum(each.weight for each in ordered) for item in ordered]
+    base = weighted_mean([item.base for item in ordered], shares)
+    if any(value.is_meta for value in base.values()):
+        return base  # shapes and no values
+    steps = [item.num_steps for item in ordered]
+    if not all(steps):
+        msg = f"num_steps: normalising needs the steps of every update, at least 1, got {steps}"
+        raise ValueError(msg)
+    counts = [float(each or 0) for each in steps]
+    mean_steps = sum(share * count for share, count in zip(shares, counts, strict=True))
+    found = {}
+    for name, start in base.items():
+        moved = start.to(torch.float64)
+        for item, share, count in zip(ordered, shares, counts, strict=True):
+            change = item.payload.tensors[name].to(torch.float64) - item.base[name]
+            moved = moved + share * mean_steps / count * change
+        found[name] = moved.to(start.dtype)
+    return found
+
+
 def by_client(contributions: Sequence[Contribution]) -> list[Contribution]:
     """Sort received updates by client, so that sums have one order."""
     return sorted(contributions, key=lambda item: item.client_id)
@@ -173,7 +205,10 @@ class AveragingMethod(MethodDefaults):
         """Average the received tensors by weight, and step."""
         ordered, optimiser = by_client(contributions), self.options.server_optimiser
         weights = [item.weight for item in ordered]
-        mean = weighted_mean([item.payload.tensors for item in ordered], weights)
+        if self.options.normalise_steps:
+            mean = normalised_mean(ordered)
+        else:
+            mean = weighted_mean([item.payload.tensors for item in ordered], weights)
         if isinstance(optimiser, FedAvg):
             moved, memory = mean, dict(state.memory)
         else:

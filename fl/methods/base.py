@@ -52,6 +52,8 @@ class Contribution:
     """How much it counts in averages, >= 0: the training texts of the client."""
     staleness: int
     """Aggregations between the client's download and now; 0 in synchronous rounds."""
+    num_steps: int | None = None
+    """Optimiser steps that the client made; ``None`` where that means nothing: sent by a site."""
     base: Tensors = field(default_factory=dict)
     """What of the payload the client began from, by the payload's names. Empty where the method
     merges by a rule of its own: its payload need not be something that has moved."""

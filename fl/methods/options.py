@@ -106,6 +106,11 @@ class MethodOptions:
         return True
 
     @property
+    def normalises_steps(self) -> bool:
+        """Whether the server divides what clients have moved by their numbers of steps."""
+        return False
+
+    @property
     def uses_rewards(self) -> bool:
         """Whether jobs need the rewards of the scenario."""
         return False
@@ -218,8 +223,16 @@ class AveragingOptions(MethodOptions):
     every step; none when empty."""
     server_optimiser: ServerOptimiserConfig = field(default_factory=FedAvg)
     """How the server moves towards the mean of the clients."""
+    normalise_steps: bool = False
+    """FedNova: what a client has moved is divided by its number of steps before the mean is taken,
+    and the mean multiplied by the mean number of steps; only where numbers of steps differ."""
 
     @property
     def merges_changes(self) -> bool:
         """Whether the server averages what it is sent, name by name: yes."""
         return True
+
+    @property
+    def normalises_steps(self) -> bool:
+        """Whether the server divides what clients have moved by their numbers of steps."""
+        return self.normalise_steps

@@ -186,6 +186,7 @@ class Participation:
             payload=payload,
             weight=result.num_samples,
             staleness=federation.state.version - self.version,
+            num_steps=result.num_steps,
             base=self._beginning.base,
         )
 

@@ -10,6 +10,7 @@ from fl.problems import Problem
 from fl.server.config import (
     AsynchronousOptions,
     DeadlineServer,
+    FedAsyncServer,
     FedBuffServer,
     GenerationConfig,
     HierarchicalServer,
@@ -96,6 +97,8 @@ def _find_mode_problems(
         yield from _find_asynchronous_problems(config, num_clients=num_clients, path=path)
     if isinstance(config, HierarchicalServer):
         yield from _find_edge_problems(config, methods=methods, path=path)
+    if isinstance(config, FedAsyncServer | HierarchicalServer):
+        yield from _find_unequal_steps(config, methods=methods, path=path)
     if config.merges_stale:
         yield from _find_stale_problems(config, methods=methods, path=path)
 
@@ -148,6 +151,24 @@ def _find_stale_problems(
         else:
             continue
         yield Problem((*path, "mode"), f"{rule}; got {config.mode}{_late(config)}")
+
+
+def _find_unequal_steps(
+    config: FedAsyncServer | HierarchicalServer,
+    *,
+    methods: Sequence[MethodConfig],
+    path: tuple[str, ...],
+) -> Iterator[Problem]:
+    """Find methods that normalise steps where the server averages no clients of unequal steps."""
+    reason = (
+        "one update is merged at a time"
+        if isinstance(config, FedAsyncServer)
+        else "sites average their clients, and make no steps"
+    )
+    for method in methods:
+        if method.normalises_steps:
+            rule = f"does not go with normalise_steps of {method.kind}: {reason}"
+            yield Problem((*path, "mode"), f"{rule}; got {config.mode}")
 
 
 def _find_edge_problems(

@@ -41,3 +41,16 @@ def test_a_setting_without_effect_is_refused(method, words):
     for line, expected in zip(caught.value.problems, words, strict=True):
         assert expected in line
         assert "\n" not in line
+
+
+def test_normalised_steps_need_steps_that_differ():
+    method = "methods=[{kind: head, normalise_steps: true}]"
+    with pytest.raises(ScenarioError) as caught:
+        load("quickstart", [method, "training.local_steps=4"])
+    (line,) = caught.value.problems
+    assert (
+        "methods.0.normalise_steps: has no effect: every job makes training.local_steps = 4" in line
+    )
+    assert "\n" not in line
+    scenario = load("quickstart", [method, "training={local_epochs: 1, batch_size: 4}"])
+    assert scenario.methods[0].normalise_steps

@@ -223,6 +223,19 @@ def test_products_are_averaged_where_they_can_be():
     assert "fedtt" in of(FedttConfig(), FeditConfig(), averages="products")["server.mode"]
 
 
+def test_normalised_steps_need_several_clients_at_a_time():
+    methods = [HeadConfig(), FfaLoraConfig(normalise_steps=True)]
+    rule = "does not go with normalise_steps of ffa_lora: "
+    assert mode_problems(FedAsyncServer, methods=methods) == {
+        "server.mode": f"{rule}one update is merged at a time; got fedasync"
+    }
+    assert mode_problems(HierarchicalServer, methods=methods) == {
+        "server.mode": f"{rule}sites average their clients, and make no steps; got hierarchical"
+    }
+    for mode, settings in ((SyncServer, {}), (FedBuffServer, {"buffer_size": 2})):
+        assert mode_problems(mode, methods=methods, **settings) == {}
+
+
 def test_defaults_of_the_modes_are_those_that_the_documents_tell():
     fedasync = FedAsyncServer(num_rounds=1, policy=POLICY)
     assert (fedasync.alpha, fedasync.mixes) == (0.6, "model")
