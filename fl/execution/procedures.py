@@ -10,11 +10,13 @@ from fl.training.objective import (
     PolicyReward,
     PreferencePairs,
     SingleObjective,
+    SplitLoss,
     ZerothOrder,
 )
 from fl.training.policy_optimisation import PolicyOptimisation
 from fl.training.preference import PreferenceOptimisation
 from fl.training.procedure import Procedure
+from fl.training.split_supervised import SplitSupervised
 from fl.training.supervised import Supervised
 from fl.training.two_phases import Phase, TwoPhases
 from fl.training.worker import Worker
@@ -61,4 +63,8 @@ def _phase(objective: SingleObjective, settings: JobSettings, worker: Worker[Loc
         )
     if isinstance(objective, ZerothOrder):
         return ZerothOrderSteps(settings=settings, objective=objective, train=worker.train)
+    if isinstance(objective, SplitLoss):
+        return SplitSupervised(
+            settings=settings, method=worker.method, train=worker.train, split=objective
+        )
     return Supervised(settings=settings, method=worker.method, train=worker.train)

@@ -37,6 +37,7 @@ from fl.methods.prefix_tuning.config import PrefixTuningConfig
 from fl.methods.prompt_tuning.config import PromptTuningConfig
 from fl.methods.pwff.config import PwffConfig
 from fl.methods.rolora.config import RoLoraConfig
+from fl.methods.splitlora.config import SplitloraConfig
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,7 @@ MethodConfig = (
     | PfitConfig
     | PwffConfig
     | FeddpoConfig
+    | SplitloraConfig
     | OwnConfig
 )
 
@@ -250,6 +252,12 @@ METHODS: dict[str, MethodEntry] = {
         sends="LoRA A and B",
         keeps="its pairs of answers",
         source="arXiv:2402.06954",
+    ),
+    "splitlora": MethodEntry(
+        config=SplitloraConfig,
+        sends="LoRA of the lower blocks; activations up and gradients down in every step",
+        keeps="nothing",
+        source="arXiv:2407.00952",
     ),
 }
 

@@ -148,6 +148,23 @@ class FollowsDecisions(Protocol):
         """
 
 
+@runtime_checkable
+class HoldsAtServer(Protocol):
+    """A method of which a part of every job is the server's: it never crosses the link.
+
+    What :meth:`Method.download` and :meth:`Method.upload` return is the client's part alone.
+    :meth:`Method.start` is given the server's part among what the client holds of its own.
+    """
+
+    def at_server(self, tensors: Tensors) -> Tensors:
+        """Return the server's part of the server's tensors, or of those that a job trained."""
+
+
+def server_part(method: Method, tensors: Tensors) -> Tensors:
+    """Return what the server holds of a job; nothing where the client holds all."""
+    return method.at_server(tensors) if isinstance(method, HoldsAtServer) else {}
+
+
 def base_of(method: Method, payload: Payload | None, start: Start) -> Tensors:
     """Return what a client began from of what it sends: :attr:`Contribution.base`.
 

@@ -21,16 +21,19 @@ class Forecast(Protocol):
         """Return the class of each device, text."""
 
     def compute_s(self, client_ids: ClientIds) -> PerClient:
-        """Return the seconds of the job of this run's method on each device, warm."""
+        """Return the seconds of the job of this run's method, each device warm.
+
+        Where its steps go to the server and back, the server's computing is among them.
+        """
 
     def compute_j(self, client_ids: ClientIds) -> PerClient:
-        """Return the joules of the same."""
+        """Return the joules of the same, of the device."""
 
     def download_bytes(self, client_ids: ClientIds) -> PerClient:
-        """Return the encoded download of each client; 0 without exchange."""
+        """Return what each client is sent, within its job too; 0 without exchange."""
 
     def upload_bytes(self, client_ids: ClientIds) -> PerClient:
-        """Return the encoded upload of each client; 0 without exchange."""
+        """Return what each client sends, within its job too; 0 without exchange."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,13 @@
 """How jobs begin and what they announce to send, worked out once for those that begin alike."""
 
 from functools import cached_property
+from types import MappingProxyType
 
-from fl.methods.base import Method, base_of
+from fl.methods.base import Method, base_of, server_part
 from fl.payload import Payload, Tensors
 from fl.training.job import Start
+
+NO_TENSORS: Tensors = MappingProxyType({})
 
 
 class Beginning:
@@ -20,15 +23,24 @@ class Beginning:
         What it holds of its own.
     version
         Version of the server that it begins from.
+    at_server
+        What the server holds of the job, which does not cross the link.
     """
 
     def __init__(
-        self, method: Method, download: Payload | None, personal: Tensors, *, version: int
+        self,
+        method: Method,
+        download: Payload | None,
+        personal: Tensors,
+        *,
+        version: int,
+        at_server: Tensors = NO_TENSORS,
     ) -> None:
         self._method = method
         self.download = download
         self.version = version
-        self.start: Start = method.start(download, personal, version=version)
+        held = {**personal, **at_server} if at_server else personal
+        self.start: Start = method.start(download, held, version=version)
 
     @cached_property
     def upload(self) -> Payload | None:
@@ -38,14 +50,24 @@ class Beginning:
 
     @cached_property
     def base(self) -> Tensors:
-        """What the client begins from of what it will send; see ``Contribution.base``."""
-        return base_of(self._method, self.upload, self.start)
+        """What the update begins from; see ``Contribution.base``."""
+        return base_of(self._method, self._merged(self.upload, self.start.tensors), self.start)
 
     def upload_of(self, trained: Tensors) -> Payload | None:
         """Return what the client sends after training."""
         if trained is self.start.tensors and not self.start.client_outputs:
             return self.upload  # nothing was trained
         return self._method.upload(trained, version=self.version)
+
+    def update_of(self, trained: Tensors) -> Payload | None:
+        """Return what the server merges: what the client sends, and what it held of the job."""
+        return self._merged(self.upload_of(trained), trained)
+
+    def _merged(self, sent: Payload | None, trained: Tensors) -> Payload | None:
+        at_server = server_part(self._method, trained)
+        if sent is None or not at_server:
+            return sent
+        return Payload({**sent.tensors, **at_server})
 
 
 class Beginnings:
@@ -58,7 +80,13 @@ class Beginnings:
         self._last: tuple[Method, Beginning] | None = None
 
     def begin(
-        self, method: Method, download: Payload | None, personal: Tensors, *, version: int
+        self,
+        method: Method,
+        download: Payload | None,
+        personal: Tensors,
+        *,
+        version: int,
+        at_server: Tensors = NO_TENSORS,
     ) -> Beginning:
         """Return how a job begins from what its client received and holds.
 
@@ -68,7 +96,7 @@ class Beginnings:
             of, last = self._last
             if of is method and last.version == version and last.download is download:
                 return last
-        found = Beginning(method, download, personal, version=version)
+        found = Beginning(method, download, personal, version=version, at_server=at_server)
         if not personal:
             self._last = method, found
         return found

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import simpy
 
 from fl.clients.throttling import Phase
 from fl.clients.work import Work
@@ -76,3 +77,22 @@ def most_w(federation: Federation, client_id: int) -> float:
     """Return the power that a client draws at most: computing, and its radio beside it [W]."""
     factor = 1.0 if federation.throttling is None else federation.throttling.cool_factor
     return federation.devices[client_id].compute_w * factor + federation.network.most_radio_w
+
+
+def either(env: simpy.Environment, after_s: float, event: simpy.Event) -> simpy.Event:
+    """Return an event that fires after some seconds, or when another one does if that is sooner.
+
+    As ``env.timeout(after_s) | event``, in a third of the time.
+    """
+    first = env.event()
+
+    def fire(_: simpy.Event) -> None:
+        if not first.triggered:
+            first.succeed()
+
+    for each in (env.timeout(after_s), event):
+        if each.callbacks is None:
+            fire(each)
+        else:
+            each.callbacks.append(fire)
+    return first

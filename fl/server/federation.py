@@ -28,6 +28,7 @@ from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
 from fl.server.state_place import StatePlace
 from fl.training.cost import CostModel
+from fl.training.exchange import Exchanging
 from fl.training.job import JobSettings
 from fl.training.procedure import Procedure
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule, rate_factor
@@ -199,18 +200,27 @@ class Federation:
         if len(self.devices) != len(self.shards) or not self.shards:
             msg = f"devices: one for each of {len(self.shards)} shards, got {len(self.devices)}"
             raise ValueError(msg)
+        asks = isinstance(self.policy, AskingPolicy)
         if self.server.downlink == "broadcast" and not self.method.same_download:
             msg = (
                 f"server.downlink: must be unicast, {self.method.kind} sends each client its own; "
                 "got broadcast"
             )
             raise ValueError(msg)
-        if self.server.downlink == "broadcast" and isinstance(self.policy, AskingPolicy):
+        if self.server.downlink == "broadcast" and asks:
             msg = (
                 "server.downlink: must be unicast, the policy asks clients for losses and who is "
                 "asked has the model; got broadcast"
             )
             raise ValueError(msg)
+        if isinstance(self.procedure, Exchanging):
+            self.procedure.check(self.cost)
+            if asks:
+                msg = (
+                    "server.policy: must not ask clients for losses, "
+                    f"{self.method.kind} leaves them a part of the model; this one asks"
+                )
+                raise ValueError(msg)
         if self.is_timing_only and isinstance(self.method, FollowsDecisions):
             msg = f"training.mode: must be train, {self.method.kind} decides by values; got none"
             raise ValueError(msg)

@@ -8,12 +8,14 @@ padding of its job, and with it the time, differs a little.
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from fl.network import Direction
 from fl.server.federation import Federation
+from fl.training.exchange import Exchanged, Exchanging, exchanges_of
 from fl.training.job import Start
 from fl.training.procedure import works_of
 
@@ -38,6 +40,7 @@ class JobForecast:
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
         self._compute_s: dict[Hashable, Float[np.ndarray, " client"]] = {}
+        self._exchanged: dict[int, Exchanged] = {}
         self._begun: dict[int, _Begun] = {}
         self._version = -1
 
@@ -46,7 +49,26 @@ class JobForecast:
         return self._device[client_ids]
 
     def compute_s(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
-        """Return the seconds of the job on each device, warm."""
+        """Return the seconds of the job on each device, warm, and on the server within it."""
+        return self._device_s(client_ids) + self._exchanges(client_ids, "server_s")
+
+    def compute_j(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the joules of the same, of the device."""
+        return self._device_s(client_ids) * self._compute_w[client_ids]
+
+    def download_bytes(
+        self, client_ids: Int[np.ndarray, " client"]
+    ) -> Float[np.ndarray, " client"]:
+        """Return what each client is sent, within its job too; 0 without exchange."""
+        received = self._exchanges(client_ids, "downlink_bytes")
+        return self._sizes(client_ids, "downlink") + received
+
+    def upload_bytes(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return what each client sends, within its job too; 0 without exchange."""
+        return self._sizes(client_ids, "uplink") + self._exchanges(client_ids, "uplink_bytes")
+
+    def _device_s(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
+        """Return the seconds of the job on each device."""
         found = np.empty(len(client_ids))
         for leader, rows in self._groups(client_ids):
             start = self._begin(leader).start
@@ -64,20 +86,6 @@ class JobForecast:
             found[rows] = known[ids]
         return found
 
-    def compute_j(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
-        """Return the joules of the same."""
-        return self.compute_s(client_ids) * self._compute_w[client_ids]
-
-    def download_bytes(
-        self, client_ids: Int[np.ndarray, " client"]
-    ) -> Float[np.ndarray, " client"]:
-        """Return the encoded download of each client; 0 without exchange."""
-        return self._sizes(client_ids, "downlink")
-
-    def upload_bytes(self, client_ids: Int[np.ndarray, " client"]) -> Float[np.ndarray, " client"]:
-        """Return the encoded upload of each client; 0 without exchange."""
-        return self._sizes(client_ids, "uplink")
-
     def _seconds(
         self, client_ids: Int[np.ndarray, " some"], start: Start
     ) -> Float[np.ndarray, " some"]:
@@ -93,6 +101,25 @@ class JobForecast:
         for leader, rows in self._groups(client_ids):
             found[rows] = self._begin(leader).size_bytes[direction]
         return found
+
+    def _exchanges(
+        self,
+        client_ids: Int[np.ndarray, " client"],
+        name: Literal["uplink_bytes", "downlink_bytes", "server_s"],
+    ) -> Float[np.ndarray, " client"]:
+        """Return a sum of what each client exchanges within its job; none where it works alone."""
+        federation = self._federation
+        procedure = federation.procedure
+        if not isinstance(procedure, Exchanging):
+            return np.zeros(len(client_ids))
+        for leader, rows in self._groups(client_ids):
+            start = self._begin(leader).start
+            for each in client_ids[rows].tolist():
+                if each not in self._exchanged:
+                    plan = procedure.plan(federation.shards[each].train, seed=SEED)
+                    made = exchanges_of(procedure, plan, start, federation.cost)
+                    self._exchanged[each] = Exchanged.of(made)
+        return np.array([getattr(self._exchanged[each], name) for each in client_ids.tolist()])
 
     def _groups(self, client_ids: Int[np.ndarray, " client"]) -> Iterable[tuple[int, slice]]:
         """Return the clients that stand for others of equal shapes, with the rows of these."""

@@ -1,24 +1,28 @@
 """One client's participation: download, compute, upload, in simulated time; it can be stopped."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import simpy
 
+from fl.clients.work import Work
 from fl.execution.executor import JobHandle
-from fl.methods.base import Contribution, ServerState
-from fl.network import Direction, TransferEvent, TransferOutcome
+from fl.methods.base import Contribution, ServerState, server_part
+from fl.network import TransferEvent
 from fl.payload import Payload
 from fl.problems import during
 from fl.rows import ClientRow
 from fl.server.beginning import Beginning
-from fl.server.computing import Computing, begin_computing, end_computing, most_w
+from fl.server.client_steps import ClientSteps
+from fl.server.computing import begin_computing
 from fl.server.cost_twin import Charged
+from fl.server.exchanging import Together, work_together
 from fl.server.federation import Federation
+from fl.training.exchange import Exchange, exchanges_of
 from fl.training.job import Start, TrainJob, TrainResult
 
 
-class Participation:
+class Participation(ClientSteps):
     """A client at work on the server's present version; it begins when it is made.
 
     The job's inputs are fixed, and the job is submitted, when the download ends; its result is not
@@ -62,78 +66,37 @@ class Participation:
         state: ServerState | None = None,
         at_edge: bool = False,
     ) -> None:
-        self.participation_id = participation_id
-        self.client_id = client_id
+        super().__init__(
+            federation,
+            client_id,
+            participation_id=participation_id,
+            deadline_at_s=deadline_at_s,
+            transfer=broadcast,
+            at_edge=at_edge,
+        )
         self.round = round_id
         self.version = federation.state.version
         """Server version that the client works from."""
         self._state = federation.state if state is None else state
-        self._is_at_edge = at_edge
-        self.outcome = "running"
-        """``received``; or why the server has no update, as in ``clients.csv``."""
         self.download_s: float | None = None
         self.compute_s: float | None = None
         self.upload_s: float | None = None
-        self.compute_j = 0.0
-        self.radio_j = 0.0
-        self.uplink_bytes = 0
-        self.downlink_bytes = 0
-        self._federation = federation
-        self._deadline_at_s = deadline_at_s
         self._seed_id = round_id if seed_id is None else seed_id
-        self._transfer = broadcast
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
         self._beginning: Beginning | None = None  # once its job has begun
         self._charged: Charged | None = None  # where costs are those of a larger architecture
-        self._stopped = federation.env.event()
-        self._stopped_at_s: float | None = None
+        self._exchanged_up_s = 0.0  # uplink transfers within the job
         self._started_at_s = federation.now_s
         self._ended_at_s = federation.now_s
         federation.roster.begin(client_id, version=self.version)
-        self.done: simpy.Event = federation.env.process(self._run())
-        """Fires when the participation has ended, whatever its outcome."""
+        self.done = federation.env.process(self._run())
         self.done.callbacks.append(self._free)
-        self._computing: Computing | None = None
         federation.presence.watch(self)
-
-    @property
-    def most_w(self) -> float:
-        """Power that its client draws at most: computing, and its radio beside it [W]."""
-        return most_w(self._federation, self.client_id)
-
-    def unbooked_j(self) -> float:
-        """Return what computing has spent so far that is not booked yet."""
-        if self._computing is None:
-            return 0.0
-        return self._computing.spent_j(self._federation.now_s)
 
     @property
     def is_received(self) -> bool:
         """Whether the server has the update (or, without exchange, the client finished)."""
         return self.outcome == "received"
-
-    def stop(self, outcome: str) -> None:
-        """End the participation at this instant: nothing more is sent or computed.
-
-        Computing is booked up to now, a transfer on the air is cancelled, and the job never runs;
-        one that is finished does if the client trained something for itself. ``done`` fires at this
-        instant; where bytes have left the air already, when the network says what became of them.
-        What the server has by this instant stays received. No effect when the participation has
-        ended or was stopped before.
-
-        Parameters
-        ----------
-        outcome
-            Why, in a word; the row adds the stage: ``late:compute``.
-        """
-        if self.done.triggered or self._stopped.triggered:
-            return
-        self._stopped_at_s = self._federation.now_s
-        self._stopped.succeed(outcome)
-        # A transfer that has reached its own time limit is ended by the network, which says why.
-        is_due = self._deadline_at_s is not None and self._stopped_at_s >= self._deadline_at_s
-        if self._transfer is not None and not is_due:
-            self._transfer.cancel(outcome)
 
     def discard(self, outcome: str) -> None:
         """Leave a received update unmerged: its outcome becomes ``outcome:merge``.
@@ -176,7 +139,7 @@ class Participation:
         with during(self._situation()):
             result = self._handle.result()
             federation.personal.work_out(self.client_id, self._handle)
-            payload = self._beginning.upload_of(result.tensors)
+            payload = self._beginning.update_of(result.tensors)
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep(self._charged)
         if payload is None:
@@ -267,11 +230,17 @@ class Participation:
             self.download_s = 0.0  # it was asked for its loss of this version
         elif download is not None:
             size_bytes = _size_bytes(download, None if charged is None else charged.download)
-            self.download_s = yield from self._send("downlink", size_bytes)
+            self.download_s = yield from self.send("downlink", size_bytes)
             if self.download_s is None:
                 return
         personal = federation.personal.of(client_id)
-        beginning = federation.beginnings.begin(method, download, personal, version=self.version)
+        beginning = federation.beginnings.begin(
+            method,
+            download,
+            personal,
+            version=self.version,
+            at_server=server_part(method, self._state.tensors),
+        )
         self._beginning = beginning
         handle = yield from self._compute(beginning.start)
         if handle is None:
@@ -280,12 +249,13 @@ class Participation:
         upload = beginning.upload
         if upload is not None:
             size_bytes = _size_bytes(upload, None if charged is None else charged.upload)
-            self.upload_s = yield from self._send("uplink", size_bytes)
-            if self.upload_s is None:
+            upload_s = yield from self.send("uplink", size_bytes)
+            if upload_s is None:
                 federation.personal.keep_unsent(client_id, handle)
                 if federation.twin is not None and charged is not None:
                     federation.twin.keep_unsent(charged)
                 return
+            self.upload_s = self._exchanged_up_s + upload_s
         _ = beginning.base
         self._handle = handle
         self.outcome = "received"
@@ -294,14 +264,14 @@ class Participation:
     def _compute(self, start: Start) -> Generator[simpy.Event, Any, JobHandle[TrainResult] | None]:
         """Submit the job and let its seconds pass; return it, ``None`` if it was stopped."""
         federation, client_id = self._federation, self.client_id
-        if self._stopped.triggered:
-            self.outcome = f"{self._stopped.value}:compute"
+        if self.is_stopped_in("compute"):
             return None
         shard, device = federation.shards[client_id], federation.devices[client_id]
         seed = federation.job_seed(client_id, self._seed_id)
         plan = federation.procedure.plan(shard.train, seed=seed)
         charged = start if self._charged is None else self._charged.start
         work = federation.procedure.work(plan, charged, federation.cost)
+        exchanges = exchanges_of(federation.procedure, plan, charged, federation.cost)
         handle = federation.executor.submit(
             TrainJob(
                 model_key=federation.worker.model_key,
@@ -313,83 +283,31 @@ class Participation:
                 settings=federation.job_settings_at(self.version),
                 seed=seed,
             ),
-            flop=work.total_flop,
+            flop=work.total_flop + sum(each.server_flop for each in exchanges),
         )
-        computing = begin_computing(federation, client_id, work=work)
-        federation.presence.check_job(client_id, computing.whole_j, device=device.name)
-        self._computing = computing
-        yield either(federation.env, computing.duration_s, self._stopped)
-        self._computing = None
-        self.compute_j = end_computing(federation, computing)
-        if self._stopped.triggered:
-            self.outcome = f"{self._stopped.value}:compute"
+        whole_j = begin_computing(federation, client_id, work=work).whole_j
+        federation.presence.check_job(client_id, whole_j, device=device.name)
+        done = yield from self._go_through(work, exchanges)
+        if done is None:
             handle.drop()
             return None
-        self.compute_s = federation.now_s - computing.started_at_s
+        self.compute_s = done.compute_s
         return handle
 
-    def _send(
-        self, direction: Direction, size_bytes: int
-    ) -> Generator[simpy.Event, Any, float | None]:
-        """Let a transfer run to its end; return its seconds, ``None`` if it was not delivered."""
-        federation, now_s = self._federation, self._federation.now_s
-        if self._transfer is None:
-            if self._stopped.triggered:
-                self.outcome = f"{self._stopped.value}:{direction}"
-                return None
-            deadline_at_s = self._deadline_at_s
-            self._transfer = federation.network.send(
-                self.client_id,
-                direction,
-                size_bytes,
-                timeout_s=None if deadline_at_s is None else deadline_at_s - now_s,
-                participation_id=self.participation_id,
-                at_edge=self._is_at_edge,
-            )
-        sent: TransferOutcome = yield self._transfer.event
-        self._transfer = None
-        if direction == "uplink":
-            self.uplink_bytes += sent.delivered_bytes
-        else:
-            self.downlink_bytes += sent.delivered_bytes
-        self.radio_j += sent.energy_j
-        why = self._why_not(sent)
-        if why is not None:
-            self.outcome = why
-            return None
-        return sent.finished_at_s - sent.requested_at_s
-
-    def _why_not(self, sent: TransferOutcome) -> str | None:
-        """Return why a transfer that has ended does not count; ``None`` if it does."""
-        if self._stopped_at_s is not None and (
-            sent.status == self._stopped.value
-            or (sent.status == "delivered" and sent.finished_at_s > self._stopped_at_s)
-        ):
-            return f"{self._stopped.value}:{sent.direction}"
-        if sent.status == "delivered":
-            return None
-        if sent.status == "timeout" and self._deadline_at_s is not None:
-            return f"late:{sent.direction}"
-        return f"dropped:{sent.direction}:{sent.status}"
-
-
-def either(env: simpy.Environment, after_s: float, event: simpy.Event) -> simpy.Event:
-    """Return an event that fires after some seconds, or when another one does if that is sooner.
-
-    As ``env.timeout(after_s) | event``, in a third of the time.
-    """
-    first = env.event()
-
-    def fire(_: simpy.Event) -> None:
-        if not first.triggered:
-            first.succeed()
-
-    for each in (env.timeout(after_s), event):
-        if each.callbacks is None:
-            fire(each)
-        else:
-            each.callbacks.append(fire)
-    return first
+    def _go_through(
+        self, work: Work, exchanges: Sequence[Exchange]
+    ) -> Generator[simpy.Event, Any, Together | None]:
+        """Let the job's seconds pass, on the device alone or with the server in between."""
+        if not exchanges:
+            compute_s = yield from self.work(work)
+            return None if compute_s is None else Together(compute_s=compute_s)
+        done = yield from work_together(
+            exchanges, work=self.work, send=self.send, wait=self.wait_for_server
+        )
+        if done is not None:
+            self._exchanged_up_s = done.uplink_s
+            self.download_s = (self.download_s or 0.0) + done.downlink_s
+        return done
 
 
 def _size_bytes(payload: Payload, charged: Payload | None) -> int:

@@ -19,6 +19,7 @@ from fl.training.generation_work import (
     in_runs,
 )
 from fl.training.in_place import Kind, in_place, kind_of
+from fl.training.split_count import SplitStep
 from fl.training.step_count import StepCost, count_step
 from fl.training.step_polynomial import Polynomial, Rows, with_rows
 
@@ -36,6 +37,8 @@ class Counted:
     steps: dict[tuple[Kind, int, int, int | None], StepCost] = field(default_factory=dict)
     """By what is trained, shapes that matter, texts, tokens, scored tokens."""
     decode: CountedDecode = field(default_factory=dict)
+    split: dict[tuple[int, Kind, int, int, int | None], SplitStep] = field(default_factory=dict)
+    """Those of two that share a model: by the blocks of the first, and as ``steps``."""
 
 
 class CostModel:
@@ -78,9 +81,12 @@ class CostModel:
         counted
             Steps that were counted on an equal module; those counted from now on are added.
         """
-        self._module = module
-        self._max_tokens = max_tokens
-        counted = Counted() if counted is None else counted
+        self._module = self.module = module
+        """What is counted."""
+        self._max_tokens = self.max_tokens = max_tokens
+        """Tokens of the longest text."""
+        self.counted = counted = Counted() if counted is None else counted
+        """What has been counted so far."""
         self._row_groups = tuple(tuple(group) for group in row_groups)
         self._rows: dict[tuple[Kind, bool], Rows | None] = {}
         self._polynomials: dict[tuple[Kind, bool], Polynomial | None] = {}

@@ -15,6 +15,21 @@ class TaskLoss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitLoss:
+    """The loss of the task, by a model whose lower blocks are the client's, the rest the server's.
+
+    In every step what comes out of the lower blocks goes up, and its gradient comes down.
+    """
+
+    cut_layer: int
+    """Blocks of the client, >= 1."""
+    number_bytes: int = 4
+    """Bytes of each number that crosses the cut."""
+    server_flop_per_s: float | None = None
+    """Operations a second of the server for each client; ``None``: it takes no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyReward:
     """The reward of answers that the model writes itself."""
 
@@ -45,7 +60,9 @@ class ZerothOrder:
     """How far on each side of the weights the loss is measured, in units of the direction."""
 
 
-SingleObjective: TypeAlias = TaskLoss | PolicyReward | PreferencePairs | ZerothOrder
+SingleObjective: TypeAlias = (
+    TaskLoss | SplitLoss | PolicyReward | PreferencePairs | ZerothOrder
+)
 """An objective of all steps of a job."""
 
 

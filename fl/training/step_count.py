@@ -11,7 +11,7 @@ element-wise operations, norms, and the optimiser's arithmetic, which are below 
 transformer [our estimate].
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +69,16 @@ class StepCost:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RunningCount:
+    """A step that is being counted: what it has come to so far."""
+
+    flop: Callable[[], int]
+    """Operations."""
+    activation_bytes: Callable[[], int]
+    """What has been kept for backward."""
+
+
 def count_step(
     module: nn.Module,
     trainable: Sequence[str],
@@ -76,6 +86,7 @@ def count_step(
     batch_size: int,
     num_tokens: int,
     num_asked: int | None,
+    watch: Callable[[RunningCount], None] | None = None,
 ) -> StepCost:
     """Count one step of one batch shape on a module, whose values stay as they are.
 
@@ -91,6 +102,8 @@ def count_step(
         Tokens a text, padding included.
     num_asked
         Tokens that a language model scores; ``None`` for a model that classifies.
+    watch
+        Given the count before the step runs, to read it on the way.
     """
     parameters = dict(module.named_parameters())
     trained = [parameters[name] for name in trainable]
@@ -103,6 +116,8 @@ def count_step(
     flags = _only_trainable(module, trained)
     with flags, no_mask(module), FlopCounterMode(display=False) as counter:
         saved = _SavedActivations(module)
+        if watch is not None:
+            watch(RunningCount(counter.get_total_flops, lambda: saved.total_bytes))
         is_forward_only = not trained
         with (
             torch.set_grad_enabled(not is_forward_only),

@@ -38,6 +38,7 @@ SPELLINGS = {
     "PFIT": "pfit",
     "PWFF": "pwff",
     "FedDPO": "feddpo",
+    "SplitLoRA": "splitlora",
     "Local": "local",
     "Full": "full",
     "head": "head",

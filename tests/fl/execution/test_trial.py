@@ -37,6 +37,7 @@ LORA = {
     "fedalt",
     "pftt",
     "fedamole",
+    "splitlora",
 }
 ADAPTERS = {"fedadapter", "fedtt", "fedtt_plus", "pftt", "pwff"}
 NO_CACHE = {"prefix_tuning"}

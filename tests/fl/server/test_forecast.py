@@ -1,6 +1,7 @@
 """What is foreseen of a participation against what one takes."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -49,9 +50,9 @@ def of_one_batch(config):
 
 
 def compare(made):
-    sent = {
-        (each.participation_id, each.direction): each.size_bytes for each in made.network.transfers
-    }
+    sent = Counter()
+    for each in made.network.transfers:
+        sent[each.participation_id, each.direction] += each.size_bytes
     rows = made.recorder.clients
     assert len(made.policy.seen) == 2
     for at, (compute_s, compute_j, download_bytes, upload_bytes) in enumerate(made.policy.seen):
@@ -63,8 +64,8 @@ def compare(made):
             compute_j, [row.compute_j for row in of_round], atol=1e-12, rtol=1e-9
         )
         ids = [row.participation_id for row in of_round]
-        assert download_bytes.tolist() == [sent.get((each, "downlink"), 0) for each in ids]
-        assert upload_bytes.tolist() == [sent.get((each, "uplink"), 0) for each in ids]
+        assert download_bytes.tolist() == [sent[each, "downlink"] for each in ids]
+        assert upload_bytes.tolist() == [sent[each, "uplink"] for each in ids]
 
 
 @pytest.mark.parametrize("kind", sorted(SMALLEST))

@@ -9,6 +9,7 @@ import simpy
 from fl.clients.devices import Devices
 from fl.execution.executor import InProcessExecutor
 from fl.methods import METHODS
+from fl.methods.base import HoldsAtServer
 from fl.policies import RandomPolicyConfig
 from fl.server.modes import MODES, run_server
 from fl.server.rules import find_problems
@@ -174,4 +175,5 @@ def test_traits_of_the_settings_are_those_of_the_method(kind):
     has_both = {"lora_A", "lora_B"} <= factors or any(".cores." in name for name in names)
     assert config.averages_factors == (has_both and method.merges != "products")
     is_mean = method.merges in ("mean", "products") and not config.takes_turns
+    is_mean = is_mean and not isinstance(method, HoldsAtServer)  # sites have no part of it
     assert config.can_average_products == (is_mean and {"lora_A", "lora_B"} <= factors)

@@ -1,0 +1,1 @@
+"""Split fine-tuning: the client has the lower blocks, the server the rest."""
