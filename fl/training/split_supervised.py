@@ -32,7 +32,7 @@ class SplitSupervised(Supervised):
 
     split: SplitLoss
     """Where the cut is, and how numbers cross it."""
-    _parts: dict[CostModel, SplitCost] = field(
+    _split_costs: dict[CostModel, SplitCost] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
@@ -66,14 +66,17 @@ class SplitSupervised(Supervised):
         check_cut(cost.module, self.split.cut_layer)
 
     def exchanges(self, plan: Plan, start: Start, cost: CostModel) -> list[Exchange]:
-        """Return what each step of a plan computes on either side and sends."""
+        """Return what each pass of a plan computes on either side and sends.
+
+        A step is one pass, or several where ``micro_batch_size`` parts its texts.
+        """
         tokens = self.train.tokens
         answers = tokens.answer_lengths
         known: dict[tuple[int, int, int | None], Exchange] = {}
         found = []
-        for batch in plan.steps:
-            num_asked = None if answers is None else int(answers[batch].sum())
-            shape = (len(batch), int(tokens.lengths[batch].max()), num_asked)
+        for texts in (piece for batch in plan.steps for piece in self._pieces(batch)):
+            num_asked = None if answers is None else int(answers[texts].sum())
+            shape = (len(texts), int(tokens.lengths[texts].max()), num_asked)
             if shape not in known:
                 known[shape] = self._exchange(shape, start, self._costs(cost))
             found.append(known[shape])
@@ -117,6 +120,6 @@ class SplitSupervised(Supervised):
         )
 
     def _costs(self, cost: CostModel) -> SplitCost:
-        if cost not in self._parts:
-            self._parts[cost] = SplitCost(cost, cut_layer=self.split.cut_layer)
-        return self._parts[cost]
+        if cost not in self._split_costs:
+            self._split_costs[cost] = SplitCost(cost, cut_layer=self.split.cut_layer)
+        return self._split_costs[cost]

@@ -5,6 +5,7 @@ import pytest
 
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.splitlora.config import SplitloraConfig
+from fl.training.config import TrainingConfig
 from tests.fl.fakes import federation
 
 WIDTH = 32
@@ -74,6 +75,19 @@ def test_both_sides_compute_what_a_client_alone_would(task, cut_layer):
     samples = [played.shards[each].train for each in range(4)]
     works = played.procedure.works(samples, start, played.cost, seed=5)
     assert works[0] == work
+
+
+def test_each_pass_of_a_step_crosses_the_cut():
+    training = TrainingConfig(local_steps=2, batch_size=8, micro_batch_size=3)
+    alone = federation(FeditConfig(), training=training)
+    played = federation(SplitloraConfig(), training=training)
+    plan, start = job_of(played)
+    made = played.procedure.exchanges(plan, start, played.cost)
+    assert [(each.uplink_bytes - each.downlink_bytes) // 8 for each in made] == [3, 3, 2] * 2
+    work = played.procedure.work(plan, start, played.cost)
+    assert work.flop == sum(each.before.flop + each.after.flop for each in made)
+    whole = alone.procedure.work(*job_of(alone), alone.cost)
+    assert work.flop + sum(each.server_flop for each in made) == whole.flop
 
 
 def test_the_server_takes_the_time_of_its_operations():
