@@ -60,9 +60,7 @@ class ZerothOrder:
     """How far on each side of the weights the loss is measured, in units of the direction."""
 
 
-SingleObjective: TypeAlias = (
-    TaskLoss | SplitLoss | PolicyReward | PreferencePairs | ZerothOrder
-)
+SingleObjective: TypeAlias = TaskLoss | SplitLoss | PolicyReward | PreferencePairs | ZerothOrder
 """An objective of all steps of a job."""
 
 
