@@ -1,4 +1,4 @@
-"""The command ``airtune``: run, validate, list, report, compare, map, new, traces, store.
+"""The command ``airtune``: run, validate, list, report, compare, map, new, schema, traces, store.
 
 Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 """
@@ -12,6 +12,13 @@ from typing import NoReturn
 from analysis.text_safety import shortened
 from scenarios import commands, store
 from scenarios.commands import BAD_INPUT, FAILED, INTERRUPTED
+from scenarios.completion import (
+    complete,
+    completed,
+    listed_names,
+    scenario_files,
+    scenario_keys,
+)
 from scenarios.error_log import with_logs
 from scenarios.errors import AnswerLostError, RunFailedError, ScenarioError
 from scenarios.output import MAX_LINE, complain, fill_closed_streams, flush_answer
@@ -48,8 +55,10 @@ class _Parser(argparse.ArgumentParser):
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments, none as a wish for help; a text that cannot be written is a failure."""
     words = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    complete(parser)
     try:
-        return _parser().parse_args(words or ["--help"])
+        return parser.parse_args(words or ["--help"])
     except SystemExit:
         try:
             flush_answer()
@@ -139,7 +148,10 @@ def _parser() -> argparse.ArgumentParser:
     from scenarios.catalogue import CATALOGUES  # noqa: PLC0415
 
     verb.add_argument("what", nargs="?", choices=list(CATALOGUES))
-    verb.add_argument("name", nargs="?", metavar="NAME", help="tell all of this one")
+    completed(
+        verb.add_argument("name", nargs="?", metavar="NAME", help="tell all of this one"),
+        listed_names,
+    )
 
     verb = _verb(
         verbs, "report", commands.report, "write tables and figures of a result folder again"
@@ -160,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")
     verb.add_argument("file", metavar="FILE", help="path of the new file")
+
+    text = "print the JSON schema of scenario files, for editors"
+    _verb(verbs, "schema", commands.print_schema, text)
 
     _stores(verbs)
 
@@ -234,16 +249,18 @@ def _verb(
 
 
 def _takes_file(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
+    file = verb.add_argument(
         "file", metavar="FILE", help="scenario file, or the name of one in the library"
     )
-    verb.add_argument(
+    completed(file, scenario_files)
+    keys = verb.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY.KEY=VALUE",
         help="replace or add a key; may be repeated",
     )
+    completed(keys, scenario_keys)
 
 
 def _gigabytes(text: str) -> int:

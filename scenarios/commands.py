@@ -208,21 +208,33 @@ def _parse_target(text: str) -> tuple[str, float]:
 
 def new_file(options: argparse.Namespace) -> int:
     """Write a scenario file with every key explained."""
+    from scenarios.editor_schema import FILE_NAME, write_beside  # noqa: PLC0415
     from scenarios.template import annotated_template  # noqa: PLC0415
 
     path = Path(options.file)
     text = annotated_template(path.stem)
     try:
         _write_new(path, text)
+        schema = write_beside(path)
     except FileExistsError:
         raise ScenarioError([f"{path}: exists already, it is not replaced"]) from None
     except OSError as error:
         raise _not_written(path, error) from None
+    if schema is None:
+        complain([f"{path.parent / FILE_NAME}: is not of airtune, it stays"], as_json=False)
     say(
-        json.dumps({"file": str(path)})
+        json.dumps({"file": str(path), "schema": None if schema is None else str(schema)})
         if options.json
         else f"{path}: written; every key is explained in it"
     )
+    return DONE
+
+
+def print_schema(options: argparse.Namespace) -> int:
+    """Print the JSON schema of scenario files; with ``--json`` it is the same."""
+    from scenarios.editor_schema import schema_text  # noqa: PLC0415
+
+    say(schema_text().rstrip())
     return DONE
 
 

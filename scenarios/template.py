@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scenarios.editor_schema import LINE
 from scenarios.errors import ScenarioError
 from scenarios.load import load
 from scenarios.messages import NAME_RULE, PRESET
@@ -42,7 +43,7 @@ def annotated_template(name: str) -> str:
     data = {**to_data(load("quickstart")), "name": name}
     schema = json_schema()
     lines = _section(data, schema, schema["$defs"], depth=0)
-    return HEAD + "\n".join(lines) + "\n"
+    return LINE + HEAD + "\n".join(lines) + "\n"
 
 
 def _section(
