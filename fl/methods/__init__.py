@@ -37,6 +37,7 @@ from fl.methods.prefix_tuning.config import PrefixTuningConfig
 from fl.methods.prompt_tuning.config import PromptTuningConfig
 from fl.methods.pwff.config import PwffConfig
 from fl.methods.rolora.config import RoLoraConfig
+from fl.methods.scaffold.config import ScaffoldConfig
 from fl.methods.splitlora.config import SplitloraConfig
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ MethodConfig = (
     | PfttConfig
     | FedamoleConfig
     | FedkseedConfig
+    | ScaffoldConfig
     | PfitConfig
     | PwffConfig
     | FeddpoConfig
@@ -231,6 +233,13 @@ METHODS: dict[str, MethodEntry] = {
         sends="indices of directions and lengths of steps up, a distance a direction down",
         keeps="nothing",
         source="arXiv:2312.06353",
+    ),
+    "scaffold": MethodEntry(
+        config=ScaffoldConfig,
+        sends="LoRA A and B, head, control variates of all of them",
+        keeps="its control variates",
+        source="arXiv:1910.06378",
+        counts_clients=True,
     ),
     "pfit": MethodEntry(
         config=PfitConfig,

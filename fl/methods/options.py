@@ -106,6 +106,11 @@ class MethodOptions:
         return True
 
     @property
+    def needs_plain_descent(self) -> bool:
+        """Whether the steps of jobs must be plain gradient descent."""
+        return False
+
+    @property
     def normalises_steps(self) -> bool:
         """Whether the server divides what clients have moved by their numbers of steps."""
         return False

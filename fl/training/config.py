@@ -30,6 +30,10 @@ class TrainedMethod(Protocol):
     def takes_gradient_steps(self) -> bool:
         """Whether jobs take steps of an optimiser along gradients."""
 
+    @property
+    def needs_plain_descent(self) -> bool:
+        """Whether steps must be plain gradient descent."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -95,6 +99,7 @@ def find_problems(
     problems = [
         *_find_problems_of_steps(config, methods=methods, path=path),
         *_find_problems_of_optimiser(config, path=path),
+        *_find_other_than_descent(config, methods=methods, path=path),
         *_find_unused(config, methods=methods, path=path),
     ]
     given = [config.local_steps is not None, config.local_epochs is not None]
@@ -148,6 +153,24 @@ def _find_problems_of_optimiser(
     if not config.decay_norms_and_biases and not config.weight_decay:
         rule = "has no effect with weight_decay 0, got false"
         yield Problem((*path, "decay_norms_and_biases"), rule)
+
+
+def _find_other_than_descent(
+    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find what makes more of a gradient than a step of the learning rate, where that is needed."""
+    kinds = ", ".join(sorted({each.kind for each in methods if each.needs_plain_descent}))
+    if not kinds:
+        return
+    optimiser = config.optimiser
+    if optimiser != Sgd():
+        momentum = getattr(optimiser, "momentum", 0.0)
+        found = optimiser.kind + (f" with momentum {momentum:g}" if momentum else "")
+        rule = f"must be sgd without momentum for {kinds}, got {found}"
+        yield Problem((*path, "optimiser"), rule)
+    if config.max_gradient_norm is not None:
+        rule = f"must be left out for {kinds}, got {config.max_gradient_norm:g}"
+        yield Problem((*path, "max_gradient_norm"), rule)
 
 
 _OF_GRADIENTS = (

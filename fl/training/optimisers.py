@@ -67,11 +67,24 @@ def set_rate(
     """Give the optimiser the learning rate of a step, from 0, of so many of the job."""
     if settings.step_schedule == CONSTANT_RATE and not settings.warmup_steps:
         return
+    for group in optimiser.param_groups:
+        group["lr"] = _rate(settings, step=step, num_steps=num_steps)
+
+
+def total_rate(settings: JobSettings, *, num_texts: int) -> float:
+    """Return the sum of the learning rates of the steps of a job on so many texts."""
+    num_steps = settings.local_steps
+    if num_steps is None:
+        size = min(settings.batch_size, num_texts)
+        num_steps = (settings.local_epochs or 0) * -(-num_texts // size)
+    return sum(_rate(settings, step=step, num_steps=num_steps) for step in range(num_steps))
+
+
+def _rate(settings: JobSettings, *, step: int, num_steps: int) -> float:
     factor = rate_factor(
         settings.step_schedule,
         version=step,
         num_rounds=num_steps,
         warmup_rounds=settings.warmup_steps,
     )
-    for group in optimiser.param_groups:
-        group["lr"] = factor * settings.learning_rate
+    return factor * settings.learning_rate

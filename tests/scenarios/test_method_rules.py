@@ -54,3 +54,20 @@ def test_normalised_steps_need_steps_that_differ():
     assert "\n" not in line
     scenario = load("quickstart", [method, "training={local_epochs: 1, batch_size: 4}"])
     assert scenario.methods[0].normalise_steps
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ("optimiser={kind: adamw}", "optimiser: must be sgd without momentum for scaffold, got ad"),
+        ("optimiser={kind: sgd, momentum: 0.9}", "for scaffold, got sgd with momentum 0.9"),
+        ("max_gradient_norm=2", "training.max_gradient_norm: must be left out for scaffold, got 2"),
+    ],
+)
+def test_control_variates_need_plain_descent(training, words):
+    settings = ["methods=[{kind: scaffold}]", "training.optimiser={kind: sgd}"]
+    with pytest.raises(ScenarioError) as caught:
+        load("quickstart", [*settings, f"training.{training}"])
+    (line,) = caught.value.problems
+    assert words in line
+    assert load("quickstart", settings).methods[0].kind == "scaffold"

@@ -35,6 +35,7 @@ SPELLINGS = {
     "PFTT": "pftt",
     "FedAMoLE": "fedamole",
     "FedKSeed": "fedkseed",
+    "SCAFFOLD": "scaffold",
     "PFIT": "pfit",
     "PWFF": "pwff",
     "FedDPO": "feddpo",
@@ -56,7 +57,8 @@ def test_a_method_is_known_as_papers_write_it(written, kind):
         with pytest.raises(ScenarioError, match=r"methods\.0\.kind: needs texts that are written"):
             load(STUDY, [f'methods=[{{kind: "{written}"}}]'])
         return
-    scenario = load(STUDY, [f'methods=[{{kind: "{written}"}}]'])
+    needed = ["training.optimiser={kind: sgd}"] if kind == "scaffold" else []
+    scenario = load(STUDY, [f'methods=[{{kind: "{written}"}}]', *needed])
     assert scenario.methods[0].kind == kind
     assert to_data(scenario)["methods"][0]["kind"] == kind
 

@@ -21,6 +21,7 @@ from tests.fl.models import zoo
 
 MAX_TOKENS = 16
 LORA = {
+    "scaffold",
     "local",
     "fedit",
     "feddpo",

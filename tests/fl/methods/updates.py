@@ -7,9 +7,10 @@ from fl.methods.base import Contribution, base_of
 from tests.fl.fakes import classifier, roberta_base_on_meta
 
 
-def installed(config, *, module=None, seed=3):
+def installed(config, *, module=None, seed=3, num_clients=None):
     module = classifier() if module is None else module
-    method = install_method(config, module, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    method = install_method(config, module, generator=generator, num_clients=num_clients)
     return method, module
 
 

@@ -1,0 +1,1 @@
+"""Federated averaging on LoRA whose clients correct their steps by control variates."""
