@@ -41,6 +41,7 @@ _HOW_LONG = {
         "local_steps",
         "local_epochs",
         "threads",
+        "autocast",
         "batch_size",
     ),
     "server": ("num_rounds", "evaluate_every", "targets", "target_split", "policy"),

@@ -115,6 +115,22 @@ def _parser() -> argparse.ArgumentParser:
         help="GPUs that a job of executor ray holds, a part of one if several share it "
         "(default: none)",
     )
+    verb.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where jobs are computed: auto, cpu, cuda, cuda:N or mps (default: cpu)",
+    )
+    verb.add_argument(
+        "--checkpointing",
+        action="store_true",
+        help="keep less for backward, and work blocks of the model out again: slower, less memory",
+    )
+    verb.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile blocks of the model: pays where jobs take very many steps",
+    )
     _takes_store(verb)
     verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")
     verb.add_argument(

@@ -64,7 +64,16 @@ def run_study(options: argparse.Namespace) -> int:
 
 def _executor_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of who runs jobs, but for its name."""
-    names = ("jobs", "workers", "cohort", "ray_address", "ray_gpus")
+    names = (
+        "jobs",
+        "workers",
+        "cohort",
+        "ray_address",
+        "ray_gpus",
+        "device",
+        "checkpointing",
+        "compile",
+    )
     return {name: getattr(options, name) for name in names}
 
 

@@ -18,7 +18,7 @@ from fl.server.config import ServerConfig
 from scenarios.check import check
 from scenarios.document import Document
 from scenarios.errors import RunFailedError
-from scenarios.executors import ExecutorSettings
+from scenarios.executors import ExecutorSettings, check_host
 from scenarios.heavy_imports import heavy_imports
 from scenarios.host_time import PARTS, SIMULATION
 from scenarios.progress import Reporter, RunProgress, Silent
@@ -138,6 +138,8 @@ def estimate(
     with heavy_imports():
         from scenarios.single import run_single  # noqa: PLC0415
     reporter, all_variants = reporter or Silent(), variants(scenario)
+    host = executor.host()
+    check_host(host, [each.scenario for each in all_variants])
     check(scenario, places)
     entries: dict[int, Mapping[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="airtune-") as folder, executor.pool() as pool:
@@ -147,6 +149,7 @@ def estimate(
                 seed=scenario.seeds[0],
                 folder=Path(folder) / str(number),
                 cohort=executor.max_cohort,
+                host=host,
             )
             for number, variant in enumerate(all_variants)
         ]

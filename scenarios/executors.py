@@ -1,12 +1,14 @@
 """Who runs the jobs of a study: which settings go together, and the pool that runs share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from fl.execution.host import PLAIN, Host, HostError, check_compiler, check_name, find_device
 from scenarios.errors import ScenarioError
+from scenarios.schema import Scenario
 from scenarios.workers import Pool
 
 ExecutorName = Literal["inline", "process", "cohort", "ray"]
@@ -36,6 +38,12 @@ class ExecutorSettings:
     """Of ``ray``: where the cluster is; ``None``: one is started on this machine."""
     ray_gpus: float | None = None
     """Of ``ray``: GPUs that a job holds, a part of one where several share it; ``None``: none."""
+    device: str = "cpu"
+    """Where jobs are computed: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
+    checkpointing: bool = False
+    """Whether backward keeps only what comes into each block of the model."""
+    compile: bool = False
+    """Whether blocks of the model are compiled."""
 
     def __post_init__(self) -> None:
         """Check all that is known without a cluster."""
@@ -58,9 +66,45 @@ class ExecutorSettings:
                 raise ScenarioError([told])
         if self.ray_gpus is not None and not 0 <= self.ray_gpus < float("inf"):
             raise ScenarioError([f"ray_gpus: must be a number >= 0, got {self.ray_gpus!r}"])
+        self._check_host()
         if self.name == "process" and self.jobs > self.num_workers:
             told = f"jobs: must be <= workers = {self.num_workers} with executor process"
             raise ScenarioError([f"{told}, got {self.jobs}"])
+
+    def _check_host(self) -> None:
+        """Check what is computed on, as far as it is known without torch."""
+        try:
+            check_name(self.device)
+        except HostError as error:
+            raise ScenarioError([str(error)]) from None
+        if self.name == "ray":
+            if self.device in {"auto", "cpu"} and self.ray_gpus:
+                told = f"has no effect with device {self.device}, got {self.ray_gpus:g}"
+                raise ScenarioError([f"ray_gpus: {told}; give device cuda"])
+            if self.device == "auto":
+                raise ScenarioError(["device: auto is not known for nodes of a cluster; name it"])
+            if self.device == "cuda" and not self.ray_gpus:
+                told = "cuda needs ray_gpus above 0 with executor ray, jobs see no GPU otherwise"
+                raise ScenarioError([f"device: {told}"])
+        if self.name == "cohort" and self.compile:
+            told = "has no effect with executor cohort, which calls layers for several clients"
+            raise ScenarioError([f"compile: {told}"])
+
+    def host(self) -> Host:
+        """Return what of this machine jobs run on.
+
+        Raises
+        ------
+        ScenarioError
+            The device is not here, or there is no compiler.
+        """
+        try:
+            device = self.device if self.name == "ray" else find_device(self.device)
+            if self.compile and self.name != "ray":
+                check_compiler()
+        except HostError as error:
+            raise ScenarioError([str(error)]) from None
+        return Host(device=device, checkpointing=self.checkpointing, compiled=self.compile)
 
     @property
     def num_workers(self) -> int:
@@ -102,3 +146,22 @@ class ExecutorSettings:
         finally:
             if made is not None:
                 made.close()
+
+
+def check_host(host: Host, scenarios: Sequence[Scenario]) -> None:
+    """Refuse settings of the host that have no effect on a study, or that a method forbids.
+
+    Raises
+    ------
+    ScenarioError
+        One line.
+    """
+    if host != PLAIN and all(each.training.mode == "none" for each in scenarios):
+        named = {"device": host.device != "cpu", "checkpointing": host.checkpointing}
+        first = next((name for name, is_given in named.items() if is_given), "compile")
+        raise ScenarioError([f"{first}: has no effect where training.mode is none"])
+    if host.checkpointing:
+        for method in (each.methods[0] for each in scenarios):
+            if not method.can_recompute:
+                told = f"does not go with {method.kind}: its layers keep things of a pass"
+                raise ScenarioError([f"checkpointing: {told}"])

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from fl.data.config import DataConfig
 from fl.data.corpus import Corpus
+from fl.execution.host import PLAIN, Host
 from fl.execution.recipe import WorkerRecipe
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
@@ -66,8 +67,16 @@ def backbone_of(scenario: Scenario, *, num_classes: int, seed: int) -> Backbone:
     return load_backbone(scenario.model, num_classes=num_classes, rng=rng, task=scenario.data.task)
 
 
-def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
-    """Return how the worker of a run is made, in this process or in another one."""
+def recipe_of(scenario: Scenario, *, seed: int, host: Host = PLAIN) -> WorkerRecipe:
+    """Return how the worker of a run is made, in this process or in another one.
+
+    Parameters
+    ----------
+    scenario, seed
+        Whose settings and randomness.
+    host
+        What of the machine its jobs run on.
+    """
     return WorkerRecipe(
         method=scenario.methods[0],
         data=source_of(scenario),
@@ -76,6 +85,7 @@ def recipe_of(scenario: Scenario, *, seed: int) -> WorkerRecipe:
         num_clients=scenario.clients.num_clients,
         rewards=scenario.rewards,
         streams=streams_of(seed),
+        host=host,
     )
 
 

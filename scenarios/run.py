@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.text_safety import shortened
+from fl.execution.host import Host
 from fl.models.registry import origin_of
 from scenarios.document import Document
 from scenarios.earlier_runs import LIBRARIES, PACKAGES, Key, find_earlier, run_keys
 from scenarios.error_log import NAME, cut_off
 from scenarios.error_log import entry as log_entry
 from scenarios.errors import ResultFolderError, RunFailedError
-from scenarios.executors import ExecutorName, ExecutorSettings
+from scenarios.executors import ExecutorName, ExecutorSettings, check_host
 from scenarios.heavy_imports import heavy_imports
 from scenarios.host_time import HostTime, Stopwatch
 from scenarios.inputs import code_digest
@@ -61,6 +62,9 @@ def run(
     cohort: int | None = None,
     ray_address: str | None = None,
     ray_gpus: float | None = None,
+    device: str = "cpu",
+    checkpointing: bool = False,
+    compile: bool = False,
     store: str | Path | None = None,
     store_max_bytes: int | None = MAX_BYTES,
     overwrite: bool = False,
@@ -94,6 +98,13 @@ def run(
         started here for this study.
     ray_gpus
         GPUs that a job holds there; none when ``None``.
+    device
+        Where jobs are computed: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``; another than
+        the CPU changes rows by rounding.
+    checkpointing
+        Keep only what comes into each block of the model for backward, and work blocks out again.
+    compile
+        Compile blocks of the model, which changes rows by rounding.
     store
         Folder where results of jobs are kept and looked up: what any run has trained or evaluated
         from the same inputs is not computed again. It changes no row.
@@ -130,9 +141,14 @@ def run(
         cohort=cohort,
         ray_address=ray_address,
         ray_gpus=ray_gpus,
+        device=device,
+        checkpointing=checkpointing,
+        compile=compile,
     )
     reporter = reporter or Silent()
     all_variants = variants(scenario)
+    host = chosen.host()
+    check_host(host, [each.scenario for each in all_variants])
     inputs = {"data": check(scenario, places), "own_files": own_file_digests(all_variants)}
     names = dict.fromkeys(each.scenario.model.name for each in all_variants)
     origins = {name: origin for name in names if (origin := origin_of(name)) is not None}
@@ -161,6 +177,7 @@ def run(
             store=kept,
             store_max_bytes=store_max_bytes,
             cohort=chosen.max_cohort,
+            host=host,
         )
         # the manifest first: with it the folder is known as ours, whatever stops the study
         study.save("running")
@@ -220,6 +237,7 @@ class _Study:
         store: Path | None,
         store_max_bytes: int | None,
         cohort: int | None,
+        host: Host,
     ) -> None:
         self._folder = folder
         self.failures: list[str] = []
@@ -251,6 +269,7 @@ class _Study:
                         store_max_bytes=store_max_bytes,
                         states=folder.states_of(variant.name, seed),
                         cohort=cohort,
+                        host=host,
                     )
                 )
         self._reporter = reporter

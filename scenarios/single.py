@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ import simpy
 
 from fl.clients.devices import Devices
 from fl.data.shards import Shards
-from fl.execution.cohort import CohortExecutor
-from fl.execution.executor import Executor, InProcessExecutor
+from fl.execution.host import PLAIN, Host
 from fl.execution.pool_client import WorkerDiedError
-from fl.execution.processes import Pool, ProcessExecutor
-from fl.execution.recipe import Loaded, WorkerRecipe
-from fl.execution.store import ResultStore, StoreWriteError
+from fl.execution.processes import Pool
+from fl.execution.recipe import Loaded
+from fl.execution.store import StoreWriteError
 from fl.methods.base import Method
 from fl.metrics import METRICS
 from fl.models.backbone import Backbone
@@ -52,6 +51,7 @@ from scenarios.prepare import backbone_of, recipe_of, rewards_of, texts_of
 from scenarios.progress import RunProgress
 from scenarios.results import RunFolder
 from scenarios.rules import measured_of
+from scenarios.run_executor import MakeExecutor, executor_of, told_executor
 from scenarios.schema import Scenario
 from scenarios.shares import corpus_of, devices_of, facts_of, shards_of, streams_of
 from scenarios.task import RunTask
@@ -69,8 +69,6 @@ class EnergyRow:
     seconds: float
     energy_j: float
 
-
-MakeExecutor = Callable[[WorkerRecipe, Worker[Method]], Executor]
 
 _TWINS = TwinMaker()
 
@@ -141,7 +139,8 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             task.seed,
             recorder=recorder,
             on_progress=tell,
-            make_executor=lambda recipe, worker: _executor(task, recipe, worker, pool),
+            make_executor=lambda recipe, make_worker: executor_of(task, recipe, make_worker, pool),
+            host=task.host,
             states=task.states,
         )
         recorder.network = network
@@ -183,34 +182,13 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
         "host_other_fraction": round(1 - (host_train_s + host_eval_s) / host_total_s, 4),
         "simulated_s": float(env.now),
         **background_counts(network),
-        "executor": _told_executor(task, pool),
+        **told_executor(task, pool),
         "num_jobs_submitted": federation.executor.num_submitted,
         "num_jobs_computed": federation.executor.num_computed,
         "data": facts_of(task.variant.scenario),
         "model_digest": federation.worker.model_key,
         "file_bytes": file_bytes(task.folder),
     }
-
-
-def _executor(
-    task: RunTask, recipe: WorkerRecipe, worker: Worker[Method], pool: Pool | None
-) -> Executor:
-    """Return who runs the jobs of a run."""
-    if pool is not None:
-        return ProcessExecutor(pool, recipe, store=task.store, store_max_bytes=task.store_max_bytes)
-    store = None
-    if task.store is not None:
-        store = ResultStore(task.store, max_bytes=task.store_max_bytes)
-    if task.cohort is not None:
-        return CohortExecutor(worker, max_jobs=task.cohort, store=store)
-    return InProcessExecutor(worker, store=store)
-
-
-def _told_executor(task: RunTask, pool: Pool | None) -> str:
-    """Name who ran the jobs, as far as rows may depend on it by rounding."""
-    if pool is not None:
-        return "process"
-    return "inline" if task.cohort is None else f"cohort of at most {task.cohort}"
 
 
 def _marks(scenario: Scenario) -> dict[str, str]:
@@ -227,6 +205,7 @@ def assemble(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     make_executor: MakeExecutor | None = None,
+    host: Host = PLAIN,
     states: Path | None = None,
 ) -> tuple[simpy.Environment, RunNetwork, Federation]:
     """Put the network and the federation of one run on one clock at 0 s; nothing has happened yet.
@@ -251,6 +230,7 @@ def assemble(
         recorder=recorder,
         on_progress=on_progress,
         make_executor=make_executor,
+        host=host,
         states=states,
     )
     return env, network, federation
@@ -268,6 +248,7 @@ def federate(
     recorder: Recorder,
     on_progress: Callable[[Progress], None] = ignore_progress,
     make_executor: MakeExecutor | None = None,
+    host: Host = PLAIN,
     states: Path | None = None,
 ) -> Federation:
     """Put the federation of a scenario of one method together from loaded parts.
@@ -285,7 +266,9 @@ def federate(
     recorder, on_progress
         Told of rows and rounds.
     make_executor
-        Makes who runs the jobs, of recipe and worker; ``None``: this process, every one of them.
+        Makes who runs the jobs; ``None``: this process, every one of them.
+    host
+        What of the machine they run on.
     states
         Folder for what clients hold of their own, as of :func:`fl.server.build.build_federation`.
 
@@ -297,8 +280,16 @@ def federate(
     texts = texts_of(scenario, backbone=backbone)
     rewards = None if scenario.rewards is None else rewards_of(scenario.rewards)
     loaded = Loaded(backbone=backbone, train=texts.train, test=texts.test, rewards=rewards)
-    recipe = recipe_of(scenario, seed=seed)
-    worker = recipe.build(loaded)
+    recipe = recipe_of(scenario, seed=seed, host=host)
+    # Costs are counted on this one, whatever jobs run on.
+    worker = recipe.build(loaded, runs_jobs=False)
+
+    def make_worker() -> Worker[Method]:
+        if recipe.is_plain:
+            return worker
+        fresh = backbone_of(scenario, num_classes=len(corpus_of(scenario).class_names), seed=seed)
+        return recipe.build(replace(loaded, backbone=fresh))
+
     longest, model = int(texts.train.tokens.lengths.max()), scenario.model
     twin = None
     if model.cost_as is not None:
@@ -331,7 +322,7 @@ def federate(
         recorder=recorder,
         on_progress=on_progress,
         twin=twin,
-        executor=None if make_executor is None else make_executor(recipe, worker),
+        executor=None if make_executor is None else make_executor(recipe, make_worker),
         states=states,
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fl.execution.host import PLAIN, Host
 from scenarios.variants import Variant
 
 
@@ -22,3 +23,5 @@ class RunTask:
     ``None``: all of it is in memory."""
     cohort: int | None = None
     """Most clients that are trained at once; ``None``: one after the other."""
+    host: Host = PLAIN
+    """What of the machine jobs run on."""

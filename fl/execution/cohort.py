@@ -147,6 +147,8 @@ class CohortExecutor(InProcessExecutor):
         except Exception as error:
             # Whatever is wrong with a job itself shows again when it is run alone.
             is_short = is_out_of_memory(error)
+            if is_short and worker.device.type == "cuda":
+                torch.cuda.empty_cache()
             self._most[kind] = len(jobs) // 2 if is_short else 1
             if not is_short:
                 reason = str(error) if isinstance(error, CannotStackError) else in_one_line(error)
@@ -170,7 +172,7 @@ class CohortExecutor(InProcessExecutor):
         """Return what results are kept by: who was trained with whom decides their last bits."""
         if self._store is None:
             return []
-        device = next(self._open_worker(jobs[0]).module.parameters()).device.type
+        device = self._open_worker(jobs[0]).device.type
         of_all = hashlib.sha256(f"cohort {device} {code_digest(_CODE)}".encode())
         for job in jobs:
             of_all.update(job.digest().encode())
@@ -256,13 +258,23 @@ class _Handle:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch or Python says that memory is short."""
+    """Whether an exception of torch or Python says that memory is short.
+
+    On a GPU it is not always torch that asks for memory: libraries of CUDA have words of their own.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    told = str(error)
-    return isinstance(error, RuntimeError) and (
-        "not enough memory" in told or "can't allocate memory" in told
-    )
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in told for words in _SHORT)
+
+
+_SHORT = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
 
 
 def _why_alone(job: TrainJob, worker: Worker[LocalWork]) -> str | None:
@@ -287,18 +299,19 @@ def _room_for(job: TrainJob, worker: Worker[LocalWork]) -> int:
     The largest batch that a job could have is run once; a graphics card is not asked, it says
     itself when its memory is short.
     """
-    if next(worker.module.parameters()).device.type != "cpu":
+    if worker.device.type != "cpu":
         return MOST
     tokens = worker.train.tokens
     answers, size = tokens.answer_lengths, job.settings.batch_size
     worker.load(job.start.tensors)
-    step = count_step(
-        worker.module,
-        job.start.trainable,
-        batch_size=size,
-        num_tokens=int(tokens.lengths.max()),
-        num_asked=None if answers is None else size * int(answers.max()),
-    )
+    with worker.computing():
+        step = count_step(
+            worker.module,
+            job.start.trainable,
+            batch_size=size,
+            num_tokens=int(tokens.lengths.max()),
+            num_asked=None if answers is None else size * int(answers.max()),
+        )
     room = ROOM * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     each = step.trained_bytes + step.activation_bytes
     return max(1, int((room - step.frozen_bytes) // each))

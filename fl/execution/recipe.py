@@ -3,19 +3,22 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from fl.data.config import DataConfig
 from fl.data.corpus import load_corpus
 from fl.execution.code_digest import code_digest, imported_modules, library_versions
+from fl.execution.host import PLAIN, Host, HostError, open_device
 from fl.methods import METHODS, MethodConfig, install_method
 from fl.methods.base import Method
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
+from fl.models.passes import AS_THEY_ARE, DTYPES, Passes, store_frozen
 from fl.models.tokens import TokenTable
 from fl.network import Streams
 from fl.own_code import file_digest, file_of
@@ -63,6 +66,8 @@ class WorkerRecipe:
     """What answers are rewarded for."""
     streams: Streams
     """Addressed randomness of the run. Used: ``model_init`` () and ``method_init`` ()."""
+    host: Host = PLAIN
+    """What of the machine jobs run on."""
 
     def load(self) -> Loaded:
         """Read the texts and the model.
@@ -83,13 +88,22 @@ class WorkerRecipe:
         rewards = None if self.rewards is None else load_rewards(self.rewards)
         return Loaded(backbone=backbone, train=train, test=test, rewards=rewards)
 
-    def build(self, loaded: Loaded | None = None) -> Worker[Method]:
+    @property
+    def is_plain(self) -> bool:
+        """Whether a worker that runs jobs holds its model as one that plans does."""
+        training = self.training
+        return training.mode == "none" or (self.host == PLAIN and training.autocast is None)
+
+    def build(self, loaded: Loaded | None = None, *, runs_jobs: bool = True) -> Worker[Method]:
         """Make the worker.
 
         Parameters
         ----------
         loaded
             What :meth:`load` returns, if this process has it already.
+        runs_jobs
+            Whether the model is put where jobs run, in the numbers that they need. A worker that
+            does not, stays on the CPU in single precision: what a step costs is counted on it.
 
         Raises
         ------
@@ -107,6 +121,8 @@ class WorkerRecipe:
             num_clients=self.num_clients,
             rewards=parts.rewards,
             helpfulness_of=self._helpfulness_of(),
+            host=self.host,
+            runs_jobs=runs_jobs,
         )
 
     def _helpfulness_of(self) -> HelpfulnessOf:
@@ -128,6 +144,8 @@ def build_worker(
     num_clients: int,
     rewards: Rewards | None = None,
     helpfulness_of: HelpfulnessOf = equal_weights,
+    host: Host = PLAIN,
+    runs_jobs: bool = True,
 ) -> Worker[Method]:
     """Install a method in a backbone, in place, and return what runs its jobs.
 
@@ -152,12 +170,21 @@ def build_worker(
         What scores answers.
     helpfulness_of
         How much helpfulness counts for a client, by its id.
+    host
+        What of the machine jobs run on.
+    runs_jobs
+        As of :meth:`WorkerRecipe.build`.
 
     Raises
     ------
+    fl.execution.host.HostError
+        The device is not here, or the method does not go with a setting of the host.
     ValueError
         A setting that does not suit the backbone.
     """
+    if host.checkpointing and not config.can_recompute:
+        msg = f"checkpointing: does not go with {config.kind}: its layers keep things of a pass"
+        raise HostError(msg)
     torch.set_num_threads(training.threads)
     if training.mode == "none":
         backbone.module.to("meta")
@@ -179,17 +206,38 @@ def build_worker(
         tables=(train, test),
         training=training,
         rewards=rewards,
+        host=host,
     )
+    passes, device = AS_THEY_ARE, torch.device("cpu")
+    if runs_jobs and training.mode == "train":
+        passes, device = _place(backbone.module, method, training=training, host=host)
     return Worker(
         module=backbone.module,
         method=method,
-        train=train,
-        test=test,
+        train=replace(train, device=device),
+        test=replace(test, device=device),
         tokenizer=backbone.tokenizer,
         rewards=rewards,
         helpfulness_of=helpfulness_of,
+        passes=passes,
         model_key=key,
     )
+
+
+def _place(
+    module: nn.Module, method: Method, *, training: TrainingConfig, host: Host
+) -> tuple[Passes, torch.device]:
+    """Put a model where jobs run, once; return how it is passed there, and where that is."""
+    open_device(host.device)
+    device = torch.device(host.device)
+    if training.autocast is not None:
+        store_frozen(module, DTYPES[training.autocast], installed=frozenset(method.initial))
+    if device.type != "cpu":
+        module.to(device)
+    passes = Passes(
+        autocast=training.autocast, checkpointing=host.checkpointing, compiled=host.compiled
+    )
+    return passes, device
 
 
 def _model_key(
@@ -201,6 +249,7 @@ def _model_key(
     tables: Sequence[Examples],
     training: TrainingConfig,
     rewards: Rewards | None,
+    host: Host,
 ) -> str:
     """Digest what a job's result depends on beside the job itself, code and libraries included."""
     digest = hashlib.sha256()
@@ -211,6 +260,7 @@ def _model_key(
         {key: value for key, value in asdict(config).items() if key != "label"},
         seed,
         training.threads,
+        [training.autocast, host.device_kind, host.checkpointing, host.compiled],
         _code_of(config),
         dict(library_versions()),
     ]

@@ -37,7 +37,7 @@ def run_job(job: Job, worker: Worker[LocalWork]) -> TrainResult | EvaluationResu
         If training diverges.
     """
     if isinstance(job, EvaluationJob):
-        with seeded_generators(EVALUATION_SEED):
+        with seeded_generators(EVALUATION_SEED), worker.computing():
             return run_evaluation(job, worker)
-    with seeded_generators(job.seed):
+    with seeded_generators(job.seed), worker.computing():
         return procedure_of(job.settings, worker).run(job, worker)

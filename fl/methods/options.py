@@ -140,6 +140,11 @@ class MethodOptions:
         """Positions of the model that the method takes away from texts."""
         return 0
 
+    @property
+    def can_recompute(self) -> bool:
+        """Whether a block gives the same again after its pass: layers keep nothing of the pass."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class FedAvg:

@@ -1,6 +1,6 @@
 """A batch of texts, as models take it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -22,3 +22,23 @@ class Batch:
     """0 for the first text of a pair, 1 for the second; ``None`` where the model knows no types."""
     features: Float[torch.Tensor, "text hidden"] | None = None
     """What a frozen encoder makes of the texts, where that is known: they have no tokens then."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device; the very batch where that is the CPU, where it is made."""
+        if device.type == "cpu":
+            return self
+        held = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {name: _moved(each, device) for name, each in held.items() if each is not None}
+        return replace(self, **moved)
+
+
+def precise(device: torch.device) -> torch.dtype:
+    """Return the most precise numbers of a device: that of Apple knows no double precision."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor without waiting for what the device is at."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -64,13 +64,13 @@ class TextClassifier(nn.Module):
         return loss, each
 
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
-        """Return what metrics are summed from, text by text.
+        """Return what metrics are summed from, text by text, on the CPU.
 
         ``right`` is 1 where the class is right, ``texts`` is 1, ``nats`` is the cross-entropy.
         """
         found = self.scores(batch)
-        right = (found.argmax(dim=-1) == batch.labels).double()
-        nats = functional.cross_entropy(found, batch.labels, reduction="none").double()
+        right = (found.argmax(dim=-1) == batch.labels).cpu().double()
+        nats = functional.cross_entropy(found, batch.labels, reduction="none").cpu().double()
         return {"right": right, "texts": torch.ones_like(right), "nats": nats}
 
     def scores(self, batch: Batch) -> Float[torch.Tensor, "text class"]:

@@ -59,7 +59,7 @@ def _of_classes(
 ) -> ClientLosses:
     nats = functional.cross_entropy(module.scores(batch), batch.labels, reduction="none")
     nats = nats.view(is_own.shape)
-    values = nats.detach().double().cpu().numpy()
+    values = nats.detach().cpu().double().numpy()
     return ClientLosses(
         sums=_sums(nats, torch.from_numpy(is_own)),
         of_texts=[row[own] for row, own in zip(values, is_own, strict=True)],
@@ -86,7 +86,7 @@ def _of_answers(
         scores, torch.where(targets == NO_LABEL, 0, targets), reduction="none"
     ).view(num_clients, -1)
     counts = torch.tensor([len(each) for each, _ in found]).unsqueeze(1)
-    values = nats.detach().double().cpu().numpy()
+    values = nats.detach().cpu().double().numpy()
     of_texts = []
     for own, (of_client, _), each in zip(is_own, found, values, strict=True):
         texts = of_client.cpu().numpy()

@@ -9,12 +9,13 @@ Devices are charged for whole passes all the same: that they keep what lies belo
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
 
 from fl.models.architecture import transformer_blocks
+from fl.models.passes import replaced_forward
 
 
 def blocks_below(module: nn.Module, trained: Sequence[str]) -> list[nn.Module]:
@@ -75,11 +76,8 @@ def of_the_same_texts(module: nn.Module, trained: Sequence[str]) -> Iterator[Non
 
         return forward
 
-    for block in frozen:
-        wrap = keep if block is frozen[-1] else skip
-        block.forward = wrap(block.forward)
-    try:
-        yield
-    finally:
+    with ExitStack() as stack:
         for block in frozen:
-            del block.forward  # the class's own shows again
+            wrap = keep if block is frozen[-1] else skip
+            stack.enter_context(replaced_forward(block, wrap(block.forward)))
+        yield

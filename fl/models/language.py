@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import nn
 from torch.nn import functional
 
-from fl.models.batch import NO_LABEL, Batch
+from fl.models.batch import NO_LABEL, Batch, precise
 from fl.models.sampling import (
     Choose,
     Limits,
@@ -109,7 +109,7 @@ class LanguageModel(nn.Module):
         finally:
             handle.remove()
         (states,) = seen
-        return scores, states[asked]
+        return scores, states[asked].float()
 
     def loss(self, batch: Batch) -> Float[torch.Tensor, ""]:
         """Return the cross-entropy of the answers' tokens [nat], mean over tokens of the batch."""
@@ -124,10 +124,10 @@ class LanguageModel(nn.Module):
         return loss, nats / tokens
 
     def score(self, batch: Batch) -> dict[str, Float[torch.Tensor, " text"]]:
-        """Return what metrics are summed from: ``nats`` and ``tokens`` of each answer."""
+        """Return what metrics are summed from, on the CPU: ``nats`` and ``tokens`` of answers."""
         scores, wanted, rows = self.answer_scores(batch)
         nats, tokens = _per_text(scores, wanted, rows, num_texts=len(batch.labels))
-        return {"nats": nats, "tokens": tokens}
+        return {"nats": nats.cpu().double(), "tokens": tokens.cpu().double()}
 
     def write(
         self, prompts: Sequence[Sequence[int]], *, num_tokens: int, stop_id: int | None, pad_id: int
@@ -226,8 +226,8 @@ def _per_text(
     scores: torch.Tensor, wanted: torch.Tensor, rows: torch.Tensor, *, num_texts: int
 ) -> torch.Tensor:
     """Return cross-entropy and number of the answer's tokens of each text, in two rows."""
-    nats = functional.cross_entropy(scores, wanted, reduction="none").double()
-    sums = torch.zeros((2, num_texts), dtype=torch.float64, device=nats.device)
+    nats = functional.cross_entropy(scores, wanted, reduction="none").to(precise(scores.device))
+    sums = torch.zeros((2, num_texts), dtype=nats.dtype, device=nats.device)
     sums[0].index_add_(0, rows, nats)
     sums[1].index_add_(0, rows, torch.ones_like(nats))
     return sums

@@ -197,9 +197,9 @@ def drawing(
     uniform = torch.rand((num_texts, num_tokens), dtype=torch.float64, generator=generator)
 
     def choose(scores: torch.Tensor, rows: list[int], step: int) -> list[int]:
-        chances = torch.softmax(scores.double() / temperature, dim=-1)
+        chances = torch.softmax(scores.cpu().double() / temperature, dim=-1)
         bounds = chances.cumsum(dim=-1)
-        wanted = uniform[rows, step, None].to(bounds.device) * bounds[:, -1:]
+        wanted = uniform[rows, step, None] * bounds[:, -1:]
         found: Int[torch.Tensor, "text 1"] = torch.searchsorted(bounds, wanted, right=True)
         return found[:, 0].clamp(max=scores.shape[-1] - 1).tolist()
 

@@ -11,6 +11,8 @@ from fl.models.backbone import Backbone
 from fl.models.batch import Batch
 from fl.models.tokens import TokenTable, tokenize_table
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
@@ -24,6 +26,8 @@ class Examples:
 
     domains: Int[np.ndarray, " text"] | None = None
     """Natural domain of each text, int64; ``None`` where there is none."""
+    device: torch.device = CPU
+    """Where batches go, each at once."""
 
     @classmethod
     def of(cls, table: TextTable, backbone: Backbone) -> "Examples":
@@ -49,7 +53,7 @@ class Examples:
         """Return some texts, padded to the longest of them."""
         input_ids, attention_mask = self.tokens.pad_batch(indices)
         is_classified = self.tokens.answer_starts is None
-        return Batch(
+        batch = Batch(
             input_ids=input_ids,
             attention_mask=attention_mask,
             labels=(
@@ -59,6 +63,7 @@ class Examples:
             ),
             token_type_ids=self.tokens.pad_types(indices),
         )
+        return batch.to(self.device)
 
 
 def plan_batches(

@@ -88,8 +88,9 @@ def choose(
             room = max_tokens - max(map(len, own))
             texts += [(prompt[-max(room, 1) :], answer) for answer in own]
             of_row.append(own)
-        scores = module.score(_batch(texts, pad_id=examples.tokens.pad_token_id))
-        losses = (scores["nats"] / scores["tokens"]).cpu().numpy()
+        batch = _batch(texts, pad_id=examples.tokens.pad_token_id).to(examples.device)
+        scores = module.score(batch)
+        losses = (scores["nats"] / scores["tokens"]).numpy()
         ends = np.cumsum([len(own) for own in of_row])
         for row, own, of_text in zip(rows, of_row, np.split(losses, ends[:-1]), strict=True):
             true = tuple(examples.tokens.prompt_and_answer(int(samples[row]))[1])

@@ -70,6 +70,10 @@ class TrainingConfig:
     """Texts a batch when models are evaluated."""
     threads: Annotated[int, Gt(0)] = 1
     """Threads of torch in each process; part of the scenario, for it changes the last bits."""
+    autocast: Literal["bf16", "fp16"] | None = None
+    """Numbers of matrix products on the machine that trains, by ``torch.autocast``: bfloat16, or
+    float16 with loss scaling; single precision when empty. What is trained, sent and charged stays
+    in single precision: the numbers of the simulated devices are ``clients.precision``."""
     mode: Literal["train", "none"] = "train"
     """``none``: bytes, seconds and joules alone, those of the run that trains. No job runs, nothing
     is evaluated, columns of losses are empty; the other settings stay as they are."""

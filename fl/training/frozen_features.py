@@ -44,12 +44,13 @@ class FrozenFeatures:
         none = torch.empty((len(indices), 0), dtype=torch.long)
         place = self._place[indices]
         rows = [self._chunk(chunk)[row] for chunk, row in zip(*divmod(place, CHUNK), strict=True)]
-        return Batch(
+        batch = Batch(
             input_ids=none,
             attention_mask=none,
             labels=torch.from_numpy(self._examples.labels[indices]),
             features=torch.stack(rows),
         )
+        return batch.to(self._examples.device)
 
     @cached_property
     def _order(self) -> Int[np.ndarray, " text"]:

@@ -14,7 +14,7 @@ gradients of two clients are compared with those of the client alone.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -22,15 +22,16 @@ import torch
 from jaxtyping import Bool, Int
 
 from fl.global_generators import seeded_generators
-from fl.models.batch import Batch
 from fl.models.client_losses import client_losses, num_scored
 from fl.payload import Tensors
 from fl.training.client_axis import CannotStackError, ClientAxis
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.loss_scale import LossScale
 from fl.training.optimisers import new_optimiser, undecayed_names
 from fl.training.procedure import Batches
-from fl.training.steps import diverged, finished_result
+from fl.training.step_losses import diverged
+from fl.training.steps import finished_result
 from fl.training.worker import Worker
 
 CHECKED_STEP = 1
@@ -40,6 +41,8 @@ PASS_TOKENS = 96
 TOLERANCE = 1e-3
 """Largest difference of a gradient from that of the client alone, of the norm of the tensor's;
 where that is tiny, of a thousandth of the norm of all [our choice: rounding makes 1e-5]."""
+HALF_TOLERANCE = 0.1
+"""The same where passes are in half precision [our choice: rounding makes up to 0.04]."""
 
 
 @dataclass(slots=True)
@@ -97,11 +100,12 @@ def train_stacked(
         worker.check_key(job.model_key)
     order = sorted(range(len(jobs)), key=lambda index: -len(steps[index]))
     clients = [_Client(jobs[index], steps[index]) for index in order]
-    with seeded_generators(jobs[0].seed):
-        _Together(clients, worker).run(is_checked=is_checked)
     results: dict[int, TrainResult | FloatingPointError] = {}
-    for index, client in zip(order, clients, strict=True):
-        results[index] = client.error or _finish(client, worker)
+    with worker.computing():
+        with seeded_generators(jobs[0].seed):
+            _Together(clients, worker).run(is_checked=is_checked)
+        for index, client in zip(order, clients, strict=True):
+            results[index] = client.error or _finish(client, worker)
     return [results[index] for index in range(len(jobs))]
 
 
@@ -113,7 +117,7 @@ class _Together:
         self._worker = worker
         first = clients[0].job
         self._trainable = first.start.trainable
-        self._device = next(worker.module.parameters()).device
+        self._device = worker.device
         worker.load(first.start.tensors)
         stacked = {
             name: torch.stack([each.job.start.tensors[name] for each in clients])
@@ -122,6 +126,9 @@ class _Together:
         }
         self._values = {name: each.detach().to(self._device) for name, each in stacked.items()}
         self._axis = ClientAxis(worker.module, self._values)
+        self._scale = None
+        if worker.passes.autocast == "fp16":
+            self._scale = LossScale(len(clients), device=self._device)
         self._optimiser = self._new_optimiser({})
 
     def run(self, *, is_checked: bool) -> None:
@@ -147,22 +154,32 @@ class _Together:
         """Go forward and back; return the loss of each client, and of each of its texts."""
         module = self._worker.module
         pieces = [
-            (_on(self._device, self._worker.batch("train", texts.ravel())), is_own)
+            (self._worker.batch("train", texts.ravel()), is_own)
             for texts, is_own in self._pieces([each.steps[step] for each in active])
         ]
         counts = sum(num_scored(module, batch, is_own) for batch, is_own in pieces)
         numbers = torch.as_tensor(counts, device=self._device)
         losses = torch.zeros(len(active), device=self._device)
         of_texts: list[list[np.ndarray]] = [[] for _ in active]
-        with self._axis.installed():
+
+        def run(factors: torch.Tensor | float) -> None:
+            losses.zero_()
+            for known in of_texts:
+                known.clear()
             for batch, is_own in pieces:
                 self._axis.num_texts = is_own.shape[1]
                 found = client_losses(module, batch, is_own)
                 means = found.sums / numbers
-                means.sum().backward()  # type: ignore[no-untyped-call]
-                losses += means.detach()
+                (means * factors).sum().backward()  # type: ignore[no-untyped-call]
+                losses.add_(means.detach())
                 for known, each in zip(of_texts, found.of_texts, strict=True):
                     known.append(each)
+
+        with self._axis.installed():
+            if self._scale is None:
+                run(1.0)
+            else:
+                self._scale.backward(run, self._trained())
         self._add_penalties(active)
         return losses, [np.concatenate(each) for each in of_texts]
 
@@ -188,7 +205,11 @@ class _Together:
         penalties = []
         for index, client in enumerate(active):
             named = {name: each[index] for name, each in parts.items()}
-            penalty = self._worker.method.penalty(named, client.job.start)
+            try:
+                penalty = self._worker.method.penalty(named, client.job.start)
+            except Exception as error:
+                msg = "its penalty is read off a pass of the texts of one client"
+                raise CannotStackError(msg) from error
             if penalty is not None:
                 penalties.append(penalty)
         if penalties:
@@ -210,6 +231,8 @@ class _Together:
         num_before = len(next(iter(self._values.values())))
         if count == num_before:
             return
+        if self._scale is not None:
+            self._scale.keep(count)
         for index in range(count, num_before):
             self._clients[index].trained = {
                 name: self._values[name][index].detach().cpu().clone() for name in self._trainable
@@ -264,12 +287,13 @@ class _Together:
         own = {name: self._values[name][index].detach() for name in self._trainable}
         parameters = worker.load({**start.tensors, **own}, trainable=self._trainable)
         named = dict(zip(self._trainable, parameters, strict=True))
-        batch = _on(self._device, worker.batch("train", client.steps[step]))
+        batch = worker.batch("train", client.steps[step])
         alone, _ = worker.module.losses(batch)
         penalty = worker.method.penalty(named, start)
         (alone if penalty is None else alone + penalty).backward()  # type: ignore[no-untyped-call]
         found = {name: self._values[name].grad for name in self._trainable}
         _check_equal(
+            TOLERANCE if worker.passes.autocast is None else HALF_TOLERANCE,
             {"the loss": loss, **{n: g[index] for n, g in found.items() if g is not None}},
             {
                 "the loss": alone.detach(),
@@ -303,7 +327,7 @@ def parted(lengths: Int[np.ndarray, " text"], *, num_clients: int) -> list[int]:
     return ends[-1]
 
 
-def _check_equal(found: Tensors, wanted: Tensors) -> None:
+def _check_equal(tolerance: float, found: Tensors, wanted: Tensors) -> None:
     if found.keys() != wanted.keys():
         name = min(found.keys() ^ wanted.keys())
         msg = f"together, a gradient reaches other tensors than alone, {name} for one"
@@ -312,7 +336,7 @@ def _check_equal(found: Tensors, wanted: Tensors) -> None:
     whole = math.hypot(*norms.values())
     for name, norm in norms.items():
         difference = float((found[name] - wanted[name]).norm())
-        if difference > TOLERANCE * max(norm, 1e-3 * whole):  # what is not finite is not compared
+        if difference > tolerance * max(norm, 1e-3 * whole):  # what is not finite is not compared
             msg = f"together, {name} is not that of a client alone, it differs by {difference:.3g}"
             raise CannotStackError(msg)
 
@@ -322,18 +346,6 @@ def _is_common(name: str, clients: Sequence[_Client]) -> bool:
     first = clients[0].job.start.tensors[name]
     others = (each.job.start.tensors[name] for each in clients[1:])
     return all(each is first or torch.equal(each, first) for each in others)
-
-
-def _on(device: torch.device, batch: Batch) -> Batch:
-    """Return a batch where the model is."""
-    if device.type == "cpu":
-        return batch
-    moved = {
-        name: value.to(device)
-        for name in ("input_ids", "attention_mask", "labels", "token_type_ids", "features")
-        if (value := getattr(batch, name)) is not None
-    }
-    return replace(batch, **moved)
 
 
 def _finish(client: _Client, worker: Worker[LocalWork]) -> TrainResult:

@@ -9,7 +9,9 @@ import torch
 from fl.payload import Tensors
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
+from fl.training.loss_scale import LossScale
 from fl.training.optimisers import new_optimiser, set_rate, undecayed_names
+from fl.training.step_losses import diverged
 from fl.training.worker import Worker
 
 
@@ -24,6 +26,8 @@ class Optimiser:
     optimiser: torch.optim.Optimizer
     num_steps: int
     """Steps of the job, which its schedule goes by."""
+    scale: LossScale | None = None
+    """Of the loss, where passes are in float16."""
 
     @classmethod
     def of(cls, job: TrainJob, worker: Worker[LocalWork], *, num_steps: int) -> "Optimiser":
@@ -38,52 +42,59 @@ class Optimiser:
             named=named,
             optimiser=new_optimiser(job.settings, named, undecayed=undecayed),
             num_steps=num_steps,
+            scale=LossScale(device=worker.device) if worker.passes.autocast == "fp16" else None,
         )
 
-    def update(self, loss: torch.Tensor, *, step: int) -> float:
-        """Make one step on a loss and the method's penalty; return the loss.
+    def update(self, loss: torch.Tensor, *, step: int) -> None:
+        """Make one step on a loss and the method's penalty.
 
         Raises
         ------
         FloatingPointError
             If the loss is not finite; says which client, round and step.
         """
-        return self.update_on([loss], step=step)
+        self.update_on([loss], step=step)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise diverged(self.job, value, step=step)
 
-    def update_on(self, parts: Iterable[torch.Tensor], *, step: int) -> float:
-        """Make one step on the sum of parts of a loss and the penalty; return the sum of the parts.
+    def update_on(self, parts: Iterable[torch.Tensor], *, step: int) -> list[torch.Tensor]:
+        """Make one step on the sum of parts of a loss and the penalty; return the parts.
 
         Each part is passed back before the next is asked for: the graph of one alone is in memory.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss is not finite; says which client, round and step.
+        Whether the loss is finite is not looked at.
         """
         job = self.job
         self.optimiser.zero_grad(set_to_none=True)
-        value, penalty = 0.0, None
+        found, penalty = [], None
         for index, part in enumerate(parts):
             if index == 0:
                 penalty = self.worker.method.penalty(self.named, job.start)
             total = part if index or penalty is None else part + penalty
-            total.backward()  # type: ignore[no-untyped-call]
-            value += part.item()
+            self._go_back(total)
+            found.append(part.detach())
         set_rate(self.optimiser, job.settings, step=step, num_steps=self.num_steps)
         if job.settings.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.named.values(), job.settings.max_gradient_norm)
         self.optimiser.step()
-        if not math.isfinite(value):
-            raise diverged(job, value, step=step)
-        return value
+        return found
 
+    def _go_back(self, total: torch.Tensor) -> None:
+        """Add the gradients of a part."""
+        if self.scale is None:
+            total.backward()  # type: ignore[no-untyped-call]
+            return
 
-def diverged(job: TrainJob, loss: float, *, step: int) -> FloatingPointError:
-    """Return what is raised where the loss of a step is not finite."""
-    return FloatingPointError(
-        f"training diverged: loss {loss} at step {step} of client {job.client_id} in "
-        f"round {job.round}; a smaller training.learning_rate may help"
-    )
+        def run(factors: torch.Tensor) -> None:
+            (total * factors[0]).backward(retain_graph=True)  # type: ignore[no-untyped-call]
+
+        before = {name: each.grad for name, each in self.named.items()}
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scale.backward(run, list(self.named.values()))
+        for name, each in self.named.items():
+            known = before[name]
+            if known is not None:
+                each.grad = known if each.grad is None else known + each.grad
 
 
 def finished_result(
@@ -105,7 +116,8 @@ def finished_result(
         worker.parameters[name].requires_grad = False
         worker.parameters[name].grad = None
     tensors = {**job.start.tensors, **worker.read(job.start.trainable)}
-    outputs = worker.method.finish(tensors, job, worker)
+    found = worker.method.finish(tensors, job, worker)
+    outputs = {name: each.cpu() for name, each in found.items()}
     check_announced(outputs, job)
     return TrainResult(
         tensors={**tensors, **outputs},

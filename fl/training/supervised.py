@@ -1,6 +1,5 @@
 """Supervised training: optimiser steps on the loss of the model's task."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.many_jobs import steps_flop
 from fl.training.procedure import Largest, Plan
+from fl.training.step_losses import StepLosses
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
 
@@ -126,20 +126,17 @@ class Supervised:
             raise ValueError(msg)
         steps = self._steps(job.samples, seed=job.seed)
         optimiser = Optimiser.of(job, worker, num_steps=len(steps))
-        loss_sum, num_texts = 0.0, 0
-        squares: list[float] = []
+        losses = StepLosses(job)
         for step, indices in enumerate(steps):
-            parts = self._parts(indices, worker, squares=squares)
-            loss_sum += optimiser.update_on(parts, step=step) * len(indices)
-            num_texts += len(indices)
-        square_sum = 0.0
-        for square in squares:  # one by one: ``sum`` rounds otherwise from Python 3.12 on
-            square_sum += square
+            of_texts: list[torch.Tensor] = []
+            parts = self._parts(indices, worker, of_texts=of_texts)
+            losses.add(optimiser.update_on(parts, step=step), of_texts)
+        losses.settle()
         return finished_result(
             job,
             worker,
-            mean_loss=loss_sum / num_texts,
-            rms_loss=math.sqrt(square_sum / num_texts),
+            mean_loss=losses.mean,
+            rms_loss=losses.rms,
             num_steps=len(steps),
         )
 
@@ -151,22 +148,31 @@ class Supervised:
         return [batch[at : at + size] for at in range(0, len(batch), size)]
 
     def _parts(
-        self, indices: Int[np.ndarray, " text"], worker: Worker[LocalWork], *, squares: list[float]
+        self,
+        indices: Int[np.ndarray, " text"],
+        worker: Worker[LocalWork],
+        *,
+        of_texts: list[torch.Tensor],
     ) -> Iterator[torch.Tensor]:
-        """Give the parts of a step's loss, one a pass; note the sum of squares of losses of texts.
+        """Give the parts of a step's loss, one a pass; note the losses of texts.
 
         A loss is a mean over texts, or over the tokens of answers: each part counts by its own.
         """
         pieces = [worker.batch("train", piece) for piece in self._pieces(indices)]
+        if len(pieces) == 1:
+            loss, each = worker.module.losses(pieces[0])
+            of_texts.append(each)
+            yield loss
+            return
         counts = [
             int(num_scored(worker.module, piece, np.ones((1, len(piece.labels)), dtype=bool))[0])
             for piece in pieces
         ]
         total = sum(counts)
         for piece, count in zip(pieces, counts, strict=True):
-            loss, of_texts = worker.module.losses(piece)
-            squares.append(float(of_texts.double().square().sum()))
-            yield loss if len(pieces) == 1 else loss * (count / total)
+            loss, each = worker.module.losses(piece)
+            of_texts.append(each)
+            yield loss * (count / total)
 
     def _steps(
         self, samples: Int[np.ndarray, " text"], *, seed: int

@@ -1,6 +1,7 @@
 """The one model in memory: a backbone, a method's tensors in it, and the texts it trains on."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
@@ -14,6 +15,7 @@ from torch import nn
 from fl.models.batch import Batch
 from fl.models.classifier import TextClassifier
 from fl.models.language import LanguageModel
+from fl.models.passes import AS_THEY_ARE, Passes
 from fl.payload import Tensors
 from fl.rewards.reward import HelpfulnessOf, Rewards, equal_weights
 from fl.training.batches import Examples
@@ -48,8 +50,19 @@ class Worker(Generic[Work_co]):
     """Score what is written, where a study rewards it."""
     helpfulness_of: HelpfulnessOf = equal_weights
     """How much helpfulness counts for a client, by its id; safety counts the rest."""
+    passes: Passes = AS_THEY_ARE
+    """How forward passes are computed."""
     model_key: str
     """Names everything above; jobs made for another key are refused."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies; batches go there, results come back to the CPU."""
+        return next(self.module.parameters()).device
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Let passes of the model be computed as this worker's settings say."""
+        return self.passes.applied(self.module)
 
     def table(self, name: Literal["train", "test"]) -> Examples:
         """Return the texts that jobs index under this name."""
@@ -132,12 +145,12 @@ class Worker(Generic[Work_co]):
             odd = sorted(tensors.keys() ^ self.method.initial.keys())
             msg = f"tensors: must be those that {self.method.kind} installed, differs in {odd}"
             raise ValueError(msg)
-        parameters = self.parameters
+        parameters, device = self.parameters, self.device
         trained = frozenset(trainable)
         for name in sorted(tensors):
             value = tensors[name].detach()
-            if parameters[name].is_cuda:
-                value = value.to(parameters[name].device)
+            if device.type != "cpu":
+                value = value.to(device)
             parameters[name].requires_grad = False
             parameters[name].grad = None
             # What is not trained is only read: it needs no copy.

@@ -26,7 +26,8 @@ from fl.training.local_work import LocalWork
 from fl.training.many_jobs import steps_flop
 from fl.training.objective import ZerothOrder
 from fl.training.procedure import Largest, Plan
-from fl.training.steps import check_announced, diverged
+from fl.training.step_losses import diverged
+from fl.training.steps import check_announced
 from fl.training.worker import Worker
 
 SEEDS, STEPS = "seeds", "steps"

@@ -47,6 +47,11 @@ class FedamoleConfig(MethodOptions):
     kind: Literal["fedamole"] = "fedamole"
 
     @property
+    def can_recompute(self) -> bool:
+        """Whether blocks can be worked out again: no, experts read the mask of the pass."""
+        return False
+
+    @property
     def decides_by_values(self) -> bool:
         """Whether values decide what is sent: the server deals experts by them."""
         return True

@@ -45,8 +45,8 @@ class Mean:
     def add(self, vectors: torch.Tensor, mask: torch.Tensor | None) -> None:
         """Take vectors, those of mask 0 left out; the last dimension is theirs."""
         weights = torch.ones(vectors.shape[:-1]) if mask is None else mask
-        weights = weights.to(torch.float64).flatten()
-        self._total = self._total + weights @ vectors.to(torch.float64).flatten(0, -2)
+        weights = weights.cpu().to(torch.float64).flatten()
+        self._total = self._total + weights @ vectors.cpu().to(torch.float64).flatten(0, -2)
         self._count += float(weights.sum())
 
     @property

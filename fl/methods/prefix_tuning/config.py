@@ -20,6 +20,11 @@ class PrefixTuningConfig(AveragingOptions):
     kind: Literal["prefix_tuning"] = "prefix_tuning"
 
     @property
+    def can_recompute(self) -> bool:
+        """Whether blocks can be worked out again: no, prefixes are made once a pass."""
+        return False
+
+    @property
     def is_identity_at_start(self) -> bool:
         """Whether the model scores as before: no, what is put before a text is seen at once."""
         return False

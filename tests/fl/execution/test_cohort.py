@@ -36,7 +36,7 @@ SUPERVISED = sorted(
     for kind in METHODS
     if isinstance(getattr(worker_of(kind).method, "objective", TaskLoss()), TaskLoss)
 )
-ONE_BY_ONE = {"fedamole": "a forward pass that records gradients must have run"}
+ONE_BY_ONE = {"fedamole": "its penalty is read off a pass of the texts of one client"}
 """Supervised methods whose clients cannot be trained together, and what is told."""
 UNMOVED = (".key.bias", "k_proj.bias")
 """Tensors that change no score: their gradient is rounding alone, which AdamW makes steps of."""
