@@ -1,5 +1,6 @@
 """One run: network and federation on one clock, rows to disk as rounds end."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -161,6 +162,10 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
         except WorkerDiedError as error:
             msg = f"{error}; what is done is kept: the same command goes on"
             raise RunFailedError(msg) from error
+        except KeyboardInterrupt:
+            with contextlib.suppress(Exception):  # an interrupted run has nothing else to say
+                federation.write_finished()
+            raise
         except (Exception, SystemExit) as error:
             error.add_note(f"at {env.now:g} s of simulated time")
             raise

@@ -251,6 +251,10 @@ class _Handle:
             raise self._result or RuntimeError(self._name)
         return self._result
 
+    def is_ready(self) -> bool:
+        """Return whether the job has been trained."""
+        return self.is_settled
+
     def drop(self) -> None:
         """Free the job and its result."""
         self._executor.leave(self)

@@ -27,6 +27,10 @@ class JobHandle(Protocol[Result_co]):
             If the job was dropped.
         """
 
+    def is_ready(self) -> bool:
+        """Return whether there is a result that nobody has to wait for."""
+        return True
+
     def drop(self) -> None:
         """Declare that nobody will ask for the result: a job that has not run never will.
 
@@ -164,6 +168,10 @@ class LazyHandle(Generic[AnyJob, Result]):
             self._result = self._run(self._job)
             self._job = None
         return self._result
+
+    def is_ready(self) -> bool:
+        """Return whether the job has run."""
+        return self._result is not None
 
     def drop(self) -> None:
         """Free the job and its result."""

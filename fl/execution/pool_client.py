@@ -4,6 +4,11 @@ import contextlib
 from itertools import count
 from multiprocessing.connection import Connection
 
+STOPPED = b"stopped"
+"""What a pool says where a client no longer waits; no answer to a job begins so."""
+THERE, NOT_THERE = b"there", b"not there"
+"""What it says of an answer."""
+
 
 class WorkerDiedError(RuntimeError):
     """A worker process has ended without a word: it was killed, or memory is short."""
@@ -23,6 +28,10 @@ class PoolClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._numbers = count()
+        self._awaited: int | None = None
+        """The job whose answer may come although nobody waits for it any more."""
+        self._early: dict[int, bytes] = {}
+        """Answers that came so."""
 
     def submit(self, order: bytes, *, recipe: str, flop: int) -> int:
         """Let a job run when a process is free; return the number by which it is asked for."""
@@ -31,23 +40,55 @@ class PoolClient:
         return number
 
     def result(self, number: int) -> bytes:
-        """Wait for the answer to a job, once."""
+        """Wait for the answer to a job, once; after an interrupt it may be asked for again."""
+        self._stop_waiting()
+        if number in self._early:
+            return self._early.pop(number)
         self._say("wait", number)
+        self._awaited = number
+        with contextlib.suppress(OSError):  # what is read next tells of it
+            self._connection.poll(None)  # interrupted here, nothing has been read
+        answer = self._receive()
+        self._awaited = None
+        if not answer:
+            raise WorkerDiedError
+        return answer
+
+    def has_answer(self, number: int) -> bool:
+        """Return whether the answer to a job is there; after an interrupt, too."""
         try:
-            answer: bytes = self._connection.recv_bytes()
+            self._stop_waiting()
+            if number in self._early:
+                return True
+            self._say("look", number)
+            return self._receive() == THERE
+        except WorkerDiedError:
+            return False
+
+    def _stop_waiting(self) -> None:
+        """Take what comes for a job that was waited for when there was an interrupt."""
+        if self._awaited is None:
+            return
+        self._say("stop", self._awaited)
+        while (answer := self._receive()) != STOPPED:
+            self._early[self._awaited] = answer
+        self._awaited = None
+
+    def _receive(self) -> bytes:
+        try:
+            return self._connection.recv_bytes()
         except (EOFError, OSError):
             raise WorkerDiedError from None
         except BaseException:  # interrupted: the answer that is on its way is nobody's
             self.close()
             raise
-        if not answer:
-            raise WorkerDiedError
-        return answer
 
     def drop(self, number: int) -> None:
         """Let a job, or its answer, go; nobody will ask for it."""
         with contextlib.suppress(WorkerDiedError):
+            self._stop_waiting()
             self._say("drop", number)
+        self._early.pop(number, None)
 
     def close(self) -> None:
         """Let everything go that was submitted here."""

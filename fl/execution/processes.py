@@ -32,6 +32,9 @@ class Pool(Protocol):
     def result(self, number: int) -> bytes:
         """Wait for the answer to a job, once."""
 
+    def has_answer(self, number: int) -> bool:
+        """Return whether the answer to a job is there."""
+
     def drop(self, number: int) -> None:
         """Let a job, or its answer, go."""
 
@@ -110,16 +113,20 @@ class ProcessExecutor:
         try:
             answer: Answer | Failure = pickle.loads(self._pool.result(number))
         except WorkerDiedError:
+            del self._open[number]
             msg = f"a worker process died while the {name} was awaited; is memory short?"
             raise WorkerDiedError(msg) from None
-        finally:
-            del self._open[number]
+        del self._open[number]  # after an interrupt it may be asked for again
         if isinstance(answer, Failure):
             raise answer.error
         if is_training:
             self.host_training_s += time.perf_counter() - host_started_s
             self.num_computed += answer.is_computed
         return answer.packed
+
+    def is_there(self, number: int) -> bool:
+        """Return whether the answer to a job is there."""
+        return self._pool.has_answer(number)
 
     def drop(self, number: int) -> None:
         """Let a job go, if nobody has asked for its result."""
@@ -159,6 +166,12 @@ class _Handle(Generic[Result]):
             self._result = self._unpack(packed)
             self._unpack = None
         return self._result
+
+    def is_ready(self) -> bool:
+        """Return whether the result is there."""
+        if self._result is not None:
+            return True
+        return self._unpack is not None and self._executor.is_there(self._number)
 
     def drop(self) -> None:
         """Free the job and its result."""

@@ -107,10 +107,20 @@ class RayClient:
         """Wait for the answer to a job, once."""
         ray = self._cluster[0]
         try:
-            answer: bytes = ray.get(self._jobs.pop(number))
+            answer: bytes = ray.get(self._jobs[number])
         except ray.exceptions.RayError as error:
+            del self._jobs[number]
             raise WorkerDiedError from error
+        del self._jobs[number]
         return answer
+
+    def has_answer(self, number: int) -> bool:
+        """Return whether the answer to a job is there."""
+        ray = self._cluster[0]
+        try:
+            return number in self._jobs and bool(ray.wait([self._jobs[number]], timeout=0)[0])
+        except ray.exceptions.RayError:
+            return False
 
     def drop(self, number: int) -> None:
         """Let a job, or its answer, go; nobody will ask for it."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from fl.execution.job_queue import JobQueue, Key, QueuedJob
 from fl.execution.job_server import END, serve_jobs
-from fl.execution.pool_client import PoolClient
+from fl.execution.pool_client import NOT_THERE, STOPPED, THERE, PoolClient
 
 Serve = Callable[[Connection, int], None]
 GRACE_S = 10.0
@@ -154,6 +154,12 @@ class WorkerPool:
             if self._is_lost and key not in self._answers:
                 self._answers[key] = LOST
             self._hand_over(connection)
+        elif what == "stop":
+            self._awaited.pop(client, None)
+            self._say(connection, STOPPED)
+        elif what == "look":
+            is_there = bool(self._answers.get(key))
+            self._say(connection, THERE if is_there else NOT_THERE)
         elif key in self._queue:
             self._queue.drop(key)
         elif self._answers.pop(key, None) is None and key in self._running():
@@ -174,8 +180,12 @@ class WorkerPool:
         key = client, self._awaited.get(client, -1)
         if key in self._answers:
             del self._awaited[client]
-            with contextlib.suppress(OSError):  # its end is heard
-                connection.send_bytes(self._answers.pop(key))
+            self._say(connection, self._answers.pop(key))
+
+    @staticmethod
+    def _say(connection: Connection, message: bytes) -> None:
+        with contextlib.suppress(OSError):  # its end is heard
+            connection.send_bytes(message)
 
     def _take_answer(self, process: _Process) -> None:
         """Take what a process sends back; where it has died, no job runs any more."""

@@ -52,6 +52,20 @@ class Evaluation:
     is_trained: Bool[np.ndarray, " client"]
     """Who has trained by then, and not in vain."""
 
+    def is_ready(self) -> bool:
+        """Return whether no job has to be waited for."""
+        return all(each.scored.is_ready() for each in self._all)
+
+    def wait(self) -> None:
+        """Wait for all scores."""
+        for each in self._all:
+            _ = each.found
+
+    @property
+    def _all(self) -> "Sequence[_Evaluated]":
+        of_server = [] if self.of_server is None else [self.of_server]
+        return [*of_server, *self.of_clients]
+
 
 class Evaluator:
     """Evaluates a federation, models that did not change since the last time not again.

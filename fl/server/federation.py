@@ -116,6 +116,10 @@ class AskedCosts:
     wasted_j: float = 0.0
 
 
+def write_nothing() -> None:
+    """Write nothing: no evaluation is under way."""
+
+
 def ignore_progress(progress: Progress) -> None:
     """Show nothing."""
 
@@ -167,6 +171,8 @@ class Federation:
     """Larger architecture that bytes, operations and memory are those of; ``None``: the trained."""
     states: Path | None = None
     """Folder for what clients hold where memory is short of it; ``None``: all of it is there."""
+    write_finished: Callable[[], None] = field(init=False, default=write_nothing)
+    """Records what is finished of the evaluations under way, where a run is interrupted."""
     state: ServerState = field(init=False)
     personal: PersonalTensors = field(init=False)
     beginnings: Beginnings = field(init=False, default_factory=Beginnings)

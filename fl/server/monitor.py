@@ -33,6 +33,7 @@ class Monitor:
         server = federation.server
         is_ahead = federation.executor.runs_ahead and not server.stop_at_targets
         self._most_under_way = AHEAD if is_ahead else 0
+        federation.write_finished = self.write_finished
 
     def rounds(self) -> Iterator[int]:
         """Count rounds from 1 to the last one of the run, which must be recorded one by one.
@@ -54,20 +55,31 @@ class Monitor:
             with during(_place(round_id)):
                 self._under_way.append(self._evaluator.submit(round_id))
         while len(self._under_way) > (0 if is_last else self._most_under_way):
-            self._means = self._take(self._under_way.popleft())
+            self._take_first()
         self._tell(round_id)
         # Never by an older evaluation: so the last round of a run is always evaluated.
         is_stopped = is_due and server.stop_at_targets and _is_reached(server, self._means)
         return is_last or is_stopped
 
-    def _take(self, evaluation: Evaluation) -> Mapping[str, float]:
-        """Record an evaluation; return the means that targets are compared with, by metric."""
-        federation = self._federation
+    def write_finished(self) -> None:
+        """Record the evaluations that are finished, for a run that ends before its last round.
+
+        Up to the first that is not: rows stay in order.
+        """
+        while self._under_way and self._under_way[0].is_ready():
+            self._take_first()
+
+    def _take_first(self) -> None:
+        """Record the first evaluation under way, and note what targets are compared with."""
+        federation, evaluation = self._federation, self._under_way[0]
         with during(_place(evaluation.round)):
+            evaluation.wait()  # interrupted here, it is still under way
+            self._under_way.popleft()
             rows = self._evaluator.rows(evaluation)
         for row in rows:
             federation.recorder.evaluation(row)
-        return {row.metric: row.mean for row in rows if row.split == federation.server.target_split}
+        split = federation.server.target_split
+        self._means = {row.metric: row.mean for row in rows if row.split == split}
 
     def _tell(self, round_id: int) -> None:
         federation = self._federation

@@ -43,6 +43,10 @@ class Scored:
         self._num_kept = num_kept
         """Answers of each set whose text is kept."""
 
+    def is_ready(self) -> bool:
+        """Return whether :attr:`found` waits for no job."""
+        return all(handle.is_ready() for job in self._jobs for _, handle in job.shards)
+
     @cached_property
     def found(self) -> list[Found]:
         """The sums of all scores and what is kept of the answers, set by set; waits for jobs."""

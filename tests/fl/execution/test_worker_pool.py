@@ -117,7 +117,7 @@ class Interrupted:
     """A connection whose reader is interrupted."""
 
     def __init__(self, connection):
-        self.send, self.close = connection.send, connection.close
+        self.send, self.close, self.poll = connection.send, connection.close, connection.poll
 
     def recv_bytes(self):
         raise KeyboardInterrupt
@@ -149,3 +149,58 @@ def test_a_closed_pool_answers_nobody(tmp_path):
     with pytest.raises(WorkerDiedError):
         client.result(ask(client, "x"))
     client.drop(0)
+
+
+class InterruptedOnce:
+    """A connection whose first wait is interrupted, once something is there or at once."""
+
+    def __init__(self, connection, *, is_there):
+        self._connection, self._is_there, self._is_due = connection, is_there, True
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    def poll(self, timeout):
+        if not self._is_due:
+            return self._connection.poll(timeout)
+        self._is_due = False
+        if self._is_there:
+            assert self._connection.poll(SOON_S)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_after_an_interrupted_wait_no_answer_is_lost_or_mixed_up(pool, tmp_path, is_there):
+    client, file = pool.connect(), tmp_path / "a"
+    first, second = ask(client, f"wait {file}"), ask(client, "x")
+    if is_there:
+        file.touch()
+    client._connection = InterruptedOnce(client._connection, is_there=is_there)
+    with pytest.raises(KeyboardInterrupt):
+        client.result(first)
+    assert client.has_answer(first) == is_there
+    file.touch()
+    assert client.result(second).startswith(b"x")
+    assert client.result(first).startswith(b"wait")
+    assert not client.has_answer(first)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_holds_up_nothing(pool, tmp_path):
+    client = pool.here
+    number = ask(client, f"large {tmp_path}")
+    client._connection = InterruptedOnce(client._connection, is_there=True)
+    with pytest.raises(KeyboardInterrupt):
+        client.result(number)
+    client.drop(number)
+    pool.close()
+    assert not pool._thread.is_alive()
+
+
+def test_whether_an_answer_is_there_can_be_seen_without_waiting(pool, tmp_path):
+    client, file = pool.connect(), tmp_path / "a"
+    number = ask(client, f"wait {file}")
+    until(lambda: begun(file))
+    assert not client.has_answer(number)
+    file.touch()
+    until(lambda: client.has_answer(number))
+    assert client.result(number).startswith(b"wait")

@@ -69,3 +69,33 @@ def test_models_that_did_not_change_are_not_evaluated_again(outcome):
     _, told = watched(FeditConfig(), runs_ahead=False, failing=failing)
     evaluated = {round_id for what, round_id in told if what == "evaluate"}
     assert evaluated == ({0} if outcome == "failed" else set(range(NUM_ROUNDS + 1)))
+
+
+def test_an_interrupted_run_writes_the_evaluations_that_are_finished():
+    """The executor stops at round 4; of the two evaluations under way the first one is finished."""
+    played, ready = federation(FeditConfig(), num_rounds=NUM_ROUNDS), set()
+    submit, played.executor.runs_ahead = played.executor.submit, True
+
+    def watch(job, **options):
+        if isinstance(job, TrainJob) and job.round == 4:
+            raise KeyboardInterrupt
+        handle = submit(job, **options)
+        if not isinstance(job, TrainJob):
+            round_id = played.num_rounds
+            handle.is_ready = lambda: round_id in ready
+        return handle
+
+    played.executor.submit = watch
+    with pytest.raises(KeyboardInterrupt):
+        played.env.run(until=played.env.process(run_rounds(played)))
+    rows = played.recorder.evaluations
+    assert [row.round for row in rows] == [0, 0, 1, 1]
+    played.write_finished()
+    assert len(rows) == 4
+    ready.add(2)
+    played.write_finished()
+    assert [row.round for row in rows] == [0, 0, 1, 1, 2, 2]
+    ready.add(3)
+    played.write_finished()
+    played.write_finished()
+    assert [row.round for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3]
