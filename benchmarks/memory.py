@@ -21,6 +21,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def of_states(num_clients: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         place = StatePlace(Path(folder) / "states", budget_bytes=STATES_BUDGET_BYTES)
         personal = PersonalTensors(method, place)
-        before_bytes, most_bytes = resident_bytes(), 0
+        before_bytes, most_bytes, started_s = resident_bytes(), 0, time.process_time()
         for client_id in range(num_clients):
             personal.keep(client_id, {name: value * client_id for name, value in first.items()})
             if client_id % (num_clients // 10) == 0:
@@ -156,6 +157,7 @@ def of_states(num_clients: int) -> dict[str, Any]:
         "file_bytes": file_bytes,
         "growth_bytes": growth_bytes,
         "num_right": num_right,
+        "processor_s": round(time.process_time() - started_s, 1),
         "is_within_target": growth_bytes <= STATES_TARGET_BYTES,
     }
 
