@@ -185,6 +185,7 @@ def _try_all_seeds(scenario: Scenario, model: _Model) -> None:
             tried=model.tried,
             num_clients=scenario.clients.num_clients,
             seed=scenario.seeds[0],
+            lora=scenario.training.lora,
         )
     texts = model.texts
     by_seed = [_largest(shards_of(scenario, seed=seed), texts) for seed in scenario.seeds]

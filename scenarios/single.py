@@ -306,6 +306,7 @@ def federate(
             pooling=model.pooling,
             num_clients=scenario.clients.num_clients,
             max_tokens=longest,
+            lora=scenario.training.lora,
         )
     return build_federation(
         Settings(

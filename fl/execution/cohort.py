@@ -288,6 +288,8 @@ def _why_alone(job: TrainJob, worker: Worker[LocalWork]) -> str | None:
         return "it does not only train on the loss of the task"
     if settings.step_schedule != CONSTANT_RATE or settings.warmup_steps:
         return "the learning rate goes by the steps of each job (step_schedule, warmup_steps)"
+    if settings.drops:
+        return "what is dropped is drawn for each job (dropout)"
     if settings.micro_batch_size is not None:
         return "batches are passed in parts (micro_batch_size)"
     return None

@@ -7,6 +7,7 @@ from fl.methods.base import Contribution, base_of
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone
 from fl.own_code import in_one_line
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import OwnCodeError, during
 from fl.training.batches import Examples
 from fl.training.job import EvaluationJob
@@ -21,6 +22,7 @@ def try_own_method(
     examples: Examples,
     num_clients: int,
     seed: int,
+    lora: LoraSettings = DEFAULT_LORA,
 ) -> None:
     """Let one client download, train a step, upload; aggregate, and evaluate both models.
 
@@ -36,6 +38,8 @@ def try_own_method(
         Clients of the federation.
     seed
         Of the method's first values.
+    lora
+        Of low-rank adaptations.
 
     Raises
     ------
@@ -43,7 +47,12 @@ def try_own_method(
         One line: file and line of what does not work, and that it was in a trial.
     """
     worker = trial_worker(
-        config, backbone=backbone, examples=examples, num_clients=num_clients, seed=seed
+        config,
+        backbone=backbone,
+        examples=examples,
+        num_clients=num_clients,
+        seed=seed,
+        lora=lora,
     )
     method = worker.method
     with during(_SITUATION):

@@ -27,6 +27,7 @@ from fl.rewards.config import RewardsConfig
 from fl.rewards.reward import HelpfulnessOf, Rewards, equal_weights
 from fl.training.batches import Examples
 from fl.training.config import TrainingConfig
+from fl.training.dropout import dropout_places
 from fl.training.worker import Worker
 
 _CODE = ("fl.execution.run_job", "fl.models.backbone")
@@ -196,8 +197,15 @@ def build_worker(
         generator=torch.Generator().manual_seed(seed),
         num_clients=num_clients,
         helpfulness_of=helpfulness_of,
+        lora=training.lora,
     )
     backbone.module.eval()
+    if training.backbone_dropout and not dropout_places(backbone.module):
+        msg = (
+            f"training.backbone_dropout: has no effect: {backbone.name!r} has no layer that drops "
+            f"anything, got {training.backbone_dropout:g}"
+        )
+        raise ValueError(msg)
     key = _model_key(
         config,
         method,
@@ -261,6 +269,7 @@ def _model_key(
         seed,
         training.threads,
         [training.autocast, host.device_kind, host.checkpointing, host.compiled],
+        asdict(training.lora),
         _code_of(config),
         dict(library_versions()),
     ]

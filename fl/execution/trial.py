@@ -22,6 +22,7 @@ from fl.models.classifier import TextClassifier, pool
 from fl.models.language import LanguageModel
 from fl.models.tokens import TokenTable
 from fl.own_code import in_one_line
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import ModelError, one_line
 from fl.training.batches import Examples
 from fl.training.job import Start
@@ -80,6 +81,7 @@ def try_method(
     tried: TriedBackbone,
     num_clients: int,
     seed: int,
+    lora: LoraSettings = DEFAULT_LORA,
 ) -> None:
     """Install a method in a model that works by itself, and let a client train one step.
 
@@ -98,6 +100,8 @@ def try_method(
         Clients of the federation.
     seed
         Of the method's first values.
+    lora
+        Of low-rank adaptations.
 
     Raises
     ------
@@ -112,11 +116,17 @@ def try_method(
             examples=tried.examples,
             num_clients=num_clients,
             seed=seed,
+            lora=lora,
         )
         return
     try:
         worker = trial_worker(
-            config, backbone=backbone, examples=tried.examples, num_clients=num_clients, seed=seed
+            config,
+            backbone=backbone,
+            examples=tried.examples,
+            num_clients=num_clients,
+            seed=seed,
+            lora=lora,
         )
         _try_jobs(config, worker, backbone=backbone, tried=tried)
     except Exception as error:

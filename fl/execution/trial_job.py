@@ -9,6 +9,7 @@ from jaxtyping import Float
 from fl.methods import MethodConfig, install_method
 from fl.methods.base import Method
 from fl.models.backbone import Backbone
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from fl.training.job import JobSettings, Start, TrainJob
@@ -45,7 +46,13 @@ class _InTurn:
 
 
 def trial_worker(
-    config: MethodConfig, *, backbone: Backbone, examples: Examples, num_clients: int, seed: int
+    config: MethodConfig,
+    *,
+    backbone: Backbone,
+    examples: Examples,
+    num_clients: int,
+    seed: int,
+    lora: LoraSettings = DEFAULT_LORA,
 ) -> Worker[Method]:
     """Install a method in a backbone, in place, and return what runs its jobs on a few texts.
 
@@ -61,6 +68,8 @@ def trial_worker(
         Clients of the federation.
     seed
         Of the method's first values.
+    lora
+        Of low-rank adaptations.
 
     Raises
     ------
@@ -69,7 +78,11 @@ def trial_worker(
     """
     generator = torch.Generator().manual_seed(seed)
     method = install_method(
-        config.for_trial(), backbone.module, generator=generator, num_clients=num_clients
+        config.for_trial(),
+        backbone.module,
+        generator=generator,
+        num_clients=num_clients,
+        lora=lora,
     )
     backbone.module.eval()
     return Worker(

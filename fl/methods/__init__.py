@@ -39,6 +39,7 @@ from fl.methods.pwff.config import PwffConfig
 from fl.methods.rolora.config import RoLoraConfig
 from fl.methods.scaffold.config import ScaffoldConfig
 from fl.methods.splitlora.config import SplitloraConfig
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 
 if TYPE_CHECKING:
     import torch
@@ -284,6 +285,7 @@ def install_method(
     generator: "torch.Generator",
     num_clients: int | None = None,
     helpfulness_of: Callable[[int], float] | None = None,
+    lora: LoraSettings = DEFAULT_LORA,
 ) -> "Method":
     """Put a method's trainable tensors into a backbone, in place, and give the method.
 
@@ -299,6 +301,8 @@ def install_method(
         Clients of the federation, for methods whose server deals something out to them.
     helpfulness_of
         Weight of helpfulness of a client, by its id; 0.5 for all when ``None``.
+    lora
+        Of low-rank adaptations, if the method puts some in.
 
     Raises
     ------
@@ -306,6 +310,8 @@ def install_method(
         If no method has this kind, the backbone has no place for its tensors, or the number of
         clients is needed and not given.
     """
+    if lora != DEFAULT_LORA:
+        import_module("fl.peft.lora").set_lora_settings(module, lora)
     if isinstance(config, OwnConfig):
         return install_own(config, module, generator=generator)
     entry: MethodEntry | None = METHODS.get(config.kind)

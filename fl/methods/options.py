@@ -1,6 +1,6 @@
 """Settings that methods have in common; no torch here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
@@ -98,7 +98,17 @@ class MethodOptions:
     @property
     def needs_whole_batches(self) -> bool:
         """Whether the loss of a step is not the mean of losses of parts of its batch."""
+        return self.compares_with_reference
+
+    @property
+    def compares_with_reference(self) -> bool:
+        """Whether the loss compares the model with a reference: with rewards or pairs it does."""
         return self.uses_rewards or self.uses_pairs
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Settings of ``training.lora`` that act on the method, by name."""
+        return ()
 
     @property
     def takes_gradient_steps(self) -> bool:

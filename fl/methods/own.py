@@ -1,5 +1,6 @@
 """A method of a user's own, from a Python file named in the scenario as ``path.py:Class``."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -7,6 +8,7 @@ from annotated_types import Predicate
 
 from fl.methods.options import MethodOptions
 from fl.own_code import load_class, names_a_class
+from fl.peft.lora_settings import LORA_SETTINGS
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +29,11 @@ class OwnConfig(MethodOptions):
     """File and class: ``path.py:Class``."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Arguments of the class; in a file they stand beside ``kind``."""
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that may act: a class may use what is here."""
+        return LORA_SETTINGS
 
     @property
     def merges_changes(self) -> bool:

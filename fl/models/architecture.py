@@ -54,7 +54,12 @@ class Block:
 
 
 def layer_shape(layer: nn.Module) -> tuple[int, int]:
-    """Return output and input features of a projection; GPT-2 stores its weights transposed."""
+    """Return output and input features of a projection, or of the one that a layer wraps.
+
+    GPT-2 stores its weights transposed.
+    """
+    while hasattr(layer, "base_layer"):
+        layer = layer.base_layer  # type: ignore[assignment]
     weight: nn.Parameter = layer.weight  # type: ignore[assignment]
     first, second = weight.shape
     return (first, second) if isinstance(layer, nn.Linear) else (second, first)
@@ -176,6 +181,4 @@ def _projections_within(block: str, modules: dict[str, nn.Module]) -> list[str]:
 
 def _width(layer: nn.Module) -> int:
     """Return the output features of a projection or of what wraps it."""
-    while hasattr(layer, "base_layer"):
-        layer = layer.base_layer  # type: ignore[assignment]
     return layer_shape(layer)[0]

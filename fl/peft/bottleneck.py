@@ -79,8 +79,8 @@ def add_bottleneck_adapters(
     added = []
     for name in places:
         base = module.get_submodule(name)
-        weight: torch.Tensor = base.weight  # type: ignore[assignment]
-        adapter = BottleneckAdapter(features=layer_shape(base)[0], dim=dim, device=weight.device)
+        device = next(base.parameters()).device
+        adapter = BottleneckAdapter(features=layer_shape(base)[0], dim=dim, device=device)
         adapter.reset(generator)
         added += put_behind(module, name, adapter)
     return sorted(added)

@@ -6,6 +6,7 @@ computes the same; ours reads its rank from its weights, so that clients of diff
 turns in one model, and can carry a dense update that was merged into ``W``.
 """
 
+import difflib
 import math
 from collections.abc import Sequence
 
@@ -13,9 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
 
 from fl.models.architecture import attention_targets, layer_shape
 from fl.peft.install import freeze, head_names, snapshot
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 
 
 class LoraLinear(nn.Module):
@@ -32,6 +35,8 @@ class LoraLinear(nn.Module):
     scale_rank
         Denominator of the scale; the rank of the values in place when ``None``. Methods that add
         products of clients of different rank give one for all.
+    settings
+        Dropout, and how the scale falls with the rank.
     """
 
     is_by_vector = True
@@ -40,7 +45,13 @@ class LoraLinear(nn.Module):
     """What :meth:`forward_by_client` takes."""
 
     def __init__(
-        self, base_layer: nn.Module, *, rank: int, alpha: float, scale_rank: int | None = None
+        self,
+        base_layer: nn.Module,
+        *,
+        rank: int,
+        alpha: float,
+        scale_rank: int | None = None,
+        settings: LoraSettings = DEFAULT_LORA,
     ) -> None:
         super().__init__()
         self.base_layer = base_layer
@@ -50,15 +61,19 @@ class LoraLinear(nn.Module):
         self.lora_B = nn.Parameter(weight.new_empty((out_features, rank)))
         self._alpha = alpha
         self._scale_rank = scale_rank
+        self._is_stabilised = settings.rank_stabilised
+        self.lora_dropout = settings.dropout
+        """Part of the input of the update that is dropped, in training mode."""
 
     @property
     def scale(self) -> float:
         """What the product is multiplied by."""
-        return self._alpha / (self._scale_rank or self.lora_A.shape[0])
+        rank = self._scale_rank or self.lora_A.shape[0]
+        return scale_of(self._alpha, rank=rank, is_stabilised=self._is_stabilised)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Apply the layer and add the scaled update."""
-        low = functional.linear(hidden, self.lora_A)
+        low = functional.linear(dropped(self, hidden), self.lora_A)
         return self.base_layer(hidden) + self.scale * functional.linear(low, self.lora_B)
 
     def forward_by_client(
@@ -81,6 +96,77 @@ def query_and_value(module: nn.Module) -> list[str]:
     """
     targets = attention_targets(module.encoder)  # type: ignore[arg-type]
     return sorted({targets.query, targets.value})
+
+
+def set_lora_settings(module: nn.Module, settings: LoraSettings) -> None:
+    """Let adaptations that are put into a backbone from now on have these settings."""
+    module.lora_settings = settings  # type: ignore[assignment] # plain data on a module
+
+
+def lora_settings_of(module: nn.Module) -> LoraSettings:
+    """Return what :func:`set_lora_settings` was given for a backbone; else the defaults."""
+    settings: LoraSettings = vars(module).get("lora_settings", DEFAULT_LORA)
+    return settings
+
+
+def lora_scale(module: nn.Module, *, alpha: float, rank: int) -> float:
+    """Return what an update of a rank is multiplied by in a backbone."""
+    is_stabilised = lora_settings_of(module).rank_stabilised
+    return scale_of(alpha, rank=rank, is_stabilised=is_stabilised)
+
+
+def scale_of(alpha: float, *, rank: int, is_stabilised: bool) -> float:
+    """Return ``alpha / rank``, or ``alpha / sqrt(rank)``.
+
+    The latter is rsLoRA: Kalajdzievski, arXiv:2312.03732 [recollected].
+    """
+    return alpha / (math.sqrt(rank) if is_stabilised else rank)
+
+
+def dropped(layer: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+    """Return the input of an update with some of its numbers at 0, while its layer trains."""
+    share: float = layer.lora_dropout  # type: ignore[assignment]
+    if not share or not layer.training:
+        return hidden
+    return functional.dropout(hidden, share, training=True)
+
+
+def lora_targets(module: nn.Module) -> list[str]:
+    """Name the layers of a backbone that are adapted, or ends of their names.
+
+    Raises
+    ------
+    ValueError
+        One line: a name that no linear layer of a block ends in, with the nearest that there are.
+    """
+    wanted = lora_settings_of(module).targets
+    if wanted == "query-and-value":
+        return query_and_value(module)
+    places = [
+        name
+        for name, layer in module.named_modules()
+        if name.startswith("encoder.")
+        and isinstance(layer, nn.Linear | Conv1D)
+        and any(part.isdigit() for part in name.split("."))  # a block in a list of them
+    ]
+    if wanted == "all-linear":
+        return places
+    found: list[str] = []
+    for end in wanted:
+        named = [name for name in places if f".{name}".endswith(f".{end}")]
+        if not named:
+            raise ValueError(_unknown_target(end, places))
+        found += [name for name in named if name not in found]
+    return found
+
+
+def _unknown_target(end: str, places: Sequence[str]) -> str:
+    """Return what is wrong with a target that is in no block."""
+    ends = sorted({name.rpartition(".")[2] for name in places})
+    longer = {".".join(name.split(".")[-count:]) for name in places for count in (2, 3)}
+    near = difflib.get_close_matches(end, [*ends, *sorted(longer)], n=3, cutoff=0.5)
+    told = f"nearest: {', '.join(near)}" if near else f"there are {', '.join(ends)}"
+    return f"training.lora.targets: no linear layer of a block ends in {end!r}; {told}"
 
 
 def add_lora(
@@ -127,7 +213,13 @@ def add_lora(
     for name in places:
         parent_name, _, leaf = name.rpartition(".")
         parent = module.get_submodule(parent_name)
-        layer = LoraLinear(getattr(parent, leaf), rank=rank, alpha=alpha, scale_rank=scale_rank)
+        layer = LoraLinear(
+            getattr(parent, leaf),
+            rank=rank,
+            alpha=alpha,
+            scale_rank=scale_rank,
+            settings=lora_settings_of(module),
+        )
         nn.init.kaiming_uniform_(layer.lora_A, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(layer.lora_B)
         setattr(parent, leaf, layer)
@@ -143,7 +235,7 @@ def install_lora(
     generator: torch.Generator,
     scale_rank: int | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Freeze a model and put low-rank updates on its query and value projections, in place.
+    """Freeze a model and put low-rank updates on its target layers, in place.
 
     Parameters
     ----------
@@ -158,13 +250,19 @@ def install_lora(
     freeze(module)
     lora = add_lora(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=rank,
         alpha=alpha,
         generator=generator,
         scale_rank=scale_rank,
     )
     return snapshot(module, [*lora, *head_names(module)])
+
+
+def factor_names(module: nn.Module) -> list[str]:
+    """Name the factors of low-rank updates in a module, wherever they have got to."""
+    ends = (".lora_A", ".lora_B")
+    return sorted(name for name, _ in module.named_parameters() if name.endswith(ends))
 
 
 def target_layers(module: nn.Module, targets: Sequence[str]) -> list[str]:

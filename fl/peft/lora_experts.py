@@ -10,7 +10,7 @@ The module of FedAMoLE (arXiv:2411.19128), as its authors' code computes it
 
 An expert's own ``A`` embeds it for the router, so that no weight of the router depends on how many
 experts there are, and its gradient comes from what the expert adds as well as from the routing.
-There is no dropout here, the authors' on the experts' input included.
+Dropout acts on what comes into experts, not on what the router sees [code].
 
 Every held expert is computed for every token and what the router did not choose is multiplied by
 zero: for the few experts of a client that is faster than gathering tokens.
@@ -24,7 +24,8 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import layer_shape
-from fl.peft.lora import check_rank, target_layers
+from fl.peft.lora import check_rank, dropped, lora_settings_of, scale_of, target_layers
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 
 DOMAIN = ("domain_A", "domain_B")
 """Parameters whose first dimension counts the domain experts."""
@@ -45,6 +46,8 @@ class LoraExperts(nn.Module):
         Numerator of the scale ``alpha / rank``.
     top_k
         Domain experts that a token goes through; all where fewer are held.
+    settings
+        Dropout, and how the scale falls with the rank.
     device, dtype
         Of the parameters.
     """
@@ -58,6 +61,7 @@ class LoraExperts(nn.Module):
         rank: int,
         alpha: float,
         top_k: int,
+        settings: LoraSettings = DEFAULT_LORA,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -74,7 +78,9 @@ class LoraExperts(nn.Module):
             self.domain_B = unset(num_experts, out_features, rank)
         self._has_router = num_experts > 0
         self._top_k = top_k
-        self._scale = alpha / rank
+        self._scale = scale_of(alpha, rank=rank, is_stabilised=settings.rank_stabilised)
+        self.lora_dropout = settings.dropout
+        """Part of the experts' input that is dropped, in training mode."""
         self.token_shape: tuple[int, ...] | None = None
         """Texts and tokens of the forward pass that runs. To be set before it: some attention uses
         a layer several times a pass, for the text and for its table of relative positions, and only
@@ -107,7 +113,7 @@ class LoraExperts(nn.Module):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return what the experts add to the layer's output; the last dimension holds features."""
         if not self._has_router:
-            low = functional.linear(hidden, self.shared_A)
+            low = functional.linear(dropped(self, hidden), self.shared_A)
             return self._scale * functional.linear(low, self.shared_B)
         # All first factors in one product, all second ones in another.
         first = torch.cat([self.shared_A, self.projection, self.domain_A.flatten(0, 1)])
@@ -118,6 +124,11 @@ class LoraExperts(nn.Module):
         logits = (experts * token).sum(dim=-1) * rank**-0.5
         gates, is_chosen = route(logits, top_k=self._top_k)
         self._note_balance(hidden, logits, is_chosen)
+        if self.training and self.lora_dropout:
+            factors = torch.cat([self.shared_A, self.domain_A.flatten(0, 1)])
+            low = functional.linear(dropped(self, hidden), factors)
+            low = low.view(*low.shape[:-1], -1, rank)
+            shared, experts = low[..., :1, :], low[..., 1:, :]
         mixed = torch.cat([shared, experts * gates.unsqueeze(-1)], dim=-2).flatten(-2)
         second = torch.cat([self.shared_B, self.domain_B.transpose(0, 1).flatten(1)], dim=1)
         return self._scale * functional.linear(mixed, second)
@@ -256,6 +267,7 @@ def add_lora_experts(
             rank=rank,
             alpha=alpha,
             top_k=top_k,
+            settings=lora_settings_of(module),
             device=base.weight.device,
             dtype=base.weight.dtype,
         )

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import layer_shape
-from fl.peft.lora import LoraLinear, add_lora
+from fl.peft.lora import LoraLinear, add_lora, dropped
 
 MERGED = ".merged"
 """End of the name of the dense update of a layer."""
@@ -34,6 +34,7 @@ class MergedLora(nn.Module):
         self.lora_A = lora.lora_A
         self.lora_B = lora.lora_B
         self.scale = lora.scale
+        self.lora_dropout = lora.lora_dropout
         shape = layer_shape(self.base_layer)
         self.merged = nn.Parameter(self.lora_A.new_zeros(shape), requires_grad=False)
 
@@ -43,7 +44,7 @@ class MergedLora(nn.Module):
         bias: torch.Tensor | None = self.base_layer.bias  # type: ignore[assignment]
         # GPT-2 stores its weights transposed.
         rows = weight if isinstance(self.base_layer, nn.Linear) else weight.T
-        low = functional.linear(hidden, self.lora_A)
+        low = functional.linear(dropped(self, hidden), self.lora_A)
         dense = functional.linear(hidden, rows + self.merged, bias)
         return dense + self.scale * functional.linear(low, self.lora_B)
 
@@ -58,7 +59,7 @@ def add_merged_lora(
 ) -> list[str]:
     """Put a low-rank and a dense update into every target layer, in place.
 
-    Parameters are those of :func:`fl.peft.lora.add_lora`. The product is scaled by ``alpha / rank``
+    Parameters are those of :func:`fl.peft.lora.add_lora`. The product is scaled for this rank
     whatever rank a client's values have, for products are added up.
 
     Returns

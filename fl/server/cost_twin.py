@@ -19,6 +19,7 @@ from fl.methods.base import Contribution, FollowsDecisions, Method, ServerState,
 from fl.models.shape_only import build_shapes, num_positions
 from fl.own_code import in_one_line
 from fl.payload import Payload, Tensors
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import ModelError, OwnCodeError
 from fl.server.personal import PersonalTensors
 from fl.training.cost import CostModel, Counted
@@ -54,6 +55,8 @@ class CostTwin:
         Clients of the federation.
     max_tokens
         Tokens of the longest text.
+    lora
+        Of low-rank adaptations.
     counted
         Steps that were counted before on an equal module with an equal method.
 
@@ -72,6 +75,7 @@ class CostTwin:
         num_clients: int,
         max_tokens: int,
         counted: Counted,
+        lora: LoraSettings = DEFAULT_LORA,
     ) -> None:
         self.name = name
         self.module = module
@@ -86,7 +90,7 @@ class CostTwin:
             # No value is drawn: the generator only fits the call.
             generator = torch.Generator().manual_seed(0)
             self.method: Method = install_method(
-                config, module, generator=generator, num_clients=num_clients
+                config, module, generator=generator, num_clients=num_clients, lora=lora
             )
             module.eval()
             self._state = self.method.initial_state()
@@ -176,6 +180,7 @@ class TwinMaker:
         pooling: str,
         num_clients: int,
         max_tokens: int,
+        lora: LoraSettings = DEFAULT_LORA,
     ) -> CostTwin:
         """Build an architecture and put a method in it.
 
@@ -190,7 +195,8 @@ class TwinMaker:
             task="generation" if is_generation else "classification",
             pooling=pooling,
         )
-        named = [name, config, num_classes, is_generation, pooling, num_clients, max_tokens]
+        size = num_clients, max_tokens
+        named = [name, config, num_classes, is_generation, pooling, *size, lora]
         if len(self._counted) >= MAX_COUNTED:
             self._counted.clear()
         return CostTwin(
@@ -200,6 +206,7 @@ class TwinMaker:
             num_clients=num_clients,
             max_tokens=max_tokens,
             counted=self._counted.setdefault(repr(named), Counted()),
+            lora=lora,
         )
 
 

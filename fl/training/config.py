@@ -1,11 +1,12 @@
 """Settings of local training, the same for every method of a study."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal, Protocol
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 
+from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import Problem
 from fl.training.optimiser_settings import ADAMW, OptimiserSettings, Sgd
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
@@ -34,6 +35,14 @@ class TrainedMethod(Protocol):
     def needs_plain_descent(self) -> bool:
         """Whether steps must be plain gradient descent."""
 
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Settings of ``training.lora`` that act on the method, by name."""
+
+    @property
+    def compares_with_reference(self) -> bool:
+        """Whether the loss compares the model with a reference, which nothing is dropped of."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -60,6 +69,11 @@ class TrainingConfig:
     """How the step size falls from the first step of a job to its last, on top of that."""
     warmup_steps: Annotated[int, Ge(0)] = 0
     """Steps of every job over which the step size rises in a straight line at the beginning."""
+    lora: LoraSettings = DEFAULT_LORA
+    """Of the low-rank adaptations of all methods that have some."""
+    backbone_dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Part that every dropout layer of the transformer drops while it trains, whatever part it was
+    made with; drawn anew in each step, from the job's seed. Nothing is dropped by default."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay of the trained tensors towards 0, per step and unit of learning rate."""
     decay_norms_and_biases: bool = True
@@ -105,6 +119,7 @@ def find_problems(
         *_find_problems_of_optimiser(config, path=path),
         *_find_other_than_descent(config, methods=methods, path=path),
         *_find_unused(config, methods=methods, path=path),
+        *_find_problems_of_lora(config, methods=methods, path=path),
     ]
     given = [config.local_steps is not None, config.local_epochs is not None]
     if sum(given) != 1:
@@ -182,6 +197,7 @@ _OF_GRADIENTS = (
     "optimiser",
     "step_schedule",
     "warmup_steps",
+    "backbone_dropout",
     "weight_decay",
     "max_gradient_norm",
 )
@@ -200,3 +216,27 @@ def _find_unused(
             kinds = ", ".join(sorted({method.kind for method in methods}))
             rule = f"has no effect: {kinds} takes no steps along gradients; leave it out"
             yield Problem((*path, field.name), rule)
+
+
+def _find_problems_of_lora(
+    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find settings of adaptations that no method has, and dropout that one cannot have."""
+    for field in fields(config.lora):
+        value = getattr(config.lora, field.name)
+        acts = [method for method in methods if field.name in method.lora_settings]
+        if methods and not acts and value != field.default:
+            kinds = ", ".join(sorted({method.kind for method in methods}))
+            rule = f"has no effect with {kinds}, got {value}; leave it out"
+            yield Problem((*path, "lora", field.name), rule)
+    for where, share in (
+        ((*path, "lora", "dropout"), config.lora.dropout),
+        ((*path, "backbone_dropout"), config.backbone_dropout),
+    ):
+        for method in methods:
+            if share and method.compares_with_reference:
+                rule = (
+                    f"must be 0: {method.kind} compares with a reference, from which a model that "
+                    f"drops something differs before any step, got {share:g}"
+                )
+                yield Problem(where, rule)

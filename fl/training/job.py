@@ -47,6 +47,13 @@ class JobSettings:
     warmup_steps: int = 0
     decays_norms_and_biases: bool = True
     micro_batch_size: int | None = None
+    lora_dropout: float = 0.0
+    backbone_dropout: float = 0.0
+
+    @property
+    def drops(self) -> bool:
+        """Whether anything is dropped in the steps of a job."""
+        return bool(self.lora_dropout or self.backbone_dropout)
 
     @classmethod
     def of(cls, training: TrainingConfig, *, learning_rate: float | None) -> "JobSettings":
@@ -63,6 +70,8 @@ class JobSettings:
             warmup_steps=training.warmup_steps,
             decays_norms_and_biases=training.decay_norms_and_biases,
             micro_batch_size=training.micro_batch_size,
+            lora_dropout=training.lora.dropout,
+            backbone_dropout=training.backbone_dropout,
         )
 
 

@@ -1,6 +1,7 @@
 """Supervised training: optimiser steps on the loss of the model's task."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from fl.data.shards import Shards
 from fl.models.client_losses import num_scored
 from fl.training.batches import Examples, plan_batches
 from fl.training.cost import CostModel
+from fl.training.dropout import dropout_on
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.many_jobs import steps_flop
@@ -127,10 +129,11 @@ class Supervised:
         steps = self._steps(job.samples, seed=job.seed)
         optimiser = Optimiser.of(job, worker, num_steps=len(steps))
         losses = StepLosses(job)
-        for step, indices in enumerate(steps):
-            of_texts: list[torch.Tensor] = []
-            parts = self._parts(indices, worker, of_texts=of_texts)
-            losses.add(optimiser.update_on(parts, step=step), of_texts)
+        with self._dropout(worker):
+            for step, indices in enumerate(steps):
+                of_texts: list[torch.Tensor] = []
+                parts = self._parts(indices, worker, of_texts=of_texts)
+                losses.add(optimiser.update_on(parts, step=step), of_texts)
         losses.settle()
         return finished_result(
             job,
@@ -139,6 +142,12 @@ class Supervised:
             rms_loss=losses.rms,
             num_steps=len(steps),
         )
+
+    def _dropout(self, worker: Worker[LocalWork]) -> AbstractContextManager[None]:
+        settings = self.settings
+        if not settings.drops:
+            return nullcontext()
+        return dropout_on(worker.module, backbone=settings.backbone_dropout)
 
     def _pieces(self, batch: Int[np.ndarray, " text"]) -> Sequence[Int[np.ndarray, " text"]]:
         """Part the texts of a step into those that are passed at once."""
@@ -158,7 +167,12 @@ class Supervised:
 
         A loss is a mean over texts, or over the tokens of answers: each part counts by its own.
         """
-        pieces = [worker.batch("train", piece) for piece in self._pieces(indices)]
+        # What is dropped below the head is another part in every pass: no features are kept.
+        is_kept = not self.settings.backbone_dropout
+        pieces = [
+            worker.batch("train", piece) if is_kept else worker.train.batch(piece)
+            for piece in self._pieces(indices)
+        ]
         if len(pieces) == 1:
             loss, each = worker.module.losses(pieces[0])
             of_texts.append(each)

@@ -1,11 +1,13 @@
 """Settings of a shared and a personal low-rank adaptation, fused."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
 from fl.methods.options import MethodOptions
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class FdloraConfig(MethodOptions):
     fusion_penalty: Annotated[float, Ge(0)] = 0.05
     """Weight of the mean absolute fusion weight beside the loss, in the search."""
     kind: Literal["fdlora"] = "fdlora"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def averages_factors(self) -> bool:

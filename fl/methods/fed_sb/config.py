@@ -1,5 +1,6 @@
 """Settings of Fed-SB."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,3 +18,8 @@ class FedSbConfig(AveragingOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha / rank``."""
     kind: Literal["fed_sb"] = "fed_sb"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it."""
+        return ("targets",)

@@ -7,7 +7,7 @@ from fl.methods.averaging import AveragingMethod
 from fl.methods.base import Method
 from fl.methods.fed_sb.config import FedSbConfig
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import query_and_value
+from fl.peft.lora import lora_targets
 from fl.peft.lora_square import add_lora_square
 
 
@@ -15,7 +15,7 @@ def install(config: FedSbConfig, module: nn.Module, *, generator: torch.Generato
     """Put square matrices on query and value; they and the head travel, nothing is drawn."""
     freeze(module)
     added = add_lora_square(
-        module, targets=query_and_value(module), rank=config.rank, alpha=config.alpha
+        module, targets=lora_targets(module), rank=config.rank, alpha=config.alpha
     )
     initial = snapshot(module, [*added, *head_names(module)])
     return AveragingMethod(

@@ -1,5 +1,6 @@
 """Settings of FedALT."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,6 +18,11 @@ class FedaltConfig(MethodOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the updates: they enter as ``alpha / rank``, each times its share of the mixer."""
     kind: Literal["fedalt"] = "fedalt"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it."""
+        return ("targets",)
 
     @property
     def has_global_model(self) -> bool:

@@ -11,7 +11,7 @@ from fl.methods.base import Contribution, Method, MethodDefaults, ServerState
 from fl.methods.fedalt.config import FedaltConfig
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import query_and_value
+from fl.peft.lora import lora_targets
 from fl.peft.lora_pair import WORLD, add_lora_pair
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
@@ -130,7 +130,7 @@ def install(config: FedaltConfig, module: nn.Module, *, generator: torch.Generat
     freeze(module)
     added = add_lora_pair(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=config.rank,
         alpha=config.alpha,
         generator=generator,

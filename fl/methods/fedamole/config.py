@@ -1,6 +1,6 @@
 """Settings of mixtures of LoRA experts that choose their clients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
@@ -8,6 +8,7 @@ from annotated_types import Ge, Gt
 
 from fl.methods.options import MethodOptions
 from fl.metrics import Task
+from fl.peft.lora_settings import LORA_SETTINGS
 
 EXPERTS_PER_CLIENT = 6
 """Domain experts a client holds on average by default, those of the authors: 30 experts that pick 2
@@ -50,6 +51,11 @@ class FedamoleConfig(MethodOptions):
     def can_recompute(self) -> bool:
         """Whether blocks can be worked out again: no, experts read the mask of the pass."""
         return False
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def decides_by_values(self) -> bool:

@@ -29,7 +29,7 @@ from fl.methods.fedamole.passes import mean_inputs, watch_passes
 from fl.methods.held_out import part_held_out
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import query_and_value
+from fl.peft.lora import lora_targets
 from fl.peft.lora_experts import DOMAIN, LoraExpertsLinear, add_lora_experts
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
@@ -60,7 +60,7 @@ def install(
     num_experts = config.num_experts(num_clients)
     layers = add_lora_experts(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         num_experts=num_experts,
         rank=config.rank,
         alpha=config.alpha,

@@ -1,6 +1,6 @@
 """Settings of federated direct preference optimisation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,6 +21,11 @@ class FeddpoConfig(AveragingOptions):
     kl_weight: Annotated[float, Gt(0)] = 0.1
     """Weight of staying near the reference, the model as it was loaded: ``beta`` of the paper."""
     kind: Literal["feddpo"] = "feddpo"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it."""
+        return ("targets", "rank_stabilised")
 
     @property
     def averages_factors(self) -> bool:

@@ -13,7 +13,7 @@ from fl.methods.low_rank import A, B, lora_layers
 from fl.methods.merged_stacks import STACK_A, STACK_B, lacking, latest, merge
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import query_and_value
+from fl.peft.lora import lora_scale, lora_targets
 from fl.peft.merged_lora import MERGED, add_merged_lora
 from fl.training.job import Start
 
@@ -154,7 +154,7 @@ def install(config: FedexLoraConfig, module: nn.Module, *, generator: torch.Gene
     freeze(module)
     added = add_merged_lora(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=config.rank,
         alpha=config.alpha,
         generator=generator,
@@ -162,7 +162,7 @@ def install(config: FedexLoraConfig, module: nn.Module, *, generator: torch.Gene
     return FedexLoraMethod(
         kind=config.kind,
         initial=snapshot(module, [*added, *head_names(module)]),
-        scale=config.alpha / config.rank,
+        scale=lora_scale(module, alpha=config.alpha, rank=config.rank),
     )
 
 

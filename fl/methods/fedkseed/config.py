@@ -1,5 +1,6 @@
 """Settings of federated zeroth-order training with a fixed number of seeds."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
@@ -43,6 +44,11 @@ class FedkseedConfig(MethodOptions):
     moves: MoveAll | MoveLora = field(default_factory=MoveAll)
     """What is trained."""
     kind: Literal["fedkseed"] = "fedkseed"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it."""
+        return ("targets", "rank_stabilised") if isinstance(self.moves, MoveLora) else ()
 
     @property
     def takes_gradient_steps(self) -> bool:

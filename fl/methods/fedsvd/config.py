@@ -1,11 +1,13 @@
 """Settings of FedSVD."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import MethodOptions
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,11 @@ class FedsvdConfig(MethodOptions):
     renew_every: Annotated[int, Gt(0)] = 1
     """Aggregations between two renewals of ``A``."""
     kind: Literal["fedsvd"] = "fedsvd"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def same_download(self) -> bool:

@@ -1,11 +1,13 @@
 """Settings of FFA-LoRA."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import AveragingOptions
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +19,8 @@ class FfaLoraConfig(AveragingOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha / rank``."""
     kind: Literal["ffa_lora"] = "ffa_lora"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS

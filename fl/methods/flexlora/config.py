@@ -1,6 +1,6 @@
 """Settings of low-rank adaptation that is averaged as products."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from annotated_types import Gt
 from fl.methods.options import MethodOptions
 from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
 from fl.metrics import Task
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,11 @@ class FlexloraConfig(MethodOptions):
     alpha: Annotated[float, Gt(0)] = 16.0
     """Scale of the update: it enters as ``alpha`` by the largest rank, at every client."""
     kind: Literal["flexlora"] = "flexlora"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def same_download(self) -> bool:

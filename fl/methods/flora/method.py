@@ -15,7 +15,7 @@ from fl.methods.merged_stacks import STACK_A, STACK_B, lacking, latest, merge
 from fl.methods.ranks import Ranks, distinct_ranks, rank_of
 from fl.payload import Payload, Tensors
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import fresh_lora, query_and_value
+from fl.peft.lora import fresh_lora, lora_scale, lora_targets
 from fl.peft.merged_lora import MERGED, add_merged_lora
 from fl.training.job import Start, TrainJob
 from fl.training.local_work import ModelInMemory
@@ -163,7 +163,7 @@ def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generato
     largest = distinct_ranks(config.rank)[-1]
     added = add_merged_lora(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=largest,
         alpha=config.alpha,
         generator=generator,
@@ -174,7 +174,7 @@ def install(config: FloraConfig, module: nn.Module, *, generator: torch.Generato
         initial=snapshot(module, [*added, *head]),
         head=tuple(head),
         rank=config.rank,
-        scale=config.alpha / largest,
+        scale=lora_scale(module, alpha=config.alpha, rank=largest),
         seed=int(torch.randint(2**63 - 1, (), generator=generator)),
     )
     fresh = method.fresh(0, rank=largest, client_id=0)

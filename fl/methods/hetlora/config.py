@@ -1,6 +1,6 @@
 """Settings of low-rank adaptation with ranks that prune themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Lt
 from fl.methods.options import MethodOptions
 from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
 from fl.metrics import Task
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,11 @@ class HetloraConfig(MethodOptions):
     penalty_weight: Annotated[float, Ge(0)] = 1e-3
     """Weight of the norm of the tails in the loss of every step; 0 leaves them to the task."""
     kind: Literal["hetlora"] = "hetlora"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def same_download(self) -> bool:

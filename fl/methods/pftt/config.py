@@ -1,6 +1,6 @@
 """Settings of shared adapters with personal LoRA."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +9,7 @@ from annotated_types import Gt
 from fl.methods.options import AveragingOptions
 from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
 from fl.metrics import Task
+from fl.peft.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,11 @@ class PfttConfig(AveragingOptions):
     """Whether LoRA stays with the client, as the method has it, or is averaged too: the rival in
     which everything is shared."""
     kind: Literal["pftt"] = "pftt"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def has_global_model(self) -> bool:

@@ -10,7 +10,7 @@ from fl.methods.ranks import distinct_ranks, rank_of
 from fl.payload import Tensors
 from fl.peft.bottleneck import add_bottleneck_adapters
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora import add_lora, fresh_lora, query_and_value
+from fl.peft.lora import add_lora, factor_names, fresh_lora, lora_targets
 
 
 def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
@@ -21,14 +21,15 @@ def install(config: PfttConfig, module: nn.Module, *, generator: torch.Generator
     """
     ranks = distinct_ranks(config.rank)
     freeze(module)
-    lora = add_lora(
+    add_lora(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=ranks[-1],
         alpha=config.alpha,
         generator=generator,
     )
     adapters = add_bottleneck_adapters(module, dim=config.adapter_dim, generator=generator)
+    lora = factor_names(module)  # adapters wrap what they follow
     head = head_names(module)
     initial = snapshot(module, [*lora, *adapters, *head])
     shared = [

@@ -1,6 +1,6 @@
 """Settings of shared adapters with personal LoRA that is aligned to the client's rewards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -46,6 +46,11 @@ class PwffConfig(AveragingOptions):
     alignment: PolicyAlignment | PairAlignment = field(default_factory=PolicyAlignment)
     """What LoRA is aligned by in the second phase of each job."""
     kind: Literal["pwff"] = "pwff"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it."""
+        return ("targets", "rank_stabilised")
 
     @property
     def has_global_model(self) -> bool:

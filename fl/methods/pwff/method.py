@@ -8,7 +8,7 @@ from fl.methods.preference import AligningMethod
 from fl.methods.pwff.config import PolicyAlignment, PwffConfig
 from fl.peft.bottleneck import add_bottleneck_adapters
 from fl.peft.install import freeze, snapshot
-from fl.peft.lora import add_lora, query_and_value
+from fl.peft.lora import add_lora, factor_names, lora_targets
 from fl.rewards.reward import HelpfulnessOf, equal_weights
 from fl.training.objective import TASK_LOSS, Phases, PolicyReward, PreferencePairs, SingleObjective
 
@@ -28,14 +28,15 @@ def install(
     The server's model has adapters and no LoRA.
     """
     freeze(module)
-    lora = add_lora(
+    add_lora(
         module,
-        targets=query_and_value(module),
+        targets=lora_targets(module),
         rank=config.rank,
         alpha=config.alpha,
         generator=generator,
     )
     adapters = add_bottleneck_adapters(module, dim=config.adapter_dim, generator=generator)
+    lora = factor_names(module)  # adapters wrap what they follow
     own = tuple(sorted(lora))
     return AligningMethod(
         kind=config.kind,
