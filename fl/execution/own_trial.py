@@ -6,8 +6,8 @@ from fl.execution.trial_job import MODEL_KEY, trial_job, trial_worker
 from fl.methods.base import Contribution, base_of
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.own_code import in_one_line
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import OwnCodeError, during
 from fl.training.batches import Examples
 from fl.training.job import EvaluationJob

@@ -20,9 +20,9 @@ from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone
 from fl.models.classifier import TextClassifier, pool
 from fl.models.language import LanguageModel
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.models.tokens import TokenTable
 from fl.own_code import in_one_line
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import ModelError, one_line
 from fl.training.batches import Examples
 from fl.training.job import Start

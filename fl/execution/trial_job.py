@@ -9,7 +9,7 @@ from jaxtyping import Float
 from fl.methods import MethodConfig, install_method
 from fl.methods.base import Method
 from fl.models.backbone import Backbone
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.rewards.reward import Rewards
 from fl.training.batches import Examples
 from fl.training.job import JobSettings, Start, TrainJob

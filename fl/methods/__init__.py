@@ -39,7 +39,7 @@ from fl.methods.pwff.config import PwffConfig
 from fl.methods.rolora.config import RoLoraConfig
 from fl.methods.scaffold.config import ScaffoldConfig
 from fl.methods.splitlora.config import SplitloraConfig
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from annotated_types import Predicate
 
 from fl.methods.options import MethodOptions
+from fl.models.lora_settings import LORA_SETTINGS
 from fl.own_code import load_class, names_a_class
-from fl.peft.lora_settings import LORA_SETTINGS
 
 if TYPE_CHECKING:
     import torch

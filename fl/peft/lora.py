@@ -17,8 +17,8 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from fl.models.architecture import attention_targets, layer_shape
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.peft.install import freeze, head_names, snapshot
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 
 
 class LoraLinear(nn.Module):

@@ -24,8 +24,8 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import layer_shape
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.peft.lora import check_rank, dropped, lora_settings_of, scale_of, target_layers
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 
 DOMAIN = ("domain_A", "domain_B")
 """Parameters whose first dimension counts the domain experts."""

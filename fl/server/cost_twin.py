@@ -16,10 +16,10 @@ from torch import nn
 from fl.execution.executor import JobHandle
 from fl.methods import MethodConfig, attended_pairs_of, install_method
 from fl.methods.base import Contribution, FollowsDecisions, Method, ServerState, base_of
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.models.shape_only import build_shapes, num_positions
 from fl.own_code import in_one_line
 from fl.payload import Payload, Tensors
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import ModelError, OwnCodeError
 from fl.server.personal import PersonalTensors
 from fl.training.cost import CostModel, Counted

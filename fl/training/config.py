@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt, Lt
 
-from fl.peft.lora_settings import DEFAULT_LORA, LoraSettings
+from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import Problem
 from fl.training.optimiser_settings import ADAMW, OptimiserSettings, Sgd
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt
 
 from fl.methods.options import MethodOptions
 from fl.metrics import Task
-from fl.peft.lora_settings import LORA_SETTINGS
+from fl.models.lora_settings import LORA_SETTINGS
 
 EXPERTS_PER_CLIENT = 6
 """Domain experts a client holds on average by default, those of the authors: 30 experts that pick 2

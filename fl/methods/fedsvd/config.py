@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Gt
 
 from fl.methods.options import MethodOptions
-from fl.peft.lora_settings import LORA_SETTINGS
+from fl.models.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)

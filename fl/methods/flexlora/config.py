@@ -9,7 +9,7 @@ from annotated_types import Gt
 from fl.methods.options import MethodOptions
 from fl.methods.ranks import Ranks, distinct_ranks, find_rank_problems
 from fl.metrics import Task
-from fl.peft.lora_settings import LORA_SETTINGS
+from fl.models.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Settings of split fine-tuning on LoRA."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import AveragingOptions
+from fl.models.lora_settings import LORA_SETTINGS
 
 NUMBER_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 """Bytes of a number by its type."""
@@ -29,6 +31,11 @@ class SplitloraConfig(AveragingOptions):
     """Operations a second with which the server works for each client at a time; it takes no time
     when empty."""
     kind: Literal["splitlora"] = "splitlora"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def averages_factors(self) -> bool:

@@ -12,7 +12,7 @@ from fl.execution.run_job import run_job
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.head.config import HeadConfig
 from fl.methods.pfit.config import PfitConfig
-from fl.peft.lora_settings import LoraSettings
+from fl.models.lora_settings import LoraSettings
 from fl.training.config import TrainingConfig, find_problems
 from fl.training.dropout import dropout_on, dropout_places
 from tests.fl.fakes import classifier, federation, language_model

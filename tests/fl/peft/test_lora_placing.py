@@ -10,9 +10,9 @@ from fl.global_generators import seeded_generators
 from fl.methods import METHODS, install_method
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.flora.config import FloraConfig
+from fl.models.lora_settings import LORA_SETTINGS, LoraSettings
 from fl.peft.lora import LoraLinear, lora_targets, set_lora_settings
 from fl.peft.lora_experts import LoraExperts
-from fl.peft.lora_settings import LORA_SETTINGS, LoraSettings
 from tests.fl.fakes import SMALLEST, classifier, language_model, module_for
 
 
