@@ -18,6 +18,7 @@ from fl.execution.run_job import run_job
 from fl.execution.store import ResultStore
 from fl.methods import METHODS
 from fl.methods.low_rank import at_rank
+from fl.models.passes import Passes
 from fl.problems import ModelError
 from fl.training.job import EvaluationJob
 from fl.training.objective import TaskLoss
@@ -248,18 +249,34 @@ def test_divergence_names_its_client_and_spares_the_others():
     assert executor.num_computed == 3
 
 
-@pytest.mark.parametrize(
-    "error",
-    [MemoryError(), torch.OutOfMemoryError("out"), RuntimeError("DefaultCPU: not enough memory")],
-)
-def test_short_memory_halves_the_cohort(error, monkeypatch, caplog):
+def raising(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+SHORT = {
+    "python": raising(MemoryError()),
+    "gpu": raising(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")),
+    "cublas": raising(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublas")),
+    "cuda": raising(RuntimeError("CUDA error: out of memory")),
+    "mps": raising(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)")),
+    "cpu": lambda: torch.empty(2**60, dtype=torch.uint8),
+    "windows": raising(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to")),
+}
+"""What fails where memory is short; ``cpu`` is the allocator of torch itself."""
+
+
+@pytest.mark.parametrize("place", SHORT)
+def test_short_memory_halves_the_cohort(place, monkeypatch, caplog):
     sizes = []
     original = cohort_module.train_stacked
 
     def short(jobs, *args, **kwargs):
         sizes.append(len(jobs))
         if len(jobs) > 2:
-            raise error
+            SHORT[place]()
         return original(jobs, *args, **kwargs)
 
     monkeypatch.setattr(cohort_module, "train_stacked", short)
@@ -271,6 +288,66 @@ def test_short_memory_halves_the_cohort(error, monkeypatch, caplog):
         handle.result()
     assert sizes == [8, 4, 2, 2, 2, 2]
     assert caplog.records == []
+
+
+def test_short_memory_in_the_middle_of_a_pass_leaves_nothing_behind(monkeypatch):
+    """The first large pass fails in a layer; what is halved trains as ever."""
+    worker = worker_of("fedit")
+    layer = worker.module.encoder.encoder.layer[1].output
+    run, sizes = layer.forward, []
+
+    def short(hidden, *args, **kwargs):
+        if len(hidden) > SETTINGS.batch_size:
+            sizes.append(len(hidden))
+            if len(sizes) == 1:
+                SHORT["cpu"]()
+        return run(hidden, *args, **kwargs)
+
+    monkeypatch.setattr(layer, "forward", short)
+    jobs = same_kind(worker, 4)
+    executor = CohortExecutor(worker)
+    handles = [executor.submit(job) for job in jobs]
+    found = [handle.result() for handle in handles]
+    assert executor.num_computed == 4
+    assert len(sizes) > 1
+    assert not any(each.grad is not None for each in worker.parameters.values())
+    for job, one in zip(jobs, found, strict=True):
+        assert_equal(one, run_job(job, worker), job)
+
+
+@pytest.mark.parametrize("told", ["shape mismatch", "CUDA error: an illegal memory access"])
+def test_other_errors_are_not_short_memory(told):
+    assert not cohort_module.is_out_of_memory(RuntimeError(told))
+    assert not cohort_module.is_out_of_memory(ValueError("out of memory"))
+
+
+HALF_ALIKE = ("fedit", "fedtt", "full", "head", "pftt", "prompt_tuning")
+
+
+@pytest.mark.parametrize("autocast", ["bf16", "fp16"])
+@pytest.mark.parametrize("kind", HALF_ALIKE)
+def test_a_cohort_in_half_precision_is_that_of_clients_alone(kind, autocast, caplog):
+    worker = replace(worker_of(kind), passes=Passes(autocast=autocast))
+    settings = replace(SETTINGS, learning_rate=1e-4)
+    jobs = same_kind(worker, settings=settings)
+    executor = CohortExecutor(worker)
+    handles = [executor.submit(job) for job in jobs]
+    for job, handle in zip(jobs, handles, strict=True):
+        alone = run_job(job, worker)
+        assert handle.result().mean_loss == pytest.approx(alone.mean_loss, rel=1e-3)
+        assert {each.dtype for each in handle.result().tensors.values()} == {torch.float32}
+    assert (executor.num_computed, caplog.records) == (3, [])
+
+
+@pytest.mark.parametrize("kind", ["fedit", "pftt", "full"])
+def test_a_cohort_with_checkpointing_is_that_of_clients_alone(kind, caplog):
+    worker = replace(worker_of(kind), passes=Passes(checkpointing=True))
+    jobs = same_kind(worker)
+    executor = CohortExecutor(worker)
+    handles = [executor.submit(job) for job in jobs]
+    for job, handle in zip(jobs, handles, strict=True):
+        assert_equal(handle.result(), run_job(job, worker), job)
+    assert (executor.num_computed, caplog.records) == (3, [])
 
 
 def test_memory_limits_the_cohort(monkeypatch):
@@ -363,11 +440,13 @@ def test_evaluations_run_here_and_a_closed_executor_runs_nothing():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand: torch sees none")
 def test_a_cohort_trains_where_the_model_is():
     worker = worker_of("fedit")
     jobs = same_kind(worker)
     wanted = [run_job(job, worker) for job in jobs]
     worker.module.to("cuda")
+    worker = replace(worker, train=replace(worker.train, device=worker.device))
     executor = CohortExecutor(worker)
     handles = [executor.submit(job) for job in jobs]
     for job, handle, other in zip(jobs, handles, wanted, strict=True):
