@@ -1,11 +1,13 @@
 """Settings of stochastic controlled averaging on LoRA."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from fl.methods.options import MethodOptions
+from fl.models.lora_settings import LORA_SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,11 @@ class ScaffoldConfig(MethodOptions):
     server_learning_rate: Annotated[float, Gt(0)] = 1.0
     """Part of the mean change that the server follows; 1 is plain averaging."""
     kind: Literal["scaffold"] = "scaffold"
+
+    @property
+    def lora_settings(self) -> Collection[str]:
+        """Name the settings of ``training.lora`` that act on it: all."""
+        return LORA_SETTINGS
 
     @property
     def averages_factors(self) -> bool:
