@@ -11,6 +11,7 @@ from scenarios.messages import PRESET, nearest
 from scenarios.names import name_methods
 from scenarios.paths import find_path_fault, locate, resolve_paths
 from scenarios.presets import apply_preset
+from scenarios.recipes import fill_recipes
 from scenarios.schema import Scenario, to_data, validate
 from scenarios.variants import expand, switch
 
@@ -46,7 +47,7 @@ def load_with_places(
     if seeds is not None:
         document = override(document, [f"seeds=[{seeds}]"], option=f"--seeds {seeds}".strip())
     preset = document.data.get(PRESET)
-    document = resolve_paths(name_methods(apply_preset(document)))
+    document = resolve_paths(fill_recipes(name_methods(apply_preset(document))))
     scenario = validate(document)
     # expanded from the resolved values, as a run and a written scenario.yaml are
     document = dataclasses.replace(document, data=to_data(scenario))

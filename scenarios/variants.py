@@ -20,6 +20,7 @@ from scenarios.names import (
     method_names,
     shown_values,
 )
+from scenarios.recipes import find_knob_without_effect, put_recipe, told_recipe
 from scenarios.rules import find_problems
 from scenarios.schema import Scenario, to_data, validate
 from scenarios.unions import find_foreign
@@ -258,6 +259,12 @@ def _single(document: Document, index: int, setting: _Setting) -> Document:
         except ValueError as error:
             raise ScenarioError([f"{place}: {'.'.join(map(str, where))}: {error}"]) from None
         document = document.assigned(path, data, place)
+    idle = find_knob_without_effect(data, setting.values)
+    if idle is not None:
+        where = setting.places[idle]
+        told = told_recipe(where, data["methods"][0]["kind"])
+        raise ScenarioError([f"{document.place(where)}: {told}"])
+    put_recipe(data)
     return dataclasses.replace(document, data=data)
 
 

@@ -16,6 +16,10 @@ class MethodOptions:
 
     learning_rate: Annotated[float, Gt(0)] | None = None
     """Step size of this method alone; that of ``training`` when empty."""
+    recipe: Literal["authors"] | None = None
+    """``authors``: what the method's authors set in their public code fills in settings of the
+    method that are left out, and stands in place of those of ``training`` for it. Not every method
+    has one: its card says what it sets."""
     label: Annotated[str, MinLen(1), MaxLen(60)] | None = None
     """Name in tables, figures and folders; made of kind and differing settings when empty. In the
     name of the folder ``/`` becomes ``_`` and spaces go; no two methods may share one."""

@@ -11,11 +11,11 @@ class LoraSettings:
     """Where low-rank adaptations go in a model, how they scale, and their dropout."""
 
     targets: (
-        Literal["query-and-value", "all-linear"]
+        Literal["query-and-value", "query", "all-linear"]
         | Annotated[tuple[Annotated[str, MinLen(1)], ...], MinLen(1)]
     ) = "query-and-value"
     """Linear layers of the transformer's blocks that are adapted: the query and value projections,
-    all of them, or those whose names end so."""
+    the query alone, all of them, or those whose names end so."""
     rank_stabilised: bool = False
     """Whether an update of rank ``r`` enters as ``alpha / sqrt(r)``, not ``alpha / r``, so that its
     size does not fall with the rank (rsLoRA)."""

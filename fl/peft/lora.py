@@ -142,6 +142,8 @@ def lora_targets(module: nn.Module) -> list[str]:
     wanted = lora_settings_of(module).targets
     if wanted == "query-and-value":
         return query_and_value(module)
+    if wanted == "query":
+        return [attention_targets(module.encoder).query]  # type: ignore[arg-type]
     places = [
         name
         for name, layer in module.named_modules()
