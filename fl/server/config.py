@@ -16,8 +16,8 @@ class GenerationConfig:
     """How much a model writes when what it writes is measured."""
 
     max_texts: Annotated[int, Gt(0)] = 64
-    """Prompts of the common test set that are answered, the first ones in the order of a hash; of a
-    client's own, as many at most."""
+    """Prompts of the common test set that are answered, and of each client's own test texts: those
+    of smallest hash, so over all tasks, and the same for every model and seed."""
     max_tokens: Annotated[int, Gt(0)] = 32
     """Tokens of an answer at most."""
     num_kept: Annotated[int, Ge(0)] = 0

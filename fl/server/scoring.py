@@ -109,7 +109,8 @@ class Scorer:
         if self._is_chosen:
             asked.append((parts, None, True))
         if self.is_written:
-            few = [part[: generation.max_texts] for part in parts]
+            examples = federation.worker.table(table)
+            few = [examples.some(part, most=generation.max_texts) for part in parts]
             asked.append((few, generation.max_tokens, False))
         jobs = []
         for sets, max_new_tokens, is_choice in asked:

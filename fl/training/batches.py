@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt64
 
-from fl.data.table import TextTable
+from fl.data.table import TextTable, prompt_hashes
 from fl.models.backbone import Backbone
 from fl.models.batch import Batch
 from fl.models.tokens import TokenTable, tokenize_table
@@ -26,6 +26,9 @@ class Examples:
 
     domains: Int[np.ndarray, " text"] | None = None
     """Natural domain of each text, int64; ``None`` where there is none."""
+    hashes: UInt64[np.ndarray, " text"] | None = None
+    """Hash of all that is read of each prompt, by which some of many are drawn; ``None`` where
+    texts are classified."""
     device: torch.device = CPU
     """Where batches go, each at once."""
 
@@ -47,7 +50,35 @@ class Examples:
             labels=table.labels,
             rejected=rejected,
             domains=table.domains,
+            hashes=None if table.responses is None else prompt_hashes(table),
         )
+
+    def some(self, texts: Int[np.ndarray, " text"], *, most: int) -> Int[np.ndarray, " drawn_text"]:
+        """Return at most so many of some prompts, the same for every model and seed.
+
+        Parameters
+        ----------
+        texts
+            Rows.
+        most
+            How many; more of them hold all that fewer would.
+
+        Returns
+        -------
+        array
+            All, as they came, if they are no more; else those of smallest hash, smallest first.
+
+        Raises
+        ------
+        ValueError
+            Texts are classified.
+        """
+        if len(texts) <= most:
+            return texts
+        if self.hashes is None:
+            msg = "hashes: some prompts of many are drawn by their hashes, got None"
+            raise ValueError(msg)
+        return texts[np.lexsort((texts, self.hashes[texts]))[:most]]
 
     def batch(self, indices: Int[np.ndarray, " text"]) -> Batch:
         """Return some texts, padded to the longest of them."""

@@ -254,7 +254,9 @@ def answers(num_texts, *, seed=0):
         [np.arange(length) >= start for start, length in zip(starts, lengths, strict=True)]
     )
     worse = replace(tokens, ids=np.where(is_answer, tokens.ids % 54 + 1, tokens.ids))
-    return Examples(tokens=tokens, labels=np.zeros(num_texts, dtype=np.int64), rejected=worse)
+    hashes = np.random.default_rng(seed + 1).permutation(num_texts).astype(np.uint64)
+    labels = np.zeros(num_texts, dtype=np.int64)
+    return Examples(tokens=tokens, labels=labels, rejected=worse, hashes=hashes)
 
 
 def shards(num_clients, num_texts, *, seed=1):

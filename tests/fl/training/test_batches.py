@@ -1,6 +1,8 @@
 """Which texts form which batch."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,3 +124,33 @@ def test_rejected_answers_have_the_prompts_of_the_others():
         assert backbone.tokenizer.decode(answer, skip_special_tokens=True) == own[row]
         assert backbone.tokenizer.decode(other, skip_special_tokens=True) == worse[row]
     assert Examples.of(TextTable(**keys, responses=own), backbone).rejected is None
+
+
+def test_some_prompts_are_those_of_smallest_hash_and_more_hold_fewer():
+    table = answers(200)
+    texts = np.arange(40, 140)
+    drawn = [table.some(texts, most=most) for most in (1, 7, 50, 99)]
+    for fewer, more in itertools.pairwise(drawn):
+        assert np.array_equal(more[: len(fewer)], fewer)
+    assert set(drawn[1]) == set(texts[np.argsort(table.hashes[texts])][:7])
+    assert table.some(texts, most=100) is texts
+    assert np.array_equal(table.some(texts[::-1], most=7), drawn[1])
+
+
+def test_hashes_are_those_of_the_prompts_whatever_the_model():
+    texts = tuple(f"mean(a{each}, axis)" for each in range(20))
+    table = TextTable(
+        texts=texts, responses=("Return the mean.",) * 20, labels=np.zeros(20, dtype=np.int64)
+    )
+    drawn = []
+    for max_tokens in (8, 32):
+        config = ModelConfig(name="tiny-decoder", max_tokens=max_tokens)
+        backbone = load_backbone(
+            config, num_classes=0, rng=np.random.default_rng(0), task="generation"
+        )
+        drawn.append(Examples.of(table, backbone).some(np.arange(20), most=5))
+    assert np.array_equal(*drawn)
+    other = replace(table, responses=("Otherwise.",) * 20)
+    assert np.array_equal(Examples.of(other, backbone).some(np.arange(20), most=5), drawn[0])
+    with pytest.raises(ValueError, match="hashes"):
+        replace(Examples.of(other, backbone), hashes=None).some(np.arange(20), most=5)
