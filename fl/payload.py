@@ -30,6 +30,8 @@ DTYPE_NAMES = {
 """Types that may travel, in the order in which safetensors writes them."""
 _HEADER_LENGTH_BYTES = 8
 _ALIGNMENT_BYTES = 8
+_LAYOUT_BYTES = 8
+"""Says which of the layouts that were agreed on a payload has."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class Payload:
         return safetensors.torch.save(
             {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         )
+
+
+def agreed_bytes(payload: Payload) -> int:
+    """Return the bytes of a payload whose names, shapes and types both ends know already.
+
+    The values, and 8 bytes that say which layout it is: a hash of names, shapes and types.
+    """
+    return _LAYOUT_BYTES + payload.tensor_bytes
 
 
 def decode(data: bytes) -> Payload:

@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     BATTERY = 21
     LAST_BLOCKS = 22
     OUTAGE = 23
+    CODEC = 24
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

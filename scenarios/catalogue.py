@@ -58,6 +58,15 @@ def _modes() -> list[Entry]:
     ]
 
 
+def _codecs() -> list[Entry]:
+    from fl.codecs import CODECS  # noqa: PLC0415
+
+    return [
+        {"name": name, "summary": f"{entry.summary} ({entry.source})", "source": entry.source}
+        for name, entry in CODECS.items()
+    ]
+
+
 def _schedulers() -> list[Entry]:
     from netsim.mac.schedulers import SCHEDULERS  # noqa: PLC0415
 
@@ -150,6 +159,7 @@ CATALOGUES: dict[str, Callable[[], list[Entry]]] = {
     "methods": _methods,
     "policies": _policies,
     "modes": _modes,
+    "codecs": _codecs,
     "schedulers": _schedulers,
     "models": _models,
     "datasets": _datasets,

@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "network",
             "global_generators",
         ),
-        ("own_code", "data", "clients"),
+        ("own_code", "data", "clients", "codecs"),
         ("models", "policies"),
         ("rewards",),
         ("peft", "training"),

@@ -84,6 +84,11 @@ class MethodOptions:
         return False
 
     @property
+    def adds_up_downloads(self) -> bool:
+        """Whether clients add what they are sent to what they hold, and must agree to the bit."""
+        return False
+
+    @property
     def averages_factors(self) -> bool:
         """Whether the factors of a product are shared and averaged one by one.
 

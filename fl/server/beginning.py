@@ -59,9 +59,9 @@ class Beginning:
             return self.upload  # nothing was trained
         return self._method.upload(trained, version=self.version)
 
-    def update_of(self, trained: Tensors) -> Payload | None:
-        """Return what the server merges: what the client sends, and what it held of the job."""
-        return self._merged(self.upload_of(trained), trained)
+    def update_of(self, received: Payload | None, trained: Tensors) -> Payload | None:
+        """Return what the server merges: what it received, and what it held of the job."""
+        return self._merged(received, trained)
 
     def _merged(self, sent: Payload | None, trained: Tensors) -> Payload | None:
         at_server = server_part(self._method, trained)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 
+from fl.codecs import CodecConfig
 from fl.metrics import DEFAULT_METRICS, Task
 from fl.policies import PolicyConfig
 from fl.server.staleness import ConstantDiscount, Discount, PolynomialDiscount
@@ -45,6 +46,13 @@ class ServerOptions:
     """End the run at the first evaluation that reaches all targets, that of the start included."""
     evaluate_every: Annotated[int, Gt(0)] = 1
     """Rounds between evaluations; the start and the last round are always evaluated."""
+    uplink_codecs: tuple[CodecConfig, ...] = ()
+    """What updates are coded with on their way up, in the order in which codecs are applied."""
+    downlink_codecs: tuple[CodecConfig, ...] = ()
+    """The same of the model on its way down."""
+    tensor_names: Literal["sent", "agreed"] = "sent"
+    """Whether a payload carries the names, shapes and types of its tensors, or 8 bytes that say
+    which of the layouts it has that server and clients agreed on before the run."""
 
     @property
     def downlink(self) -> Literal["unicast", "broadcast"]:

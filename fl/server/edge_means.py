@@ -72,7 +72,7 @@ def average_at_edge(
     return EdgeMean(
         state=replace(state, tensors={**state.tensors, **cut}),
         payload=payload,
-        size_bytes=as_charged.size_bytes,
+        size_bytes=federation.coding.relay_bytes(as_charged),
         weights=of_clients,
     )
 

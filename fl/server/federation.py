@@ -24,6 +24,7 @@ from fl.server.beginning import Beginnings
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
 from fl.server.faults import FaultsConfig, crash
+from fl.server.link_coding import LinkCoding, coding_of
 from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
 from fl.server.state_place import StatePlace
@@ -177,6 +178,8 @@ class Federation:
     personal: PersonalTensors = field(init=False)
     beginnings: Beginnings = field(init=False, default_factory=Beginnings)
     """How jobs begin."""
+    coding: LinkCoding = field(init=False)
+    """What crosses the link in place of payloads."""
     roster: Roster = field(init=False)
     presence: Presence = field(init=False)
     """Who is there and who is at work."""
@@ -240,6 +243,7 @@ class Federation:
                 f"merges by a rule of its own; got {self.server.mode}"
             )
             raise ValueError(msg)
+        self.coding = coding_of(self.server, self.method, streams=self.streams)
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method, StatePlace(self.states))
@@ -346,8 +350,8 @@ class Federation:
                 if name not in method.initial
             ),
             num_trainable=sum(start.tensors[name].numel() for name in start.trainable),
-            upload_bytes=0 if upload is None else upload.size_bytes,
-            download_bytes=0 if download is None else download.size_bytes,
+            upload_bytes=0 if upload is None else self.coding.upload_bytes(upload),
+            download_bytes=0 if download is None else self.coding.download_bytes(download),
             largest_batch=largest.num_texts,
             longest_text=largest.num_tokens,
             largest_step_flop=largest.step.flop,

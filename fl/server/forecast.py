@@ -130,7 +130,7 @@ class JobForecast:
     def _begin(self, client_id: int) -> "_Begun":
         """Return how the job of a client begins now, and what it would exchange."""
         federation = self._federation
-        method, state = federation.method, federation.state
+        method, state, coding = federation.method, federation.state, federation.coding
         if self._version != state.version:
             self._begun, self._version = {}, state.version
         if client_id not in self._begun:
@@ -144,8 +144,8 @@ class JobForecast:
                 trained = {**start.tensors, **start.client_outputs}
                 upload = method.upload(trained, version=state.version)
             sizes: dict[Direction, int] = {
-                "downlink": 0 if download is None else download.size_bytes,
-                "uplink": 0 if upload is None else upload.size_bytes,
+                "downlink": 0 if download is None else coding.download_bytes(download),
+                "uplink": 0 if upload is None else coding.upload_bytes(upload),
             }
             self._begun[client_id] = _Begun(start, sizes)
         return self._begun[client_id]

@@ -9,7 +9,7 @@ from fl.clients.work import Work
 from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, ServerState, server_part
 from fl.network import TransferEvent
-from fl.payload import Payload
+from fl.payload import Payload, Tensors
 from fl.problems import during
 from fl.rows import ClientRow
 from fl.server.beginning import Beginning
@@ -84,6 +84,7 @@ class Participation(ClientSteps):
         self._seed_id = round_id if seed_id is None else seed_id
         self._handle: JobHandle[TrainResult] | None = None  # once the update is received
         self._beginning: Beginning | None = None  # once its job has begun
+        self._arrived: Payload | None = None  # what the server merges of it, once it does
         self._charged: Charged | None = None  # where costs are those of a larger architecture
         self._exchanged_up_s = 0.0  # uplink transfers within the job
         self._started_at_s = federation.now_s
@@ -139,7 +140,9 @@ class Participation(ClientSteps):
         with during(self._situation()):
             result = self._handle.result()
             federation.personal.work_out(self.client_id, self._handle)
-            payload = self._beginning.update_of(result.tensors)
+            if self._arrived is None:
+                self._arrived = self._arrived_of(self._beginning, result.tensors)
+            payload = self._arrived
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep(self._charged)
         if payload is None:
@@ -152,6 +155,15 @@ class Participation(ClientSteps):
             num_steps=result.num_steps,
             base=self._beginning.base,
         )
+
+    def _arrived_of(self, beginning: Beginning, trained: Tensors) -> Payload | None:
+        """Return what the server merges: what has arrived, and what it held of the job."""
+        sent = beginning.upload_of(trained)
+        if sent is not None:
+            sent = self._federation.coding.uploaded(
+                sent, base=beginning.base, client_id=self.client_id, job_id=self._seed_id
+            )
+        return beginning.update_of(sent, trained)
 
     def row(self, *, staleness: int, round_id: int | None = None) -> ClientRow:
         """Return the row of the finished participation; the loss is that of received updates.
@@ -229,10 +241,15 @@ class Participation(ClientSteps):
         if download is not None and federation.take_informed(client_id, version=self.version):
             self.download_s = 0.0  # it was asked for its loss of this version
         elif download is not None:
-            size_bytes = _size_bytes(download, None if charged is None else charged.download)
+            paid = download if charged is None else charged.download or download
+            size_bytes = federation.coding.download_bytes(paid)
             self.download_s = yield from self.send("downlink", size_bytes)
             if self.download_s is None:
                 return
+        if download is not None:
+            download = federation.coding.downloaded(
+                download, client_id=client_id, version=self.version
+            )
         personal = federation.personal.of(client_id)
         beginning = federation.beginnings.begin(
             method,
@@ -248,7 +265,8 @@ class Participation(ClientSteps):
         # The shapes of the upload are those of its start: its size is known without the result.
         upload = beginning.upload
         if upload is not None:
-            size_bytes = _size_bytes(upload, None if charged is None else charged.upload)
+            paid = upload if charged is None else charged.upload or upload
+            size_bytes = federation.coding.upload_bytes(paid)
             upload_s = yield from self.send("uplink", size_bytes)
             if upload_s is None:
                 federation.personal.keep_unsent(client_id, handle)
@@ -308,8 +326,3 @@ class Participation(ClientSteps):
             self._exchanged_up_s = done.uplink_s
             self.download_s = (self.download_s or 0.0) + done.downlink_s
         return done
-
-
-def _size_bytes(payload: Payload, charged: Payload | None) -> int:
-    """Return the bytes of a payload: those of the larger architecture where one is charged."""
-    return payload.size_bytes if charged is None else charged.size_bytes

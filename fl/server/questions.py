@@ -198,11 +198,13 @@ class _Question:
         download = method.download(state, client_id=client_id)
         charged = None if federation.twin is None else federation.twin.charge(client_id)
         if download is not None:
-            size_bytes = download.size_bytes
-            if charged is not None and charged.download is not None:
-                size_bytes = charged.download.size_bytes
+            paid = download if charged is None else charged.download or download
+            size_bytes = federation.coding.download_bytes(paid)
             if not (yield from self._send("downlink", size_bytes)):
                 return
+            download = federation.coding.downloaded(
+                download, client_id=client_id, version=state.version
+            )
             federation.informed[client_id] = state.version
         held = federation.personal.of(client_id)
         start = method.start(download, held, version=state.version)

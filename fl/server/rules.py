@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from fl import policies
+from fl import codecs, policies
 from fl.methods import MethodConfig
 from fl.methods.options import FedAvg
 from fl.metrics import METRICS, Task
@@ -70,10 +70,42 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
         problems.append(Problem((*path, "downlink"), rule))
+    problems += _find_coding_problems(config, methods=methods, path=path)
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
         problems.append(Problem((*path, "evaluate_every"), rule))
     return problems
+
+
+def _find_coding_problems(
+    config: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find codecs that do not go together, or with what is sent."""
+    up, down = config.uplink_codecs, config.downlink_codecs
+    yield from codecs.find_problems(up, is_of_changes=True, path=(*path, "uplink_codecs"))
+    yield from codecs.find_problems(down, is_of_changes=False, path=(*path, "downlink_codecs"))
+    sending = [each for each in methods if each.sends]
+    if not sending:
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: nothing is sent by {kinds}"
+        for key, found in (("uplink_codecs", up), ("downlink_codecs", down)):
+            if found:
+                yield Problem((*path, key), f"{rule}; got {', '.join(each.kind for each in found)}")
+        if config.tensor_names == "agreed":
+            yield Problem((*path, "tensor_names"), f"{rule}; got agreed")
+    for method in sending:
+        if codecs.selects(up) and not method.merges_changes:
+            rule = (
+                f"{method.kind} merges what it is sent by a rule of its own, not as changes of "
+                "which some can be left out; got top_k, int8 would do"
+            )
+            yield Problem((*path, "uplink_codecs"), rule)
+        if down and method.adds_up_downloads:
+            rule = (
+                f"clients of {method.kind} add up what they are sent, and with it what codecs "
+                f"change; got {', '.join(each.kind for each in down)}, needs none"
+            )
+            yield Problem((*path, "downlink_codecs"), rule)
 
 
 def _find_mode_problems(

@@ -8,6 +8,7 @@ import simpy
 
 from fl.methods.base import ServerState
 from fl.network import TransferEvent
+from fl.payload import Payload
 from fl.problems import during
 from fl.server.federation import Federation
 from fl.server.participation import Participation
@@ -129,12 +130,12 @@ def end_unfinished(
     federation.recorder.unfinished(rows)
 
 
-def download_bytes(federation: Federation, client_id: int) -> int:
-    """Return the bytes of what the server sends a client now, as they are charged; 0: nothing."""
+def charged_download(federation: Federation, client_id: int) -> Payload | None:
+    """Return what the server sends a client now, as it is charged; ``None``: nothing."""
     payload = federation.method.download(federation.state, client_id=client_id)
     if payload is not None and federation.twin is not None:
         payload = federation.twin.charge(client_id).download or payload
-    return 0 if payload is None else payload.size_bytes
+    return payload
 
 
 def _broadcast(
@@ -148,12 +149,12 @@ def _broadcast(
     if federation.server.downlink == "unicast" or not client_ids:
         return [None] * len(client_ids)
     with during("in a broadcast of the server"):
-        size_bytes = download_bytes(federation, client_ids[0])
-    if not size_bytes:
+        payload = charged_download(federation, client_ids[0])
+    if payload is None:
         return [None] * len(client_ids)
     return federation.network.broadcast(
         client_ids,
-        size_bytes,
+        federation.coding.download_bytes(payload),
         timeout_s=timeout_s,
         participation_ids=participation_ids,
     )

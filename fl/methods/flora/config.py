@@ -33,6 +33,11 @@ class FloraConfig(MethodOptions):
         """Never for certain: a client that was away lacks more than the others."""
         return False
 
+    @property
+    def adds_up_downloads(self) -> bool:
+        """Whether clients add what they are sent to what they hold: stacks, one after another."""
+        return True
+
     def find_problems(
         self, *, num_clients: int, task: Task
     ) -> Sequence[tuple[tuple[str, ...], str]]:

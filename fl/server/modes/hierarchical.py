@@ -26,7 +26,7 @@ from fl.server.federation import Federation
 from fl.server.monitor import Monitor
 from fl.server.participation import Participation
 from fl.server.selection import select_clients
-from fl.server.starting import download_bytes, start_participations
+from fl.server.starting import charged_download, start_participations
 
 NO_SITE = -1
 """Stands for the site of clients that none covers: they work for the server, which averages their
@@ -113,7 +113,7 @@ def _run_edge(
     # where clients differ in what they get of it, the site fetches what the largest needs
     is_same = federation.method.same_download
     asking = edge.client_ids[:1] if is_same else edge.client_ids
-    size_bytes = max(download_bytes(federation, each) for each in asking) if is_site else 0
+    size_bytes = max(_relay_bytes(federation, each) for each in asking) if is_site else 0
     yield from _relay(federation, edge, "downlink", size_bytes)
     for turn in range(num_rounds):
         if _is_lost(federation, edge):
@@ -132,6 +132,12 @@ def _run_edge(
     if edge.mean is not None and is_site and not _is_lost(federation, edge):
         sent_bytes = size_bytes if edge.mean.size_bytes is None else edge.mean.size_bytes
         yield from _relay(federation, edge, "uplink", sent_bytes)
+
+
+def _relay_bytes(federation: Federation, client_id: int) -> int:
+    """Return the bytes that a site fetches for a client; 0: nothing."""
+    payload = charged_download(federation, client_id)
+    return 0 if payload is None else federation.coding.relay_bytes(payload)
 
 
 def _relay(
