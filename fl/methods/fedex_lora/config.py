@@ -31,6 +31,11 @@ class FedexLoraConfig(MethodOptions):
         return False
 
     @property
+    def adds_up_downloads(self) -> bool:
+        """Whether clients add what they are sent to what they hold: stacks, one after another."""
+        return True
+
+    @property
     def averages_factors(self) -> bool:
         """Whether factors are averaged one by one: they are, and the rest follows them."""
         return True
