@@ -11,6 +11,7 @@ from fl.methods import METHODS
 from fl.policies import AllPolicyConfig
 from fl.server.config import SyncServer
 from fl.server.rules import find_problems as find_server_problems
+from fl.training.exchange import Exchanging
 from tests.fl.fakes import SMALLEST, task_of
 from tests.fl.methods.recorded import recorded
 
@@ -53,6 +54,8 @@ def test_what_is_sent_is_what_was_announced_and_paid_for(kind, up):
     played, method, codecs = run_of(kind, up)
     assert refused(kind, **codecs) == []
     assert [row.num_received for row in played.recorder.rounds] == [4, 4]
+    if isinstance(played.procedure, Exchanging):  # bytes within jobs are not coded
+        return
     up_coder, down_coder = Coder(chain_of(up)), Coder(codecs.get("downlink_codecs", ()))
     for version in range(2):
         contributions = method.contributions[version]
