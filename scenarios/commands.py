@@ -102,9 +102,13 @@ def validate(options: argparse.Namespace) -> int:
     """Check a scenario, its data and its model."""
     from scenarios.check import check  # noqa: PLC0415
     from scenarios.load import load_with_places  # noqa: PLC0415
-    from scenarios.variants import variants  # noqa: PLC0415
+    from scenarios.variants import find_warnings, variants  # noqa: PLC0415
 
     scenario, places = load_with_places(options.file, options.set)
+    warnings = find_warnings(variants(scenario))
+    if not options.json:
+        for warning in warnings:  # first: what follows may take long for the same reason
+            say(f"warning: {warning}")
     check(scenario, places)
     from scenarios.cost_summary import cost_facts, cost_lines  # noqa: PLC0415
     from scenarios.data_summary import data_facts, summary_lines  # noqa: PLC0415
@@ -122,6 +126,7 @@ def validate(options: argparse.Namespace) -> int:
                     "seeds": list(scenario.seeds),
                     "data": facts,
                     "costs": costs,
+                    "warnings": warnings,
                 }
             )
         )

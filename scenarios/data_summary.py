@@ -42,8 +42,10 @@ def summary_lines(facts: Mapping[str, Any]) -> list[str]:
         f"{facts['num_test_texts']} test texts, "
         f"{facts['num_test_texts_in_train']} of them in training too"
     )
+    personal = facts.get("personal_test_texts")
+    own = [] if personal is None else [_told_personal(personal)]
     if len(facts["class_names"]) < 2:
-        return [head]
+        return [head, *own]
     train, test = facts["num_train_texts_by_class"], facts["num_test_texts_by_class"]
     names = [shortened(str(name), MAX_NAME) for name in facts["class_names"]]
     listed, num_more = _listed(train)
@@ -56,7 +58,14 @@ def summary_lines(facts: Mapping[str, Any]) -> list[str]:
         for index in listed
     ]
     more = [f"  and {num_more} classes with numbers of training texts between these"]
-    return [f"{head}; {len(names)} classes:", *lines, *(more if num_more else [])]
+    return [f"{head}; {len(names)} classes:", *lines, *(more if num_more else []), *own]
+
+
+def _told_personal(personal: Mapping[str, int]) -> str:
+    return (
+        f"  own models are tested on {personal['num_test']} texts: {personal['num_in_own']} "
+        f"of them are trained on by the same client, {personal['num_in_any']} by any"
+    )
 
 
 def _listed(counts: Sequence[int]) -> tuple[list[int], int]:

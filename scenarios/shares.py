@@ -11,11 +11,15 @@ from jaxtyping import Int
 from fl.clients.devices import Devices, draw_devices
 from fl.data.config import DataConfig, IidPartition, SampledPartition
 from fl.data.corpus import Corpus, load_corpus
+from fl.data.duplicates import count_personal_duplicates
 from fl.data.partition import partition
 from fl.data.shards import PURPOSE, SampledShards, Shards, SplitShards
 from fl.network import Streams
 from netsim.streams import Purpose, each_stream, stream
 from scenarios.schema import Scenario
+
+MAX_COMPARED = 10_000
+"""Most clients whose test texts are compared with training texts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,10 +86,24 @@ def facts_of(scenario: Scenario) -> dict[str, Any]:
         "num_train_texts": len(corpus.train),
         "num_test_texts": len(corpus.test),
         "num_test_texts_in_train": corpus.num_test_texts_in_train,
+        "personal_test_texts": _personal_facts(scenario),
         "class_names": list(corpus.class_names),
         "num_train_texts_by_class": counts[0],
         "num_test_texts_by_class": counts[1],
     }
+
+
+def _personal_facts(scenario: Scenario) -> dict[str, int] | None:
+    """Count what clients are tested on under the first seed, and what of it is trained on.
+
+    ``None`` where clients draw texts that others are tested on, and of very many clients.
+    """
+    is_sampled = isinstance(scenario.data.partition, SampledPartition)
+    if is_sampled or scenario.clients.num_clients > MAX_COMPARED:
+        return None
+    shards = shards_of(scenario, seed=scenario.seeds[0])
+    found = count_personal_duplicates(shards, corpus_of(scenario).train)
+    return dataclasses.asdict(found)
 
 
 @lru_cache(maxsize=16)

@@ -160,6 +160,17 @@ def expand(
             )
 
 
+def find_warnings(all_variants: Sequence[Variant]) -> list[str]:
+    """Say in a line each, once, what of the methods of a study takes more than one may expect."""
+    found = [
+        line
+        for variant in all_variants
+        for method in variant.scenario.methods
+        for line in method.find_warnings(num_clients=variant.scenario.clients.num_clients)
+    ]
+    return list(dict.fromkeys(found))
+
+
 def _settings(scenario: Scenario) -> Iterator[_Setting]:
     """Yield every case with every combination of the matrix, in the order of the file."""
     knobs = list(scenario.matrix)

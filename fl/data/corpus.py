@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from fl.data.config import DataConfig, DocstringsData, FilesData
-from fl.data.table import TextTable, prompt_hashes
+from fl.data.table import TextTable, prompt_hashes, whole_texts
 from fl.problems import DataError
 
 TUNING_PARTS = 5
@@ -98,8 +98,8 @@ def build_corpus(
         only = class_names[int(present[0])]
         msg = f"data: {name} needs at least 2 classes among its training texts, got only {only!r}"
         raise DataError(msg)
-    trained_on = frozenset(_whole(train))
-    num_shared = sum(text in trained_on for text in _whole(test))
+    trained_on = frozenset(whole_texts(train))
+    num_shared = sum(text in trained_on for text in whole_texts(test))
     if num_shared == len(test):
         msg = (
             f"data: {name} must have test texts that are not training texts, "
@@ -114,12 +114,6 @@ def build_corpus(
         digest=_digest(class_names, train, test),
         num_test_texts_in_train=num_shared,
     )
-
-
-def _whole(table: TextTable) -> Sequence[tuple[str, ...]]:
-    """Return all text of each row: the same prompt with another answer is another text."""
-    columns = (table.texts, table.pairs, table.responses, table.rejected)
-    return list(zip(*(column for column in columns if column is not None), strict=True))
 
 
 def _tuning_tables(table: TextTable) -> tuple[TextTable, TextTable]:

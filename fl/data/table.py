@@ -74,6 +74,12 @@ def hold_out(table: TextTable) -> tuple[TextTable, TextTable]:
     return table.take(np.flatnonzero(~is_test)), table.take(np.flatnonzero(is_test))
 
 
+def whole_texts(table: TextTable) -> Sequence[tuple[str, ...]]:
+    """Return all text of each row: the same prompt with another answer is another text."""
+    columns = (table.texts, table.pairs, table.responses, table.rejected)
+    return list(zip(*(column for column in columns if column is not None), strict=True))
+
+
 def text_hash(text: str) -> int:
     """Return 64 bits that depend on the text alone: the same on every machine, in any order."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

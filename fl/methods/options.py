@@ -53,6 +53,16 @@ class MethodOptions:
         """
         return ()
 
+    def find_warnings(self, *, num_clients: int) -> Sequence[str]:
+        """Say in a line each what works but takes more than one may expect.
+
+        Parameters
+        ----------
+        num_clients
+            Clients of the scenario.
+        """
+        return ()
+
     def for_trial(self) -> Self:
         """Return the settings with which the method is tried before a run, on a job of one step."""
         return self

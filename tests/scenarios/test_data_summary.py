@@ -32,6 +32,8 @@ def test_a_silent_extra_class_shows_with_its_count(with_a_wrong_label, capsys):
         "  neg   30 training  10 test",
         "  pos   30 training  10 test",
         "  pos    1 training   0 test",
+        "  own models are tested on 12 texts: 0 of them are trained on by the same client, "
+        "0 by any",
     ]
 
 

@@ -10,6 +10,13 @@ from fl.methods.options import MethodOptions
 from fl.metrics import Task
 from fl.models.lora_settings import LORA_SETTINGS
 
+USUAL_HOLDERS = 2
+"""Clients that hold a domain expert by default [code]."""
+MAX_USUAL_EXPERTS = 120
+"""Most domain experts of a layer where neither they nor their clients are given: more clients share
+each expert instead [our choice: dealing takes memory and time by experts times clients]."""
+MANY_PAIRS = 500_000
+"""Experts times clients of a layer above which a deal is warned of."""
 EXPERTS_PER_CLIENT = 6
 """Domain experts a client holds on average by default, those of the authors: 30 experts that pick 2
 of 10 clients, or 4 of 20."""
@@ -22,8 +29,9 @@ class FedamoleConfig(MethodOptions):
     num_domain_experts: Annotated[int, Ge(0)] | None = None
     """Domain experts of each adapted layer, of which a client holds some; as many as make 6 a
     client on average when empty. With 0 the shared expert is left alone."""
-    clients_per_expert: Annotated[int, Gt(0)] = 2
-    """Clients that hold each domain expert."""
+    clients_per_expert: Annotated[int, Gt(0)] | None = None
+    """Clients that hold each domain expert. When empty, 2; or, where the number of experts is left
+    open too, as many more as keep that at 120 or below: 2 up to 40 clients, 50 for 1,000."""
     max_experts: Annotated[int, Gt(0)] = 8
     """Domain experts that a client holds at most, unless ``assignment`` is ``homogeneous``; at
     least it holds ``top_k``."""
@@ -81,7 +89,27 @@ class FedamoleConfig(MethodOptions):
         """Return the domain experts of each layer in a federation of this many clients."""
         if self.num_domain_experts is not None:
             return self.num_domain_experts
-        return -(-EXPERTS_PER_CLIENT * num_clients // self.clients_per_expert)
+        return -(-EXPERTS_PER_CLIENT * num_clients // self.num_holders(num_clients))
+
+    def num_holders(self, num_clients: int) -> int:
+        """Return the clients that hold each domain expert, out of this many."""
+        if self.clients_per_expert is not None:
+            return self.clients_per_expert
+        if self.num_domain_experts is not None:
+            return USUAL_HOLDERS
+        return max(USUAL_HOLDERS, -(-EXPERTS_PER_CLIENT * num_clients // MAX_USUAL_EXPERTS))
+
+    def find_warnings(self, *, num_clients: int) -> Sequence[str]:
+        """Warn of a deal that takes long."""
+        count = self.num_experts(num_clients)
+        if count * num_clients < MANY_PAIRS or self.assignment == "static":
+            return ()
+        return [
+            f"{self.kind} deals {count} experts to {num_clients} clients in every layer after "
+            f"every round: {count * num_clients:,} pairs, more than {MANY_PAIRS:,}, take long and "
+            f"much memory; without num_domain_experts and clients_per_expert there are at most "
+            f"{MAX_USUAL_EXPERTS} experts"
+        ]
 
     def find_problems(
         self, *, num_clients: int, task: Task
@@ -114,7 +142,7 @@ class FedamoleConfig(MethodOptions):
                 f"got {self.max_experts}",
             )
         count = self.num_experts(num_clients)
-        is_constant = count * self.clients_per_expert == self.top_k * num_clients
+        is_constant = count * self.num_holders(num_clients) == self.top_k * num_clients
         weight = "null" if self.balance_weight is None else f"{self.balance_weight:g}"
         if is_constant and self.balance_weight not in {None, default.balance_weight}:
             yield (
@@ -132,7 +160,7 @@ class FedamoleConfig(MethodOptions):
 
     def _deal(self, num_clients: int) -> Iterator[tuple[str, str]]:
         """Check ``top_k N <= E c <= max_experts N``; the latter not where all hold as many."""
-        c, low, high = self.clients_per_expert, self.top_k, self.max_experts
+        c, low, high = self.num_holders(num_clients), self.top_k, self.max_experts
         is_even = self.assignment == "homogeneous"
         if c > num_clients:
             yield (

@@ -82,14 +82,14 @@ def _deal(
     _, num_experts, num_clients = wishes.shape
     low, high = config.top_k, config.max_experts
     if config.assignment == "homogeneous":
-        slots = num_experts * config.clients_per_expert
+        slots = num_experts * config.num_holders(num_clients)
         low, high = slots // num_clients, -(-slots // num_clients)
     return torch.from_numpy(
         np.stack(
             [
                 assign(
                     of_layer,
-                    clients_per_expert=config.clients_per_expert,
+                    clients_per_expert=config.num_holders(num_clients),
                     min_experts=low,
                     max_experts=high,
                 )

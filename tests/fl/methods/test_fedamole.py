@@ -442,3 +442,36 @@ def test_what_cannot_be_dealt_is_refused():
         installed(FedamoleConfig(num_domain_experts=9))
     with pytest.raises(ValueError, match=r"^num_clients: fedamole needs the number of clients$"):
         installed(FedamoleConfig(), num_clients=None)
+
+
+def test_usual_experts_stay_within_a_bound_that_few_clients_do_not_meet():
+    usual = FedamoleConfig()
+    for num_clients in (2, 10, 20, 40):
+        assert usual.num_experts(num_clients) == 3 * num_clients
+        assert usual.num_holders(num_clients) == 2
+    for num_clients in range(41, 3000, 37):
+        count, holders = usual.num_experts(num_clients), usual.num_holders(num_clients)
+        assert count <= 120
+        assert 6 * num_clients <= count * holders < 6 * num_clients + holders
+        assert not problems(num_clients)
+    assert (usual.num_experts(1000), usual.num_holders(1000)) == (120, 50)
+    own = FedamoleConfig(clients_per_expert=4)
+    assert (own.num_experts(1000), own.num_holders(1000)) == (1500, 4)
+
+
+def test_a_deal_that_takes_long_is_warned_of():
+    assert FedamoleConfig().find_warnings(num_clients=1000) == ()
+    assert FedamoleConfig(clients_per_expert=2).find_warnings(num_clients=100) == ()
+    (line,) = FedamoleConfig(clients_per_expert=2).find_warnings(num_clients=1000)
+    assert line.startswith("fedamole deals 3000 experts to 1000 clients in every layer after every")
+    once = FedamoleConfig(clients_per_expert=2, assignment="static")
+    assert once.find_warnings(num_clients=1000) == ()
+
+
+def test_a_thousand_clients_are_dealt_to_by_default():
+    method = installed(FedamoleConfig(rank=1), num_clients=1000)
+    dealt = method.initial_state().memory["assignment"]
+    assert dealt.shape == (LAYERS, 120, 1000)
+    assert (dealt.sum(dim=2) == 50).all()
+    held = dealt.sum(dim=1)
+    assert 2 <= held.min() <= held.max() <= 8
