@@ -117,7 +117,6 @@ def find_problems(
     problems = [
         *_find_problems_of_steps(config, methods=methods, path=path),
         *_find_problems_of_optimiser(config, path=path),
-        *_find_other_than_descent(config, methods=methods, path=path),
         *_find_unused(config, methods=methods, path=path),
         *_find_problems_of_lora(config, methods=methods, path=path),
     ]
@@ -174,21 +173,29 @@ def _find_problems_of_optimiser(
         yield Problem((*path, "decay_norms_and_biases"), rule)
 
 
-def _find_other_than_descent(
-    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
+def find_other_than_descent(
+    config: TrainingConfig, *, method: TrainedMethod, path: tuple[str, ...] = ("training",)
 ) -> Iterator[Problem]:
-    """Find what makes more of a gradient than a step of the learning rate, where that is needed."""
-    kinds = ", ".join(sorted({each.kind for each in methods if each.needs_plain_descent}))
-    if not kinds:
+    """Find what makes more of a gradient than a step of the learning rate, where that is needed.
+
+    Parameters
+    ----------
+    config
+        Settings of local training of this method; its recipe may set them.
+    method
+        Of one variant.
+    path
+        Where the section stands.
+    """
+    if not method.needs_plain_descent:
         return
-    optimiser = config.optimiser
-    if optimiser != Sgd():
-        momentum = getattr(optimiser, "momentum", 0.0)
-        found = optimiser.kind + (f" with momentum {momentum:g}" if momentum else "")
-        rule = f"must be sgd without momentum for {kinds}, got {found}"
+    if config.optimiser != Sgd():
+        momentum = getattr(config.optimiser, "momentum", 0.0)
+        found = config.optimiser.kind + (f" with momentum {momentum:g}" if momentum else "")
+        rule = f"must be sgd without momentum for {method.kind}, got {found}"
         yield Problem((*path, "optimiser"), rule)
     if config.max_gradient_norm is not None:
-        rule = f"must be left out for {kinds}, got {config.max_gradient_norm:g}"
+        rule = f"must be left out for {method.kind}, got {config.max_gradient_norm:g}"
         yield Problem((*path, "max_gradient_norm"), rule)
 
 

@@ -50,6 +50,15 @@ def test_another_kind_of_schedule_stands_in_place_of_the_scenario_s():
     assert found["fedit"].training.rate_schedule.kind == "linear"
 
 
+def test_what_one_method_needs_of_training_is_not_asked_of_another_s_recipe():
+    methods = "{kind: fedamole, recipe: authors}, {kind: scaffold}"
+    found = of(methods, "training.optimiser={kind: sgd}")
+    assert found["fedamole"].training.optimiser.kind == "adamw"
+    assert found["scaffold"].training.optimiser.kind == "sgd"
+    with pytest.raises(ScenarioError, match=r"optimiser: must be sgd without momentum for scaff"):
+        of(methods)
+
+
 def test_a_method_without_a_recipe_says_so():
     with pytest.raises(ScenarioError, match=r"methods\.0\.recipe: fedtt has none, its authors'"):
         of("{kind: fedtt, recipe: authors}")
