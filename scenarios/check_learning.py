@@ -42,6 +42,7 @@ _HOW_LONG = {
         "local_epochs",
         "threads",
         "autocast",
+        "frozen_weights",
         "batch_size",
     ),
     "server": ("num_rounds", "evaluate_every", "targets", "target_split", "policy"),

@@ -160,8 +160,24 @@ def check_host(host: Host, scenarios: Sequence[Scenario]) -> None:
         named = {"device": host.device != "cpu", "checkpointing": host.checkpointing}
         first = next((name for name, is_given in named.items() if is_given), "compile")
         raise ScenarioError([f"{first}: has no effect where training.mode is none"])
+    quantized = [each for each in scenarios if each.training.frozen_weights is not None]
+    if quantized:
+        _check_quantized(host, quantized)
     if host.checkpointing:
         for method in (each.methods[0] for each in scenarios):
             if not method.can_recompute:
                 told = f"does not go with {method.kind}: its layers keep things of a pass"
                 raise ScenarioError([f"checkpointing: {told}"])
+
+
+def _check_quantized(host: Host, scenarios: Sequence[Scenario]) -> None:
+    """Refuse quantised weights that cannot be, or that nothing is trained on."""
+    from fl.models.quantized import QuantizationError, check_quantization  # noqa: PLC0415
+
+    try:
+        check_quantization(host.device)
+    except QuantizationError as error:
+        raise ScenarioError([str(error)]) from None
+    if any(each.training.mode == "none" for each in scenarios):
+        told = "has no effect where training.mode is none"
+        raise ScenarioError([f"training.frozen_weights: {told}"])

@@ -9,6 +9,7 @@ from fl.execution.processes import Pool, ProcessExecutor
 from fl.execution.recipe import WorkerRecipe
 from fl.execution.store import ResultStore
 from fl.methods.base import Method
+from fl.models.quantized import quantization_version
 from fl.training.worker import Worker
 from scenarios.task import RunTask
 
@@ -34,12 +35,19 @@ def executor_of(
 
 def told_executor(task: RunTask, pool: Pool | None) -> dict[str, Any]:
     """State what of the machine the rows depend on by rounding, for the manifest."""
-    host, autocast = task.host, task.variant.scenario.training.autocast
+    host, training = task.host, task.variant.scenario.training
     name = "inline" if task.cohort is None else f"cohort of at most {task.cohort}"
     return {
         "executor": name if pool is None else "process",
         "device": host.device,
-        "matrix_products": autocast or "fp32",
+        "matrix_products": training.autocast or "fp32",
+        **_told_weights(training.frozen_weights),
         **({"checkpointing": True} if host.checkpointing else {}),
         **({"compiled": True} if host.compiled else {}),
     }
+
+
+def _told_weights(kind: str | None) -> dict[str, str]:
+    if kind is None:
+        return {}
+    return {"frozen_weights": f"{kind}, bitsandbytes {quantization_version()}"}

@@ -18,7 +18,9 @@ from fl.methods.base import Method
 from fl.methods.own import OwnConfig
 from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
-from fl.models.passes import AS_THEY_ARE, DTYPES, Passes, store_frozen
+from fl.models.frozen_weights import store_half
+from fl.models.passes import AS_THEY_ARE, DTYPES, Passes
+from fl.models.quantized import check_frozen, quantization_version, quantize_frozen
 from fl.models.tokens import TokenTable
 from fl.network import Streams
 from fl.own_code import file_digest, file_of
@@ -93,7 +95,8 @@ class WorkerRecipe:
     def is_plain(self) -> bool:
         """Whether a worker that runs jobs holds its model as one that plans does."""
         training = self.training
-        return training.mode == "none" or (self.host == PLAIN and training.autocast is None)
+        in_full = training.autocast is None and training.frozen_weights is None
+        return training.mode == "none" or (self.host == PLAIN and in_full)
 
     def build(self, loaded: Loaded | None = None, *, runs_jobs: bool = True) -> Worker[Method]:
         """Make the worker.
@@ -216,6 +219,8 @@ def build_worker(
         rewards=rewards,
         host=host,
     )
+    if training.frozen_weights is not None:
+        check_frozen(backbone.module, installed=frozenset(method.initial))
     passes, device = AS_THEY_ARE, torch.device("cpu")
     if runs_jobs and training.mode == "train":
         passes, device = _place(backbone.module, method, training=training, host=host)
@@ -238,8 +243,13 @@ def _place(
     """Put a model where jobs run, once; return how it is passed there, and where that is."""
     open_device(host.device)
     device = torch.device(host.device)
-    if training.autocast is not None:
-        store_frozen(module, DTYPES[training.autocast], installed=frozenset(method.initial))
+    autocast, installed = training.autocast, frozenset(method.initial)
+    dtype = torch.float32 if autocast is None else DTYPES[autocast]
+    if training.frozen_weights is not None:
+        kind = training.frozen_weights
+        quantize_frozen(module, kind, installed=installed, device=device, dtype=dtype)
+    elif autocast is not None:
+        store_half(module, dtype, installed=installed)
     if device.type != "cpu":
         module.to(device)
     passes = Passes(
@@ -269,6 +279,7 @@ def _model_key(
         seed,
         training.threads,
         [training.autocast, host.device_kind, host.checkpointing, host.compiled],
+        training.frozen_weights and [training.frozen_weights, quantization_version()],
         asdict(training.lora),
         _code_of(config),
         dict(library_versions()),

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers.pytorch_utils import Conv1D
 
 from fl.models.architecture import transformer_blocks
 from fl.models.language import LanguageModel
@@ -91,40 +90,6 @@ def replaced_forward(module: nn.Module, forward: Forward) -> Iterator[None]:
             del module.forward  # what its class defines is seen again
         else:
             module.forward = before
-
-
-def store_frozen(module: nn.Module, dtype: torch.dtype, *, installed: frozenset[str]) -> int:
-    """Keep frozen weights of linear layers in half precision; return the bytes that this saves.
-
-    Under autocast of the same type each product rounds them so anyway: results are the same, to the
-    bit, the weights take half the memory and are not rounded at every pass. A weight that serves as
-    an embedding as well stays as it is.
-
-    Parameters
-    ----------
-    module
-        Model with a method installed.
-    dtype
-        Of autocast.
-    installed
-        Names of the parameters that are the method's.
-    """
-    own = {id(each) for name, each in module.named_parameters() if name in installed}
-    layers = [each for each in module.modules() if type(each) in {nn.Linear, Conv1D}]
-    elsewhere = {
-        id(parameter)
-        for each in module.modules()
-        if type(each) not in {nn.Linear, Conv1D}
-        for parameter in each.parameters(recurse=False)
-    }
-    saved = 0
-    for layer in layers:
-        for parameter in layer.parameters(recurse=False):
-            is_single = parameter.dtype == torch.float32
-            if is_single and id(parameter) not in own and id(parameter) not in elsewhere:
-                parameter.data = parameter.data.to(dtype)
-                saved += parameter.nbytes
-    return saved
 
 
 def _autocast(run: Forward, device: str, dtype: torch.dtype) -> Forward:

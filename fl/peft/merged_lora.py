@@ -28,6 +28,9 @@ class MergedLora(nn.Module):
         The layer to take over, its values included.
     """
 
+    reads_base_weight = True
+    """The frozen weight is added to, so it must be there as it is."""
+
     def __init__(self, lora: LoraLinear) -> None:
         super().__init__()
         self.base_layer = lora.base_layer

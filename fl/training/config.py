@@ -88,6 +88,10 @@ class TrainingConfig:
     """Numbers of matrix products on the machine that trains, by ``torch.autocast``: bfloat16, or
     float16 with loss scaling; single precision when empty. What is trained, sent and charged stays
     in single precision: the numbers of the simulated devices are ``clients.precision``."""
+    frozen_weights: Literal["int8", "nf4"] | None = None
+    """How frozen weights of linear layers are kept on the machine that trains: a byte (LLM.int8())
+    or four bits (NF4) each, by bitsandbytes (extra ``quantized``); as they are when empty. It
+    changes what models learn, and none of the costs, which go by ``clients.precision``."""
     mode: Literal["train", "none"] = "train"
     """``none``: bytes, seconds and joules alone, those of the run that trains. No job runs, nothing
     is evaluated, columns of losses are empty; the other settings stay as they are."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import pytest
 
@@ -114,6 +115,40 @@ def test_a_device_that_is_not_here_is_one_line(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().err
     assert told.startswith("airtune: device: cuda is not here: torch ")
     assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+QUANTIZED = "training.frozen_weights=nf4"
+
+
+def test_quantised_weights_without_the_package_are_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    command = ["run", "quickstart", *options((*TRAINED, QUANTIZED)), "--out", str(tmp_path)]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("airtune: training.frozen_weights: the package bitsandbytes is needed (")
+    assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_quantised_weights_change_what_is_learnt_and_no_cost(plain, tmp_path):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: airtune[quantized]")
+    study = load("quickstart", [*TRAINED, QUANTIZED])
+    inline = run(study, out=tmp_path / "inline")
+    assert rows(inline.folder) != rows(plain)
+    assert costs(inline.folder) == costs(plain)
+    told = {each["frozen_weights"] for each in run_entries(inline.folder)}
+    assert all(each.startswith("nf4, bitsandbytes ") for each in told)
+    process = run(study, out=tmp_path / "process", executor="process", workers=1)
+    assert rows(process.folder) == rows(inline.folder)
+
+
+def test_quantised_weights_need_a_method_that_leaves_some_frozen(tmp_path, capsys):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: airtune[quantized]")
+    words = options((*TRAINED, QUANTIZED, "methods=[{kind: full}]"))
+    assert main(["run", "quickstart", *words, "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "training.frozen_weights: no linear layer stays frozen that can be" in told
     assert not list(tmp_path.iterdir())
 
 

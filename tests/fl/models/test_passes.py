@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from fl.models.frozen_weights import store_half
 from fl.models.passes import (
     AS_THEY_ARE,
     DTYPES,
     Passes,
     blocks_of,
     replaced_forward,
-    store_frozen,
     whole_of,
 )
 from fl.training.cost import CostModel
@@ -131,7 +131,7 @@ def test_frozen_weights_in_half_precision_change_no_bit(kind, autocast):
         for name, parameter in each.named_parameters():
             parameter.requires_grad = name in installed
     single_bytes = sum(each.nbytes for each in stored.parameters())
-    saved = store_frozen(stored, DTYPES[autocast], installed=installed)
+    saved = store_half(stored, DTYPES[autocast], installed=installed)
     assert saved > 0.1 * single_bytes
     assert sum(each.nbytes for each in stored.parameters()) == single_bytes - saved
     loss, gradients, _ = trained_pass(module, passes, batch)
@@ -143,7 +143,7 @@ def test_frozen_weights_in_half_precision_change_no_bit(kind, autocast):
 
 def test_weights_that_are_an_embedding_too_stay_single():
     module = language_model("gpt2")
-    store_frozen(module, torch.bfloat16, installed=frozenset())
+    store_half(module, torch.bfloat16, installed=frozenset())
     assert module.lm_head.weight is module.causal.transformer.wte.weight
     assert module.lm_head.weight.dtype == torch.float32
     assert module.causal.transformer.h[0].mlp.c_fc.weight.dtype == torch.bfloat16
