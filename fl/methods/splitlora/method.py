@@ -48,14 +48,27 @@ class SplitMethod(AveragingMethod):
 
 
 def install(config: SplitloraConfig, module: nn.Module, *, generator: torch.Generator) -> Method:
-    """Put LoRA on query and value projections; that of the first blocks is the client's."""
+    """Put LoRA on query and value projections; that of the first blocks is the client's.
+
+    Raises
+    ------
+    ValueError
+        If no adapted layer is in these blocks.
+    """
     initial = install_lora(module, rank=config.rank, alpha=config.alpha, generator=generator)
     blocks = tuple(f"{each.name}." for each in transformer_blocks(module)[: config.cut_layer])
+    of_client = tuple(name for name in initial if name.startswith(blocks))
+    if not of_client:
+        msg = (
+            "cut_layer: must leave the client a layer that training.lora.targets adapts, got "
+            f"{config.cut_layer}"
+        )
+        raise ValueError(msg)
     return SplitMethod(
         kind=config.kind,
         initial=initial,
         shared=tuple(initial),
-        of_client=tuple(name for name in initial if name.startswith(blocks)),
+        of_client=of_client,
         options=config,
         objective=SplitLoss(
             cut_layer=config.cut_layer,

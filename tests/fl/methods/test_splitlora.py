@@ -16,6 +16,7 @@ from fl.methods.base import server_part
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.options import FedAdam
 from fl.methods.splitlora.config import SplitloraConfig
+from fl.models.lora_settings import LoraSettings
 from fl.payload import Payload
 from fl.server.config import DeadlineServer, FedAsyncServer, FedBuffServer
 from fl.server.modes import run_server
@@ -73,6 +74,33 @@ def test_a_run_learns_what_federated_lora_does_to_the_bit(task, cut_layer):
 )
 def test_so_does_each_mode_where_updates_come_in_the_same_order(mode):
     check_equal(run(SplitloraConfig(), **mode), run(FeditConfig(), **mode))
+
+
+def test_so_do_runs_with_other_adapted_layers_dropout_and_small_passes():
+    training = TrainingConfig(
+        local_steps=2,
+        batch_size=8,
+        micro_batch_size=3,
+        learning_rate=5e-3,
+        max_gradient_norm=1.0,
+        lora=LoraSettings(targets="all-linear", dropout=0.1),
+    )
+    config = SplitloraConfig()
+    played = run(config, training=training)
+    check_equal(played, run(FeditConfig(), training=training))
+    sent = played.method.download(played.state, client_id=0).tensors
+    assert any("intermediate" in name for name in sent)
+    assert all(".layer.0." in name for name in sent)
+
+
+def test_a_client_without_an_adapted_layer_is_refused():
+    upper = LoraSettings(targets=("1.attention.self.query",))
+    training = TrainingConfig(local_steps=1, batch_size=8, lora=upper)
+    with pytest.raises(
+        ValueError, match=r"^cut_layer: must leave the client a layer that .* got 1"
+    ):
+        federation(SplitloraConfig(), training=training)
+    federation(SplitloraConfig(cut_layer=2), training=training)
 
 
 def test_stale_updates_carry_the_part_of_the_server():
