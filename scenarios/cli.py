@@ -136,7 +136,6 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--store-max-gb",
         type=_gigabytes,
-        default=_gigabytes("20"),
         metavar="GB",
         help="most room for results; those that were used longest ago go (default: 20)",
     )

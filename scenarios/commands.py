@@ -14,7 +14,7 @@ from analysis.errors import FolderLostError, ResultError
 from scenarios.errors import RunFailedError, ScenarioError, is_full
 from scenarios.output import bounded, complain, say
 from scenarios.progress import Bars, Silent
-from scenarios.store import usable_store
+from scenarios.store import MAX_BYTES, usable_store
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -35,6 +35,8 @@ def run_study(options: argparse.Namespace) -> int:
     scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     if options.no_store and options.store:
         raise ScenarioError(["--store and --no-store: give one of them"])
+    if options.no_store and options.store_max_gb:
+        raise ScenarioError(["--store-max-gb: has no effect with --no-store"])
     if options.dry_run:
         return _estimate(options, scenario, places)
     settings: dict[str, Any] = {
@@ -42,7 +44,7 @@ def run_study(options: argparse.Namespace) -> int:
         "executor": options.executor,
         **_executor_settings(options),
         "store": None if options.no_store else usable_store(options.store),
-        "store_max_bytes": options.store_max_gb,
+        "store_max_bytes": options.store_max_gb or MAX_BYTES,
         "overwrite": options.overwrite,
         "places": places,
     }

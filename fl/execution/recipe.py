@@ -20,6 +20,7 @@ from fl.models.backbone import Backbone, load_backbone
 from fl.models.config import ModelConfig
 from fl.models.frozen_weights import store_half
 from fl.models.passes import AS_THEY_ARE, DTYPES, Passes
+from fl.models.placement import place
 from fl.models.quantized import check_frozen, quantization_version, quantize_frozen
 from fl.models.tokens import TokenTable
 from fl.network import Streams
@@ -191,7 +192,7 @@ def build_worker(
         raise HostError(msg)
     torch.set_num_threads(training.threads)
     if training.mode == "none":
-        backbone.module.to("meta")
+        place(backbone.module, "meta")
     backbone.check_room(config.extra_positions, kind=config.kind)
     seed = int(streams("method_init").integers(2**63 - 1))
     method = install_method(
@@ -251,7 +252,7 @@ def _place(
     elif autocast is not None:
         store_half(module, dtype, installed=installed)
     if device.type != "cpu":
-        module.to(device)
+        place(module, device)
     passes = Passes(
         autocast=training.autocast, checkpointing=host.checkpointing, compiled=host.compiled
     )

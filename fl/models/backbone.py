@@ -149,6 +149,12 @@ def _check_fit(config: ModelConfig, facts: ModelFacts, *, task: Task, kind: str)
             f"({kind}); use mean"
         )
         raise ModelError(msg)
+    if config.pooling == "last" and not facts.is_causal:
+        msg = (
+            f"model.pooling: last is for causal models, whose last token has seen the others; "
+            f"{kind} is none, use mean or cls"
+        )
+        raise ModelError(msg)
     if facts.num_positions is not None and config.max_tokens > facts.num_positions:
         msg = (
             f"model.max_tokens: must be at most {facts.num_positions}, the positions of "

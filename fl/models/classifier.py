@@ -90,6 +90,10 @@ def pool(
     """Reduce token vectors to one vector a text; padding (mask 0) never counts."""
     if pooling == "cls":
         return hidden[:, 0]
+    if pooling == "last":
+        places = torch.arange(hidden.shape[1], device=hidden.device)
+        last = (attention_mask * places).argmax(dim=1)
+        return hidden[torch.arange(len(hidden), device=hidden.device), last]
     weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 

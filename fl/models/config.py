@@ -16,8 +16,9 @@ class ModelConfig:
     name: Annotated[str, MinLen(1)]
     """Built-in name (``tiny-encoder``, ``tiny-decoder``, ``minilm``, ``smollm2``), folder with a
     model, or hub id."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """What the head reads: the mean over the text's tokens, or its first token."""
+    pooling: Literal["mean", "cls", "last"] = "mean"
+    """What the head reads: the mean over the text's tokens, its first token, or its last one, which
+    in a causal model has seen all others."""
     max_tokens: Annotated[int, Ge(4)] = 64
     """Longest text in tokens, special tokens included; longer ones are cut."""
     chat_template: Literal["auto", "always", "never"] = "auto"

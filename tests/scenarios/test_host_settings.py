@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+import torch
 
 from scenarios import run
 from scenarios.cli import main
@@ -155,3 +156,14 @@ def test_quantised_weights_need_a_method_that_leaves_some_frozen(tmp_path, capsy
 def test_numbers_of_matrix_products_are_checked():
     with pytest.raises(ScenarioError, match="autocast"):
         load("quickstart", [*TRAINED, "training.autocast=int8"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand: torch sees none")
+@pytest.mark.parametrize("more", [{}, {"executor": "process"}, {"executor": "cohort"}])
+@pytest.mark.parametrize("settings", [(), HALF])
+def test_on_a_gpu_costs_are_those_of_the_cpu(more, settings, plain, tmp_path):
+    study = load("quickstart", [*TRAINED, *settings])
+    away = run(study, out=tmp_path, device="cuda", **more)
+    assert costs(away.folder) == costs(plain)
+    assert {each["device"] for each in run_entries(away.folder)} == {"cuda"}

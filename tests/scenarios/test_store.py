@@ -125,6 +125,7 @@ def test_a_store_is_told_of_checked_and_cleared(tmp_path, capsys):
     ("words", "told"),
     [
         (("--store", "a", "--no-store"), "--store and --no-store: give one of them"),
+        (("--store-max-gb", "1", "--no-store"), "--store-max-gb: has no effect with --no-store"),
         (("--store-max-gb", "0"), "must be a number above 0 and below 1e+09, got '0'"),
         (("--store-max-gb", "nan"), "got 'nan'"),
     ],

@@ -32,6 +32,20 @@ def test_mean_pooling_is_the_mean_over_tokens_that_count():
     expected = torch.tensor([[1.0, 2.0], [6.0, 7.0]])
     torch.testing.assert_close(pool(hidden, mask, pooling="mean"), expected)
     torch.testing.assert_close(pool(hidden, mask, pooling="cls"), hidden[:, 0])
+    last = torch.stack([hidden[0, 1], hidden[1, 0]])
+    torch.testing.assert_close(pool(hidden, mask, pooling="last"), last)
+
+
+def test_the_last_token_of_a_causal_model_is_read_whatever_the_padding(llama_folder):
+    backbone = load(llama_folder, pooling="last")
+    table = tokenize(TEXTS, backbone)
+    with torch.no_grad():
+        together = backbone.module(*table.pad_batch([0, 1, 2]))
+        for row in range(3):
+            ids, mask = table.pad_batch([row])
+            states = backbone.module.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            expected = backbone.module.head(states[:, -1])
+            torch.testing.assert_close(together[row : row + 1], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["bert_folder", "llama_folder"])
@@ -120,6 +134,8 @@ def test_settings_that_do_not_fit_are_refused(bert_folder, llama_folder):
         load(bert_folder, max_tokens=25)
     with pytest.raises(ModelError, match=r"model.pooling: cls .* causal model"):
         load(llama_folder, pooling="cls")
+    with pytest.raises(ModelError, match=r"model.pooling: last is for causal models, .* bert is"):
+        load(bert_folder, pooling="last")
     assert load(bert_folder, pooling="cls").module.pooling == "cls"
     with pytest.raises(ValueError, match="num_classes: must be at least 2, got 1"):
         load(bert_folder, num_classes=1)

@@ -38,7 +38,7 @@ def test_output_is_that_of_peft_at_the_texts_tokens(name):
     torch.testing.assert_close(hidden, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_pooling_counts_no_virtual_token(pooling):
     module = with_prompt("bert")
     module.pooling = pooling
@@ -46,7 +46,9 @@ def test_pooling_counts_no_virtual_token(pooling):
     hidden = module.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
     pooled = module.features(input_ids, mask)
     texts = [hidden[0], hidden[1, :6]]
-    expected = torch.stack([each[0] if pooling == "cls" else each.mean(dim=0) for each in texts])
+    reduced = {"cls": lambda each: each[0], "last": lambda each: each[-1]}
+    pick = reduced.get(pooling, lambda each: each.mean(dim=0))
+    expected = torch.stack([pick(each) for each in texts])
     torch.testing.assert_close(pooled, expected, rtol=1e-5, atol=1e-6)
 
 
