@@ -1,4 +1,4 @@
-"""Split fine-tuning on the cellular network: its transfers are those of the network, each booked."""
+"""Split fine-tuning on the cellular network: each of its transfers is one of the network."""
 
 import pandas as pd
 import pytest
@@ -32,7 +32,8 @@ def test_each_step_is_two_transfers_whose_bytes_and_joules_are_in_the_rows(rows)
     for number, row in clients.iterrows():
         mine = sent[sent["participation_id"] == number].sort_values("requested_at_s")
         assert mine["direction"].tolist() == ["downlink", *["uplink", "downlink"] * 3, "uplink"]
-        assert (mine["requested_at_s"].to_numpy()[1:] >= mine["finished_at_s"].to_numpy()[:-1]).all()
+        starts_s, ends_s = (mine[f"{each}_at_s"].to_numpy() for each in ("requested", "finished"))
+        assert (starts_s[1:] >= ends_s[:-1]).all()
         assert row["radio_j"] == pytest.approx(mine["energy_j"].sum(), rel=1e-12)
         lasts_s = (mine["finished_at_s"] - mine["requested_at_s"]).groupby(mine["direction"]).sum()
         assert row["upload_s"] == pytest.approx(lasts_s["uplink"], rel=1e-9)
