@@ -22,6 +22,7 @@ from scenarios.completion import (
 from scenarios.error_log import with_logs
 from scenarios.errors import AnswerLostError, RunFailedError, ScenarioError
 from scenarios.output import MAX_LINE, complain, fill_closed_streams, flush_answer
+from scenarios.trackers import TRACKERS
 
 MAX_GIGABYTES = 1e9
 
@@ -130,6 +131,14 @@ def _parser() -> argparse.ArgumentParser:
         "--compile",
         action="store_true",
         help="compile blocks of the model: pays where jobs take very many steps",
+    )
+    verb.add_argument("--log", metavar="FILE", help="add a line for every round and run to a file")
+    verb.add_argument(
+        "--track",
+        action="append",
+        default=[],
+        choices=list(TRACKERS),
+        help="hand rounds on to a tracker of experiments, beside the files; may be repeated",
     )
     _takes_store(verb)
     verb.add_argument("--no-store", action="store_true", help="run every job, and keep no result")

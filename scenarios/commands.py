@@ -30,7 +30,7 @@ def run_study(options: argparse.Namespace) -> int:
     """Run a scenario and show its report."""
     from scenarios.load import load_with_places  # noqa: PLC0415 -- torch is only loaded when it is needed
     from scenarios.run import run  # noqa: PLC0415
-    from scenarios.variants import variants  # noqa: PLC0415
+    from scenarios.watching import watched  # noqa: PLC0415
 
     scenario, places = load_with_places(options.file, options.set, seeds=options.seeds)
     if options.no_store and options.store:
@@ -48,11 +48,14 @@ def run_study(options: argparse.Namespace) -> int:
         "overwrite": options.overwrite,
         "places": places,
     }
-    if options.json:
-        result = run(scenario, reporter=Silent(), **settings)
-    else:
-        with Bars(len(scenario.seeds) * len(variants(scenario))) as bars:
-            result = run(scenario, reporter=bars, **settings)
+    with watched(
+        scenario,
+        has_bars=not options.json,
+        log=options.log,
+        trackers=options.track,
+        folder=options.out,
+    ) as reporter:
+        result = run(scenario, reporter=reporter, **settings)
     if result.status == "interrupted":
         complain([f"interrupted: the finished rounds are in {result.folder}"], as_json=False)
         return INTERRUPTED

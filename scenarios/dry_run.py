@@ -21,7 +21,7 @@ from scenarios.errors import RunFailedError
 from scenarios.executors import ExecutorSettings, check_host
 from scenarios.heavy_imports import heavy_imports
 from scenarios.host_time import PARTS, SIMULATION
-from scenarios.progress import Reporter, RunProgress, Silent
+from scenarios.progress import Reporter, RunProgress, RunStart, Silent
 from scenarios.schema import Scenario
 from scenarios.task import RunTask
 from scenarios.variants import Variant, variants
@@ -158,7 +158,9 @@ def estimate(
             if message.kind == "failure":
                 msg = f"{all_variants[message.index].name}: failed: {message.summary}"
                 raise RunFailedError(msg)
-            if isinstance(message.content, RunProgress):
+            if isinstance(message.content, RunStart):
+                reporter.begin(message.content)
+            elif isinstance(message.content, RunProgress):
                 reporter.advance(message.content)
             else:
                 entries[message.index] = message.content

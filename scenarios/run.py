@@ -21,7 +21,7 @@ from scenarios.host_time import HostTime, Stopwatch
 from scenarios.inputs import code_digest
 from scenarios.output import MAX_LINE
 from scenarios.own_files import own_file_digests
-from scenarios.progress import Reporter, RunProgress, Silent
+from scenarios.progress import KEPT, Reporter, RunProgress, RunStart, Silent
 from scenarios.provenance import provenance
 from scenarios.result_folder import ResultFolder
 from scenarios.schema import Scenario, to_data
@@ -252,7 +252,7 @@ class _Study:
                 if key in kept:
                     self._runs[key] = dict(kept[key])
                     host_s = float(kept[key].get("host_total_s", 0.0))
-                    reporter.finish(variant.label, seed, "done before", host_s)
+                    reporter.finish(variant.label, seed, KEPT, host_s)
                     continue
                 self._runs[key] = {
                     "variant": variant.name,
@@ -301,6 +301,9 @@ class _Study:
         """Take in one message of a run."""
         task = self.tasks[message.index]
         entry = self._runs[task.variant.name, task.seed]
+        if isinstance(message.content, RunStart):
+            self._reporter.begin(message.content)
+            return
         if isinstance(message.content, RunProgress):
             entry["status"] = "running"
             self._reporter.advance(message.content)
@@ -317,7 +320,10 @@ class _Study:
         else:
             entry.update(status="done", **message.content)
         self._reporter.finish(
-            task.variant.label, task.seed, entry["status"], entry.get("host_total_s", 0.0)
+            task.variant.label,
+            task.seed,
+            entry["status"],
+            entry.get("host_total_s", message.host_s),
         )
         self.save("running")
 

@@ -49,7 +49,7 @@ from scenarios.network import (
     position_rows,
 )
 from scenarios.prepare import backbone_of, recipe_of, rewards_of, texts_of
-from scenarios.progress import RunProgress
+from scenarios.progress import RunProgress, RunStart
 from scenarios.results import RunFolder
 from scenarios.rules import measured_of
 from scenarios.run_executor import MakeExecutor, executor_of, told_executor
@@ -117,6 +117,8 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
         Processes that run the jobs; ``None``: this one does.
     """
     host_started_s = time.perf_counter()
+    num_rounds = task.variant.scenario.server.num_rounds
+    emit(RunStart(variant=task.variant.label, seed=task.seed, num_rounds=num_rounds))
 
     def tell(progress: Progress) -> None:
         emit(

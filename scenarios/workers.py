@@ -34,6 +34,8 @@ class Message:
     """Of a ``failure``: the error and what it says, on one line."""
     is_fatal: bool = False
     """Of a ``failure``: whether it would meet every other task, too (a full disk, say)."""
+    host_s: float = 0.0
+    """Of a ``failure``: how long the task had run."""
 
 
 Emit = Callable[[object], None]
@@ -91,6 +93,7 @@ def run_tasks(
 
 
 def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], None]) -> None:
+    started_s = time.perf_counter()
     try:
         result = task(argument, lambda event: say(Message(index, "event", event)))
     except (Exception, SystemExit) as error:  # a user's own code may call sys.exit
@@ -98,7 +101,8 @@ def _attempt(task: Task, index: int, argument: object, say: Callable[[Message], 
         notes = getattr(error, "__notes__", [])
         lines = [str(error), *notes] if is_fatal else traceback.format_exception_only(error)
         summary = " ".join(" ".join(lines).split())
-        say(Message(index, "failure", traceback.format_exc(), summary, is_fatal))
+        host_s = time.perf_counter() - started_s
+        say(Message(index, "failure", traceback.format_exc(), summary, is_fatal, host_s))
     else:
         say(Message(index, "result", result))
 

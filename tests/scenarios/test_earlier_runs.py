@@ -9,6 +9,7 @@ from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import load
 from scenarios.output import MAX_LINE
+from scenarios.progress import Silent
 from tests.scenarios.conftest import options
 
 BASE = (
@@ -140,7 +141,7 @@ def test_a_run_that_is_not_whole_is_done_again(done, tmp_path, fault):
 
 
 def test_an_interrupted_study_goes_on(done, tmp_path):
-    class Stop:
+    class Stop(Silent):
         num_finished = 0
 
         def advance(self, progress):
