@@ -46,6 +46,7 @@ class Results:
     rewards: pd.DataFrame
     answers: pd.DataFrame
     questions: pd.DataFrame
+    privacy: pd.DataFrame
     notes: tuple[str, ...]
     is_timing_only: bool = False
     """Whether nothing was trained, so that there are times, bytes and joules and no metric."""

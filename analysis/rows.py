@@ -88,6 +88,17 @@ SCHEMAS: dict[str, Columns] = {
         "trained_mean": "float?",
         "prior": "float?",
     },
+    "privacy": {
+        "round": "int",
+        "num_drawn": "int",
+        "num_candidates": "int",
+        "num_merged": "int",
+        "num_clipped": "int",
+        "median_norm": "float",
+        "noise_std": "float",
+        "delta": "float",
+        "epsilon": "float?",
+    },
     "energy": {"owner": "text", "activity": "text", "seconds": "float", "energy_j": "float"},
     "rewards": {
         "round": "int",
@@ -111,8 +122,9 @@ SCHEMAS: dict[str, Columns] = {
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
 
-IN_SOME_STUDIES = ("rewards", "answers", "questions")
-"""Files that a run has only where its answers are scored, or kept, or its policy asks clients."""
+IN_SOME_STUDIES = ("rewards", "answers", "questions", "privacy")
+"""Files that a run has only where its answers are scored, or kept, its policy asks clients, or its
+updates are protected."""
 
 _DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 

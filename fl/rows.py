@@ -95,6 +95,29 @@ class QuestionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyRow:
+    """One row of ``privacy.csv``: what a round that merged something has cost of privacy."""
+
+    round: int
+    num_drawn: int
+    """Clients that were selected."""
+    num_candidates: int
+    """Clients that could be."""
+    num_merged: int
+    num_clipped: int
+    """Those among the merged whose change was longer than ``clip_norm``; not private itself."""
+    median_norm: float
+    """Median length of the changes before they were clipped; not private itself."""
+    noise_std: float
+    """Standard deviation of the noise on each number of the mean change."""
+    delta: float
+    epsilon: float | None
+    """Promised with ``delta`` of all rounds so far; ``None``: nothing is."""
+    gap: str
+    """Why nothing is promised; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRow:
     """One row of ``evaluations.csv``. Energy and bytes are cumulative to ``at_s``."""
 

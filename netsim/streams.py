@@ -59,6 +59,7 @@ class Purpose(IntEnum):
     LAST_BLOCKS = 22
     OUTAGE = 23
     CODEC = 24
+    PRIVACY = 25
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -63,6 +63,9 @@ class _NoRows:
     def evaluation(self, row: object) -> None:
         """Keep nothing."""
 
+    def privacy(self, row: object) -> None:
+        """Keep nothing."""
+
     def questions(self, rows: object) -> None:
         """Forget questions."""
 

@@ -26,6 +26,7 @@ from fl.rows import (
     ClientRow,
     DeviceRow,
     EvaluationRow,
+    PrivacyRow,
     QuestionRow,
     RewardRow,
     RoundRow,
@@ -81,6 +82,7 @@ ROW_TYPES: dict[str, type] = {
     "evaluations": EvaluationRow,
     "energy": EnergyRow,
     "questions": QuestionRow,
+    "privacy": PrivacyRow,
     "rewards": RewardRow,
     "answers": AnswerRow,
     **PLACE_ROWS,
@@ -101,6 +103,8 @@ def row_types(scenario: Scenario) -> dict[str, type]:
         left_out.append("rewards")
     if scenario.server.generation.num_kept == 0 or not is_written:
         left_out.append("answers")
+    if scenario.server.privacy is None or scenario.training.mode == "none":
+        left_out.append("privacy")
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 
 
@@ -355,6 +359,9 @@ class _FolderRecorder:
 
     def unfinished(self, clients: Sequence[ClientRow]) -> None:
         self._folder.write("clients", clients)
+
+    def privacy(self, row: PrivacyRow) -> None:
+        self._folder.write("privacy", [row])
 
     def questions(self, rows: Sequence[QuestionRow]) -> None:
         self._folder.write("questions", rows)

@@ -51,7 +51,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("rewards",),
         ("peft", "training"),
         ("methods",),
-        ("execution",),
+        ("execution", "privacy"),
         ("server",),
     ),
 }

@@ -42,7 +42,23 @@ def aggregate(
     if rule is not None:
         received = [rule(state, item) for item in received]
     with during(f"in round {round_id}, {len(received)} contributions"):
+        received = protected(federation, received, round_id=round_id)
         merge(federation, received, participations)
+
+
+def protected(
+    federation: Federation, received: list[Contribution], *, round_id: int
+) -> list[Contribution]:
+    """Return updates whose mean is private, and record what that costs; as they are if it is not.
+
+    Where there are shapes and no values, nothing can be protected and nothing is promised.
+    """
+    private = federation.private_rounds
+    if private is None or federation.is_timing_only:
+        return received
+    made, row = private.protect(received, round_id=round_id)
+    federation.recorder.privacy(row)
+    return list(made)
 
 
 def merge(

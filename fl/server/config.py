@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le
 from fl.codecs import CodecConfig
 from fl.metrics import DEFAULT_METRICS, Task
 from fl.policies import PolicyConfig
+from fl.privacy.config import ClientPrivacy
 from fl.server.staleness import ConstantDiscount, Discount, PolynomialDiscount
 
 
@@ -50,6 +51,8 @@ class ServerOptions:
     """What updates are coded with on their way up, in the order in which codecs are applied."""
     downlink_codecs: tuple[CodecConfig, ...] = ()
     """The same of the model on its way down."""
+    privacy: ClientPrivacy | None = None
+    """Clipping of clients' changes and noise on their sum; nothing is protected when empty."""
     tensor_names: Literal["sent", "agreed"] = "sent"
     """Whether a payload carries the names, shapes and types of its tensors, or 8 bytes that say
     which of the layouts it has that server and clients agreed on before the run."""

@@ -19,7 +19,15 @@ from fl.execution.executor import Executor
 from fl.methods.base import FollowsDecisions, Method, ServerState
 from fl.network import Network, Streams
 from fl.policies.view import AskingPolicy, Forecast, Policy
-from fl.rows import AnswerRow, ClientRow, EvaluationRow, QuestionRow, RewardRow, RoundRow
+from fl.rows import (
+    AnswerRow,
+    ClientRow,
+    EvaluationRow,
+    PrivacyRow,
+    QuestionRow,
+    RewardRow,
+    RoundRow,
+)
 from fl.server.beginning import Beginnings
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
@@ -27,6 +35,7 @@ from fl.server.faults import FaultsConfig, crash
 from fl.server.link_coding import LinkCoding, coding_of
 from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
+from fl.server.private_rounds import PrivateRounds, private_rounds_of
 from fl.server.state_place import StatePlace
 from fl.training.cost import CostModel
 from fl.training.exchange import Exchanging
@@ -44,6 +53,9 @@ class Recorder(Protocol):
 
     def unfinished(self, clients: Sequence[ClientRow]) -> None:
         """Take what was under way, or received and not merged, when the run ended."""
+
+    def privacy(self, row: PrivacyRow) -> None:
+        """Take what a round has cost of privacy; only where changes are protected."""
 
     def questions(self, rows: Sequence[QuestionRow]) -> None:
         """Take what became of the questions of one decision; only where the policy asks."""
@@ -178,6 +190,8 @@ class Federation:
     personal: PersonalTensors = field(init=False)
     beginnings: Beginnings = field(init=False, default_factory=Beginnings)
     """How jobs begin."""
+    private_rounds: PrivateRounds | None = field(init=False, default=None)
+    """Protects what is merged; ``None``: nothing is protected."""
     coding: LinkCoding = field(init=False)
     """What crosses the link in place of payloads."""
     roster: Roster = field(init=False)
@@ -244,6 +258,7 @@ class Federation:
             )
             raise ValueError(msg)
         self.coding = coding_of(self.server, self.method, streams=self.streams)
+        self.private_rounds = private_rounds_of(self.server, self.method, streams=self.streams)
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method, StatePlace(self.states))

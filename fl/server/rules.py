@@ -6,6 +6,7 @@ from fl import codecs, policies
 from fl.methods import MethodConfig
 from fl.methods.options import FedAvg
 from fl.metrics import METRICS, Task
+from fl.privacy.config import ClientPrivacy
 from fl.problems import Problem
 from fl.server.config import (
     AsynchronousOptions,
@@ -70,11 +71,46 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
         problems.append(Problem((*path, "downlink"), rule))
+    if config.privacy is not None:
+        problems += _find_privacy_problems(
+            config, config.privacy, num_clients=num_clients, methods=methods, path=path
+        )
     problems += _find_coding_problems(config, methods=methods, path=path)
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
         problems.append(Problem((*path, "evaluate_every"), rule))
     return problems
+
+
+def _find_privacy_problems(
+    config: ServerConfig,
+    privacy: ClientPrivacy,
+    *,
+    num_clients: int,
+    methods: Sequence[MethodConfig],
+    path: tuple[str, ...],
+) -> Iterator[Problem]:
+    """Find modes and methods whose updates are no mean of clipped changes of one version."""
+    place = (*path, "privacy")
+    if config.merges_stale or config.has_edges:
+        rule = "needs a mean of changes that all began from one version: mode sync, or deadline"
+        yield Problem(place, f"{rule} with late: dropped; got {config.mode}{_late(config)}")
+    if privacy.delta >= 1 / num_clients:
+        rule = f"must be < 1 / clients.num_clients = {1 / num_clients:g}, got {privacy.delta:g}"
+        yield Problem((*place, "delta"), rule)
+    if not any(each.sends for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        yield Problem(place, f"has no effect: nothing is sent by {kinds}; got {privacy.kind}")
+    for method in methods:
+        if method.normalises_steps:
+            rule = f"does not go with normalise_steps of {method.kind}, which rescales changes"
+            yield Problem(place, f"{rule} after they are clipped; got {privacy.kind}")
+        elif not method.merges_changes:
+            rule = (
+                f"{method.kind} merges what it is sent by a rule of its own, not as a mean of "
+                f"changes that can be clipped; got {privacy.kind}, needs none"
+            )
+            yield Problem(place, rule)
 
 
 def _find_coding_problems(

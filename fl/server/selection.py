@@ -67,11 +67,16 @@ def select_clients(
             return []
     view = _view(federation, round_id, candidate_ids, answers, num_wanted=num_wanted)
     try:
-        return checked_selection(policy, view, rng=rng)
+        selected = checked_selection(policy, view, rng=rng)
     except NobodyFitsError:
         if federation.presence.is_anybody_at_work:
             return []
         raise
+    if federation.private_rounds is not None:
+        federation.private_rounds.note_draw(
+            num_drawn=len(selected), num_candidates=len(candidate_ids)
+        )
+    return selected
 
 
 def _view(

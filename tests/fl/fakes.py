@@ -34,7 +34,15 @@ from fl.models.probe import ModelFacts
 from fl.models.tokens import TokenTable, tokenize_with
 from fl.policies import RandomPolicyConfig
 from fl.rewards.reward import Rewards
-from fl.rows import AnswerRow, ClientRow, EvaluationRow, QuestionRow, RewardRow, RoundRow
+from fl.rows import (
+    AnswerRow,
+    ClientRow,
+    EvaluationRow,
+    PrivacyRow,
+    QuestionRow,
+    RewardRow,
+    RoundRow,
+)
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
 from fl.server.cost_twin import TwinMaker
@@ -61,6 +69,7 @@ PURPOSES = (
     "battery",
     "fault",
     "codec",
+    "privacy",
 )
 POLICY = PolicySettings(max_new_tokens=5, prompts_per_step=2, num_completions=3)
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()} | {
@@ -285,6 +294,7 @@ class Rows:
     of_rewards: list[RewardRow] = field(default_factory=list)
     of_answers: list[AnswerRow] = field(default_factory=list)
     of_questions: list[QuestionRow] = field(default_factory=list)
+    of_privacy: list[PrivacyRow] = field(default_factory=list)
 
     def round(self, row, clients):
         self.rounds.append(row)
@@ -298,6 +308,9 @@ class Rows:
 
     def rewards(self, rows):
         self.of_rewards.extend(rows)
+
+    def privacy(self, row):
+        self.of_privacy.append(row)
 
     def questions(self, rows):
         self.of_questions.extend(rows)

@@ -48,7 +48,7 @@ def test_every_run_leaves_every_file(result, small):
         for seed in small.seeds:
             names = {p.stem for p in (result.folder / method.kind / f"seed{seed}").glob("*.csv")}
             assert names == set(row_types(small))
-            assert names == set(ROW_TYPES) - {"rewards", "answers", "questions"}
+            assert names == set(ROW_TYPES) - {"rewards", "answers", "questions", "privacy"}
 
 
 def test_analysis_reads_columns_that_are_written():

@@ -1,0 +1,1 @@
+"""Privacy of clients against whoever sees the model: clipping, noise and its accounting."""
