@@ -1,6 +1,6 @@
 """Split fine-tuning on LoRA: what travels between rounds is the client's part of the adaptation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -25,10 +25,15 @@ class SplitMethod(AveragingMethod):
 
     of_client: tuple[str, ...]
     """Names of the shared tensors of the client, sorted."""
+    _sent: list[tuple[Tensors, Payload]] = field(
+        init=False, repr=False, compare=False, default_factory=list
+    )
 
     def download(self, state: ServerState, *, client_id: int) -> Payload | None:
-        """Return the client's part of the shared tensors."""
-        return Payload(self._pick(state.tensors, self.of_client))
+        """Return the client's part of the shared tensors: of one state the same object."""
+        if not self._sent or self._sent[0][0] is not state.tensors:
+            self._sent[:] = [(state.tensors, Payload(self._pick(state.tensors, self.of_client)))]
+        return self._sent[0][1]
 
     def start(self, download: Payload | None, personal: Tensors, *, version: int) -> Start:
         """Begin at both parts; where the server's is not given, at its first values."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import fl.methods.splitlora
+from fl.codecs.int8 import Int8Codec
 from fl.methods.base import server_part
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.options import FedAdam
@@ -23,6 +24,7 @@ from fl.server.modes import run_server
 from fl.training.config import TrainingConfig
 from scenarios.cli import main
 from tests.fl.fakes import NUM_POSITIONS, VOCABULARY_SIZE, federation, roberta_base_on_meta
+from tests.fl.methods.recorded import of_models
 from tests.fl.methods.updates import installed
 
 CARD = Path(fl.methods.splitlora.__file__).with_name("README.md")
@@ -150,6 +152,35 @@ def test_the_part_of_the_server_never_travels():
         assert all(".layer.0." in name for name in payload.tensors)
     whole = {**played.state.tensors}
     assert Payload(whole).size_bytes > payload.size_bytes
+
+
+def test_clients_of_a_state_are_sent_the_same_object():
+    method, _ = installed(SplitloraConfig())
+    state = method.initial_state()
+    first = method.download(state, client_id=0)
+    assert method.download(state, client_id=1) is first
+    moved = replace(state, tensors={name: each + 1 for name, each in state.tensors.items()})
+    other = method.download(moved, client_id=0)
+    assert all(torch.equal(other.tensors[name], each + 1) for name, each in first.tensors.items())
+    assert torch.equal(method.download(state, client_id=0).tensors[name := min(first.tensors)],
+                       first.tensors[name])  # fmt: skip
+
+
+def test_codecs_change_what_travels_between_rounds_alone():
+    """What the server holds is not coded; activations are as many bytes as without codecs."""
+    plain = run(SplitloraConfig(), num_rounds=1)
+    coded = run(SplitloraConfig(), num_rounds=1, uplink_codecs=(Int8Codec(),))
+    held = server_part(plain.method, plain.state.tensors)
+    assert all(torch.equal(each, coded.state.tensors[name]) for name, each in held.items())
+    sent = [name for name in plain.state.tensors if name not in held]
+    assert not all(torch.equal(plain.state.tensors[n], coded.state.tensors[n]) for n in sent)
+    sizes = [
+        sorted(each.size_bytes for each in of_models(played.network.transfers))
+        for played in (plain, coded)
+    ]
+    saved = sum(sizes[0]) - sum(sizes[1])
+    totals = [sum(row.uplink_bytes for row in each.recorder.rounds) for each in (plain, coded)]
+    assert totals[0] - totals[1] == saved > 0
 
 
 def test_costs_of_a_larger_architecture_with_more_blocks_than_the_model_that_trains(tmp_path):
