@@ -115,12 +115,14 @@ def _cost(subject: Subject) -> Cost:
 
 def _value_label(metric: str, split: str) -> str:
     words = figure_text(metric.replace("_", " "))
-    return f"{words}, {split} model{'s' if split == 'personal' else ''}"
+    return f"{words}, {split} model{'' if split == 'global' else 's'}"
 
 
 def _value_words(metric: str, split: str) -> str:
     words = metric.replace("_", " ")
-    models = "global model" if split == "global" else "personal models"
+    models = {"global": "global model", "finetuned": "fine-tuned models"}.get(
+        split, "personal models"
+    )
     return f"{words[:1].upper()}{words[1:]} of the {models}"
 
 

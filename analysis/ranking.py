@@ -122,4 +122,5 @@ def _ends(rows: pd.DataFrame, *, never_negative: bool) -> tuple[np.ndarray, np.n
 
 
 def _words(split: str) -> str:
-    return "server's model" if split == "global" else "own models"
+    words = {"global": "server's model", "finetuned": "server's model, fine-tuned"}
+    return words.get(split, "own models")

@@ -87,6 +87,7 @@ SCHEMAS: dict[str, Columns] = {
         "num_trained": "float?",
         "trained_mean": "float?",
         "prior": "float?",
+        "num_left_out": "float?",
     },
     "privacy": {
         "round": "int",

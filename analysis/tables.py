@@ -25,7 +25,7 @@ from analysis.stats import (
 from analysis.text_safety import file_name
 from analysis.units import axis_label, display_unit, with_interval
 
-SPLITS = ("global", "personal")
+SPLITS = ("global", "personal", "finetuned")
 """Order in which splits are shown."""
 
 Row = Mapping[Hashable, Any]

@@ -14,11 +14,13 @@ def who_counts_table(results: Results) -> Table | None:
     -------
     Table or None
         Named ``who_counts``; a row a variant: mean over clients, over test texts, number of clients
-        that have trained, mean over these, and for an accuracy that of naming each client's most
-        frequent training class. ``None`` where no client's own model was evaluated.
+        that have trained, mean over these, for an accuracy that of naming each client's most
+        frequent training class, and, where it was measured, that of the server's model as each
+        client tunes it. ``None`` where no client's own model was evaluated.
     """
     metrics = metrics_of(results)
     final = final_values(results.used(results.evaluations))
+    tuned = final[final["split"] == "finetuned"]
     final = final[final["split"] == "personal"]
     if not metrics or not len(final[final["metric"] == metrics[0]]):
         return None
@@ -36,6 +38,11 @@ def who_counts_table(results: Results) -> Table | None:
         for name, head in heads.items()
         if final[name].notna().any()
     }
+    tuned = tuned[tuned["metric"] == metric]
+    if len(tuned):
+        columns["finetuned"] = MeanColumn(
+            "server's model, tuned by each", _means(tuned, "mean"), decimals=3
+        )
     counts = _means(final, "mean")["n"]
     numbers, text = mean_rows(results, columns, counts)
     return Table(
@@ -53,6 +60,8 @@ def _notes(final: pd.DataFrame) -> tuple[str, ...]:
         counts,
         f"{_range(final['n'])} clients are evaluated, whether they have trained or not.",
     ]
+    if "num_left_out" in final and (final["num_left_out"] > 0).any():
+        notes.append(f"Left out: {_range(final['num_left_out'])} clients with few test texts.")
     if final["prior"].notna().any():
         notes.append(
             "Most frequent class: accuracy of naming that of each client's training texts, "

@@ -131,22 +131,25 @@ class EvaluationRow:
     """Bytes that clients received: one copy for each of them, also under broadcast."""
     metric: str
     split: str
-    """``global`` (one model, common test set) or ``personal`` (each client, own test texts)."""
+    """``global`` (one model, common test set), ``personal`` (each client, own test texts) or
+    ``finetuned`` (the server's model as each client tunes it, own test texts)."""
     mean: float
     std: float
     """Over clients; 0 for ``global``."""
     worst10: float
     """Mean of the worst 10 % of clients (at least one); the mean for ``global``."""
     n: int
-    """Test texts for ``global``, clients for ``personal``."""
+    """Test texts for ``global``, else clients."""
     text_mean: float
     """Mean over test texts: each client counts by its texts; the mean for ``global``."""
     num_trained: int | None
-    """Clients that have trained by then, and not in vain; ``None`` for ``global``."""
+    """Of these, those that have trained by then, and not in vain; for ``personal`` alone."""
     trained_mean: float | None
-    """Mean over these alone; ``None`` for ``global``, and without any."""
+    """Mean over these alone; for ``personal`` alone, ``None`` without any."""
     prior: float | None
     """Mean accuracy of naming each client's most frequent training class; ``None`` elsewhere."""
+    num_left_out: int | None
+    """Clients with fewer test texts than are asked for; ``None`` for ``global``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

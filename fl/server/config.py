@@ -45,6 +45,13 @@ class ServerOptions:
     """Which evaluation the targets are read from; every method has the personal one."""
     stop_at_targets: bool = False
     """End the run at the first evaluation that reaches all targets, that of the start included."""
+    finetune_steps: Annotated[int, Ge(0)] = 0
+    """Steps that each client trains the server's model on its own training texts before it is
+    measured once more on its own test texts (split ``finetuned``), for methods with a global model.
+    They are part of the measurement: no seconds and joules are charged. 0: not measured."""
+    min_test_texts: Annotated[int, Gt(0)] = 1
+    """Test texts that a client needs for its own model to be measured; those with fewer are left
+    out of the means, and their number is told."""
     evaluate_every: Annotated[int, Gt(0)] = 1
     """Rounds between evaluations; the start and the last round are always evaluated."""
     uplink_codecs: tuple[CodecConfig, ...] = ()

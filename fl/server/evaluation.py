@@ -16,8 +16,14 @@ from fl.metrics import METRICS
 from fl.payload import Tensors
 from fl.rows import EvaluationRow, RewardRow
 from fl.server.answers import Answer, answer_rows
-from fl.server.client_summary import ClientSummary, prior_accuracy, summarise
+from fl.server.client_summary import (
+    ClientSummary,
+    counted_clients,
+    prior_accuracy,
+    summarise,
+)
 from fl.server.federation import Federation
+from fl.server.finetuning import Finetuned, Finetuner
 from fl.server.scoring import Found, Scored, Scorer, Sums
 
 
@@ -48,18 +54,23 @@ class Evaluation:
     downlink_bytes: int
     of_server: "_Evaluated | None"
     of_clients: Sequence["_Evaluated"]
-    """By client id."""
+    """Those that are measured, in order."""
     is_trained: Bool[np.ndarray, " client"]
-    """Who has trained by then, and not in vain."""
+    """Which of them have trained by then, and not in vain."""
+    finetuned: Finetuned | None
+    """The server's model as they tune it."""
 
     def is_ready(self) -> bool:
         """Return whether no job has to be waited for."""
-        return all(each.scored.is_ready() for each in self._all)
+        is_tuned = self.finetuned is None or self.finetuned.is_ready()
+        return is_tuned and all(each.scored.is_ready() for each in self._all)
 
     def wait(self) -> None:
         """Wait for all scores."""
         for each in self._all:
             _ = each.found
+        if self.finetuned is not None:
+            _ = self.finetuned.sums
 
     @property
     def _all(self) -> "Sequence[_Evaluated]":
@@ -71,14 +82,19 @@ class Evaluator:
     """Evaluates a federation, models that did not change since the last time not again.
 
     ``personal``: each client's model on its own test texts (mean, spread and worst clients), for
-    every method. ``global``: the server's model on the common test set, where there is one. Jobs
-    are in shards, the same ones for every executor. No model is held: what a client has is known by
+    every method, of clients with enough test texts. ``global``: the server's model on the common
+    test set, where there is one. ``finetuned``: that model, tuned by each client first. Jobs are in
+    shards, the same ones for every executor. No model is held: what a client has is known by
     its version.
     """
 
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
+        self._client_ids = counted_clients(
+            federation.shards, min_test_texts=federation.server.min_test_texts
+        )
         self._scorer = Scorer(federation)
+        self._finetuner = Finetuner(federation, self._scorer, self._client_ids)
         self._tokens = federation.personal.place.tokens
         self._of_server: _Evaluated | None = None
         self._last: dict[int, _Evaluated] = {}
@@ -94,11 +110,12 @@ class Evaluator:
 
     def submit(self, round_id: int) -> Evaluation:
         """Submit the jobs of an evaluation of the models of this instant; wait for no score."""
-        federation = self._federation
+        federation, finetuned = self._federation, None
         with self._timed():
             if federation.metrics:
                 self._submit_global()
                 self._submit_personal()
+                finetuned = self._finetuner.now()
         return Evaluation(
             round=round_id,
             at_s=federation.now_s,
@@ -107,8 +124,9 @@ class Evaluator:
             uplink_bytes=federation.uplink_bytes,
             downlink_bytes=federation.downlink_bytes,
             of_server=self._of_server,
-            of_clients=tuple(self._last[i] for i in federation.client_ids if i in self._last),
-            is_trained=np.array([i in federation.personal for i in federation.client_ids]),
+            of_clients=tuple(self._last[i] for i in self._client_ids if i in self._last),
+            is_trained=np.array([i in federation.personal for i in self._client_ids]),
+            finetuned=finetuned,
         )
 
     def rows(self, evaluation: Evaluation) -> list[EvaluationRow]:
@@ -130,17 +148,20 @@ class Evaluator:
                     n = int(sums["written"]) if METRICS[name].is_written else len(self._every)
                     rows.append(_global_row(evaluation, name, value, num_texts=n))
                 self._keep_answers(evaluation, None, of_server.found.answers)
-            for client_id, each in enumerate(evaluation.of_clients):
-                self._keep_answers(evaluation, client_id, each.found.answers)
-            by_client = [
-                self._with_reward(each.found.sums, federation.worker.helpfulness_of(client_id))
-                for client_id, each in enumerate(evaluation.of_clients)
-            ]
+            of_clients = [each.found for each in evaluation.of_clients]
+            for client_id, found in zip(self._client_ids, of_clients, strict=True):
+                self._keep_answers(evaluation, client_id, found.answers)
+            by_client = self._with_rewards([found.sums for found in of_clients])
             self._keep_rewards(evaluation, by_client)
             for name in federation.metrics:
-                found = summarise(METRICS[name], by_client, is_trained=evaluation.is_trained)
+                summary = summarise(METRICS[name], by_client, is_trained=evaluation.is_trained)
                 prior = self._prior if name == "accuracy" else None
-                rows.append(_personal_row(evaluation, name, found, n=len(by_client), prior=prior))
+                rows.append(self._clients_row(evaluation, name, summary, prior=prior))
+            if evaluation.finetuned is not None:
+                tuned = self._with_rewards(evaluation.finetuned.sums)
+                for name in federation.metrics:
+                    summary = summarise(METRICS[name], tuned, is_trained=None)
+                    rows.append(self._clients_row(evaluation, name, summary, split="finetuned"))
         return rows
 
     @contextmanager
@@ -158,6 +179,39 @@ class Evaluator:
             return sums
         reward = helpfulness * sums["helpfulness"] + (1.0 - helpfulness) * sums["safety"]
         return {**sums, "reward": reward}
+
+    def _with_rewards(self, by_client: Sequence[Sums]) -> list[Sums]:
+        """Add the same to the sums of every client that is measured, by its own weight."""
+        helpfulness_of = self._federation.worker.helpfulness_of
+        return [
+            self._with_reward(sums, helpfulness_of(client_id))
+            for client_id, sums in zip(self._client_ids, by_client, strict=True)
+        ]
+
+    def _clients_row(
+        self,
+        evaluation: Evaluation,
+        metric: str,
+        summary: ClientSummary,
+        *,
+        split: str = "personal",
+        prior: float | None = None,
+    ) -> EvaluationRow:
+        """Return the row of clients' models."""
+        return EvaluationRow(
+            **_spent(evaluation),
+            metric=metric,
+            split=split,
+            mean=summary.mean,
+            std=summary.std,
+            worst10=summary.worst10,
+            n=len(self._client_ids),
+            text_mean=summary.text_mean,
+            num_trained=summary.num_trained,
+            trained_mean=summary.trained_mean,
+            prior=prior,
+            num_left_out=len(self._federation.shards) - len(self._client_ids),
+        )
 
     def _keep_answers(
         self, evaluation: Evaluation, client_id: int | None, answers: Sequence[Answer]
@@ -181,7 +235,7 @@ class Evaluator:
         if federation.worker.rewards is None or not self._scorer.is_written:
             return
         rows = []
-        for client_id, sums in enumerate(by_client):
+        for client_id, sums in zip(self._client_ids, by_client, strict=True):
             num_texts, independent = sums["written"], sums.get("independent")
             rows.append(
                 RewardRow(
@@ -202,7 +256,8 @@ class Evaluator:
     def _prior(self) -> float:
         """Return the mean over clients of what their most frequent training class scores."""
         federation = self._federation
-        return float(prior_accuracy(federation.worker.train.labels, federation.shards).mean())
+        shards = (federation.shards[client_id] for client_id in self._client_ids)
+        return float(prior_accuracy(federation.worker.train.labels, shards).mean())
 
     @cached_property
     def _mean_weight(self) -> float:
@@ -234,7 +289,7 @@ class Evaluator:
         federation, groups = self._federation, dict[bytes, list[int]]()
         is_same_state = self._state is not None and self._state() is federation.state
         self._state = weakref.ref(federation.state)
-        for client_id in federation.client_ids:
+        for client_id in self._client_ids:
             version = federation.personal.version_of(client_id)
             if is_same_state and self._versions.get(client_id) == version:
                 continue
@@ -266,24 +321,7 @@ def _global_row(
         num_trained=None,
         trained_mean=None,
         prior=None,
-    )
-
-
-def _personal_row(
-    evaluation: Evaluation, metric: str, found: ClientSummary, *, n: int, prior: float | None
-) -> EvaluationRow:
-    return EvaluationRow(
-        **_spent(evaluation),
-        metric=metric,
-        split="personal",
-        mean=found.mean,
-        std=found.std,
-        worst10=found.worst10,
-        n=n,
-        text_mean=found.text_mean,
-        num_trained=found.num_trained,
-        trained_mean=found.trained_mean,
-        prior=prior,
+        num_left_out=None,
     )
 
 

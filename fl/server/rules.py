@@ -67,6 +67,10 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"must be personal: no global model in {kinds}; got global"
         problems.append(Problem((*path, "target_split"), rule))
+    if config.finetune_steps and not any(each.has_global_model for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        rule = f"has no effect: no global model in {kinds}; got {config.finetune_steps}"
+        problems.append(Problem((*path, "finetune_steps"), rule))
     if config.downlink == "broadcast" and not any(each.sends for each in methods):
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: nothing is sent by {kinds}; got broadcast"

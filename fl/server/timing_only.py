@@ -30,6 +30,13 @@ def find_problems(
         if given:
             rule = f"must be empty {beside}: nothing is measured; got {', '.join(given)}"
             yield Problem((*path, key), rule)
+    for key, value, usual in (
+        ("finetune_steps", server.finetune_steps, 0),
+        ("min_test_texts", server.min_test_texts, 1),
+    ):
+        if value != usual:
+            rule = f"has no effect {beside}: nothing is measured; got {value}"
+            yield Problem((*path, key), rule)
     policy = server.policy.kind
     if policy in POLICIES and POLICIES[policy].reads_loss:
         yield Problem((*path, "policy", "kind"), f"{policy} reads losses: there are none {beside}")

@@ -219,7 +219,8 @@ class _Run:
                       text_mean=mean if is_global else clients.mean() + 0.01,
                       num_trained="" if is_global else NUM_CLIENTS - 1,
                       trained_mean="" if is_global else clients[1:].mean(),
-                      prior="" if is_global else 0.4)  # fmt: skip
+                      prior="" if is_global else 0.4,
+                      num_left_out="" if is_global else 0)  # fmt: skip
 
     def write(self, folder: Path, *, is_cut: bool) -> None:
         folder.mkdir(parents=True)

@@ -14,6 +14,7 @@ from fl.methods.pftt.config import PfttConfig
 from fl.methods.rolora.config import RoLoraConfig
 from fl.policies import AllPolicyConfig, RandomPolicyConfig
 from fl.policies.tifl import TiflPolicyConfig
+from fl.server import timing_only
 from fl.server.config import (
     DeadlineServer,
     FedAsyncServer,
@@ -258,3 +259,12 @@ def test_tiers_adapt_to_accuracies_where_there_are_any():
         "server.policy.adapt_rounds": "needs accuracies, which data.task generation has none of; "
         "got 3"
     }
+
+
+def test_finetuning_needs_a_global_model_and_measuring_needs_training():
+    server = SyncServer(num_rounds=2, policy=POLICY, finetune_steps=3, min_test_texts=2)
+    for methods, faulty in (([LocalConfig()], True), ([LocalConfig(), FeditConfig()], False)):
+        found = find_problems(server, num_clients=4, methods=methods)
+        assert [each.path for each in found] == [("server", "finetune_steps")] * faulty
+    idle = timing_only.find_problems(server, methods=[FeditConfig()])
+    assert [each.path[-1] for each in idle] == ["finetune_steps", "min_test_texts"]

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from fl.data.shards import GivenShards, Shard
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
+from fl.server.client_summary import prior_accuracy
 from fl.server.evaluation import Evaluator
 from fl.server.modes.sync import run_rounds
 from fl.training.job import EvaluationJob
@@ -93,3 +95,31 @@ def test_rows_carry_what_was_spent_until_then():
     assert row.downlink_bytes == sum(each.downlink_bytes for each in rows.rounds) > 0
     first = rows.evaluations[0]
     assert (first.at_s, first.energy_j, first.uplink_bytes, first.downlink_bytes) == (0, 0, 0, 0)
+
+
+def test_clients_with_few_test_texts_are_left_out_of_all_means():
+    sizes = [2, 5, 3, 6]
+    given = [
+        Shard(train=np.arange(40 * each, 40 * each + 20), test=40 * each + 20 + np.arange(size))
+        for each, size in enumerate(sizes)
+    ]
+
+    def rows(floor):
+        played = federation(LocalConfig(), num_clients=4, min_test_texts=floor)
+        played.shards = GivenShards(given)
+        for client_id in (1, 2):
+            first = played.personal.of(client_id)
+            own = {name: value + 0.3 * client_id for name, value in first.items()}
+            played.personal.keep(client_id, own)
+        return played, Evaluator(played).evaluate(0)[0]
+
+    _, of_all = rows(1)
+    assert (of_all.n, of_all.num_trained, of_all.num_left_out) == (4, 2, 0)
+    played, row = rows(4)
+    assert (row.n, row.num_trained, row.num_left_out) == (2, 1, 2)
+    alone = [rows(floor)[1].mean for floor in (6,)]
+    assert alone[0] == pytest.approx(row.mean * 2 - row.trained_mean, abs=1e-12)
+    labels = played.worker.train.labels
+    assert row.prior == pytest.approx(prior_accuracy(labels, [given[1], given[3]]).mean())
+    with pytest.raises(ValueError, match=r"server\.min_test_texts: must be <= 6, .* got 7"):
+        rows(7)
