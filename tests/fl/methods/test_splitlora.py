@@ -19,6 +19,7 @@ from fl.methods.options import FedAdam
 from fl.methods.splitlora.config import SplitloraConfig
 from fl.models.lora_settings import LoraSettings
 from fl.payload import Payload
+from fl.privacy.config import ClientPrivacy
 from fl.server.config import DeadlineServer, FedAsyncServer, FedBuffServer
 from fl.server.modes import run_server
 from fl.training.config import TrainingConfig
@@ -76,6 +77,15 @@ def test_a_run_learns_what_federated_lora_does_to_the_bit(task, cut_layer):
 )
 def test_so_does_each_mode_where_updates_come_in_the_same_order(mode):
     check_equal(run(SplitloraConfig(), **mode), run(FeditConfig(), **mode))
+
+
+def test_privacy_clips_and_noises_both_parts_as_one_update():
+    privacy = ClientPrivacy(clip_norm=0.1, noise_multiplier=0.5, delta=1e-3)
+    one, other = (run(each, privacy=privacy) for each in (SplitloraConfig(), FeditConfig()))
+    check_equal(one, other)
+    rows = one.recorder.of_privacy
+    assert rows == other.recorder.of_privacy
+    assert any(row.num_clipped for row in rows)
 
 
 def test_so_do_runs_with_other_adapted_layers_dropout_and_small_passes():
