@@ -203,7 +203,7 @@ def _steps(scenario: Scenario) -> Iterator[BrokenRule]:
     """Find steps of jobs that do not suit the method of a variant."""
     num_steps = scenario.training.local_steps
     for index, method in enumerate(scenario.methods):
-        yield from fl.training.config.find_other_than_descent(scenario.training, method=method)
+        yield from fl.training.config.find_unsuited(scenario.training, method=method)
         if method.normalises_steps and num_steps is not None:
             rule = f"has no effect: every job makes training.local_steps = {num_steps} steps"
             rule += "; local_epochs makes them differ, got true"

@@ -119,7 +119,7 @@ def find_problems(
         Where the section stands.
     """
     problems = [
-        *_find_problems_of_steps(config, methods=methods, path=path),
+        *_find_problems_of_steps(config, path=path),
         *_find_problems_of_optimiser(config, path=path),
         *_find_unused(config, methods=methods, path=path),
         *_find_problems_of_lora(config, methods=methods, path=path),
@@ -140,9 +140,7 @@ def find_problems(
     return problems
 
 
-def _find_problems_of_steps(
-    config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
-) -> Iterator[Problem]:
+def _find_problems_of_steps(config: TrainingConfig, *, path: tuple[str, ...]) -> Iterator[Problem]:
     """Find settings of the steps of a job that do not go together."""
     steps, micro = config.local_steps, config.micro_batch_size
     if steps is not None and config.warmup_steps >= steps:
@@ -151,17 +149,9 @@ def _find_problems_of_steps(
     if steps == 1 and config.step_schedule != CONSTANT_RATE:
         rule = f"has no effect: jobs have local_steps = 1, got {config.step_schedule.kind}"
         yield Problem((*path, "step_schedule"), rule)
-    if micro is None:
-        return
-    if micro >= config.batch_size:
+    if micro is not None and micro >= config.batch_size:
         rule = f"must be < batch_size = {config.batch_size}, or left out, got {micro}"
         yield Problem((*path, "micro_batch_size"), rule)
-    for method in methods:
-        if method.needs_whole_batches:
-            rule = (
-                f"must be left out: the loss of {method.kind} is one of whole batches, got {micro}"
-            )
-            yield Problem((*path, "micro_batch_size"), rule)
 
 
 def _find_problems_of_optimiser(
@@ -177,10 +167,10 @@ def _find_problems_of_optimiser(
         yield Problem((*path, "decay_norms_and_biases"), rule)
 
 
-def find_other_than_descent(
+def find_unsuited(
     config: TrainingConfig, *, method: TrainedMethod, path: tuple[str, ...] = ("training",)
 ) -> Iterator[Problem]:
-    """Find what makes more of a gradient than a step of the learning rate, where that is needed.
+    """Find settings that one method cannot have.
 
     Parameters
     ----------
@@ -191,8 +181,28 @@ def find_other_than_descent(
     path
         Where the section stands.
     """
-    if not method.needs_plain_descent:
-        return
+    micro = config.micro_batch_size
+    if micro is not None and method.needs_whole_batches:
+        rule = f"must be left out: the loss of {method.kind} is one of whole batches, got {micro}"
+        yield Problem((*path, "micro_batch_size"), rule)
+    for where, share in (
+        ((*path, "lora", "dropout"), config.lora.dropout),
+        ((*path, "backbone_dropout"), config.backbone_dropout),
+    ):
+        if share and method.compares_with_reference:
+            rule = (
+                f"must be 0: {method.kind} compares with a reference, from which a model that "
+                f"drops something differs before any step, got {share:g}"
+            )
+            yield Problem(where, rule)
+    if method.needs_plain_descent:
+        yield from _find_other_than_descent(config, method=method, path=path)
+
+
+def _find_other_than_descent(
+    config: TrainingConfig, *, method: TrainedMethod, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find what makes more of a gradient than a step of the learning rate of the job."""
     if config.optimiser != Sgd():
         momentum = getattr(config.optimiser, "momentum", 0.0)
         found = config.optimiser.kind + (f" with momentum {momentum:g}" if momentum else "")
@@ -232,7 +242,7 @@ def _find_unused(
 def _find_problems_of_lora(
     config: TrainingConfig, *, methods: Sequence[TrainedMethod], path: tuple[str, ...]
 ) -> Iterator[Problem]:
-    """Find settings of adaptations that no method has, and dropout that one cannot have."""
+    """Find settings of adaptations that no method has."""
     for field in fields(config.lora):
         value = getattr(config.lora, field.name)
         acts = [method for method in methods if field.name in method.lora_settings]
@@ -240,14 +250,3 @@ def _find_problems_of_lora(
             kinds = ", ".join(sorted({method.kind for method in methods}))
             rule = f"has no effect with {kinds}, got {value}; leave it out"
             yield Problem((*path, "lora", field.name), rule)
-    for where, share in (
-        ((*path, "lora", "dropout"), config.lora.dropout),
-        ((*path, "backbone_dropout"), config.backbone_dropout),
-    ):
-        for method in methods:
-            if share and method.compares_with_reference:
-                rule = (
-                    f"must be 0: {method.kind} compares with a reference, from which a model that "
-                    f"drops something differs before any step, got {share:g}"
-                )
-                yield Problem(where, rule)

@@ -81,3 +81,11 @@ def test_every_recipe_is_valid_and_on_its_card(kind):
 def test_every_card_says_what_decays_and_what_is_clipped(kind):
     text = (Path(fl.__file__).parent / "methods" / kind / "README.md").read_text(encoding="utf-8")
     assert "**Decay, clipping.**" in text
+
+
+def test_a_recipe_does_not_bear_on_the_other_methods_of_a_study():
+    found = of("{kind: fedsa_lora, recipe: authors}, {kind: fedamole}", "training.local_steps=3")
+    assert found["fedsa_lora"].training.lora.dropout == 0.05
+    plain = "{kind: scaffold}, {kind: fedamole, recipe: authors}"
+    found = of(plain, "training.optimiser={kind: sgd}")
+    assert found["fedamole"].training.optimiser.kind == "adamw"

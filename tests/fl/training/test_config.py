@@ -6,7 +6,7 @@ from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedkseed.config import FedkseedConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pfit.config import PfitConfig
-from fl.training.config import TrainingConfig, find_problems
+from fl.training.config import TrainingConfig, find_problems, find_unsuited
 from fl.training.optimiser_settings import Sgd
 
 
@@ -32,11 +32,10 @@ def test_learning_rate_that_every_method_overrides_is_a_problem():
 def test_batches_are_not_parted_where_their_loss_is_of_the_whole():
     parted = TrainingConfig(local_steps=2, micro_batch_size=4)
     for method in (FedamoleConfig(), PfitConfig(), FeddpoConfig()):
-        (problem,) = find_problems(parted, methods=[FeditConfig(), method])
+        (problem,) = find_unsuited(parted, method=method)
         assert problem.path == ("training", "micro_batch_size")
         assert f"the loss of {method.kind} is one of whole batches" in problem.message
-    without = FedamoleConfig(balance_weight=None)
-    assert find_problems(parted, methods=[FeditConfig(), without]) == []
+    assert list(find_unsuited(parted, method=FedamoleConfig(balance_weight=None))) == []
 
 
 def test_settings_of_gradients_need_a_method_that_has_some():

@@ -13,7 +13,7 @@ from fl.methods.fedit.config import FeditConfig
 from fl.methods.head.config import HeadConfig
 from fl.methods.pfit.config import PfitConfig
 from fl.models.lora_settings import LoraSettings
-from fl.training.config import TrainingConfig, find_problems
+from fl.training.config import TrainingConfig, find_problems, find_unsuited
 from fl.training.dropout import dropout_on, dropout_places
 from tests.fl.fakes import classifier, federation, language_model
 from tests.fl.methods.products import play
@@ -94,6 +94,7 @@ def test_what_cannot_act_is_refused():
     assert [key for key, _ in rules(lora, HeadConfig())] == ["rank_stabilised", "dropout"]
     assert rules(lora, HeadConfig(), FeditConfig()) == []
     backbone = TrainingConfig(local_steps=1, backbone_dropout=0.1)
-    ((key, rule),) = rules(backbone, FeditConfig(), PfitConfig())
-    assert key == "backbone_dropout"
-    assert rule.startswith("must be 0: pfit compares with a reference")
+    assert list(find_unsuited(backbone, method=FeditConfig())) == []
+    (problem,) = find_unsuited(backbone, method=PfitConfig())
+    assert problem.path[-1] == "backbone_dropout"
+    assert problem.message.startswith("must be 0: pfit compares with a reference")
