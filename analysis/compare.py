@@ -1,6 +1,5 @@
 """Which variant gets to a target with less: differences paired by seed, with their intervals."""
 
-import itertools
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ import pandas as pd
 
 from analysis.errors import ResultError
 from analysis.load import Results
+from analysis.rivals import rival_pairs
 from analysis.stats import (
     COSTS,
     LEVEL,
     Cost,
     PairedDifference,
+    holm,
     paired_difference,
     target_summary,
     to_target,
@@ -22,7 +23,7 @@ from analysis.stats import (
 from analysis.tables import Table, metrics_of, splits_of, target_name
 from analysis.text_safety import file_name
 from analysis.totals import TIMING_ONLY
-from analysis.units import axis_label, with_interval
+from analysis.units import axis_label, probability, with_interval
 
 COMPARED = ("seconds", "joules", "uplink")
 """Costs that are compared."""
@@ -44,6 +45,7 @@ def compare(
     metric: str,
     target: float,
     baseline: str | None = None,
+    by: str | None = None,
     level: float = LEVEL,
 ) -> Table:
     """Compare variants pair by pair in what they spent until they met a target.
@@ -59,41 +61,46 @@ def compare(
         A loaded result folder.
     metric, target
         What has to be reached.
-    baseline
-        Variant name: compare the others with this one only; all pairs when ``None``.
+    baseline, by
+        Which variants: as :func:`analysis.rivals.rival_pairs` takes them.
     level
         Confidence level of one interval. It is not widened for the number of comparisons, which the
-        notes state.
+        notes state; ``p_holm`` is adjusted for it.
 
     Returns
     -------
     Table
         ``numbers``: ``split``, ``first``, ``second``, ``cost``, ``difference`` (first minus second,
-        in the cost's unit), ``half_width``, ``num_pairs``, ``num_reached_first``, ``n_first``,
-        ``num_reached_second``, ``n_second``, ``winner`` (variant name or empty), ``verdict``.
+        in the cost's unit), ``half_width``, ``num_pairs``, ``effect_size`` (mean over standard
+        deviation of the differences), ``p_value`` and ``p_holm`` (of a paired t test, alone and for
+        all rows), ``num_reached_first``, ``n_first``, ``num_reached_second``, ``n_second``,
+        ``winner`` (variant name or empty), ``verdict``.
 
     Raises
     ------
     ResultError
         The metric or baseline does not occur, or there are not two variants to compare.
     """
-    pairs = _pairs(results, metric=metric, baseline=baseline)
+    _check_metric(results, metric)
+    pairs = rival_pairs(results, by=by, baseline=baseline)
     used = results.used(results.evaluations)
     numbers: list[dict[str, Any]] = []
     for split in splits_of(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
         counts = target_summary(reached, column="at_s").to_dict("index")
         for first, second in pairs:
-            if first in counts and second in counts:
-                sides = tuple(_side(results, counts, name) for name in (first, second))
+            if first.name in counts and second.name in counts:
+                sides = tuple(_side(results, counts, each.name) for each in (first, second))
                 for key in COMPARED:
                     gap = paired_difference(
-                        reached, first, second, value=COSTS[key].column, level=level
+                        reached, first.name, second.name, value=COSTS[key].column, level=level
                     )
                     numbers.append(_row(split, sides, COSTS[key], gap))
     if not numbers:
         msg = f"{results.folder}: no two variants have {metric} on the same kind of model"
         raise ResultError(msg)
+    for row, adjusted in zip(numbers, holm([row["p_value"] for row in numbers]), strict=True):
+        row["p_holm"] = adjusted
     return Table(
         name=file_name(f"compare_{metric}_{target:g}"),
         title=f"Cost to {target_name(metric, target)}, differences paired by seed",
@@ -102,13 +109,14 @@ def compare(
         notes=(
             f"Difference: first minus second, mean over pairs ± {100 * level:g} % Student-t "
             "half-width; a pair is a seed under which both reached the target.",
-            f"{len(numbers)} comparisons; the intervals are not widened for their number.",
+            f"{len(numbers)} comparisons; the intervals are not widened for their number. p: of a "
+            "paired t test, adjusted for all rows by Holm's method.",
             *((f"Costs {results.cost_label}.",) if results.cost_label else ()),
         ),
     )
 
 
-def _pairs(results: Results, *, metric: str, baseline: str | None) -> list[tuple[str, str]]:
+def _check_metric(results: Results, metric: str) -> None:
     known = metrics_of(results)
     if results.is_timing_only:
         msg = f"{results.folder}: {TIMING_ONLY}, so no {metric}; total costs: --baseline VARIANT"
@@ -116,18 +124,6 @@ def _pairs(results: Results, *, metric: str, baseline: str | None) -> list[tuple
     if metric not in known:
         msg = f"{results.folder}: no metric {metric!r}; evaluated were {', '.join(known)}"
         raise ResultError(msg)
-    names = [v.name for v in results.variants if (results.runs["variant"] == v.name).any()]
-    if baseline is None:
-        pairs = list(itertools.combinations(names, 2))
-    elif baseline in names:
-        pairs = [(name, baseline) for name in names if name != baseline]
-    else:
-        msg = f"{results.folder}: no variant {baseline!r}; there are {', '.join(names)}"
-        raise ResultError(msg)
-    if not pairs:
-        msg = f"{results.folder}: nothing to compare: only {', '.join(names)} has results"
-        raise ResultError(msg)
-    return pairs
 
 
 def _side(results: Results, counts: Mapping[Hashable, Mapping[Hashable, Any]], name: str) -> _Side:
@@ -146,6 +142,9 @@ def _row(split: str, sides: tuple[_Side, ...], cost: Cost, gap: PairedDifference
         "difference": gap.mean,
         "half_width": gap.half_width,
         "num_pairs": gap.n,
+        "effect_size": gap.effect_size,
+        "p_value": gap.p_value,
+        "p_holm": math.nan,
         "num_reached_first": first.num_reached,
         "n_first": first.n,
         "num_reached_second": second.num_reached,
@@ -182,5 +181,6 @@ def _text(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
         "cost": axis_label(row["cost"]),
         "first - second": gap if math.isnan(row["difference"]) or gap[0] == "-" else f"+{gap}",
         "pairs": str(row["num_pairs"]),
+        "p": probability(row["p_holm"]),
         "verdict": row["verdict"],
     }

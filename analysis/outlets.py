@@ -25,6 +25,7 @@ LEFT_HEADS = PROSE_HEADS | frozenset(
         "cost",
         "first",
         "second",
+        "minus",
         "verdict",
         "setting",
         "order",
@@ -39,14 +40,20 @@ _HEAD_WIDTH = 12
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a data frame as CSV; text that a spreadsheet would take for a formula is quoted."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        file.write(csv_lines(frame))
+
+
+def csv_lines(frame: pd.DataFrame) -> str:
+    """Return a data frame as CSV; text that a spreadsheet would take for a formula is quoted."""
     safe = frame.rename(columns=lambda name: csv_text(str(name)))
     for place, name in enumerate(safe.columns):
         column = safe.iloc[:, place]
         if not pd.api.types.is_numeric_dtype(column.dtype):
             texts = [csv_text(cell) if isinstance(cell, str) else cell for cell in column]
             safe[name] = pd.Series(texts, index=safe.index, dtype=object)
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        safe.to_csv(file, index=False, lineterminator="\n")
+    text: str = safe.to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def to_markdown(table: Table) -> str:

@@ -5,6 +5,7 @@ interval from two seeds on. A run that does not reach a target has no cost to it
 counted, never averaged.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -271,6 +272,11 @@ class PairedDifference:
     """Half-width of the Student-t interval; NaN with fewer than two pairs."""
     n: int
     """Pairs with a value on both sides."""
+    p_value: float = float("nan")
+    """Of a two-sided paired t test against 0; NaN with fewer than two pairs."""
+    effect_size: float = float("nan")
+    """Mean over the standard deviation of the differences (Cohen's d of pairs); NaN with fewer than
+    two pairs, or where all are equal."""
 
     @property
     def excludes_zero(self) -> bool:
@@ -305,6 +311,42 @@ def paired_difference(
         return PairedDifference(mean=float("nan"), half_width=float("nan"), n=0)
     frame = pd.DataFrame({"pair": 0, "gap": gaps})
     row = mean_ci(frame, by="pair", value="gap", level=level).iloc[0]
+    spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else math.nan
     return PairedDifference(
-        mean=float(row["mean"]), half_width=float(row["half_width"]), n=int(row["n"])
+        mean=float(row["mean"]),
+        half_width=float(row["half_width"]),
+        n=int(row["n"]),
+        p_value=_paired_p(gaps, spread),
+        effect_size=float(gaps.mean()) / spread if spread > 0 else math.nan,
     )
+
+
+def _paired_p(gaps: "pd.Series[float]", spread: float) -> float:
+    """Return the two-sided p value of a t test of differences against 0."""
+    if len(gaps) < 2:
+        return math.nan
+    mean = float(gaps.mean())
+    if spread == 0:
+        return 1.0 if mean == 0 else 0.0
+    statistic = abs(mean) / (spread / math.sqrt(len(gaps)))
+    return float(2.0 * student_t.sf(statistic, len(gaps) - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for how many there are, so that the chance of any false one is bounded.
+
+    Holm, Scandinavian Journal of Statistics 6, 1979 [recollected]: of ``m`` values the i-th
+    smallest is multiplied by ``m - i + 1``, and none is below one before it. NaN stays, uncounted.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03, float("nan")])
+    [0.03, 0.06, 0.06, nan]
+    """
+    places = [place for place, p_value in enumerate(p_values) if not math.isnan(p_value)]
+    places.sort(key=lambda place: p_values[place])
+    adjusted, most = [math.nan] * len(p_values), 0.0
+    for rank, place in enumerate(places):
+        most = max(most, min(1.0, (len(places) - rank) * p_values[place]))
+        adjusted[place] = most
+    return adjusted

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.errors import ResultError
 from analysis.load import Results
 from analysis.manifest import Variant
+from analysis.rivals import rival_pairs
 from analysis.series import energy_frame
 from analysis.stats import LEVEL, paired_difference
 from analysis.tables import Table, cost_column, interval_note, mean_table, wasted_runs
@@ -118,16 +119,17 @@ def energy_table(results: Results, frame: pd.DataFrame) -> Table:
     )
 
 
-def total_differences(results: Results, *, baseline: str, level: float = LEVEL) -> Table:
+def total_differences(
+    results: Results, *, baseline: str | None, by: str | None = None, level: float = LEVEL
+) -> Table:
     """Compare what whole runs cost with a baseline, differences paired by seed.
 
     Parameters
     ----------
     results
         A study in which nothing was trained.
-    baseline
-        Name or label of a variant, with which all others are compared; or of a method, with whose
-        variant of the same setting each is.
+    baseline, by
+        Which variants: as :func:`analysis.rivals.rival_pairs` takes them.
     level
         Confidence level of one interval. It is not widened for the number of comparisons.
 
@@ -144,43 +146,28 @@ def total_differences(results: Results, *, baseline: str, level: float = LEVEL) 
         No such variant or method, or nothing beside it.
     """
     runs = run_totals(results)
-    have = [variant for variant in results.variants if (runs["variant"] == variant.name).any()]
-    pairs = [(each, _rival(each, have, baseline)) for each in have]
+    try:
+        pairs = rival_pairs(results, by=by, baseline=baseline)
+    except ResultError as error:
+        where, _, rule = str(error).partition(": ")
+        msg = f"{where}: {TIMING_ONLY}; {rule}"
+        raise ResultError(msg) from None
     numbers = [
-        row
-        for variant, rival in pairs
-        if rival is not None and rival is not variant
-        for row in _differences(runs, variant, rival, level=level)
+        row for variant, rival in pairs for row in _differences(runs, variant, rival, level=level)
     ]
-    if not numbers:
-        listed = ", ".join(variant.name for variant in have)
-        rule = f"nothing to compare with {baseline!r}; variants are {listed}"
-        msg = f"{results.folder}: {TIMING_ONLY}; {rule}"
-        raise ResultError(msg)
+    told = "the other" if baseline is None else baseline
     return Table(
-        name=file_name(f"differences_{baseline}"),
-        title=f"Total costs minus those of {baseline}, paired by seed",
+        name=file_name(f"differences_{baseline or by or 'all'}"),
+        title=f"Total costs minus those of {told}, paired by seed",
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame(_text(numbers, results.labels)),
         notes=(
             _sentence(),
-            f"Mean over seeds of variant minus {baseline} ± {100 * level:g} % Student-t "
+            f"Mean over seeds of variant minus {told} ± {100 * level:g} % Student-t "
             "half-width; * marks intervals that leave out 0.",
             f"{len(numbers)} comparisons; the intervals are not widened for their number.",
         ),
     )
-
-
-def _rival(variant: Variant, have: list[Variant], baseline: str) -> Variant | None:
-    """Return what a variant is compared with: itself, the baseline, or nothing."""
-    named = [each for each in have if baseline in (each.name, each.label)]
-    if not named:
-        named = [
-            each
-            for each in have
-            if baseline in (each.method, each.method_label) and each.knobs == variant.knobs
-        ]
-    return named[0] if named else None
 
 
 def _differences(
@@ -204,14 +191,17 @@ def _differences(
 
 def _text(numbers: list[dict[str, Any]], labels: dict[str, str]) -> Iterator[dict[str, str]]:
     """Write one row a variant, one column a cost."""
-    cells: dict[str, dict[str, str]] = {}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
     heads = dict.fromkeys(axis_label(row["cost"]) for row in numbers)
     for row in numbers:
         mark = " *" if row["verdict"] else ""
         shown = with_interval(row["difference"], row["half_width"])
-        cells.setdefault(row["variant"], {})[axis_label(row["cost"])] = f"{shown}{mark}"
-    for variant, own in cells.items():
-        yield {"variant": labels[variant], **{head: own.get(head, "") for head in heads}}
+        pair = row["variant"], row["baseline"]
+        cells.setdefault(pair, {})[axis_label(row["cost"])] = f"{shown}{mark}"
+    has_several = len({rival for _, rival in cells}) > 1
+    for (variant, rival), own in cells.items():
+        told = {"minus": labels[rival]} if has_several else {}
+        yield {"variant": labels[variant], **told, **{head: own.get(head, "") for head in heads}}
 
 
 def _sentence() -> str:

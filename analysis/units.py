@@ -145,3 +145,18 @@ def _decimals_of(value: float, *, digits: int = 4) -> int:
     if not math.isfinite(value) or value == 0.0 or (value == round(value) and digits == 4):
         return 0
     return min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), 12)
+
+
+def probability(p_value: float) -> str:
+    """Write a p value; empty where there is none.
+
+    Examples
+    --------
+    >>> [probability(p_value) for p_value in (0.2, 0.0312, 0.00004, float("nan"))]
+    ['0.20', '0.031', '< 0.001', '']
+    """
+    if math.isnan(p_value):
+        return ""
+    if p_value < 0.001:
+        return "< 0.001"
+    return f"{p_value:.2f}" if p_value >= 0.1 else f"{p_value:.3f}"

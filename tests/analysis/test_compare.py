@@ -1,10 +1,12 @@
 import dataclasses
 
 import pytest
+from scipy.stats import ttest_rel
 
 from analysis.compare import compare
 from analysis.errors import ResultError
 from analysis.load import load_results
+from analysis.stats import to_target
 from tests.analysis.synthetic import METHODS, write_results
 
 
@@ -77,7 +79,10 @@ def test_baseline_limits_the_pairs(results):
     ("arguments", "message"),
     [
         ({"metric": "f1", "target": 0.8}, "no metric 'f1'; evaluated were accuracy"),
-        ({"metric": "accuracy", "target": 0.8, "baseline": "x"}, "no variant 'x'; there are local"),
+        (
+            {"metric": "accuracy", "target": 0.8, "baseline": "x"},
+            r"one of local, .*, got 'x'",
+        ),
     ],
 )
 def test_unknown_names(results, arguments, message):
@@ -89,6 +94,26 @@ def test_one_variant_alone(tmp_path):
     folder = write_results(tmp_path / "out", methods=METHODS[1:2], seeds=(1,), num_rounds=2)
     with pytest.raises(ResultError, match="nothing to compare: only fedit_r8"):
         compare(load_results(folder), metric="accuracy", target=0.8)
+
+
+def test_p_values_are_those_of_a_paired_t_test_and_adjusted_for_all_rows(results):
+    table = compare(results, metric="accuracy", target=0.8)
+    row = rows_of(table, "fedit_r8", "pftt_r8").loc["at_s"]
+    reached = to_target(
+        results.used(results.evaluations), metric="accuracy", split="personal", target=0.8
+    )
+    wide = reached.pivot(index="seed", columns="variant", values="at_s")
+    test = ttest_rel(wide["fedit_r8"], wide["pftt_r8"])
+    assert row["p_value"] == pytest.approx(test.pvalue, rel=1e-9)
+    gaps = wide["fedit_r8"] - wide["pftt_r8"]
+    assert row["effect_size"] == pytest.approx(gaps.mean() / gaps.std(ddof=1))
+    numbers = table.numbers
+    assert (numbers["p_holm"].dropna() >= numbers["p_value"].dropna()).all()
+    smallest = numbers["p_value"].idxmin()
+    count = numbers["p_value"].count()
+    assert numbers["p_holm"][smallest] == pytest.approx(
+        min(1.0, count * numbers["p_value"][smallest])
+    )
 
 
 def test_number_of_comparisons_is_stated(results):

@@ -34,5 +34,5 @@ def test_stars_stand_where_the_interval_leaves_out_zero(results):
 
 
 def test_unknown_baseline_is_one_line(results):
-    with pytest.raises(ResultError, match="no method 'fedt'; there are fedit_r8, fedtt_r5"):
+    with pytest.raises(ResultError, match=r"must be one of .*fedit_r8, fedtt_r5.*, got 'fedt'"):
         final_differences(results, baseline="fedt")

@@ -11,6 +11,7 @@ from analysis.intervals import drawn_half_width
 from analysis.stats import (
     COSTS,
     align_seeds,
+    holm,
     is_better_low,
     mean_band,
     mean_ci,
@@ -201,3 +202,21 @@ def test_the_band_of_two_seeds_is_their_range():
     half = drawn_half_width(band["half_width"], band["n"])
     assert band["mean"].to_numpy() - half == pytest.approx([0.1, 0.6])
     assert band["mean"].to_numpy() + half == pytest.approx([0.3, 0.7])
+
+
+def test_holm_is_as_by_hand_and_keeps_order():
+    # 4 values: 0.01 x 4, 0.02 x 3, 0.03 x 2 = 0.06 (no less than the one before), 0.5 x 1
+    assert holm([0.5, 0.02, 0.01, 0.03]) == pytest.approx([0.5, 0.06, 0.04, 0.06])
+    assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
+    assert holm([]) == []
+
+
+def test_equal_differences_have_no_spread():
+    rows = pd.DataFrame(
+        {"variant": ["a", "b"] * 3, "seed": [1, 1, 2, 2, 3, 3], "at_s": [2.0, 1.0] * 3}
+    )
+    gap = paired_difference(rows, "a", "b", value="at_s")
+    assert (gap.mean, gap.p_value) == (1.0, 0.0)
+    assert math.isnan(gap.effect_size)
+    same = paired_difference(rows.assign(at_s=1.0), "a", "b", value="at_s")
+    assert (same.mean, same.p_value) == (0.0, 1.0)

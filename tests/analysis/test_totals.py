@@ -125,7 +125,7 @@ def test_costs_are_compared_with_a_variant_or_method_by_seed(timing):
 
 
 def test_what_cannot_be_compared_is_one_line(timing):
-    rule = "timing only: nothing was trained; nothing to compare with 'other'; variants are fedit"
+    rule = "timing only: nothing was trained; --baseline: must be one of fedit_r8.*, got 'other'"
     with pytest.raises(ResultError, match=rule):
         total_differences(timing, baseline="other")
     rule = "timing only: nothing was trained, so no accuracy; total costs: --baseline VARIANT"

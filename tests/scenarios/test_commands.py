@@ -84,10 +84,31 @@ def test_a_manifest_with_bad_runs_is_bad_input(tmp_path, capsys, verb):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [
+        ("csv", "split,first,second,cost,difference,"),
+        ("json", '[{"split":"global","first":'),
+        ("md", "| model | first | second | cost | first - second | pairs | p | verdict |"),
+        ("tex", "% needs \\usepackage{booktabs}"),
+        ("text", "Cost to accuracy ≥ 0.5, differences paired by seed"),
+    ],
+)
+def test_a_comparison_is_written_in_every_form(tmp_path, capsys, form, start):
+    folder = write_results(tmp_path / "made", methods=METHODS[1:3], num_rounds=12)
+    words = ["compare", str(folder), "--target", "accuracy=0.5", "--format", form]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(start)
+    assert main([*words, "--json"]) == (0 if form == "json" else 2)
+
+
 def test_compare_needs_something_to_compare_by(tmp_path, capsys):
     folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
     assert main(["compare", str(folder)]) == 2
-    assert "give --target METRIC=VALUE, --baseline METHOD, or both" in capsys.readouterr().err
+    assert (
+        "give --target METRIC=VALUE, --baseline METHOD, --by KNOB, or several"
+        in capsys.readouterr().err
+    )
     assert main(["compare", str(folder), "--baseline", METHODS[1].name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["baseline"] == METHODS[1].name
 
