@@ -182,33 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("folder", metavar="DIR")
 
-    verb = _verb(
-        verbs, "compare", commands.compare_variants, "compare variants at a target, paired by seed"
-    )
-    verb.add_argument(
-        "folders",
-        metavar="DIR",
-        nargs="+",
-        help="result folder; several are read as one study, what they differ in as a knob",
-    )
-    verb.add_argument("--target", metavar="METRIC=VALUE", help="costs to it: accuracy=0.8")
-    verb.add_argument(
-        "--baseline",
-        metavar="NAME",
-        help="compare with this method, value of a knob, or variant: final metrics, or total costs "
-        "where nothing was trained; with --target: what it cost to get there",
-    )
-    verb.add_argument(
-        "--by",
-        metavar="KNOB",
-        help="compare values of this knob, radio.scheduler say, or methods: --by method (default: "
-        "what the baseline is a value of)",
-    )
-    verb.add_argument(
-        "--format",
-        choices=["text", "md", "tex", "csv", "json"],
-        help="how the table is written (default: text)",
-    )
+    _compares(verbs)
 
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")
     verb.add_argument("file", metavar="FILE", help="path of the new file")
@@ -251,6 +225,37 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="PICTURE", help="where it goes (default: NAME_map.png)")
     verb.add_argument("--seed", type=int, help="whose world it is (default: the first seed)")
     return parser
+
+
+def _compares(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    """Add the comparison of variants."""
+    verb = _verb(
+        verbs, "compare", commands.compare_variants, "compare variants at a target, paired by seed"
+    )
+    verb.add_argument(
+        "folders",
+        metavar="DIR",
+        nargs="+",
+        help="result folder; several are read as one study, what they differ in as a knob",
+    )
+    verb.add_argument("--target", metavar="METRIC=VALUE", help="costs to it: accuracy=0.8")
+    verb.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="compare with this method, value of a knob, or variant: final metrics, or total costs "
+        "where nothing was trained; with --target: what it cost to get there",
+    )
+    verb.add_argument(
+        "--by",
+        metavar="KNOB",
+        help="compare values of this knob, radio.scheduler say, or methods: --by method (default: "
+        "what the baseline is a value of)",
+    )
+    verb.add_argument(
+        "--format",
+        choices=["text", "md", "tex", "csv", "json"],
+        help="how the table is written (default: text)",
+    )
 
 
 def _stores(verbs: "argparse._SubParsersAction[_Parser]") -> None:
