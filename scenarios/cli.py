@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from analysis.text_safety import shortened
-from scenarios import commands, store
+from scenarios import commands, comparison, store
 from scenarios.commands import BAD_INPUT, FAILED, INTERRUPTED
 from scenarios.completion import (
     complete,
@@ -230,7 +230,10 @@ def _parser() -> argparse.ArgumentParser:
 def _compares(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     """Add the comparison of variants."""
     verb = _verb(
-        verbs, "compare", commands.compare_variants, "compare variants at a target, paired by seed"
+        verbs,
+        "compare",
+        comparison.compare_variants,
+        "compare variants at a target, paired by seed",
     )
     verb.add_argument(
         "folders",
