@@ -2,7 +2,8 @@
 
 All rows are written. Processor seconds are taken at the ends of rounds, memory at the end of the
 middle one and of the last; starting is left out. 10 of 100 clients a round, chosen at random, send
-FedTT on ``tiny-encoder``.
+FedTT on ``tiny-encoder``; in the cases of split training they have 8 steps that go to the server
+and back, each two transfers.
 ``python -m benchmarks.federation`` runs each case in a process of its own.
 """
 
@@ -35,8 +36,10 @@ data: {source: docstrings, partition: {kind: iid}, max_train_texts: 3000, max_te
 model: {name: tiny-encoder}
 training: {mode: none, local_steps: 8, batch_size: 16}
 server: {mode: sync, num_rounds: ROUNDS, policy: {kind: random, num_clients: 10}}
-methods: [{kind: fedtt, rank: 3, adapter_dim: 16, classifier: linear}]
+methods: [METHOD]
 """
+_FEDTT = "{kind: fedtt, rank: 3, adapter_dim: 16, classifier: linear}"
+_SPLIT = "{kind: splitlora, activations: fp16, server_flop_per_s: 1e12}"
 _RADIO = """
 world: {environment: uma, layout: LAYOUT, carrier_hz: 3.5e9, mobility: MOBILITY}
 radio: {bandwidth_hz: 20e6, subcarrier_spacing_hz: 30e3, fading: FADING, scheduler: SCHEDULER}
@@ -44,12 +47,13 @@ radio: {bandwidth_hz: 20e6, subcarrier_spacing_hz: 30e3, fading: FADING, schedul
 _STANDING = _RADIO.replace("MOBILITY", "{kind: static}").replace("FADING", "{kind: none}")
 _WALKING = _RADIO.replace("MOBILITY", "{kind: random_waypoint}").replace("FADING", "{kind: tdl}")
 _ONE_CELL, _SITES = "{kind: single_cell}", "{kind: hexagonal, num_sites: 19, isd_m: 500}"
+_CONSTANT = "network: {kind: constant, uplink_rate_bps: 10e6, downlink_rate_bps: 50e6}"
+_ONE_STANDING = _STANDING.replace("LAYOUT", _ONE_CELL).replace("SCHEDULER", "round_robin")
 CASES: dict[str, tuple[int, str]] = {
-    "constant": (3000, "network: {kind: constant, uplink_rate_bps: 10e6, downlink_rate_bps: 50e6}"),
-    "one_cell_standing": (
-        3000,
-        _STANDING.replace("LAYOUT", _ONE_CELL).replace("SCHEDULER", "round_robin"),
-    ),
+    "constant": (3000, _CONSTANT),
+    "constant_split": (300, _CONSTANT),
+    "one_cell_standing": (3000, _ONE_STANDING),
+    "one_cell_standing_split": (40, _ONE_STANDING),
     "one_cell_walking_tdl": (
         40,
         _WALKING.replace("LAYOUT", _ONE_CELL).replace("SCHEDULER", "proportional_fair"),
@@ -87,7 +91,9 @@ def measure(case: str, *, num_rounds: int | None = None) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "timing.yaml"
-        path.write_text(_COMMON.replace("ROUNDS", str(rounds)) + network, encoding="utf-8")
+        method = _SPLIT if case.endswith("_split") else _FEDTT
+        study = _COMMON.replace("ROUNDS", str(rounds)).replace("METHOD", method)
+        path.write_text(study + network, encoding="utf-8")
         [variant] = variants(load(path))
         run_single(RunTask(variant=variant, seed=1, folder=Path(folder) / "run"), note)
     lengths_s = [after - before for before, after in pairwise(ends_s)]
