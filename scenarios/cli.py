@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from analysis.text_safety import shortened
-from scenarios import commands, comparison, store
+from scenarios import commands, comparison, exporting, store
 from scenarios.commands import BAD_INPUT, FAILED, INTERRUPTED
 from scenarios.completion import (
     complete,
@@ -183,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", metavar="DIR")
 
     _compares(verbs)
+    _exports(verbs)
 
     verb = _verb(verbs, "new", commands.new_file, "write a scenario file with every key explained")
     verb.add_argument("file", metavar="FILE", help="path of the new file")
@@ -258,6 +259,25 @@ def _compares(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "--format",
         choices=["text", "md", "tex", "csv", "json"],
         help="how the table is written (default: text)",
+    )
+
+
+def _exports(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    """Add the export of rows."""
+    verb = _verb(verbs, "export", exporting.export_rows, "write all rows as tidy tables")
+    verb.add_argument(
+        "folders", metavar="DIR", nargs="+", help="result folder; several are read as one study"
+    )
+    verb.add_argument(
+        "--to",
+        choices=["csv", "parquet", "duckdb"],
+        default="parquet",
+        help="a file a table, or one database (default: parquet)",
+    )
+    verb.add_argument(
+        "--out",
+        metavar="PLACE",
+        help="folder of the files (default: DIR_export beside the first DIR)",
     )
 
 

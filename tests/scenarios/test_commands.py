@@ -102,6 +102,15 @@ def test_a_comparison_is_written_in_every_form(tmp_path, capsys, form, start):
     assert main([*words, "--json"]) == (0 if form == "json" else 2)
 
 
+def test_rows_are_exported_beside_the_folder(tmp_path, capsys):
+    folder = write_results(tmp_path / "made", methods=METHODS[1:3], num_rounds=3)
+    assert main(["export", str(folder), "--to", "csv", "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert str(tmp_path / "made_export" / "rounds.csv") in files
+    assert main(["export", str(tmp_path / "none")]) == 2
+    assert "no such result folder" in capsys.readouterr().err
+
+
 def test_compare_needs_something_to_compare_by(tmp_path, capsys):
     folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
     assert main(["compare", str(folder)]) == 2
