@@ -1,5 +1,6 @@
 """A job that goes to the server and back in each step: seconds, joules, and where it ends."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
@@ -11,6 +12,7 @@ from fl.policies.power_of_choice import PowerOfChoicePolicyConfig
 from fl.server.modes import run_server
 from fl.server.participation import Participation
 from tests.fl.fakes import federation
+from tests.fl.server import test_random_worlds as random_worlds
 from tests.fl.watching import watch_training
 
 UP_BPS, DOWN_BPS = 1e6, 4e6
@@ -212,3 +214,19 @@ def test_others_contend_with_the_exchanges_of_a_round():
     assert row.num_received == 2
     assert row.uplink_bytes == sum(each.size_bytes for each in sent if each.direction == "uplink")
     assert len(sent) == 2 * (2 + 2 * 3)
+
+
+@pytest.mark.parametrize("mode", sorted(set(random_worlds.MODES) - {"hierarchical"}))
+def test_books_are_right_in_random_worlds(mode, monkeypatch, tmp_path):
+    """Clients that leave, empty batteries, lost transfers, crashes: under every policy but those
+    that ask."""
+    config = SplitloraConfig(server_flop_per_s=2e8)
+    methods = {**random_worlds.METHODS, "splitlora": config}
+    for name, value in (("KINDS", ("splitlora",)), ("METHODS", methods), ("ROUND_S", 0.1)):
+        monkeypatch.setattr(random_worlds, name, value)
+    outcomes = Counter()
+    for policy in sorted(set(random_worlds.POLICIES) - {"power_of_choice", "tifl"}):
+        rows = random_worlds.check_world(mode, policy, 10, tmp_path)
+        outcomes.update(part.outcome.partition(":")[0] for part in rows.clients)
+    assert sum(outcomes.values()) > 100
+    assert outcomes.keys() >= {"received", "dropped", "left"}
