@@ -137,3 +137,16 @@ def test_sums_go_part_by_part():
         {"right": 1.0, "texts": 2.0},
     ]
     assert not math.isnan(sum_scores(scores, [3])[0]["right"])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("options", [{}, {"max_new_tokens": 3}, {"is_choice": True}])
+def test_a_model_that_diverged_is_refused_in_one_line(bad, options):
+    worker, model = worker_of(answers(20), language_model())
+    name = next(name for name in model if name.endswith("lora_B"))
+    model[name][1, 0] = bad
+    with pytest.raises(FloatingPointError) as raised:
+        scores_of(worker, model, np.arange(4), batch_size=2, **options)
+    told = str(raised.value)
+    assert told.startswith(f"evaluation: {name} of the model is not finite, training has diverged")
+    assert "\n" not in told
