@@ -60,6 +60,7 @@ class Purpose(IntEnum):
     OUTAGE = 23
     CODEC = 24
     PRIVACY = 25
+    MASK = 26
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

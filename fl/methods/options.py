@@ -94,6 +94,11 @@ class MethodOptions:
         return False
 
     @property
+    def shows_activations(self) -> bool:
+        """Whether the server is sent what single texts give within a job."""
+        return False
+
+    @property
     def adds_up_downloads(self) -> bool:
         """Whether clients add what they are sent to what they hold, and must agree to the bit."""
         return False

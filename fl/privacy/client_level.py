@@ -5,13 +5,14 @@ it sees what clients send, and noise protects what it makes of that.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fl.methods.base import Contribution
-from fl.payload import Payload, Tensors
+from fl.payload import Tensors
+from fl.privacy.client_changes import Add, change_of, moved, plain_sum
 from fl.privacy.config import ClientPrivacy
 
 
@@ -32,6 +33,7 @@ def protect(
     *,
     num_drawn: int,
     rng: np.random.Generator,
+    add: Add = plain_sum,
 ) -> Protected:
     """Replace every change by ``(sum_i clip(d_i) + N(0, (z C)^2)) / num_drawn``.
 
@@ -45,6 +47,8 @@ def protect(
         Clients that were drawn, received or not: a public number.
     rng
         Of the noise; read in the order of names.
+    add
+        Sums clipped changes.
 
     Raises
     ------
@@ -52,44 +56,29 @@ def protect(
         If something is sent that is not a floating-point tensor with a base: it could not be
         clipped.
     """
-    changes = [_change(item) for item in contributions]
+    changes = [change_of(item, key="server.privacy") for item in contributions]
     norms = [_norm(each) for each in changes]
-    total: dict[str, torch.Tensor] = {}
-    for change, norm in zip(changes, norms, strict=True):
-        factor = min(1.0, config.clip_norm / norm) if norm > 0 else 1.0
-        for name, value in change.items():
-            total[name] = total.get(name, torch.zeros_like(value)) + factor * value
+    factors = [min(1.0, config.clip_norm / norm) if norm > 0 else 1.0 for norm in norms]
+    total = dict(
+        add(
+            [item.client_id for item in contributions],
+            [
+                {name: factor * value for name, value in change.items()}
+                for change, factor in zip(changes, factors, strict=True)
+            ],
+        )
+    )
     scale = config.noise_multiplier * config.clip_norm
     for name in sorted(total):
         shape, device = total[name].shape, total[name].device
         noise = torch.from_numpy(scale * rng.standard_normal(total[name].numel()))
         total[name] = (total[name] + noise.reshape(shape).to(device)) / num_drawn
     return Protected(
-        contributions=[_moved(item, total) for item in contributions],
+        contributions=[moved(item, total) for item in contributions],
         median_norm=float(np.median(norms)),
         num_clipped=sum(norm > config.clip_norm for norm in norms),
     )
 
 
-def _change(item: Contribution) -> Tensors:
-    found = {}
-    for name, value in sorted(item.payload.tensors.items()):
-        if not value.is_floating_point() or name not in item.base:
-            msg = (
-                f"server.privacy: {name} is sent and is no change of a tensor that could be clipped"
-            )
-            raise ValueError(msg)
-        found[name] = value.to(torch.float64) - item.base[name].to(torch.float64)
-    return found
-
-
 def _norm(change: Tensors) -> float:
     return float(torch.sqrt(torch.stack([each.square().sum() for each in change.values()]).sum()))
-
-
-def _moved(item: Contribution, mean: Tensors) -> Contribution:
-    tensors = {
-        name: (item.base[name].to(torch.float64) + mean[name]).to(value.dtype)
-        for name, value in item.payload.tensors.items()
-    }
-    return replace(item, payload=Payload(tensors), weight=1.0)

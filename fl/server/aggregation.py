@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from fl.methods.base import Contribution, ServerState
+from fl.privacy.client_changes import plain_sum
 from fl.problems import during
 from fl.rows import RoundRow
 from fl.server.federation import Federation
 from fl.server.merging import MergeRule
 from fl.server.participation import Participation
 from fl.server.presence import GONE
+from fl.server.secure_rounds import SecureSum
 
 AggregationRule = Callable[[ServerState, Sequence[Contribution]], ServerState]
 """From the server's state and updates to its next state, as a method's ``aggregate``."""
@@ -42,21 +44,32 @@ def aggregate(
     if rule is not None:
         received = [rule(state, item) for item in received]
     with during(f"in round {round_id}, {len(received)} contributions"):
-        received = protected(federation, received, round_id=round_id)
+        received = protected(federation, received, participations, round_id=round_id)
         merge(federation, received, participations)
 
 
 def protected(
-    federation: Federation, received: list[Contribution], *, round_id: int
+    federation: Federation,
+    received: list[Contribution],
+    participations: Sequence[Participation],
+    *,
+    round_id: int,
 ) -> list[Contribution]:
-    """Return updates whose mean is private, and record what that costs; as they are if it is not.
+    """Return updates whose sum alone is seen, or whose mean is private; else as they are.
 
     Where there are shapes and no values, nothing can be protected and nothing is promised.
     """
-    private = federation.private_rounds
-    if private is None or federation.is_timing_only:
+    private, secure = federation.private_rounds, federation.server.secure_aggregation
+    if federation.is_timing_only:
         return received
-    made, row = private.protect(received, round_id=round_id)
+    summing = None
+    if secure is not None:
+        everyone = sorted(each.client_id for each in participations)
+        summing = SecureSum(federation, secure, round_id, everyone)
+    if private is None:
+        return received if summing is None else summing.mean(received)
+    add = plain_sum if summing is None else summing.add
+    made, row = private.protect(received, round_id=round_id, add=add)
     federation.recorder.privacy(row)
     return list(made)
 

@@ -141,16 +141,20 @@ class ClientSteps:
             )
         sent: TransferOutcome = yield self._transfer.event
         self._transfer = None
-        if direction == "uplink":
-            self.uplink_bytes += sent.delivered_bytes
-        else:
-            self.downlink_bytes += sent.delivered_bytes
-        self.radio_j += sent.energy_j
+        self.book(sent)
         why = self._why_not(sent)
         if why is not None:
             self.outcome = why
             return None
         return sent.finished_at_s - sent.requested_at_s
+
+    def book(self, sent: TransferOutcome) -> None:
+        """Count the bytes and joules of a transfer that has ended."""
+        if sent.direction == "uplink":
+            self.uplink_bytes += sent.delivered_bytes
+        else:
+            self.downlink_bytes += sent.delivered_bytes
+        self.radio_j += sent.energy_j
 
     def _why_not(self, sent: TransferOutcome) -> str | None:
         """Return why a transfer that has ended does not count; ``None`` if it does."""

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 from fl.codecs import CodecConfig
 from fl.metrics import DEFAULT_METRICS, Task
 from fl.policies import PolicyConfig
-from fl.privacy.config import ClientPrivacy
+from fl.privacy.config import ClientPrivacy, SecureAggregation
 from fl.server.staleness import ConstantDiscount, Discount, PolynomialDiscount
 
 
@@ -60,6 +60,8 @@ class ServerOptions:
     """The same of the model on its way down."""
     privacy: ClientPrivacy | None = None
     """Clipping of clients' changes and noise on their sum; nothing is protected when empty."""
+    secure_aggregation: SecureAggregation | None = None
+    """Masks on updates, of which the server learns the sum alone; none when empty."""
     tensor_names: Literal["sent", "agreed"] = "sent"
     """Whether a payload carries the names, shapes and types of its tensors, or 8 bytes that say
     which of the layouts it has that server and clients agreed on before the run."""
@@ -68,6 +70,11 @@ class ServerOptions:
     def downlink(self) -> Literal["unicast", "broadcast"]:
         """How the model is sent to clients that begin at the same time: one by one."""
         return "unicast"
+
+    @property
+    def num_drawn(self) -> int | None:
+        """Clients that begin together; ``None``: as many as the policy finds."""
+        return getattr(self.policy, "num_clients", None)
 
     @property
     def merges_stale(self) -> bool:
@@ -90,6 +97,12 @@ class RoundOptions(ServerOptions):
     over_selection: Annotated[float, Ge(1), Le(10)] = 1.0
     """How many times the clients of ``policy.num_clients`` begin a round, rounded up. As soon as
     ``num_clients`` updates have been received the others are stopped; 1: all count."""
+
+    @property
+    def num_drawn(self) -> int | None:
+        """Clients that begin together; ``None``: as many as the policy finds."""
+        _, num_started = over_selected(self)
+        return getattr(self.policy, "num_clients", None) if num_started is None else num_started
 
 
 @dataclass(frozen=True, kw_only=True)

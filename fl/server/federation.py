@@ -257,7 +257,9 @@ class Federation:
                 f"merges by a rule of its own; got {self.server.mode}"
             )
             raise ValueError(msg)
-        self.coding = coding_of(self.server, self.method, streams=self.streams)
+        self.coding = coding_of(
+            self.server, self.method, streams=self.streams, num_clients=len(self.shards)
+        )
         self.private_rounds = private_rounds_of(self.server, self.method, streams=self.streams)
         self._check_devices()
         self.state = self.method.initial_state()

@@ -8,6 +8,7 @@ which memory does in far less time than a radio sends it].
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,9 +19,28 @@ from fl.codecs.coding import Coder
 from fl.methods.base import Method
 from fl.network import Streams
 from fl.payload import Payload, Tensors, agreed_bytes
+from fl.privacy.secure_sum import setup_bytes
 from fl.server.config import ServerOptions
 
 _Flat = Float64[np.ndarray, " value"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masking:
+    """What secure aggregation makes of an upload, as far as bytes tell."""
+
+    bits: int
+    """Of a masked number."""
+    num_clients: int
+    """Clients that agree on masks."""
+
+    def shapes(self, payload: Payload) -> Payload:
+        """Return the masked payload without values."""
+        dtype = {16: torch.int16, 32: torch.int32}[self.bits]
+        tensors = payload.tensors
+        return Payload(
+            {name: torch.empty(tensors[name].shape, dtype=dtype, device="meta") for name in tensors}
+        )
 
 
 class LinkCoding:
@@ -45,6 +65,8 @@ class LinkCoding:
         Whether uploads are changes of tensors that the client began from.
     same_download
         Whether all clients are sent the same.
+    masking
+        What secure aggregation adds; ``None``: nothing is masked.
     """
 
     def __init__(
@@ -56,7 +78,9 @@ class LinkCoding:
         streams: Streams,
         codes_changes: bool,
         same_download: bool,
+        masking: Masking | None = None,
     ) -> None:
+        self._masking = masking
         self._uplink = Coder(tuple(uplink)) if uplink else None
         self._downlink = Coder(tuple(downlink)) if downlink else None
         self._names_agreed = names_agreed
@@ -69,11 +93,15 @@ class LinkCoding:
 
     def upload_bytes(self, payload: Payload) -> int:
         """Return the bytes of an upload; shapes decide them, not values."""
-        return self._bytes(payload, self._uplink)
+        if self._masking is None:
+            return self._bytes(payload, self._uplink)
+        words = self._bytes(self._masking.shapes(payload), None)
+        return words + setup_bytes(self._masking.num_clients)[0]
 
     def download_bytes(self, payload: Payload) -> int:
         """Return the bytes of a download to a client."""
-        return self._bytes(payload, self._downlink)
+        setup = 0 if self._masking is None else setup_bytes(self._masking.num_clients)[1]
+        return self._bytes(payload, self._downlink) + setup
 
     def relay_bytes(self, payload: Payload) -> int:
         """Return the bytes of what a site and the server send each other, which is not coded."""
@@ -154,7 +182,9 @@ class LinkCoding:
         return self._sizes[key]
 
 
-def coding_of(server: ServerOptions, method: Method, *, streams: Streams) -> LinkCoding:
+def coding_of(
+    server: ServerOptions, method: Method, *, streams: Streams, num_clients: int
+) -> LinkCoding:
     """Return what codes payloads, as the settings of the server have it.
 
     Raises
@@ -169,7 +199,17 @@ def coding_of(server: ServerOptions, method: Method, *, streams: Streams) -> Lin
             "as changes of which some can be left out; got top_k, int8 would do"
         )
         raise ValueError(msg)
+    secure, masking = server.secure_aggregation, None
+    if secure is not None:
+        if not is_mean:
+            msg = (
+                f"server.secure_aggregation: the server must read the updates of {method.kind} one "
+                "by one, it merges them by a rule of its own; needs none"
+            )
+            raise ValueError(msg)
+        masking = Masking(bits=secure.bits, num_clients=server.num_drawn or num_clients)
     return LinkCoding(
+        masking=masking,
         uplink=server.uplink_codecs,
         downlink=server.downlink_codecs,
         names_agreed=server.tensor_names == "agreed",

@@ -10,6 +10,7 @@ from fl.execution.executor import JobHandle
 from fl.methods.base import Contribution, ServerState, server_part
 from fl.network import TransferEvent
 from fl.payload import Payload, Tensors
+from fl.privacy.secure_sum import masking_flop
 from fl.problems import during
 from fl.rows import ClientRow
 from fl.server.beginning import Beginning
@@ -288,7 +289,7 @@ class Participation(ClientSteps):
         seed = federation.job_seed(client_id, self._seed_id)
         plan = federation.procedure.plan(shard.train, seed=seed)
         charged = start if self._charged is None else self._charged.start
-        work = federation.procedure.work(plan, charged, federation.cost)
+        work = federation.procedure.work(plan, charged, federation.cost) + self._masking()
         exchanges = exchanges_of(federation.procedure, plan, charged, federation.cost)
         handle = federation.executor.submit(
             TrainJob(
@@ -311,6 +312,16 @@ class Participation(ClientSteps):
             return None
         self.compute_s = done.compute_s
         return handle
+
+    def _masking(self) -> Work:
+        """Return what masks of secure aggregation take to make."""
+        config, beginning = self._federation.server.secure_aggregation, self._beginning
+        if config is None or beginning is None:
+            return Work()
+        upload = beginning.upload if self._charged is None else self._charged.upload
+        sizes = [] if upload is None else [each.numel() for each in upload.tensors.values()]
+        count = self._federation.server.num_drawn or len(self._federation.shards)
+        return Work(flop=masking_flop(sum(sizes), num_clients=count, bits=config.bits))
 
     def _go_through(
         self, work: Work, exchanges: Sequence[Exchange]

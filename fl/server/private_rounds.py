@@ -6,6 +6,7 @@ from fl.codecs.top_k import TopKCodec
 from fl.methods.base import Contribution, Method
 from fl.network import Streams
 from fl.privacy.accountant import Accountant
+from fl.privacy.client_changes import Add, plain_sum
 from fl.privacy.client_level import protect
 from fl.privacy.config import ClientPrivacy
 from fl.rows import PrivacyRow
@@ -90,14 +91,15 @@ class PrivateRounds:
         self._num_drawn, self._num_candidates = num_drawn, num_candidates
 
     def protect(
-        self, contributions: Sequence[Contribution], *, round_id: int
+        self, contributions: Sequence[Contribution], *, round_id: int, add: Add = plain_sum
     ) -> tuple[Sequence[Contribution], PrivacyRow]:
-        """Return updates whose mean is private, and the row of the round."""
+        """Return updates whose mean is private, and the row of the round; ``add`` sums changes."""
         made = protect(
             contributions,
             self._config,
             num_drawn=self._num_drawn,
             rng=self._streams("privacy", round_id),
+            add=add,
         )
         if self._accountant is not None:
             self._accountant.add_round(num_drawn=self._num_drawn, num_clients=self._num_candidates)

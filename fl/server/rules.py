@@ -79,6 +79,8 @@ def find_problems(
         problems += _find_privacy_problems(
             config, config.privacy, num_clients=num_clients, methods=methods, path=path
         )
+    if config.secure_aggregation is not None:
+        problems += _find_masking_problems(config, methods=methods, path=path)
     problems += _find_coding_problems(config, methods=methods, path=path)
     if config.evaluate_every > config.num_rounds:
         rule = f"must be <= num_rounds = {config.num_rounds}, got {config.evaluate_every}"
@@ -115,6 +117,36 @@ def _find_privacy_problems(
                 f"changes that can be clipped; got {privacy.kind}, needs none"
             )
             yield Problem(place, rule)
+
+
+def _find_masking_problems(
+    config: ServerConfig, *, methods: Sequence[MethodConfig], path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find what does not go with a server that learns sums alone."""
+    place = (*path, "secure_aggregation")
+    if config.mode != "sync":
+        rule = "needs clients that begin together and are summed together, mode sync"
+        yield Problem(place, f"{rule}; got {config.mode}")
+    if config.uplink_codecs:
+        found = ", ".join(each.kind for each in config.uplink_codecs)
+        rule = f"does not go with uplink_codecs: masked numbers are of its own bits; got {found}"
+        yield Problem(place, rule)
+    if not any(each.sends for each in methods):
+        kinds = ", ".join(method.kind for method in methods)
+        yield Problem(place, f"has no effect: nothing is sent by {kinds}")
+    for method in methods:
+        if not method.merges_changes:
+            rule = (
+                f"the server must read the updates of {method.kind} one by one, it merges them by "
+                "a rule of its own; needs none"
+            )
+            yield Problem(place, rule)
+        elif method.normalises_steps:
+            rule = f"does not go with normalise_steps of {method.kind}, which needs each change"
+            yield Problem(place, rule)
+        elif method.shows_activations:
+            rule = f"hides nothing with {method.kind}, whose server is sent activations of texts"
+            yield Problem(place, f"{rule}; needs none")
 
 
 def _find_coding_problems(

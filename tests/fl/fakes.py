@@ -71,6 +71,7 @@ PURPOSES = (
     "codec",
     "privacy",
     "evaluation",
+    "mask",
 )
 POLICY = PolicySettings(max_new_tokens=5, prompts_per_step=2, num_completions=3)
 SMALLEST = {kind: entry.config() for kind, entry in METHODS.items()} | {

@@ -38,6 +38,11 @@ class SplitloraConfig(AveragingOptions):
         return LORA_SETTINGS
 
     @property
+    def shows_activations(self) -> bool:
+        """Whether the server is sent what single texts give within a job: at the cut."""
+        return True
+
+    @property
     def averages_factors(self) -> bool:
         """Whether factors are averaged one by one: ``A`` and ``B`` are."""
         return True

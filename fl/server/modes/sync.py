@@ -9,6 +9,7 @@ from fl.server.aggregation import aggregate, record_round
 from fl.server.config import RoundOptions, of_mode, over_selected
 from fl.server.federation import Federation
 from fl.server.monitor import Monitor
+from fl.server.secure_rounds import unmask
 from fl.server.selection import select_clients
 from fl.server.starting import FirstReceived, start_participations
 
@@ -36,6 +37,7 @@ def run_round(federation: Federation, round_id: int) -> Generator[simpy.Event, A
         yield env.all_of(done) | first.reached
         yield from first.end_others()
     yield env.all_of(done)
+    yield from unmask(federation, participations)
     aggregate(federation, participations, round_id=round_id)
     record_round(
         federation, participations, round_id=round_id, started_at_s=started_at_s, version=version

@@ -92,5 +92,7 @@ def test_noise_is_that_of_the_generator():
 def test_what_cannot_be_clipped_is_refused():
     tensors = {**BASE, "rank": torch.tensor(4)}
     odd = Contribution(client_id=0, payload=Payload(tensors), weight=1.0, staleness=0, base=BASE)
-    with pytest.raises(ValueError, match=r"server.privacy: rank is sent and is no change"):
+    with pytest.raises(
+        ValueError, match=r"server.privacy: rank is sent and is no change of a tensor"
+    ):
         protected([odd])
