@@ -4,8 +4,9 @@ Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Lea
 doi:10.1145/3133956.3133982. Client ``i`` sends ``q_i + b_i + sum_{j>i} r_ij - sum_{j<i} r_ji``
 modulo ``2^bits``: its numbers, a mask of its own, and one mask a pair. Pair masks of two clients
 who are both in the sum cancel. Others the server takes off: ``b_i`` of those who are in it, and
-``r_ij`` of those who dropped out, both from seeds that the survivors have shares of. Keys and shares are not
-made here: masks are drawn from addressed streams; what keys and shares weigh is counted.
+``r_ij`` of those who dropped out, both from seeds that the survivors have shares of. Keys and
+shares are not made here: masks are drawn from addressed streams; what keys and shares weigh is
+counted.
 """
 
 from collections.abc import Callable, Sequence
