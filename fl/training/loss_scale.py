@@ -68,3 +68,33 @@ class LossScale:
                 parameter.grad = None
         for each in gradients:
             each.div_(self._factors.view(-1, *[1] * (each.dim() - 1)))
+
+
+def go_back(
+    total: Float[torch.Tensor, ""], parameters: Sequence[torch.Tensor], scale: LossScale | None
+) -> None:
+    """Go back from the loss of one client; gradients add to those that are there.
+
+    Parameters
+    ----------
+    total
+        The loss.
+    parameters
+        What is trained.
+    scale
+        Of one client without an axis; ``None``: the loss as it is.
+    """
+    if scale is None:
+        total.backward()  # type: ignore[no-untyped-call]
+        return
+
+    def run(factors: torch.Tensor) -> None:
+        (total * factors[0]).backward(retain_graph=True)  # type: ignore[no-untyped-call]
+
+    before = [each.grad for each in parameters]
+    for each in parameters:
+        each.grad = None
+    scale.backward(run, parameters)
+    for each, known in zip(parameters, before, strict=True):
+        if known is not None:
+            each.grad = known if each.grad is None else known + each.grad

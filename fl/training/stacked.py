@@ -27,7 +27,7 @@ from fl.payload import Tensors
 from fl.training.client_axis import CannotStackError, ClientAxis
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.loss_scale import LossScale
+from fl.training.loss_scale import LossScale, go_back
 from fl.training.optimisers import new_optimiser, undecayed_names
 from fl.training.procedure import Batches
 from fl.training.step_losses import diverged
@@ -290,7 +290,8 @@ class _Together:
         batch = worker.batch("train", client.steps[step])
         alone, _ = worker.module.losses(batch)
         penalty = worker.method.penalty(named, start)
-        (alone if penalty is None else alone + penalty).backward()  # type: ignore[no-untyped-call]
+        scale = None if self._scale is None else LossScale(device=self._device)
+        go_back(alone if penalty is None else alone + penalty, parameters, scale)
         found = {name: self._values[name].grad for name in self._trainable}
         _check_equal(
             TOLERANCE if worker.passes.autocast is None else HALF_TOLERANCE,

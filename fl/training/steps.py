@@ -9,7 +9,7 @@ import torch
 from fl.payload import Tensors
 from fl.training.job import TrainJob, TrainResult
 from fl.training.local_work import LocalWork
-from fl.training.loss_scale import LossScale
+from fl.training.loss_scale import LossScale, go_back
 from fl.training.optimisers import new_optimiser, set_rate, undecayed_names
 from fl.training.step_losses import diverged
 from fl.training.worker import Worker
@@ -71,30 +71,13 @@ class Optimiser:
             if index == 0:
                 penalty = self.worker.method.penalty(self.named, job.start)
             total = part if index or penalty is None else part + penalty
-            self._go_back(total)
+            go_back(total, list(self.named.values()), self.scale)
             found.append(part.detach())
         set_rate(self.optimiser, job.settings, step=step, num_steps=self.num_steps)
         if job.settings.max_gradient_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.named.values(), job.settings.max_gradient_norm)
         self.optimiser.step()
         return found
-
-    def _go_back(self, total: torch.Tensor) -> None:
-        """Add the gradients of a part."""
-        if self.scale is None:
-            total.backward()  # type: ignore[no-untyped-call]
-            return
-
-        def run(factors: torch.Tensor) -> None:
-            (total * factors[0]).backward(retain_graph=True)  # type: ignore[no-untyped-call]
-
-        before = {name: each.grad for name, each in self.named.items()}
-        self.optimiser.zero_grad(set_to_none=True)
-        self.scale.backward(run, list(self.named.values()))
-        for name, each in self.named.items():
-            known = before[name]
-            if known is not None:
-                each.grad = known if each.grad is None else known + each.grad
 
 
 def finished_result(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fl.training.loss_scale import FIRST, LossScale
+from fl.training.loss_scale import FIRST, LossScale, go_back
 
 CPU = torch.device("cpu")
 
@@ -82,3 +82,20 @@ def test_small_gradients_survive_float16(slope):
 
     LossScale(device=CPU).backward(run, [values])
     assert values.grad.tolist() == pytest.approx([slope] * 3, rel=1e-2)
+
+
+@pytest.mark.parametrize("scale", [None, LossScale(device=CPU)])
+def test_parts_of_a_loss_add_up(scale):
+    bias = torch.zeros(3, requires_grad=True)
+    for part in (2.0, 0.5):
+        go_back((bias * part).sum(), [bias], scale)
+    assert bias.grad.tolist() == [2.5] * 3
+
+
+def test_a_part_whose_gradient_is_too_large_spoils_no_other():
+    values = torch.ones(3, requires_grad=True)
+    scale = LossScale(device=CPU)
+    go_back(values.sum(), [values], scale)
+    # float16 ends at 65,504: with the first factor this gradient is infinite on its way
+    go_back((values.half() * 8.0).sum(), [values], scale)
+    assert values.grad.tolist() == [9.0] * 3
