@@ -142,13 +142,17 @@ def test_every_supervised_method_on_a_real_model(model, settings):
         if SMALLEST[kind].find_problems(num_clients=10, task=task):
             continue
         room = () if settings else ("model.max_tokens=40",)
-        study = load("quickstart", [*REAL, *settings, *room, f"methods=[{{kind: {kind}}}]"])
+        is_plain = SMALLEST[kind].needs_plain_descent
+        steps = ("training.optimiser.kind=sgd",) if is_plain else ()
+        own = f"methods=[{{kind: {kind}}}]"
+        study = load("quickstart", [*REAL, *settings, *room, own, *steps])
         [variant] = variants(study)
         try:
             worker = recipe_of(variant.scenario, seed=1).build()
         except ModelError:  # biases, of a model that has none
             continue
         changes = {"local_steps": 2, "batch_size": 4, "learning_rate": 1e-3}
+        changes |= {"optimiser": Sgd()} if is_plain else {}
         jobs = [
             replace(job, model_key=worker.model_key)
             for job in same_kind(worker, settings=replace(SETTINGS, **changes))
