@@ -116,7 +116,7 @@ def participation_table(results: Results) -> Table:
         for name, decimals in QUANTITIES.items():
             mean, half = (means[name][variant.name][key] for key in ("mean", "half_width"))
             row |= {f"{name}_mean": mean, f"{name}_half_width": half}
-            cells[heads[name]] = with_interval(mean, half, decimals=decimals, never_negative=True)
+            cells[heads[name]] = with_interval(mean, half, decimals=decimals, support="positive")
         numbers.append(row)
         text.append(cells)
     return Table(
@@ -145,12 +145,12 @@ def waste_table(results: Results) -> Table | None:
         if len(own):
             cells = {
                 part: with_interval(
-                    own.loc[part, "mean"], own.loc[part, "half_width"], never_negative=True
+                    own.loc[part, "mean"], own.loc[part, "half_width"], support="positive"
                 )
                 for part in parts
             }
             first = own.iloc[0]
-            total = with_interval(first["total"], first["total_half_width"], never_negative=True)
+            total = with_interval(first["total"], first["total_half_width"], support="positive")
             text.append({"variant": variant.label, "all [J]": total, **cells})
     return Table(
         name="waste",

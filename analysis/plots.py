@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.intervals import interval_ends, is_never_negative
+from analysis.intervals import Support, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.log_axis import use_log_x
 from analysis.stats import is_better_low
@@ -57,7 +57,7 @@ def draw_curves(
     limits
         Of the y axis, where several panels share it; see :func:`value_limits`.
     """
-    never_negative = is_never_negative(metric)
+    support = support_of(metric)
     unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = frame.groupby("variant", sort=False)[column].max()
     paying = ends[ends > 0.0]
@@ -67,13 +67,13 @@ def draw_curves(
     for variant, rows in frame.groupby("variant", sort=False):
         style = styles[str(variant)]
         if ends[variant] <= 0.0:
-            _draw_level(rows, ax, style, never_negative=never_negative)
+            _draw_level(rows, ax, style, support=support)
             continue
         for series, line in rows.groupby("series", sort=False):
             shown = line[line[column] > 0.0] if is_log else line
             if series == "mean":
                 _draw_mean(
-                    _with_ends(shown, never_negative=never_negative),
+                    _with_ends(shown, support=support),
                     ax,
                     x=shown[column].to_numpy(dtype=np.float64) / unit.scale,
                     style=style,
@@ -95,8 +95,8 @@ def draw_curves(
     ax.set_ylabel(figure_text(metric.replace("_", " ")))
 
 
-def _with_ends(rows: pd.DataFrame, *, never_negative: bool) -> pd.DataFrame:
-    low, high = interval_ends(rows["mean"], rows["band"], never_negative=never_negative)
+def _with_ends(rows: pd.DataFrame, *, support: Support) -> pd.DataFrame:
+    low, high = interval_ends(rows["mean"], rows["band"], support=support)
     return rows.assign(low=low, high=high)
 
 
@@ -117,8 +117,8 @@ def _draw_mean(
     )
 
 
-def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle, *, never_negative: bool) -> None:
-    last = _with_ends(rows.iloc[-1:], never_negative=never_negative).iloc[0]
+def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle, *, support: Support) -> None:
+    last = _with_ends(rows.iloc[-1:], support=support).iloc[0]
     ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
     ax.plot([0.0, 1.0], [last["mean"]] * 2, ls="", marker=style.marker, color=style.colour,
             transform=ax.get_yaxis_transform(), clip_on=False, markeredgewidth=0)  # fmt: skip
@@ -130,7 +130,7 @@ def value_limits(
     frame: pd.DataFrame, *, metric: str, target: float | None
 ) -> tuple[float, float] | None:
     """Return limits of the y axis that hold curves, target and bands, or most of wide bands."""
-    ends = _with_ends(frame, never_negative=is_never_negative(metric))
+    ends = _with_ends(frame, support=support_of(metric))
     values = [*frame["mean"], *([] if target is None else [target])]
     return fitted_limits(values, ends["low"], ends["high"])
 
@@ -145,7 +145,7 @@ def _mark_cut_bands(
     metric: str,
 ) -> None:
     """Put an arrowhead on the edge above and below each band that goes on, where it is widest."""
-    ends = _with_ends(frame, never_negative=is_never_negative(metric)).dropna(subset=["low"])
+    ends = _with_ends(frame, support=support_of(metric)).dropna(subset=["low"])
     for variant, rows in ends.groupby("variant", sort=False):
         pays = bool(rows[column].max() > 0.0)
         shown = rows if pays else rows.iloc[-1:]
@@ -236,7 +236,7 @@ def draw_stack(
     for place, name in enumerate(variants):
         if name in totals:
             total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
-            text = with_interval(total, half, never_negative=True)
+            text = with_interval(total, half, support="positive")
             ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
                         textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
     ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)

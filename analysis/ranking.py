@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from analysis.intervals import drawn_half_width, interval_ends, is_never_negative
+from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.load import Results
 from analysis.log_axis import use_log_x
@@ -70,13 +70,13 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
         rows = frame[frame["quantity"] == quantity]
         unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
         scale = unit.scale if unit is not None else 1.0
-        never_negative = is_never_negative(metric if unit is None else quantity)
+        support = support_of(metric if unit is None else quantity)
         for place, setting in enumerate(settings):
             own = rows[rows["setting"] == setting]
             ax.errorbar(
                 own["mean"] / scale,
                 [row_of[method] + apart[place] for method in own["method"]],
-                xerr=_whiskers(own, never_negative=never_negative) / scale,
+                xerr=_whiskers(own, support=support) / scale,
                 fmt=_MARKERS[place % len(_MARKERS)],
                 color=PALETTE[place % len(PALETTE)],
                 ms=3.2,
@@ -93,7 +93,7 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
         elif quantity in _COSTS:
             ax.set_xlim(left=0.0)
         else:
-            low, high = _ends(rows, never_negative=never_negative)
+            low, high = _ends(rows, support=support)
             ax.set_xlim(fitted_limits(rows["mean"], low, high))
             at = [row_of[row["method"]] + apart[settings.index(row["setting"])]
                   for row in rows.to_dict("records")]  # fmt: skip
@@ -110,15 +110,15 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
     return figure
 
 
-def _whiskers(rows: pd.DataFrame, *, never_negative: bool) -> np.ndarray:
+def _whiskers(rows: pd.DataFrame, *, support: Support) -> np.ndarray:
     """Return how far intervals reach below and above the means; 0 without one."""
-    low, high = _ends(rows, never_negative=never_negative)
+    low, high = _ends(rows, support=support)
     return np.nan_to_num(np.stack([rows["mean"] - low, high - rows["mean"]]))
 
 
-def _ends(rows: pd.DataFrame, *, never_negative: bool) -> tuple[np.ndarray, np.ndarray]:
+def _ends(rows: pd.DataFrame, *, support: Support) -> tuple[np.ndarray, np.ndarray]:
     half_width = drawn_half_width(rows["half_width"], rows["n"])
-    return interval_ends(rows["mean"], half_width, never_negative=never_negative)
+    return interval_ends(rows["mean"], half_width, support=support)
 
 
 def _words(split: str) -> str:

@@ -97,7 +97,7 @@ def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
                 style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
                 mean = line["mean"] / unit.scale
                 half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
-                low, high = interval_ends(mean, half_width, never_negative=True)
+                low, high = interval_ends(mean, half_width, support="positive")
                 ax.errorbar(
                     [x + apart for x in range(len(settings))],
                     mean,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import is_never_negative
+from analysis.intervals import Support, support_of
 from analysis.load import Results
 from analysis.stats import (
     COSTS,
@@ -56,7 +56,7 @@ class MeanColumn:
     means: pd.DataFrame
     decimals: int | None = None
     scale: float = 1.0
-    never_negative: bool = True
+    support: Support = "positive"
 
 
 def metrics_of(results: Results) -> list[str]:
@@ -81,11 +81,11 @@ def summary_table(results: Results) -> Table:
     final = final.assign(uplink_mb=final["uplink_bytes"] / 1e6)
     columns: dict[str, MeanColumn] = {}
     for metric in metrics_of(results):
-        is_bounded = is_never_negative(metric)
+        support = support_of(metric)
         for split in splits_of(results, metric):
             rows = final[(final["metric"] == metric) & (final["split"] == split)]
             columns[f"{metric}_{split}"] = MeanColumn(
-                f"{metric} {split}", _means(rows, "mean"), decimals=3, never_negative=is_bounded
+                f"{metric} {split}", _means(rows, "mean"), decimals=3, support=support
             )
             if split == "personal":
                 name = f"{metric}_{split}_worst10"
@@ -93,7 +93,7 @@ def summary_table(results: Results) -> Table:
                     f"{metric} worst 10 %",
                     _means(rows, "worst10"),
                     decimals=3,
-                    never_negative=is_bounded,
+                    support=support,
                 )
     ends = final.drop_duplicates(["variant", "seed"], keep="last")
     columns |= {total: cost_column(ends, total) for total in _TOTALS}
@@ -192,7 +192,7 @@ def mean_rows(
                 mean / column.scale,
                 half / column.scale,
                 decimals=column.decimals,
-                never_negative=column.never_negative,
+                support=column.support,
             )
         numbers.append(values)
         text.append(cells)
@@ -295,7 +295,7 @@ def target_cell(row: Row, scale: float) -> str:
     if row["num_reached"] == 0:
         return "not reached"
     if row["num_reached"] == row["n"]:
-        return with_interval(row["mean"] / scale, row["half_width"] / scale, never_negative=True)
+        return with_interval(row["mean"] / scale, row["half_width"] / scale, support="positive")
     low, high = (with_interval(row[end] / scale, math.nan) for end in ("low", "high"))
     return low if row["num_reached"] == 1 else f"{low} to {high}"
 

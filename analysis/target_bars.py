@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.intervals import drawn_half_width, interval_ends, is_never_negative
+from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.log_axis import use_log_x
 from analysis.plots import LOG_FROM, label_rows
@@ -53,14 +53,14 @@ def draw_target_costs(
     mine = frame[frame["cost"] == column]
     values = mine["value"][mine["value"] > 0.0]
     unit = display_unit(column, float(values.max()) if len(values) else 0.0)
-    never_negative = is_never_negative(column)
+    support = support_of(column)
     is_log = (
         can_be_log
-        and never_negative
+        and support != "real"
         and len(values) > 1
         and float(values.max() / values.min()) >= LOG_FROM
     )
-    means = _means(mine, rows, scale=unit.scale, never_negative=never_negative)
+    means = _means(mine, rows, scale=unit.scale, support=support)
     scaled = mine["value"].dropna() / unit.scale
     if is_log:
         use_log_x(ax)
@@ -86,7 +86,7 @@ def draw_target_costs(
 
 
 def _means(
-    mine: pd.DataFrame, rows: Sequence[tuple[str, str]], *, scale: float, never_negative: bool
+    mine: pd.DataFrame, rows: Sequence[tuple[str, str]], *, scale: float, support: Support
 ) -> pd.DataFrame:
     """Return mean, low and high by place, of the rows whose every seed got there."""
     found = {}
@@ -95,7 +95,7 @@ def _means(
         if len(runs) and runs.iloc[0]["num_reached"] == runs.iloc[0]["n"]:
             first = runs.iloc[0]
             half_width = drawn_half_width(first["half_width"], first["n"])
-            low, high = interval_ends(first["mean"], half_width, never_negative=never_negative)
+            low, high = interval_ends(first["mean"], half_width, support=support)
             found[place] = (first["mean"] / scale, float(low) / scale, float(high) / scale)
     return pd.DataFrame.from_dict(found, orient="index", columns=["mean", "low", "high"])
 

@@ -97,10 +97,10 @@ def energy_table(results: Results, frame: pd.DataFrame) -> Table:
                     "variant": variant.label,
                     "energy of": f"{owner}s [{unit.symbol}]",
                     "all": with_interval(
-                        first["total"], first["total_half_width"], never_negative=True
+                        first["total"], first["total_half_width"], support="positive"
                     ),
                     **{
-                        each: with_interval(*means[each], never_negative=True)
+                        each: with_interval(*means[each], support="positive")
                         if each in spent
                         else "-"
                         for each in parts

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from analysis.intervals import interval_ends, is_exact
+from analysis.intervals import Support, interval_ends, is_exact, leaves_support
 
 UNITS = {"s": "s", "j": "J", "bytes": "B", "kb": "kB", "mb": "MB", "w": "W", "hz": "Hz"}
 """Unit of a column by the last word of its name."""
@@ -89,14 +89,13 @@ def axis_label(column: str, *, unit: str | None = None) -> str:
 
 
 def with_interval(
-    mean: float, half_width: float, *, decimals: int | None = None, never_negative: bool = False
+    mean: float, half_width: float, *, decimals: int | None = None, support: Support = "real"
 ) -> str:
     """Write ``mean ± half-width`` with the digits that the interval supports.
 
     Two significant digits of the half-width are kept; without an interval, four of the mean. Where
-    all values are equal there is no ``±``. An interval of a quantity that cannot be negative is
-    written by its ends where ``mean - half_width`` is not above 0, see
-    :func:`analysis.intervals.interval_ends`.
+    all values are equal there is no ``±``. An interval that reaches values which the quantity
+    cannot have is written by its ends, see :func:`analysis.intervals.interval_ends`.
 
     Examples
     --------
@@ -104,7 +103,7 @@ def with_interval(
     ('1235 ± 23', '1235')
     >>> with_interval(0.81234, 0.0123, decimals=3), with_interval(0.8, 0.0, decimals=3)
     ('0.812 ± 0.012', '0.800')
-    >>> with_interval(12.0, 15.0, never_negative=True)
+    >>> with_interval(12.0, 15.0, support="positive")
     '12.0 (3.4 to 42)'
     """
     if math.isnan(mean):
@@ -113,8 +112,8 @@ def with_interval(
     own = _decimals_of(mean) if decimals is None else decimals
     if not has_interval:
         return f"{mean:.{own}f}" if own <= _MOST_DECIMALS else f"{mean:.3g}"
-    if never_negative and math.isfinite(half_width) and 0.0 < mean <= half_width:
-        return _with_ends(mean, half_width, decimals or 0)
+    if bool(leaves_support(mean, half_width, support)):
+        return _with_ends(mean, half_width, decimals or 0, support)
     if not math.isfinite(half_width):
         return f"{mean:.{own}f} ± {half_width}"
     least = _decimals_of(half_width, digits=2)
@@ -127,9 +126,9 @@ def with_interval(
     return f"{mean:.{shown}f} ± {half_width:.{shown}f}"
 
 
-def _with_ends(mean: float, half_width: float, decimals: int) -> str:
+def _with_ends(mean: float, half_width: float, decimals: int, support: Support) -> str:
     """Write a mean and the ends of its interval with two digits each."""
-    low, high = (float(end) for end in interval_ends(mean, half_width, never_negative=True))
+    low, high = (float(end) for end in interval_ends(mean, half_width, support=support))
     shown = f"{mean:.{max(decimals, _decimals_of(mean, digits=3))}f}"
     return f"{shown} ({_two_digits(low)} to {_two_digits(high)})"
 
