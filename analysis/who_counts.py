@@ -60,6 +60,9 @@ def _notes(final: pd.DataFrame) -> tuple[str, ...]:
         counts,
         f"{_range(final['n'])} clients are evaluated, whether they have trained or not.",
     ]
+    untrained = final["n"] - final["num_trained"]
+    if (untrained > 0).any():
+        notes.append(f"Untrained at the end: {_range(untrained.dropna())} of them.")
     if "num_left_out" in final and (final["num_left_out"] > 0).any():
         notes.append(f"Left out: {_range(final['num_left_out'])} clients with few test texts.")
     if final["prior"].notna().any():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.manifest import CASE
+from fl.server import untrained
 from scenarios import presets
 from scenarios.document import Document, assign
 from scenarios.errors import ScenarioError
@@ -161,13 +162,22 @@ def expand(
 
 
 def find_warnings(all_variants: Sequence[Variant]) -> list[str]:
-    """Say in a line each, once, what of the methods of a study takes more than one may expect."""
+    """Say in a line each, once, what of a study is other than one may expect.
+
+    What methods take, and that clients are left untrained.
+    """
     found = [
         line
         for variant in all_variants
         for method in variant.scenario.methods
         for line in method.find_warnings(num_clients=variant.scenario.clients.num_clients)
     ]
+    for variant in all_variants:
+        scenario = variant.scenario
+        if scenario.training.mode != "none":
+            found += untrained.find_warnings(
+                scenario.server, num_clients=scenario.clients.num_clients
+            )
     return list(dict.fromkeys(found))
 
 

@@ -18,6 +18,7 @@ def test_every_way_to_count_has_a_column(results):
     assert row["trained_mean_mean"] > row["mean_mean"]
     assert row["prior_mean"] == pytest.approx(0.4)
     assert any(note.startswith(f"{NUM_CLIENTS} clients are evaluated") for note in table.notes)
+    assert "Untrained at the end: 1 of them." in table.notes
 
 
 def test_no_table_without_models_of_clients(results):
