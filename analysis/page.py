@@ -9,6 +9,7 @@ from pathlib import Path
 from analysis.figures import SavedFigure
 from analysis.load import Results
 from analysis.outlets import LEFT_HEADS, PROSE_HEADS
+from analysis.replay import replay_section
 from analysis.style import DARK_PALETTE, INK, MUTED, PALETTE, PAPER, RULE
 from analysis.tables import Table, target_name
 from analysis.text_safety import html_text
@@ -62,6 +63,7 @@ def render_page(results: Results, tables: Sequence[Table], figures: Sequence[Sav
         _header(results),
         _notes(results),
         *(_table(table) for table in main),
+        replay_section(results),
         *(_figure(figure, number) for number, figure in enumerate(shown, start=1)),
         "<section><h2>How this was made</h2>",
         f"<p>{html_text(TWO_CLOCKS)}</p>",
@@ -135,9 +137,15 @@ def _table(table: Table, *, level: int = 2) -> str:
     notes = "".join(f"<p>{_prose(note)}</p>" for note in table.notes)
     return (
         f"<section><h{level}>{html_text(table.title)}</h{level}>"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        f"{_scrolled(table.title)}"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f'</div><div class="remarks">{notes}</div></section>'
     )
+
+
+def _scrolled(title: str) -> str:
+    """Begin a part that scrolls by itself where the page is narrow; the keyboard reaches it."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{html_text(title)}">'
 
 
 def _side(head: str) -> str:
@@ -162,7 +170,7 @@ def _figure(figure: SavedFigure, number: int) -> str:
     title = html_text(figure.title)
     return (
         f'<section><h2>{title}</h2><figure role="group" aria-label="{title}">'
-        f'<div class="scroll">{svg}</div>'
+        f"{_scrolled(figure.title)}{svg}</div>"
         f"<figcaption><b>Figure {number}.</b> {_prose(figure.caption)}</figcaption>"
         "</figure></section>"
     )
