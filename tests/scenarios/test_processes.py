@@ -39,6 +39,10 @@ OF_WRITING = {
 """Methods that only learn to write."""
 SHORTER = {"fedkseed": "{kind: fedkseed, num_steps: 2, num_seeds: 16}"}
 """Methods whose jobs are long unless told otherwise."""
+PRIVATE = (
+    "server.privacy={clip_norm: 0.5, noise_multiplier: 1.0}",
+    "server.secure_aggregation={bits: 32}",
+)
 CODED = (
     "server.uplink_codecs=[{kind: top_k}, {kind: int8}]",
     "server.downlink_codecs=[{kind: int4}]",
@@ -85,6 +89,7 @@ def test_every_method_has_the_same_rows(tmp_path):
             f"methods=[{', '.join(SHORTER.get(kind, f'{{kind: {kind}}}') for kind in kinds)}]",
         ),
         "answers": (*TRAINED, *WRITTEN, f"methods=[{', '.join(OF_WRITING.values())}]"),
+        "private": (*TRAINED, *PRIVATE, "methods=[{kind: fedit}]"),
         "coded": (*TRAINED, "server.num_rounds=2", *CODED, "methods=[{kind: fedit}]"),
     }
     for name, settings in studies.items():
