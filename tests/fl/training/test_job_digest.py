@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl.training.job import EvaluationJob, JobSettings, Start, TrainJob
+from fl.training.optimiser_settings import AdamW, Sgd
+from fl.training.rate_schedule import CONSTANT_RATE, CosineRate, ExponentialRate, LinearRate
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=5)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -41,6 +43,15 @@ SETTINGS = st.builds(
     learning_rate=FLOATS,
     weight_decay=FLOATS,
     max_gradient_norm=st.none() | FLOATS,
+    optimiser=st.sampled_from(
+        (AdamW(), Sgd(), Sgd(momentum=0.5), Sgd(momentum=0.5, nesterov=True))
+    ),
+    step_schedule=st.sampled_from((CONSTANT_RATE, ExponentialRate(), LinearRate(), CosineRate())),
+    warmup_steps=st.integers(0, 9),
+    decays_norms_and_biases=st.booleans(),
+    micro_batch_size=st.none() | st.integers(1, 9),
+    lora_dropout=FLOATS,
+    backbone_dropout=FLOATS,
 )
 OF_TRAINING = {
     "model_key": WORDS,
