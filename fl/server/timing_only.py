@@ -37,6 +37,9 @@ def find_problems(
         if value != usual:
             rule = f"has no effect {beside}: nothing is measured; got {value}"
             yield Problem((*path, key), rule)
+    if server.privacy is not None:
+        rule = f"has no effect {beside}: nothing is merged that could be protected"
+        yield Problem((*path, "privacy"), f"{rule}; got {server.privacy.kind}")
     policy = server.policy.kind
     if policy in POLICIES and POLICIES[policy].reads_loss:
         yield Problem((*path, "policy", "kind"), f"{policy} reads losses: there are none {beside}")

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fl.codecs.int8 import Int8Codec
+from fl.codecs.top_k import TopKCodec
 from fl.methods import METHODS
 from fl.methods.fedit.config import FeditConfig
-from fl.policies import POLICIES, build_policy
+from fl.policies import POLICIES, RandomPolicyConfig, build_policy
 from fl.policies.tifl import TiflPolicyConfig
+from fl.privacy.config import ClientPrivacy, SecureAggregation
 from fl.server.config import SyncServer
 from fl.server.modes import run_server
 from fl.server.selection import select_clients
@@ -30,6 +33,30 @@ def run(played):
 
 def test_methods_that_decide_by_values_are_the_two_that_other_models_must_follow():
     assert sorted(set(METHODS) - set(TIMED)) == ["fedamole", "hetlora"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"uplink_codecs": (TopKCodec(), Int8Codec()), "downlink_codecs": (Int8Codec(),)},
+        {"secure_aggregation": SecureAggregation(), "tensor_names": "agreed"},
+    ],
+)
+def test_coded_and_masked_runs_have_the_same_times_too(options):
+    trained, timed = (
+        run(federation(FeditConfig(), training=training, cohort=3, **options)).recorder
+        for training in (TRAINED, UNTRAINED)
+    )
+    assert trained.rounds == timed.rounds
+
+
+def test_nothing_is_protected_where_nothing_is_merged():
+    privacy = ClientPrivacy(clip_norm=1.0, noise_multiplier=1.0)
+    policy = RandomPolicyConfig(num_clients=2)
+    server = SyncServer(num_rounds=1, policy=policy, privacy=privacy)
+    (found,) = find_problems(server, methods=[FeditConfig()])
+    assert found.path == ("server", "privacy")
+    assert found.message.endswith("nothing is merged that could be protected; got client_level")
 
 
 @pytest.mark.parametrize("kind", TIMED)
