@@ -13,10 +13,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from analysis.canvas import is_stacked
 from analysis.load import Results
 from analysis.picture import Picture, Subject
 from analysis.stats import mean_ci
-from analysis.style import MUTED, PAGE_WIDTH_IN, PALETTE
+from analysis.style import COLUMN_WIDTH_IN, MUTED, PAGE_WIDTH_IN, PALETTE
 from analysis.tables import Table
 from analysis.text_safety import figure_text, file_name
 from analysis.units import with_interval
@@ -189,9 +190,10 @@ def preference_rows(results: Results, subject: Subject) -> pd.DataFrame:
 def draw_preferences(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw safety over helpfulness of every client, coloured by its weight, a panel a variant."""
     variants = [v for v in results.variants if (frame["variant"] == v.name).any()][:MOST_PANELS]
-    num_columns = min(PANELS_A_ROW, len(variants))
+    num_columns = min(2 if is_stacked() else PANELS_A_ROW, len(variants))
     num_rows = -(-len(variants) // num_columns)
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.5 + 2.0 * num_rows))
+    width_in = COLUMN_WIDTH_IN if is_stacked() else PAGE_WIDTH_IN
+    figure = Figure(figsize=(width_in, 0.5 + 2.0 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
     colours = LinearSegmentedColormap.from_list("weight", [PALETTE[1], "#b9b9b9", PALETTE[0]])
     scale = Normalize(0.0, 1.0)

@@ -2,8 +2,8 @@
 
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
 
+from analysis.canvas import is_stacked, panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -31,7 +31,7 @@ from analysis.series import (
     transfer_durations,
 )
 from analysis.settings import draw_settings, has_settings, settings_frame, settings_of
-from analysis.style import ACTIVITY_COLOURS, PAGE_WIDTH_IN, PHASE_COLOURS, variant_styles
+from analysis.style import ACTIVITY_COLOURS, PHASE_COLOURS, variant_styles
 from analysis.tables import interval_note, metrics_of, splits_of, target_name
 from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text, file_name
@@ -141,8 +141,7 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     styles = variant_styles(results.labels)
     have = set(zip(frame["variant"], frame["split"], strict=True))
     order = [(v.name, s) for s in splits for v in results.variants if (v.name, s) in have]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.75 + 0.25 * len(order)))
-    axes = figure.subplots(1, 3, sharey=True)
+    figure, axes = panels(0.75 + 0.25 * len(order), columns=3, sharey=True)
     shown = ("at_s", "energy_j", "uplink_mb")
     for ax, column in zip(axes, shown, strict=True):
         draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
@@ -187,8 +186,7 @@ def draw_energy_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     """Draw joules of clients and sites by activity, one page wide."""
     owners = [owner for owner in ("client", "site") if (frame["owner"] == owner).any()]
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
-    axes = figure.subplots(1, len(owners), sharey=True, squeeze=False)[0]
+    figure, axes = panels(0.95 + 0.26 * len(variants), columns=len(owners), sharey=True)
     handles: dict[str, Artist] = {}
     for ax, owner in zip(axes, owners, strict=True):
         rows = frame[frame["owner"] == owner]
@@ -203,8 +201,9 @@ def draw_energy_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     return Picture(
         name="energy_breakdown",
         title="Where the joules went",
-        caption="Energy of a whole run by activity, sum over all clients (left) and all sites "
-        f"(right): mean over seeds, total {spread_words(frame)}.{cost_words(results)}",
+        caption="Energy of a whole run by activity, sum over all clients (first panel) and "
+        f"all sites (second panel): mean over seeds, total {spread_words(frame)}."
+        f"{cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -213,8 +212,7 @@ def draw_energy_picture(results: Results, subject: Subject, frame: pd.DataFrame)
 def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw what a round of a client is made of, one page wide."""
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
-    ax, shares = figure.subplots(1, 2, sharey=True)
+    figure, (ax, shares) = panels(0.95 + 0.26 * len(variants), columns=2, sharey=True)
     handles = draw_stack(
         frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.45
     )
@@ -230,9 +228,9 @@ def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame
     return Picture(
         name="round_breakdown",
         title="What a round is made of",
-        caption="Seconds (left) and shares of the round (right) of the mean client whose update "
-        f"was received, mean over rounds, then over seeds, total {spread_words(frame)}; {rest}."
-        f"{cost_words(results)}",
+        caption="Seconds (first panel) and shares of the round (second panel) of the mean client "
+        f"whose update was received, mean over rounds, then over seeds, total "
+        f"{spread_words(frame)}; {rest}.{cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -241,12 +239,12 @@ def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame
 def draw_duration_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw the distributions of round and transfer times, one page wide."""
     styles = variant_styles(results.labels)
-    panels = list(dict.fromkeys(frame["what"]))
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 2.6))
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for ax, what in zip(axes, panels, strict=True):
+    durations = list(dict.fromkeys(frame["what"]))
+    figure, axes = panels(2.6, columns=len(durations), sharey=True)
+    for ax, what in zip(axes, durations, strict=True):
         draw_cdf(frame[frame["what"] == what], ax, styles=styles, what=what)
-    axes[0].set_ylabel("share at or below")
+    for ax in axes if is_stacked() else axes[:1]:
+        ax.set_ylabel("share at or below")
     add_legend(figure, list(curve_handles(styles, list(dict.fromkeys(frame["variant"])))))
     mark_costs(figure, results)
     return Picture(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.canvas import is_stacked, panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import Picture, Subject, add_legend, cost_words, drawn_words, mark_costs
@@ -12,7 +13,7 @@ from analysis.plots import curve_handles, draw_curves, value_limits
 from analysis.ranking import MANY_VARIANTS
 from analysis.series import absent_variants, curve_frame
 from analysis.stats import COSTS, Cost
-from analysis.style import COLUMN_WIDTH_IN, PAGE_WIDTH_IN, LineStyle, variant_styles
+from analysis.style import COLUMN_WIDTH_IN, LineStyle, variant_styles
 from analysis.tables import metrics_of, splits_of, target_name
 from analysis.text_safety import figure_text, file_name
 from analysis.units import axis_label, words_of
@@ -60,7 +61,7 @@ def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Pictu
     """Draw a metric against one cost, one column wide."""
     (metric, split), cost = subject.metric_and_split(), _cost(subject)
     styles = variant_styles(results.labels)
-    figure = Figure(figsize=(COLUMN_WIDTH_IN, 2.7))
+    figure = Figure(figsize=(COLUMN_WIDTH_IN, 2.7), layout="constrained")
     ax = figure.subplots()
     target = results.targets.get(metric)
     draw_curves(frame, ax, column=cost.column, styles=styles, metric=metric, target=target)
@@ -81,19 +82,18 @@ def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Pi
     """Draw a metric against all four costs, one page wide."""
     metric, split = subject.metric_and_split()
     styles = variant_styles(results.labels)
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 4.7))
-    axes = figure.subplots(2, 2, sharey=True)
+    figure, axes = panels(4.7, rows=2, columns=2, sharey=True)
     target = results.targets.get(metric)
     frames = {
         cost.column: frame[frame["cost"] == cost.column].rename(columns={"x": cost.column})
         for cost in COSTS.values()
     }
     limits = value_limits(frame, metric=metric, target=target)
-    for ax, letter, (column, rows) in zip(axes.flat, "abcd", frames.items(), strict=True):
+    for ax, letter, (column, rows) in zip(axes, "abcd", frames.items(), strict=True):
         draw_curves(
             rows, ax, column=column, styles=styles, metric=metric, target=target, limits=limits
         )
-        ax.set_ylabel(_value_label(metric, split) if letter in "ac" else "")
+        ax.set_ylabel(_value_label(metric, split) if letter in "ac" or is_stacked() else "")
         ax.set_title(f"({letter})", loc="left", fontweight="bold")
     _add_curve_legend(figure, results, subject, frame, styles)
     mark_costs(figure, results)

@@ -1,8 +1,11 @@
 """The figures of a study: a table of all kinds, and how they are written to files."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from analysis import alignment, cost_pictures, curve_pictures, participation, total_pictures
 from analysis.load import Results
@@ -75,9 +78,13 @@ FIGURES: dict[str, FigureKind] = {
 """Kinds of figures, in the order of the report within a metric; those of no metric come last."""
 
 
+FORMATS = ("png", "svg", "pdf")
+"""Formats of figure files; the first two are always written."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SavedFigure:
-    """Files of one figure."""
+    """Files of one figure, and what the page shows of it."""
 
     name: str
     title: str
@@ -85,39 +92,67 @@ class SavedFigure:
     png: Path
     svg: Path
     csv: Path
+    pdf: Path | None
+    """``None`` where it was not asked for."""
     in_report: bool
+    wide: str = ""
+    """SVG text of a page's width; empty unless in the report."""
+    narrow: str = ""
+    """SVG text of a column's width, panels below one another."""
+
+
+def subjects(results: Results) -> Iterator[tuple[str, Subject]]:
+    """Yield kind and subject of every figure that the rows support, in the order of the report."""
+    wanted = [
+        (kind, subject) for kind, entry in FIGURES.items() for subject in entry.needs(results)
+    ]
+    for metric in (*metrics_of(results), None):
+        yield from ((kind, subject) for kind, subject in wanted if subject.metric == metric)
 
 
 def all_pictures(results: Results) -> Iterator[Picture]:
     """Draw every figure that the rows support, one at a time; call within ``figure_style()``."""
-    wanted = [
-        (kind, subject) for kind, entry in FIGURES.items() for subject in entry.needs(results)
-    ]
-    metrics = metrics_of(results)
-    for metric in (*metrics, None):
-        for kind, subject in wanted:
-            if subject.metric == metric:
-                yield draw_picture(kind, results, subject)
+    for kind, subject in subjects(results):
+        yield draw_picture(kind, results, subject)
 
 
-def draw_picture(kind: str, results: Results, subject: Subject) -> Picture:
-    """Draw one figure of a kind; call within ``figure_style()``."""
+def draw_picture(
+    kind: str, results: Results, subject: Subject, frame: pd.DataFrame | None = None
+) -> Picture:
+    """Draw one figure of a kind; call within ``figure_style()``.
+
+    Parameters
+    ----------
+    kind
+        Key of :data:`FIGURES`.
+    results, subject
+        What it is about.
+    frame
+        Its data, where they are known already.
+    """
     entry = FIGURES[kind]
-    return entry.draw(results, subject, entry.frame(results, subject))
+    return entry.draw(results, subject, entry.frame(results, subject) if frame is None else frame)
 
 
-def file_names(picture: Picture) -> tuple[str, str, str]:
-    """Return the names of a picture's PNG, SVG and CSV file."""
-    return f"{picture.name}.png", f"{picture.name}.svg", f"{picture.name}.csv"
+def file_names(picture: Picture, formats: Sequence[str] = ()) -> list[str]:
+    """Return the names of a picture's PNG, SVG and CSV file, and of others that are asked for."""
+    more = [each for each in formats if each not in FORMATS[:2]]
+    return [f"{picture.name}.{ending}" for ending in ("png", "svg", "csv", *more)]
 
 
-def save_picture(picture: Picture, folder: Path) -> SavedFigure:
-    """Write PNG, SVG (text as text) and the data as CSV; same picture, same bytes."""
+def save_picture(picture: Picture, folder: Path, formats: Sequence[str] = ()) -> SavedFigure:
+    """Write PNG, SVG (text as text), the data as CSV, and PDF (fonts inside) where asked for.
+
+    The same picture gives the same bytes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    png, svg, csv = (folder / name for name in file_names(picture))
+    png, svg, csv = (folder / name for name in file_names(picture)[:3])
     picture.figure.savefig(png, metadata={"Software": None})
-    picture.figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    svg.write_text(svg_text(picture), encoding="utf-8", newline="\n")
     write_csv(picture.data, csv)
+    pdf = folder / f"{picture.name}.pdf" if "pdf" in formats else None
+    if pdf is not None:
+        picture.figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None})
     return SavedFigure(
         name=picture.name,
         title=picture.title,
@@ -125,5 +160,13 @@ def save_picture(picture: Picture, folder: Path) -> SavedFigure:
         png=png,
         svg=svg,
         csv=csv,
+        pdf=pdf,
         in_report=picture.in_report,
     )
+
+
+def svg_text(picture: Picture) -> str:
+    """Return a picture as SVG; call within ``figure_style()``."""
+    stream = io.StringIO()
+    picture.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()

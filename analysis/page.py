@@ -166,12 +166,14 @@ def _cell(text: str, side: str) -> str:
 
 
 def _figure(figure: SavedFigure, number: int) -> str:
-    svg = inline_svg(figure.svg.read_text(encoding="utf-8"), prefix=f"f{number}-")
+    wide = inline_svg(figure.wide, prefix=f"f{number}-")
+    narrow = inline_svg(figure.narrow, prefix=f"n{number}-")
     title = html_text(figure.title)
     return (
-        f'<section><h2>{title}</h2><figure role="group" aria-label="{title}">'
-        f"{_scrolled(figure.title)}{svg}</div>"
-        f"<figcaption><b>Figure {number}.</b> {_prose(figure.caption)}</figcaption>"
+        f'<section><h2>{title}</h2><figure aria-labelledby="c{number}">'
+        f'<div class="wide" role="img" aria-label="{title}">{wide}</div>'
+        f'<div class="narrow" role="img" aria-label="{title}">{narrow}</div>'
+        f'<figcaption id="c{number}"><b>Figure {number}.</b> {_prose(figure.caption)}</figcaption>'
         "</figure></section>"
     )
 
@@ -237,6 +239,7 @@ def _scenario(path: Path) -> str:
 def _files(figures: Sequence[SavedFigure], tables: Sequence[Table]) -> str:
     items = [
         f"<li>{html_text(figure.title)}: {_link(figure.png, 'PNG')}, {_link(figure.svg, 'SVG')}, "
+        f"{'' if figure.pdf is None else _link(figure.pdf, 'PDF') + ', '}"
         f"{_link(figure.csv, 'data')}</li>"
         for figure in figures
     ]

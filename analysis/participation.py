@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from analysis.canvas import panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -18,7 +18,7 @@ from analysis.picture import (
 from analysis.plots import draw_stack
 from analysis.series import target_frame, waste_frame
 from analysis.stats import final_values, mean_ci
-from analysis.style import PAGE_WIDTH_IN, REASON_COLOURS, variant_styles
+from analysis.style import REASON_COLOURS, variant_styles
 from analysis.tables import Table, metrics_of, splits_of, target_name
 from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text, file_name
@@ -210,8 +210,7 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
     split = _target_split(results, metric)
     styles = variant_styles(results.labels)
     order = [(v.name, split) for v in results.variants if (frame["variant"] == v.name).any()]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.75 + 0.22 * len(order)))
-    axes = figure.subplots(1, len(PANELS), sharey=True)
+    figure, axes = panels(0.75 + 0.22 * len(order), columns=len(PANELS), sharey=True)
     for ax, column in zip(axes, PANELS, strict=True):
         draw_target_costs(
             frame,
@@ -265,8 +264,7 @@ def waste_rows(results: Results, subject: Subject) -> pd.DataFrame:
 def draw_waste_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw the joules of participations in vain by reason, one page wide."""
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.95 + 0.26 * len(variants)))
-    ax = figure.subplots()
+    figure, (ax,) = panels(0.95 + 0.26 * len(variants))
     handles = draw_stack(
         frame, ax, column="wasted_j", variants=variants, colours=REASON_COLOURS, room=0.3
     )

@@ -5,12 +5,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from analysis.canvas import panels
 from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.load import Results
 from analysis.log_axis import use_log_x
 from analysis.stats import final_values, is_better_low, mean_ci
-from analysis.style import INK, PAGE_WIDTH_IN, PALETTE
+from analysis.style import INK, PALETTE
 from analysis.tables import splits_of
 from analysis.text_safety import figure_text
 from analysis.units import axis_label, display_unit
@@ -61,12 +62,11 @@ def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
     methods = list(frame["method"].cat.categories)
     settings = list(dict.fromkeys(frame["setting"]))
     splits = [name for name in dict.fromkeys(frame["quantity"]) if name not in _COSTS]
-    panels = [*splits, *_COSTS]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, _FRAME_IN + _ROW_IN * len(methods)))
-    axes = figure.subplots(1, len(panels), sharey=True)
+    quantities = [*splits, *_COSTS]
+    figure, axes = panels(_FRAME_IN + _ROW_IN * len(methods), columns=len(quantities), sharey=True)
     row_of = {method: row for row, method in enumerate(reversed(methods))}
     apart = np.linspace(0.18, -0.18, len(settings)) if len(settings) > 1 else np.zeros(1)
-    for ax, quantity in zip(axes, panels, strict=True):
+    for ax, quantity in zip(axes, quantities, strict=True):
         rows = frame[frame["quantity"] == quantity]
         unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
         scale = unit.scale if unit is not None else 1.0

@@ -1,14 +1,23 @@
 """Write the report of a result folder: figures, tables and one self-contained page."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.alignment import answer_table, reward_table
+from analysis.canvas import Size, figure_style
 from analysis.device_range import device_table
 from analysis.errors import FolderLostError, ResultError
-from analysis.figures import SavedFigure, all_pictures, file_names, save_picture
+from analysis.figures import (
+    FIGURES,
+    SavedFigure,
+    draw_picture,
+    file_names,
+    save_picture,
+    subjects,
+    svg_text,
+)
 from analysis.folder_files import add_to_record, check_no_link
 from analysis.folder_lock import locked_if_free, lost_message
 from analysis.load import Results, load_results
@@ -16,8 +25,8 @@ from analysis.manifest import read_manifest
 from analysis.outlets import to_latex, to_markdown, write_csv
 from analysis.page import render_page
 from analysis.participation import participation_table, waste_table
+from analysis.picture import Subject
 from analysis.settings import has_settings, order_table
-from analysis.style import figure_style
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
 from analysis.totals import total_tables
 from analysis.who_counts import who_counts_table
@@ -39,7 +48,13 @@ class Report:
     """Runs that are unfinished, missing or left out."""
 
 
-def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
+def write_report(
+    folder: Path | str,
+    *,
+    run_id: str | None = None,
+    formats: Sequence[str] = (),
+    size: Size = "double",
+) -> Report:
     """Write ``figures/``, ``tables/`` and ``report.html`` into a result folder.
 
     The same rows give the same bytes. Files of an earlier report with the same names are replaced.
@@ -52,6 +67,10 @@ def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
         A result folder as ``airtune run`` leaves it, finished or not.
     run_id
         Report only if this run wrote the folder, and nobody writes to it now.
+    formats
+        Of figure files beside PNG and SVG: ``pdf``.
+    size
+        Of figure files, see :func:`analysis.canvas.figure_style`; the page has its own two.
 
     Returns
     -------
@@ -77,7 +96,7 @@ def write_report(folder: Path | str, *, run_id: str | None = None) -> Report:
         elif not any(holder in note for note in results.notes):
             notes = (f"still running, shown as far as it got: {holder}", *results.notes)
             results = dataclasses.replace(results, notes=notes)
-        return _write(results)
+        return _write(results, formats=formats, size=size)
 
 
 def all_tables(results: Results) -> tuple[Table, ...]:
@@ -126,15 +145,13 @@ def _check_unchanged(results: Results) -> None:
         raise ResultError(msg)
 
 
-def _write(results: Results) -> Report:
+def _write(results: Results, *, formats: Sequence[str], size: Size) -> Report:
     tables = all_tables(results)
     _write_tables(tables, results.folder)
-    figures = []
-    with figure_style():
-        for picture in all_pictures(results):
-            names = file_names(picture)
-            _announce(results.folder, (f"figures/{name}" for name in names))
-            figures.append(save_picture(picture, results.folder / "figures"))
+    figures = [
+        _figure(results, kind, subject, formats=formats, size=size)
+        for kind, subject in subjects(results)
+    ]
     index = results.folder / _PAGE
     _announce(results.folder, [_PAGE])
     page = render_page(results, tables, figures)
@@ -146,6 +163,27 @@ def _write(results: Results) -> Report:
         tables=tables,
         notes=results.notes,
     )
+
+
+def _figure(
+    results: Results, kind: str, subject: Subject, *, formats: Sequence[str], size: Size
+) -> SavedFigure:
+    """Write the files of one figure; draw it for wide and narrow screens where the page has it."""
+    frame = FIGURES[kind].frame(results, subject)
+    with figure_style(size):
+        picture = draw_picture(kind, results, subject, frame)
+        names = file_names(picture, formats)
+        _announce(results.folder, (f"figures/{name}" for name in names))
+        saved = save_picture(picture, results.folder / "figures", formats)
+    if not picture.in_report:
+        return saved
+    texts: dict[Size, str] = {size: saved.svg.read_text(encoding="utf-8")}
+    pages: tuple[Size, ...] = ("double", "column")
+    for each in pages:
+        if each not in texts:
+            with figure_style(each):
+                texts[each] = svg_text(draw_picture(kind, results, subject, frame))
+    return dataclasses.replace(saved, wide=texts["double"], narrow=texts["column"])
 
 
 def _write_tables(tables: tuple[Table, ...], folder: Path) -> None:

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import kendalltau
 
+from analysis.canvas import is_stacked, panels
 from analysis.intervals import drawn_half_width, interval_ends
 from analysis.load import Results
 from analysis.manifest import setting_words
 from analysis.series import target_frame
 from analysis.stats import mean_ci
-from analysis.style import PAGE_WIDTH_IN, variant_styles
+from analysis.style import variant_styles
 from analysis.tables import Table, splits_of, target_name
 from analysis.text_safety import figure_text, file_name
 from analysis.units import axis_label, display_unit, words_of
@@ -86,35 +87,36 @@ def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
     splits = list(dict.fromkeys(frame.dropna(subset=["mean"])["split"]))
     methods = list(dict.fromkeys(frame["method"]))
     styles = variant_styles({method: method for method in methods})
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.55 + 2.35 * len(splits)))
-    axes = figure.subplots(len(splits), len(PANELS), sharex=True, squeeze=False)
-    for row, split in zip(axes, splits, strict=True):
-        for ax, cost in zip(row, PANELS, strict=True):
-            own = frame[(frame["split"] == split) & (frame["cost"] == cost)]
-            unit = display_unit(cost, float(own["mean"].max()))
-            for place, method in enumerate(methods):
-                line = own[own["method"] == method].set_index("setting").reindex(settings)
-                style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
-                mean = line["mean"] / unit.scale
-                half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
-                low, high = interval_ends(mean, half_width, support="positive")
-                ax.errorbar(
-                    [x + apart for x in range(len(settings))],
-                    mean,
-                    yerr=[mean - low, high - mean],
-                    color=style.colour,
-                    linestyle=style.dash,
-                    marker=style.marker,
-                    elinewidth=0.8,
-                    label=style.label,
-                )
-            ax.set_yscale("log")
-            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            ax.yaxis.set_minor_formatter(NullFormatter())
-            words = axis_label(cost, unit=unit.symbol)
-            ax.set_ylabel(f"{words}\nto target, {split}" if len(splits) > 1 else words)
-    for ax in axes[-1]:
+    figure, axes = panels(
+        0.55 + 2.35 * len(splits), rows=len(splits), columns=len(PANELS), sharex=True
+    )
+    shown = itertools.product(splits, PANELS)
+    for ax, (split, cost) in zip(axes, shown, strict=True):
+        own = frame[(frame["split"] == split) & (frame["cost"] == cost)]
+        unit = display_unit(cost, float(own["mean"].max()))
+        for place, method in enumerate(methods):
+            line = own[own["method"] == method].set_index("setting").reindex(settings)
+            style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
+            mean = line["mean"] / unit.scale
+            half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
+            low, high = interval_ends(mean, half_width, support="positive")
+            ax.errorbar(
+                [x + apart for x in range(len(settings))],
+                mean,
+                yerr=[mean - low, high - mean],
+                color=style.colour,
+                linestyle=style.dash,
+                marker=style.marker,
+                elinewidth=0.8,
+                label=style.label,
+            )
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        words = axis_label(cost, unit=unit.symbol)
+        ax.set_ylabel(f"{words}\nto target, {split}" if len(splits) > 1 else words)
+    for ax in axes[-1:] if is_stacked() else axes[-len(PANELS) :]:
         names = [figure_text(setting).replace(", ", ",\n") for setting in settings]
         ax.set_xticks(range(len(settings)), names, rotation=25, ha="right")
         ax.set_xlim(-0.5, len(settings) - 0.5)  # settings in which nobody got there, too

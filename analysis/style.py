@@ -1,10 +1,7 @@
 """How figures look: palette, line styles, sizes, and settings that make their bytes repeatable."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import matplotlib as mpl
 
 from analysis.text_safety import figure_text
 
@@ -60,7 +57,7 @@ _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
-_RC: dict[str, object] = {
+RC: dict[str, object] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.0,
@@ -101,6 +98,7 @@ _RC: dict[str, object] = {
     "text.parse_math": False,  # nobody's words are formulas
     "text.usetex": False,
 }
+"""Settings of matplotlib, for a page; see :func:`analysis.canvas.figure_style`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,3 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
         )
         for place, (name, label) in enumerate(labels.items())
     }
-
-
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw and save figures inside this block: it holds for both, and ends with it."""
-    with mpl.rc_context(_RC):  # type: ignore[arg-type]
-        yield

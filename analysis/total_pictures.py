@@ -1,14 +1,14 @@
 """Figure of studies in which nothing was trained: what runs took, and who took part."""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from analysis.canvas import panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.participation import participation_runs
 from analysis.picture import Picture, Subject, cost_words, drawn_words, mark_costs
 from analysis.stats import mean_ci
-from analysis.style import PAGE_WIDTH_IN, variant_styles
+from analysis.style import variant_styles
 from analysis.target_bars import draw_target_costs
 from analysis.text_safety import figure_text
 from analysis.totals import TIMING_ONLY, TOTALS, run_totals
@@ -54,8 +54,7 @@ def draw_total_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
     styles = variant_styles(results.labels)
     variants = [v for v in results.variants if (frame["variant"] == v.name).any()]
     order = [(variant.name, _WHOLE) for variant in variants]
-    figure = Figure(figsize=(PAGE_WIDTH_IN, 0.75 + 0.25 * len(order)))
-    axes = figure.subplots(1, len(PANELS), sharey=True)
+    figure, axes = panels(0.75 + 0.25 * len(order), columns=len(PANELS), sharey=True)
     for ax, column in zip(axes, PANELS, strict=True):
         is_cost = column in TOTALS
         draw_target_costs(

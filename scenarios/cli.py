@@ -181,6 +181,18 @@ def _parser() -> argparse.ArgumentParser:
         verbs, "report", commands.report, "write tables and figures of a result folder again"
     )
     verb.add_argument("folder", metavar="DIR")
+    verb.add_argument(
+        "--figure-format",
+        choices=["png", "svg", "pdf"],
+        default="svg",
+        help="pdf: beside PNG and SVG, which are always written, with fonts inside",
+    )
+    verb.add_argument(
+        "--figure-style",
+        choices=["column", "double", "slide"],
+        default="double",
+        help="width of figure files: one column of a journal page, both (default), or a slide",
+    )
 
     _compares(verbs)
     _exports(verbs)

@@ -6,6 +6,7 @@ Libraries are imported inside the functions: a verb loads what it needs, torch o
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from scenarios.progress import Bars, Silent
 from scenarios.store import MAX_BYTES, usable_store
 
 if TYPE_CHECKING:
+    from analysis.canvas import Size
     from analysis.report import Report
     from scenarios.document import Document
     from scenarios.run import StudyResult
@@ -168,7 +170,10 @@ def list_names(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Write figures and tables of a result folder again."""
-    _present(_write_report(Path(options.folder)), as_json=options.json)
+    report = _write_report(
+        Path(options.folder), formats=(options.figure_format,), size=options.figure_style
+    )
+    _present(report, as_json=options.json)
     return DONE
 
 
@@ -304,7 +309,9 @@ def _check_map(path: Path, seed: int) -> None:
         raise ScenarioError(problems)
 
 
-def _write_report(folder: Path, *, run_id: str | None = None) -> "Report":
+def _write_report(
+    folder: Path, *, run_id: str | None = None, formats: Sequence[str] = (), size: "Size" = "double"
+) -> "Report":
     """Write figures and tables of a result folder: one that was named, or that of a run just done.
 
     Raises
@@ -317,7 +324,7 @@ def _write_report(folder: Path, *, run_id: str | None = None) -> "Report":
     from analysis.report import write_report  # noqa: PLC0415
 
     try:
-        return write_report(folder, run_id=run_id)
+        return write_report(folder, run_id=run_id, formats=formats, size=size)
     except FolderLostError as error:
         raise RunFailedError(str(error)) from None
     except (ResultError, OSError) as error:

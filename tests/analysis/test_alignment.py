@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analysis import alignment
+from analysis.canvas import figure_style
 from analysis.figures import all_pictures
 from analysis.picture import Subject
 from analysis.report import write_report
-from analysis.style import figure_style
 from tests.analysis.rewarded import NUM_CLIENTS
 from tests.analysis.synthetic import METHODS
 

@@ -9,6 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.canvas import figure_style
 from analysis.figures import FIGURES, all_pictures, draw_picture, save_picture
 from analysis.load import load_results
 from analysis.log_axis import plain_power, use_log_x
@@ -23,7 +24,7 @@ from analysis.series import (
     transfer_durations,
 )
 from analysis.stats import COSTS
-from analysis.style import PALETTE, figure_style, variant_styles
+from analysis.style import PALETTE, variant_styles
 from tests.analysis.synthetic import METHODS, write_results
 
 GLOBAL_AGAINST_SECONDS = Subject(metric="accuracy", split="global", cost=COSTS["seconds"])

@@ -8,12 +8,13 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from analysis.canvas import figure_style
 from analysis.figures import FIGURES, draw_picture
 from analysis.limits import GOES_ON, fitted_limits, goes_on, goes_on_words, mark_cut
 from analysis.plots import draw_curves
 from analysis.ranking import draw_ranking, ranking_frame
 from analysis.series import target_frame
-from analysis.style import figure_style, variant_styles
+from analysis.style import variant_styles
 from analysis.target_bars import draw_target_costs
 
 

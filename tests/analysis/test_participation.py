@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.canvas import figure_style
 from analysis.figures import FIGURES, draw_picture
 from analysis.load import load_results
 from analysis.participation import (
@@ -21,7 +22,6 @@ from analysis.picture import Subject
 from analysis.report import all_tables
 from analysis.series import waste_frame
 from analysis.settings import compared, has_settings, order_table, settings_of
-from analysis.style import figure_style
 from analysis.tables import wasted_runs
 from tests.analysis.synthetic import NUM_CLIENTS, write_results
 

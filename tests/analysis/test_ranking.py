@@ -2,8 +2,8 @@
 
 import pytest
 
+from analysis.canvas import figure_style
 from analysis.ranking import draw_ranking, ranking_frame
-from analysis.style import figure_style
 from analysis.tables import summary_table
 
 

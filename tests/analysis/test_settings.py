@@ -2,10 +2,10 @@
 
 import dataclasses
 
+from analysis.canvas import figure_style
 from analysis.figures import all_pictures
 from analysis.report import all_tables, write_report
 from analysis.settings import draw_settings, has_settings, order_table, settings_frame
-from analysis.style import figure_style
 
 CASES = ("ideal", "real")
 

@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from analysis.canvas import figure_style
 from analysis.figures import all_pictures, save_picture
 from analysis.load import load_results
 from analysis.outlets import rich_table, to_latex, to_markdown, write_csv
 from analysis.page import inline_svg
 from analysis.report import all_tables, write_report
-from analysis.style import figure_style
 from analysis.text_safety import (
     MAX_FIGURE_CHARACTERS,
     csv_text,
