@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from analysis.folder_files import MANIFEST, SCENARIO
+from analysis.knob_words import short_value
 from fl.methods import METHODS, MethodConfig
 from fl.methods.own import OwnConfig
 from scenarios.document import Document
@@ -16,6 +19,8 @@ RESERVED = (MANIFEST, SCENARIO, "report.html", "figures", "tables")
 """What else stands in a result folder, beside the folders of its variants."""
 MAX_NAME_BYTES = 200
 """Longest name of a variant's folder; file systems take 255."""
+_NOT_IN_FOLDERS = r"""[<>:"/\\|?*=]"""
+"""What Windows takes in no name, and ``=``, which shells and some tools take for a setting."""
 
 
 def method_names(methods: Sequence[MethodConfig]) -> list[str]:
@@ -23,10 +28,31 @@ def method_names(methods: Sequence[MethodConfig]) -> list[str]:
     return [_method_name(method, methods) for method in methods]
 
 
+def method_titles(methods: Sequence[MethodConfig]) -> list[str]:
+    """Name methods for figures and tables: by label, or as their papers write them.
+
+    Unlabelled ones of a kind have their differences behind: ``FedIT, rank 4``. Where a label is
+    such a name already, the method keeps the name of its folder.
+    """
+    names = method_names(methods)
+    titles = [_method_title(method, methods) for method in methods]
+    counts = Counter(titles)
+    return [
+        title if counts[title] == 1 else name for title, name in zip(titles, names, strict=True)
+    ]
+
+
 def folder_name(method_name: str, setting: Mapping[str, Any]) -> str:
-    """Return the folder of a method under one setting of every knob."""
-    suffix = "".join(f"--{knob}={value}" for knob, value in setting.items())
-    return f"{method_name}{suffix}".replace("/", "_").replace(" ", "")
+    """Return the folder of a method under one setting of every knob, one that any system takes.
+
+    Examples
+    --------
+    >>> folder_name("fedit", {"radio.bandwidth_hz": 10000000.0})
+    'fedit--radio.bandwidth_hz_10e6'
+    """
+    suffix = "".join(f"--{knob}_{short_value(value)}" for knob, value in setting.items())
+    name = re.sub(_NOT_IN_FOLDERS, "_", f"{method_name}{suffix}").replace(" ", "")
+    return re.sub(r"(?<=.)\.$", "_", name)
 
 
 def shown_values(values: Sequence[Any]) -> list[Any]:
@@ -103,14 +129,27 @@ def find_variant_fault(
 def _method_name(method: MethodConfig, methods: Sequence[MethodConfig]) -> str:
     if method.label is not None:
         return method.label
+    kind = method.name if isinstance(method, OwnConfig) else method.kind
+    differing = _differences(method, methods)
+    return "-".join([kind, *(f"{name}{value}" for name, value in differing.items())])
+
+
+def _method_title(method: MethodConfig, methods: Sequence[MethodConfig]) -> str:
+    if method.label is not None:
+        return method.label
+    title = method.name if isinstance(method, OwnConfig) else METHODS[method.kind].title
+    differing = _differences(method, methods)
+    return ", ".join([title, *(f"{k.replace('_', ' ')} {v}" for k, v in differing.items())])
+
+
+def _differences(method: MethodConfig, methods: Sequence[MethodConfig]) -> dict[str, object]:
+    """Return the settings in which unlabelled methods of this kind differ."""
     rivals = [other for other in methods if other.kind == method.kind and other.label is None]
-    differing = [
-        item.name
+    return {
+        item.name: _short(getattr(method, item.name))
         for item in dataclasses.fields(method)
         if len({repr(getattr(rival, item.name)) for rival in rivals}) > 1
-    ]
-    kind = method.name if isinstance(method, OwnConfig) else method.kind
-    return "-".join([kind, *(f"{name}{_short(getattr(method, name))}" for name in differing)])
+    }
 
 
 def _short(value: object) -> object:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.knob_words import setting_words
 from analysis.manifest import CASE
 from fl.server import untrained
 from scenarios import presets
@@ -19,6 +20,7 @@ from scenarios.names import (
     find_variant_fault,
     folder_name,
     method_names,
+    method_titles,
     shown_values,
 )
 from scenarios.recipes import find_knob_without_effect, put_recipe, told_recipe
@@ -80,9 +82,7 @@ class _Setting:
     @property
     def label(self) -> str:
         """What figures and tables write behind the name of the method."""
-        case = [str(self.told[CASE])] if CASE in self.told else []
-        knobs = [f"{k.rpartition('.')[2]}={v}" for k, v in self.told.items() if k != CASE]
-        return ", ".join(case + knobs)
+        return setting_words(self.told, case=CASE)
 
 
 def variants(scenario: Scenario) -> list[Variant]:
@@ -126,6 +126,7 @@ def expand(
     if problems:
         return
     known: dict[str, dict[str, Any]] = {}
+    titles = method_titles(scenario.methods)
     for index, method_name in enumerate(method_names(scenario.methods)):
         for setting in _settings(scenario):
             name = folder_name(method_name, setting.told)
@@ -152,7 +153,7 @@ def expand(
             label = setting.label
             yield Variant(
                 name=name,
-                label=f"{method_name} ({label})" if label else method_name,
+                label=f"{titles[index]} ({label})" if label else titles[index],
                 method=single.methods[0].kind,
                 scenario=single,
                 knobs=setting.knobs,

@@ -86,6 +86,8 @@ class MethodEntry:
 
     config: type[Any]
     """Class of its settings."""
+    title: str
+    """The name as its paper writes it, for figures and tables; without "(", which opens knobs."""
     sends: str
     """What crosses the link, in a few words."""
     keeps: str
@@ -111,119 +113,158 @@ class MethodEntry:
 
 METHODS: dict[str, MethodEntry] = {
     "local": MethodEntry(
-        config=LocalConfig, sends="nothing", keeps="LoRA, head", source="reference point"
+        config=LocalConfig,
+        title="Local",
+        sends="nothing",
+        keeps="LoRA, head",
+        source="reference point",
     ),
     "full": MethodEntry(
-        config=FullConfig, sends="all weights", keeps="nothing", source="arXiv:1602.05629"
+        config=FullConfig,
+        title="Full",
+        sends="all weights",
+        keeps="nothing",
+        source="arXiv:1602.05629",
     ),
-    "head": MethodEntry(config=HeadConfig, sends="head", keeps="nothing", source="reference point"),
+    "head": MethodEntry(
+        config=HeadConfig, title="Head", sends="head", keeps="nothing", source="reference point"
+    ),
     "fedit": MethodEntry(
-        config=FeditConfig, sends="LoRA A and B, head", keeps="nothing", source="arXiv:2305.05644"
+        config=FeditConfig,
+        title="FedIT",
+        sends="LoRA A and B, head",
+        keeps="nothing",
+        source="arXiv:2305.05644",
     ),
     "ffa_lora": MethodEntry(
-        config=FfaLoraConfig, sends="LoRA B, head", keeps="nothing", source="arXiv:2403.12313"
+        config=FfaLoraConfig,
+        title="FFA-LoRA",
+        sends="LoRA B, head",
+        keeps="nothing",
+        source="arXiv:2403.12313",
     ),
     "rolora": MethodEntry(
         config=RoLoraConfig,
+        title="RoLoRA",
         sends="LoRA B or A in turn, head",
         keeps="nothing",
         source="arXiv:2502.01755",
     ),
     "fedsvd": MethodEntry(
         config=FedsvdConfig,
+        title="FedSVD",
         sends="LoRA B up, A and B down, head",
         keeps="nothing",
         source="arXiv:2505.12805",
     ),
     "fed_sb": MethodEntry(
         config=FedSbConfig,
+        title="Fed-SB",
         sends="a square matrix between fixed factors, head",
         keeps="nothing",
         source="arXiv:2502.15436",
     ),
     "fedsa_lora": MethodEntry(
-        config=FedsaLoraConfig, sends="LoRA A", keeps="LoRA B, head", source="arXiv:2410.01463"
+        config=FedsaLoraConfig,
+        title="FedSA-LoRA",
+        sends="LoRA A",
+        keeps="LoRA B, head",
+        source="arXiv:2410.01463",
     ),
     "flora": MethodEntry(
         config=FloraConfig,
+        title="FLoRA",
         sends="LoRA A and B up, their stack down, head",
         keeps="nothing",
         source="arXiv:2409.05976",
     ),
     "fedex_lora": MethodEntry(
         config=FedexLoraConfig,
+        title="FedEx-LoRA",
         sends="LoRA A and B, down also what averaging lost, head",
         keeps="nothing",
         source="arXiv:2410.09432",
     ),
     "hetlora": MethodEntry(
         config=HetloraConfig,
+        title="HetLoRA",
         sends="LoRA A and B of its own rank, the rank, head",
         keeps="nothing",
         source="arXiv:2401.06432",
     ),
     "flexlora": MethodEntry(
         config=FlexloraConfig,
+        title="FlexLoRA",
         sends="LoRA A and B of its own rank, head",
         keeps="nothing",
         source="arXiv:2402.11505",
     ),
     "fedadapter": MethodEntry(
         config=FedAdapterConfig,
+        title="FedAdapter",
         sends="bottleneck adapters, norms, head",
         keeps="nothing",
         source="FedAP of SMILELab-FL/FedPETuning",
     ),
     "bitfit": MethodEntry(
         config=BitfitConfig,
+        title="BitFit",
         sends="biases, head",
         keeps="nothing",
         source="FedBF of SMILELab-FL/FedPETuning",
     ),
     "prompt_tuning": MethodEntry(
         config=PromptTuningConfig,
+        title="Prompt tuning",
         sends="virtual tokens, head",
         keeps="nothing",
         source="arXiv:2208.12268",
     ),
     "prefix_tuning": MethodEntry(
         config=PrefixTuningConfig,
+        title="Prefix tuning",
         sends="key and value prefixes, head",
         keeps="nothing",
         source="FedPF of SMILELab-FL/FedPETuning",
     ),
     "fdlora": MethodEntry(
         config=FdloraConfig,
+        title="FDLoRA",
         sends="shared LoRA A and B, head",
         keeps="a second LoRA, fusion weights",
         source="arXiv:2406.07925",
     ),
     "fedalt": MethodEntry(
         config=FedaltConfig,
+        title="FedALT",
         sends="its LoRA A and B up, the mean of the others' down",
         keeps="mixer of both, head",
         source="arXiv:2503.11880",
     ),
     "fedtt": MethodEntry(
         config=FedttConfig,
+        title="FedTT",
         sends="tensor-train adapters and classifier, head",
         keeps="nothing",
         source="arXiv:2410.13097",
     ),
     "fedtt_plus": MethodEntry(
         config=FedttPlusConfig,
+        title="FedTT+",
         sends="some factors of each tensor train in turn, biases, head",
         keeps="nothing",
         source="arXiv:2410.13097",
     ),
     "pftt": MethodEntry(
         config=PfttConfig,
+        title="PFTT",
         sends="bottleneck adapters",
         keeps="LoRA of its own rank, head",
         source="arXiv:2404.13238",
     ),
     "fedamole": MethodEntry(
         config=FedamoleConfig,
+        title="FedAMoLE",
         sends="the LoRA experts dealt to a client, their router, head",
         keeps="nothing",
         source="arXiv:2411.19128",
@@ -231,12 +272,14 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "fedkseed": MethodEntry(
         config=FedkseedConfig,
+        title="FedKSeed",
         sends="indices of directions and lengths of steps up, a distance a direction down",
         keeps="nothing",
         source="arXiv:2312.06353",
     ),
     "scaffold": MethodEntry(
         config=ScaffoldConfig,
+        title="SCAFFOLD",
         sends="LoRA A and B, head, control variates of all of them",
         keeps="its control variates",
         source="arXiv:1910.06378",
@@ -244,6 +287,7 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "pfit": MethodEntry(
         config=PfitConfig,
+        title="PFIT",
         sends="the last blocks",
         keeps="its weights of the rewards",
         source="arXiv:2404.13238",
@@ -252,6 +296,7 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "pwff": MethodEntry(
         config=PwffConfig,
+        title="PWFF",
         sends="bottleneck adapters",
         keeps="LoRA, its weights of the rewards",
         source="arXiv:2404.13238 version 2",
@@ -259,12 +304,14 @@ METHODS: dict[str, MethodEntry] = {
     ),
     "feddpo": MethodEntry(
         config=FeddpoConfig,
+        title="FedDPO",
         sends="LoRA A and B",
         keeps="its pairs of answers",
         source="arXiv:2402.06954",
     ),
     "splitlora": MethodEntry(
         config=SplitloraConfig,
+        title="SplitLoRA",
         sends="LoRA of the lower blocks; activations up and gradients down in every step",
         keeps="nothing",
         source="arXiv:2407.00952",

@@ -61,7 +61,7 @@ def test_without_it_no_file_has_a_column_more(tmp_path):
 def test_variants_that_differ_in_it_are_told_apart_by_their_labels():
     found = variants(load(STUDY, [*ONE, "matrix={model.cost_as: [null, gpt2]}"]))
     assert cost_label(found) == "as gpt2 where cost_as says so"
-    assert [each.label for each in found] == ["fedit (cost_as=None)", "fedit (cost_as=gpt2)"]
+    assert [each.label for each in found] == ["FedIT (cost as none)", "FedIT (cost as gpt2)"]
 
 
 def test_validate_shows_both_models(larger, capsys):

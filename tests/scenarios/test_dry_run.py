@@ -67,7 +67,7 @@ def test_a_study_is_all_runs_and_no_shorter_than_its_longest():
 def test_a_dry_run_says_what_all_takes_and_keeps_nothing(tmp_path, capsys):
     assert main(["run", *SMALL, "--dry-run", "--json", f"--out={tmp_path}"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [each["variant"] for each in found["variants"]] == ["head", "fedit"]
+    assert [each["variant"] for each in found["variants"]] == ["Head", "FedIT"]
     for each in found["variants"]:
         assert each["num_rounds"] == 40
         assert each["host_s"]["training"] > 0

@@ -275,7 +275,7 @@ def test_labels_that_give_one_folder_are_refused(tmp_path, one, other):
 def test_ordinary_labels_stay_legal(label):
     methods = f'methods=[{{kind: local}}, {{kind: fedit, label: "{label}"}}]'
     found = variants(load(str(STUDY), [methods]))
-    assert [cell.label for cell in found] == ["local", label]
+    assert [cell.label for cell in found] == ["Local", label]
 
 
 def test_an_unknown_scenario_name_suggests_one():

@@ -137,8 +137,8 @@ matrix:
     ]
     assert scenario.matrix["world.mobility"][1]["path"] == f"{study}/walk.csv"
     names = [variant.name for variant in variants(scenario)]
-    assert names[2].startswith("MedianHead--radio.scheduler=own_scheduler.py:NearlyDone--")
-    assert names[4].startswith("MedianHead--radio.scheduler=data_own_scheduler.py:NearlyDone--")
+    assert names[2].startswith("MedianHead--radio.scheduler_own_scheduler.py_NearlyDone--")
+    assert names[4].startswith("MedianHead--radio.scheduler_data_own_scheduler.py_NearlyDone--")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from fl.methods import METHODS
 from scenarios.errors import ScenarioError
 from scenarios.load import load
-from scenarios.messages import nearest
+from scenarios.messages import nearest, plain
 from scenarios.schema import to_data
+from scenarios.variants import variants
 
 STUDY = str(Path(__file__).with_name("study.yaml"))
 
@@ -61,6 +62,26 @@ def test_a_method_is_known_as_papers_write_it(written, kind):
     scenario = load(STUDY, [f'methods=[{{kind: "{written}"}}]', *needed])
     assert scenario.methods[0].kind == kind
     assert to_data(scenario)["methods"][0]["kind"] == kind
+
+
+def test_titles_are_the_spellings_of_papers():
+    for kind, entry in METHODS.items():
+        assert plain(entry.title) == plain(kind)
+        assert "(" not in entry.title
+    assert len({entry.title for entry in METHODS.values()}) == len(METHODS)
+    assert METHODS["fedtt_plus"].title == "FedTT+"
+
+
+def test_variants_are_labelled_as_papers_write_their_methods():
+    kinds = ["{kind: fedtt_plus}", "{kind: fedit, rank: 2}", "{kind: fedit, rank: 4}"]
+    found = variants(load(STUDY, [f"methods=[{', '.join(kinds)}]"]))
+    assert [each.label for each in found] == ["FedTT+", "FedIT, rank 2", "FedIT, rank 4"]
+    assert [each.name for each in found] == ["fedtt_plus", "fedit-rank2", "fedit-rank4"]
+
+
+def test_a_label_that_is_the_name_of_another_method_leaves_it_its_kind():
+    found = variants(load(STUDY, ["methods=[{kind: fedtt, label: FedIT}, {kind: fedit}]"]))
+    assert len({each.label for each in found}) == 2
 
 
 def test_a_method_nearly_so_written_is_suggested():

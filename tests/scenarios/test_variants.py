@@ -5,6 +5,7 @@ import pytest
 from scenarios.document import Document
 from scenarios.errors import ScenarioError
 from scenarios.load import LIBRARY, load
+from scenarios.names import folder_name
 from scenarios.schema import to_data, validate
 from scenarios.variants import variants
 
@@ -25,17 +26,17 @@ def test_every_method_runs_in_every_case_with_every_combination_of_the_matrix():
     scenario = load("quickstart", [methods, CASES, "matrix={training.local_steps: [2, 4]}"])
     found = variants(scenario)
     assert [(each.label, each.scenario.radio.bandwidth_hz) for each in found] == [
-        ("local (as it is, local_steps=2)", 20e6),
-        ("local (as it is, local_steps=4)", 20e6),
-        ("local (wide and fair, local_steps=2)", 50e6),
-        ("local (wide and fair, local_steps=4)", 50e6),
-        ("head (as it is, local_steps=2)", 20e6),
-        ("head (as it is, local_steps=4)", 20e6),
-        ("head (wide and fair, local_steps=2)", 50e6),
-        ("head (wide and fair, local_steps=4)", 50e6),
+        ("Local (as it is, local steps 2)", 20e6),
+        ("Local (as it is, local steps 4)", 20e6),
+        ("Local (wide and fair, local steps 2)", 50e6),
+        ("Local (wide and fair, local steps 4)", 50e6),
+        ("Head (as it is, local steps 2)", 20e6),
+        ("Head (as it is, local steps 4)", 20e6),
+        ("Head (wide and fair, local steps 2)", 50e6),
+        ("Head (wide and fair, local steps 4)", 50e6),
     ]
     assert found[2].scenario.radio.scheduler == "round_robin"
-    assert found[2].name == "local--case=wideandfair--training.local_steps=2"
+    assert found[2].name == "local--case_wideandfair--training.local_steps_2"
     assert found[2].knobs == {"case": "wide and fair", "training.local_steps": 2}
     assert found[2].scenario.cases == found[2].scenario.matrix == {}
 
@@ -60,15 +61,30 @@ def test_sections_as_values_are_called_by_their_kinds_where_these_differ():
     policies = "{kind: random, num_clients: 2}, {kind: round_robin, num_clients: 3}"
     found = variants(load("quickstart", [*ONE, f"matrix={{server.policy: [{policies}]}}"]))
     assert [each.name for each in found] == [
-        "local--server.policy=random",
-        "local--server.policy=round_robin",
+        "local--server.policy_random",
+        "local--server.policy_round_robin",
     ]
-    assert [each.label for each in found] == ["local (policy=random)", "local (policy=round_robin)"]
+    assert [each.label for each in found] == ["Local (policy random)", "Local (policy round_robin)"]
     assert found[0].told == {"server.policy": "random"}
     assert found[0].scenario.server.policy.num_clients == 2
     policies = "{kind: random, num_clients: 2}, {kind: random, num_clients: 3}"
     found = variants(load("quickstart", [*ONE, f"matrix={{server.policy: [{policies}]}}"]))
     assert "num_clients" in found[0].label
+
+
+def test_values_are_short_in_folders_and_have_units_in_labels():
+    found = variants(load("quickstart", [*ONE, "matrix={radio.bandwidth_hz: [10e6, 20e6]}"]))
+    assert [(each.name, each.label) for each in found] == [
+        ("local--radio.bandwidth_hz_10e6", "Local (bandwidth 10 MHz)"),
+        ("local--radio.bandwidth_hz_20e6", "Local (bandwidth 20 MHz)"),
+    ]
+
+
+@pytest.mark.parametrize("label", ["a:b", "a=b", "a?b", "a\\\\b", "a|b", "a<b", "a*b", "b."])
+def test_folders_have_names_that_every_system_takes(label):
+    name = folder_name(label, {"world.site_file": "c:x"})
+    assert not set(name) & set('<>:"/\\\\|?*= ')
+    assert not folder_name(label, {}).endswith(".")
 
 
 @pytest.mark.parametrize(
