@@ -8,7 +8,7 @@ turns in one model, and can carry a dense update that was merged into ``W``.
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -209,24 +209,18 @@ def add_lora(
         No layer of that name, or a rank above the smaller side of a target layer, where the update
         can have no such rank.
     """
-    places = target_layers(module, targets)
-    check_rank(module, places, rank=rank)
-    added = []
-    for name in places:
-        parent_name, _, leaf = name.rpartition(".")
-        parent = module.get_submodule(parent_name)
+    settings = lora_settings_of(module)
+
+    def adapted(base_layer: nn.Module) -> LoraLinear:
         layer = LoraLinear(
-            getattr(parent, leaf),
-            rank=rank,
-            alpha=alpha,
-            scale_rank=scale_rank,
-            settings=lora_settings_of(module),
+            base_layer, rank=rank, alpha=alpha, scale_rank=scale_rank, settings=settings
         )
         nn.init.kaiming_uniform_(layer.lora_A, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(layer.lora_B)
-        setattr(parent, leaf, layer)
-        added += [f"{name}.lora_A", f"{name}.lora_B"]
-    return sorted(added)
+        return layer
+
+    places = replace_layers(module, targets, rank=rank, made=adapted)
+    return sorted(f"{name}.{factor}" for name in places for factor in ("lora_A", "lora_B"))
 
 
 def install_lora(
@@ -265,6 +259,29 @@ def factor_names(module: nn.Module) -> list[str]:
     """Name the factors of low-rank updates in a module, wherever they have got to."""
     ends = (".lora_A", ".lora_B")
     return sorted(name for name, _ in module.named_parameters() if name.endswith(ends))
+
+
+def replace_layers(
+    module: nn.Module,
+    targets: Sequence[str],
+    *,
+    rank: int,
+    made: Callable[[nn.Module], nn.Module],
+) -> list[str]:
+    """Put another layer in the place of every target layer, made from it; name them, in order.
+
+    Raises
+    ------
+    ValueError
+        No layer of that name, or a rank above the smaller side of a target layer.
+    """
+    places = target_layers(module, targets)
+    check_rank(module, places, rank=rank)
+    for name in places:
+        parent_name, _, leaf = name.rpartition(".")
+        parent = module.get_submodule(parent_name)
+        setattr(parent, leaf, made(getattr(parent, leaf)))
+    return places
 
 
 def target_layers(module: nn.Module, targets: Sequence[str]) -> list[str]:

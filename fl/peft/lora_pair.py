@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import layer_shape
-from fl.peft.lora import check_rank, target_layers
+from fl.peft.lora import replace_layers
 
 WORLD = ("world_A", "world_B")
 """Ends of the names of the second adaptation's factors."""
@@ -88,15 +88,13 @@ def add_lora_pair(
     ValueError
         No layer of that name, or a rank above the smaller side of a target layer.
     """
-    places = target_layers(module, targets)
-    check_rank(module, places, rank=rank)
-    added = []
-    for name in places:
-        parent_name, _, leaf = name.rpartition(".")
-        parent = module.get_submodule(parent_name)
-        pair = LoraPair(getattr(parent, leaf), rank=rank, alpha=alpha)
+
+    def paired(base_layer: nn.Module) -> LoraPair:
+        pair = LoraPair(base_layer, rank=rank, alpha=alpha)
         nn.init.kaiming_uniform_(pair.lora_A, a=math.sqrt(5), generator=generator)
         pair.world_A.data.copy_(pair.lora_A.data)
-        setattr(parent, leaf, pair)
-        added += [f"{name}.{end}" for end in ("lora_A", "lora_B", *WORLD, "mixer")]
-    return sorted(added)
+        return pair
+
+    places = replace_layers(module, targets, rank=rank, made=paired)
+    ends = ("lora_A", "lora_B", *WORLD, "mixer")
+    return sorted(f"{name}.{end}" for name in places for end in ends)

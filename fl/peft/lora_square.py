@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl.models.architecture import layer_shape
-from fl.peft.lora import check_rank, target_layers
+from fl.peft.lora import replace_layers
 
 
 class LoraSquare(nn.Module):
@@ -113,12 +113,7 @@ def add_lora_square(
     ValueError
         No layer of that name, or a rank above the smaller side of a target layer.
     """
-    places = target_layers(module, targets)
-    check_rank(module, places, rank=rank)
-    added = []
-    for name in places:
-        parent_name, _, leaf = name.rpartition(".")
-        parent = module.get_submodule(parent_name)
-        setattr(parent, leaf, LoraSquare(getattr(parent, leaf), rank=rank, alpha=alpha))
-        added += [f"{name}.{factor}" for factor in ("lora_A", "lora_B", "lora_R")]
-    return sorted(added)
+    places = replace_layers(
+        module, targets, rank=rank, made=lambda base: LoraSquare(base, rank=rank, alpha=alpha)
+    )
+    return sorted(f"{name}.lora_{factor}" for name in places for factor in "ABR")
