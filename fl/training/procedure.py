@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from fl.clients.work import Work
 from fl.data.shards import Shards
+from fl.training.batches import Examples
 from fl.training.cost import CostModel
 from fl.training.job import Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
@@ -43,6 +44,19 @@ class Largest:
     """That step, with everything that is in memory beside it."""
     writing: Work = field(default_factory=Work)
     """The largest batch that it writes, for a table; nothing where it writes none."""
+
+
+def longest_pass(train: Examples, shards: Shards, *, num_texts: int) -> tuple[int, int | None]:
+    """Return the tokens a text, and the scored tokens in all, of the longest pass of any client.
+
+    Scored tokens are ``None`` where texts are classified.
+    """
+    tokens = train.tokens
+    num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
+    answers = tokens.answer_lengths
+    if answers is None:
+        return num_tokens, None
+    return num_tokens, num_texts * int(answers[shards.longest_text(answers)])
 
 
 def reference_bytes(start: Start) -> int:

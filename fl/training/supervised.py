@@ -17,7 +17,7 @@ from fl.training.dropout import dropout_on
 from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.many_jobs import steps_flop
-from fl.training.procedure import Largest, Plan
+from fl.training.procedure import Largest, Plan, longest_pass
 from fl.training.step_losses import StepLosses
 from fl.training.steps import Optimiser, finished_result
 from fl.training.worker import Worker
@@ -87,16 +87,11 @@ class Supervised:
 
     def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
         """Return the pass of the most texts, of the longest, with the longest answers."""
-        tokens = self.train.tokens
-        answers = tokens.answer_lengths
         size = self.settings.batch_size
         most = np.arange(int(shards.num_train.max()))
         at_once = self.settings.micro_batch_size or size
         num_texts = min(at_once, len(self.method.trained_texts(most, batch_size=size)))
-        num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
-        num_asked = None
-        if answers is not None:
-            num_asked = num_texts * int(answers[shards.longest_text(answers)])
+        num_tokens, num_asked = longest_pass(self.train, shards, num_texts=num_texts)
         step = cost.count(
             start.trainable,
             batch_size=num_texts,

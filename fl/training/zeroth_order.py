@@ -25,7 +25,7 @@ from fl.training.job import JobSettings, Start, TrainJob, TrainResult
 from fl.training.local_work import LocalWork
 from fl.training.many_jobs import steps_flop
 from fl.training.objective import ZerothOrder
-from fl.training.procedure import Largest, Plan
+from fl.training.procedure import Largest, Plan, longest_pass
 from fl.training.step_losses import diverged
 from fl.training.steps import check_announced
 from fl.training.worker import Worker
@@ -92,13 +92,8 @@ class ZerothOrderSteps:
 
     def largest(self, shards: Shards, start: Start, cost: CostModel) -> Largest:
         """Return the step of the most texts, of the longest: no gradient and no moment."""
-        tokens = self.train.tokens
-        answers = tokens.answer_lengths
         num_texts = min(self.settings.batch_size, int(shards.num_train.max()))
-        num_tokens = int(tokens.lengths[shards.longest_text(tokens.lengths)])
-        num_asked = None
-        if answers is not None:
-            num_asked = num_texts * int(answers[shards.longest_text(answers)])
+        num_tokens, num_asked = longest_pass(self.train, shards, num_texts=num_texts)
         one = cost.count(
             (),
             batch_size=num_texts,
