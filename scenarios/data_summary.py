@@ -63,7 +63,7 @@ def summary_lines(facts: Mapping[str, Any]) -> list[str]:
 
 def _told_personal(personal: Mapping[str, int]) -> str:
     return (
-        f"  own models are tested on {personal['num_test']} texts: {personal['num_in_own']} "
+        f"  personal models are tested on {personal['num_test']} texts: {personal['num_in_own']} "
         f"of them are trained on by the same client, {personal['num_in_any']} by any"
     )
 

@@ -26,13 +26,14 @@ def with_a_wrong_label(tmp_path):
 
 def test_a_silent_extra_class_shows_with_its_count(with_a_wrong_label, capsys):
     assert main(["validate", STUDY, *with_a_wrong_label]) == 0, capsys.readouterr().err
-    _, *lines = capsys.readouterr().out.splitlines()
+    warning, _, *lines = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: ")  # of clients that few rounds leave untrained
     assert lines == [
         "train: 61 training texts, 20 test texts, 0 of them in training too; 3 classes:",
         "  neg   30 training  10 test",
         "  pos   30 training  10 test",
         "  pos    1 training   0 test",
-        "  own models are tested on 12 texts: 0 of them are trained on by the same client, "
+        "  personal models are tested on 12 texts: 0 of them are trained on by the same client, "
         "0 by any",
     ]
 

@@ -24,13 +24,13 @@ def test_a_study_leaves_a_line_for_each_event(tmp_path, capsys):
     capsys.readouterr()
     lines = path.read_text("utf-8").splitlines()
     told = [line.partition(" ")[2] for line in lines]
-    assert told[0] == "head seed 1: begins, 2 rounds"
+    assert told[0] == "Head seed 1: begins, 2 rounds"
     assert re.fullmatch(
-        r"head seed 1: round 1 of 2, [\d.]+ s simulated [\d.]+ J accuracy [\d.]+, [\d.]+ s of host "
+        r"Head seed 1: round 1 of 2, [\d.]+ s simulated [\d.]+ J accuracy [\d.]+, [\d.]+ s of host "
         r"time, \d+ s left",
         next(line for line in told if "round 1 of" in line),
     )
-    assert re.match(r"head seed 1: done in [\d.]+ s of host time; [\d.]+ s simulated", told[-1])
+    assert re.match(r"Head seed 1: done in [\d.]+ s of host time; [\d.]+ s simulated", told[-1])
     for line in lines:
         assert datetime.datetime.fromisoformat(line.partition(" ")[0]).tzinfo is not None
 

@@ -273,7 +273,7 @@ def test_a_run_that_fails_says_why_and_when_on_one_line(tmp_path):
     assert failed.status == "failed"
     (line,) = failed.failures
     failure = (
-        f"FedIT seed 1: failed: RuntimeError: scheduler {file}:Mine, downlink of cell 0: "
+        f"fedit seed 1: failed: RuntimeError: scheduler {file}:Mine, downlink of cell 0: "
         f"{file}:5: raised ValueError: boom line2"
     )
     log = failed.folder / "error.log"

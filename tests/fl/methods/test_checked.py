@@ -383,7 +383,11 @@ def initial_personal(self, client_id):
         install(tmp_path, body.replace('bias",', 'weight",')).initial_personal(0)
 
 
-@pytest.mark.parametrize("kind", sorted(METHODS))
+HELD_AT_SERVER = {"splitlora"}
+"""Methods whose server holds a part of every job, which one's own method cannot ask for."""
+
+
+@pytest.mark.parametrize("kind", sorted(METHODS.keys() - HELD_AT_SERVER))
 def test_methods_of_the_table_pass_and_give_the_same_rows(kind, monkeypatch):
     """No rule refuses what is right: every built-in method keeps the contract."""
     plain = run(SMALLEST[kind], num_rounds=1, num_clients=2)

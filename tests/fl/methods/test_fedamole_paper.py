@@ -1,5 +1,7 @@
 """FedAMoLE as its authors run it, on a causal model: 10 clients, 30 experts, c = 2, at most 8."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,8 +39,9 @@ def played():
 
 def test_these_are_the_defaults_but_for_what_the_training_settings_say():
     assert FedamoleConfig().num_experts(NUM_CLIENTS) == NUM_EXPERTS
-    defaults = FedamoleConfig(num_domain_experts=NUM_EXPERTS)
-    assert defaults == PAPER
+    assert FedamoleConfig().num_holders(NUM_CLIENTS) == PAPER.clients_per_expert
+    told = replace(FedamoleConfig(), num_domain_experts=NUM_EXPERTS, clients_per_expert=2)
+    assert told == PAPER
     assert (PAPER.alpha, PAPER.balance_weight, PAPER.evaluation) == (16.0, 1e-3, "tuned")
 
 

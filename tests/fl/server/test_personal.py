@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fl.execution.run_job import run_job
+from fl.methods.fdlora.config import FdloraConfig
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.fedsa_lora.config import FedsaLoraConfig
@@ -19,6 +20,7 @@ CONFIGS = {
         "fedalt",
         "fedex_lora",
     )},
+    "fdlora": FdloraConfig(sync_every=1),
     "fedamole_head": FedamoleConfig(head="personal", evaluation="dispatched"),
 }  # fmt: skip
 TRAINS_FOR_ITSELF = {"fedsa_lora", "pftt", "fdlora", "fedamole", "fedamole_head", "fedalt"}
