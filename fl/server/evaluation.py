@@ -129,6 +129,11 @@ class Evaluator:
             finetuned=finetuned,
         )
 
+    def wait(self, evaluation: Evaluation) -> None:
+        """Wait for all scores of an evaluation, which its host time is counted for."""
+        with self._timed():
+            evaluation.wait()
+
     def rows(self, evaluation: Evaluation) -> list[EvaluationRow]:
         """Wait for the scores and hand on texts and rewards; return the rows.
 

@@ -73,7 +73,7 @@ class Monitor:
         """Record the first evaluation under way, and note what targets are compared with."""
         federation, evaluation = self._federation, self._under_way[0]
         with during(_place(evaluation.round)):
-            evaluation.wait()  # interrupted here, it is still under way
+            self._evaluator.wait(evaluation)  # interrupted here, it is still under way
             self._under_way.popleft()
             rows = self._evaluator.rows(evaluation)
         for row in rows:

@@ -1,14 +1,17 @@
 """Evaluation: each client's model on its own texts, and what is not evaluated again."""
 
+import time
+
 import numpy as np
 import pytest
 
 from fl.data.shards import GivenShards, Shard
 from fl.methods.fedit.config import FeditConfig
+from fl.methods.head.config import HeadConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
 from fl.server.client_summary import prior_accuracy
-from fl.server.evaluation import Evaluator
+from fl.server.evaluation import Evaluation, Evaluator
 from fl.server.modes.sync import run_rounds
 from fl.training.job import EvaluationJob
 from tests.fl.fakes import federation
@@ -123,3 +126,17 @@ def test_clients_with_few_test_texts_are_left_out_of_all_means():
     assert row.prior == pytest.approx(prior_accuracy(labels, [given[1], given[3]]).mean())
     with pytest.raises(ValueError, match=r"server\.min_test_texts: must be <= 6, .* got 7"):
         rows(7)
+
+
+def test_waiting_for_scores_is_host_time_of_evaluation(monkeypatch):
+    waits, plain = [], Evaluation.wait
+
+    def slow(evaluation):
+        waits.append(evaluation)
+        time.sleep(0.02)
+        plain(evaluation)
+
+    monkeypatch.setattr(Evaluation, "wait", slow)
+    played = federation(HeadConfig(), num_clients=2, num_rounds=2)
+    played.env.run(until=played.env.process(run_rounds(played)))
+    assert played.host_evaluation_s >= 0.02 * len(waits) > 0
