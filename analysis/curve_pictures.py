@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.canvas import is_stacked, panels
 from analysis.limits import goes_on_words
@@ -13,14 +14,20 @@ from analysis.plots import curve_handles, draw_curves, value_limits
 from analysis.ranking import MANY_VARIANTS
 from analysis.series import absent_variants, curve_frame
 from analysis.stats import COSTS, Cost
-from analysis.style import COLUMN_WIDTH_IN, LineStyle, variant_styles
+from analysis.style import (
+    BACKGROUND,
+    COLUMN_WIDTH_IN,
+    LineStyle,
+    variant_styles,
+    with_background,
+)
 from analysis.tables import metrics_of, splits_of, target_name
 from analysis.text_safety import figure_text, file_name
 from analysis.units import axis_label, words_of
 
 
 def curve_subjects(results: Results) -> list[Subject]:
-    """One subject a metric, split and cost; none where too many curves would cross."""
+    """One subject a metric, split and cost."""
     return [
         Subject(metric=subject.metric, split=subject.split, cost=cost)
         for subject in overview_subjects(results)
@@ -29,9 +36,7 @@ def curve_subjects(results: Results) -> list[Subject]:
 
 
 def overview_subjects(results: Results) -> list[Subject]:
-    """One subject a metric and split; none where too many curves would cross."""
-    if len(results.variants) > MANY_VARIANTS:
-        return []
+    """One subject a metric and split."""
     return [
         Subject(metric=metric, split=split)
         for metric in metrics_of(results)
@@ -60,11 +65,12 @@ def overview_frame(results: Results, subject: Subject) -> pd.DataFrame:
 def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw a metric against one cost, one column wide."""
     (metric, split), cost = subject.metric_and_split(), _cost(subject)
-    styles = variant_styles(results.labels)
+    styles = with_background(variant_styles(results.labels), MANY_VARIANTS)
     figure = Figure(figsize=(COLUMN_WIDTH_IN, 2.7), layout="constrained")
     ax = figure.subplots()
     target = results.targets.get(metric)
-    draw_curves(frame, ax, column=cost.column, styles=styles, metric=metric, target=target)
+    drawn = _drawn(frame, styles)
+    draw_curves(drawn, ax, column=cost.column, styles=styles, metric=metric, target=target)
     ax.set_ylabel(_value_label(metric, split))
     _add_curve_legend(figure, results, subject, frame, styles)
     mark_costs(figure, results)
@@ -81,14 +87,15 @@ def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Pictu
 def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw a metric against all four costs, one page wide."""
     metric, split = subject.metric_and_split()
-    styles = variant_styles(results.labels)
+    styles = with_background(variant_styles(results.labels), MANY_VARIANTS)
     figure, axes = panels(4.7, rows=2, columns=2, sharey=True)
     target = results.targets.get(metric)
+    drawn = _drawn(frame, styles)
     frames = {
-        cost.column: frame[frame["cost"] == cost.column].rename(columns={"x": cost.column})
+        cost.column: drawn[drawn["cost"] == cost.column].rename(columns={"x": cost.column})
         for cost in COSTS.values()
     }
-    limits = value_limits(frame, metric=metric, target=target)
+    limits = value_limits(drawn, metric=metric, target=target)
     for ax, letter, (column, rows) in zip(axes, "abcd", frames.items(), strict=True):
         draw_curves(
             rows, ax, column=column, styles=styles, metric=metric, target=target, limits=limits
@@ -104,6 +111,17 @@ def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Pi
         figure=figure,
         data=frame,
     )
+
+
+def _drawn(frame: pd.DataFrame, styles: Mapping[str, LineStyle]) -> pd.DataFrame:
+    """Leave bands and single seeds out where many curves would drown in them."""
+    if not _are_many(styles):
+        return frame
+    return frame[frame["series"] == "mean"].assign(band=float("nan"))
+
+
+def _are_many(styles: Mapping[str, LineStyle]) -> bool:
+    return any(style.is_background for style in styles.values())
 
 
 def _cost(subject: Subject) -> Cost:
@@ -137,7 +155,16 @@ def _add_curve_legend(
     shown = list(dict.fromkeys(frame["variant"]))
     absent = [figure_text(label) for label in absent_variants(results, metric=metric, split=split)]
     remark = f"no {split} model: {'; '.join(absent)}" if absent else ""
-    add_legend(figure, curve_handles(styles, shown), remark=remark)
+    named = [name for name in shown if not styles[name].is_background]
+    handles = curve_handles(styles, named)
+    if len(named) < len(shown):
+        handles += _background_handle(len(shown) - len(named))
+    add_legend(figure, handles, remark=remark)
+
+
+def _background_handle(count: int) -> list[Line2D]:
+    words = "1 other variant" if count == 1 else f"{count} other variants"
+    return [Line2D([], [], color=BACKGROUND, lw=0.8, label=words)]
 
 
 def _caption(
@@ -152,9 +179,10 @@ def _caption(
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(column) for column in frames)
     text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
-    text += f"; bands: {drawn_words(means)}." if (means["n"] > 1).any() else " (one seed: no band)."
-    if (rows["series"] != "mean").any():
-        text += " Thin lines: single seeds beyond the point that all seeds reached."
+    if len(results.variants) > MANY_VARIANTS:
+        text += f", without bands; variants after the first {MANY_VARIANTS} are grey."
+    else:
+        text += _band_words(rows, means)
     if any((frame.groupby("variant")[column].max() <= 0).any() for column, frame in frames.items()):
         text += " Horizontal line: final value of a variant that sends nothing."
     absent = absent_variants(results, metric=metric, split=split)
@@ -163,3 +191,11 @@ def _caption(
     if metric in results.targets:
         text += f" Dashed: target, {target_name(metric, results.targets[metric])}."
     return text + goes_on_words(figure) + cost_words(results)
+
+
+def _band_words(rows: pd.DataFrame, means: pd.DataFrame) -> str:
+    has_band = bool((means["n"] > 1).any())
+    text = f"; bands: {drawn_words(means)}." if has_band else " (one seed: no band)."
+    if (rows["series"] != "mean").any():
+        text += " Thin lines: single seeds beyond the point that all seeds reached."
+    return text

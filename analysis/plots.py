@@ -113,13 +113,17 @@ def _draw_mean(
         marker=style.marker,
         markevery=max(1, math.ceil(len(x) / 7)),
         markeredgewidth=0,
+        lw=0.8 if style.is_background else None,
+        zorder=1.8 if style.is_background else None,
         clip_on=False,  # markers on an axis are whole; the limits hold every mean
     )
 
 
 def _draw_level(rows: pd.DataFrame, ax: Axes, style: LineStyle, *, support: Support) -> None:
     last = _with_ends(rows.iloc[-1:], support=support).iloc[0]
-    ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
+    line = ax.axhline(last["mean"], color=style.colour, linestyle=style.dash)
+    if style.is_background:
+        line.set(lw=0.8, zorder=1.8)
     ax.plot([0.0, 1.0], [last["mean"]] * 2, ls="", marker=style.marker, color=style.colour,
             transform=ax.get_yaxis_transform(), clip_on=False, markeredgewidth=0)  # fmt: skip
     if np.isfinite(last["band"]):

@@ -16,6 +16,8 @@ RULE = "#dfe3e8"
 """Grid lines."""
 MUTED = "#6a737d"
 """Remarks and target lines."""
+BACKGROUND = "#b9bfc6"
+"""Lines that are there for comparison."""
 PAPER = "#fdfdfe"
 """Light edges between the parts of a bar; near white, so that it is told from a white page."""
 
@@ -109,6 +111,8 @@ class LineStyle:
     colour: str
     dash: str | tuple[int, tuple[float, ...]]
     marker: str
+    is_background: bool = False
+    """Whether it is a thin grey line behind the others, without markers."""
 
 
 def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
@@ -130,4 +134,14 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
             marker=_MARKERS[place % len(_MARKERS)],
         )
         for place, (name, label) in enumerate(labels.items())
+    }
+
+
+def with_background(styles: Mapping[str, LineStyle], num_named: int) -> dict[str, LineStyle]:
+    """Put all styles beyond the first so many into the background, in grey."""
+    return {
+        name: style
+        if place < num_named
+        else LineStyle(style.label, BACKGROUND, "solid", "none", is_background=True)
+        for place, (name, style) in enumerate(styles.items())
     }

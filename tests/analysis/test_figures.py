@@ -24,7 +24,7 @@ from analysis.series import (
     transfer_durations,
 )
 from analysis.stats import COSTS
-from analysis.style import PALETTE, variant_styles
+from analysis.style import BACKGROUND, PALETTE, variant_styles
 from tests.analysis.synthetic import METHODS, write_results
 
 GLOBAL_AGAINST_SECONDS = Subject(metric="accuracy", split="global", cost=COSTS["seconds"])
@@ -51,7 +51,7 @@ def test_every_kind_of_figure_is_made(pictures):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A study with more variants than curves can show."""
+    """A study with more variants than curves can be told apart."""
     methods = [
         dataclasses.replace(METHODS[1], name=f"m{i}", label=f"m{i % 7} (rank = {i // 7})")
         for i in range(14)
@@ -91,6 +91,26 @@ def test_a_kind_without_rows_is_not_asked_for(kind, results):
     nothing = {name: getattr(results, name).iloc[:0]
                for name in ("evaluations", "energy", "clients", "rounds")}  # fmt: skip
     assert not FIGURES[kind].needs(dataclasses.replace(results, **nothing))
+
+
+def test_above_twelve_variants_all_curves_are_drawn_the_others_in_grey(large):
+    with figure_style():
+        for kind, subject in (
+            ("curve", GLOBAL_AGAINST_SECONDS),
+            ("overview", Subject(metric="accuracy", split="global")),
+        ):
+            assert any(each == subject for each in FIGURES[kind].needs(large))
+            picture = draw_picture(kind, large, subject)
+            for ax in picture.figure.axes:
+                colours = [line.get_color() for line in ax.lines if len(line.get_xdata()) > 2]
+                assert len(colours) == 14
+                assert colours.count(BACKGROUND) == 2
+            (legend,) = picture.figure.legends
+            words = [text.get_text() for text in legend.get_texts()]
+            assert len(words) == 13
+            assert words[-1] == "2 other variants"
+            assert "after the first 12 are grey" in picture.caption
+            assert set(picture.data["variant"]) == {f"m{i}" for i in range(14)}
 
 
 def test_figures_of_a_metric_come_before_those_of_the_run(pictures):
