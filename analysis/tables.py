@@ -203,7 +203,8 @@ def interval_note(smallest_n: int) -> str:
     """Sentence that says what the intervals of a table or figure are."""
     if smallest_n < 2:
         return "Mean over n seeds ± 95 % Student-t half-width; one seed has no interval."
-    return "Mean over n seeds ± 95 % Student-t half-width."
+    ends = "in brackets its ends, where that would leave the values that a quantity can have"
+    return f"Mean over n seeds ± 95 % Student-t half-width; {ends}."
 
 
 def _label_note(results: Results) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from fl.codecs.codec import CodedNumbers
+from fl.codecs.codec import CodedNumbers, FloatingPoint
 
 _LARGEST_BITS = np.uint32(0x7F7F0000)
 """Of the largest finite number of this type, in single precision."""
@@ -15,7 +15,7 @@ _HALF, _ONE = np.uint32(0x7FFF), np.uint32(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bf16Codec:
+class Bf16Codec(FloatingPoint):
     """Brain floating point: 8 bits of mantissa, the range of single precision."""
 
     kind: Literal["bf16"] = "bf16"
@@ -24,15 +24,6 @@ class Bf16Codec:
     def dtype(self) -> Literal["BF16"]:
         """Type on the air."""
         return "BF16"
-
-    @property
-    def has_scale(self) -> bool:
-        """Whether each tensor comes with a scale: no."""
-        return False
-
-    def num_items(self, count: int) -> int:
-        """Return one item a number."""
-        return count
 
     def encode(self, values: Float[np.ndarray, " value"], rng: np.random.Generator) -> CodedNumbers:
         """Round to the nearest, ties to even; ``|x - q(x)| <= 2^-8 |x|`` of normal numbers."""

@@ -46,6 +46,19 @@ class NumberFormat(Protocol):
         """Return so many numbers as they are received."""
 
 
+class FloatingPoint:
+    """What formats have in common that send one floating-point number for each, without a scale."""
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether each tensor comes with a scale: no."""
+        return False
+
+    def num_items(self, count: int) -> int:
+        """Return one item a number."""
+        return count
+
+
 @runtime_checkable
 class Selection(Protocol):
     """A codec that sends some entries of each tensor and leaves the others out."""

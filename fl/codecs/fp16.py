@@ -6,13 +6,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from fl.codecs.codec import CodedNumbers
+from fl.codecs.codec import CodedNumbers, FloatingPoint
 
 _LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fp16Codec:
+class Fp16Codec(FloatingPoint):
     """Half precision: 11 bits of mantissa, magnitudes up to 65504 (larger ones become that)."""
 
     kind: Literal["fp16"] = "fp16"
@@ -21,15 +21,6 @@ class Fp16Codec:
     def dtype(self) -> Literal["F16"]:
         """Type on the air."""
         return "F16"
-
-    @property
-    def has_scale(self) -> bool:
-        """Whether each tensor comes with a scale: no."""
-        return False
-
-    def num_items(self, count: int) -> int:
-        """Return one item a number."""
-        return count
 
     def encode(self, values: Float[np.ndarray, " value"], rng: np.random.Generator) -> CodedNumbers:
         """Round to the nearest; ``|x - q(x)| <= 2^-11 |x|``, or ``2^-25`` below ``2^-14``."""

@@ -20,6 +20,8 @@ CLIENT = "client_id"
 """Name of the number, among a client's own tensors, that says which client it is."""
 TOTAL, OF_CLIENT = "total:", "client:"
 """Prefixes, in the server's memory, of the sum over clients and of what each sent last."""
+KNOWN = "num_clients"
+"""Name, in the server's memory, of how many clients have sent anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +76,16 @@ class FedaltMethod(MethodDefaults):
     def aggregate(self, state: ServerState, contributions: Sequence[Contribution]) -> ServerState:
         """Put each update in the place of what its client sent before; the sum follows."""
         memory = dict(state.memory)
+        known = int(memory.get(KNOWN, 0))
         for item in by_client(contributions):
+            known += f"{OF_CLIENT}{item.client_id}:{self.factors[0]}" not in memory
             for name in self.factors:
                 value, key = item.payload.tensors[name], f"{OF_CLIENT}{item.client_id}:{name}"
                 before = memory.get(key)
                 change = value.to(torch.float64) - (0 if before is None else before)
                 memory[TOTAL + name] = memory.get(TOTAL + name, torch.zeros_like(change)) + change
                 memory[key] = value
+        memory[KNOWN] = torch.tensor(known)
         after = replace(state, version=state.version + 1, memory=memory)
         return replace(after, tensors=self._rest_of_world(after, client_id=None))
 
@@ -95,8 +100,8 @@ class FedaltMethod(MethodDefaults):
 
     def _rest_of_world(self, state: ServerState, client_id: int | None) -> Tensors:
         """Return the mean over clients but one of what they sent last, under the names of WORLD."""
-        memory, first = state.memory, self.factors[0]
-        known = sum(key.startswith(OF_CLIENT) and key.endswith(":" + first) for key in memory)
+        memory = state.memory
+        known = int(memory.get(KNOWN, 0))
         own = {} if client_id is None else {
             name: memory[key] for name in self.factors
             if (key := f"{OF_CLIENT}{client_id}:{name}") in memory
