@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import alignment, cost_pictures, curve_pictures, participation, total_pictures
+from analysis import (
+    alignment,
+    cost_pictures,
+    curve_pictures,
+    participation,
+    privacy_cost,
+    total_pictures,
+)
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
@@ -38,6 +45,11 @@ FIGURES: dict[str, FigureKind] = {
         needs=cost_pictures.settings_subjects,
         frame=cost_pictures.settings_rows,
         draw=cost_pictures.draw_settings_picture,
+    ),
+    "privacy": FigureKind(
+        needs=privacy_cost.privacy_subjects,
+        frame=privacy_cost.privacy_frame,
+        draw=privacy_cost.draw_privacy_picture,
     ),
     "participation": FigureKind(
         needs=participation.participation_subjects,

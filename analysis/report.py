@@ -26,6 +26,7 @@ from analysis.outlets import to_latex, to_markdown, write_csv
 from analysis.page import render_page
 from analysis.participation import participation_table, waste_table
 from analysis.picture import Subject
+from analysis.privacy_cost import privacy_table
 from analysis.settings import has_settings, order_table
 from analysis.tables import Table, metrics_of, runs_table, summary_table, target_table
 from analysis.totals import total_tables
@@ -117,12 +118,12 @@ def all_tables(results: Results) -> tuple[Table, ...]:
     known = [table for table in ranges if table is not None]
     written = [reward_table(results), answer_table(results)]
     of_answers = [table for table in written if table is not None]
-    who_counts = who_counts_table(results)
+    of_all = [table for table in (who_counts_table(results), privacy_table(results)) if table]
     return (
         summary_table(results),
         *targets,
         *of_answers,
-        *([] if who_counts is None else [who_counts]),
+        *of_all,
         *_tables_of_clients(results),
         *known,
         *orders,

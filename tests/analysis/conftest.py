@@ -1,6 +1,8 @@
 import dataclasses
 import json
+import math
 
+import pandas as pd
 import pytest
 
 from analysis.load import load_results
@@ -9,6 +11,13 @@ from tests.analysis.synthetic import METHODS, without_metrics, write_results
 
 SLOWER = {("pftt_r8", "real"): 30.0}
 """Seconds of computing a round, where they are not those of the method."""
+EPSILONS = {
+    ("fedtt_r5", "ideal"): 1.0,
+    ("fedtt_r5", "real"): 10.0,
+    ("pftt_r8", "ideal"): math.nan,
+    ("pftt_r8", "real"): 100.0,
+}
+"""At the end of runs that are protected."""
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +66,23 @@ def timing(tmp_path_factory):
     """Two methods, three seeds; nothing was trained."""
     folder = write_results(tmp_path_factory.mktemp("timing"), methods=METHODS[1:3])
     return load_results(without_metrics(folder))
+
+
+@pytest.fixture(scope="session")
+def private(in_cases):
+    """Three variants promise an epsilon, each another, and one does not."""
+    rows = []
+    for variant in in_cases.variants:
+        method, _, case = variant.name.partition("--case=")
+        for seed in (1, 2, 3):
+            rows += _privacy_rows(variant.name, seed, EPSILONS[method, case])
+    return dataclasses.replace(in_cases, privacy=pd.DataFrame(rows))
+
+
+def _privacy_rows(variant, seed, epsilon):
+    """Two rounds: 3 of 4, then 1 of 6 changes shortened; epsilon grows."""
+    shared = {"variant": variant, "seed": seed, "num_drawn": 6, "num_candidates": 12,
+              "median_norm": 0.4, "noise_std": 0.5, "delta": 1e-3}  # fmt: skip
+    first = {"round": 1, "num_merged": 4, "num_clipped": 3, "epsilon": epsilon / 2}
+    second = {"round": 2, "num_merged": 6, "num_clipped": 1, "epsilon": epsilon}
+    return [shared | first, shared | second]

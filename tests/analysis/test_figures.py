@@ -61,8 +61,9 @@ def large(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def studies(results, large, in_cases, rewarded, timing):
-    return results, large, in_cases, rewarded, timing
+def studies(request):
+    names = ("results", "large", "in_cases", "rewarded", "timing", "private")
+    return [request.getfixturevalue(name) for name in names]
 
 
 def test_there_are_kinds_of_figures():
