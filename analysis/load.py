@@ -107,6 +107,7 @@ def load_results(folder: Path | str) -> Results:
     notes = _study_notes(folder, manifest)
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in SCHEMAS}
     runs: list[dict[str, Any]] = []
+    absent: dict[str, set[str]] = {name: set() for name in SCHEMAS}
     for name, seed, run_folder in _run_folders(folder):
         if name not in known:
             notes.append(f"{name}/seed{seed}: not in the manifest, left out")
@@ -120,6 +121,7 @@ def load_results(folder: Path | str) -> Results:
                 columns,
                 is_done=is_done and kind not in _OPTIONAL,
                 notes=notes,
+                absent=absent[kind],
             )
             for kind, columns in SCHEMAS.items()
         }
@@ -137,6 +139,7 @@ def load_results(folder: Path | str) -> Results:
     run_table = _mark_used(pd.DataFrame(runs), list(known), least=least)
     if not any(len(table) for table in frames["devices"]):
         notes.append("no devices.csv: how costs move with the speed of devices is not shown")
+    notes += _absent_note(absent)
     notes += _status_notes(run_table, manifest.variants, manifest.seeds)
     data = {kind: _join(tables, SCHEMAS[kind]) for kind, tables in frames.items()}
     return Results(
@@ -147,6 +150,16 @@ def load_results(folder: Path | str) -> Results:
         is_timing_only=is_timing_only,
         **data,
     )
+
+
+def _absent_note(absent: Mapping[str, set[str]]) -> list[str]:
+    """Name the columns that files of older versions lack, in one line; nothing without any."""
+    named = [
+        f"{', '.join(name for name in SCHEMAS[kind] if name in names)} of {kind}.csv"
+        for kind, names in absent.items()
+        if names
+    ]
+    return [f"written by an older version, so without {'; '.join(named)}"] if named else []
 
 
 def _is_timing_only(manifest: Manifest, runs: Sequence[Mapping[str, Any]]) -> bool:

@@ -11,7 +11,10 @@ import pandas as pd
 from analysis.errors import ResultError
 
 Columns = Mapping[str, str]
-"""Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty."""
+"""Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty.
+
+``float??``: a column that folders of older versions lack; there all its cells are empty.
+"""
 
 SCHEMAS: dict[str, Columns] = {
     "devices": {
@@ -83,11 +86,11 @@ SCHEMAS: dict[str, Columns] = {
         "std": "float?",
         "worst10": "float?",
         "n": "int",
-        "text_mean": "float?",
-        "num_trained": "float?",
-        "trained_mean": "float?",
-        "prior": "float?",
-        "num_left_out": "float?",
+        "text_mean": "float??",
+        "num_trained": "float??",
+        "trained_mean": "float??",
+        "prior": "float??",
+        "num_left_out": "float??",
     },
     "privacy": {
         "round": "int",
@@ -108,7 +111,7 @@ SCHEMAS: dict[str, Columns] = {
         "helpfulness": "float",
         "safety": "float",
         "reward": "float",
-        "independent": "float?",
+        "independent": "float??",
         "num_texts": "int",
     },
     "answers": {
@@ -139,7 +142,12 @@ _ADDRESS = ("variant", "seed")
 
 
 def read_rows(
-    path: Path, columns: Columns, *, is_done: bool, notes: list[str] | None = None
+    path: Path,
+    columns: Columns,
+    *,
+    is_done: bool,
+    notes: list[str] | None = None,
+    absent: set[str] | None = None,
 ) -> pd.DataFrame:
     """Read one file, all columns typed; a last line cut off by a kill is dropped.
 
@@ -153,6 +161,8 @@ def read_rows(
         Whether the manifest says that the run ended.
     notes
         Told of numbers that are left out because they are not finite (a run that diverged).
+    absent
+        Told of the optional columns that the file lacks.
 
     Raises
     ------
@@ -186,14 +196,11 @@ def read_rows(
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         msg = f"{path}: {error}".splitlines()[0]
         raise ResultError(msg) from None
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        msg = f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(table.columns)}"
-        raise ResultError(msg)
-    for name in _ADDRESS:
-        if name in table.columns:
-            msg = f"{path}: must not have a column {name}: that is told by its folder"
-            raise ResultError(msg)
+    lacking = _lacking(table, columns, path)
+    for name in lacking:
+        table[name] = pd.Series(np.nan, index=table.index, dtype="str")
+    if absent is not None:
+        absent.update(lacking)
     for name, kind in columns.items():
         table[name], num_left_out = _typed(table[name], kind, path)
         if num_left_out and notes is not None:
@@ -203,10 +210,29 @@ def read_rows(
     return table
 
 
+def is_optional(kind: str) -> bool:
+    """Whether folders of older versions may lack a column of this kind."""
+    return kind.endswith("??")
+
+
 def empty_rows(columns: Columns) -> pd.DataFrame:
     """Return a table of these columns without rows."""
     types = {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def _lacking(table: pd.DataFrame, columns: Columns, path: Path) -> list[str]:
+    """Return the optional columns that a file lacks; a ``ResultError`` where another is."""
+    lacking = [name for name in columns if name not in table.columns]
+    missing = [name for name in lacking if not is_optional(columns[name])]
+    if missing:
+        msg = f"{path}: lacks the column {', '.join(missing)}; it has {', '.join(table.columns)}"
+        raise ResultError(msg)
+    for name in _ADDRESS:
+        if name in table.columns:
+            msg = f"{path}: must not have a column {name}: that is told by its folder"
+            raise ResultError(msg)
+    return lacking
 
 
 def _typed(cells: "pd.Series[Any]", kind: str, path: Path) -> tuple["pd.Series[Any]", int]:
@@ -217,7 +243,7 @@ def _typed(cells: "pd.Series[Any]", kind: str, path: Path) -> tuple["pd.Series[A
     numbers = pd.to_numeric(cells, errors="coerce")
     is_infinite = numbers.abs() > (_LARGEST_WHOLE if base == "int" else _LARGEST)
     bad = numbers.isna() & cells.notna()
-    if kind == "float?":
+    if base == "float" and kind != base:
         is_infinite |= cells.str.lower().isin(_NOT_NUMBERS)
         bad &= ~is_infinite
     else:
@@ -229,7 +255,7 @@ def _typed(cells: "pd.Series[Any]", kind: str, path: Path) -> tuple["pd.Series[A
     if bad.any():
         row = int(np.flatnonzero(bad.to_numpy())[0])
         raise _bad_cell(path, row, cells, base)
-    if kind == "float?":
+    if base == "float" and kind != base:
         return numbers.mask(is_infinite).astype(_DTYPES[base]), int(is_infinite.sum())
     return numbers.astype(_DTYPES[base]), 0
 

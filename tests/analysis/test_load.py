@@ -2,6 +2,8 @@ import json
 import os
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.errors import ResultError
@@ -11,6 +13,7 @@ from analysis.load import load_results
 from analysis.page import render_page
 from analysis.rows import IN_SOME_STUDIES, SCHEMAS
 from analysis.tables import runs_table, summary_table
+from analysis.who_counts import who_counts_table
 from tests.analysis.synthetic import METHODS, write_results
 
 
@@ -312,3 +315,45 @@ def test_a_folder_that_a_run_writes_to_says_so(small):
     assert load_results(small).notes == (
         "the study was killed: its manifest says running, but no process writes to it",
     )
+
+
+def without_columns(path, names):
+    """Take columns out of a CSV file, as a version that did not know them wrote it."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.drop(columns=names).to_csv(path, index=False, lineterminator="\n")
+
+
+def test_columns_that_an_older_version_did_not_write_are_empty_and_named_in_one_line(small):
+    newer = ["num_left_out", "text_mean"]
+    for path in small.glob("*/seed*/evaluations.csv"):
+        without_columns(path, newer)
+    results = load_results(small)
+    assert results.notes == (
+        "written by an older version, so without text_mean, num_left_out of evaluations.csv",
+    )
+    assert results.evaluations[newer].isna().all(axis=None)
+    assert set(results.evaluations[newer].dtypes) == {np.dtype("float64")}
+    assert results.evaluations["prior"].notna().any()
+    table = who_counts_table(results)
+    assert "over texts" not in table.text.columns
+    assert "over these" in table.text.columns
+    assert "written by an older version" in render_page(results, figures=[], tables=[table])
+
+
+def test_runs_of_an_older_and_a_newer_version_stand_in_one_folder(small):
+    without_columns(small / "fedit_r8" / "seed1" / "evaluations.csv", ["prior"])
+    rows = load_results(small).evaluations.query("split == 'personal'")
+    is_older = (rows["variant"] == "fedit_r8") & (rows["seed"] == 1)
+    assert list(rows["prior"].isna()) == list(is_older)
+
+
+def test_which_columns_may_be_lacking_is_told_by_the_schema(small):
+    """Every one that it marks, and no other."""
+    for path in small.glob("*/seed*/*.csv"):
+        kind = path.stem
+        without_columns(path, [name for name in SCHEMAS[kind] if SCHEMAS[kind][name] == "float??"])
+    results = load_results(small)
+    assert set(SCHEMAS["evaluations"]) <= set(results.evaluations.columns)
+    without_columns(small / "fedit_r8" / "seed1" / "evaluations.csv", ["worst10"])
+    with pytest.raises(ResultError, match=r"evaluations\.csv: lacks the column worst10; it has"):
+        load_results(small)
