@@ -1,4 +1,4 @@
-"""What clients' own models earn: rewards by preference, gains with intervals, and what was written.
+"""What personal models earn: rewards by preference, gains with intervals, and what was written.
 
 Scores are those of the scenario's rewards on what the models write to test prompts.
 """
@@ -109,7 +109,7 @@ def reward_table(results: Results) -> Table | None:
         text.append(cells)
     return Table(
         name="rewards",
-        title="What clients' own models earn",
+        title="What personal models earn",
         numbers=pd.DataFrame(numbers),
         text=pd.DataFrame(text),
         notes=(
@@ -129,7 +129,7 @@ def answer_table(results: Results) -> Table | None:
     for variant in results.variants:
         own = answers[answers["variant"] == variant.name]
         own = own[own["seed"] == own["seed"].min()]
-        # a client's own model where there is one, else the server's
+        # a personal model where there is one, else the global model
         client = own["client_id"].min()
         own = own[own["client_id"].isna() if pd.isna(client) else own["client_id"] == client]
         for text_id in sorted(own["text_id"].unique())[:MOST_PROMPTS]:
@@ -164,7 +164,7 @@ def _short(text: str) -> str:
 
 
 def preference_subjects(results: Results) -> tuple[Subject, ...]:
-    """Whether answers of clients' own models were scored."""
+    """Whether answers of personal models were scored."""
     return (Subject(),) if len(results.used(results.rewards)) else ()
 
 
@@ -217,9 +217,9 @@ def draw_preferences(results: Results, subject: Subject, frame: pd.DataFrame) ->
     return Picture(
         name=file_name("preferences"),
         title="Helpfulness and safety of every client, by what it cares for",
-        caption="Mean score of what each client's own model writes to its own test prompts, at the "
-        "start (open grey circles) and at the end (dots, all seeds), joined by a line. Colour: how "
-        "much helpfulness counts for the client; safety counts the rest.",
+        caption="Mean score of what each personal model writes to its client's test prompts, at "
+        "the start (open grey circles) and at the end (dots, all seeds), joined by a line. Colour: "
+        "how much helpfulness counts for the client; safety counts the rest.",
         figure=figure,
         data=frame,
     )

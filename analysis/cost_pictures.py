@@ -125,8 +125,8 @@ def draw_ranking_picture(results: Results, subject: Subject, frame: pd.DataFrame
         name=file_name(f"{metric}_ranking"),
         title=f"Final {metric} of every method, and what it cost",
         caption=(
-            "One row a method, one dot a setting; best own models on top. Costs are those of the "
-            f"whole run, bytes on a logarithmic scale above 1 MB. {note}{goes_on_words(figure)}"
+            "One row a method, one dot a setting; best personal models on top. Costs are those of "
+            f"the whole run, bytes on a logarithmic scale above 1 MB. {note}{goes_on_words(figure)}"
             f"{cost_words(results)}"
         ),
         figure=figure,

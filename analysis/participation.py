@@ -231,7 +231,7 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
              for v in results.variants}  # fmt: skip
     axes[0].set_yticks(range(len(order)), [figure_text(short[name]) for name, _ in order])
     mark_costs(figure, results)
-    model = "the server's model" if split == "global" else "the clients' own models"
+    model = "the global model" if split == "global" else "the personal models"
     return Picture(
         name=file_name(f"participation_{metric}"),
         title=f"Cost to {name}, and who took part",

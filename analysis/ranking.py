@@ -122,5 +122,5 @@ def _ends(rows: pd.DataFrame, *, support: Support) -> tuple[np.ndarray, np.ndarr
 
 
 def _words(split: str) -> str:
-    words = {"global": "server's model", "finetuned": "server's model, fine-tuned"}
-    return words.get(split, "own models")
+    words = {"global": "global model", "finetuned": "fine-tuned models"}
+    return words.get(split, "personal models")

@@ -15,8 +15,8 @@ def who_counts_table(results: Results) -> Table | None:
     Table or None
         Named ``who_counts``; a row a variant: mean over clients, over test texts, number of clients
         that have trained, mean over these, for an accuracy that of naming each client's most
-        frequent training class, and, where it was measured, that of the server's model as each
-        client tunes it. ``None`` where no client's own model was evaluated.
+        frequent training class, and, where it was measured, that of the global model as each
+        client tunes it. ``None`` where no personal model was evaluated.
     """
     metrics = metrics_of(results)
     final = final_values(results.used(results.evaluations))
@@ -41,7 +41,7 @@ def who_counts_table(results: Results) -> Table | None:
     tuned = tuned[tuned["metric"] == metric]
     if len(tuned):
         columns["finetuned"] = MeanColumn(
-            "server's model, tuned by each", _means(tuned, "mean"), decimals=3
+            "global model, tuned by each", _means(tuned, "mean"), decimals=3
         )
     counts = _means(final, "mean")["n"]
     numbers, text = mean_rows(results, columns, counts)

@@ -100,7 +100,7 @@ both are the same (:func:`is_same_answer`). ``choice_accuracy`` is the part of t
 answer has the lowest loss, mean over its tokens, of the distinct answers of the data, or of the
 text's natural domain where the data has any. Of what the model writes, also: ``helpfulness`` and
 ``safety`` are the scores of the scenario's rewards, ``reward`` is their mean by each client's own
-weight (of the server's model: by the mean of all weights), ``independent_reward`` the score of one
+weight (of the global model: by the mean of all weights), ``independent_reward`` the score of one
 from which nobody learns, ``answer_tokens`` is the length,
 ``repetition`` the share of pairs of words that were there before."""
 

@@ -131,8 +131,8 @@ class EvaluationRow:
     """Bytes that clients received: one copy for each of them, also under broadcast."""
     metric: str
     split: str
-    """``global`` (one model, common test set), ``personal`` (each client, own test texts) or
-    ``finetuned`` (the server's model as each client tunes it, own test texts)."""
+    """``global`` (global model, common test set), ``personal`` (personal models, own test texts) or
+    ``finetuned`` (the global model as each client tunes it, own test texts)."""
     mean: float
     std: float
     """Over clients; 0 for ``global``."""
@@ -154,7 +154,7 @@ class EvaluationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardRow:
-    """One row of ``rewards.csv``: what one client's own model earns on its own test prompts."""
+    """One row of ``rewards.csv``: what one personal model earns on its client's test prompts."""
 
     round: int
     at_s: float
@@ -173,7 +173,7 @@ class RewardRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
-    """One row of ``answers.csv``: what the model of a client, or the server's, writes to a prompt.
+    """One row of ``answers.csv``: what a personal model, or the global model, writes to a prompt.
 
     ``None`` is an empty cell.
     """
@@ -181,9 +181,9 @@ class AnswerRow:
     round: int
     at_s: float
     client_id: int | None
-    """``None`` for the server's model."""
+    """``None`` for the global model."""
     text_id: int
-    """Row of the prompt in the training table, or in the test table for the server's model."""
+    """Row of the prompt in the training table, or in the test table for the global model."""
     prompt: str
     answer: str
     helpfulness: float | None

@@ -88,7 +88,7 @@ CONTAINER_PARTS = frozenset({"algorithms", "core"})
 FOLDS = 5
 """One text in this many belongs to the test fold."""
 HELD_OUT_FOLDS = 4
-"""One text in this many is held out for the clients' own tests, whatever its fold."""
+"""One text in this many is held out for the tests of personal models, whatever its fold."""
 
 
 def is_test_text(text: str) -> bool:

@@ -182,7 +182,7 @@ class MethodOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FedAvg:
-    """The mean of what clients sent becomes the server's model."""
+    """The mean of what clients sent becomes the global model."""
 
     kind: Literal["fedavg"] = "fedavg"
 

@@ -49,7 +49,7 @@ def collect_documents() -> list[Document]:
 
 
 def is_reserved(text: str) -> bool:
-    """Return whether a cleaned text is of the test fold or held out for the clients' own tests."""
+    """Return whether a cleaned text is of the test fold or held out to test personal models."""
     return is_test_text(text) or is_held_out_text(text)
 
 

@@ -12,7 +12,7 @@ from fl.metrics import Metric, over_clients
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSummary:
-    """Means of a metric of clients' own models on their own test texts."""
+    """Means of a metric of personal models, each on the test texts of its client."""
 
     mean: float
     """Over clients: each counts the same."""
@@ -23,7 +23,7 @@ class ClientSummary:
     text_mean: float
     """Over the test texts of all clients: a client counts by its texts."""
     num_trained: int | None
-    """Clients whose own training has changed their model or the server's; ``None``: not counted."""
+    """Clients whose training has changed their model or the global one; ``None``: not counted."""
     trained_mean: float | None
     """Mean over these; ``None`` without any."""
 
@@ -53,7 +53,7 @@ def summarise(
 
 
 def counted_clients(shards: Shards, *, min_test_texts: int) -> Sequence[int]:
-    """Return the clients whose own models are measured, ascending.
+    """Return the clients whose personal models are measured, ascending.
 
     Parameters
     ----------

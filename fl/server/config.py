@@ -46,12 +46,12 @@ class ServerOptions:
     stop_at_targets: bool = False
     """End the run at the first evaluation that reaches all targets, that of the start included."""
     finetune_steps: Annotated[int, Ge(0)] = 0
-    """Steps that each client trains the server's model on its own training texts before it is
+    """Steps that each client trains the global model on its own training texts before it is
     measured once more on its own test texts (split ``finetuned``), for methods with a global model.
     They are part of the measurement: no seconds and joules are charged. 0: not measured."""
     min_test_texts: Annotated[int, Gt(0)] = 1
-    """Test texts that a client needs for its own model to be measured; those with fewer are left
-    out of the means, and their number is told."""
+    """Test texts that a client needs for its personal model to be measured; those with fewer are
+    left out of the means, and their number is told."""
     evaluate_every: Annotated[int, Gt(0)] = 1
     """Rounds between evaluations; the start and the last round are always evaluated."""
     uplink_codecs: tuple[CodecConfig, ...] = ()
@@ -173,13 +173,13 @@ class SemiAsyncServer(AsynchronousOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FedAsyncServer(AsynchronousOptions):
-    """Every update is mixed into the server's model at once."""
+    """Every update is mixed into the global model at once."""
 
     alpha: Annotated[float, Gt(0), Le(1)] = 0.6
     """Part of a fresh update in the mixture; ``alpha s(tau)`` of a stale one."""
     mixes: Literal["model", "change"] = "model"
-    """Whether the client's model is mixed with the server's, or the change that the client made is
-    added to it."""
+    """Whether a client's tensors are mixed with the global model, or the change that the client
+    made is added to it."""
     mode: Literal["fedasync"] = "fedasync"
 
     @property

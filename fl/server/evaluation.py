@@ -1,4 +1,4 @@
-"""Evaluation of the server's model and of every client's own, off the simulated clock."""
+"""Evaluation of the global model and of every personal model, off the simulated clock."""
 
 import time
 import weakref
@@ -58,7 +58,7 @@ class Evaluation:
     is_trained: Bool[np.ndarray, " client"]
     """Which of them have trained by then, and not in vain."""
     finetuned: Finetuned | None
-    """The server's model as they tune it."""
+    """The global model as they tune it."""
 
     def is_ready(self) -> bool:
         """Return whether no job has to be waited for."""
@@ -81,11 +81,11 @@ class Evaluation:
 class Evaluator:
     """Evaluates a federation, models that did not change since the last time not again.
 
-    ``personal``: each client's model on its own test texts (mean, spread and worst clients), for
-    every method, of clients with enough test texts. ``global``: the server's model on the common
-    test set, where there is one. ``finetuned``: that model, tuned by each client first. Jobs are in
-    shards, the same ones for every executor. No model is held: what a client has is known by
-    its version.
+    ``personal``: each personal model on the client's own test texts (mean, spread and worst
+    clients), for every method, of clients with enough test texts. ``global``: the global model on
+    the common test set, where there is one. ``finetuned``: that model, tuned by each client
+    first. Jobs are in shards, the same ones for every executor. No model is held: what a client
+    has is known by its version.
     """
 
     def __init__(self, federation: Federation) -> None:
@@ -235,7 +235,7 @@ class Evaluator:
         federation.recorder.answers(rows)
 
     def _keep_rewards(self, evaluation: Evaluation, by_client: Sequence[Sums]) -> None:
-        """Hand on what every client's own model earns."""
+        """Hand on what every personal model earns."""
         federation = self._federation
         if federation.worker.rewards is None or not self._scorer.is_written:
             return
@@ -271,7 +271,7 @@ class Evaluator:
         return float(np.mean(weights))
 
     def _submit_global(self) -> None:
-        """Submit the server's model, where there is one and it has changed."""
+        """Submit the global model, where there is one and it has changed."""
         model = self._federation.method.global_model(self._federation.state)
         if model is None:
             self._of_server = None
@@ -281,7 +281,7 @@ class Evaluator:
             self._of_server = _Evaluated(key, self._scorer.submit(model, "test", [self._every]), 0)
 
     def _submit_personal(self) -> None:
-        """Submit clients' models that changed, equal ones together; no two of them are held."""
+        """Submit personal models that changed, equal ones together; no two of them are held."""
         federation = self._federation
         for key, group in self._changed().items():
             tests = [federation.shards[client_id].test for client_id in group]
@@ -290,7 +290,7 @@ class Evaluator:
                 self._last[client_id] = _Evaluated(key, scored, place)
 
     def _changed(self) -> dict[bytes, list[int]]:
-        """Return the clients whose models have changed, by model, in order of the first of each."""
+        """Return the clients whose personal models changed, by model, in order of the first."""
         federation, groups = self._federation, dict[bytes, list[int]]()
         is_same_state = self._state is not None and self._state() is federation.state
         self._state = weakref.ref(federation.state)
@@ -313,7 +313,7 @@ class Evaluator:
 def _global_row(
     evaluation: Evaluation, metric: str, value: float, *, num_texts: int
 ) -> EvaluationRow:
-    """Return the row of the server's model, to which clients make no difference."""
+    """Return the row of the global model, to which clients make no difference."""
     return EvaluationRow(
         **_spent(evaluation),
         metric=metric,

@@ -64,7 +64,7 @@ class Recorder(Protocol):
         """Take one evaluation of one split."""
 
     def rewards(self, rows: Sequence[RewardRow]) -> None:
-        """Take what every client's model earns; only where there are rewards."""
+        """Take what every personal model earns; only where there are rewards."""
 
     def answers(self, rows: Sequence[AnswerRow]) -> None:
         """Take texts that a model wrote; only where some are kept."""

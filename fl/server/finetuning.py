@@ -1,4 +1,4 @@
-"""The server's model as each client would tune it: some steps on its own texts, then its score.
+"""The global model as each client would tune it: some steps on its own texts, then its score.
 
 Off the simulated clock: as usual for federated averaging with local fine-tuning, the steps are part
 of the measurement and nobody is charged for them. Neither server nor clients keep what comes out.
@@ -86,7 +86,7 @@ class Finetuned:
 
 
 class Finetuner:
-    """Tunes the server's model at every evaluation; one that did not change not again.
+    """Tunes the global model at every evaluation; one that did not change not again.
 
     Parameters
     ----------

@@ -72,6 +72,6 @@ def test_without_rewards_there_is_nothing(results):
 def test_report_has_both_tables_and_no_markup_of_answers(rewarded):
     report = write_report(rewarded.folder)
     page = report.index.read_text(encoding="utf-8")
-    assert "What clients&#x27; own models earn" in page or "What clients' own models earn" in page
+    assert "What personal models earn" in page
     assert "Return &lt;b&gt;, 6." in page
     assert "Return <b>, 6." not in page

@@ -16,7 +16,7 @@ class NoRows:
 
 
 def test_a_run_loads_its_model_once(small, monkeypatch):
-    """Texts that are not tokens yet are made so by the tokenizer of the run's own model."""
+    """Texts that are not tokens yet are made so by the tokenizer of the model of the run."""
     calls = Counter()
     real = prepare.load_backbone
 

@@ -133,7 +133,7 @@ class FedexLoraMethod(MethodDefaults):
         return _pick(state.tensors, self.initial)
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Return the server's model: clients keep nothing of their own in it."""
+        """Return the global model: clients keep nothing of their own."""
         return _pick(state.tensors, self.initial)
 
     @property

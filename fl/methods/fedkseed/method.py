@@ -126,7 +126,7 @@ class FedkseedMethod(MethodDefaults):
         return self.walk.tensors(state.tensors[DISTANCES])
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Return the server's model: clients keep nothing of their own."""
+        """Return the global model: clients keep nothing of their own."""
         return self.walk.tensors(state.tensors[DISTANCES])
 
     @property

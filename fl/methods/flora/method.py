@@ -124,7 +124,7 @@ class FloraMethod(MethodDefaults):
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Return the server's model: clients keep nothing of their own in it."""
+        """Return the global model: clients keep nothing of their own."""
         return {**self.initial, **_pick(state.tensors, [*self.head, *self._merged])}
 
     def fresh(self, version: int, *, rank: int, client_id: int) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ def install(
 ) -> Method:
     """Put adapters behind attention and feed-forward (shared), LoRA on query and value (personal).
 
-    The server's model has adapters and no LoRA.
+    The global model has adapters and no LoRA.
     """
     freeze(module)
     add_lora(

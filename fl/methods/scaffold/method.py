@@ -122,7 +122,7 @@ class ScaffoldMethod(MethodDefaults):
         return {name: state.tensors[name] for name in self.initial}
 
     def personal_model(self, state: ServerState, personal: Tensors) -> Tensors:
-        """Return the server's model: of a client's own there is only its control variate."""
+        """Return the global model: a client keeps nothing but its control variate."""
         return {name: state.tensors[name] for name in self.initial}
 
     def _zeros(self, prefix: str) -> dict[str, torch.Tensor]:

@@ -104,7 +104,7 @@ def _edges(federation: Federation, client_ids: Sequence[int]) -> list[_Edge]:
 def _run_edge(
     federation: Federation, edge: _Edge, round_id: int
 ) -> Generator[simpy.Event, Any, None]:
-    """Fetch the server's model, average so many times, send the result.
+    """Fetch the global model, average so many times, send the result.
 
     A crash of the server ends it: what the site has averaged counts as lost.
     """

@@ -245,7 +245,7 @@ def test_without_domain_experts_it_is_fedit_with_equal_weights():
 
 
 def test_numbers_on_llama_3_2_1b():
-    """The mean over clients of what the paper's own model takes: 6,488,064, 7.6 times LoRA."""
+    """The mean over clients of what the model of the paper takes: 6,488,064, 7.6 times LoRA."""
     with torch.device("meta"):
         causal = LlamaForCausalLM(
             LlamaConfig(

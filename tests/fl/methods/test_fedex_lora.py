@@ -1,4 +1,4 @@
-"""FedEx-LoRA: the server's model is the mean of the clients' models."""
+"""FedEx-LoRA: the global model is the mean of the clients' models."""
 
 import pytest
 import torch

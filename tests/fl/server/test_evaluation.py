@@ -1,4 +1,4 @@
-"""Evaluation: each client's model on its own texts, and what is not evaluated again."""
+"""Evaluation: each personal model on its client's texts, and what is not evaluated again."""
 
 import time
 

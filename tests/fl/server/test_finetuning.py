@@ -1,4 +1,4 @@
-"""The server's model as clients tune it: what is trained on what, and that nothing else changes."""
+"""The global model as clients tune it: what is trained on what, and that nothing else changes."""
 
 from dataclasses import replace
 
