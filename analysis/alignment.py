@@ -3,7 +3,7 @@
 Scores are those of the scenario's rewards on what the models write to test prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from analysis.canvas import is_stacked
+from analysis.canvas import figure_of, is_stacked, many_axes
 from analysis.load import Results
 from analysis.picture import Picture, Subject
 from analysis.stats import mean_ci
@@ -189,40 +189,73 @@ def preference_rows(results: Results, subject: Subject) -> pd.DataFrame:
 
 def draw_preferences(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw safety over helpfulness of every client, coloured by its weight, a panel a variant."""
-    variants = [v for v in results.variants if (frame["variant"] == v.name).any()][:MOST_PANELS]
-    num_columns = min(2 if is_stacked() else PANELS_A_ROW, len(variants))
-    num_rows = -(-len(variants) // num_columns)
-    width_in = COLUMN_WIDTH_IN if is_stacked() else PAGE_WIDTH_IN
-    figure = Figure(figsize=(width_in, 0.5 + 2.0 * num_rows), layout="constrained")
-    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
-    colours = LinearSegmentedColormap.from_list("weight", [PALETTE[1], "#b9b9b9", PALETTE[0]])
-    scale = Normalize(0.0, 1.0)
-    for place, ax in enumerate(axes.flat):
-        if place >= len(variants):
-            ax.set_visible(False)
-            continue
-        own = frame[frame["variant"] == variants[place].name]
-        _draw_clients(ax, own, colours=colours, scale=scale)
-        ax.set_title(figure_text(variants[place].label), loc="left")
-        if place % num_columns == 0:
-            ax.set_ylabel("safety")
-        if place + num_columns >= len(variants):
-            ax.set_xlabel("helpfulness")
-            ax.tick_params(labelbottom=True)
-    bar = figure.colorbar(
-        ScalarMappable(norm=scale, cmap=colours), ax=axes, shrink=0.8, aspect=30, pad=0.015
-    )
-    bar.set_label("weight of helpfulness")
-    bar.outline.set_visible(False)
+    names = {v.name: v.label for v in results.variants if (frame["variant"] == v.name).any()}
+    axes = draw_preference_panels(frame, labels=dict(list(names.items())[:MOST_PANELS]))
     return Picture(
         name=file_name("preferences"),
         title="Helpfulness and safety of every client, by what it cares for",
         caption="Mean score of what each personal model writes to its client's test prompts, at "
         "the start (open grey circles) and at the end (dots, all seeds), joined by a line. Colour: "
         "how much helpfulness counts for the client; safety counts the rest.",
-        figure=figure,
+        figure=figure_of(axes[0]),
         data=frame,
     )
+
+
+def draw_preference_panels(
+    frame: pd.DataFrame,
+    axes: Sequence[Axes] | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> list[Axes]:
+    """Draw safety over helpfulness of every client, coloured by its weight, a panel a variant.
+
+    Parameters
+    ----------
+    frame
+        As :func:`preference_rows` gives it.
+    axes
+        Where to draw, one a variant; ``None`` makes a figure.
+    labels
+        Titles of the panels by variant, in their order; ``None``: all variants of the frame.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One a panel. The bar that says what colours mean stands beside them.
+    """
+    shown = labels or {str(name): str(name) for name in dict.fromkeys(frame["variant"])}
+    num_columns = min(2 if is_stacked() else PANELS_A_ROW, len(shown))
+    scale = Normalize(0.0, 1.0)
+    with many_axes(axes, len(shown), lambda: _grid(len(shown), num_columns)) as drawn:
+        colours = LinearSegmentedColormap.from_list("weight", [PALETTE[1], "#b9b9b9", PALETTE[0]])
+        for place, (ax, (name, label)) in enumerate(zip(drawn, shown.items(), strict=True)):
+            _draw_clients(ax, frame[frame["variant"] == name], colours=colours, scale=scale)
+            ax.set_title(figure_text(label), loc="left", parse_math=False)
+            if place % num_columns == 0 or axes is not None:
+                ax.set_ylabel("safety")
+            if place + num_columns >= len(shown) or axes is not None:
+                ax.set_xlabel("helpfulness")
+                ax.tick_params(labelbottom=True)
+        figure = figure_of(drawn[0])
+        beside = drawn if axes is not None else figure.axes
+        bar = figure.colorbar(
+            ScalarMappable(norm=scale, cmap=colours), ax=beside, shrink=0.8, aspect=30, pad=0.015
+        )
+        bar.set_label("weight of helpfulness")
+        bar.outline.set_visible(False)
+    return drawn
+
+
+def _grid(count: int, num_columns: int) -> list[Axes]:
+    """Return the Axes of a new figure; those beyond the count are not seen."""
+    num_rows = -(-count // num_columns)
+    width_in = COLUMN_WIDTH_IN if is_stacked() else PAGE_WIDTH_IN
+    figure = Figure(figsize=(width_in, 0.5 + 2.0 * num_rows), layout="constrained")
+    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    return list(axes.flat[:count])
 
 
 def _draw_clients(

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.artist import Artist
 
-from analysis.canvas import is_stacked, panels
+from analysis.canvas import figure_of, is_stacked, panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -15,12 +15,7 @@ from analysis.picture import (
     mark_costs,
     spread_words,
 )
-from analysis.plots import (
-    curve_handles,
-    draw_cdf,
-    draw_shares,
-    draw_stack,
-)
+from analysis.plots import curve_handles, draw_cdf
 from analysis.ranking import MANY_VARIANTS, draw_ranking, ranking_frame
 from analysis.series import (
     cdf_frame,
@@ -31,10 +26,11 @@ from analysis.series import (
     transfer_durations,
 )
 from analysis.settings import draw_settings, has_settings, settings_frame, settings_of
-from analysis.style import ACTIVITY_COLOURS, PHASE_COLOURS, variant_styles
+from analysis.stacks import draw_shares, draw_stack, stack_handles
+from analysis.style import variant_styles
 from analysis.tables import interval_note, metrics_of, splits_of, target_name
-from analysis.target_bars import draw_target_costs
-from analysis.text_safety import figure_text, file_name
+from analysis.target_bars import draw_cost_panels
+from analysis.text_safety import file_name
 
 _EVERYTHING = (Subject(),)
 
@@ -119,7 +115,7 @@ def draw_ranking_picture(results: Results, subject: Subject, frame: pd.DataFrame
     """Draw where every method ends and what it spent, one page wide."""
     metric = _metric(subject)
     note = interval_note(int(frame["n"].min()))
-    figure = draw_ranking(frame, metric=metric)
+    figure = figure_of(draw_ranking(frame, metric=metric)[0])
     mark_costs(figure, results)
     return Picture(
         name=file_name(f"{metric}_ranking"),
@@ -141,12 +137,9 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     styles = variant_styles(results.labels)
     have = set(zip(frame["variant"], frame["split"], strict=True))
     order = [(v.name, s) for s in splits for v in results.variants if (v.name, s) in have]
-    figure, axes = panels(0.75 + 0.25 * len(order), columns=3, sharey=True)
-    shown = ("at_s", "energy_j", "uplink_mb")
-    for ax, column in zip(axes, shown, strict=True):
-        draw_target_costs(frame, ax, column=column, rows=order, styles=styles)
-    names = [styles[v].label + (f", {s}" if len(splits) > 1 else "") for v, s in order]
-    axes[0].set_yticks(range(len(order)), names)
+    columns = ("at_s", "energy_j", "uplink_mb")
+    axes = draw_cost_panels(frame, columns=columns, rows=order, styles=styles)
+    figure = figure_of(axes[0])
     mark_costs(figure, results)
     name = target_name(metric, target)
     return Picture(
@@ -166,8 +159,9 @@ def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFram
     metric = _metric(subject)
     target = results.targets[metric]
     settings = settings_of(results)
-    figure = draw_settings(frame, settings=settings)
-    handles, _ = figure.axes[0].get_legend_handles_labels()
+    axes = draw_settings(frame, settings=settings, legend=False)
+    figure = figure_of(axes[0])
+    handles, _ = axes[0].get_legend_handles_labels()
     add_legend(figure, handles)
     mark_costs(figure, results)
     name = target_name(metric, target)
@@ -187,15 +181,13 @@ def draw_energy_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     owners = [owner for owner in ("client", "site") if (frame["owner"] == owner).any()]
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
     figure, axes = panels(0.95 + 0.26 * len(variants), columns=len(owners), sharey=True)
+    labels = {name: results.labels[name] for name in variants}
     handles: dict[str, Artist] = {}
     for ax, owner in zip(axes, owners, strict=True):
         rows = frame[frame["owner"] == owner]
         column = "energy_j" if owner == "client" else "site_energy_j"
-        drawn = draw_stack(
-            rows, ax, column=column, variants=variants, colours=ACTIVITY_COLOURS, room=0.45
-        )
-        handles |= {str(patch.get_label()): patch for patch in drawn}
-    axes[0].set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
+        draw_stack(rows, ax, column=column, labels=labels, legend=False)
+        handles |= stack_handles(rows)
     add_legend(figure, list(handles.values()))
     mark_costs(figure, results)
     return Picture(
@@ -213,12 +205,10 @@ def draw_latency_picture(results: Results, subject: Subject, frame: pd.DataFrame
     """Draw what a round of a client is made of, one page wide."""
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
     figure, (ax, shares) = panels(0.95 + 0.26 * len(variants), columns=2, sharey=True)
-    handles = draw_stack(
-        frame, ax, column="round_time_s", variants=variants, colours=PHASE_COLOURS, room=0.45
-    )
-    draw_shares(frame, shares, variants=variants, colours=PHASE_COLOURS, whole="the round")
-    ax.set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
-    add_legend(figure, list(handles))
+    labels = {name: results.labels[name] for name in variants}
+    draw_stack(frame, ax, column="round_time_s", labels=labels, legend=False)
+    draw_shares(frame, shares, whole="the round", labels=labels, legend=False)
+    add_legend(figure, list(stack_handles(frame).values()))
     mark_costs(figure, results)
     rest = (
         "“wait” is the rest of the round, queueing and slower clients"
@@ -242,9 +232,9 @@ def draw_duration_picture(results: Results, subject: Subject, frame: pd.DataFram
     durations = list(dict.fromkeys(frame["what"]))
     figure, axes = panels(2.6, columns=len(durations), sharey=True)
     for ax, what in zip(axes, durations, strict=True):
-        draw_cdf(frame[frame["what"] == what], ax, styles=styles, what=what)
-    for ax in axes if is_stacked() else axes[:1]:
-        ax.set_ylabel("share at or below")
+        draw_cdf(frame[frame["what"] == what], ax, styles=styles, what=what, legend=False)
+    for ax in [] if is_stacked() else axes[1:]:
+        ax.set_ylabel("")
     add_legend(figure, list(curve_handles(styles, list(dict.fromkeys(frame["variant"])))))
     mark_costs(figure, results)
     return Picture(

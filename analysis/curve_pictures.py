@@ -70,7 +70,9 @@ def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Pictu
     ax = figure.subplots()
     target = results.targets.get(metric)
     drawn = _drawn(frame, styles)
-    draw_curves(drawn, ax, column=cost.column, styles=styles, metric=metric, target=target)
+    draw_curves(
+        drawn, ax, column=cost.column, styles=styles, metric=metric, target=target, legend=False
+    )
     ax.set_ylabel(_value_label(metric, split))
     _add_curve_legend(figure, results, subject, frame, styles)
     mark_costs(figure, results)
@@ -98,7 +100,14 @@ def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Pi
     limits = value_limits(drawn, metric=metric, target=target)
     for ax, letter, (column, rows) in zip(axes, "abcd", frames.items(), strict=True):
         draw_curves(
-            rows, ax, column=column, styles=styles, metric=metric, target=target, limits=limits
+            rows,
+            ax,
+            column=column,
+            styles=styles,
+            metric=metric,
+            target=target,
+            limits=limits,
+            legend=False,
         )
         ax.set_ylabel(_value_label(metric, split) if letter in "ac" or is_stacked() else "")
         ax.set_title(f"({letter})", loc="left", fontweight="bold")

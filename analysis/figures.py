@@ -1,4 +1,9 @@
-"""The figures of a study: a table of all kinds, and how they are written to files."""
+"""The figures of a study: a table of all kinds, and how they are written to files.
+
+For figures of one's own there are the functions that draw (``draw_*``: a data frame on an Axes,
+given or made), those that make their data frames (``*_frame``), and styles. They are named in
+``__all__`` and explained on the page docs/own_figures.md.
+"""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -15,10 +20,65 @@ from analysis import (
     privacy_cost,
     total_pictures,
 )
+from analysis.alignment import draw_preference_panels
+from analysis.canvas import figure_style
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
+from analysis.plots import draw_cdf, draw_curves
+from analysis.ranking import draw_ranking, ranking_frame
+from analysis.series import (
+    cdf_frame,
+    curve_frame,
+    energy_frame,
+    latency_frame,
+    round_durations,
+    target_frame,
+    transfer_durations,
+    waste_frame,
+)
+from analysis.settings import draw_settings, settings_frame
+from analysis.stacks import draw_shares, draw_stack
+from analysis.stats import COSTS
+from analysis.style import variant_styles
 from analysis.tables import metrics_of
+from analysis.target_bars import draw_cost_panels, draw_target_costs
+
+__all__ = [
+    "COSTS",
+    "FIGURES",
+    "FORMATS",
+    "Picture",
+    "SavedFigure",
+    "Subject",
+    "all_pictures",
+    "cdf_frame",
+    "curve_frame",
+    "draw_cdf",
+    "draw_cost_panels",
+    "draw_curves",
+    "draw_picture",
+    "draw_preference_panels",
+    "draw_ranking",
+    "draw_settings",
+    "draw_shares",
+    "draw_stack",
+    "draw_target_costs",
+    "energy_frame",
+    "figure_style",
+    "file_names",
+    "latency_frame",
+    "ranking_frame",
+    "round_durations",
+    "save_picture",
+    "settings_frame",
+    "subjects",
+    "svg_text",
+    "target_frame",
+    "transfer_durations",
+    "variant_styles",
+    "waste_frame",
+]
 
 FIGURES: dict[str, FigureKind] = {
     "ranking": FigureKind(

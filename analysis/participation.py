@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.canvas import panels
+from analysis.canvas import figure_of, panels
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -15,12 +15,12 @@ from analysis.picture import (
     mark_costs,
     spread_words,
 )
-from analysis.plots import draw_stack
 from analysis.series import target_frame, waste_frame
+from analysis.stacks import draw_stack, stack_handles
 from analysis.stats import final_values, mean_ci
-from analysis.style import REASON_COLOURS, variant_styles
+from analysis.style import variant_styles
 from analysis.tables import Table, metrics_of, splits_of, target_name
-from analysis.target_bars import draw_target_costs
+from analysis.target_bars import draw_cost_panels
 from analysis.text_safety import figure_text, file_name
 from analysis.units import with_interval
 
@@ -210,20 +210,11 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
     split = _target_split(results, metric)
     styles = variant_styles(results.labels)
     order = [(v.name, split) for v in results.variants if (frame["variant"] == v.name).any()]
-    figure, axes = panels(0.75 + 0.22 * len(order), columns=len(PANELS), sharey=True)
-    for ax, column in zip(axes, PANELS, strict=True):
-        draw_target_costs(
-            frame,
-            ax,
-            column=column,
-            rows=order,
-            styles=styles,
-            at_least=(0.0, 1.0) if column == "jain_index" else None,
-        )
+    axes = draw_cost_panels(frame, columns=PANELS, rows=order, styles=styles, bar_in=0.22)
+    figure = figure_of(axes[0])
     name = target_name(metric, results.targets[metric])
     for ax in axes[:2]:
         ax.set_xlabel(f"{ax.get_xlabel()}\nto {figure_text(name)}")
-    axes[2].set_xticks([0.0, 0.5, 1.0])
     axes[2].set_xlabel("Jain index of updates")
     axes[3].set_xlabel(figure_text(f"{metric}, worst 10 %"))
     is_one_method = len({variant.method_label for variant in results.variants}) == 1
@@ -265,11 +256,9 @@ def draw_waste_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
     """Draw the joules of participations in vain by reason, one page wide."""
     variants = [v.name for v in results.variants if (frame["variant"] == v.name).any()]
     figure, (ax,) = panels(0.95 + 0.26 * len(variants))
-    handles = draw_stack(
-        frame, ax, column="wasted_j", variants=variants, colours=REASON_COLOURS, room=0.3
-    )
-    ax.set_yticks(range(len(variants)), [figure_text(results.labels[v]) for v in variants])
-    add_legend(figure, handles)
+    labels = {name: results.labels[name] for name in variants}
+    draw_stack(frame, ax, column="wasted_j", labels=labels, room=0.3, legend=False)
+    add_legend(figure, list(stack_handles(frame).values()))
     mark_costs(figure, results)
     return Picture(
         name="waste",

@@ -1,6 +1,5 @@
 """What a figure is: its data, its drawing and its words; and what all drawings share."""
 
-import math
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,15 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
+from analysis.canvas import LEGEND_ROW_IN, legend_grid, legend_handle_length
 from analysis.load import Results
 from analysis.stats import Cost
 from analysis.style import MUTED
 from analysis.text_safety import figure_text, visible
-
-_LEGEND_ROW_IN = 0.15
-"""Height of one row of the legend."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,19 +65,16 @@ class FigureKind:
 
 def add_legend(figure: Figure, handles: Sequence[Artist], *, remark: str = "") -> None:
     """Put the legend above the axes: as few rows as the width takes, equally long."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
     width = figure.get_figwidth()
-    most = max(1, int(width / (0.055 * longest + 0.6)))
-    rows = math.ceil(len(handles) / most)
-    columns = math.ceil(len(handles) / rows)
+    rows, columns = legend_grid(handles, width)
     rows += 1 if remark else 0
-    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW_IN * max(0, rows - 2))
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * max(0, rows - 2))
     legend = figure.legend(
         handles=list(handles),
         loc="outside upper center",
         ncols=columns,
         columnspacing=1.4,
-        handlelength=1.2 if isinstance(handles[0], Patch) else 3.6,
+        handlelength=legend_handle_length(handles),
         borderaxespad=0.2,
         title="\n".join(textwrap.wrap(visible(remark), int(width / 0.06))) or None,
         title_fontproperties={"size": 6.5, "style": "italic"},

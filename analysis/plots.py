@@ -1,4 +1,4 @@
-"""Drawing: each function puts one data frame on one Axes, reads and writes no file."""
+"""Drawing: each function puts one data frame on one Axes, given or made, and returns it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,33 +7,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.canvas import legend_above, one_axes
 from analysis.intervals import Support, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.log_axis import use_log_x
 from analysis.stats import is_better_low
-from analysis.style import INK, MUTED, PAPER, LineStyle
+from analysis.style import MUTED, LineStyle, styles_of
 from analysis.text_safety import figure_text
-from analysis.units import DisplayUnit, axis_label, display_unit, with_interval
+from analysis.units import axis_label, display_unit
 
+PANEL_IN = 2.7
+"""Height of a figure of one panel."""
 LOG_FROM = 30.0
 """Ratio of the longest curve to the shortest from which the axis is logarithmic."""
 
 
 def draw_curves(
     frame: pd.DataFrame,
-    ax: Axes,
+    ax: Axes | None = None,
     *,
     column: str,
-    styles: Mapping[str, LineStyle],
     metric: str,
+    styles: Mapping[str, LineStyle] | None = None,
     target: float | None = None,
     limits: tuple[float, float] | None = None,
-) -> None:
+    legend: bool = True,
+) -> Axes:
     """Draw mean curves with their bands against one cost.
 
     A band that goes on beyond the axis has an arrowhead where it is widest.
@@ -45,18 +47,65 @@ def draw_curves(
     frame
         As :func:`analysis.series.curve_frame` gives it.
     ax
-        Where to draw.
+        Where to draw; ``None`` makes a figure.
     column
-        Cost column of the frame.
-    styles
-        Style of each variant.
+        Cost column of the frame, such as ``at_s``.
     metric
         Name on the y axis.
+    styles
+        Style of each variant, as :func:`analysis.style.variant_styles` gives them; ``None``: those
+        of the frame, named as they are.
     target
         Drawn as a dashed line, named beside the axes.
     limits
         Of the y axis, where several panels share it; see :func:`value_limits`.
+    legend
+        Whether the variants are named above the Axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on; its labels can be set as those of any other.
     """
+    known = styles_of(frame["variant"], styles)
+    with one_axes(ax, height_in=PANEL_IN) as drawn:
+        _draw_curves(frame, drawn, column=column, metric=metric, styles=known)
+        found = limits or value_limits(frame, metric=metric, target=target)
+        if found is not None:
+            drawn.set_ylim(found)
+        _mark_cut_bands(frame, drawn, column=column, styles=known, metric=metric)
+        if target is not None:
+            draw_target(drawn, metric, target)
+        drawn.set_ylabel(figure_text(metric.replace("_", " ")))
+        if legend:
+            handles = curve_handles(known, list(dict.fromkeys(frame["variant"])))
+            legend_above(drawn, handles, is_new=ax is None)
+    _clip_when_limits_change(drawn)
+    return drawn
+
+
+def _clip_when_limits_change(ax: Axes) -> None:
+    """Cut lines at the axes from then on: limits that somebody sets later may not hold them."""
+    drawn = ax.get_xlim(), ax.get_ylim()
+
+    def clip(changed: Axes) -> None:
+        if (changed.get_xlim(), changed.get_ylim()) != drawn:
+            for line in changed.lines:
+                line.set_clip_on(True)
+
+    for event in ("xlim_changed", "ylim_changed"):
+        ax.callbacks.connect(event, clip)
+
+
+def _draw_curves(
+    frame: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    metric: str,
+    styles: Mapping[str, LineStyle],
+) -> None:
+    """Draw the curves and set the x axis."""
     support = support_of(metric)
     unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = frame.groupby("variant", sort=False)[column].max()
@@ -85,14 +134,7 @@ def draw_curves(
         ax.set_xlim(left=0.0)
     if column == "round":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    found = limits or value_limits(frame, metric=metric, target=target)
-    if found is not None:
-        ax.set_ylim(found)
-    _mark_cut_bands(frame, ax, column=column, unit=unit, styles=styles, metric=metric)
-    if target is not None:
-        draw_target(ax, metric, target)
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
-    ax.set_ylabel(figure_text(metric.replace("_", " ")))
 
 
 def _with_ends(rows: pd.DataFrame, *, support: Support) -> pd.DataFrame:
@@ -144,11 +186,11 @@ def _mark_cut_bands(
     ax: Axes,
     *,
     column: str,
-    unit: DisplayUnit,
     styles: Mapping[str, LineStyle],
     metric: str,
 ) -> None:
     """Put an arrowhead on the edge above and below each band that goes on, where it is widest."""
+    unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = _with_ends(frame, support=support_of(metric)).dropna(subset=["low"])
     for variant, rows in ends.groupby("variant", sort=False):
         pays = bool(rows[column].max() > 0.0)
@@ -195,123 +237,15 @@ def curve_handles(styles: Mapping[str, LineStyle], variants: Sequence[str]) -> l
     ]
 
 
-def label_rows(ax: Axes, count: int) -> None:
-    """Give every row of a chart of bars its room; the first one is on top."""
-    ax.set_ylim(count - 0.45, -0.55)
-    ax.grid(visible=False, axis="y")
-    ax.tick_params(axis="y", length=0)
-
-
-def draw_stack(
-    frame: pd.DataFrame,
-    ax: Axes,
-    *,
-    column: str,
-    variants: Sequence[str],
-    colours: Mapping[str, str],
-    room: float,
-) -> list[Patch]:
-    """Draw one stacked bar a variant, its total with interval at the end.
-
-    Parameters
-    ----------
-    frame
-        Columns ``variant``, ``part``, ``mean``, ``total``, ``total_half_width``.
-    ax
-        Where to draw.
-    column
-        Column name whose words and unit go on the axis.
-    variants
-        From top to bottom.
-    colours
-        Colour of each part; other parts are grey and hatched.
-    room
-        Space for the totals, as a share of the longest bar.
-
-    Returns
-    -------
-    list of Patch
-        Legend entries, in stacking order.
-    """
-    largest = float(frame["total"].max()) if len(frame) else 0.0
-    unit = display_unit(column, largest)
-    handles = _stack(frame, ax, scale=unit.scale, variants=variants, colours=colours)
-    totals = {row["variant"]: row for row in frame.to_dict("records")}
-    for place, name in enumerate(variants):
-        if name in totals:
-            total, half = (totals[name][key] / unit.scale for key in ("total", "total_half_width"))
-            text = with_interval(total, half, support="positive")
-            ax.annotate(text, xy=(total, place), xytext=(4, 0), va="center",
-                        textcoords="offset points", fontsize=6.5, color=INK)  # fmt: skip
-    ax.set_xlim(0.0, (1.0 + room) * largest / unit.scale if largest > 0.0 else 1.0)
-    ax.set_xlabel(axis_label(column, unit=unit.symbol))
-    return handles
-
-
-def draw_shares(
-    frame: pd.DataFrame,
-    ax: Axes,
-    *,
-    variants: Sequence[str],
-    colours: Mapping[str, str],
-    whole: str,
-) -> None:
-    """Draw one stacked bar a variant, of the shares that the parts have in its total.
-
-    Parameters
-    ----------
-    frame, ax, variants, colours
-        As for :func:`draw_stack`.
-    whole
-        What the parts are shares of, for the axis.
-    """
-    shares = frame.assign(mean=100 * frame["mean"] / frame["total"].where(frame["total"] > 0))
-    _stack(shares.fillna({"mean": 0.0}), ax, scale=1.0, variants=variants, colours=colours)
-    ax.set_xlim(0.0, 100.0)
-    ax.set_xlabel(f"share of {whole} [%]")
-
-
-def _stack(
-    frame: pd.DataFrame,
-    ax: Axes,
-    *,
-    scale: float,
-    variants: Sequence[str],
-    colours: Mapping[str, str],
-) -> list[Patch]:
-    """Draw the bars of a stack; return its legend entries."""
-    handles: list[Patch] = []
-    left = dict.fromkeys(variants, 0.0)
-    for part in dict.fromkeys(frame["part"]):
-        rows = frame[frame["part"] == part].set_index("variant")["mean"]
-        widths = [float(rows.get(name, 0.0)) / scale for name in variants]
-        bars: BarContainer = ax.barh(
-            range(len(variants)),
-            widths,
-            left=[left[name] for name in variants],
-            height=0.62,
-            color=colours.get(part, MUTED),
-            hatch=None if part in colours else "////",
-            edgecolor=PAPER,
-            linewidth=0.6,
-            label=figure_text(part),
-        )
-        handles.append(Patch(facecolor=bars[0].get_facecolor(), hatch=bars[0].get_hatch(),
-                             edgecolor=PAPER, label=figure_text(part)))  # fmt: skip
-        left = {name: left[name] + w for name, w in zip(variants, widths, strict=True)}
-    label_rows(ax, len(variants))
-    ax.grid(visible=False, axis="x")
-    return handles
-
-
 def draw_cdf(
     frame: pd.DataFrame,
-    ax: Axes,
+    ax: Axes | None = None,
     *,
-    styles: Mapping[str, LineStyle],
     column: str = "duration_s",
     what: str = "duration",
-) -> None:
+    styles: Mapping[str, LineStyle] | None = None,
+    legend: bool = True,
+) -> Axes:
     """Draw empirical distributions; the axis is logarithmic when durations span decades.
 
     Parameters
@@ -319,32 +253,44 @@ def draw_cdf(
     frame
         As :func:`analysis.series.cdf_frame` gives it.
     ax
-        Where to draw.
-    styles
-        Style of each variant.
+        Where to draw; ``None`` makes a figure.
     column
         Column of the values.
     what
         Words for the x axis.
+    styles, legend
+        As for :func:`draw_curves`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
     """
+    known = styles_of(frame["variant"], styles)
     positive = frame.loc[frame[column] > 0.0, column]
     is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= LOG_FROM
     unit = display_unit(column, float(positive.max()) if len(positive) else 0.0)
-    if is_log:
-        use_log_x(ax)
-    for variant, rows in frame.groupby("variant", sort=False):
-        style = styles[str(variant)]
-        x = rows[column].to_numpy(dtype=np.float64) / unit.scale
-        share = rows["share"].to_numpy(dtype=np.float64)
-        ax.step(
-            np.r_[x[:1], x],
-            np.r_[0.0, share],
-            where="post",
-            color=style.colour,
-            linestyle=style.dash,
-            marker=style.marker,
-            markevery=(1, max(1, math.ceil(len(x) / 5))),
-            markeredgewidth=0,
-        )
-    ax.set_ylim(0.0, 1.02)
-    ax.set_xlabel(f"{what} [{unit.symbol}]")
+    with one_axes(ax, height_in=PANEL_IN) as drawn:
+        if is_log:
+            use_log_x(drawn)
+        for variant, rows in frame.groupby("variant", sort=False):
+            style = known[str(variant)]
+            x = rows[column].to_numpy(dtype=np.float64) / unit.scale
+            share = rows["share"].to_numpy(dtype=np.float64)
+            drawn.step(
+                np.r_[x[:1], x],
+                np.r_[0.0, share],
+                where="post",
+                color=style.colour,
+                linestyle=style.dash,
+                marker=style.marker,
+                markevery=(1, max(1, math.ceil(len(x) / 5))),
+                markeredgewidth=0,
+            )
+        drawn.set_ylim(0.0, 1.02)
+        drawn.set_xlabel(f"{what} [{unit.symbol}]")
+        drawn.set_ylabel("share at or below")
+        if legend:
+            handles = curve_handles(known, list(dict.fromkeys(frame["variant"])))
+            legend_above(drawn, handles, is_new=ax is None)
+    return drawn

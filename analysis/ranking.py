@@ -1,11 +1,14 @@
 """Where each method of a large study ends, at what cost: one row a method, one dot a setting."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from analysis.canvas import panels
+from analysis.canvas import figure_of, legend_above, many_axes, panels
 from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.load import Results
@@ -57,57 +60,104 @@ def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
     return frame.sort_values(["quantity", "method", "setting"])[columns].reset_index(drop=True)
 
 
-def draw_ranking(frame: pd.DataFrame, *, metric: str) -> Figure:
-    """Draw one panel a quantity, one row a method, one dot with its interval a setting."""
-    methods = list(frame["method"].cat.categories)
+def draw_ranking(
+    frame: pd.DataFrame, axes: Sequence[Axes] | None = None, *, metric: str
+) -> list[Axes]:
+    """Draw one panel a quantity, one row a method, one dot with its interval a setting.
+
+    Parameters
+    ----------
+    frame
+        As :func:`ranking_frame` gives it.
+    axes
+        Where to draw, one a split and three more (bytes, seconds, joules); ``None`` makes a figure.
+        The settings are named above the first one, or above those of a new figure.
+    metric
+        Name on the axes of the splits.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One a panel.
+    """
+    known = frame["method"]  # best first; of a CSV file in the order of its rows
+    is_ordered = isinstance(known.dtype, pd.CategoricalDtype)
+    methods = list(known.cat.categories) if is_ordered else list(dict.fromkeys(known))
     settings = list(dict.fromkeys(frame["setting"]))
     splits = [name for name in dict.fromkeys(frame["quantity"]) if name not in _COSTS]
     quantities = [*splits, *_COSTS]
-    figure, axes = panels(_FRAME_IN + _ROW_IN * len(methods), columns=len(quantities), sharey=True)
-    row_of = {method: row for row, method in enumerate(reversed(methods))}
-    apart = np.linspace(0.18, -0.18, len(settings)) if len(settings) > 1 else np.zeros(1)
-    for ax, quantity in zip(axes, quantities, strict=True):
-        rows = frame[frame["quantity"] == quantity]
-        unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
-        scale = unit.scale if unit is not None else 1.0
-        support = support_of(metric if unit is None else quantity)
-        for place, setting in enumerate(settings):
-            own = rows[rows["setting"] == setting]
-            ax.errorbar(
-                own["mean"] / scale,
-                [row_of[method] + apart[place] for method in own["method"]],
-                xerr=_whiskers(own, support=support) / scale,
-                fmt=_MARKERS[place % len(_MARKERS)],
-                color=PALETTE[place % len(PALETTE)],
-                ms=3.2,
-                elinewidth=0.8,
-                label=figure_text(setting) or "all",
-            )
-        if quantity == "uplink_mb":
-            use_log_x(ax, scale="symlog")
-        elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
-            use_log_x(ax)
-            ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            ax.xaxis.set_minor_formatter(NullFormatter())
-        elif quantity in _COSTS:
-            ax.set_xlim(left=0.0)
-        else:
-            low, high = _ends(rows, support=support)
-            ax.set_xlim(fitted_limits(rows["mean"], low, high))
-            at = [row_of[row["method"]] + apart[settings.index(row["setting"])]
-                  for row in rows.to_dict("records")]  # fmt: skip
-            mark_cut(ax, "x", at=at, low=low, high=high, colour=INK)
-        label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
-        ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
-        ax.grid(axis="y", visible=True)
-    names = [figure_text(method) for method in row_of]
-    axes[0].set_yticks(list(row_of.values()), names, color=INK)
-    axes[0].set_ylim(-0.6, len(methods) - 0.4)
-    if len(settings) > 1:
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=len(settings))
-    return figure
+    height_in, num = _FRAME_IN + _ROW_IN * len(methods), len(quantities)
+    with many_axes(axes, num, lambda: panels(height_in, columns=num, sharey=True)[1]) as drawn:
+        places = _Places(methods, settings)
+        for ax, quantity in zip(drawn, quantities, strict=True):
+            rows = frame[frame["quantity"] == quantity]
+            _draw_quantity(rows, ax, quantity=quantity, metric=metric, places=places)
+        names = [figure_text(str(method)) for method in reversed(methods)]
+        drawn[0].set_yticks(range(len(methods)), names, color=INK)
+        drawn[0].set_ylim(-0.6, len(methods) - 0.4)
+        for label in drawn[0].get_yticklabels():
+            label.set_parse_math(False)
+        if len(settings) > 1:
+            handles, words = drawn[0].get_legend_handles_labels()
+            if axes is None:
+                figure = figure_of(drawn[0])
+                figure.legend(handles, words, loc="outside upper center", ncols=len(settings))
+            else:
+                legend_above(drawn[0], handles, is_new=False)
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where dots stand: a row a method, first on top, and in it a place a setting."""
+
+    methods: Sequence[object]
+    settings: Sequence[str]
+
+    def of(self, methods: Iterable[object], setting: str) -> list[float]:
+        """Return the heights of the dots of some methods in a setting."""
+        num = len(self.settings)
+        apart = np.linspace(0.18, -0.18, num) if num > 1 else np.zeros(1)
+        row_of = {method: row for row, method in enumerate(reversed(self.methods))}
+        return [row_of[method] + apart[self.settings.index(setting)] for method in methods]
+
+
+def _draw_quantity(
+    rows: pd.DataFrame, ax: Axes, *, quantity: str, metric: str, places: _Places
+) -> None:
+    """Draw the dots of one panel."""
+    unit = display_unit(quantity, float(rows["mean"].max())) if quantity in _COSTS else None
+    scale = unit.scale if unit is not None else 1.0
+    support = support_of(metric if unit is None else quantity)
+    for place, setting in enumerate(places.settings):
+        own = rows[rows["setting"] == setting]
+        ax.errorbar(
+            own["mean"] / scale,
+            places.of(own["method"], setting),
+            xerr=_whiskers(own, support=support) / scale,
+            fmt=_MARKERS[place % len(_MARKERS)],
+            color=PALETTE[place % len(PALETTE)],
+            ms=3.2,
+            elinewidth=0.8,
+            label=figure_text(setting) or "all",
+        )
+    if quantity == "uplink_mb":
+        use_log_x(ax, scale="symlog")
+    elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
+        use_log_x(ax)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    elif quantity in _COSTS:
+        ax.set_xlim(left=0.0)
+    else:
+        low, high = _ends(rows, support=support)
+        ax.set_xlim(fitted_limits(rows["mean"], low, high))
+        at = [places.of([row["method"]], row["setting"])[0] for row in rows.to_dict("records")]
+        mark_cut(ax, "x", at=at, low=low, high=high, colour=INK)
+    label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
+    ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
+    ax.grid(axis="y", visible=True)
 
 
 def _whiskers(rows: pd.DataFrame, *, support: Support) -> np.ndarray:

@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from scipy.stats import kendalltau
 
-from analysis.canvas import is_stacked, panels
+from analysis.canvas import is_stacked, legend_above, many_axes, panels
 from analysis.intervals import drawn_half_width, interval_ends
 from analysis.load import Results
 from analysis.manifest import setting_words
@@ -79,48 +79,86 @@ def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
     return frame[[*columns, "num_reached", "n"]].reset_index(drop=True)
 
 
-def draw_settings(frame: pd.DataFrame, *, settings: Sequence[str]) -> Figure:
+def draw_settings(
+    frame: pd.DataFrame,
+    axes: Sequence[Axes] | None = None,
+    *,
+    settings: Sequence[str] | None = None,
+    legend: bool = True,
+) -> list[Axes]:
     """Draw one row of panels a split, one panel a cost: settings along x, one line a method.
 
     Splits on which no method reached the target have no row.
+
+    Parameters
+    ----------
+    frame
+        As :func:`settings_frame` gives it.
+    axes
+        Where to draw, two a split (seconds, joules), row by row; ``None`` makes a figure.
+    settings
+        From left to right; ``None``: those of the frame.
+    legend
+        Whether the methods are named above the first panel.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One a panel.
     """
+    shown = list(dict.fromkeys(frame["setting"]) if settings is None else settings)
     splits = list(dict.fromkeys(frame.dropna(subset=["mean"])["split"]))
+    num, height_in = len(splits), 0.55 + 2.35 * len(splits)
+
+    def grid() -> list[Axes]:
+        return panels(height_in, rows=num, columns=len(PANELS), sharex=True)[1]
+
+    with many_axes(axes, num * len(PANELS), grid) as drawn:
+        for ax, (split, cost) in zip(drawn, itertools.product(splits, PANELS), strict=True):
+            own = frame[(frame["split"] == split) & (frame["cost"] == cost)]
+            words = _draw_setting_lines(frame, own, ax, cost=cost, settings=shown)
+            ax.set_ylabel(f"{words}\nto target, {split}" if len(splits) > 1 else words)
+        is_below = is_stacked() and axes is None
+        for ax in drawn[-1:] if is_below else drawn[-len(PANELS) :]:
+            names = [figure_text(setting).replace(", ", ",\n") for setting in shown]
+            ax.set_xticks(range(len(shown)), names, rotation=25, ha="right")
+            ax.set_xlim(-0.5, len(shown) - 0.5)  # settings in which nobody got there, too
+            for label in ax.get_xticklabels():
+                label.set_parse_math(False)
+        if legend:
+            handles, _ = drawn[0].get_legend_handles_labels()
+            legend_above(drawn[0], handles, is_new=axes is None)
+    return drawn
+
+
+def _draw_setting_lines(
+    frame: pd.DataFrame, own: pd.DataFrame, ax: Axes, *, cost: str, settings: Sequence[str]
+) -> str:
+    """Draw the lines of one panel, of all methods of the frame; return the words of its cost."""
     methods = list(dict.fromkeys(frame["method"]))
     styles = variant_styles({method: method for method in methods})
-    figure, axes = panels(
-        0.55 + 2.35 * len(splits), rows=len(splits), columns=len(PANELS), sharex=True
-    )
-    shown = itertools.product(splits, PANELS)
-    for ax, (split, cost) in zip(axes, shown, strict=True):
-        own = frame[(frame["split"] == split) & (frame["cost"] == cost)]
-        unit = display_unit(cost, float(own["mean"].max()))
-        for place, method in enumerate(methods):
-            line = own[own["method"] == method].set_index("setting").reindex(settings)
-            style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
-            mean = line["mean"] / unit.scale
-            half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
-            low, high = interval_ends(mean, half_width, support="positive")
-            ax.errorbar(
-                [x + apart for x in range(len(settings))],
-                mean,
-                yerr=[mean - low, high - mean],
-                color=style.colour,
-                linestyle=style.dash,
-                marker=style.marker,
-                elinewidth=0.8,
-                label=style.label,
-            )
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        words = axis_label(cost, unit=unit.symbol)
-        ax.set_ylabel(f"{words}\nto target, {split}" if len(splits) > 1 else words)
-    for ax in axes[-1:] if is_stacked() else axes[-len(PANELS) :]:
-        names = [figure_text(setting).replace(", ", ",\n") for setting in settings]
-        ax.set_xticks(range(len(settings)), names, rotation=25, ha="right")
-        ax.set_xlim(-0.5, len(settings) - 0.5)  # settings in which nobody got there, too
-    return figure
+    unit = display_unit(cost, float(own["mean"].max()))
+    for place, method in enumerate(methods):
+        line = own[own["method"] == method].set_index("setting").reindex(settings)
+        style, apart = styles[method], 0.05 * (place - (len(methods) - 1) / 2)
+        mean = line["mean"] / unit.scale
+        half_width = drawn_half_width(line["half_width"], line["n"]) / unit.scale
+        low, high = interval_ends(mean, half_width, support="positive")
+        ax.errorbar(
+            [x + apart for x in range(len(settings))],
+            mean,
+            yerr=[mean - low, high - mean],
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            elinewidth=0.8,
+            label=style.label,
+        )
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    return axis_label(cost, unit=unit.symbol)
 
 
 def order_table(results: Results, *, metric: str) -> Table:

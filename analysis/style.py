@@ -1,6 +1,6 @@
 """How figures look: palette, line styles, sizes, and settings that make their bytes repeatable."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.text_safety import figure_text
@@ -135,6 +135,15 @@ def variant_styles(labels: Mapping[str, str]) -> dict[str, LineStyle]:
         )
         for place, (name, label) in enumerate(labels.items())
     }
+
+
+def styles_of(
+    names: Iterable[object], styles: Mapping[str, LineStyle] | None
+) -> Mapping[str, LineStyle]:
+    """Return the styles that are given, or those of names that are their own labels."""
+    if styles is not None:
+        return styles
+    return variant_styles({name: name for name in dict.fromkeys(map(str, names))})
 
 
 def with_background(styles: Mapping[str, LineStyle], num_named: int) -> dict[str, LineStyle]:

@@ -6,51 +6,133 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.canvas import many_axes, one_axes, panels
 from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.log_axis import use_log_x
-from analysis.plots import LOG_FROM, label_rows
-from analysis.style import INK, MUTED, PAPER, RULE, LineStyle
+from analysis.plots import LOG_FROM
+from analysis.stacks import BAR_IN, BARS_IN, label_rows
+from analysis.style import INK, MUTED, PAPER, RULE, LineStyle, styles_of
 from analysis.units import axis_label, display_unit
 
+JAIN_INDEX = "jain_index"
 _FURTHEST = 10.0
 """How far a logarithmic axis follows wide intervals beyond single seeds, as a factor."""
 
 
 def draw_target_costs(
     frame: pd.DataFrame,
-    ax: Axes,
+    ax: Axes | None = None,
     *,
     column: str,
-    rows: Sequence[tuple[str, str]],
-    styles: Mapping[str, LineStyle],
+    rows: Sequence[tuple[str, str]] | None = None,
+    styles: Mapping[str, LineStyle] | None = None,
     can_be_log: bool = True,
     at_least: tuple[float, float] | None = None,
-) -> None:
+) -> Axes:
     """Draw one bar a variant and split: mean cost to target, its interval, one dot a seed.
 
     A variant of which some seeds never got there has no bar, only the dots of those that did and
     the count; a variant that never did says so. An interval that goes on beyond the axis ends in an
-    arrowhead.
+    arrowhead. Bars are named on the axis, so there is no legend.
 
     Parameters
     ----------
     frame
         As :func:`analysis.series.target_frame` gives it.
     ax
-        Where to draw.
+        Where to draw; ``None`` makes a figure.
     column
-        Cost column.
+        Cost column, such as ``at_s``.
     rows
-        (variant, split) from top to bottom.
+        (variant, split) from top to bottom; ``None``: those of the frame.
     styles
-        Style of each variant.
+        Style and label of each variant; ``None``: those of the frame, named as they are.
     can_be_log
         Whether values far apart stand on a logarithmic axis, which has no place for 0.
     at_least
         What the axis shows in any case, in the column's unit.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
     """
     mine = frame[frame["cost"] == column]
+    shown = rows or list(dict.fromkeys(zip(mine["variant"], mine["split"], strict=True)))
+    known = styles_of((variant for variant, _ in shown), styles)
+    with one_axes(ax, height_in=BARS_IN + BAR_IN * len(shown)) as drawn:
+        _draw_costs(
+            mine,
+            drawn,
+            column=column,
+            rows=shown,
+            styles=known,
+            can_be_log=can_be_log,
+            at_least=at_least,
+        )
+    return drawn
+
+
+def draw_cost_panels(
+    frame: pd.DataFrame,
+    axes: Sequence[Axes] | None = None,
+    *,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, str]] | None = None,
+    styles: Mapping[str, LineStyle] | None = None,
+    bar_in: float = 0.25,
+    linear: Sequence[str] = (),
+) -> list[Axes]:
+    """Draw one panel a cost as :func:`draw_target_costs` does, side by side with the same rows.
+
+    Parameters
+    ----------
+    frame, rows, styles
+        As for :func:`draw_target_costs`; ``rows`` of all panels.
+    axes
+        Where to draw, one a panel; ``None`` makes a figure.
+    columns
+        Costs, from left to right. The index of Jain has an axis from 0 to 1.
+    bar_in
+        Height of a bar in a new figure, in inches.
+    linear
+        Those of ``columns`` that never stand on a logarithmic axis.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One a panel.
+    """
+    shown = rows or list(dict.fromkeys(zip(frame["variant"], frame["split"], strict=True)))
+    height_in, num = 0.75 + bar_in * len(shown), len(columns)
+    with many_axes(axes, num, lambda: panels(height_in, columns=num, sharey=True)[1]) as drawn:
+        for ax, column in zip(drawn, columns, strict=True):
+            draw_target_costs(
+                frame,
+                ax,
+                column=column,
+                rows=shown,
+                styles=styles,
+                can_be_log=column not in linear,
+                at_least=(0.0, 1.0) if column == JAIN_INDEX else None,
+            )
+            if column == JAIN_INDEX:
+                ax.set_xticks([0.0, 0.5, 1.0])
+    return drawn
+
+
+def _draw_costs(
+    mine: pd.DataFrame,
+    ax: Axes,
+    *,
+    column: str,
+    rows: Sequence[tuple[str, str]],
+    styles: Mapping[str, LineStyle],
+    can_be_log: bool,
+    at_least: tuple[float, float] | None,
+) -> None:
+    """Draw the bars of one cost, and name them."""
     values = mine["value"][mine["value"] > 0.0]
     unit = display_unit(column, float(values.max()) if len(values) else 0.0)
     support = support_of(column)
@@ -81,7 +163,8 @@ def draw_target_costs(
     for place in range(1, len(rows)):
         if rows[place][1] != rows[place - 1][1]:
             ax.axhline(place - 0.5, color=RULE, lw=0.8)
-    label_rows(ax, len(rows))
+    has_splits = len({split for _, split in rows}) > 1
+    label_rows(ax, [styles[v].label + (f", {s}" if has_splits else "") for v, s in rows])
     ax.set_xlabel(axis_label(column, unit=unit.symbol))
 
 

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from analysis.canvas import panels
+from analysis.canvas import figure_of
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.participation import participation_runs
 from analysis.picture import Picture, Subject, cost_words, drawn_words, mark_costs
 from analysis.stats import mean_ci
 from analysis.style import variant_styles
-from analysis.target_bars import draw_target_costs
+from analysis.target_bars import draw_cost_panels
 from analysis.text_safety import figure_text
 from analysis.totals import TIMING_ONLY, TOTALS, run_totals
 
@@ -54,19 +54,9 @@ def draw_total_picture(results: Results, subject: Subject, frame: pd.DataFrame) 
     styles = variant_styles(results.labels)
     variants = [v for v in results.variants if (frame["variant"] == v.name).any()]
     order = [(variant.name, _WHOLE) for variant in variants]
-    figure, axes = panels(0.75 + 0.25 * len(order), columns=len(PANELS), sharey=True)
-    for ax, column in zip(axes, PANELS, strict=True):
-        is_cost = column in TOTALS
-        draw_target_costs(
-            frame,
-            ax,
-            column=column,
-            rows=order,
-            styles=styles,
-            can_be_log=is_cost,
-            at_least=(0.0, 1.0) if column == "jain_index" else None,
-        )
-    axes[3].set_xticks([0.0, 0.5, 1.0])
+    linear = [column for column in PANELS if column not in TOTALS]
+    axes = draw_cost_panels(frame, columns=PANELS, rows=order, styles=styles, linear=linear)
+    figure = figure_of(axes[0])
     is_one_method = len({variant.method_label for variant in variants}) == 1
     names = [v.setting if is_one_method and v.setting else v.label for v in variants]
     axes[0].set_yticks(range(len(order)), [figure_text(name) for name in names])

@@ -14,7 +14,7 @@ from analysis.figures import FIGURES, all_pictures, draw_picture, save_picture
 from analysis.load import load_results
 from analysis.log_axis import plain_power, use_log_x
 from analysis.picture import Subject, add_legend
-from analysis.plots import draw_curves, draw_shares, draw_stack
+from analysis.plots import draw_curves
 from analysis.series import (
     cdf_frame,
     curve_frame,
@@ -23,6 +23,7 @@ from analysis.series import (
     target_frame,
     transfer_durations,
 )
+from analysis.stacks import draw_shares, draw_stack
 from analysis.stats import COSTS
 from analysis.style import BACKGROUND, PALETTE, variant_styles
 from tests.analysis.synthetic import METHODS, write_results
@@ -280,9 +281,9 @@ def test_unknown_activity_is_drawn_and_named(results):
 def test_stack_of_nothing_draws_nothing():
     ax = Figure().subplots()
     columns = ["variant", "part", "mean", "total", "total_half_width"]
-    assert not draw_stack(
-        pd.DataFrame(columns=columns), ax, column="energy_j", variants=[], colours={}, room=0.1
-    )
+    assert draw_stack(pd.DataFrame(columns=columns), ax, column="energy_j", colours={}) is ax
+    assert not ax.containers
+    assert ax.get_legend() is None
 
 
 def test_shares_of_a_round_fill_the_axis_however_long_it_is():
@@ -297,7 +298,7 @@ def test_shares_of_a_round_fill_the_axis_however_long_it_is():
         }
     )
     ax = Figure().subplots()
-    draw_shares(frame, ax, variants=["slow", "fast", "none"], colours={}, whole="the round")
+    draw_shares(frame, ax, colours={}, whole="the round")
     compute, upload = ([bar.get_width() for bar in bars] for bars in ax.containers)
     assert compute == pytest.approx([30, 75, 0])
     assert upload == pytest.approx([70, 25, 0])

@@ -23,7 +23,7 @@ def test_numbers_are_those_of_the_summary(results):
 def test_every_method_has_a_row_and_every_quantity_a_panel(results):
     frame = ranking_frame(results, metric="accuracy")
     with figure_style():
-        figure = draw_ranking(frame, metric="accuracy")
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        axes = draw_ranking(frame, metric="accuracy")
+    labels = [label.get_text() for label in axes[0].get_yticklabels()]
     assert sorted(labels) == sorted(set(frame["method"]))
-    assert len(figure.axes) == frame["quantity"].nunique() == 5
+    assert len(axes) == frame["quantity"].nunique() == 5

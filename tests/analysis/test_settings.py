@@ -66,12 +66,12 @@ def test_figure_shows_what_was_reached_within_its_axes(in_cases):
     reached = (frame["split"] == "personal") & (frame["setting"] == "real")
     frame["mean"] = frame["mean"].where(reached)
     with figure_style():
-        figure = draw_settings(frame, settings=list(CASES))
-    assert [ax.get_ylabel().splitlines()[0] for ax in figure.axes] == [
+        axes = draw_settings(frame, settings=list(CASES))
+    assert [ax.get_ylabel().splitlines()[0] for ax in axes] == [
         "simulated time [s]",
         "client energy [J]",
     ]
-    for ax in figure.axes:
+    for ax in axes:
         low, high = ax.get_xlim()
         drawn = [x for line in ax.lines for x in line.get_xdata()]
         assert low < min(drawn) < max(drawn) < high
