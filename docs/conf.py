@@ -11,13 +11,20 @@ project = "Airtune"
 author = "The Airtune developers"
 version = release = airtune.__version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["**/__pycache__"]
 # names of parameters in docstrings that are names of fields elsewhere, too
 suppress_warnings = ["ref.python"]
+
+# notebooks are kept without outputs and run anew, where an error ends the build
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_output_stderr = "remove"
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 4

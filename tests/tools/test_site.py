@@ -46,10 +46,16 @@ def test_every_page_is_in_a_table_of_contents(site):
             for line in block.splitlines():
                 if line and not line.startswith(":"):
                     place = posixpath.join(posixpath.dirname(name), line)
-                    found = [each.relative_to(site).as_posix() for each in site.glob(f"{place}.md")]
+                    found = [
+                        each.relative_to(site).as_posix()
+                        for ending in ("md", "ipynb")
+                        for each in site.glob(f"{place}.{ending}")
+                    ]
                     assert found, f"{name}: {line}"
                     entries.update(found)
-    assert set(pages) - entries == {"index.md"}
+    notebooks = {each.relative_to(site).as_posix() for each in site.rglob("*.ipynb")}
+    assert notebooks
+    assert {*pages, *notebooks} - entries == {"index.md"}
 
 
 def test_every_link_and_picture_leads_somewhere(site):
