@@ -10,7 +10,7 @@ WINDOW_S = 0.02
 """Size of a buffer at a site: this long at the full rate of the backhaul [s], in both engines.
 
 Our choice: no source was found. It decides how long a transfer in a fade keeps its share of the
-backhaul, not whether the engines agree: they do with 5, 20 and 50 ms, see docs/validation.md.
+backhaul, not whether the engines agree: they do with 5, 20 and 50 ms, see docs/engines.md.
 """
 
 
