@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.censored import restricted_difference
 from analysis.errors import ResultError
 from analysis.load import Results
 from analysis.rivals import rival_pairs
@@ -16,14 +17,13 @@ from analysis.stats import (
     Cost,
     PairedDifference,
     holm,
-    paired_difference,
     target_summary,
     to_target,
 )
 from analysis.tables import Table, metrics_of, splits_of, target_name
 from analysis.text_safety import file_name
 from analysis.totals import TIMING_ONLY
-from analysis.units import axis_label, probability, with_interval
+from analysis.units import axis_label, probability, with_interval, with_unit
 
 COMPARED = ("seconds", "joules", "uplink")
 """Costs that are compared."""
@@ -51,9 +51,10 @@ def compare(
     """Compare variants pair by pair in what they spent until they met a target.
 
     Under one seed all variants meet the same world, so each seed gives one difference; the mean of
-    these has a Student-t interval. A winner is named only where every seed of both variants reached
-    the target and the interval leaves out 0. Where some seeds did not reach it, the difference
-    covers the pairs in which both did and decides nothing.
+    these has a Student-t interval. A winner is named only where that leaves out 0. Where some seeds
+    did not reach the target, the difference is that of restricted means: such a seed counts with
+    the horizon, the least that a seed of the two variants spent without reaching the target. Where
+    one variant never reached it nobody wins: how much more it needs is not known.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ def compare(
         in the cost's unit), ``half_width``, ``num_pairs``, ``effect_size`` (mean over standard
         deviation of the differences), ``p_value`` and ``p_holm`` (of a paired t test, alone and for
         all rows), ``num_reached_first``, ``n_first``, ``num_reached_second``, ``n_second``,
-        ``winner`` (variant name or empty), ``verdict``.
+        ``horizon`` (NaN where every seed of both reached it), ``winner`` (variant name or empty),
+        ``verdict``.
 
     Raises
     ------
@@ -92,10 +94,10 @@ def compare(
             if first.name in counts and second.name in counts:
                 sides = tuple(_side(results, counts, each.name) for each in (first, second))
                 for key in COMPARED:
-                    gap = paired_difference(
-                        reached, first.name, second.name, value=COSTS[key].column, level=level
+                    gap, horizon = restricted_difference(
+                        reached, first.name, second.name, column=COSTS[key].column, level=level
                     )
-                    numbers.append(_row(split, sides, COSTS[key], gap))
+                    numbers.append(_row(split, sides, COSTS[key], gap, horizon))
     if not numbers:
         msg = f"{results.folder}: no two variants have {metric} on the same kind of model"
         raise ResultError(msg)
@@ -108,7 +110,8 @@ def compare(
         text=pd.DataFrame([_text(row, results.labels) for row in numbers]),
         notes=(
             f"Difference: first minus second, mean over pairs ± {100 * level:g} % Student-t "
-            "half-width; a pair is a seed under which both reached the target.",
+            "half-width; a pair is a seed. One that did not reach the target counts with the least "
+            "that such a seed of the two variants spent (restricted means).",
             f"{len(numbers)} comparisons; the intervals are not widened for their number. p: of a "
             "paired t test, adjusted for all rows by Holm's method.",
             *((f"Costs {results.cost_label}.",) if results.cost_label else ()),
@@ -131,9 +134,12 @@ def _side(results: Results, counts: Mapping[Hashable, Mapping[Hashable, Any]], n
     return _Side(name, results.labels[name], int(row["num_reached"]), int(row["n"]))
 
 
-def _row(split: str, sides: tuple[_Side, ...], cost: Cost, gap: PairedDifference) -> dict[str, Any]:
+def _row(
+    split: str, sides: tuple[_Side, ...], cost: Cost, gap: PairedDifference, horizon: float
+) -> dict[str, Any]:
     first, second = sides
-    winner, verdict = _verdict(first, second, gap)
+    up_to = f" up to {with_unit(cost.column, horizon)}" if math.isfinite(horizon) else ""
+    winner, verdict = _verdict(first, second, gap, up_to=up_to)
     return {
         "split": split,
         "first": first.name,
@@ -149,19 +155,22 @@ def _row(split: str, sides: tuple[_Side, ...], cost: Cost, gap: PairedDifference
         "n_first": first.n,
         "num_reached_second": second.num_reached,
         "n_second": second.n,
+        "horizon": horizon if math.isfinite(horizon) else math.nan,
         "winner": winner,
         "verdict": verdict,
     }
 
 
-def _verdict(first: _Side, second: _Side, gap: PairedDifference) -> tuple[str, str]:
-    """Name the winner (or nobody) and say why in words."""
+def _verdict(first: _Side, second: _Side, gap: PairedDifference, *, up_to: str) -> tuple[str, str]:
+    """Name the winner (or nobody) and say why in words; ``up_to`` names the horizon, if any."""
     if first.num_reached == second.num_reached == 0:
         return "", "neither reached it"
     for one, other in ((first, second), (second, first)):
         if one.num_reached == one.n and other.num_reached == 0:
             return "", f"only {one.label} reached it"
-    if first.num_reached < first.n or second.num_reached < second.n:
+    is_partial = first.num_reached < first.n or second.num_reached < second.n
+    is_decided = gap.n >= 2 and gap.excludes_zero and first.num_reached and second.num_reached
+    if is_partial and not is_decided:
         counts = (f"{side.label} {side.num_reached} of {side.n}" for side in (first, second))
         return "", f"open: reached by {', '.join(counts)}"
     if gap.n < 2:
@@ -169,7 +178,7 @@ def _verdict(first: _Side, second: _Side, gap: PairedDifference) -> tuple[str, s
     if not gap.excludes_zero:
         return "", "no difference shown"
     winner = first if gap.mean < 0 else second
-    return winner.name, f"{winner.label} needs less"
+    return winner.name, f"{winner.label} needs less{up_to}"
 
 
 def _text(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 
 from analysis.canvas import figure_of, is_stacked, panels
+from analysis.censored import not_reached_words
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -147,8 +148,8 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
         title=f"Cost to {name}",
         caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
         "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
-        f"whiskers: {drawn_words(frame)}; dots: single seeds.{goes_on_words(figure)}"
-        f"{cost_words(results)}",
+        f"whiskers: {drawn_words(frame)}; dots: single seeds."
+        f"{not_reached_words(frame, results.labels)}{goes_on_words(figure)}{cost_words(results)}",
         figure=figure,
         data=frame,
     )
@@ -170,7 +171,7 @@ def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFram
         title=f"Cost to {name} in every setting",
         caption="One line a method; where lines cross, the order of the methods changes. Mean over "
         f"seeds, only where every seed got there; whiskers: {drawn_words(frame)}."
-        f"{cost_words(results)}",
+        f"{not_reached_words(frame, results.labels)}{cost_words(results)}",
         figure=figure,
         data=frame,
     )

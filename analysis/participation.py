@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.canvas import figure_of, panels
+from analysis.censored import not_reached_words
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import (
@@ -230,6 +231,7 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
         f"clients over the run (1: all equally many); mean {metric} of the worst tenth of clients "
         "at the end. Bars (upright ticks on a logarithmic axis): mean over seeds, only where every "
         f"seed got there; whiskers: {drawn_words(frame)}; dots: single seeds."
+        f"{not_reached_words(frame[frame['cost'] == 'at_s'], results.labels)}"
         f"{goes_on_words(figure)}{cost_words(results)}",
         figure=figure,
         data=frame,

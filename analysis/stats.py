@@ -2,7 +2,7 @@
 
 Two rules hold everywhere. A mean never stands without the number of seeds behind it, and has an
 interval from two seeds on. A run that does not reach a target has no cost to it: such runs are
-counted, never averaged.
+counted, and their means are restricted ones (:mod:`analysis.censored`).
 """
 
 import math
@@ -215,8 +215,9 @@ def to_target(evaluations: pd.DataFrame, *, metric: str, split: str, target: flo
     Returns
     -------
     pandas.DataFrame
-        One row a run that was evaluated on this split: ``variant``, ``seed``, ``is_reached`` and
-        one column for each of :data:`COSTS`, NaN where the target was not reached.
+        One row a run that was evaluated on this split: ``variant``, ``seed``, ``is_reached``, one
+        column for each of :data:`COSTS`, NaN where the target was not reached, and the same with
+        ``_end``: what the run had spent at its last evaluation.
     """
     rows = evaluations[(evaluations["metric"] == metric) & (evaluations["split"] == split)]
     sign = -1.0 if is_better_low(metric) else 1.0
@@ -226,8 +227,10 @@ def to_target(evaluations: pd.DataFrame, *, metric: str, split: str, target: flo
         row: dict[str, object] = {"variant": variant, "seed": seed, "is_reached": len(met) > 0}
         for cost in COSTS.values():
             row[cost.column] = met[cost.source].iloc[0] / cost.per_unit if len(met) else np.nan
+            row[f"{cost.column}_end"] = run[cost.source].iloc[-1] / cost.per_unit
         found.append(row)
-    columns = ["variant", "seed", "is_reached", *(cost.column for cost in COSTS.values())]
+    names = [cost.column for cost in COSTS.values()]
+    columns = ["variant", "seed", "is_reached", *names, *(f"{name}_end" for name in names)]
     return pd.DataFrame(found, columns=columns)
 
 

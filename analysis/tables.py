@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.censored import horizon_of, restricted_summary
 from analysis.intervals import Support, support_of
 from analysis.load import Results
 from analysis.stats import (
@@ -23,7 +24,7 @@ from analysis.stats import (
     to_target,
 )
 from analysis.text_safety import file_name
-from analysis.units import axis_label, display_unit, with_interval
+from analysis.units import axis_label, display_unit, with_interval, with_unit
 
 SPLITS = ("global", "personal", "finetuned")
 """Order in which splits are shown."""
@@ -31,6 +32,10 @@ SPLITS = ("global", "personal", "finetuned")
 Row = Mapping[Hashable, Any]
 """One row of a data frame, by column."""
 
+_TARGET_PARTS = (
+    *("mean", "half_width", "low", "high"),
+    *("restricted_mean", "restricted_half_width", "horizon"),
+)
 _TOTALS = ("at_s", "energy_j", "site_energy_j", "uplink_mb")
 
 
@@ -219,15 +224,19 @@ def target_name(metric: str, target: float) -> str:
 def target_table(results: Results, *, metric: str, target: float) -> Table:
     """Return the cost at which each variant first met a target, one row a variant and split.
 
-    ``reached`` counts the seeds that got there. Only when all did is a mean given; otherwise the
-    cell holds the range of those that did, or ``not reached``.
+    ``reached`` counts the seeds that got there. Where all did the cell holds the mean; where some
+    did the restricted mean, up to the horizon that all variants of the split have in common, marked
+    by ``*`` (``>`` the horizon where none got there before it); else ``not reached``. ``numbers``
+    hold the restricted means of all variants.
     """
     used = results.used(results.evaluations)
     numbers: list[dict[str, object]] = []
     text: list[tuple[str, str, Mapping[str, Row]]] = []
+    remarks: list[str] = []
     for split in splits_of(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
         tables = {key: _by_variant(reached, cost) for key, cost in COSTS.items()}
+        remarks += _horizon_notes(reached, split)
         for variant in results.variants:
             if variant.name in tables["seconds"]:
                 rows = {key: table[variant.name] for key, table in tables.items()}
@@ -239,15 +248,32 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
         numbers=pd.DataFrame(numbers),
         text=_target_text(text),
         notes=(
-            "First evaluation that meets the target, over the seeds counted in “reached”. "
-            "A mean ± 95 % half-width is given only where every seed got there.",
+            "First evaluation that meets the target: mean over seeds ± 95 % half-width.",
+            *remarks,
             *_label_note(results),
         ),
     )
 
 
 def _by_variant(reached: pd.DataFrame, cost: Cost) -> Mapping[Hashable, Row]:
-    return target_summary(reached, column=cost.column).to_dict("index")
+    summary = target_summary(reached, column=cost.column)
+    return summary.join(restricted_summary(reached, column=cost.column)).to_dict("index")
+
+
+def _horizon_notes(reached: pd.DataFrame, split: str) -> list[str]:
+    """Say what restricted means of a split are restricted to; nothing where it has none."""
+    counts = reached.groupby("variant")["is_reached"].agg(["sum", "count"])
+    if not ((counts["sum"] > 0) & (counts["sum"] < counts["count"])).any():
+        return []
+    horizons = [
+        with_unit(cost.column, horizon_of(reached, column=cost.column))
+        for cost in COSTS.values()
+        if math.isfinite(horizon_of(reached, column=cost.column))
+    ]
+    return [
+        f"*, {split}: restricted mean. A seed that did not reach the target counts with the "
+        f"horizon, the least that such a seed spent: {', '.join(horizons)}."
+    ]
 
 
 def _target_numbers(variant: str, split: str, rows: Mapping[str, Row]) -> dict[str, object]:
@@ -259,7 +285,7 @@ def _target_numbers(variant: str, split: str, rows: Mapping[str, Row]) -> dict[s
         "n": int(first["n"]),
     }
     for key, row in rows.items():
-        for part in ("mean", "half_width", "low", "high"):
+        for part in _TARGET_PARTS:
             values[f"{COSTS[key].column}_{part}"] = float(row[part])
     return values
 
@@ -292,11 +318,20 @@ def _or_zero(value: float) -> float:
 
 
 def target_cell(row: Row, scale: float) -> str:
-    """Write a row of :func:`analysis.stats.target_summary`; a mean only where all got there."""
+    """Write a row of :func:`analysis.stats.target_summary`.
+
+    The mean where all got there; where some did the restricted mean with a ``*`` where the row has
+    one, else the range of those that did.
+    """
     if row["num_reached"] == 0:
         return "not reached"
     if row["num_reached"] == row["n"]:
         return with_interval(row["mean"] / scale, row["half_width"] / scale, support="positive")
+    if row.get("restricted_mean", math.nan) >= row.get("horizon", math.inf):
+        return f"> {with_interval(row['horizon'] / scale, math.nan)} *"
+    if not math.isnan(row.get("restricted_mean", math.nan)):
+        restricted = (row[f"restricted_{part}"] / scale for part in ("mean", "half_width"))
+        return f"{with_interval(*restricted, support='positive')} *"
     low, high = (with_interval(row[end] / scale, math.nan) for end in ("low", "high"))
     return low if row["num_reached"] == 1 else f"{low} to {high}"
 

@@ -88,6 +88,19 @@ def axis_label(column: str, *, unit: str | None = None) -> str:
     return f"{words} [{symbol}]" if symbol else words
 
 
+def with_unit(column: str, value: float) -> str:
+    """Write a value of a column with four digits and its unit; counts with their name.
+
+    Examples
+    --------
+    >>> with_unit("energy_j", 25_310.0), with_unit("at_s", 61.25), with_unit("round", 15)
+    ('25.31 kJ', '61.25 s', 'round 15')
+    """
+    unit = display_unit(column, value)
+    number = with_interval(value / unit.scale, math.nan)
+    return f"{number} {unit.symbol}" if unit.symbol else f"{words_of(column)} {number}"
+
+
 def with_interval(
     mean: float, half_width: float, *, decimals: int | None = None, support: Support = "real"
 ) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from analysis.load import load_results
 from analysis.outlets import rich_table, to_latex, to_markdown
 from analysis.stats import final_values
-from analysis.tables import metrics_of, splits_of, summary_table, target_table
+from analysis.tables import metrics_of, splits_of, summary_table, target_cell, target_table
 from analysis.units import axis_label, display_unit, unit_of, with_interval
 from tests.analysis.synthetic import METHODS, write_results
 
@@ -47,14 +47,14 @@ def test_target_never_reached_is_said(results):
     assert list(local.iloc[3:]) == ["not reached"] * 4
 
 
-def test_partly_reached_target_gives_a_range_and_no_mean(results):
+def test_partly_reached_target_gives_a_restricted_mean_and_no_other(results):
     reachable = results.used(results.evaluations).query("split == 'global'")
     best = reachable.groupby(["variant", "seed"])["mean"].max()["fedit_r8"].sort_values()
     between = (best.iloc[0] + best.iloc[1]) / 2
     table = target_table(results, metric="accuracy", target=between)
     row = table.text.query("variant == 'FedIT, rank 8' and model == 'global'").iloc[0]
     assert row["reached"] == "2 of 3"
-    assert " to " in row["simulated time [s]"]
+    assert row["simulated time [s]"].endswith(" *")
     numbers = table.numbers.query("variant == 'fedit_r8' and split == 'global'").iloc[0]
     assert numbers[["at_s_mean", "at_s_half_width"]].isna().all()
 
@@ -161,3 +161,18 @@ def test_labels_come_from_the_suffix():
     assert display_unit("uplink_mb", 0.0).symbol == "MB"
     assert display_unit("uplink_mb", 0.02).symbol == "kB"
     assert display_unit("at_s", 86_400.0).scale == 3600.0
+
+
+@pytest.mark.parametrize(
+    ("restricted", "text"),
+    [
+        ((40.0, 3.0), "40.0 ± 3.0 *"),
+        ((60.0, 0.0), "> 60 *"),
+        ((float("nan"), float("nan")), "10 to 50"),
+    ],
+)
+def test_cell_of_a_partly_reached_target(restricted, text):
+    row = {"num_reached": 2, "n": 3, "mean": float("nan"), "half_width": float("nan")}
+    row |= {"low": 10.0, "high": 50.0, "horizon": 60.0}
+    row |= dict(zip(("restricted_mean", "restricted_half_width"), restricted, strict=True))
+    assert target_cell(row, 1.0) == text
