@@ -99,6 +99,10 @@ class PrivacyRow:
     """One row of ``privacy.csv``: what a round that merged something has cost of privacy."""
 
     round: int
+    level: str
+    """What is protected: ``client``, all that one holds."""
+    neighbours: str
+    """In what neighbouring data sets differ: one ``replaced``, or one ``added_or_removed``."""
     num_drawn: int
     """Clients that were selected."""
     num_candidates: int

@@ -182,6 +182,22 @@ def base_of(method: Method, payload: Payload | None, start: Start) -> Tensors:
     return {name: start.tensors[name] for name in payload.tensors if name in start.tensors}
 
 
+def unmoved(method: Method, state: ServerState) -> Contribution:
+    """Return an update of nobody that changes nothing, of what clients of this version send.
+
+    For methods that merge by means: what they are sent is part of the server's tensors.
+    """
+    payload = method.upload({**method.initial, **state.tensors}, version=state.version) or Payload(
+        {}
+    )
+    base = payload.tensors
+    return Contribution(client_id=NOBODY, payload=payload, weight=1.0, staleness=0, base=base)
+
+
+NOBODY = -1
+"""Client of an update that comes from none."""
+
+
 class MethodDefaults:
     """What most methods do not have: rows of their own, a penalty, work after training."""
 

@@ -15,6 +15,7 @@ from fl.policies.knapsack import KnapsackPolicy, KnapsackPolicyConfig
 from fl.policies.lyapunov import LyapunovPolicy, LyapunovPolicyConfig
 from fl.policies.oort import OortPolicy, OortPolicyConfig
 from fl.policies.own import OwnPolicyConfig, own_asks, own_policy
+from fl.policies.poisson import PoissonPolicy, PoissonPolicyConfig
 from fl.policies.power_of_choice import PowerOfChoicePolicy, PowerOfChoicePolicyConfig
 from fl.policies.proportional_fair import (
     ProportionalFairPolicy,
@@ -28,6 +29,7 @@ from fl.problems import Problem
 
 PolicyConfig = (
     RandomPolicyConfig
+    | PoissonPolicyConfig
     | AllPolicyConfig
     | RoundRobinPolicyConfig
     | BestChannelPolicyConfig
@@ -84,6 +86,12 @@ POLICIES: dict[str, PolicyEntry] = {
         build=RandomPolicy,
         summary="uniformly at random",
         source="arXiv:1602.05629",
+    ),
+    "poisson": PolicyEntry(
+        config=PoissonPolicyConfig,
+        build=PoissonPolicy,
+        summary="each client by a draw of its own, with one probability",
+        source="arXiv:1710.06963",
     ),
     "all": PolicyEntry(
         config=AllPolicyConfig,

@@ -26,8 +26,8 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
     Raises
     ------
     ValueError
-        If the answer is not a set of candidates, at least one: whole numbers, each known and at
-        most once.
+        If the answer is not a set of candidates: whole numbers, each known and at most once, at
+        least one unless the policy says that it ``may_select_nobody``.
     NobodyFitsError
         If the policy finds that its settings allow no candidate.
     """
@@ -36,7 +36,10 @@ def checked_selection(policy: Policy, view: Selection, *, rng: np.random.Generat
         answer = policy.select(view, rng=rng)
     except NobodyFitsError as error:
         raise NobodyFitsError(_located(str(error), view)) from error
-    rule = find_fault_of_selection(answer, known)
+    if getattr(policy, "may_select_nobody", False):
+        rule = _find_fault(answer, known, verb="select")
+    else:
+        rule = find_fault_of_selection(answer, known)
     if rule is not None:
         raise ValueError(_located(rule, view))
     return np.sort(np.array(answer, dtype=np.int64)).tolist()

@@ -1,16 +1,25 @@
-"""Epsilon of the Gaussian mechanism over rounds in which a fixed number of clients is drawn.
+"""Epsilon of the Gaussian mechanism over rounds in which some of all clients are drawn.
 
-Neighbouring sets of clients differ in *one client replaced by another*; their number is public.
-Then a clipped sum has the sensitivity ``2 C``, twice the length of a change. Renyi differential
-privacy adds up over rounds. With ``m`` of ``n`` clients drawn without replacement, ``q = m / n``,
-the order ``a`` of a round is, from ``e(j) = j / (2 s^2)``, ``s`` the noise by the sensitivity,
+Where a fixed number of them is drawn, neighbouring sets of clients differ in *one client replaced
+by another*; their number is public. Then a clipped sum has the sensitivity ``2 C``, twice the
+length of a change. Renyi differential privacy adds up over rounds. With ``m`` of ``n`` clients
+drawn without replacement, ``q = m / n``, the order ``a`` of a round is, from
+``e(j) = j / (2 s^2)``, ``s`` the noise by the sensitivity,
 
     log(1 + q^2 C(a, 2) min(4 (exp(e(2)) - 1), 2 exp(e(2)))
         + sum_{j=3..a} q^j C(a, j) 2 exp((j - 1) e(j))) / (a - 1):
 
 Wang, Balle, Kasiviswanathan, arXiv:1808.00087, theorem 9, for a mechanism whose order infinity is
-unbounded; never more than ``e(a)``, what it is without sampling. Epsilon from the orders: Canonne,
-Kamath, Steinke, arXiv:2004.00010, proposition 12.
+unbounded; never more than ``e(a)``, what it is without sampling.
+
+Where each takes part with probability ``q`` by a draw of its own (Poisson sampling), neighbouring
+sets differ in *one client added or removed*: the sensitivity is ``C``. With ``z`` the noise by it,
+the order ``a`` of a round is
+
+    log(sum_{k=0..a} C(a, k) (1 - q)^(a - k) q^k exp((k^2 - k) / (2 z^2))) / (a - 1):
+
+Mironov, Talwar, Zhang, arXiv:1908.10530, section 3.3. Epsilon from the orders: Canonne, Kamath,
+Steinke, arXiv:2004.00010, proposition 12. The same holds of the texts that steps of a client draw.
 """
 
 import math
@@ -36,14 +45,20 @@ class Accountant:
     """
 
     def __init__(self, *, noise_multiplier: float, delta: float) -> None:
-        self._noise_by_sensitivity = noise_multiplier / 2
+        self._noise_multiplier = noise_multiplier
         self._delta = delta
         self._spent = np.zeros(len(ORDERS))
 
     def add_round(self, *, num_drawn: int, num_clients: int) -> None:
         """Add a round in which so many of so many clients were drawn, all sets alike likely."""
         self._spent = self._spent + round_cost(
-            num_drawn / num_clients, noise_by_sensitivity=self._noise_by_sensitivity
+            num_drawn / num_clients, noise_by_sensitivity=self._noise_multiplier / 2
+        )
+
+    def add_poisson(self, probability: float, *, num_rounds: int = 1) -> None:
+        """Add rounds in which each took part with a probability, by a draw of its own."""
+        self._spent = self._spent + num_rounds * poisson_cost(
+            probability, noise_multiplier=self._noise_multiplier
         )
 
     @property
@@ -68,6 +83,29 @@ def round_cost(fraction: float, *, noise_by_sensitivity: float) -> Float[np.ndar
         return whole
     drawn = [_log_moment(int(a), fraction, noise_by_sensitivity) / (a - 1) for a in ORDERS]
     return np.minimum(whole, np.array(drawn))
+
+
+@lru_cache(maxsize=256)
+def poisson_cost(probability: float, *, noise_multiplier: float) -> Float[np.ndarray, " order"]:
+    """Return what a round of Poisson sampling costs at each of :data:`ORDERS`.
+
+    Parameters
+    ----------
+    probability
+        With which each takes part, from above 0 to 1.
+    noise_multiplier
+        Standard deviation of the noise by the length to which each is clipped, > 0.
+    """
+    if probability >= 1:
+        return ORDERS / (2 * noise_multiplier**2)
+    costs = []
+    for order in ORDERS:
+        k = np.arange(order + 1)
+        choose = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
+        terms = choose + (order - k) * math.log1p(-probability) + k * math.log(probability)
+        moment = logsumexp(terms + (k * k - k) / (2 * noise_multiplier**2))
+        costs.append(max(0.0, float(moment)) / (order - 1))
+    return np.array(costs)
 
 
 def epsilon_of(spent: Float[np.ndarray, " order"], *, delta: float) -> float:

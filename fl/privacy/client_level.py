@@ -31,7 +31,7 @@ def protect(
     contributions: Sequence[Contribution],
     config: ClientPrivacy,
     *,
-    num_drawn: int,
+    num_drawn: float,
     rng: np.random.Generator,
     add: Add = plain_sum,
 ) -> Protected:
@@ -44,7 +44,7 @@ def protect(
     config
         How changes are clipped and how much noise there is.
     num_drawn
-        Clients that were drawn, received or not: a public number.
+        Clients that were drawn, received or not, or that are expected to be: a public number.
     rng
         Of the noise; read in the order of names.
     add

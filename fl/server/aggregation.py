@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from fl.methods.base import Contribution, ServerState
+from fl.methods.base import Contribution, ServerState, unmoved
 from fl.privacy.client_changes import plain_sum
 from fl.problems import during
 from fl.rows import RoundRow
@@ -25,6 +25,8 @@ def aggregate(
 ) -> None:
     """Merge what was received; without any update the state stays as it is.
 
+    But for Poisson sampling with privacy: noise alone is added then.
+
     Parameters
     ----------
     federation
@@ -38,6 +40,9 @@ def aggregate(
     """
     merged = [each.contribution() for each in participations if each.is_received]
     received = [item for item in merged if item is not None]
+    private = federation.private_rounds
+    if not received and private is not None and private.probability is not None:
+        received = [unmoved(federation.method, federation.state)]
     if not received:
         return
     state = federation.state
@@ -63,7 +68,7 @@ def protected(
     if federation.is_timing_only:
         return received
     summing = None
-    if secure is not None:
+    if secure is not None and any(each.is_received for each in participations):
         everyone = sorted(each.client_id for each in participations)
         summing = SecureSum(federation, secure, round_id, everyone)
     if private is None:

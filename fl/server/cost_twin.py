@@ -15,7 +15,14 @@ from torch import nn
 
 from fl.execution.executor import JobHandle
 from fl.methods import MethodConfig, attended_pairs_of, install_method
-from fl.methods.base import Contribution, FollowsDecisions, Method, ServerState, base_of
+from fl.methods.base import (
+    Contribution,
+    FollowsDecisions,
+    Method,
+    ServerState,
+    base_of,
+    unmoved,
+)
 from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.models.shape_only import build_shapes, num_positions
 from fl.own_code import in_one_line
@@ -135,9 +142,10 @@ class CostTwin:
     def aggregate(self, received: Sequence[Charged], *, leader: ServerState) -> None:
         """Follow an aggregation of the small model, whose state is now ``leader``."""
         now = self._state.version
-        self._state = self._next(
-            [self._contribution(each, now=now) for each in received], leader=leader
-        )
+        contributions = [self._contribution(each, now=now) for each in received]
+        # Of nobody: noise alone was added, and the version moves on.
+        contributions = contributions or [unmoved(self.method, self._state)]
+        self._state = self._next(contributions, leader=leader)
 
     def _next(self, contributions: Sequence[Contribution], *, leader: ServerState) -> ServerState:
         method = self.method

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from fl.codecs.top_k import TopKCodec
-from fl.methods.base import Contribution, Method
+from fl.methods.base import NOBODY, Contribution, Method
 from fl.network import Streams
+from fl.policies.poisson import PoissonPolicyConfig
 from fl.privacy.accountant import Accountant
 from fl.privacy.client_changes import Add, plain_sum
 from fl.privacy.client_level import protect
@@ -12,8 +13,8 @@ from fl.privacy.config import ClientPrivacy
 from fl.rows import PrivacyRow
 from fl.server.config import RoundOptions, ServerConfig
 
-UNIFORM = ("random", "all")
-"""Policies that draw every set of so many clients alike."""
+UNIFORM = ("random", "all", "poisson")
+"""Policies that draw every set of so many clients alike, or each client alike."""
 
 
 def find_gap(server: ServerConfig, config: ClientPrivacy, method: Method) -> str | None:
@@ -85,6 +86,10 @@ class PrivateRounds:
                 noise_multiplier=config.noise_multiplier, delta=config.delta
             )
         self._num_drawn = self._num_candidates = 0
+        policy = server.policy
+        self.probability = policy.probability if isinstance(policy, PoissonPolicyConfig) else None
+        """With which each client is drawn; ``None``: a number of them is. A round of Poisson
+        sampling without any update is one more of its outcomes: its noise is added all the same."""
 
     def note_draw(self, *, num_drawn: int, num_candidates: int) -> None:
         """Take in how many clients were selected out of how many."""
@@ -94,23 +99,29 @@ class PrivateRounds:
         self, contributions: Sequence[Contribution], *, round_id: int, add: Add = plain_sum
     ) -> tuple[Sequence[Contribution], PrivacyRow]:
         """Return updates whose mean is private, and the row of the round; ``add`` sums changes."""
+        probability = self.probability
+        divisor = self._num_drawn if probability is None else probability * self._num_candidates
         made = protect(
             contributions,
             self._config,
-            num_drawn=self._num_drawn,
+            num_drawn=divisor,
             rng=self._streams("privacy", round_id),
             add=add,
         )
-        if self._accountant is not None:
+        if self._accountant is not None and probability is not None:
+            self._accountant.add_poisson(probability)
+        elif self._accountant is not None:
             self._accountant.add_round(num_drawn=self._num_drawn, num_clients=self._num_candidates)
         row = PrivacyRow(
             round=round_id,
+            level="client",
+            neighbours="replaced" if probability is None else "added_or_removed",
             num_drawn=self._num_drawn,
             num_candidates=self._num_candidates,
-            num_merged=len(contributions),
+            num_merged=sum(each.client_id != NOBODY for each in contributions),
             num_clipped=made.num_clipped,
             median_norm=made.median_norm,
-            noise_std=self._config.noise_multiplier * self._config.clip_norm / self._num_drawn,
+            noise_std=self._config.noise_multiplier * self._config.clip_norm / divisor,
             delta=self._config.delta,
             epsilon=None if self._accountant is None else self._accountant.epsilon,
             gap="" if self.gap is None else f"no formal epsilon: {self.gap}",

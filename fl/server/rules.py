@@ -55,6 +55,9 @@ def find_problems(
     if task != "classification" and adapt_rounds is not None:
         rule = f"needs accuracies, which data.task {task} has none of; got {adapt_rounds}"
         problems.append(Problem((*path, "policy", "adapt_rounds"), rule))
+    if config.policy.kind == "poisson" and config.mode not in ("sync", "deadline"):
+        rule = f"poisson draws clients round by round, for mode sync or deadline; got {config.mode}"
+        problems.append(Problem((*path, "policy", "kind"), rule))
     problems += _find_mode_problems(config, num_clients=num_clients, methods=methods, path=path)
     problems += _find_metric_problems(config, task=task, path=path)
     if config.stop_at_targets and not config.targets:

@@ -1,5 +1,6 @@
 """Clients that a study would leave untrained, which personal metrics count as well."""
 
+from fl.policies.poisson import PoissonPolicyConfig
 from fl.policies.random import RandomPolicyConfig
 from fl.server.config import RoundOptions, ServerConfig
 
@@ -7,11 +8,12 @@ TOLD_FROM = 0.5
 """Expected number of untrained clients from which it is told [our choice]."""
 
 
-def expected_untrained(num_clients: int, *, cohort: int, num_rounds: int) -> float:
+def expected_untrained(num_clients: int, *, cohort: float, num_rounds: int) -> float:
     """Return how many clients are expected never to be drawn: ``N (1 - K / N)^R``.
 
-    Each of ``R`` rounds draws ``K`` of ``N`` clients without replacement, independently of the
-    others, so each client is left out of a round with probability ``1 - K / N``.
+    Each of ``R`` rounds draws ``K`` of ``N`` clients without replacement (or so many on average, by
+    Poisson sampling), independently of the others, so each client is left out of a round with
+    probability ``1 - K / N``.
 
     Examples
     --------
@@ -31,14 +33,21 @@ def find_warnings(server: ServerConfig, *, num_clients: int) -> list[str]:
     absent clients come on top.
     """
     policy = server.policy
-    if not isinstance(server, RoundOptions) or not isinstance(policy, RandomPolicyConfig):
+    if not isinstance(server, RoundOptions) or not isinstance(
+        policy, RandomPolicyConfig | PoissonPolicyConfig
+    ):
         return []
-    cohort, num_rounds = policy.num_clients, server.num_rounds
+    cohort = (
+        policy.probability * num_clients
+        if isinstance(policy, PoissonPolicyConfig)
+        else policy.num_clients
+    )
+    num_rounds = server.num_rounds
     found = expected_untrained(num_clients, cohort=cohort, num_rounds=num_rounds)
     if found < TOLD_FROM:
         return []
     return [
-        f"{num_rounds} rounds of {cohort} of {num_clients} clients at random are expected to leave "
-        f"{found:.1f} clients untrained, whose models count in personal metrics; more rounds or "
-        "clients a round reach them, trained_mean leaves them out"
+        f"{num_rounds} rounds of {cohort:g} of {num_clients} clients at random are expected to "
+        f"leave {found:.1f} clients untrained, whose models count in personal metrics; more "
+        "rounds or clients a round reach them, trained_mean leaves them out"
     ]

@@ -10,6 +10,7 @@ from fl.policies.fedcs import FedCsPolicyConfig
 from fl.policies.knapsack import KnapsackPolicyConfig
 from fl.policies.lyapunov import LyapunovPolicyConfig
 from fl.policies.oort import OortPolicyConfig
+from fl.policies.poisson import PoissonPolicyConfig
 from fl.policies.power_of_choice import PowerOfChoicePolicyConfig
 from fl.policies.proportional_fair import ProportionalFairPolicyConfig
 from fl.policies.round_robin import RoundRobinPolicyConfig
@@ -17,6 +18,7 @@ from fl.policies.tifl import TiflPolicyConfig
 
 SMALLEST = {
     "random": RandomPolicyConfig(num_clients=4),
+    "poisson": PoissonPolicyConfig(probability=1.0),
     "all": AllPolicyConfig(),
     "round_robin": RoundRobinPolicyConfig(num_clients=4),
     "best_channel": BestChannelPolicyConfig(num_clients=4),

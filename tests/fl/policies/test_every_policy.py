@@ -18,7 +18,7 @@ from tests.fl.policies.smallest import SMALLEST
 from tests.fl.policies.views import Foreseen, view
 
 KINDS = sorted(POLICIES)
-NO_LINKS = ("all", "random", "round_robin", "power_of_choice", "energy_floor")
+NO_LINKS = ("all", "random", "poisson", "round_robin", "power_of_choice", "energy_floor")
 COUNTED = [kind for kind in KINDS if hasattr(SMALLEST.get(kind), "num_clients")]
 """Policies whose settings say how many clients take part."""
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fl.privacy.accountant import ORDERS, Accountant, epsilon_of, round_cost
+from fl.privacy.accountant import ORDERS, Accountant, epsilon_of, poisson_cost, round_cost
 
 
 def epsilon(z, num_drawn, num_clients, num_rounds, delta):
@@ -71,3 +71,35 @@ def test_more_rounds_less_noise_and_more_clients_cost_more():
 def test_nothing_spent_is_nothing():
     assert Accountant(noise_multiplier=1.0, delta=1e-5).epsilon == 0.0
     assert epsilon_of(np.zeros(len(ORDERS)), delta=1e-5) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "at_our_orders", "at_theirs"),
+    [
+        # theirs: added or removed, PoissonSampledDpEvent of GaussianDpEvent(z)
+        ((1.0, 0.01, 1000, 1e-5), 2.1077530754515745, 2.101366525420273),
+        ((2.0, 0.25, 15, 1e-3), 1.8621491161806836, 1.8554266992117827),
+        ((0.8, 0.05, 200, 1e-4), 7.602672155342688, 7.510010882077159),
+        ((1.0, 0.256, 100, 1e-4), 18.494845362909086, 18.494845362909086),
+    ],
+)
+def test_poisson_sampling_has_the_values_of_dp_accounting(settings, at_our_orders, at_theirs):
+    z, probability, num_rounds, delta = settings
+    accountant = Accountant(noise_multiplier=z, delta=delta)
+    for _ in range(3):
+        accountant.add_poisson(probability, num_rounds=num_rounds // 5)
+    accountant.add_poisson(probability, num_rounds=num_rounds - 3 * (num_rounds // 5))
+    assert accountant.epsilon == pytest.approx(at_our_orders, rel=1e-9)
+    assert at_theirs * (1 - 1e-12) < accountant.epsilon < 1.013 * at_theirs
+
+
+def test_poisson_sampling_of_all_is_the_gaussian_mechanism_of_one_added_or_removed():
+    assert poisson_cost(1.0, noise_multiplier=3.0) == pytest.approx(ORDERS / 18)
+    nearly = poisson_cost(1 - 1e-12, noise_multiplier=3.0)
+    assert nearly == pytest.approx(ORDERS / 18, rel=1e-6)
+
+
+def test_poisson_sampling_of_order_two_has_a_closed_form():
+    """``log(1 + q^2 (exp(1 / z^2) - 1))``."""
+    found = poisson_cost(0.3, noise_multiplier=0.7)[0]
+    assert found == pytest.approx(math.log1p(0.09 * math.expm1(1 / 0.49)), rel=1e-12)

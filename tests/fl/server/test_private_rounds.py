@@ -1,13 +1,19 @@
 """Private rounds of a federation: rows, gaps, and what is refused."""
 
 import pytest
+import torch
 
 from fl.codecs.top_k import TopKCodec
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.flora.config import FloraConfig
 from fl.methods.local.config import LocalConfig
 from fl.methods.pftt.config import PfttConfig
-from fl.policies import AllPolicyConfig, RandomPolicyConfig, RoundRobinPolicyConfig
+from fl.policies import (
+    AllPolicyConfig,
+    PoissonPolicyConfig,
+    RandomPolicyConfig,
+    RoundRobinPolicyConfig,
+)
 from fl.privacy.accountant import Accountant
 from fl.privacy.config import ClientPrivacy
 from fl.server.config import DeadlineServer, FedBuffServer, HierarchicalServer, SyncServer
@@ -67,6 +73,7 @@ def test_noise_is_addressed_by_seed_and_round():
 def test_gaps_are_named():
     assert gap() is None
     assert gap(policy=AllPolicyConfig()) is None
+    assert gap(policy=PoissonPolicyConfig(probability=0.5)) is None
     told = gap(policy=RoundRobinPolicyConfig(num_clients=2))
     assert told == "policy round_robin does not draw clients uniformly"
     assert "depends on the clients' texts" in gap(mode=DeadlineServer, deadline_s=1e6)
@@ -76,6 +83,42 @@ def test_gaps_are_named():
     assert gap(uplink_codecs=(TopKCodec(error_feedback=False),)) is None
     assert "go on from what they trained" in gap(PfttConfig())
     assert gap(PfttConfig(), policy=AllPolicyConfig()) is None
+
+
+def test_poisson_sampling_promises_by_its_own_account_and_divides_by_the_expected_number():
+    policy = PoissonPolicyConfig(probability=0.5)
+    played = federation(FeditConfig(), num_clients=4, num_rounds=6, privacy=PRIVACY, policy=policy)
+    rows = play(played).of_privacy
+    assert len(rows) == 6
+    assert len({row.num_drawn for row in rows}) > 1
+    accountant = Accountant(noise_multiplier=1.0, delta=1e-3)
+    for row in rows:
+        accountant.add_poisson(0.5)
+        assert (row.epsilon, row.gap, row.neighbours) == (
+            accountant.epsilon, "", "added_or_removed"
+        )  # fmt: skip
+        assert row.noise_std == 0.25
+        assert row.num_merged == row.num_drawn
+
+
+def test_a_poisson_round_without_updates_adds_noise_and_costs_as_any():
+    """Nobody is drawn, or all uploads are lost: outcomes that the account counts."""
+    quiet = PoissonPolicyConfig(probability=1e-9)
+    played = federation(FeditConfig(), num_rounds=2, privacy=PRIVACY, policy=quiet)
+    assert [row.num_merged for row in play(played).of_privacy] == [0, 0]
+    lost = {(client_id, "uplink"): "outage" for client_id in range(4)}
+    policy = PoissonPolicyConfig(probability=0.5)
+    played = federation(FeditConfig(), failing=lost, num_rounds=2, privacy=PRIVACY, policy=policy)
+    before = played.state
+    rows = play(played).of_privacy
+    assert [(row.num_merged, row.num_clipped, row.median_norm) for row in rows] == [(0, 0, 0.0)] * 2
+    assert played.state.version == before.version + 2
+    changes = [
+        (value - before.tensors[name]).double() for name, value in played.state.tensors.items()
+    ]
+    flat = torch.cat([each.flatten() for each in changes])
+    # Of two rounds; clip_norm 0.5 over 2 clients expected.
+    assert float(flat.std()) == pytest.approx(0.25 * 2**0.5, rel=0.1)
 
 
 def test_where_there_is_a_gap_no_epsilon_is_told():
