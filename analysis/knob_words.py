@@ -33,14 +33,16 @@ _SHORT_FROM, _SHORT_BELOW = 1e4, 1e12
 
 
 def knob_words(key: str) -> str:
-    """Return the words of a dotted key, without sections and unit.
+    """Return the words of a dotted key, without sections and unit; of a kind, what it is one of.
 
     Examples
     --------
     >>> knob_words("radio.bandwidth_hz"), knob_words("server.policy.num_clients")
     ('bandwidth', 'clients')
+    >>> knob_words("server.policy.kind")
+    'policy'
     """
-    name = key.rpartition(".")[2]
+    name = key.removesuffix(".kind").rpartition(".")[2]
     stem, _, last = name.rpartition("_")
     return (stem if stem and last in _UNITS else name).removeprefix("num_").replace("_", " ")
 

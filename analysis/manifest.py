@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from analysis import knob_words
 from analysis.errors import ResultError
 from analysis.folder_files import MANIFEST, RESULT_SCHEMA, run_id_of, schema_of
-from analysis.knob_words import value_words
 
 HOST_TIMES = ("host_total_s", "host_train_s", "host_eval_s", "host_other_fraction")
 """What the manifest may say of a run in numbers."""
@@ -48,10 +48,7 @@ class Variant:
 
 def setting_words(knobs: Mapping[str, object]) -> str:
     """Return a case and knobs in words; empty where there are none."""
-    return ", ".join(
-        str(value) if knob == CASE else f"{knob.rpartition('.')[2]} = {value_words(knob, value)}"
-        for knob, value in sorted(knobs.items())
-    )
+    return knob_words.setting_words(knobs, case=CASE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from analysis.stats import Cost
 from analysis.style import MUTED
 from analysis.text_safety import figure_text, visible
 
+TWO_SEEDS = "interval of two seeds"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
@@ -99,6 +101,8 @@ def interval_words(frame: pd.DataFrame) -> str:
     counts = sorted({int(n) for n in frame["n"]})
     if counts == [1]:
         return "no interval (one seed)"
+    if counts == [2]:
+        return f"{TWO_SEEDS} (95 % Student-t, one degree of freedom)"
     listed = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
     return f"95 % Student-t interval (n = {listed} seeds)"
 
@@ -106,7 +110,7 @@ def interval_words(frame: pd.DataFrame) -> str:
 def drawn_words(frame: pd.DataFrame) -> str:
     """State in a caption what bands and whiskers are; of two seeds figures draw the range."""
     if int(frame["n"].max()) == 2:
-        return "range of two seeds (tables give the interval)"
+        return f"range of two seeds (tables give the {TWO_SEEDS}: Student-t, one degree of freedom)"
     return interval_words(frame)
 
 

@@ -270,7 +270,7 @@ def _compares(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb.add_argument(
         "--format",
         choices=["text", "md", "tex", "csv", "json"],
-        help="how the table is written (default: text)",
+        help="how the table is written (default: text, of a long table the rows that tell most)",
     )
 
 

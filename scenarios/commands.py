@@ -340,6 +340,7 @@ def _write_report(
 def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = None) -> None:
     """Show what a report says, and of a study that has just ended how it went."""
     from analysis.outlets import rich_table  # noqa: PLC0415
+    from analysis.short import shortened  # noqa: PLC0415
 
     host_time = None if result is None else result.host_time
     num_kept = 0 if result is None else result.num_kept
@@ -357,8 +358,16 @@ def _present(report: "Report", *, as_json: bool, result: "StudyResult | None" = 
         }
         say(json.dumps(answer, indent=2))
         return
+    left_out = []
     for table in report.tables[:-1]:  # the last one lists the runs: it is on the page
-        say(rich_table(table))
+        place = report.folder / "tables" / table.name
+        shown = shortened(table, where=f"{place}.md, .csv, .tex")
+        if shown is None:
+            left_out.append(f"{table.name} ({len(table.text)} rows)")
+        else:
+            say(rich_table(shown))
+    if left_out:
+        say(f"more tables in {report.folder / 'tables'}: {', '.join(left_out)}")
     for note in bounded(report.notes):
         say(note)
     if num_kept:

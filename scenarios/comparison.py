@@ -17,6 +17,7 @@ def compare_variants(options: argparse.Namespace) -> int:
     from analysis.compare import compare  # noqa: PLC0415
     from analysis.differences import final_differences  # noqa: PLC0415
     from analysis.several import load_several  # noqa: PLC0415
+    from analysis.short import shortened  # noqa: PLC0415
     from analysis.totals import total_differences  # noqa: PLC0415
 
     if options.target is None and options.baseline is None and options.by is None:
@@ -39,7 +40,11 @@ def compare_variants(options: argparse.Namespace) -> int:
     except OSError as error:
         where = error.filename or options.folders[0]
         raise ScenarioError([f"{where}: {error.strerror or error}"]) from None
-    _say_table(table, "json" if options.json else options.format or "text")
+    form = "json" if options.json else options.format
+    if form is None:
+        where = "--format text, md, tex, csv or json"
+        table = shortened(table, where=where) or table
+    _say_table(table, form or "text")
     return 0
 
 

@@ -371,3 +371,16 @@ def test_no_pyplot_state_and_style_ends_with_its_block(results):
     with figure_style():
         assert mpl.rcParams["svg.fonttype"] == "none"
     assert mpl.rcParams["svg.fonttype"] == before
+
+
+def test_captions_of_two_seeds_say_what_an_interval_of_two_is(tmp_path):
+    folder = write_results(tmp_path / "out", methods=METHODS[1:3], seeds=(1, 2), num_rounds=3)
+    with figure_style():
+        captions = {each.name: each.caption for each in all_pictures(load_results(folder))}
+    drawn = "range of two seeds (tables give the interval of two seeds: Student-t, one degree of"
+    for name in ("accuracy_global", "to_accuracy_0.8"):
+        assert drawn in captions[name]
+    assert (
+        "± interval of two seeds (95 % Student-t, one degree of freedom)"
+        in captions["energy_breakdown"]
+    )

@@ -105,3 +105,9 @@ def test_what_is_not_there_is_one_line(arguments, message):
 def test_one_variant_has_no_rival():
     with pytest.raises(ResultError, match="nothing to compare: only fedit has results"):
         rival_pairs(study(variant("fedit")), by=None, baseline=None)
+
+
+def test_a_setting_is_in_words_with_units_in_the_order_of_the_scenario():
+    knobs = {"case": "urban", "radio.bandwidth_hz": 1e7, "clients.count": 40}
+    variant = Variant(name="x", label="FedIT", method="fedit", knobs=knobs)
+    assert variant.setting == "urban, bandwidth 10 MHz, count 40"

@@ -81,8 +81,8 @@ def test_what_scenarios_differ_in_is_a_knob(tmp_path):
         {"radio.scheduler": "max_ci"},
     ]
     assert [each.label for each in whole.variants] == [
-        "FedIT, rank 8 (scheduler = round_robin)",
-        "FedIT, rank 8 (scheduler = max_ci)",
+        "FedIT, rank 8 (scheduler round_robin)",
+        "FedIT, rank 8 (scheduler max_ci)",
     ]
     assert "The folders differ in radio.scheduler." in whole.notes
     numbers = final_differences(whole, by="scheduler", baseline="max_ci").numbers
