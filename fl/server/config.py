@@ -49,6 +49,9 @@ class ServerOptions:
     """Steps that each client trains the global model on its own training texts before it is
     measured once more on its own test texts (split ``finetuned``), for methods with a global model.
     They are part of the measurement: no seconds and joules are charged. 0: not measured."""
+    finetune_every: Annotated[int, Gt(0)] | None = None
+    """Rounds between such measurements, at evaluations whose round it divides; the start is left
+    out, the last round is always measured. At every evaluation when empty."""
     min_test_texts: Annotated[int, Gt(0)] = 1
     """Test texts that a client needs for its personal model to be measured; those with fewer are
     left out of the means, and their number is told."""

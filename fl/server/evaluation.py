@@ -115,7 +115,7 @@ class Evaluator:
             if federation.metrics:
                 self._submit_global()
                 self._submit_personal()
-                finetuned = self._finetuner.now()
+                finetuned = self._finetuner.now(round_id)
         return Evaluation(
             round=round_id,
             at_s=federation.now_s,

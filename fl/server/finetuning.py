@@ -63,7 +63,6 @@ class Finetuned:
             method.initial_personal(client_id),
             version=version,
         )
-        settings = federation.job_settings_at(version)
         job = TrainJob(
             model_key=federation.worker.model_key,
             client_id=client_id,
@@ -72,7 +71,9 @@ class Finetuned:
             start=beginning.start,
             samples=federation.shards[client_id].train,
             settings=replace(
-                settings, local_steps=federation.server.finetune_steps, local_epochs=None
+                federation.job_settings,  # the schedule over rounds is the server's, not this run's
+                local_steps=federation.server.finetune_steps,
+                local_epochs=None,
             ),
             seed=int(federation.streams(PURPOSE, client_id, version).integers(2**63 - 1)),
         )
@@ -104,13 +105,14 @@ class Finetuner:
         self._state: weakref.ref[ServerState] | None = None
         self._last: Finetuned | None = None
 
-    def now(self) -> Finetuned | None:
+    def now(self, round_id: int) -> Finetuned | None:
         """Return the models that begin at the present state of the server; ``None``: none do.
 
-        They do where ``server.finetune_steps`` is given and the method has a global model.
+        They do where ``server.finetune_steps`` is given, the method has a global model, and the
+        round is one of those of ``server.finetune_every``.
         """
         federation = self._federation
-        if not federation.server.finetune_steps:
+        if not federation.server.finetune_steps or not self._is_due(round_id):
             return None
         if self._state is None or self._state() is not federation.state:
             self._state = weakref.ref(federation.state)
@@ -119,3 +121,9 @@ class Finetuner:
             if has_model:
                 self._last = Finetuned(federation, self._scorer, self._client_ids)
         return self._last
+
+    def _is_due(self, round_id: int) -> bool:
+        server = self._federation.server
+        if server.finetune_every is None or round_id == server.num_rounds:
+            return True
+        return round_id > 0 and round_id % server.finetune_every == 0

@@ -74,6 +74,7 @@ def find_problems(
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: no global model in {kinds}; got {config.finetune_steps}"
         problems.append(Problem((*path, "finetune_steps"), rule))
+    problems += _find_finetune_problems(config, path=path)
     if config.downlink == "broadcast" and not any(each.sends for each in methods):
         kinds = ", ".join(method.kind for method in methods)
         rule = f"has no effect: nothing is sent by {kinds}; got broadcast"
@@ -319,6 +320,19 @@ def _why_not_at_two_levels(method: MethodConfig, *, is_wanted: bool) -> str | No
 
 def _late(config: ServerConfig) -> str:
     return ", late: carried" if isinstance(config, DeadlineServer) else ""
+
+
+def _find_finetune_problems(config: ServerConfig, *, path: tuple[str, ...]) -> list[Problem]:
+    every = config.finetune_every
+    if every is None:
+        return []
+    here = (*path, "finetune_every")
+    if not config.finetune_steps:
+        return [Problem(here, f"has no effect without server.finetune_steps, got {every}")]
+    if every % config.evaluate_every:
+        rule = f"must be a multiple of evaluate_every = {config.evaluate_every}, got {every}"
+        return [Problem(here, rule)]
+    return []
 
 
 def _find_metric_problems(

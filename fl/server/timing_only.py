@@ -32,6 +32,7 @@ def find_problems(
             yield Problem((*path, key), rule)
     for key, value, usual in (
         ("finetune_steps", server.finetune_steps, 0),
+        ("finetune_every", server.finetune_every, None),
         ("min_test_texts", server.min_test_texts, 1),
     ):
         if value != usual:

@@ -261,6 +261,20 @@ def test_tiers_adapt_to_accuracies_where_there_are_any():
     }
 
 
+@pytest.mark.parametrize(
+    ("steps", "every", "rule"),
+    [
+        (0, 4, "has no effect without server.finetune_steps, got 4"),
+        (3, 5, "must be a multiple of evaluate_every = 2, got 5"),
+        (3, 4, None),
+        (3, None, None),
+    ],
+)
+def test_when_models_are_tuned_fits_when_they_are_evaluated(steps, every, rule):
+    found = problems(num_rounds=8, evaluate_every=2, finetune_steps=steps, finetune_every=every)
+    assert found == ({} if rule is None else {"server.finetune_every": rule})
+
+
 def test_finetuning_needs_a_global_model_and_measuring_needs_training():
     server = SyncServer(num_rounds=2, policy=POLICY, finetune_steps=3, min_test_texts=2)
     for methods, faulty in (([LocalConfig()], True), ([LocalConfig(), FeditConfig()], False)):

@@ -12,6 +12,7 @@ from fl.metrics import METRICS
 from fl.server.evaluation import Evaluator
 from fl.server.modes.sync import run_rounds
 from fl.training.job import EvaluationJob, TrainJob
+from fl.training.rate_schedule import LinearRate
 from tests.fl.fakes import SMALLEST, federation
 
 GLOBAL = sorted(kind for kind, config in SMALLEST.items() if config.has_global_model)
@@ -86,6 +87,28 @@ def test_jobs_begin_at_the_server_s_model():
     again, others = run(FeditConfig(), finetune_steps=2)
     assert [job.seed for job in others] == [job.seed for job in jobs]
     assert again.recorder.evaluations == tuned.recorder.evaluations
+
+
+@pytest.mark.parametrize(("every", "rounds"), [(None, [0, 1, 2, 3]), (2, [2, 3]), (9, [3])])
+def test_rounds_in_which_it_is_tuned(every, rounds):
+    played = federation(
+        FeditConfig(), num_clients=3, num_rounds=3, finetune_steps=1, finetune_every=every
+    )
+    played.env.run(until=played.env.process(run_rounds(played)))
+    rows = [row for row in played.recorder.evaluations if row.split == "finetuned"]
+    assert [row.round for row in rows if row.metric == played.metrics[0]] == rounds
+
+
+def test_the_schedule_over_rounds_is_the_server_s_alone():
+    played = federation(FeditConfig(), num_clients=3, num_rounds=4, finetune_steps=2)
+    played.rate_schedule = LinearRate(last_part=0.0)
+    jobs, submit = [], played.executor.submit
+    played.executor.submit = lambda job, **options: (jobs.append(job), submit(job, **options))[1]
+    played.state = replace(played.state, version=3)
+    Evaluator(played).evaluate(3)
+    rates = {job.settings.learning_rate for job in jobs if isinstance(job, TrainJob)}
+    assert rates == {played.job_settings.learning_rate}
+    assert played.job_settings_at(3).learning_rate < played.job_settings.learning_rate
 
 
 @pytest.mark.parametrize("kind", OTHERS)
