@@ -272,7 +272,7 @@ def tokenize_answers(
 
     A text that is too long loses the end of its prompt as long as the prompt, what its layout puts
     around it included, has more than half of the tokens, then the end of its answer [our choice].
-    In a dialogue, prompt and answer lose blanks at their ends.
+    What parts prompt and answer stays. In a dialogue, both lose blanks at their ends.
 
     Raises
     ------
@@ -308,11 +308,28 @@ def tokenize_answers(
 def _one_under_the_other(
     tokenizer: transformers.PreTrainedTokenizerBase, prompts: Sequence[str], *, rooms: Sequence[int]
 ) -> list[Row]:
-    """Return begin of text, prompt and new line of each text, cut to its room."""
+    """Return begin of text, prompt and new line of each text; the prompt is cut to its room.
+
+    The new line stays: without it a model would not know where its answer begins.
+    """
     first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     heads = tokenizer([f"{prompt}\n" for prompt in prompts], add_special_tokens=False)["input_ids"]
-    rows = [[*first, *head][:room] for head, room in zip(heads, rooms, strict=True)]
+    rows = [[*first, *head] for head in heads]
+    for index, (prompt, row, room) in enumerate(zip(prompts, rows, rooms, strict=True)):
+        if len(row) > room:
+            bare = [*first, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+            # What the new line changes; a token of it may hold the end of the prompt as well.
+            new_line = row[_num_common(row, bare) :]
+            kept = max(len(first) + 1, room - len(new_line))
+            rows[index] = [*row[:kept], *new_line][:room]
     return [(row, (min(len(first), len(row)), len(row))) for row in rows]
+
+
+def _num_common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two rows have in common from their begin on."""
+    pairs = enumerate(zip(one, other, strict=False))
+    ends = min(len(one), len(other))
+    return next((at for at, (mine, theirs) in pairs if mine != theirs), ends)
 
 
 def _flat(

@@ -162,9 +162,30 @@ def test_a_long_text_is_cut_by_the_stated_rule(num_prompt, num_answer, kept):
     table = tokenize_answers(tokenizer, [prompt], [answer], max_tokens=12, pad_token_id=0)
     read, wrote = table.prompt_and_answer(0)
     assert (len(read), len(wrote)) == kept
-    assert tokenizer.decode(read, skip_special_tokens=True) == f"{prompt}\n"[: kept[0] - 1]
+    assert tokenizer.decode(read, skip_special_tokens=True) == f"{prompt[: kept[0] - 2]}\n"
     whole = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     assert wrote == whole[: kept[1]]
+
+
+def test_what_parts_a_cut_prompt_from_its_answer_stays_where_it_is_one_token_with_the_end():
+    # Ends of sentences and new lines are learned as one token.
+    tokenizer = train_writing_tokenizer(["Plot it.\n"] * 20, vocabulary_size=270)
+    ending = tokenizer("it.\n", add_special_tokens=False)["input_ids"]
+    assert len(ending) < 4
+    prompt = "Sum of all the elements of what? Plot it."
+    whole = tokenize_answers(tokenizer, [prompt], ["It."], max_tokens=99, pad_token_id=0)
+    read, _ = whole.prompt_and_answer(0)
+    assert tokenizer.decode(read[1:]) == f"{prompt}\n"
+    for max_tokens in range(12, len(whole.ids)):
+        table = tokenize_answers(
+            tokenizer, [prompt], ["It."], max_tokens=max_tokens, pad_token_id=0
+        )
+        cut, answer = table.prompt_and_answer(0)
+        assert len(cut) + len(answer) == max_tokens
+        told = tokenizer.decode(cut[1:])
+        assert told.endswith("\n")
+        assert told.startswith(prompt[:4])
+        assert table.question(0) == cut[1:]
 
 
 def test_prompts_without_token_and_classes_without_answer_are_refused(backbone):
