@@ -10,14 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from analysis.canvas import figure_of, is_stacked, many_axes
+from analysis.canvas import figure_of, many_axes, panel_grid
 from analysis.load import Results
 from analysis.picture import Picture, Subject
 from analysis.stats import mean_ci
-from analysis.style import COLUMN_WIDTH_IN, MUTED, PAGE_WIDTH_IN, PALETTE
+from analysis.style import MUTED, PALETTE
 from analysis.tables import Table
 from analysis.text_safety import figure_text, file_name
 from analysis.units import with_interval
@@ -225,16 +224,17 @@ def draw_preference_panels(
         One a panel. The bar that says what colours mean stands beside them.
     """
     shown = labels or {str(name): str(name) for name in dict.fromkeys(frame["variant"])}
-    num_columns = min(2 if is_stacked() else PANELS_A_ROW, len(shown))
+    grid = panel_grid(len(shown), a_row=PANELS_A_ROW, panel_in=2.0)
     scale = Normalize(0.0, 1.0)
-    with many_axes(axes, len(shown), lambda: _grid(len(shown), num_columns)) as drawn:
+    with many_axes(axes, len(shown), grid.make) as drawn:
         colours = LinearSegmentedColormap.from_list("weight", [PALETTE[1], "#b9b9b9", PALETTE[0]])
         for place, (ax, (name, label)) in enumerate(zip(drawn, shown.items(), strict=True)):
             _draw_clients(ax, frame[frame["variant"] == name], colours=colours, scale=scale)
             ax.set_title(figure_text(label), loc="left", parse_math=False)
-            if place % num_columns == 0 or axes is not None:
+            is_left, is_last = grid.edges(place) if axes is None else (True, True)
+            if is_left:
                 ax.set_ylabel("safety")
-            if place + num_columns >= len(shown) or axes is not None:
+            if is_last:
                 ax.set_xlabel("helpfulness")
                 ax.tick_params(labelbottom=True)
         figure = figure_of(drawn[0])
@@ -245,17 +245,6 @@ def draw_preference_panels(
         bar.set_label("weight of helpfulness")
         bar.outline.set_visible(False)
     return drawn
-
-
-def _grid(count: int, num_columns: int) -> list[Axes]:
-    """Return the Axes of a new figure; those beyond the count are not seen."""
-    num_rows = -(-count // num_columns)
-    width_in = COLUMN_WIDTH_IN if is_stacked() else PAGE_WIDTH_IN
-    figure = Figure(figsize=(width_in, 0.5 + 2.0 * num_rows), layout="constrained")
-    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[count:]:
-        ax.set_visible(False)
-    return list(axes.flat[:count])
 
 
 def _draw_clients(

@@ -106,6 +106,35 @@ def panels(
     return figure, list(np.ravel(axes))
 
 
+@dataclass(frozen=True, slots=True)
+class PanelGrid:
+    """Panels of one kind in rows, of which the last may not be full."""
+
+    count: int
+    columns: int
+    panel_in: float
+    """Height of a panel."""
+
+    def make(self) -> list[Axes]:
+        """Return the Axes of a new figure, with common axes; those that are too many are hidden."""
+        canvas, rows = _canvas(), -(-self.count // self.columns)
+        size_in = (canvas.width_in, canvas.height * (0.5 + self.panel_in * rows))
+        figure = Figure(figsize=size_in, layout="constrained")
+        axes = figure.subplots(rows, self.columns, sharex=True, sharey=True, squeeze=False)
+        for ax in axes.flat[self.count :]:
+            ax.set_visible(False)
+        return list(axes.flat[: self.count])
+
+    def edges(self, place: int) -> tuple[bool, bool]:
+        """Whether a panel has none to its left, and none below it."""
+        return place % self.columns == 0, place + self.columns >= self.count
+
+
+def panel_grid(count: int, *, a_row: int, panel_in: float) -> PanelGrid:
+    """Return a grid with so many panels a row on a page, two where panels are stacked."""
+    return PanelGrid(count, min(2 if is_stacked() else a_row, count), panel_in)
+
+
 def figure_of(ax: Axes) -> Figure:
     """Return the figure that an Axes stands in."""
     return cast("Figure", ax.get_figure(root=True))

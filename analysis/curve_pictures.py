@@ -6,13 +6,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.canvas import is_stacked, panels
+from analysis.canvas import figure_of, is_stacked, panels
+from analysis.facets import (
+    draw_facets,
+    facet_words,
+    facets_of,
+    has_facets,
+    rival_handles,
+    rival_styles,
+)
 from analysis.limits import goes_on_words
 from analysis.load import Results
 from analysis.picture import Picture, Subject, add_legend, cost_words, drawn_words, mark_costs
 from analysis.plots import curve_handles, draw_curves, value_limits
 from analysis.ranking import MANY_VARIANTS
 from analysis.series import absent_variants, curve_frame
+from analysis.settings import compared
 from analysis.stats import COSTS, Cost
 from analysis.style import (
     BACKGROUND,
@@ -65,6 +74,8 @@ def overview_frame(results: Results, subject: Subject) -> pd.DataFrame:
 def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw a metric against one cost, one column wide."""
     (metric, split), cost = subject.metric_and_split(), _cost(subject)
+    if has_facets(results):
+        return _draw_facets(results, subject, frame, frame, cost)
     styles = with_background(variant_styles(results.labels), MANY_VARIANTS)
     figure = Figure(figsize=(COLUMN_WIDTH_IN, 2.7), layout="constrained")
     ax = figure.subplots()
@@ -87,8 +98,12 @@ def draw_curve(results: Results, subject: Subject, frame: pd.DataFrame) -> Pictu
 
 
 def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
-    """Draw a metric against all four costs, one page wide."""
+    """Draw a metric against all four costs, one page wide; in facets against simulated time."""
     metric, split = subject.metric_and_split()
+    if has_facets(results):
+        cost = COSTS["seconds"]
+        rows = frame[frame["cost"] == cost.column].rename(columns={"x": cost.column})
+        return _draw_facets(results, subject, rows, frame, cost)
     styles = with_background(variant_styles(results.labels), MANY_VARIANTS)
     figure, axes = panels(4.7, rows=2, columns=2, sharey=True)
     target = results.targets.get(metric)
@@ -119,6 +134,41 @@ def draw_overview(results: Results, subject: Subject, frame: pd.DataFrame) -> Pi
         caption=_caption(results, metric, split, frames, figure),
         figure=figure,
         data=frame,
+    )
+
+
+def _draw_facets(
+    results: Results, subject: Subject, rows: pd.DataFrame, data: pd.DataFrame, cost: Cost
+) -> Picture:
+    """Draw one panel a setting, one page wide; ``data`` is what is written beside the figure."""
+    metric, split = subject.metric_and_split()
+    facets = facets_of(results, rows)
+    target = results.targets.get(metric)
+    styles = rival_styles(results)
+    axes = draw_facets(
+        rows,
+        facets=facets,
+        styles=styles,
+        column=cost.column,
+        metric=metric,
+        label=_value_label(metric, split).replace(", ", ",\n"),
+        target=target,
+    )
+    figure = figure_of(axes[0])
+    add_legend(figure, rival_handles(facets, styles), remark=_absent_remark(results, metric, split))
+    mark_costs(figure, results)
+    is_overview = subject.cost is None
+    name = f"{metric}_{split}" if is_overview else f"{metric}_{split}_vs_{cost.key}"
+    words = facet_words(facets)
+    if is_overview:
+        words += " The same against other costs: files of the same name that end in _vs_ and it."
+    return Picture(
+        name=file_name(name),
+        title=f"{_value_words(metric, split)} against {words_of(cost.column)}, by setting",
+        caption=_caption(results, metric, split, {cost.column: rows}, figure, words=words),
+        figure=figure,
+        data=data,
+        in_report=is_overview,
     )
 
 
@@ -162,13 +212,30 @@ def _add_curve_legend(
 ) -> None:
     metric, split = subject.metric_and_split()
     shown = list(dict.fromkeys(frame["variant"]))
-    absent = [figure_text(label) for label in absent_variants(results, metric=metric, split=split)]
-    remark = f"no {split} model: {'; '.join(absent)}" if absent else ""
+    remark = _absent_remark(results, metric, split)
     named = [name for name in shown if not styles[name].is_background]
     handles = curve_handles(styles, named)
     if len(named) < len(shown):
         handles += _background_handle(len(shown) - len(named))
     add_legend(figure, handles, remark=remark)
+
+
+def _absent_remark(results: Results, metric: str, split: str) -> str:
+    absent = [figure_text(label) for label in _absent(results, metric, split)]
+    return f"no {split} model: {'; '.join(absent)}" if absent else ""
+
+
+def _absent(results: Results, metric: str, split: str) -> list[str]:
+    """Name the variants without a model on a split; in facets methods that have none anywhere."""
+    absent = absent_variants(results, metric=metric, split=split)
+    if not has_facets(results):
+        return absent
+    known = compared(results)
+    all_of: dict[str, set[str]] = {}
+    for variant in results.variants:
+        all_of.setdefault(known[variant.name][0], set()).add(variant.label)
+    rivals = [rival for rival, labels in all_of.items() if labels <= set(absent)]
+    return [*rivals, *(a for a in absent if not any(a in all_of[rival] for rival in rivals))]
 
 
 def _background_handle(count: int) -> list[Line2D]:
@@ -182,19 +249,24 @@ def _caption(
     split: str,
     frames: Mapping[str, pd.DataFrame],
     figure: Figure,
+    *,
+    words: str = "",
 ) -> str:
-    """State what the panels show; ``frames`` holds the rows of each by cost column."""
+    """State what the panels show; ``frames`` holds the rows of each by cost column.
+
+    ``words`` say what panels are where they are settings.
+    """
     rows = pd.concat([frame for frame in frames.values() if len(frame)], ignore_index=True)
     means = rows[rows["series"] == "mean"]
     against = ", ".join(axis_label(column) for column in frames)
     text = f"{_value_words(metric, split)} against {against}. Lines: mean over seeds"
-    if len(results.variants) > MANY_VARIANTS:
+    if len(results.variants) > MANY_VARIANTS and not words:
         text += f", without bands; variants after the first {MANY_VARIANTS} are grey."
     else:
-        text += _band_words(rows, means)
+        text += _band_words(rows, means) + words
     if any((frame.groupby("variant")[column].max() <= 0).any() for column, frame in frames.items()):
         text += " Horizontal line: final value of a variant that sends nothing."
-    absent = absent_variants(results, metric=metric, split=split)
+    absent = _absent(results, metric, split)
     if absent:
         text += f" Without a {split} model, hence not shown: {'; '.join(absent)}."
     if metric in results.targets:

@@ -22,6 +22,7 @@ from analysis import (
 )
 from analysis.alignment import draw_preference_panels
 from analysis.canvas import figure_style
+from analysis.facets import draw_facets, facets_of, rival_styles
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
@@ -57,6 +58,7 @@ __all__ = [
     "draw_cdf",
     "draw_cost_panels",
     "draw_curves",
+    "draw_facets",
     "draw_picture",
     "draw_preference_panels",
     "draw_ranking",
@@ -65,10 +67,12 @@ __all__ = [
     "draw_stack",
     "draw_target_costs",
     "energy_frame",
+    "facets_of",
     "figure_style",
     "file_names",
     "latency_frame",
     "ranking_frame",
+    "rival_styles",
     "round_durations",
     "save_picture",
     "settings_frame",

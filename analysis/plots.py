@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,40 @@ from analysis.log_axis import use_log_x
 from analysis.stats import is_better_low
 from analysis.style import MUTED, LineStyle, styles_of
 from analysis.text_safety import figure_text
-from analysis.units import axis_label, display_unit
+from analysis.units import DisplayUnit, axis_label, display_unit
 
 PANEL_IN = 2.7
 """Height of a figure of one panel."""
 LOG_FROM = 30.0
 """Ratio of the longest curve to the shortest from which the axis is logarithmic."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostAxis:
+    """The x axis of curves: its unit, and whether it is logarithmic."""
+
+    unit: DisplayUnit
+    is_log: bool
+    least: float
+    """Smallest positive cost, in the unit; NaN without any."""
+    largest: float
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, column: str) -> "CostAxis":
+        """Return the axis that holds the curves of a frame; logarithmic where their ends differ."""
+        largest = float(frame[column].max()) if len(frame) else 0.0
+        unit = display_unit(column, largest)
+        ends = frame.groupby("variant", sort=False)[column].max()
+        paying = ends[ends > 0.0]
+        is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= LOG_FROM
+        positive = frame[column][frame[column] > 0.0]
+        return cls(unit, is_log, float(positive.min()) / unit.scale, largest / unit.scale)
+
+    def limits(self) -> tuple[float, float]:
+        """Return the limits of an axis that holds all of it."""
+        if self.is_log:
+            return self.least / 1.2, self.largest * 1.2
+        return 0.0, 1.05 * self.largest or 1.0
 
 
 def draw_curves(
@@ -34,6 +63,7 @@ def draw_curves(
     styles: Mapping[str, LineStyle] | None = None,
     target: float | None = None,
     limits: tuple[float, float] | None = None,
+    axis: CostAxis | None = None,
     legend: bool = True,
 ) -> Axes:
     """Draw mean curves with their bands against one cost.
@@ -59,6 +89,8 @@ def draw_curves(
         Drawn as a dashed line, named beside the axes.
     limits
         Of the y axis, where several panels share it; see :func:`value_limits`.
+    axis
+        The x axis, where several panels share it; ``None``: that of the frame.
     legend
         Whether the variants are named above the Axes.
 
@@ -69,11 +101,14 @@ def draw_curves(
     """
     known = styles_of(frame["variant"], styles)
     with one_axes(ax, height_in=PANEL_IN) as drawn:
-        _draw_curves(frame, drawn, column=column, metric=metric, styles=known)
+        shared = axis or CostAxis.of(frame, column)
+        _draw_curves(frame, drawn, column=column, metric=metric, styles=known, axis=shared)
+        if axis is not None:
+            drawn.set_xlim(axis.limits())
         found = limits or value_limits(frame, metric=metric, target=target)
         if found is not None:
             drawn.set_ylim(found)
-        _mark_cut_bands(frame, drawn, column=column, styles=known, metric=metric)
+        _mark_cut_bands(frame, drawn, column=column, styles=known, unit=shared.unit, metric=metric)
         if target is not None:
             draw_target(drawn, metric, target)
         drawn.set_ylabel(figure_text(metric.replace("_", " ")))
@@ -104,13 +139,12 @@ def _draw_curves(
     column: str,
     metric: str,
     styles: Mapping[str, LineStyle],
+    axis: CostAxis,
 ) -> None:
     """Draw the curves and set the x axis."""
+    unit, is_log = axis.unit, axis.is_log
     support = support_of(metric)
-    unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = frame.groupby("variant", sort=False)[column].max()
-    paying = ends[ends > 0.0]
-    is_log = len(paying) > 1 and float(paying.max() / paying.min()) >= LOG_FROM
     if is_log:
         use_log_x(ax)
     for variant, rows in frame.groupby("variant", sort=False):
@@ -187,10 +221,10 @@ def _mark_cut_bands(
     *,
     column: str,
     styles: Mapping[str, LineStyle],
+    unit: DisplayUnit,
     metric: str,
 ) -> None:
     """Put an arrowhead on the edge above and below each band that goes on, where it is widest."""
-    unit = display_unit(column, float(frame[column].max()) if len(frame) else 0.0)
     ends = _with_ends(frame, support=support_of(metric)).dropna(subset=["low"])
     for variant, rows in ends.groupby("variant", sort=False):
         pays = bool(rows[column].max() > 0.0)

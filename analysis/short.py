@@ -59,7 +59,7 @@ def _order(table: Table) -> tuple[str, "np.ndarray[tuple[int], np.dtype[np.intp]
         return "smallest p first", _places(by)
     if "verdict" in numbers:
         clear = (numbers["verdict"] != "").groupby([numbers[key] for key in _PAIR], sort=False)
-        return "most clear differences first", _places(-clear.sum())
+        return "most clear differences first", _places(-clear.sum().astype("float64"))
     if "at_s_restricted_mean" in numbers:
         times = numbers["at_s_mean"].fillna(numbers["at_s_restricted_mean"]).to_numpy()
         missing = 1.0 - (numbers["num_reached"] / numbers["n"]).to_numpy()
