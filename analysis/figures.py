@@ -16,6 +16,7 @@ from analysis import (
     alignment,
     cost_pictures,
     curve_pictures,
+    gantt,
     participation,
     privacy_cost,
     total_pictures,
@@ -23,6 +24,7 @@ from analysis import (
 from analysis.alignment import draw_preference_panels
 from analysis.canvas import figure_style
 from analysis.facets import draw_facets, facets_of, rival_styles
+from analysis.gantt import draw_gantt, gantt_frame
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.picture import FigureKind, Picture, Subject
@@ -59,6 +61,7 @@ __all__ = [
     "draw_cost_panels",
     "draw_curves",
     "draw_facets",
+    "draw_gantt",
     "draw_picture",
     "draw_preference_panels",
     "draw_ranking",
@@ -70,6 +73,7 @@ __all__ = [
     "facets_of",
     "figure_style",
     "file_names",
+    "gantt_frame",
     "latency_frame",
     "ranking_frame",
     "rival_styles",
@@ -149,6 +153,11 @@ FIGURES: dict[str, FigureKind] = {
         needs=cost_pictures.duration_subjects,
         frame=cost_pictures.duration_rows,
         draw=cost_pictures.draw_duration_picture,
+    ),
+    "gantt": FigureKind(
+        needs=gantt.gantt_subjects,
+        frame=gantt.gantt_frame,
+        draw=gantt.draw_gantt_picture,
     ),
 }
 """Kinds of figures, in the order of the report within a metric; those of no metric come last."""

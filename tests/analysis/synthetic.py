@@ -185,14 +185,16 @@ class _Run:
             self.uplink += 0 if is_lost else size
             for way, first in (("downlink", 0), ("uplink", 2)):
                 lost = is_lost and way == "uplink"
-                self._add("transfers", client_id=client, direction=way, size_bytes=size,
+                self._add("transfers", participation_id=number * 100 + client, client_id=client,
+                          direction=way, size_bytes=size,
                           requested_at_s=moments[first], started_at_s=moments[first],
                           finished_at_s=moments[first + 1], cell_id=client % 3,
                           mean_sinr_db="" if lost else 10.0, num_resource_blocks=17,
                           retransmissions=0, handovers=0,
                           energy_j=joules["rx" if first == 0 else "tx"],
                           status="timeout" if lost else "delivered")  # fmt: skip
-        self._add("clients", round=number, client_id=client,
+        self._add("clients", participation_id=number * 100 + client, round=number,
+                  client_id=client,
                   outcome="dropped:uplink:timeout" if is_lost else "received", download_s=down_s,
                   compute_s=compute_s, upload_s="" if is_lost else up_s,
                   compute_j=joules["compute"], radio_j=joules["tx"] + joules["rx"],
@@ -239,6 +241,6 @@ class _Run:
 
 
 EMPTY_TRANSFERS = (
-    "client_id,direction,size_bytes,requested_at_s,started_at_s,finished_at_s,cell_id,"
+    "participation_id,client_id,direction,size_bytes,requested_at_s,started_at_s,finished_at_s,cell_id,"
     "mean_sinr_db,num_resource_blocks,retransmissions,handovers,energy_j,status\n"
 )

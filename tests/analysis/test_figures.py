@@ -47,6 +47,7 @@ def test_every_kind_of_figure_is_made(pictures):
         "waste",
         "round_breakdown",
         "duration_cdf",
+        "gantt",
     }
 
 
