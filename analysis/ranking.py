@@ -38,7 +38,8 @@ def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
     pandas.DataFrame
         Columns ``variant``, ``method``, ``setting`` (its knobs in words, may be empty),
         ``quantity`` (a split, or the column of a cost), ``mean``, ``half_width``, ``n``. Methods
-        come in order of their mean on the last split, best first.
+        come in order of their mean on the personal models, best first (on the last split, where
+        there are none); a method without is last.
     """
     final = final_values(results.used(results.evaluations))
     final = final[final["metric"] == metric].assign(uplink_mb=final["uplink_bytes"] / 1e6)
@@ -53,8 +54,10 @@ def ranking_frame(results: Results, *, metric: str) -> pd.DataFrame:
     known = {variant.name: variant for variant in results.variants}
     frame["method"] = [known[str(name)].method_label for name in frame["variant"]]
     frame["setting"] = [known[str(name)].setting for name in frame["variant"]]
-    ranked = frame[frame["quantity"] == splits[-1]].groupby("method")["mean"].mean()
+    by = "personal" if "personal" in splits else splits[-1]
+    ranked = frame[frame["quantity"] == by].groupby("method")["mean"].mean()
     order = list(ranked.sort_values(ascending=is_better_low(metric)).index)
+    order += [method for method in dict.fromkeys(frame["method"]) if method not in order]
     frame["method"] = pd.Categorical(frame["method"], categories=order, ordered=True)
     columns = ["variant", "method", "setting", "quantity", "mean", "half_width", "n"]
     return frame.sort_values(["quantity", "method", "setting"])[columns].reset_index(drop=True)

@@ -56,6 +56,16 @@ def in_cases(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def finetuned(in_cases):
+    """Of two methods in two cases, one has a global model that clients tune at the end."""
+    rows = in_cases.evaluations
+    last = rows["round"] == rows["round"].max()
+    of_global = rows[(rows["split"] == "global") & rows["variant"].str.startswith("fedtt") & last]
+    tuned = of_global.assign(split="finetuned", mean=of_global["mean"] + 0.02)
+    return dataclasses.replace(in_cases, evaluations=pd.concat([rows, tuned], ignore_index=True))
+
+
+@pytest.fixture(scope="session")
 def rewarded(tmp_path_factory):
     """The first variant parts by preference, the second does not, the third has no rewards."""
     return load_results(write_rewarded(tmp_path_factory.mktemp("rewards")))

@@ -64,7 +64,7 @@ def large(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def studies(request):
-    names = ("results", "large", "in_cases", "rewarded", "timing", "private")
+    names = ("results", "large", "in_cases", "rewarded", "timing", "private", "finetuned")
     return [request.getfixturevalue(name) for name in names]
 
 
