@@ -71,8 +71,8 @@ def test_every_whisker_of_the_ranking_is_whole_or_has_an_arrowhead(results):
     first = frame.index[frame["quantity"] == "personal"][0]
     frame.loc[first, "half_width"] = 30.0
     with figure_style():
-        figure = draw_ranking(frame, metric="accuracy")
-    for ax, quantity in zip(figure.axes, ["global", "personal"], strict=False):
+        axes = draw_ranking(frame, metric="accuracy")
+    for ax, quantity in zip(axes, ["global", "personal"], strict=False):
         low, high = ax.get_xlim()
         (_, _, (whiskers,)) = ax.containers[0]
         ends = [point[0] for path in whiskers.get_segments() for point in path]
