@@ -16,6 +16,8 @@ from tests.scenarios.conftest import SMALL, STUDY
 NUM_CLIENTS, COHORT, NUM_ROUNDS = 6, 3, 10
 SILENT = [kind for kind, entry in POLICIES.items() if not entry.reads_loss]
 """Policies that need no training."""
+ROUND_BY_ROUND = ("sync", "deadline")
+"""Modes that a Poisson sample is drawn for, in one more world each."""
 WORLDS_A_MODE = 3
 MODE_SETTINGS = {
     "sync": {"over_selection": "1.5"},
@@ -28,6 +30,7 @@ MODE_SETTINGS = {
 KNOBS = {
     "fedcs": "round_s: 1e6",
     "knapsack": "budget_j: 1e9",
+    "poisson": "probability: 0.5",
     "lyapunov": "budget_j: 5",
     "energy_floor": "min_fraction: 0",
 }
@@ -36,7 +39,10 @@ KNOBS = {
 def settings_of(mode, number):
     """Return the settings of a random world, and its policy."""
     rng = np.random.default_rng([list(MODES).index(mode), number])
-    policy = SILENT[(list(MODES).index(mode) * WORLDS_A_MODE + number) % len(SILENT)]
+    order = [kind for kind in SILENT if kind != "poisson"]
+    policy = order[(list(MODES).index(mode) * WORLDS_A_MODE + number) % len(order)]
+    if number == WORLDS_A_MODE:
+        policy = "poisson"
     counts = hasattr(SMALLEST[policy], "num_clients")
     knobs = [f"kind: {policy}", *[f"num_clients: {COHORT}"] * counts]
     knobs += [KNOBS[policy]] if policy in KNOBS else []
@@ -122,7 +128,7 @@ def check_rounds(rounds, clients):
 def test_files_add_up_whatever_fails(tmp_path):
     found = Counter()
     for mode in MODES:
-        for number in range(WORLDS_A_MODE):
+        for number in range(WORLDS_A_MODE + (mode in ROUND_BY_ROUND)):
             try:
                 result = run(
                     load(STUDY, settings_of(mode, number)), out=tmp_path / f"{mode}{number}"
