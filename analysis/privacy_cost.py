@@ -20,10 +20,18 @@ from analysis.tables import MeanColumn, Table, interval_note, mean_rows, metrics
 from analysis.text_safety import file_name
 from analysis.units import axis_label
 
+CLIENT = "client"
+"""Level at which all that a client holds is protected; the other is ``sample``."""
 _APART = 0.012
 """How far methods at one epsilon stand apart, in factors of ten."""
 _ROOM = 1.5
 """Factor between the outermost epsilons and the edge."""
+
+
+_OF_SAMPLES = (
+    " Runs with training.privacy alone promise it to each text of a client (sample level): the "
+    "largest epsilon of all clients."
+)
 
 
 def final_privacy(results: Results) -> pd.DataFrame:
@@ -32,15 +40,24 @@ def final_privacy(results: Results) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a run with ``server.privacy``: ``variant``, ``seed``, ``epsilon`` (NaN without a
-        formal one), ``delta``, ``noise_std`` (of each number of the mean change) and
-        ``clipped_percent`` (changes that were shortened, of those merged in the whole run).
+        A row a run with ``server.privacy`` or ``training.privacy``: ``variant``, ``seed``,
+        ``level`` (``client`` where it has both), ``epsilon`` (NaN without a formal one; the largest
+        of all clients at the level of samples), ``delta``, ``noise_std`` (of each number of the
+        mean change or gradient) and ``clipped_percent`` (changes or gradients that were shortened,
+        of those summed in the whole run).
     """
     rows = results.used(results.privacy)
-    runs = rows.groupby(["variant", "seed"], sort=False)
-    last = runs.tail(1).set_index(["variant", "seed"])[["epsilon", "delta", "noise_std"]]
+    rows = rows.assign(level=rows["level"].replace("", CLIENT))  # as in folders without levels
+    has_client = (rows["level"] == CLIENT).groupby([rows["variant"], rows["seed"]]).transform("any")
+    rows = rows[(rows["level"] == CLIENT) | ~has_client]
+    run = ["variant", "seed"]
+    runs = rows.groupby(run, sort=False)
+    last = rows.groupby([*run, "client_id"], sort=False, dropna=False).tail(1)
+    ends = last.groupby(run, sort=False)
+    found = ends[["level", "delta"]].first().assign(noise_std=ends["noise_std"].mean())
+    found["epsilon"] = ends["epsilon"].max().where(ends["epsilon"].count() == ends.size())
     merged, clipped = runs["num_merged"].sum(), runs["num_clipped"].sum()
-    return last.assign(clipped_percent=100.0 * clipped / merged.where(merged > 0)).reset_index()
+    return found.assign(clipped_percent=100.0 * clipped / merged.where(merged > 0)).reset_index()
 
 
 def privacy_subjects(results: Results) -> list[Subject]:
@@ -151,7 +168,7 @@ def privacy_table(results: Results) -> Table | None:
     final = final_privacy(results)
     heads = {
         "epsilon": ("epsilon", 2),
-        "noise_std": ("noise of the mean change", 3),
+        "noise_std": ("noise of the mean", 3),
         "clipped_percent": ("shortened [%]", 1),
     }
     columns = {
@@ -168,8 +185,9 @@ def privacy_table(results: Results) -> Table | None:
         numbers=numbers,
         text=text,
         notes=(
-            f"Epsilon of all rounds together at delta = {deltas}; empty without a formal one.",
-            "Shortened: changes of clients that were longer than the clipping norm.",
+            f"Epsilon of all rounds together at delta = {deltas}; empty without a formal one."
+            + ("" if (final["level"] == CLIENT).all() else _OF_SAMPLES),
+            "Shortened: changes of clients, or gradients of texts, longer than the clipping norm.",
             interval_note(int(counts.min())),
         ),
     )

@@ -13,7 +13,7 @@ from analysis.errors import ResultError
 Columns = Mapping[str, str]
 """Column name to ``int``, ``float`` or ``text``, with ``?`` where a cell may be empty.
 
-``float??``: a column that folders of older versions lack; there all its cells are empty.
+``float??``, ``text??``: a column that folders of older versions lack; all its cells are empty then.
 """
 
 SCHEMAS: dict[str, Columns] = {
@@ -94,6 +94,8 @@ SCHEMAS: dict[str, Columns] = {
     },
     "privacy": {
         "round": "int",
+        "level": "text??",
+        "client_id": "float??",
         "num_drawn": "int",
         "num_candidates": "int",
         "num_merged": "int",

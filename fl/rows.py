@@ -96,11 +96,17 @@ class QuestionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyRow:
-    """One row of ``privacy.csv``: what a round that merged something has cost of privacy."""
+    """One row of ``privacy.csv``: what has been promised up to a round.
+
+    At the level of clients of all together, at the level of samples to the texts of one client;
+    what is counted is clients there, and texts of the steps of its job here.
+    """
 
     round: int
     level: str
-    """What is protected: ``client``, all that one holds."""
+    """What is protected: ``client``, all that one holds, or ``sample``, each text of a client."""
+    client_id: int | None
+    """Whose texts; ``None`` at the level of clients."""
     neighbours: str
     """In what neighbouring data sets differ: one ``replaced``, or one ``added_or_removed``."""
     num_drawn: int

@@ -290,6 +290,8 @@ def _why_alone(job: TrainJob, worker: Worker[LocalWork]) -> str | None:
         return "the learning rate goes by the steps of each job (step_schedule, warmup_steps)"
     if settings.drops:
         return "what is dropped is drawn for each job (dropout)"
+    if settings.privacy is not None:
+        return "gradients are clipped text by text (training.privacy)"
     if settings.micro_batch_size is not None:
         return "batches are passed in parts (micro_batch_size)"
     return None

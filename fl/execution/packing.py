@@ -5,6 +5,7 @@ began with, and is so again after unpacking.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from fl.payload import Tensors
 from fl.training.job import EvaluationResult, TrainJob, TrainResult
+from fl.training.sample_privacy import Clipping
 
 Packed = tuple[Tensors, Mapping[str, Any]]
 """Tensors by name, and plain data beside them."""
@@ -29,6 +31,7 @@ def pack_trained(job: TrainJob, result: TrainResult) -> Packed:
         "rms_loss": result.rms_loss,
         "num_samples": result.num_samples,
         "num_steps": result.num_steps,
+        "clipping": None if result.clipping is None else asdict(result.clipping),
     }
     return changed, told
 
@@ -43,6 +46,7 @@ def unpack_trained(job: TrainJob, packed: Packed) -> TrainResult:
         rms_loss=told["rms_loss"],
         num_samples=told["num_samples"],
         num_steps=told["num_steps"],
+        clipping=None if (met := told.get("clipping")) is None else Clipping(**met),
     )
 
 

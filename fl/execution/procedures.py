@@ -15,6 +15,7 @@ from fl.training.objective import (
 )
 from fl.training.policy_optimisation import PolicyOptimisation
 from fl.training.preference import PreferenceOptimisation
+from fl.training.private_supervised import PrivateSupervised
 from fl.training.procedure import Procedure
 from fl.training.split_supervised import SplitSupervised
 from fl.training.supervised import Supervised
@@ -66,5 +67,9 @@ def _phase(objective: SingleObjective, settings: JobSettings, worker: Worker[Loc
     if isinstance(objective, SplitLoss):
         return SplitSupervised(
             settings=settings, method=worker.method, train=worker.train, split=objective
+        )
+    if settings.privacy is not None:
+        return PrivateSupervised(
+            settings=settings, method=worker.method, train=worker.train, privacy=settings.privacy
         )
     return Supervised(settings=settings, method=worker.method, train=worker.train)

@@ -140,6 +140,15 @@ class MethodOptions:
         return True
 
     @property
+    def has_text_gradients(self) -> bool:
+        """Whether a job reads texts by nothing but gradients of the losses of single ones.
+
+        Its update is then made of these, and of what was there before: they can be clipped.
+        """
+        is_of_losses = self.takes_gradient_steps and not self.compares_with_reference
+        return is_of_losses and not self.shows_activations
+
+    @property
     def needs_plain_descent(self) -> bool:
         """Whether the steps of jobs must be plain gradient descent."""
         return False

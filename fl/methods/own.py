@@ -41,6 +41,11 @@ class OwnConfig(MethodOptions):
         return True
 
     @property
+    def has_text_gradients(self) -> bool:
+        """Whether jobs read texts by gradients alone: not known."""
+        return False
+
+    @property
     def can_average_products(self) -> bool:
         """Whether products can be averaged in place of factors: where it shares both of LoRA."""
         return True

@@ -28,6 +28,7 @@ from fl.rows import (
     RewardRow,
     RoundRow,
 )
+from fl.server.asked_costs import AskedCosts
 from fl.server.beginning import Beginnings
 from fl.server.config import ServerConfig
 from fl.server.cost_twin import CostTwin
@@ -36,6 +37,7 @@ from fl.server.link_coding import LinkCoding, coding_of
 from fl.server.personal import PersonalTensors
 from fl.server.presence import Presence
 from fl.server.private_rounds import PrivateRounds, private_rounds_of
+from fl.server.sample_rounds import SampleAccounts, sample_accounts_of
 from fl.server.state_place import StatePlace
 from fl.training.cost import CostModel
 from fl.training.exchange import Exchanging
@@ -120,15 +122,6 @@ class MethodFacts:
     """Bytes that they read and write."""
 
 
-@dataclass(slots=True)
-class AskedCosts:
-    """What a policy's questions to clients cost that is in no row of a round yet."""
-
-    uplink_bytes: int = 0
-    downlink_bytes: int = 0
-    wasted_j: float = 0.0
-
-
 def write_nothing() -> None:
     """Write nothing: no evaluation is under way."""
 
@@ -192,6 +185,8 @@ class Federation:
     """How jobs begin."""
     private_rounds: PrivateRounds | None = field(init=False, default=None)
     """Protects what is merged; ``None``: nothing is protected."""
+    sample_accounts: SampleAccounts | None = field(init=False, default=None)
+    """Accounts jobs whose gradients are clipped text by text; ``None``: none are."""
     coding: LinkCoding = field(init=False)
     """What crosses the link in place of payloads."""
     roster: Roster = field(init=False)
@@ -261,6 +256,7 @@ class Federation:
             self.server, self.method, streams=self.streams, num_clients=len(self.shards)
         )
         self.private_rounds = private_rounds_of(self.server, self.method, streams=self.streams)
+        self.sample_accounts = sample_accounts_of(self.job_settings, policy=self.server.policy)
         self._check_devices()
         self.state = self.method.initial_state()
         self.personal = PersonalTensors(self.method, StatePlace(self.states))

@@ -21,6 +21,7 @@ from fl.server.exchanging import Together, work_together
 from fl.server.federation import Federation
 from fl.training.exchange import Exchange, exchanges_of
 from fl.training.job import Start, TrainJob, TrainResult
+from fl.training.sample_privacy import Clipping
 
 
 class Participation(ClientSteps):
@@ -118,6 +119,16 @@ class Participation(ClientSteps):
         federation.personal.leave_out(self.client_id, handle)
         if federation.twin is not None and self._charged is not None:
             federation.twin.keep_unsent(self._charged)
+
+    @property
+    def num_texts(self) -> int:
+        """Training texts of the client."""
+        return len(self._federation.shards[self.client_id].train)
+
+    @property
+    def clipping(self) -> Clipping | None:
+        """What clipping met in the job of a received update; ``None`` where nothing is clipped."""
+        return None if self._handle is None else self._handle.result().clipping
 
     @property
     def charged(self) -> Charged | None:

@@ -115,6 +115,7 @@ class PrivateRounds:
         row = PrivacyRow(
             round=round_id,
             level="client",
+            client_id=None,
             neighbours="replaced" if probability is None else "added_or_removed",
             num_drawn=self._num_drawn,
             num_candidates=self._num_candidates,

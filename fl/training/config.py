@@ -10,6 +10,7 @@ from fl.models.lora_settings import DEFAULT_LORA, LoraSettings
 from fl.problems import Problem
 from fl.training.optimiser_settings import ADAMW, OptimiserSettings, Sgd
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
+from fl.training.sample_privacy import SamplePrivacy
 
 
 class TrainedMethod(Protocol):
@@ -30,6 +31,10 @@ class TrainedMethod(Protocol):
     @property
     def takes_gradient_steps(self) -> bool:
         """Whether jobs take steps of an optimiser along gradients."""
+
+    @property
+    def has_text_gradients(self) -> bool:
+        """Whether a job reads texts by nothing but gradients of the losses of single ones."""
 
     @property
     def needs_plain_descent(self) -> bool:
@@ -80,6 +85,9 @@ class TrainingConfig:
     """Whether trained vectors (norms, biases) decay as well."""
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     """Clip the norm of all gradients together to this; no clipping when empty."""
+    privacy: SamplePrivacy | None = None
+    """Clipping of the gradient of each text and noise on their sum, DP-SGD; nothing is protected
+    when empty. Steps then draw each text by itself, ``batch_size`` of them on average."""
     evaluation_batch_size: Annotated[int, Gt(0)] = 64
     """Texts a batch when models are evaluated."""
     threads: Annotated[int, Gt(0)] = 1
@@ -124,6 +132,8 @@ def find_problems(
         *_find_unused(config, methods=methods, path=path),
         *_find_problems_of_lora(config, methods=methods, path=path),
     ]
+    if config.privacy is not None:
+        problems += _find_problems_of_privacy(config, config.privacy, path=path)
     given = [config.local_steps is not None, config.local_epochs is not None]
     if sum(given) != 1:
         found = "both" if all(given) else "neither"
@@ -152,6 +162,21 @@ def _find_problems_of_steps(config: TrainingConfig, *, path: tuple[str, ...]) ->
     if micro is not None and micro >= config.batch_size:
         rule = f"must be < batch_size = {config.batch_size}, or left out, got {micro}"
         yield Problem((*path, "micro_batch_size"), rule)
+
+
+def _find_problems_of_privacy(
+    config: TrainingConfig, privacy: SamplePrivacy, *, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Find settings that do not go with clipped gradients of single texts."""
+    place = (*path, "privacy")
+    if config.mode == "none":
+        yield Problem(place, f"promises nothing without training, mode none; got {privacy.kind}")
+    if config.autocast == "fp16":
+        rule = "needs gradients without loss scaling: training.autocast bf16 or none, got fp16"
+        yield Problem(place, rule)
+    if config.lora.dropout or config.backbone_dropout:
+        rule = "does not go with dropout (lora.dropout, backbone_dropout)"
+        yield Problem(place, f"{rule}; got {privacy.kind}")
 
 
 def _find_problems_of_optimiser(
@@ -195,6 +220,12 @@ def find_unsuited(
                 f"drops something differs before any step, got {share:g}"
             )
             yield Problem(where, rule)
+    if config.privacy is not None and not method.has_text_gradients:
+        rule = (
+            f"cannot protect {method.kind}: its jobs read texts by more than gradients of losses "
+            f"of single texts; got {config.privacy.kind}, needs none"
+        )
+        yield Problem((*path, "privacy"), rule)
     if method.needs_plain_descent:
         yield from _find_other_than_descent(config, method=method, path=path)
 

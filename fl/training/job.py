@@ -14,6 +14,7 @@ from fl.payload import Tensors
 from fl.training.config import TrainingConfig
 from fl.training.optimiser_settings import ADAMW, OptimiserSettings
 from fl.training.rate_schedule import CONSTANT_RATE, RateSchedule
+from fl.training.sample_privacy import Clipping, SamplePrivacy
 
 Scores = Mapping[str, Float[np.ndarray, " text"]]
 """What metrics are summed from, by name: one number a text."""
@@ -49,6 +50,7 @@ class JobSettings:
     micro_batch_size: int | None = None
     lora_dropout: float = 0.0
     backbone_dropout: float = 0.0
+    privacy: SamplePrivacy | None = None
 
     @property
     def drops(self) -> bool:
@@ -72,6 +74,7 @@ class JobSettings:
             micro_batch_size=training.micro_batch_size,
             lora_dropout=training.lora.dropout,
             backbone_dropout=training.backbone_dropout,
+            privacy=training.privacy,
         )
 
 
@@ -125,6 +128,8 @@ class TrainResult:
     num_samples: int
     """Texts of the shard: the weight of the update."""
     num_steps: int
+    clipping: Clipping | None = None
+    """What clipping of the gradients of texts met; ``None`` where none is clipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

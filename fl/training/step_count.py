@@ -54,6 +54,10 @@ class StepCost:
             activation_bytes=max(self.activation_bytes, cache_bytes),
         )
 
+    def with_gradients(self, num_bytes: int) -> "StepCost":
+        """Return the same step with gradients of single texts in memory, beside the others."""
+        return replace(self, trained_bytes=self.trained_bytes + num_bytes)
+
     def under(self, optimiser: OptimiserSettings) -> "StepCost":
         """Return the same step of a job whose optimiser keeps other numbers than AdamW's."""
         each = self.trained_bytes // (2 + ADAM_COPIES)

@@ -58,6 +58,17 @@ class Optimiser:
         if not math.isfinite(value):
             raise diverged(self.job, value, step=step)
 
+    def step_along(self, gradients: Tensors, *, step: int) -> None:
+        """Make one step along given gradients, by name, and that of the method's penalty."""
+        self.optimiser.zero_grad(set_to_none=True)
+        penalty = self.worker.method.penalty(self.named, self.job.start)
+        if penalty is not None:
+            penalty.backward()  # type: ignore[no-untyped-call]
+        for name, each in self.named.items():
+            own = gradients[name]
+            each.grad = own if each.grad is None else each.grad + own
+        self._step(step)
+
     def update_on(self, parts: Iterable[torch.Tensor], *, step: int) -> list[torch.Tensor]:
         """Make one step on the sum of parts of a loss and the penalty; return the parts.
 
@@ -73,11 +84,16 @@ class Optimiser:
             total = part if index or penalty is None else part + penalty
             go_back(total, list(self.named.values()), self.scale)
             found.append(part.detach())
-        set_rate(self.optimiser, job.settings, step=step, num_steps=self.num_steps)
-        if job.settings.max_gradient_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.named.values(), job.settings.max_gradient_norm)
-        self.optimiser.step()
+        self._step(step)
         return found
+
+    def _step(self, step: int) -> None:
+        """Let the optimiser go by the gradients that the tensors have."""
+        settings = self.job.settings
+        set_rate(self.optimiser, settings, step=step, num_steps=self.num_steps)
+        if settings.max_gradient_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.named.values(), settings.max_gradient_norm)
+        self.optimiser.step()
 
 
 def finished_result(

@@ -91,7 +91,8 @@ def private(in_cases):
 
 def _privacy_rows(variant, seed, epsilon):
     """Two rounds: 3 of 4, then 1 of 6 changes shortened; epsilon grows."""
-    shared = {"variant": variant, "seed": seed, "num_drawn": 6, "num_candidates": 12,
+    shared = {"variant": variant, "seed": seed, "level": "client",
+              "client_id": float("nan"), "num_drawn": 6, "num_candidates": 12,
               "median_norm": 0.4, "noise_std": 0.5, "delta": 1e-3}  # fmt: skip
     first = {"round": 1, "num_merged": 4, "num_clipped": 3, "epsilon": epsilon / 2}
     second = {"round": 2, "num_merged": 6, "num_clipped": 1, "epsilon": epsilon}

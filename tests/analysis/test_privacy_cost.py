@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -64,3 +65,20 @@ def test_the_table_leaves_epsilon_empty_without_one(private):
     cells = table.text.set_index("variant")["epsilon"]
     assert [cell for cell in cells if cell == "-"] == ["-"]
     assert table.numbers["clipped_percent_mean"].tolist() == [40.0] * 4
+
+
+def test_of_samples_the_client_with_the_largest_epsilon_counts(private):
+    """Clients 0 and 1 took part last in different rounds; what clients promise goes first."""
+    of_samples = private.privacy.assign(level="sample", client_id=0.0)
+    one = of_samples.assign(epsilon=of_samples["epsilon"] / 2)
+    other = of_samples[of_samples["round"] == 1].assign(client_id=1.0, epsilon=7.0, num_clipped=0)
+    both = dataclasses.replace(private, privacy=pd.concat([one, other]))
+    final = final_privacy(both).set_index("variant")
+    assert set(final["level"]) == {"sample"}
+    assert final.loc["fedtt_r5--case=ideal", "epsilon"].tolist() == [7.0] * 3
+    assert math.isnan(final.loc["pftt_r8--case=ideal", "epsilon"].iloc[0])
+    assert final["clipped_percent"].iloc[0] == pytest.approx(100 * 4 / 14)
+    assert any("sample level" in note for note in privacy_table(both).notes)
+    mixed = dataclasses.replace(private, privacy=pd.concat([private.privacy, other]))
+    assert final_privacy(mixed)["epsilon"].equals(final_privacy(private)["epsilon"])
+    assert not any("sample level" in note for note in privacy_table(private).notes)

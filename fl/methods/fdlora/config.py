@@ -40,6 +40,11 @@ class FdloraConfig(MethodOptions):
         return LORA_SETTINGS
 
     @property
+    def has_text_gradients(self) -> bool:
+        """Whether jobs read texts by gradients alone: no, fusion weights are searched on some."""
+        return False
+
+    @property
     def averages_factors(self) -> bool:
         """Whether factors are averaged one by one: ``A`` and ``B`` are."""
         return True

@@ -71,6 +71,11 @@ class FedamoleConfig(MethodOptions):
         return True
 
     @property
+    def has_text_gradients(self) -> bool:
+        """Whether jobs read texts by gradients alone: no, embeddings of some are sent."""
+        return False
+
+    @property
     def needs_whole_batches(self) -> bool:
         """Whether a step's loss is one of its whole batch: the balance of experts is."""
         return self.balance_weight is not None and self.num_domain_experts != 0

@@ -1,5 +1,7 @@
 """Broken rules between the settings of local training and the methods."""
 
+from dataclasses import replace
+
 from fl.methods.fedamole.config import FedamoleConfig
 from fl.methods.feddpo.config import FeddpoConfig
 from fl.methods.fedit.config import FeditConfig
@@ -8,6 +10,8 @@ from fl.methods.local.config import LocalConfig
 from fl.methods.pfit.config import PfitConfig
 from fl.training.config import TrainingConfig, find_problems, find_unsuited
 from fl.training.optimiser_settings import Sgd
+from fl.training.sample_privacy import SamplePrivacy
+from tests.fl.fakes import SMALLEST
 
 
 def test_length_of_training_is_given_once():
@@ -51,3 +55,21 @@ def test_defaults_are_those_that_the_documents_tell():
     assert (config.batch_size, config.evaluation_batch_size, config.threads) == (16, 64, 1)
     assert (config.learning_rate, config.weight_decay) == (1e-3, 0.0)
     assert config.max_gradient_norm is None
+
+
+def test_privacy_of_texts_is_refused_where_it_cannot_be_promised():
+    privacy = SamplePrivacy(clip_norm=1.0, noise_multiplier=1.0)
+    config = TrainingConfig(local_steps=2, privacy=privacy)
+    assert find_problems(config, methods=[FeditConfig()]) == []
+    assert list(find_unsuited(config, method=FeditConfig())) == []
+    for kind in ("pfit", "feddpo", "fedkseed", "fedamole", "fdlora", "splitlora"):
+        (problem,) = find_unsuited(config, method=SMALLEST[kind])
+        assert problem.path == ("training", "privacy")
+        assert problem.message.startswith(f"cannot protect {kind}: its jobs read texts by more")
+    for other, told in (
+        ({"mode": "none"}, "promises nothing without training"),
+        ({"autocast": "fp16"}, "needs gradients without loss scaling"),
+        ({"backbone_dropout": 0.1}, "does not go with dropout"),
+    ):
+        (problem,) = find_problems(replace(config, **other), methods=[FeditConfig()])
+        assert told in problem.message
