@@ -49,6 +49,8 @@ _FRAME_IN = 0.55
 """Height of labels and legend, which stacked panels share in part."""
 LEGEND_ROW_IN = 0.15
 """Height of one row of a legend."""
+_LEGEND_EDGE_IN = 0.05
+"""What a legend is taller than its rows."""
 _SCALED = ("font.size", "axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize",
            "legend.fontsize", "lines.linewidth", "lines.markersize", "axes.linewidth")  # fmt: skip
 
@@ -267,6 +269,6 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, is_new: bool) -> None:
     # titles stay clear of inset Axes, but not of legends: an empty inset as high as the legend
     top = figure.dpi_scale_trans + ScaledTranslation(0.0, 1.0, ax.transAxes)  # type: ignore[arg-type]
     place = blended_transform_factory(ax.transAxes, top)
-    spacer = ax.inset_axes((0.0, 0.0, 1.0, LEGEND_ROW_IN * rows), transform=place)
+    spacer = ax.inset_axes((0.0, 0.0, 1.0, LEGEND_ROW_IN * rows + _LEGEND_EDGE_IN), transform=place)
     spacer.set_axis_off()
     spacer.set_in_layout(False)

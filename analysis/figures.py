@@ -17,6 +17,7 @@ from analysis import (
     cost_pictures,
     curve_pictures,
     gantt,
+    pareto,
     participation,
     privacy_cost,
     total_pictures,
@@ -27,6 +28,7 @@ from analysis.facets import draw_facets, facets_of, rival_styles
 from analysis.gantt import draw_gantt, gantt_frame
 from analysis.load import Results
 from analysis.outlets import write_csv
+from analysis.pareto import draw_pareto, pareto_frame
 from analysis.picture import FigureKind, Picture, Subject
 from analysis.plots import draw_cdf, draw_curves
 from analysis.ranking import draw_ranking, ranking_frame
@@ -62,6 +64,7 @@ __all__ = [
     "draw_curves",
     "draw_facets",
     "draw_gantt",
+    "draw_pareto",
     "draw_picture",
     "draw_preference_panels",
     "draw_ranking",
@@ -75,6 +78,7 @@ __all__ = [
     "file_names",
     "gantt_frame",
     "latency_frame",
+    "pareto_frame",
     "ranking_frame",
     "rival_styles",
     "round_durations",
@@ -108,6 +112,11 @@ FIGURES: dict[str, FigureKind] = {
         needs=cost_pictures.target_subjects,
         frame=cost_pictures.target_rows,
         draw=cost_pictures.draw_target_picture,
+    ),
+    "pareto": FigureKind(
+        needs=pareto.pareto_subjects,
+        frame=pareto.pareto_rows,
+        draw=pareto.draw_pareto_picture,
     ),
     "settings": FigureKind(
         needs=cost_pictures.settings_subjects,

@@ -190,7 +190,7 @@ def participation_frame(results: Results, subject: Subject) -> pd.DataFrame:
         As :func:`analysis.series.target_frame`, with :data:`PANELS` in column ``cost``.
     """
     metric = subject.metric or ""
-    split = _target_split(results, metric)
+    split = target_split(results, metric)
     target = results.targets[metric]
     costs = target_frame(results, metric=metric, target=target, splits=[split])
     runs = participation_runs(results)[["variant", "seed", "jain_index"]]
@@ -208,7 +208,7 @@ def participation_frame(results: Results, subject: Subject) -> pd.DataFrame:
 def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw what the target cost beside how evenly clients took part, one page wide."""
     metric = subject.metric or ""
-    split = _target_split(results, metric)
+    split = target_split(results, metric)
     styles = variant_styles(results.labels)
     order = [(v.name, split) for v in results.variants if (frame["variant"] == v.name).any()]
     axes = draw_cost_panels(frame, columns=PANELS, rows=order, styles=styles, bar_in=0.22)
@@ -238,7 +238,8 @@ def draw_participation(results: Results, subject: Subject, frame: pd.DataFrame) 
     )
 
 
-def _target_split(results: Results, metric: str) -> str:
+def target_split(results: Results, metric: str) -> str:
+    """Return the split of the scenario's targets; the personal models where nothing has it."""
     split = str(results.manifest.data.get("target_split") or "personal")
     return split if split in splits_of(results, metric) else "personal"
 

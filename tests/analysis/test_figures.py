@@ -42,6 +42,7 @@ def test_every_kind_of_figure_is_made(pictures):
         *(f"accuracy_{split}" for split in ("global", "personal")),
         *(f"accuracy_{s}_vs_{cost}" for s in ("global", "personal") for cost in COSTS),
         "to_accuracy_0.8",
+        "pareto_accuracy",
         "participation_accuracy",
         "energy_breakdown",
         "waste",

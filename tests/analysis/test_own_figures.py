@@ -36,12 +36,18 @@ def curves(results):
     return figures.curve_frame(results, metric="accuracy", split="personal", cost=cost)
 
 
+def final(results):
+    return figures.pareto_frame(results, metric="accuracy", split="personal")
+
+
 ONE = {
     "curves": (curves, lambda frame, ax: figures.draw_curves(
         frame, ax, column="at_s", metric="accuracy", target=0.8)),
     "cdf": (durations, lambda frame, ax: figures.draw_cdf(frame, ax, what="round time")),
     "target": (to_target, lambda frame, ax: figures.draw_target_costs(frame, ax, column="at_s")),
     "stack": (of_clients, lambda frame, ax: figures.draw_stack(frame, ax, column="energy_j")),
+    "pareto": (final, lambda frame, ax: figures.draw_pareto(
+        frame, ax, metric="accuracy", column="energy_j")),
     "shares": (of_clients, lambda frame, ax: figures.draw_shares(frame, ax, whole="the energy")),
 }  # fmt: skip
 """One Axes: how the frame is made, and drawn."""
