@@ -164,5 +164,5 @@ def record_round(
     federation.recorded_j = of_round.energy_j
     federation.recorder.round(of_round, rows)
     if federation.sample_accounts is not None:
-        for row in federation.sample_accounts.rows(ordered, round_id=round_id):
-            federation.recorder.privacy(row)
+        for promise in federation.sample_accounts.rows(ordered, round_id=round_id):
+            federation.recorder.privacy(promise)
