@@ -9,6 +9,12 @@ language model
 scores as many tokens as the answers of the batch have, as its loss does. Not counted are
 element-wise operations, norms, and the optimiser's arithmetic, which are below a few per cent in a
 transformer [our estimate].
+
+Memory is what backward keeps, and twice the largest piece of it: while an operation passes back,
+the gradient that comes in and the one that goes out are there as well, as large as what it kept
+[our choice of a bound]. In a language model that is the operation on the scores of ``n`` asked
+tokens of a vocabulary of ``V``, ``2 x 4 n V`` bytes, which backward begins with when all else is
+still kept; in a classifier the widest layer or the attention weights of the last block.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +41,7 @@ class StepCost:
     trained_bytes: int
     """Trained tensors, with gradients and the moments of AdamW."""
     activation_bytes: int
-    """What backward keeps, or a cache of keys and values where that is more."""
+    """What backward keeps and passes on, or a cache of keys and values where that is more."""
 
     def beside(self, *, frozen_bytes: int = 0, cache_bytes: int = 0) -> "StepCost":
         """Return the same step of a job that holds more.
@@ -80,7 +86,7 @@ class RunningCount:
     flop: Callable[[], int]
     """Operations."""
     activation_bytes: Callable[[], int]
-    """What has been kept for backward."""
+    """What has been kept for backward, and is passed on."""
 
 
 def count_step(
@@ -121,7 +127,7 @@ def count_step(
     with flags, no_mask(module), FlopCounterMode(display=False) as counter:
         saved = _SavedActivations(module)
         if watch is not None:
-            watch(RunningCount(counter.get_total_flops, lambda: saved.total_bytes))
+            watch(RunningCount(counter.get_total_flops, lambda: saved.peak_bytes))
         is_forward_only = not trained
         with (
             torch.set_grad_enabled(not is_forward_only),
@@ -137,7 +143,7 @@ def count_step(
         flop=int(counter.get_total_flops()),
         frozen_bytes=weight_bytes - trained_bytes,
         trained_bytes=(2 + ADAM_COPIES) * trained_bytes,
-        activation_bytes=saved.total_bytes,
+        activation_bytes=saved.peak_bytes,
     )
 
 
@@ -175,15 +181,24 @@ def _same(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
+PASSED_ON = 2
+"""Gradients as large as the largest piece that is kept: one comes in, one goes out."""
+
+
 class _SavedActivations:
     """Adds up the memory that the graph keeps for backward, each piece once, weights left out."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.total_bytes = 0
+        self._total_bytes = self._largest_bytes = 0
         # A storage is one object however many tensors share it. Those seen are held, so that no
         # two alive at different times share an identity.
         storages = [parameter.untyped_storage() for parameter in module.parameters()]
         self._seen = {id(storage): storage for storage in storages}
+
+    @property
+    def peak_bytes(self) -> int:
+        """What is there at most: all that is kept, and what is passed on at its largest piece."""
+        return self._total_bytes + PASSED_ON * self._largest_bytes
 
     def keep(self, tensor: torch.Tensor) -> torch.Tensor:
         # With its history, a result that its own operation saves would keep the graph alive where
@@ -192,7 +207,8 @@ class _SavedActivations:
         storage = tensor.untyped_storage()
         if id(storage) not in self._seen:
             self._seen[id(storage)] = storage
-            self.total_bytes += storage.nbytes()
+            self._total_bytes += storage.nbytes()
+            self._largest_bytes = max(self._largest_bytes, storage.nbytes())
         return tensor
 
 
