@@ -45,11 +45,14 @@ def curve_subjects(results: Results) -> list[Subject]:
 
 
 def overview_subjects(results: Results) -> list[Subject]:
-    """One subject a metric and split."""
+    """One subject a metric and split that some run has measured in two rounds or more."""
+    measured = results.evaluations.groupby(["metric", "split", "variant", "seed"])["round"]
+    rounds = measured.nunique().groupby(["metric", "split"]).max()
     return [
         Subject(metric=metric, split=split)
         for metric in metrics_of(results)
         for split in splits_of(results, metric)
+        if rounds[metric, split] > 1
     ]
 
 
