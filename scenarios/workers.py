@@ -203,7 +203,9 @@ def _serve(task: Task, connection: Connection, of_pool: PoolEnd | None) -> None:
             index, argument = given
             _attempt(called, index, argument, connection.send)
     except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
-        return  # the parent is gone, or wants this process to end
+        pass  # the parent is gone, or wants this process to end
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to unwind
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -386,3 +386,8 @@ def test_captions_of_two_seeds_say_what_an_interval_of_two_is(tmp_path):
         "± interval of two seeds (95 % Student-t, one degree of freedom)"
         in captions["energy_breakdown"]
     )
+
+
+def test_what_is_measured_in_one_round_has_no_curve(finetuned):
+    drawn = [each for kind in ("curve", "overview") for each in FIGURES[kind].needs(finetuned)]
+    assert {each.split for each in drawn} == {"global", "personal"}
