@@ -20,7 +20,7 @@ from analysis.stats import (
     target_summary,
     to_target,
 )
-from analysis.tables import Table, metrics_of, splits_of, target_name
+from analysis.tables import Table, followed_splits, metrics_of, target_name
 from analysis.text_safety import file_name
 from analysis.totals import TIMING_ONLY
 from analysis.units import axis_label, probability, with_interval, with_unit
@@ -87,7 +87,7 @@ def compare(
     pairs = rival_pairs(results, by=by, baseline=baseline)
     used = results.used(results.evaluations)
     numbers: list[dict[str, Any]] = []
-    for split in splits_of(results, metric):
+    for split in followed_splits(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
         counts = target_summary(reached, column="at_s").to_dict("index")
         for first, second in pairs:

@@ -26,10 +26,10 @@ from analysis.series import (
     target_frame,
     transfer_durations,
 )
-from analysis.settings import draw_settings, has_settings, settings_frame, settings_of
+from analysis.settings import compared, draw_settings, has_settings, settings_frame, settings_of
 from analysis.stacks import draw_shares, draw_stack, stack_handles
 from analysis.style import variant_styles
-from analysis.tables import interval_note, metrics_of, splits_of, target_name
+from analysis.tables import followed_splits, interval_note, metrics_of, target_name
 from analysis.target_bars import draw_cost_panels
 from analysis.text_safety import file_name
 
@@ -48,8 +48,12 @@ def target_subjects(results: Results) -> list[Subject]:
 
 
 def settings_subjects(results: Results) -> list[Subject]:
-    """One subject a metric whose target was reached, where several methods had several settings."""
-    if not has_settings(results):
+    """One subject a metric whose target was reached, where several methods had several settings.
+
+    Lines of more than :data:`MANY_VARIANTS` methods could not be told apart.
+    """
+    rivals = {rival for rival, _ in compared(results).values()}
+    if not has_settings(results) or len(rivals) > MANY_VARIANTS:
         return []
     return [
         subject
@@ -82,7 +86,7 @@ def ranking_rows(results: Results, subject: Subject) -> pd.DataFrame:
 def target_rows(results: Results, subject: Subject) -> pd.DataFrame:
     """Return the cost to target of every run."""
     metric = _metric(subject)
-    splits, target = splits_of(results, metric), results.targets[metric]
+    splits, target = followed_splits(results, metric), results.targets[metric]
     return target_frame(results, metric=metric, target=target, splits=splits)
 
 
@@ -134,7 +138,7 @@ def draw_ranking_picture(results: Results, subject: Subject, frame: pd.DataFrame
 def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:
     """Draw what it cost each variant to meet the target, one page wide."""
     metric = _metric(subject)
-    target, splits = results.targets[metric], splits_of(results, metric)
+    target, splits = results.targets[metric], followed_splits(results, metric)
     styles = variant_styles(results.labels)
     have = set(zip(frame["variant"], frame["split"], strict=True))
     order = [(v.name, s) for s in splits for v in results.variants if (v.name, s) in have]

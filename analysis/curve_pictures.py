@@ -30,7 +30,7 @@ from analysis.style import (
     variant_styles,
     with_background,
 )
-from analysis.tables import metrics_of, splits_of, target_name
+from analysis.tables import followed_splits, metrics_of, target_name
 from analysis.text_safety import figure_text, file_name
 from analysis.units import axis_label, words_of
 
@@ -45,14 +45,11 @@ def curve_subjects(results: Results) -> list[Subject]:
 
 
 def overview_subjects(results: Results) -> list[Subject]:
-    """One subject a metric and split that some run has measured in two rounds or more."""
-    measured = results.evaluations.groupby(["metric", "split", "variant", "seed"])["round"]
-    rounds = measured.nunique().groupby(["metric", "split"]).max()
+    """One subject a metric and split that has a curve."""
     return [
         Subject(metric=metric, split=split)
         for metric in metrics_of(results)
-        for split in splits_of(results, metric)
-        if rounds[metric, split] > 1
+        for split in followed_splits(results, metric)
     ]
 
 

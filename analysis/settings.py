@@ -21,7 +21,7 @@ from analysis.manifest import setting_words
 from analysis.series import target_frame
 from analysis.stats import mean_ci
 from analysis.style import variant_styles
-from analysis.tables import Table, splits_of, target_name
+from analysis.tables import Table, followed_splits, target_name
 from analysis.text_safety import figure_text, file_name
 from analysis.units import axis_label, display_unit, words_of
 
@@ -67,7 +67,7 @@ def settings_frame(results: Results, *, metric: str) -> pd.DataFrame:
         results,
         metric=metric,
         target=results.targets[metric],
-        splits=splits_of(results, metric),
+        splits=followed_splits(results, metric),
     )
     frame = frame[frame["cost"].isin(PANELS)].drop_duplicates(["variant", "split", "cost"])
     known = compared(results)
@@ -171,7 +171,7 @@ def order_table(results: Results, *, metric: str) -> Table:
     orders independent.
     """
     target = results.targets[metric]
-    splits = splits_of(results, metric)
+    splits = followed_splits(results, metric)
     runs = target_frame(results, metric=metric, target=target, splits=splits)
     known = compared(results)
     runs["method"] = [known[str(name)][0] for name in runs["variant"]]

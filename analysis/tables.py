@@ -76,6 +76,16 @@ def splits_of(results: Results, metric: str) -> list[str]:
     return [split for split in SPLITS if (rows["split"] == split).any()]
 
 
+def followed_splits(results: Results, metric: str) -> list[str]:
+    """List the splits that some run has measured in two rounds or more: those with a curve.
+
+    What is measured once, at the end, does not say when a target was reached.
+    """
+    rows = results.evaluations[results.evaluations["metric"] == metric]
+    rounds = rows.groupby(["split", "variant", "seed"])["round"].nunique().groupby("split").max()
+    return [split for split in splits_of(results, metric) if rounds[split] > 1]
+
+
 def summary_table(results: Results) -> Table:
     """Return the final metric and what the whole run cost, one row a variant.
 
@@ -233,7 +243,7 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
     numbers: list[dict[str, object]] = []
     text: list[tuple[str, str, Mapping[str, Row]]] = []
     remarks: list[str] = []
-    for split in splits_of(results, metric):
+    for split in followed_splits(results, metric):
         reached = to_target(used, metric=metric, split=split, target=target)
         tables = {key: _by_variant(reached, cost) for key, cost in COSTS.items()}
         remarks += _horizon_notes(reached, split)

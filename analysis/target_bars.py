@@ -146,6 +146,7 @@ def _draw_costs(
     scaled = mine["value"].dropna() / unit.scale
     if is_log:
         use_log_x(ax)
+        scaled, means = scaled[scaled > 0.0], means[means["mean"] > 0.0]
     _limit_costs(ax, scaled, means, is_log=is_log, at_least=at_least)
     for place, (variant, split) in enumerate(rows):
         runs = mine[(mine["variant"] == variant) & (mine["split"] == split)]
@@ -153,6 +154,9 @@ def _draw_costs(
             continue
         first, style = runs.iloc[0], styles[variant]
         dots = runs["value"].dropna() / unit.scale
+        if is_log and not dots.all():
+            _say_zero(ax, place)
+            dots = dots[dots > 0.0]
         if place in means.index:
             _draw_mean(ax, place, means.to_dict("index")[place], style=style, is_log=is_log)
         ax.plot(dots, [place] * len(dots), ls="", marker=style.marker, color=style.colour,
@@ -222,6 +226,21 @@ def _limit_costs(
     if at_least is not None:
         first, last = min(first, at_least[0]), max(at_least[1], max([largest, *highs]) * 1.02)
     ax.set_xlim(first, last)
+
+
+def _say_zero(ax: Axes, place: int) -> None:
+    """Write 0 left in a row whose runs cost nothing, which has no place on a logarithmic axis."""
+    ax.annotate(
+        "0",
+        (0.0, place),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=(3, 0),
+        textcoords="offset points",
+        ha="left",
+        va="center",
+        color=INK,
+        fontsize=6.5,
+    )
 
 
 def _say_missing(ax: Axes, place: int, dots: Sequence[float], count: str) -> None:

@@ -148,3 +148,18 @@ def test_nothing_is_marked_without_an_interval():
     ax = Figure().subplots()
     mark_cut(ax, "y", at=[0.5], low=[np.nan], high=[np.nan], colour="k")
     assert not heads(ax)
+
+
+def test_a_run_that_sent_nothing_has_a_zero_on_a_logarithmic_axis():
+    """Training alone sends no byte; the others send 1 and 1,000 MB."""
+    sent = {"alone": 0.0, "small": 1.0, "large": 1000.0}
+    rows = [
+        {"variant": name, "split": "global", "seed": seed, "cost": "uplink_mb", "value": value,
+         "mean": value, "half_width": 0.0, "num_reached": 2, "n": 2}
+        for name, value in sent.items() for seed in (1, 2)
+    ]  # fmt: skip
+    styles = variant_styles({name: name for name in sent})
+    ax = draw_target_costs(pd.DataFrame(rows), column="uplink_mb", styles=styles)
+    assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in ax.texts if text.xy == (0.0, 0)] == ["0"]
+    assert 0.0 < ax.get_xlim()[0] < 1.0 < 1000.0 < ax.get_xlim()[1]
