@@ -38,11 +38,13 @@ class Results:
     manifest: Manifest
     runs: pd.DataFrame
     devices: pd.DataFrame
+    classes: pd.DataFrame
     rounds: pd.DataFrame
     clients: pd.DataFrame
     transfers: pd.DataFrame
     evaluations: pd.DataFrame
     energy: pd.DataFrame
+    scores: pd.DataFrame
     rewards: pd.DataFrame
     answers: pd.DataFrame
     questions: pd.DataFrame

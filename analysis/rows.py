@@ -28,6 +28,7 @@ SCHEMAS: dict[str, Columns] = {
         "high_w": "float",
         "battery_wh": "float?",
     },
+    "classes": {"client_id": "int", "class_name": "text", "num_train": "int", "num_test": "int"},
     "rounds": {
         "round": "int",
         "started_at_s": "float",
@@ -106,6 +107,14 @@ SCHEMAS: dict[str, Columns] = {
         "epsilon": "float?",
     },
     "energy": {"owner": "text", "activity": "text", "seconds": "float", "energy_j": "float"},
+    "scores": {
+        "round": "int",
+        "at_s": "float",
+        "client_id": "int",
+        "metric": "text",
+        "split": "text",
+        "value": "float?",
+    },
     "rewards": {
         "round": "int",
         "client_id": "int",
@@ -128,9 +137,9 @@ SCHEMAS: dict[str, Columns] = {
 }
 """Columns that analysis reads; further columns of a file are kept as they are."""
 
-IN_SOME_STUDIES = ("rewards", "answers", "questions", "privacy")
+IN_SOME_STUDIES = ("classes", "scores", "rewards", "answers", "questions", "privacy")
 """Files that a run has only where its answers are scored, or kept, its policy asks clients, or its
-updates are protected."""
+updates are protected; folders of older versions have neither classes nor scores."""
 
 _DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "text": "str"}
 

@@ -26,6 +26,18 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRow:
+    """One row of ``classes.csv``: the texts of one class that one client holds."""
+
+    client_id: int
+    class_name: str
+    num_train: int
+    """Texts that it trains on."""
+    num_test: int
+    """Texts that its personal model is tested on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRow:
     """One row of ``rounds.csv``. Energy columns are cumulative to ``finished_at_s``."""
 
@@ -160,6 +172,19 @@ class EvaluationRow:
     """Mean accuracy of naming each client's most frequent training class; ``None`` elsewhere."""
     num_left_out: int | None
     """Clients with fewer test texts than are asked for; ``None`` for ``global``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRow:
+    """One row of ``scores.csv``: one client's model on its own test texts, as last evaluated."""
+
+    round: int
+    at_s: float
+    client_id: int
+    metric: str
+    split: str
+    """``personal`` or ``finetuned``, as in ``evaluations.csv``."""
+    value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

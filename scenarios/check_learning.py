@@ -69,6 +69,9 @@ class _NoRows:
     def questions(self, rows: object) -> None:
         """Forget questions."""
 
+    def scores(self, rows: object) -> None:
+        """Keep nothing."""
+
     def rewards(self, rows: object) -> None:
         """Keep nothing."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import simpy
 
 from fl.clients.devices import Devices
+from fl.data.class_counts import class_rows
 from fl.data.shards import Shards
 from fl.execution.host import PLAIN, Host
 from fl.execution.pool_client import WorkerDiedError
@@ -23,6 +24,7 @@ from fl.network import Network
 from fl.policies import asks_clients
 from fl.rows import (
     AnswerRow,
+    ClassRow,
     ClientRow,
     DeviceRow,
     EvaluationRow,
@@ -30,6 +32,7 @@ from fl.rows import (
     QuestionRow,
     RewardRow,
     RoundRow,
+    ScoreRow,
 )
 from fl.server.build import Settings, build_federation
 from fl.server.cost_twin import TwinMaker
@@ -76,6 +79,7 @@ _TWINS = TwinMaker()
 
 ROW_TYPES: dict[str, type] = {
     "devices": DeviceRow,
+    "classes": ClassRow,
     "rounds": RoundRow,
     "clients": ClientRow,
     "transfers": TransferRow,
@@ -83,6 +87,7 @@ ROW_TYPES: dict[str, type] = {
     "energy": EnergyRow,
     "questions": QuestionRow,
     "privacy": PrivacyRow,
+    "scores": ScoreRow,
     "rewards": RewardRow,
     "answers": AnswerRow,
     **PLACE_ROWS,
@@ -103,6 +108,8 @@ def row_types(scenario: Scenario) -> dict[str, type]:
         left_out.append("rewards")
     if scenario.server.generation.num_kept == 0 or not is_written:
         left_out.append("answers")
+    if scenario.training.mode == "none":
+        left_out.append("scores")
     if scenario.server.privacy is None or scenario.training.mode == "none":
         left_out.append("privacy")
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
@@ -154,6 +161,9 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
         host_start_s = time.perf_counter() - host_started_s
         try:
             folder.write("devices", federation.devices.rows())
+            corpus = corpus_of(task.variant.scenario)
+            names = corpus.class_names
+            folder.write("classes", class_rows(federation.shards, corpus.train.labels, names))
             for name, rows in place_rows(network).items():
                 folder.write(name, rows)
             check_server(federation)
@@ -178,6 +188,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
         finally:
             # an interrupted run keeps the energy of its finished part, too
             recorder.write_network_rows()
+            recorder.write_scores()
             folder.write("energy", _energy_rows(network, until_s=env.now))
             federation.executor.close()
             federation.personal.place.close()
@@ -345,6 +356,12 @@ class _FolderRecorder:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self.network: RunNetwork | None = None
+        self._scores: dict[tuple[str, str], Sequence[ScoreRow]] = {}
+        """As last evaluated, by metric and split."""
+
+    def write_scores(self) -> None:
+        for rows in self._scores.values():
+            self._folder.write("scores", rows)
 
     def write_network_rows(self) -> None:
         if self.network is not None:
@@ -368,6 +385,9 @@ class _FolderRecorder:
 
     def evaluation(self, row: EvaluationRow) -> None:
         self._folder.write("evaluations", [row])
+
+    def scores(self, rows: Sequence[ScoreRow]) -> None:
+        self._scores[rows[0].metric, rows[0].split] = rows
 
     def rewards(self, rows: Sequence[RewardRow]) -> None:
         self._folder.write("rewards", rows)

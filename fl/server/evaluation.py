@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from fl.methods.base import ServerState
 from fl.metrics import METRICS
 from fl.payload import Tensors
-from fl.rows import EvaluationRow, RewardRow
+from fl.rows import EvaluationRow, RewardRow, ScoreRow
 from fl.server.answers import Answer, answer_rows
 from fl.server.client_summary import (
     ClientSummary,
@@ -162,11 +162,13 @@ class Evaluator:
                 summary = summarise(METRICS[name], by_client, is_trained=evaluation.is_trained)
                 prior = self._prior if name == "accuracy" else None
                 rows.append(self._clients_row(evaluation, name, summary, prior=prior))
+                self._keep_scores(evaluation, name, by_client)
             if evaluation.finetuned is not None:
                 tuned = self._with_rewards(evaluation.finetuned.sums)
                 for name in federation.metrics:
                     summary = summarise(METRICS[name], tuned, is_trained=None)
                     rows.append(self._clients_row(evaluation, name, summary, split="finetuned"))
+                    self._keep_scores(evaluation, name, tuned, split="finetuned")
         return rows
 
     @contextmanager
@@ -217,6 +219,28 @@ class Evaluator:
             prior=prior,
             num_left_out=len(self._federation.shards) - len(self._client_ids),
         )
+
+    def _keep_scores(
+        self,
+        evaluation: Evaluation,
+        metric: str,
+        by_client: Sequence[Sums],
+        *,
+        split: str = "personal",
+    ) -> None:
+        """Hand on a metric of the model of every client."""
+        rows = [
+            ScoreRow(
+                round=evaluation.round,
+                at_s=evaluation.at_s,
+                client_id=client_id,
+                metric=metric,
+                split=split,
+                value=METRICS[metric].value(sums),
+            )
+            for client_id, sums in zip(self._client_ids, by_client, strict=True)
+        ]
+        self._federation.recorder.scores(rows)
 
     def _keep_answers(
         self, evaluation: Evaluation, client_id: int | None, answers: Sequence[Answer]

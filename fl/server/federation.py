@@ -27,6 +27,7 @@ from fl.rows import (
     QuestionRow,
     RewardRow,
     RoundRow,
+    ScoreRow,
 )
 from fl.server.asked_costs import AskedCosts
 from fl.server.beginning import Beginnings
@@ -64,6 +65,9 @@ class Recorder(Protocol):
 
     def evaluation(self, row: EvaluationRow) -> None:
         """Take one evaluation of one split."""
+
+    def scores(self, rows: Sequence[ScoreRow]) -> None:
+        """Take a metric of the model of every client that one evaluation measured."""
 
     def rewards(self, rows: Sequence[RewardRow]) -> None:
         """Take what every personal model earns; only where there are rewards."""

@@ -104,15 +104,18 @@ def _run_entry(method: FakeMethod, seed: int, run: "_Run", *, is_cut: bool) -> d
     }
 
 
+_FILES = (
+    *("devices", "classes", "rounds", "clients", "transfers", "evaluations", "scores", "energy"),
+)
+CLASSES = ("bugs", "docs", "tests")
+
+
 class _Run:
     """Rows of one run, round by round."""
 
     def __init__(self, method: FakeMethod, *, seed: int, place: int) -> None:
         self.method, self.seed, self.place = method, seed, place
-        self.rows: dict[str, list[dict[str, object]]] = {
-            name: []
-            for name in ("devices", "rounds", "clients", "transfers", "evaluations", "energy")
-        }
+        self.rows: dict[str, list[dict[str, object]]] = {name: [] for name in _FILES}
         self.now_s = 0.0
         self.totals = dict.fromkeys(("tx", "rx", "idle", "compute", "site"), 0.0)
         self.uplink = self.downlink = 0
@@ -133,6 +136,11 @@ class _Run:
                       low_flop_per_s=flop_per_s / (4 if client % 2 else 2),
                       high_flop_per_s=flop_per_s * 3, compute_w=3.0, low_w=2.4, high_w=3.6,
                       memory_bytes=2e9, battery_wh=17.0 if client % 2 else "")  # fmt: skip
+            for place, name in enumerate(CLASSES):
+                if (client + place) % 4:
+                    self._add("classes", client_id=client, class_name=name,
+                              num_train=10 * (1 + client * (place + 1) % 5),
+                              num_test=2)  # fmt: skip
         self._evaluate(0)
         for number in range(1, last + 1):
             self._round(number)
@@ -211,6 +219,12 @@ class _Run:
             mean = level + world + bonus + rng.normal(0, 0.008)
             clients = np.sort(np.clip(mean + self.skill, 0, 1))
             is_global = split == "global"
+            if not is_global:
+                self.rows["scores"] = [
+                    {"round": number, "at_s": self.now_s, "client_id": client,
+                     "metric": "accuracy", "split": split, "value": value}
+                    for client, value in enumerate(np.clip(mean + self.skill, 0, 1))
+                ]  # fmt: skip
             self._add("evaluations", round=number, at_s=self.now_s, energy_j=self.client_j,
                       site_energy_j=self.totals["site"], uplink_bytes=self.uplink,
                       downlink_bytes=self.downlink, metric="accuracy", split=split,
@@ -227,7 +241,7 @@ class _Run:
     def write(self, folder: Path, *, is_cut: bool) -> None:
         folder.mkdir(parents=True)
         for name, rows in self.rows.items():
-            if is_cut and name == "energy":
+            if is_cut and name in ("energy", "scores"):
                 continue
             if not rows:
                 (folder / f"{name}.csv").write_text(EMPTY_TRANSFERS, encoding="utf-8")

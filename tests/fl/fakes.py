@@ -42,6 +42,7 @@ from fl.rows import (
     QuestionRow,
     RewardRow,
     RoundRow,
+    ScoreRow,
 )
 from fl.server.build import Settings, build_federation
 from fl.server.config import SyncServer
@@ -293,6 +294,7 @@ class Rows:
     rounds: list[RoundRow] = field(default_factory=list)
     clients: list[ClientRow] = field(default_factory=list)
     evaluations: list[EvaluationRow] = field(default_factory=list)
+    of_scores: list[ScoreRow] = field(default_factory=list)
     of_rewards: list[RewardRow] = field(default_factory=list)
     of_answers: list[AnswerRow] = field(default_factory=list)
     of_questions: list[QuestionRow] = field(default_factory=list)
@@ -307,6 +309,9 @@ class Rows:
 
     def evaluation(self, row):
         self.evaluations.append(row)
+
+    def scores(self, rows):
+        self.of_scores.extend(rows)
 
     def rewards(self, rows):
         self.of_rewards.extend(rows)

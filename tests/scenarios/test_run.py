@@ -20,6 +20,7 @@ from scenarios import run
 from scenarios.cli import main
 from scenarios.errors import ScenarioError
 from scenarios.load import load
+from scenarios.shares import corpus_of, shards_of
 from scenarios.single import ROW_TYPES, assemble, row_types
 from scenarios.variants import variants
 from tests.scenarios.conftest import SMALL, STUDY, options
@@ -49,6 +50,29 @@ def test_every_run_leaves_every_file(result, small):
             names = {p.stem for p in (result.folder / method.kind / f"seed{seed}").glob("*.csv")}
             assert names == set(row_types(small))
             assert names == set(ROW_TYPES) - {"rewards", "answers", "questions", "privacy"}
+
+
+def test_scores_of_clients_are_those_of_the_last_evaluation(result, small):
+    for method in small.methods:
+        folder = result.folder / method.kind / f"seed{small.seeds[0]}"
+        scores = rows(folder / "scores.csv")
+        last = [row for row in rows(folder / "evaluations.csv") if row["split"] == "personal"][-1]
+        values = [float(row["value"]) for row in scores if row["metric"] == last["metric"]]
+        assert len(values) == int(last["n"])
+        assert sum(values) / len(values) == pytest.approx(float(last["mean"]), rel=1e-12)
+        assert {row["round"] for row in scores} == {last["round"]}
+
+
+def test_classes_of_clients_are_those_of_their_shards(result, small):
+    seed = small.seeds[0]
+    shards, corpus = shards_of(small, seed=seed), corpus_of(small)
+    counted = rows(result.folder / small.methods[0].kind / f"seed{seed}" / "classes.csv")
+    assert {int(row["client_id"]) for row in counted} == set(range(len(shards)))
+    for client_id, shard in enumerate(shards):
+        own = {row["class_name"]: row for row in counted if int(row["client_id"]) == client_id}
+        for place, name in enumerate(corpus.class_names):
+            expected = (corpus.train.labels[shard.train] == place).sum()
+            assert int(own[name]["num_train"] if name in own else 0) == expected
 
 
 def test_analysis_reads_columns_that_are_written():

@@ -52,6 +52,10 @@ def test_personal_rows_are_those_of_each_client_evaluated_alone():
     assert last.mean == pytest.approx(np.mean(accuracies), rel=1e-12)
     assert last.worst10 == pytest.approx(min(accuracies), rel=1e-12)
     assert last.n == len(accuracies)
+    scores = rows.of_scores[-len(accuracies) :]
+    assert [score.value for score in scores] == pytest.approx(accuracies, rel=1e-12)
+    assert [score.client_id for score in scores] == list(range(len(accuracies)))
+    assert {(s.round, s.metric, s.split) for s in scores} == {(4, "accuracy", "personal")}
 
 
 def test_a_model_that_did_not_change_is_not_evaluated_again():
