@@ -117,12 +117,14 @@ class PanelGrid:
     panel_in: float
     """Height of a panel."""
 
-    def make(self) -> list[Axes]:
-        """Return the Axes of a new figure, with common axes; those that are too many are hidden."""
+    def make(self, *, is_shared: bool = True) -> list[Axes]:
+        """Return the Axes of a new figure, with common axes or their own; the rest are hidden."""
         canvas, rows = _canvas(), -(-self.count // self.columns)
         size_in = (canvas.width_in, canvas.height * (0.5 + self.panel_in * rows))
         figure = Figure(figsize=size_in, layout="constrained")
-        axes = figure.subplots(rows, self.columns, sharex=True, sharey=True, squeeze=False)
+        axes = figure.subplots(
+            rows, self.columns, sharex=is_shared, sharey=is_shared, squeeze=False
+        )
         for ax in axes.flat[self.count :]:
             ax.set_visible(False)
         return list(axes.flat[: self.count])

@@ -16,22 +16,31 @@ from analysis import (
     alignment,
     cost_pictures,
     curve_pictures,
+    fairness,
     gantt,
     pareto,
     participation,
+    participation_map,
+    partition_picture,
     privacy_cost,
+    sensitivity,
+    staleness,
     total_pictures,
 )
 from analysis.alignment import draw_preference_panels
 from analysis.canvas import figure_style
 from analysis.facets import draw_facets, facets_of, rival_styles
+from analysis.fairness import draw_fairness, fairness_frame, gini_index
 from analysis.gantt import draw_gantt, gantt_frame
 from analysis.load import Results
 from analysis.outlets import write_csv
 from analysis.pareto import draw_pareto, pareto_frame
+from analysis.participation_map import draw_links, draw_map, link_frame, map_frame
+from analysis.partition_picture import draw_partition, partition_frame
 from analysis.picture import FigureKind, Picture, Subject
 from analysis.plots import draw_cdf, draw_curves
 from analysis.ranking import draw_ranking, ranking_frame
+from analysis.sensitivity import draw_sensitivity, sensitivity_frame
 from analysis.series import (
     cdf_frame,
     curve_frame,
@@ -44,6 +53,7 @@ from analysis.series import (
 )
 from analysis.settings import draw_settings, settings_frame
 from analysis.stacks import draw_shares, draw_stack
+from analysis.staleness import draw_staleness, staleness_frame
 from analysis.stats import COSTS
 from analysis.style import variant_styles
 from analysis.tables import metrics_of
@@ -63,27 +73,40 @@ __all__ = [
     "draw_cost_panels",
     "draw_curves",
     "draw_facets",
+    "draw_fairness",
     "draw_gantt",
+    "draw_links",
+    "draw_map",
     "draw_pareto",
+    "draw_partition",
     "draw_picture",
     "draw_preference_panels",
     "draw_ranking",
+    "draw_sensitivity",
     "draw_settings",
     "draw_shares",
     "draw_stack",
+    "draw_staleness",
     "draw_target_costs",
     "energy_frame",
     "facets_of",
+    "fairness_frame",
     "figure_style",
     "file_names",
     "gantt_frame",
+    "gini_index",
     "latency_frame",
+    "link_frame",
+    "map_frame",
     "pareto_frame",
+    "partition_frame",
     "ranking_frame",
     "rival_styles",
     "round_durations",
     "save_picture",
+    "sensitivity_frame",
     "settings_frame",
+    "staleness_frame",
     "subjects",
     "svg_text",
     "target_frame",
@@ -123,6 +146,11 @@ FIGURES: dict[str, FigureKind] = {
         frame=cost_pictures.settings_rows,
         draw=cost_pictures.draw_settings_picture,
     ),
+    "sensitivity": FigureKind(
+        needs=sensitivity.sensitivity_subjects,
+        frame=sensitivity.sensitivity_rows,
+        draw=sensitivity.draw_sensitivity_picture,
+    ),
     "privacy": FigureKind(
         needs=privacy_cost.privacy_subjects,
         frame=privacy_cost.privacy_frame,
@@ -132,6 +160,11 @@ FIGURES: dict[str, FigureKind] = {
         needs=participation.participation_subjects,
         frame=participation.participation_frame,
         draw=participation.draw_participation,
+    ),
+    "fairness": FigureKind(
+        needs=fairness.fairness_subjects,
+        frame=fairness.fairness_rows,
+        draw=fairness.draw_fairness_picture,
     ),
     "totals": FigureKind(
         needs=total_pictures.total_subjects,
@@ -167,6 +200,26 @@ FIGURES: dict[str, FigureKind] = {
         needs=gantt.gantt_subjects,
         frame=gantt.gantt_frame,
         draw=gantt.draw_gantt_picture,
+    ),
+    "staleness": FigureKind(
+        needs=staleness.staleness_subjects,
+        frame=staleness.staleness_rows,
+        draw=staleness.draw_staleness_picture,
+    ),
+    "participation_map": FigureKind(
+        needs=participation_map.map_subjects,
+        frame=participation_map.map_rows,
+        draw=participation_map.draw_map_picture,
+    ),
+    "participation_links": FigureKind(
+        needs=participation_map.link_subjects,
+        frame=participation_map.link_rows,
+        draw=participation_map.draw_link_picture,
+    ),
+    "partition": FigureKind(
+        needs=partition_picture.partition_subjects,
+        frame=partition_picture.partition_rows,
+        draw=partition_picture.draw_partition_picture,
     ),
 }
 """Kinds of figures, in the order of the report within a metric; those of no metric come last."""

@@ -47,6 +47,18 @@ def knob_words(key: str) -> str:
     return (stem if stem and last in _UNITS else name).removeprefix("num_").replace("_", " ")
 
 
+def knob_unit(key: str) -> str:
+    """Return the unit that a dotted key names; empty where it names none.
+
+    Examples
+    --------
+    >>> knob_unit("radio.bandwidth_hz"), knob_unit("data.partition.alpha")
+    ('Hz', '')
+    """
+    name = key.rpartition(".")[2]
+    return _UNITS.get(name.rpartition("_")[2], "") if "_" in name else ""
+
+
 def value_words(key: str, value: object) -> str:
     """Return a value as figures and tables print it, with the unit that its key names.
 
@@ -63,7 +75,7 @@ def value_words(key: str, value: object) -> str:
         return str(value).lower()
     if not isinstance(value, int | float):
         return str(value)
-    unit = _UNITS.get(key.rpartition("_")[2], "") if "_" in key.rpartition(".")[2] else ""
+    unit = knob_unit(key)
     if unit in _SCALED:
         for scale, prefix in _PREFIXES:
             if abs(value) >= scale:

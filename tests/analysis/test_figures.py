@@ -43,12 +43,14 @@ def test_every_kind_of_figure_is_made(pictures):
         *(f"accuracy_{s}_vs_{cost}" for s in ("global", "personal") for cost in COSTS),
         "to_accuracy_0.8",
         "pareto_accuracy",
+        "fairness_accuracy",
         "participation_accuracy",
         "energy_breakdown",
         "waste",
         "round_breakdown",
         "duration_cdf",
         "gantt",
+        "partition",
     }
 
 
@@ -66,7 +68,25 @@ def large(tmp_path_factory):
 @pytest.fixture(scope="module")
 def studies(request):
     names = ("results", "large", "in_cases", "rewarded", "timing", "private", "finetuned")
-    return [request.getfixturevalue(name) for name in names]
+    found = [request.getfixturevalue(name) for name in names]
+    return [*found, stale_and_selective(found[0]), with_a_number(found[0])]
+
+
+def with_a_number(study):
+    """Its variants differ in a rank."""
+    variants = [
+        dataclasses.replace(variant, knobs={"rank": 2**place})
+        for place, variant in enumerate(study.variants)
+    ]
+    manifest = dataclasses.replace(study.manifest, variants=tuple(variants))
+    return dataclasses.replace(study, manifest=manifest)
+
+
+def stale_and_selective(study):
+    """Every third update is stale; in one variant half the clients never take part."""
+    rows = study.clients.assign(staleness=np.arange(len(study.clients)) % 3 // 2)
+    is_left = (rows["variant"] == "fedtt_r5") & (rows["client_id"] % 2 == 0)
+    return dataclasses.replace(study, clients=rows[~is_left])
 
 
 def test_there_are_kinds_of_figures():
@@ -92,8 +112,8 @@ def test_every_kind_is_drawn_from_its_own_frame_where_its_needs_are_met(kind, st
 
 @pytest.mark.parametrize("kind", FIGURES)
 def test_a_kind_without_rows_is_not_asked_for(kind, results):
-    nothing = {name: getattr(results, name).iloc[:0]
-               for name in ("evaluations", "energy", "clients", "rounds")}  # fmt: skip
+    tables = ("evaluations", "energy", "clients", "rounds", "scores", "classes", "transfers")
+    nothing = {name: getattr(results, name).iloc[:0] for name in tables}
     assert not FIGURES[kind].needs(dataclasses.replace(results, **nothing))
 
 

@@ -40,6 +40,10 @@ def final(results):
     return figures.pareto_frame(results, metric="accuracy", split="personal")
 
 
+def of_each_client(results):
+    return figures.fairness_frame(results, metric="accuracy")
+
+
 ONE = {
     "curves": (curves, lambda frame, ax: figures.draw_curves(
         frame, ax, column="at_s", metric="accuracy", target=0.8)),
@@ -48,6 +52,8 @@ ONE = {
     "stack": (of_clients, lambda frame, ax: figures.draw_stack(frame, ax, column="energy_j")),
     "pareto": (final, lambda frame, ax: figures.draw_pareto(
         frame, ax, metric="accuracy", column="energy_j")),
+    "fairness": (of_each_client, lambda frame, ax: figures.draw_fairness(
+        frame, ax, metric="accuracy")),
     "shares": (of_clients, lambda frame, ax: figures.draw_shares(frame, ax, whole="the energy")),
 }  # fmt: skip
 """One Axes: how the frame is made, and drawn."""
