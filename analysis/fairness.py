@@ -152,7 +152,7 @@ def draw_fairness(
         found = limits or _limits(frame, metric)
         if found is not None:
             drawn.set_ylim(found)
-        drawn.text(5.0, 0.985, "worst\n10 %", transform=drawn.get_xaxis_transform(), ha="center",
+        drawn.text(1.0, 0.985, "worst\n10 %", transform=drawn.get_xaxis_transform(), ha="left",
                    va="top", fontsize=6, color=MUTED)  # fmt: skip
         drawn.set_xlabel("clients, worst first [%]")
         drawn.set_ylabel(figure_text(f"{metric.replace('_', ' ')} of a client"))

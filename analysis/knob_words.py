@@ -59,6 +59,21 @@ def knob_unit(key: str) -> str:
     return _UNITS.get(name.rpartition("_")[2], "") if "_" in name else ""
 
 
+def knob_scale(key: str, largest: float) -> tuple[float, str]:
+    """Return the scale in which values of a key read best, and its unit with the prefix.
+
+    Examples
+    --------
+    >>> knob_scale("radio.bandwidth_hz", 2e7), knob_scale("server.deadline_s", 2000.0)
+    ((1000000.0, 'MHz'), (1.0, 's'))
+    """
+    unit = knob_unit(key)
+    for scale, prefix in _PREFIXES if unit in _SCALED else ():
+        if largest >= scale:
+            return scale, f"{prefix}{unit}"
+    return 1.0, unit
+
+
 def value_words(key: str, value: object) -> str:
     """Return a value as figures and tables print it, with the unit that its key names.
 

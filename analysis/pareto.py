@@ -22,7 +22,7 @@ from analysis.log_axis import plain_power, use_log_x
 from analysis.participation import target_split
 from analysis.picture import Picture, Subject, add_legend, cost_words, drawn_words, mark_costs
 from analysis.ranking import MANY_VARIANTS
-from analysis.settings import compared, has_settings
+from analysis.settings import compared, has_settings, settings_of
 from analysis.stats import final_values, is_better_low, mean_ci
 from analysis.style import BACKGROUND, MUTED, LineStyle, styles_of, variant_styles
 from analysis.tables import metrics_of
@@ -212,7 +212,8 @@ def draw_pareto_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     """Draw one panel a cost, one page wide."""
     metric, split = subject.metric_and_split()
     styles = _styles(results, frame)
-    settings = list(dict.fromkeys(frame["setting"]))
+    known = settings_of(results) if has_settings(results) else [""]
+    settings = [setting for setting in known if (frame["setting"] == setting).any()]
     rows = settings if len(settings) <= MOST_SETTINGS else [settings[0], settings[-1]]
     height_in = _PANEL_IN if len(rows) == 1 else 0.5 + 2.0 * len(rows)
     figure, axes = panels(height_in, rows=len(rows), columns=len(COSTS))
@@ -228,7 +229,7 @@ def draw_pareto_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     model = {"global": "the global model", "finetuned": "the fine-tuned models"}
     rest = len(settings) - len(rows)
     apart = " Variants compete within a setting, one row of panels each" if settings[0] else ""
-    left_out = f"; {rest} settings in between are in the data alone" if rest else ""
+    left_out = f"; settings in between, in the data alone: {rest}" if rest else ""
     is_grey = any(style.is_background for style in styles.values())
     return Picture(
         name=file_name(f"pareto_{metric}"),

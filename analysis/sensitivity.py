@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.canvas import figure_of, is_stacked, legend_above, one_axes, panels
 from analysis.intervals import drawn_half_width, interval_ends, support_of
-from analysis.knob_words import knob_unit, knob_words
+from analysis.knob_words import knob_scale, knob_words
 from analysis.limits import fitted_limits, goes_on_words, mark_cut
 from analysis.load import Results
 from analysis.log_axis import plain_power, use_log_x
@@ -128,10 +128,13 @@ def draw_sensitivity(
                 mark_cut(drawn, "y", at=rows["value"], low=rows["low"], high=rows["high"],
                          colour=style.colour)  # fmt: skip
         if values:
-            step = max(1, -(-len(values) // 7))
-            drawn.set_xticks(values[::step], [plain_power(each) for each in values[::step]])
+            knob = str(frame["knob"].iloc[0])
+            scale, unit = knob_scale(knob, values[-1])
+            ticks = values[:: max(1, -(-len(values) // 7))]
+            drawn.set_xticks(ticks, [plain_power(each / scale) for each in ticks])
             drawn.set_xticks([], minor=True)
-            drawn.set_xlabel(figure_text(_axis_words(str(frame["knob"].iloc[0]))))
+            words = f"{knob_words(knob)} [{unit}]" if unit else knob_words(knob)
+            drawn.set_xlabel(figure_text(words))
         drawn.set_ylabel(figure_text(f"final {metric.replace('_', ' ')}"))
         if legend and len(frame):
             legend_above(drawn, curve_handles(known, list(known)), is_new=ax is None)
@@ -205,9 +208,3 @@ def _line(variant: Variant, knob: str) -> str:
     others = {key: value for key, value in variant.knobs.items() if key != knob}
     words = setting_words(others)
     return f"{variant.method_label}, {words}" if words else variant.method_label
-
-
-def _axis_words(knob: str) -> str:
-    """Return the words of a knob with the unit that its key names, such as ``bandwidth [Hz]``."""
-    unit = knob_unit(knob)
-    return f"{knob_words(knob)} [{unit}]" if unit else knob_words(knob)

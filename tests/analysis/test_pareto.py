@@ -154,11 +154,27 @@ def test_many_variants_of_one_seed_stay_legible(tmp_path, size):
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(inside))
 
 
-def test_more_settings_than_have_panels_are_named_in_the_caption(in_cases):
-    frame = pareto_frame(in_cases, **METRIC_OF_CLIENTS)
-    third = frame[frame["setting"] == "real"].assign(setting="in between")
-    more = pd.concat([frame[frame["setting"] == "ideal"], third, frame[frame["setting"] == "real"]])
+def test_of_more_settings_the_first_and_the_last_have_panels(in_cases):
+    """A third one stands between the two in the scenario."""
+    between = [
+        dataclasses.replace(each, name=each.name.replace("real", "some"), knobs={"case": "some"})
+        for each in in_cases.variants
+        if each.name.endswith("real")
+    ]
+    known = in_cases.variants
+    manifest = dataclasses.replace(in_cases.manifest, variants=(*known[:1], *between, *known[1:]))
+    rows, runs = in_cases.evaluations, in_cases.runs
+    more = dataclasses.replace(
+        in_cases,
+        manifest=manifest,
+        evaluations=pd.concat([rows.assign(variant=rows["variant"].str.replace("real", "some")),
+                               rows]).drop_duplicates(),
+        runs=pd.concat([runs.assign(variant=runs["variant"].str.replace("real", "some")),
+                        runs]).drop_duplicates(),
+    )  # fmt: skip
     with figure_style():
-        picture = draw_picture("pareto", in_cases, pareto_subjects(in_cases)[0], more)
-    assert len(picture.figure.axes) == 3 * MOST_SETTINGS
-    assert "1 settings in between" in picture.caption
+        picture = draw_picture("pareto", more, pareto_subjects(more)[0])
+    titles = [ax.get_title(loc="left") for ax in picture.figure.axes]
+    assert len(titles) == 3 * MOST_SETTINGS
+    assert (titles[0], titles[3]) == ("ideal", "real")
+    assert "settings in between, in the data alone: 1" in picture.caption
