@@ -12,8 +12,13 @@
   // from slow to fast, readable on light and dark ground and in grey
   const colours = ["#7b3294", "#3b7dd8", "#159d8a", "#d9a400"];
   let run = runs[0], atS = 0, isPlaying = false, lastMs = null, bounds = null, rates = [0, 1];
+  let theme = null;
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function readTheme() {
+    theme = { ink: style("--ink"), muted: style("--muted"), ground: style("--page") };
+  }
 
   function choose(place) {
     run = runs[place];
@@ -71,40 +76,59 @@
     const zoom = Math.min((width - 2 * margin) / spanX, (height - 2 * margin) / spanY);
     const middleX = (bounds[0] + bounds[1]) / 2, middleY = (bounds[2] + bounds[3]) / 2;
     const screen = (x, y) => [width / 2 + zoom * (x - middleX), height / 2 - zoom * (y - middleY)];
-    const ink = style("--ink"), muted = style("--muted"), ground = style("--page");
+    const { ink, muted, ground } = theme;
     const spots = run.clients.map((client) => screen(...place(client)));
     const sites = run.sites.map((site) => screen(site[0], site[1]));
-    pen.fillStyle = muted;
-    for (const [x, y] of spots) dot(x, y, 2.2);
+    const line = (path, x, y) => {
+      const site = nearest(x, y, sites);
+      if (site) { path.moveTo(x, y); path.lineTo(...site); }
+    };
+    // all marks of one look are one path: hundreds of strokes of their own would take too long
+    const clients = new Path2D(), working = new Path2D(), waiting = new Path2D();
+    const looks = colours.map(() => [new Path2D(), new Path2D(), new Path2D()]);
+    for (const [x, y] of spots) dot(clients, x, y, 2.2);
     let numUp = 0, numDown = 0, numWaiting = 0, numWorking = 0;
-    pen.strokeStyle = muted;
-    pen.lineWidth = 1.4;
     for (const [client, fromS, toS] of run.work) {
       if (fromS > atS) break;
       if (toS < atS) continue;
       numWorking += 1;
-      pen.beginPath(); pen.arc(...spots[client], 6, 0, 2 * Math.PI); pen.stroke();
+      dot(working, ...spots[client], 6);
     }
     for (const [client, isUp, askedS, startS, endS, rate] of run.transfers) {
       if (askedS > atS) break;
       if (endS < atS) continue;
-      const [x, y] = spots[client], site = nearest(x, y, sites);
+      const [x, y] = spots[client];
       if (startS > atS) {
         numWaiting += 1;
-        pen.strokeStyle = muted;
-        pen.lineWidth = 1;
-        pen.setLineDash([4, 4]);
-        if (site) { pen.beginPath(); pen.moveTo(x, y); pen.lineTo(...site); pen.stroke(); }
-        pen.setLineDash([]);
+        line(waiting, x, y);
         continue;
       }
       if (isUp) numUp += 1; else numDown += 1;
-      pen.strokeStyle = pen.fillStyle = colours[rates.filter((bound) => rate > bound).length];
-      pen.lineWidth = 1.6;
-      if (site) { pen.beginPath(); pen.moveTo(x, y); pen.lineTo(...site); pen.stroke(); }
-      if (isUp) dot(x, y, 5);
-      else { pen.fillStyle = ground; dot(x, y, 5); pen.lineWidth = 2.4; pen.stroke(); }
+      const [lines, sending, receiving] = looks[rates.filter((bound) => rate > bound).length];
+      line(lines, x, y);
+      dot(isUp ? sending : receiving, x, y, 5);
     }
+    const stroke = (path, colour, width) => {
+      pen.strokeStyle = colour;
+      pen.lineWidth = width;
+      pen.stroke(path);
+    };
+    pen.fillStyle = muted;
+    pen.fill(clients);
+    stroke(working, muted, 1.4);
+    if (numWaiting > 0) {
+      pen.setLineDash([4, 4]);
+      stroke(waiting, muted, 1);
+      pen.setLineDash([]);
+    }
+    looks.forEach(([lines], place) => stroke(lines, colours[place], 1.6));
+    looks.forEach(([, sending, receiving], place) => {
+      pen.fillStyle = colours[place];
+      pen.fill(sending);
+      pen.fillStyle = ground;
+      pen.fill(receiving);
+      stroke(receiving, colours[place], 2.4);
+    });
     pen.fillStyle = ink;
     for (const [x, y] of sites) {
       pen.beginPath(); pen.moveTo(x, y - 8); pen.lineTo(x + 7, y + 6); pen.lineTo(x - 7, y + 6);
@@ -116,7 +140,10 @@
     slider.setAttribute("aria-valuetext", `${atS.toFixed(1)} s`);
   }
 
-  function dot(x, y, radius) { pen.beginPath(); pen.arc(x, y, radius, 0, 2 * Math.PI); pen.fill(); }
+  function dot(path, x, y, radius) {
+    path.moveTo(x + radius, y);
+    path.arc(x, y, radius, 0, 2 * Math.PI);
+  }
 
   function nearest(x, y, sites) {
     let best = null, closest = Infinity;
@@ -182,11 +209,15 @@
     }
   });
   window.addEventListener("resize", draw);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    readTheme();
+    draw();
+  });
+  readTheme();
   choose(0);
   draw();
-  // for tests: draws at a time and tells how long that took
+  // for tests and benchmarks: draws at a time
   window.airtuneReplay = {
-    at(seconds) { atS = seconds; const begun = performance.now(); draw(); return performance.now() - begun; },
+    at(seconds) { atS = seconds; draw(); },
   };
 })();
