@@ -1,8 +1,8 @@
 """Gantt chart of one round, or of a window of an asynchronous run: one lane a client."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,14 @@ _COLUMNS = [
     *("variant", "seed", "round", "participation_id", "client_id"),
     *("phase", "from_s", "to_s", "outcome"),
 ]
+
+
+class _Transfer(NamedTuple):
+    direction: str
+    requested_at_s: float
+    started_at_s: float
+    """NaN where it never had access."""
+    finished_at_s: float
 
 
 def gantt_subjects(results: Results) -> list[Subject]:
@@ -61,7 +69,7 @@ def gantt_frame(results: Results, subject: Subject | None = None) -> pd.DataFram
         for rows in (results.clients, results.transfers, results.rounds, results.devices)
     )
     power_w = dict(zip(devices["client_id"], devices["compute_w"], strict=True))
-    of_participation = dict(tuple(transfers.groupby("participation_id", sort=False)))
+    of_participation = _by_participation(transfers)
     rows: list[dict[str, Any]] = []
     for row in clients.to_dict("records"):
         own = of_participation.get(row["participation_id"])
@@ -208,18 +216,16 @@ def _lanes(frame: pd.DataFrame) -> dict[int, int]:
 
 def _chosen_run(results: Results) -> tuple[str, int] | None:
     """Return the first used run with rounds and with transfers of its participations."""
-    used = results.used(results.transfers)
-    if "participation_id" not in used or used.empty:
+    if "participation_id" not in results.transfers:
         return None
-    told = used[used["participation_id"].notna()]
-    keys = [
-        set(rows[["variant", "seed"]].drop_duplicates().itertuples(index=False, name=None))
-        for rows in (told, results.rounds)
-    ]
+    is_used = results.runs["is_used"]
     for variant in results.variants:
-        seeds = sorted(seed for name, seed in keys[0] & keys[1] if name == variant.name)
-        if seeds:
-            return variant.name, int(seeds[0])
+        mine = results.runs[is_used & (results.runs["variant"] == variant.name)]
+        for seed in sorted(mine["seed"]):
+            run = variant.name, int(seed)
+            has_ids = _of_run(results.transfers, run)["participation_id"].notna().any()
+            if has_ids and len(_of_run(results.rounds, run)):
+                return run
     return None
 
 
@@ -227,8 +233,23 @@ def _of_run(rows: pd.DataFrame, run: tuple[str, int]) -> pd.DataFrame:
     return rows[(rows["variant"] == run[0]) & (rows["seed"] == run[1])]
 
 
+def _by_participation(transfers: pd.DataFrame) -> dict[Any, list[_Transfer]]:
+    """Return the transfers that ended by participation, in the order of their requests.
+
+    A participation of which none ended has an empty list.
+    """
+    order = transfers.sort_values("requested_at_s", kind="stable")
+    columns = ["direction", "requested_at_s", "started_at_s", "finished_at_s"]
+    found: dict[Any, list[_Transfer]] = {}
+    for key, *values in order[["participation_id", *columns]].itertuples(index=False, name=None):
+        of_key = found.setdefault(key, [])
+        if not np.isnan(values[-1]):
+            of_key.append(_Transfer(*values))
+    return found
+
+
 def _phases(
-    row: dict[Any, Any], transfers: pd.DataFrame, *, compute_w: float
+    row: dict[Any, Any], sent: Sequence[_Transfer], *, compute_w: float
 ) -> Iterator[dict[str, Any]]:
     """Yield the phases of one participation, in order, and the cut-off at its end.
 
@@ -236,16 +257,14 @@ def _phases(
     as long as its joules tell at the device's power.
     """
     told = {name: row[name] for name in ("round", "participation_id", "client_id", "outcome")}
-    sent = transfers.dropna(subset=["finished_at_s"]).sort_values("requested_at_s", kind="stable")
     parts: list[tuple[str, float, float]] = []
-    for way, asked_s, start_s, end_s in sent[
-        ["direction", "requested_at_s", "started_at_s", "finished_at_s"]
-    ].itertuples(index=False):
-        begin_s = end_s if np.isnan(start_s) else start_s
-        parts.append(("wait", asked_s, begin_s))
-        parts.append(("download" if way == "downlink" else "upload", begin_s, end_s))
-    is_down = [each == "downlink" for each in sent["direction"]]
-    asked_s, ended_s = sent["requested_at_s"].tolist(), sent["finished_at_s"].tolist()
+    for each in sent:
+        begin_s = each.finished_at_s if np.isnan(each.started_at_s) else each.started_at_s
+        parts.append(("wait", each.requested_at_s, begin_s))
+        way = "download" if each.direction == "downlink" else "upload"
+        parts.append((way, begin_s, each.finished_at_s))
+    is_down = [each.direction == "downlink" for each in sent]
+    asked_s, ended_s = [each.requested_at_s for each in sent], [each.finished_at_s for each in sent]
     for place, (one, other) in enumerate(itertools.pairwise(is_down)):
         if one and not other:
             parts.append(("compute", ended_s[place], asked_s[place + 1]))

@@ -80,6 +80,8 @@ class Results:
 
     def used(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Keep the rows of runs that count in statistics."""
+        if self.runs["is_used"].all():  # of large studies, so without copying a cell
+            return rows.reset_index(drop=True)
         keys = self.runs.loc[self.runs["is_used"], ["variant", "seed"]]
         return rows.merge(keys, on=["variant", "seed"], how="inner")
 
@@ -143,7 +145,7 @@ def load_results(folder: Path | str) -> Results:
         notes.append("no devices.csv: how costs move with the speed of devices is not shown")
     notes += _absent_note(absent)
     notes += _status_notes(run_table, manifest.variants, manifest.seeds)
-    data = {kind: _join(tables, SCHEMAS[kind]) for kind, tables in frames.items()}
+    data = {kind: _join(frames.pop(kind), SCHEMAS[kind]) for kind in SCHEMAS}
     return Results(
         folder=folder,
         manifest=manifest,

@@ -5,7 +5,6 @@ that joins them, before the first and after the last it stands. Numbers are roun
 can show. Runs beyond a bound are left out, so that the page stays small.
 """
 
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -161,15 +160,15 @@ def _work(transfers: pd.DataFrame, places: Mapping[int, int]) -> list[list[float
     """Return when clients were at work: from the end of a download to the request that follows."""
     if "participation_id" not in transfers:
         return []
-    found = []
-    for _, own in transfers.groupby("participation_id", sort=False):
-        rows = own.to_dict("records")
-        for one, other in itertools.pairwise(rows):
-            if (one["direction"], other["direction"]) == ("downlink", "uplink"):
-                from_s, to_s = float(one["finished_at_s"]), float(other["requested_at_s"])
-                if to_s > from_s:
-                    place = places[int(one["client_id"])]
-                    found.append([place, round(from_s, 3), round(to_s, 3)])
+    found: list[list[float]] = []
+    last: dict[object, tuple[str, float]] = {}
+    columns = ["participation_id", "client_id", "direction", "requested_at_s", "finished_at_s"]
+    known = transfers[transfers["participation_id"].notna()]
+    for key, client_id, way, asked_s, ended_s in known[columns].itertuples(index=False, name=None):
+        before, from_s = last.get(key, ("", 0.0))
+        if (before, way) == ("downlink", "uplink") and asked_s > from_s:
+            found.append([places[client_id], round(from_s, 3), round(asked_s, 3)])
+        last[key] = way, ended_s
     return sorted(found, key=lambda each: each[1])
 
 

@@ -197,13 +197,12 @@ def read_rows(
         text = text[: text.rfind("\n") + 1]
     if not text:
         return empty_rows(columns)
+    table = _read_clean(text, columns)
+    if table is not None:
+        return table
     try:
-        table = pd.read_csv(
-            io.StringIO(text),
-            keep_default_na=False,
-            na_values=[""],
-            dtype=dict.fromkeys(columns, "str"),  # read here, so that "nan" is not an empty cell
-        )
+        # all as text, converted below, so that "nan" is not an empty cell and a bad one is named
+        table = _read_table(text, dict.fromkeys(columns, "str"))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         msg = f"{path}: {error}".splitlines()[0]
         raise ResultError(msg) from None
@@ -218,6 +217,41 @@ def read_rows(
             values = "value is" if num_left_out == 1 else "values are"
             where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
             notes.append(f"{where}: {name}: {num_left_out} {values} not finite, left out of means")
+    return table
+
+
+def _read_table(text: str, types: Mapping[str, Any]) -> pd.DataFrame:
+    """Read a table; only empty cells are missing."""
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype=types)
+
+
+def _read_clean(text: str, columns: Columns) -> pd.DataFrame | None:
+    """Read a file that has all its columns and no bad cell, in a third of the time.
+
+    ``None`` where something is amiss, or may be: then every cell is looked at by itself.
+    """
+    if "nan" in text.lower():
+        return None
+    try:
+        table = _read_table(
+            text, {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError):
+        return None
+    if not set(columns) <= set(table.columns) or not set(_ADDRESS).isdisjoint(table.columns):
+        return None
+    for name, kind in columns.items():
+        base = kind.rstrip("?")
+        if base == "text":
+            table[name] = table[name].fillna("")
+            continue
+        numbers = table[name].to_numpy()
+        is_empty = np.isnan(numbers)
+        if is_empty.any() and base == kind:
+            return None
+        largest = _LARGEST_WHOLE if base == "int" else _LARGEST
+        if not (is_empty | (np.abs(numbers) <= largest)).all():
+            return None
     return table
 
 
