@@ -12,6 +12,7 @@ from analysis.errors import ResultError
 from analysis.load import Results
 from analysis.rivals import rival_pairs
 from analysis.stats import (
+    BETWEEN,
     COSTS,
     LEVEL,
     Cost,
@@ -88,7 +89,9 @@ def compare(
     used = results.used(results.evaluations)
     numbers: list[dict[str, Any]] = []
     for split in followed_splits(results, metric):
-        reached = to_target(used, metric=metric, split=split, target=target)
+        reached = to_target(
+            used, metric=metric, split=split, target=target, interpolate=results.interpolates
+        )
         counts = target_summary(reached, column="at_s").to_dict("index")
         for first, second in pairs:
             if first.name in counts and second.name in counts:
@@ -114,6 +117,7 @@ def compare(
             "that such a seed of the two variants spent (restricted means).",
             f"{len(numbers)} comparisons; the intervals are not widened for their number. p: of a "
             "paired t test, adjusted for all rows by Holm's method.",
+            *((f"Costs are {BETWEEN}.",) if results.interpolates else ()),
             *((f"Costs {results.cost_label}.",) if results.cost_label else ()),
         ),
     )

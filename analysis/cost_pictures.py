@@ -28,6 +28,7 @@ from analysis.series import (
 )
 from analysis.settings import compared, draw_settings, has_settings, settings_frame, settings_of
 from analysis.stacks import draw_shares, draw_stack, stack_handles
+from analysis.stats import BETWEEN
 from analysis.style import variant_styles
 from analysis.tables import followed_splits, interval_note, metrics_of, target_name
 from analysis.target_bars import draw_cost_panels
@@ -150,13 +151,19 @@ def draw_target_picture(results: Results, subject: Subject, frame: pd.DataFrame)
     return Picture(
         name=file_name(f"to_{metric}_{target:g}"),
         title=f"Cost to {name}",
-        caption=f"What each variant spent until its first evaluation with {name}. Bars (upright "
+        caption=f"What each variant spent until {_where_met(results, name)}. Bars (upright "
         "ticks on a logarithmic axis): mean over seeds, only where every seed got there; "
         f"whiskers: {drawn_words(frame)}; dots: single seeds."
         f"{not_reached_words(frame, results.labels)}{goes_on_words(figure)}{cost_words(results)}",
         figure=figure,
         data=frame,
     )
+
+
+def _where_met(results: Results, name: str) -> str:
+    if results.interpolates:
+        return f"it had {name}, {BETWEEN}"
+    return f"its first evaluation with {name}"
 
 
 def draw_settings_picture(results: Results, subject: Subject, frame: pd.DataFrame) -> Picture:

@@ -52,6 +52,9 @@ class Results:
     notes: tuple[str, ...]
     is_timing_only: bool = False
     """Whether nothing was trained, so that there are times, bytes and joules and no metric."""
+    interpolates: bool = False
+    """Whether costs to a target are read between evaluations, see :func:`analysis.stats.to_target`.
+    """
 
     @property
     def name(self) -> str:

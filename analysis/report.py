@@ -55,6 +55,7 @@ def write_report(
     run_id: str | None = None,
     formats: Sequence[str] = (),
     size: Size = "double",
+    interpolate: bool = False,
 ) -> Report:
     """Write ``figures/``, ``tables/`` and ``report.html`` into a result folder.
 
@@ -72,6 +73,9 @@ def write_report(
         Of figure files beside PNG and SVG: ``pdf``.
     size
         Of figure files, see :func:`analysis.canvas.figure_style`; the page has its own two.
+    interpolate
+        Whether costs to a target are read between evaluations, see
+        :func:`analysis.stats.to_target`; those over the ranges of devices never are.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def write_report(
     OSError
         A file cannot be written.
     """
-    results = load_results(folder)
+    results = dataclasses.replace(load_results(folder), interpolates=interpolate)
     with locked_if_free(results.folder, purpose="airtune report") as holder:
         is_ours = run_id is None or (results.manifest.run_id == run_id and holder is None)
         if not is_ours:

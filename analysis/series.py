@@ -104,7 +104,9 @@ def target_frame(
     used = results.used(results.evaluations)
     parts = []
     for split in splits:
-        reached = to_target(used, metric=metric, split=split, target=target)
+        reached = to_target(
+            used, metric=metric, split=split, target=target, interpolate=results.interpolates
+        )
         for cost in COSTS.values():
             summary = target_summary(reached, column=cost.column)
             rows = reached[["variant", "seed", cost.column]]

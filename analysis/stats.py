@@ -47,6 +47,13 @@ COSTS: dict[str, Cost] = {
 """The four costs of this project, in the order in which they are shown."""
 
 
+BETWEEN = (
+    "on the straight line between the last evaluation short of the target and the first that "
+    "meets it"
+)
+"""Where a cost to a target is read that is interpolated, in words."""
+
+
 def is_better_low(metric: str) -> bool:
     """Return whether smaller values of a metric are better, by the last word of its name."""
     return metric.rsplit("_", 1)[-1] in {"loss", "perplexity", "error", "repetition"}
@@ -206,11 +213,20 @@ def final_values(evaluations: pd.DataFrame) -> pd.DataFrame:
     return evaluations.groupby(keys, sort=False).tail(1).reset_index(drop=True)
 
 
-def to_target(evaluations: pd.DataFrame, *, metric: str, split: str, target: float) -> pd.DataFrame:
+def to_target(
+    evaluations: pd.DataFrame,
+    *,
+    metric: str,
+    split: str,
+    target: float,
+    interpolate: bool = False,
+) -> pd.DataFrame:
     """Cost at which each run first meets a target.
 
     A run meets it at its first evaluation with a mean at or beyond the target (at or below it for
-    losses), so the resolution is the evaluation interval.
+    losses), so the resolution is the evaluation interval. With ``interpolate`` the cost is read on
+    the straight line from the evaluation before, the last one with a value, to that one; a run that
+    meets the target at its first evaluation has no line, and the cost of that one.
 
     Returns
     -------
@@ -221,12 +237,20 @@ def to_target(evaluations: pd.DataFrame, *, metric: str, split: str, target: flo
     """
     rows = evaluations[(evaluations["metric"] == metric) & (evaluations["split"] == split)]
     sign = -1.0 if is_better_low(metric) else 1.0
+    sources = [cost.source for cost in COSTS.values()]
     found = []
     for (variant, seed), run in rows.groupby(["variant", "seed"], sort=False):
-        met = run[sign * run["mean"] >= sign * target]
-        row: dict[str, object] = {"variant": variant, "seed": seed, "is_reached": len(met) > 0}
+        known = run[run["mean"].notna()]
+        is_met = (sign * known["mean"] >= sign * target).to_numpy()
+        place = int(is_met.argmax()) if is_met.any() else -1
+        row: dict[str, object] = {"variant": variant, "seed": seed, "is_reached": place >= 0}
+        at = known[sources].iloc[place] if place >= 0 else pd.Series(np.nan, index=sources)
+        if interpolate and place > 0:
+            before, after = known["mean"].iloc[[place - 1, place]]
+            start = known[sources].iloc[place - 1]
+            at = start + (target - before) / (after - before) * (at - start)
         for cost in COSTS.values():
-            row[cost.column] = met[cost.source].iloc[0] / cost.per_unit if len(met) else np.nan
+            row[cost.column] = at[cost.source] / cost.per_unit
             row[f"{cost.column}_end"] = run[cost.source].iloc[-1] / cost.per_unit
         found.append(row)
     names = [cost.column for cost in COSTS.values()]

@@ -15,6 +15,7 @@ from analysis.censored import horizon_of, restricted_summary
 from analysis.intervals import Support, support_of
 from analysis.load import Results
 from analysis.stats import (
+    BETWEEN,
     COSTS,
     Cost,
     final_values,
@@ -244,7 +245,9 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
     text: list[tuple[str, str, Mapping[str, Row]]] = []
     remarks: list[str] = []
     for split in followed_splits(results, metric):
-        reached = to_target(used, metric=metric, split=split, target=target)
+        reached = to_target(
+            used, metric=metric, split=split, target=target, interpolate=results.interpolates
+        )
         tables = {key: _by_variant(reached, cost) for key, cost in COSTS.items()}
         remarks += _horizon_notes(reached, split)
         for variant in results.variants:
@@ -258,11 +261,17 @@ def target_table(results: Results, *, metric: str, target: float) -> Table:
         numbers=pd.DataFrame(numbers),
         text=_target_text(text),
         notes=(
-            "First evaluation that meets the target: mean over seeds ± 95 % half-width.",
+            f"{_where_met(results)}: mean over seeds ± 95 % half-width.",
             *remarks,
             *_label_note(results),
         ),
     )
+
+
+def _where_met(results: Results) -> str:
+    if results.interpolates:
+        return f"Costs to the target {BETWEEN}"
+    return "First evaluation that meets the target"
 
 
 def _by_variant(reached: pd.DataFrame, cost: Cost) -> Mapping[Hashable, Row]:

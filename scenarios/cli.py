@@ -193,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         default="double",
         help="width of figure files: one column of a journal page, both (default), or a slide",
     )
+    _interpolates(verb)
 
     _compares(verbs)
     _exports(verbs)
@@ -267,10 +268,20 @@ def _compares(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         help="compare values of this knob, radio.scheduler say, or methods: --by method (default: "
         "what the baseline is a value of)",
     )
+    _interpolates(verb)
     verb.add_argument(
         "--format",
         choices=["text", "md", "tex", "csv", "json"],
         help="how the table is written (default: text, of a long table the rows that tell most)",
+    )
+
+
+def _interpolates(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--interpolate",
+        action="store_true",
+        help="read costs to a target on the straight line between the last evaluation below it and "
+        "the first one that meets it (default: those of the latter)",
     )
 
 

@@ -171,7 +171,10 @@ def list_names(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Write figures and tables of a result folder again."""
     report = _write_report(
-        Path(options.folder), formats=(options.figure_format,), size=options.figure_style
+        Path(options.folder),
+        formats=(options.figure_format,),
+        size=options.figure_style,
+        interpolate=options.interpolate,
     )
     _present(report, as_json=options.json)
     return DONE
@@ -310,7 +313,12 @@ def _check_map(path: Path, seed: int) -> None:
 
 
 def _write_report(
-    folder: Path, *, run_id: str | None = None, formats: Sequence[str] = (), size: "Size" = "double"
+    folder: Path,
+    *,
+    run_id: str | None = None,
+    formats: Sequence[str] = (),
+    size: "Size" = "double",
+    interpolate: bool = False,
 ) -> "Report":
     """Write figures and tables of a result folder: one that was named, or that of a run just done.
 
@@ -324,7 +332,9 @@ def _write_report(
     from analysis.report import write_report  # noqa: PLC0415
 
     try:
-        return write_report(folder, run_id=run_id, formats=formats, size=size)
+        return write_report(
+            folder, run_id=run_id, formats=formats, size=size, interpolate=interpolate
+        )
     except FolderLostError as error:
         raise RunFailedError(str(error)) from None
     except (ResultError, OSError) as error:

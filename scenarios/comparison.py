@@ -1,6 +1,7 @@
 """The verb ``compare``: variants of one or several result folders, as a table of any form."""
 
 import argparse
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,13 @@ def compare_variants(options: argparse.Namespace) -> int:
         raise ScenarioError([f"compare: {told}"])
     if options.json and options.format not in (None, "json"):
         raise ScenarioError([f"--json and --format {options.format}: give one of them"])
+    if options.interpolate and options.target is None:
+        raise ScenarioError(["--interpolate: reads costs to a target; give --target METRIC=VALUE"])
     target = None if options.target is None else _parse_target(options.target)
     chosen = {"baseline": options.baseline, "by": options.by}
     try:
         results = load_several(options.folders)
+        results = dataclasses.replace(results, interpolates=options.interpolate)
         if target is None:
             differences = total_differences if results.is_timing_only else final_differences
             table = differences(results, **chosen)

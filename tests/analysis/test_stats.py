@@ -129,6 +129,36 @@ def test_first_evaluation_that_meets_the_target_counts():
     assert (got["at_s"], got["energy_j"], got["uplink_mb"], got["round"]) == (10.0, 5.0, 2.0, 1)
 
 
+@pytest.mark.parametrize(
+    ("means", "metric", "target", "place"),
+    [
+        ([0.1, 0.6, 0.7, 0.9], "accuracy", 0.8, 2.5),
+        ([0.1, 0.8, 0.7, 0.9], "accuracy", 0.45, 0.5),
+        ([0.1, 0.9, 0.7, 0.95], "accuracy", 0.9, 1.0),  # met exactly: no line is needed
+        ([2.0, 1.5, 0.5], "eval_loss", 1.0, 1.5),
+        ([0.2, np.nan, 0.6], "accuracy", 0.3, 0.5),  # on the line from the last value that is known
+        ([0.9, 0.1, 0.95], "accuracy", 0.5, 0.0),  # already at the start
+        ([0.4, 0.4, 0.5], "accuracy", 0.41, 1.1),
+    ],
+)
+def test_cost_is_read_on_the_line_to_the_evaluation_that_meets_the_target(
+    means, metric, target, place
+):
+    rows = evaluations(means, metric=metric)
+    got = to_target(rows, metric=metric, split="global", target=target, interpolate=True).iloc[0]
+    assert got["is_reached"]
+    found = [got[name] for name in ("round", "at_s", "energy_j", "uplink_mb")]
+    np.testing.assert_allclose(found, [place, 10 * place, 5 * place, 2 * place])
+    assert got["at_s_end"] == 10.0 * (len(means) - 1)
+
+
+def test_what_is_not_reached_has_no_cost_between_evaluations_either():
+    rows = evaluations([0.1, 0.5])
+    got = to_target(rows, metric="accuracy", split="global", target=0.8, interpolate=True).iloc[0]
+    assert not got["is_reached"]
+    assert np.isnan(got["at_s"])
+
+
 def test_losses_are_met_from_above():
     rows = evaluations([2.0, 1.1, 0.9], metric="eval_loss")
     got = to_target(rows, metric="eval_loss", split="global", target=1.0).iloc[0]

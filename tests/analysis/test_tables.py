@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import pytest
@@ -38,6 +39,18 @@ def test_variant_without_a_global_model_has_an_empty_cell(results):
     text = summary_table(results).text.set_index("variant")
     assert text.loc["Local only", "accuracy global"] == "-"
     assert text.loc["Local only", "accuracy personal"] != "-"
+
+
+def test_costs_between_evaluations_are_lower_and_are_said_to_be(results):
+    between = dataclasses.replace(results, interpolates=True)
+    first, line = (target_table(each, metric="accuracy", target=0.8) for each in (results, between))
+    assert first.notes[0].startswith("First evaluation that meets the target")
+    assert line.notes[0].startswith("Costs to the target on the straight line between")
+    is_reached = first.numbers["num_reached"] == first.numbers["n"]
+    for name in ("at_s_mean", "energy_j_mean", "round_mean"):
+        gaps = (first.numbers[name] - line.numbers[name])[is_reached]
+        assert len(gaps) > 0
+        assert (gaps > 0).all()
 
 
 def test_target_never_reached_is_said(results):
