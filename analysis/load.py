@@ -148,7 +148,7 @@ def load_results(folder: Path | str) -> Results:
         notes.append("no devices.csv: how costs move with the speed of devices is not shown")
     notes += _absent_note(absent)
     notes += _status_notes(run_table, manifest.variants, manifest.seeds)
-    data = {kind: _join(frames.pop(kind), SCHEMAS[kind]) for kind in SCHEMAS}
+    data: dict[str, Any] = {kind: _join(frames.pop(kind), SCHEMAS[kind]) for kind in SCHEMAS}
     return Results(
         folder=folder,
         manifest=manifest,

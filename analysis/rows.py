@@ -232,10 +232,10 @@ def _read_clean(text: str, columns: Columns) -> pd.DataFrame | None:
     """
     if "nan" in text.lower():
         return None
+    types = {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
     try:
-        table = _read_table(
-            text, {name: _DTYPES[kind.rstrip("?")] for name, kind in columns.items()}
-        )
+        with np.errstate(invalid="ignore"):  # of a number too large for a whole one
+            table = _read_table(text, types)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError):
         return None
     if not set(columns) <= set(table.columns) or not set(_ADDRESS).isdisjoint(table.columns):
