@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
 
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+_MOST_NAMED = 8
+"""Variants that ``validate`` names in its first line; ``--json`` names all."""
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -138,7 +140,7 @@ def validate(options: argparse.Namespace) -> int:
         )
     else:
         size = f"{len(names)} variants x {len(scenario.seeds)} seeds"
-        say(f"{scenario.name}: valid; {size}: {', '.join(bounded(names))}")
+        say(f"{scenario.name}: valid; {size}: {', '.join(bounded(names, most=_MOST_NAMED))}")
         lines = [line for each in facts for line in summary_lines(each)]
         lines += [line for each in costs for line in cost_lines(each)]
         for line in bounded(lines):

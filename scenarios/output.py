@@ -79,15 +79,15 @@ def fill_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- lives as long as the process
 
 
-def bounded(lines: Sequence[str]) -> list[str]:
-    """Cut lines to :data:`MAX_LINE` characters, and to :data:`MAX_LINES` of them.
+def bounded(lines: Sequence[str], *, most: int = MAX_LINES) -> list[str]:
+    """Cut lines to :data:`MAX_LINE` characters, and to the ``most`` first of them.
 
     Examples
     --------
     >>> bounded(["a"] * 60)[-1], len(bounded(["b" * 1000])[0])
     ('and 10 more', 500)
     """
-    shown = [shortened(line, MAX_LINE) for line in lines[:MAX_LINES]]
+    shown = [shortened(line, MAX_LINE) for line in lines[:most]]
     left_out = len(lines) - len(shown)
     return [*shown, f"and {left_out} more"] if left_out else shown
 
