@@ -1,5 +1,6 @@
 """Where each method of a large study ends, at what cost: one row a method, one dot a setting."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -148,7 +149,7 @@ def _draw_quantity(
         use_log_x(ax, scale="symlog")
     elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
         use_log_x(ax)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        ax.xaxis.set_major_locator(LogLocator(subs=_labelled(*ax.get_xlim())))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
     elif quantity in _COSTS:
@@ -161,6 +162,12 @@ def _draw_quantity(
     label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
     ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
     ax.grid(axis="y", visible=True)
+
+
+def _labelled(low: float, high: float) -> tuple[float, ...]:
+    """Return which multiples of powers of ten have a label: a narrow panel has room for few."""
+    num_powers = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
+    return (1.0,) if num_powers >= 2 else (1.0, 3.0)
 
 
 def _whiskers(rows: pd.DataFrame, *, support: Support) -> np.ndarray:
