@@ -49,6 +49,8 @@ from analysis.series import (
     round_durations,
     target_frame,
     transfer_durations,
+    transfer_rates,
+    transfer_sinrs,
     waste_frame,
 )
 from analysis.settings import draw_settings, settings_frame
@@ -111,6 +113,8 @@ __all__ = [
     "svg_text",
     "target_frame",
     "transfer_durations",
+    "transfer_rates",
+    "transfer_sinrs",
     "variant_styles",
     "waste_frame",
 ]

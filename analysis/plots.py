@@ -302,8 +302,9 @@ def draw_cdf(
     """
     known = styles_of(frame["variant"], styles)
     positive = frame.loc[frame[column] > 0.0, column]
-    is_log = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= LOG_FROM
     unit = display_unit(column, float(positive.max()) if len(positive) else 0.0)
+    is_wide = len(positive) > 1 and float(positive.max() / positive.quantile(0.05)) >= LOG_FROM
+    is_log = is_wide and unit.symbol != "dB"
     with one_axes(ax, height_in=PANEL_IN) as drawn:
         if is_log:
             use_log_x(drawn)

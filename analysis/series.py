@@ -235,6 +235,36 @@ def transfer_durations(results: Results, *, direction: str) -> pd.DataFrame:
     return rows[["variant", "seed", "duration_s"]].dropna()
 
 
+def transfer_sinrs(results: Results, *, direction: str = "uplink") -> pd.DataFrame:
+    """Return the mean SINR of every transfer one way that had resource blocks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``variant``, ``seed``, ``mean_sinr_db``; empty in networks without signals.
+    """
+    rows = results.used(results.transfers)
+    rows = rows[rows["direction"] == direction]
+    if "mean_sinr_db" not in rows:
+        rows = rows.iloc[:0].assign(mean_sinr_db=np.nan)
+    return rows[["variant", "seed", "mean_sinr_db"]].dropna()
+
+
+def transfer_rates(results: Results, *, direction: str = "uplink") -> pd.DataFrame:
+    """Return the throughput of every delivered transfer one way, from its first block to its end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``variant``, ``seed``, ``rate_mbps``.
+    """
+    rows = results.used(results.transfers)
+    rows = rows[(rows["direction"] == direction) & (rows["status"] == "delivered")]
+    seconds = rows["finished_at_s"] - rows["started_at_s"]
+    rows = rows.assign(rate_mbps=8e-6 * rows["size_bytes"] / seconds.where(seconds > 0.0))
+    return rows[["variant", "seed", "rate_mbps"]].dropna()
+
+
 def cdf_frame(durations: pd.DataFrame, *, column: str = "duration_s") -> pd.DataFrame:
     """Empirical distribution of each variant, all seeds pooled.
 

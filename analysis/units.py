@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from analysis.intervals import Support, interval_ends, is_exact, leaves_support
 
-UNITS = {"s": "s", "j": "J", "bytes": "B", "kb": "kB", "mb": "MB", "w": "W", "hz": "Hz"}
+UNITS = {"s": "s", "j": "J", "bytes": "B", "kb": "kB", "mb": "MB", "w": "W", "hz": "Hz",
+         "db": "dB", "mbps": "Mbit/s"}  # fmt: skip
 """Unit of a column by the last word of its name."""
 
 WORDS = {
