@@ -110,7 +110,8 @@ def row_types(scenario: Scenario) -> dict[str, type]:
         left_out.append("answers")
     if scenario.training.mode == "none":
         left_out.append("scores")
-    if scenario.server.privacy is None or scenario.training.mode == "none":
+    is_private = scenario.server.privacy is not None or scenario.training.privacy is not None
+    if not is_private or scenario.training.mode == "none":
         left_out.append("privacy")
     return {name: kind for name, kind in ROW_TYPES.items() if name not in left_out}
 

@@ -43,6 +43,7 @@ PRIVATE = (
     "server.privacy={clip_norm: 0.5, noise_multiplier: 1.0}",
     "server.secure_aggregation={bits: 32}",
 )
+PRIVATE_TEXTS = "training.privacy={clip_norm: 0.5, noise_multiplier: 1.0}"
 CODED = (
     "server.uplink_codecs=[{kind: top_k}, {kind: int8}]",
     "server.downlink_codecs=[{kind: int4}]",
@@ -90,6 +91,7 @@ def test_every_method_has_the_same_rows(tmp_path):
         ),
         "answers": (*TRAINED, *WRITTEN, f"methods=[{', '.join(OF_WRITING.values())}]"),
         "private": (*TRAINED, *PRIVATE, "methods=[{kind: fedit}]"),
+        "private texts": (*TRAINED, PRIVATE_TEXTS, "methods=[{kind: fedit}]"),
         "coded": (*TRAINED, "server.num_rounds=2", *CODED, "methods=[{kind: fedit}]"),
     }
     for name, settings in studies.items():
@@ -98,6 +100,8 @@ def test_every_method_has_the_same_rows(tmp_path):
         apart = run(study, out=tmp_path / name / "process", executor="process", workers=2)
         assert apart.failures == ()
         assert rows(apart.folder) == rows(here.folder)
+        has_promise = bool(list(here.folder.rglob("privacy.csv")))
+        assert has_promise == name.startswith("private")
         assert len({path.parts[0] for path in rows(here.folder)}) == len(study.methods)
 
 
