@@ -152,7 +152,12 @@ def measure(page: Path, *, chromium: str = "chromium", size: str = "1440,900") -
     text = page.read_text(encoding="utf-8").replace("</body>", probe)
     session: list[int] = []
     told: dict[str, float] = {}
-    shared = {"page": text.encode(), "session": session, "begun_s": [], "told": told}
+    shared: dict[str, Any] = {
+        "page": text.encode(),
+        "session": session,
+        "begun_s": [],
+        "told": told,
+    }
     shared["is_told"] = threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Listener", (_Listener,), shared))
     threading.Thread(target=server.serve_forever, daemon=True).start()
