@@ -17,6 +17,7 @@ from fl.execution.pool_client import WorkerDiedError
 from fl.execution.processes import Pool
 from fl.execution.recipe import Loaded
 from fl.execution.store import StoreWriteError
+from fl.interrupts import interrupts_held
 from fl.methods.base import Method
 from fl.metrics import METRICS
 from fl.models.backbone import Backbone
@@ -188,9 +189,10 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             raise
         finally:
             # an interrupted run keeps the energy of its finished part, too
-            recorder.write_network_rows()
-            recorder.write_scores()
-            folder.write("energy", _energy_rows(network, until_s=env.now))
+            with interrupts_held():
+                recorder.write_network_rows()
+                recorder.write_scores()
+                folder.write("energy", _energy_rows(network, until_s=env.now))
             federation.executor.close()
             federation.personal.place.close()
     host_total_s = time.perf_counter() - host_started_s
@@ -371,9 +373,10 @@ class _FolderRecorder:
                 self._folder.write(name, rows)
 
     def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
-        self.write_network_rows()
-        self._folder.write("clients", clients)
-        self._folder.write("rounds", [row])
+        with interrupts_held():  # a round stands in all files, or in none
+            self.write_network_rows()
+            self._folder.write("clients", clients)
+            self._folder.write("rounds", [row])
 
     def unfinished(self, clients: Sequence[ClientRow]) -> None:
         self._folder.write("clients", clients)

@@ -35,6 +35,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "fl": (
         (
             "problems",
+            "interrupts",
             "by_client",
             "cache_folder",
             "csv_rows",

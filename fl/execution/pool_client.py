@@ -4,6 +4,8 @@ import contextlib
 from itertools import count
 from multiprocessing.connection import Connection
 
+from fl.interrupts import interrupts_held
+
 STOPPED = b"stopped"
 """What a pool says where a client no longer waits; no answer to a job begins so."""
 THERE, NOT_THERE = b"there", b"not there"
@@ -17,7 +19,8 @@ class WorkerDiedError(RuntimeError):
 class PoolClient:
     """What one run has of a pool. It may be handed to a process that is started with it.
 
-    A run that does not wait is taken to compute: its process counts as one of the pool's.
+    A run that does not wait is taken to compute: its process counts as one of the pool's. Only its
+    waiting can be interrupted: a message is sent, or taken in, as a whole.
 
     Parameters
     ----------
@@ -30,8 +33,8 @@ class PoolClient:
         self._numbers = count()
         self._awaited: int | None = None
         """The job whose answer may come although nobody waits for it any more."""
-        self._early: dict[int, bytes] = {}
-        """Answers that came so."""
+        self._answers: dict[int, bytes] = {}
+        """Those that have come, until their jobs are dropped."""
 
     def submit(self, order: bytes, *, recipe: str, flop: int) -> int:
         """Let a job run when a process is free; return the number by which it is asked for."""
@@ -40,28 +43,32 @@ class PoolClient:
         return number
 
     def result(self, number: int) -> bytes:
-        """Wait for the answer to a job, once; after an interrupt it may be asked for again."""
+        """Wait for the answer to a job; it is kept until the job is dropped."""
         self._stop_waiting()
-        if number in self._early:
-            return self._early.pop(number)
-        self._say("wait", number)
-        self._awaited = number
+        if number in self._answers:
+            return self._answers[number]
+        with interrupts_held():
+            self._say("wait", number)
+            self._awaited = number
         with contextlib.suppress(OSError):  # what is read next tells of it
             self._connection.poll(None)  # interrupted here, nothing has been read
-        answer = self._receive()
-        self._awaited = None
-        if not answer:
-            raise WorkerDiedError
+        with interrupts_held():
+            answer = self._receive()
+            self._awaited = None
+            if not answer:
+                raise WorkerDiedError
+            self._answers[number] = answer
         return answer
 
     def has_answer(self, number: int) -> bool:
         """Return whether the answer to a job is there; after an interrupt, too."""
         try:
             self._stop_waiting()
-            if number in self._early:
+            if number in self._answers:
                 return True
-            self._say("look", number)
-            return self._receive() == THERE
+            with interrupts_held():
+                self._say("look", number)
+                return self._receive() == THERE
         except WorkerDiedError:
             return False
 
@@ -69,17 +76,19 @@ class PoolClient:
         """Take what comes for a job that was waited for when there was an interrupt."""
         if self._awaited is None:
             return
-        self._say("stop", self._awaited)
-        while (answer := self._receive()) != STOPPED:
-            self._early[self._awaited] = answer
-        self._awaited = None
+        with interrupts_held():
+            self._say("stop", self._awaited)
+            while (answer := self._receive()) != STOPPED:
+                if answer:  # else it will never come
+                    self._answers[self._awaited] = answer
+            self._awaited = None
 
     def _receive(self) -> bytes:
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError):
             raise WorkerDiedError from None
-        except BaseException:  # interrupted: the answer that is on its way is nobody's
+        except BaseException:  # the answer that is on its way is nobody's
             self.close()
             raise
 
@@ -87,8 +96,8 @@ class PoolClient:
         """Let a job, or its answer, go; nobody will ask for it."""
         with contextlib.suppress(WorkerDiedError):
             self._stop_waiting()
-            self._say("drop", number)
-        self._early.pop(number, None)
+            if self._answers.pop(number, None) is None:
+                self._say("drop", number)
 
     def close(self) -> None:
         """Let everything go that was submitted here."""
@@ -96,6 +105,7 @@ class PoolClient:
 
     def _say(self, *message: object) -> None:
         try:
-            self._connection.send(message)
+            with interrupts_held():  # half a message would leave the pool waiting for the rest
+                self._connection.send(message)
         except OSError:
             raise WorkerDiedError from None

@@ -30,7 +30,7 @@ class Pool(Protocol):
         """Let a job run; return the number by which it is asked for."""
 
     def result(self, number: int) -> bytes:
-        """Wait for the answer to a job, once."""
+        """Wait for the answer to a job; it may be asked for again until the job is dropped."""
 
     def has_answer(self, number: int) -> bool:
         """Return whether the answer to a job is there."""
@@ -116,7 +116,6 @@ class ProcessExecutor:
             del self._open[number]
             msg = f"a worker process died while the {name} was awaited; is memory short?"
             raise WorkerDiedError(msg) from None
-        del self._open[number]  # after an interrupt it may be asked for again
         if isinstance(answer, Failure):
             raise answer.error
         if is_training:
@@ -129,7 +128,7 @@ class ProcessExecutor:
         return self._pool.has_answer(number)
 
     def drop(self, number: int) -> None:
-        """Let a job go, if nobody has asked for its result."""
+        """Let a job, or its answer, go."""
         if self._open.pop(number, None) is not None:
             self._pool.drop(number)
 
@@ -162,9 +161,11 @@ class _Handle(Generic[Result]):
                 packed = self._executor.ask(self._number, self._name, is_training=self._is_training)
             except Exception as error:
                 self._error = error
+                self._executor.drop(self._number)
                 raise
             self._result = self._unpack(packed)
             self._unpack = None
+            self._executor.drop(self._number)  # interrupted before, it is asked for again
         return self._result
 
     def is_ready(self) -> bool:

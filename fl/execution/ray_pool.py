@@ -12,6 +12,8 @@ add in another order.
 
 import contextlib
 import importlib
+import signal
+import threading
 from collections import OrderedDict
 from functools import cached_property
 from itertools import count
@@ -91,6 +93,8 @@ class RayClient:
         self._numbers = count()
         self._jobs: dict[int, Any] = {}
         """References to answers, by the numbers of jobs."""
+        self._answers: dict[int, bytes] = {}
+        """Those that have come, until their jobs are dropped."""
 
     def submit(self, order: bytes, *, recipe: str, flop: int) -> int:
         """Let a job run when there is room; return the number by which it is asked for.
@@ -104,18 +108,23 @@ class RayClient:
         return number
 
     def result(self, number: int) -> bytes:
-        """Wait for the answer to a job, once."""
+        """Wait for the answer to a job; it is kept until the job is dropped."""
+        if number in self._answers:
+            return self._answers[number]
         ray = self._cluster[0]
         try:
             answer: bytes = ray.get(self._jobs[number])
         except ray.exceptions.RayError as error:
             del self._jobs[number]
             raise WorkerDiedError from error
+        self._answers[number] = answer
         del self._jobs[number]
         return answer
 
     def has_answer(self, number: int) -> bool:
         """Return whether the answer to a job is there."""
+        if number in self._answers:
+            return True
         ray = self._cluster[0]
         try:
             return number in self._jobs and bool(ray.wait([self._jobs[number]], timeout=0)[0])
@@ -124,6 +133,7 @@ class RayClient:
 
     def drop(self, number: int) -> None:
         """Let a job, or its answer, go; nobody will ask for it."""
+        self._answers.pop(number, None)
         job = self._jobs.pop(number, None)
         if job is not None:
             ray = self._cluster[0]
@@ -152,6 +162,7 @@ def _connected(address: str | None) -> Any:  # noqa: ANN401 -- the package, whic
         raise RayError(msg) from error
     if ray.is_initialized():
         return ray
+    ends = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address="local" if address is None else address,
@@ -163,6 +174,8 @@ def _connected(address: str | None) -> Any:  # noqa: ANN401 -- the package, whic
         told = " ".join(str(error).split())
         msg = f"no cluster answers at {address or 'this machine'}: {told}"
         raise RayError(msg) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, ends)  # Ray's own one takes the end of a task for a failure
     return ray
 
 

@@ -8,7 +8,6 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from fl.execution.executor import JobHandle
 from fl.methods.base import ServerState
@@ -32,14 +31,21 @@ class Finetuned:
         # Every client as if it came new: what some of them hold already is sent to all.
         self._state: ServerState | None = replace(federation.state, held={})
         self._beginnings = Beginnings()
+        self._sums: Sequence[Sums] | None = None
 
     def is_ready(self) -> bool:
         """Return whether :attr:`sums` runs no job."""
-        return self._state is None
+        return self._sums is not None
 
-    @cached_property
+    @property
     def sums(self) -> Sequence[Sums]:
         """Sums of scores of each client's model on its own test texts."""
+        if self._sums is None:
+            self._sums = self._score_all()
+            self._state = None
+        return self._sums
+
+    def _score_all(self) -> Sequence[Sums]:
         under_way: deque[tuple[int, JobHandle[TrainResult]]] = deque()
         scored: list[Scored] = []
         for client_id in self._client_ids:
@@ -47,9 +53,7 @@ class Finetuned:
             if len(under_way) == MOST_UNDER_WAY:
                 scored.append(self._score(*under_way.popleft()))
         scored += [self._score(*each) for each in under_way]
-        sums = [each.found[0].sums for each in scored]
-        self._state = None
-        return sums
+        return [each.found[0].sums for each in scored]
 
     def _trained(self, client_id: int) -> JobHandle[TrainResult]:
         federation, state = self._federation, self._state

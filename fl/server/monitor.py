@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from fl.interrupts import interrupts_held
 from fl.metrics import METRICS
 from fl.problems import during
 from fl.server.config import ServerConfig
@@ -74,10 +75,11 @@ class Monitor:
         federation, evaluation = self._federation, self._under_way[0]
         with during(_place(evaluation.round)):
             self._evaluator.wait(evaluation)  # interrupted here, it is still under way
-            self._under_way.popleft()
-            rows = self._evaluator.rows(evaluation)
-        for row in rows:
-            federation.recorder.evaluation(row)
+            with interrupts_held():  # written as a whole, and once
+                self._under_way.popleft()
+                rows = self._evaluator.rows(evaluation)
+                for row in rows:
+                    federation.recorder.evaluation(row)
         split = federation.server.target_split
         self._means = {row.metric: row.mean for row in rows if row.split == split}
 

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -42,16 +41,22 @@ class Scored:
         self._jobs: Sequence[_JobInShards] = jobs
         self._num_kept = num_kept
         """Answers of each set whose text is kept."""
+        self._found: list[Found] | None = None
 
     def is_ready(self) -> bool:
         """Return whether :attr:`found` waits for no job."""
         return all(handle.is_ready() for job in self._jobs for _, handle in job.shards)
 
-    @cached_property
+    @property
     def found(self) -> list[Found]:
         """The sums of all scores and what is kept of the answers, set by set; waits for jobs."""
+        if self._found is None:
+            self._found = self._find()
+            self._jobs = ()  # not before: interrupted so far, it is found once more
+        return self._found
+
+    def _find(self) -> list[Found]:
         results = [(job.result(), job.sets) for job in self._jobs]
-        self._jobs = ()
         by_job = [sum_scores(result.scores, [len(s) for s in sets]) for result, sets in results]
         sums = [
             {name: value for of_job in of_set for name, value in of_job.items()}

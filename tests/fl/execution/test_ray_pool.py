@@ -1,5 +1,6 @@
 """A Ray cluster as a pool: what it is told and how its errors read; and a real one, run by hand."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ class PretendedRay(SimpleNamespace):
             msg = "nobody\nanswers"
             raise ConnectionError(msg)
         self.inits.append(settings)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     def cluster_resources(self):
         return self.held
@@ -76,7 +78,9 @@ def test_answers_go_to_who_asks_and_a_job_is_tried_again(pretended):
     assert client is pool.here
     first, second, third = (client.submit(each, recipe="r", flop=1) for each in (b"a", b"b", b"c"))
     assert client.result(second) == b"answer to b"
-    assert client.result(first) == b"answer to a"
+    assert [client.result(first) for _ in range(2)] == [b"answer to a"] * 2
+    for each in (first, second):
+        client.drop(each)
     client.drop(third)
     client.drop(third)
     assert ray.cancelled == [b"c"]
@@ -96,6 +100,13 @@ def test_a_client_connects_where_it_arrives(pretended):
     client.submit(b"a", recipe="r", flop=1)
     assert ray.inits[0]["address"] == "there:2"
     assert ray.settings[0]["num_gpus"] == 0.5
+
+
+def test_what_the_end_of_a_process_means_is_not_for_ray_to_say(pretended):
+    pretended()
+    before = signal.getsignal(signal.SIGTERM)
+    RayPool("auto")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_lost_job_says_so(pretended):

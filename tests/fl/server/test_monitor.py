@@ -1,15 +1,23 @@
 """Evaluation while rounds go on: when it is asked for, when it is waited for, which rows come."""
 
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from fl.methods.fedit.config import FeditConfig
 from fl.methods.local.config import LocalConfig
+from fl.server import evaluation, monitor, scoring
 from fl.server.modes.sync import run_rounds
 from fl.server.monitor import AHEAD
 from fl.training.job import TrainJob
 from tests.fl.fakes import federation
 
 NUM_ROUNDS = 5
+NUM_POINTS = 8
+EVALUATING = {Path(each.__file__) for each in (evaluation, monitor, scoring)}
 
 
 def watched(config, *, runs_ahead, **server):
@@ -99,3 +107,61 @@ def test_an_interrupted_run_writes_the_evaluations_that_are_finished():
     played.write_finished()
     played.write_finished()
     assert [row.round for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.fixture
+def raising():
+    """Interrupts raise, also where a shell has started the tests with them ignored."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def interrupted(step):
+    """Play a run whose evaluations come back at once, interrupted at a line of evaluating.
+
+    Returns the run and how many lines there were.
+    """
+    played, num_lines = federation(FeditConfig(), num_rounds=NUM_ROUNDS), 0
+    submit, played.executor.runs_ahead = played.executor.submit, True
+
+    def come_back(job, **options):
+        handle = submit(job, **options)
+        if not isinstance(job, TrainJob):
+            handle.result()
+        return handle
+
+    def trace(frame, event, argument):
+        nonlocal num_lines
+        if Path(frame.f_code.co_filename) not in EVALUATING:
+            return None
+        if event == "line":
+            num_lines += 1
+            if num_lines == step:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    played.executor.submit = come_back
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        played.env.run(until=played.env.process(run_rounds(played)))
+    except KeyboardInterrupt:
+        sys.settrace(before)
+        played.write_finished()
+    finally:
+        sys.settrace(before)
+    return played, num_lines
+
+
+def test_wherever_a_run_is_interrupted_evaluations_that_have_come_back_are_written(raising):
+    """Each as a whole, once and in order; only one that was being submitted may be missing."""
+    whole, num_lines = interrupted(None)
+    expected = whole.recorder.evaluations
+    assert len(expected) == 2 * (NUM_ROUNDS + 1)
+    random = np.random.default_rng(5)
+    for step in random.integers(1, num_lines, size=NUM_POINTS):
+        played, _ = interrupted(step)
+        rows, num_rounds = played.recorder.evaluations, played.num_rounds
+        assert rows == expected[: len(rows)], step
+        assert len(rows) in {2 * num_rounds, 2 * num_rounds + 2}, step
