@@ -225,7 +225,7 @@ def test_books_are_right_in_random_worlds(mode, monkeypatch, tmp_path):
     for name, value in (("KINDS", ("splitlora",)), ("METHODS", methods), ("ROUND_S", 0.1)):
         monkeypatch.setattr(random_worlds, name, value)
     outcomes = Counter()
-    for policy in sorted(set(random_worlds.POLICIES) - {"power_of_choice", "tifl"}):
+    for policy in sorted({*random_worlds.policies_of(mode)} - {"power_of_choice", "tifl"}):
         rows = random_worlds.check_world(mode, policy, 10, tmp_path)
         outcomes.update(part.outcome.partition(":")[0] for part in rows.clients)
     assert sum(outcomes.values()) > 100

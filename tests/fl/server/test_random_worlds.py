@@ -172,6 +172,11 @@ def base(kind, is_trained):
     )
 
 
+def policies_of(mode):
+    """The policies that a mode can have: a Poisson sample is drawn round by round."""
+    return [each for each in POLICIES if each != "poisson" or mode in ("sync", "deadline")]
+
+
 def drawn(mode, policy_kind, number, folder):
     """Return a federation drawn by mode, policy and number, the same whenever it is asked for."""
     address = [list(MODES).index(mode), list(POLICIES).index(policy_kind), number]
@@ -361,7 +366,7 @@ def test_there_are_modes_policies_and_kinds_of_availability_to_draw_from():
 @pytest.mark.parametrize("mode", MODES)
 def test_books_are_right_in_random_worlds_under_every_policy(mode, tmp_path):
     outcomes = Counter()
-    policies = [each for each in POLICIES if each != "poisson" or mode in ("sync", "deadline")]
+    policies = policies_of(mode)
     for policy in policies:
         for number in range(WORLDS_A_PAIR):
             try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fl.training.job import EvaluationJob, JobSettings, Start, TrainJob
 from fl.training.optimiser_settings import AdamW, Sgd
 from fl.training.rate_schedule import CONSTANT_RATE, CosineRate, ExponentialRate, LinearRate
+from fl.training.sample_privacy import SamplePrivacy
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=5)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -52,6 +53,7 @@ SETTINGS = st.builds(
     micro_batch_size=st.none() | st.integers(1, 9),
     lora_dropout=FLOATS,
     backbone_dropout=FLOATS,
+    privacy=st.none() | st.builds(SamplePrivacy, clip_norm=FLOATS, noise_multiplier=FLOATS),
 )
 OF_TRAINING = {
     "model_key": WORDS,
