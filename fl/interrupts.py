@@ -28,11 +28,11 @@ def interrupts_held() -> Iterator[None]:
 
     before = {each: now for each in SIGNALS if callable(now := signal.getsignal(each))}
     try:
-        for number in before:
-            signal.signal(number, note)
+        for each in before:
+            signal.signal(each, note)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         for number, frame in came[:1]:
             before[signal.Signals(number)](number, frame)
