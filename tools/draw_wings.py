@@ -81,12 +81,13 @@ def _draw_package(axes: Axes, package: str, *, num_floors: int) -> None:
             middle,
             floor + 0.08,
             title.replace("_", "_\n", 1) if is_crowded and len(title) > 10 else title,
-            fontsize=6.2 if is_crowded else 9.5,
+            fontsize=min(6.2, 60.0 / len(names)) if is_crowded else 9.5,
             weight="bold",
             linespacing=0.9,
             **text,
         )
-        axes.text(middle, floor - 0.14, detail, fontsize=5.2 if is_crowded else 7, **text)
+        detail_size = 5.2 if is_crowded else 7 if len(names) < 4 else 6.4
+        axes.text(middle, floor - 0.14, detail, fontsize=detail_size, **text)
     back = len(upward(graph([package]), package))
     num_arrows = sum(len(targets) for targets in arrows.values())
     axes.set_title(
