@@ -39,9 +39,11 @@ pictures: $(STAMP)
 	$(BIN)/python -m tools.draw_wings docs/images/wings.png
 	$(BIN)/airtune run quickstart --jobs 2 --overwrite
 	cp out/quickstart/figures/accuracy_personal.png docs/images/quickstart.png
-	for name in duration_cdf energy_breakdown round_breakdown participation_accuracy; do \
+	for name in duration_cdf energy_breakdown gantt partition round_breakdown participation_accuracy; do \
 	  cp out/quickstart/figures/$$name.png docs/images/report/$$name.png; done
 	cp out/quickstart/figures/to_accuracy_0.65.png docs/images/report/to_accuracy.png
+	cp out/quickstart/figures/pareto_accuracy.png docs/images/report/pareto.png
+	cp out/quickstart/figures/fairness_accuracy.png docs/images/report/fairness.png
 
 # do the tests notice a wrong line? a seeded sample of each area, by hand; hours on two cores
 mutants: $(STAMP)
