@@ -2,8 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,10 @@ from scenarios.network import (
     build_network,
     is_cellular,
     place_rows,
-    position_rows,
 )
 from scenarios.prepare import backbone_of, recipe_of, rewards_of, texts_of
 from scenarios.progress import RunProgress, RunStart
+from scenarios.recorder import EnergyRow, FolderRecorder, energy_rows
 from scenarios.results import RunFolder
 from scenarios.rules import measured_of
 from scenarios.run_executor import MakeExecutor, executor_of, told_executor
@@ -63,18 +63,6 @@ from scenarios.shares import corpus_of, devices_of, facts_of, shards_of, streams
 from scenarios.task import RunTask
 from scenarios.variants import Variant
 from scenarios.workers import Emit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyRow:
-    """One row of ``energy.csv``: an owner's seconds and joules in one activity."""
-
-    owner: str
-    """``client:<id>`` or ``site:<id>``."""
-    activity: str
-    seconds: float
-    energy_j: float
-
 
 _TWINS = TwinMaker()
 
@@ -149,7 +137,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
 
     marks = {name: _marks(task.variant.scenario) for name in COST_FILES}
     with RunFolder(task.folder, row_types(task.variant.scenario), marks=marks) as folder:
-        recorder = _FolderRecorder(folder)
+        recorder = FolderRecorder(folder)
         env, network, federation = assemble(
             task.variant,
             task.seed,
@@ -192,7 +180,7 @@ def run_single(task: RunTask, emit: Emit, *, pool: Pool | None = None) -> dict[s
             with interrupts_held():
                 recorder.write_network_rows()
                 recorder.write_scores()
-                folder.write("energy", _energy_rows(network, until_s=env.now))
+                folder.write("energy", energy_rows(network, until_s=env.now))
             federation.executor.close()
             federation.personal.place.close()
     host_total_s = time.perf_counter() - host_started_s
@@ -351,62 +339,3 @@ def federate(
         executor=None if make_executor is None else make_executor(recipe, make_worker),
         states=states,
     )
-
-
-class _FolderRecorder:
-    """Writes rows as they come; those of the network so far go with every round."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self.network: RunNetwork | None = None
-        self._scores: dict[tuple[str, str], Sequence[ScoreRow]] = {}
-        """As last evaluated, by metric and split."""
-
-    def write_scores(self) -> None:
-        for rows in self._scores.values():
-            self._folder.write("scores", rows)
-
-    def write_network_rows(self) -> None:
-        if self.network is not None:
-            self._folder.write("transfers", self.network.transfers())
-            for name, rows in position_rows(self.network).items():
-                self._folder.write(name, rows)
-
-    def round(self, row: RoundRow, clients: Sequence[ClientRow]) -> None:
-        with interrupts_held():  # a round stands in all files, or in none
-            self.write_network_rows()
-            self._folder.write("clients", clients)
-            self._folder.write("rounds", [row])
-
-    def unfinished(self, clients: Sequence[ClientRow]) -> None:
-        self._folder.write("clients", clients)
-
-    def privacy(self, row: PrivacyRow) -> None:
-        self._folder.write("privacy", [row])
-
-    def questions(self, rows: Sequence[QuestionRow]) -> None:
-        self._folder.write("questions", rows)
-
-    def evaluation(self, row: EvaluationRow) -> None:
-        self._folder.write("evaluations", [row])
-
-    def scores(self, rows: Sequence[ScoreRow]) -> None:
-        self._scores[rows[0].metric, rows[0].split] = rows
-
-    def rewards(self, rows: Sequence[RewardRow]) -> None:
-        self._folder.write("rewards", rows)
-
-    def answers(self, rows: Sequence[AnswerRow]) -> None:
-        self._folder.write("answers", rows)
-
-
-def _energy_rows(network: RunNetwork, *, until_s: float) -> list[EnergyRow]:
-    return [
-        EnergyRow(
-            owner=f"{total.owner}:{total.owner_id}",
-            activity=total.activity,
-            seconds=total.seconds,
-            energy_j=total.energy_j,
-        )
-        for total in network.energy.totals(until_s)
-    ]
