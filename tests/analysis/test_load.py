@@ -33,7 +33,7 @@ def put_manifest(folder, manifest):
 def test_every_row_on_disk_is_loaded_with_its_address(small):
     results = load_results(small)
     for kind, columns in SCHEMAS.items():
-        if kind in IN_SOME_STUDIES:
+        if kind in IN_SOME_STUDIES and kind not in ("classes", "scores"):
             assert getattr(results, kind).empty
             continue
         frame = getattr(results, kind)

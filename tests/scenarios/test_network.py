@@ -184,7 +184,8 @@ def folder(tmp_path_factory):
 
 def test_a_run_leaves_the_files_that_mean_something(folder):
     files = {path.stem for path in (folder / "fedit" / "seed1").glob("*.csv")}
-    assert files == {"rounds", "clients", "transfers", "evaluations", "energy", "devices"}
+    of_clients = {"clients", "devices", "classes", "scores"}
+    assert files == {"rounds", "transfers", "evaluations", "energy", *of_clients}
 
 
 def test_transfers_of_a_run_take_what_the_rates_say(folder):
