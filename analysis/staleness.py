@@ -75,14 +75,14 @@ def draw_staleness(
     with one_axes(ax, height_in=PANEL_IN) as drawn:
         for place, variant in enumerate(variants):
             rows, style = frame[frame["variant"] == variant], known[variant]
-            half_width = 100.0 * drawn_half_width(rows["half_width"], rows["n"])
-            mean = 100.0 * rows["mean"].to_numpy(dtype="float64")
-            low, high = interval_ends(mean / 100.0, half_width / 100.0, support="fraction")
+            half_width = drawn_half_width(rows["half_width"], rows["n"])
+            mean = rows["mean"].to_numpy(dtype="float64")
+            low, high = interval_ends(mean, half_width, support="fraction")
             apart = 0.06 * (place - (len(variants) - 1) / 2)
-            whiskers = pd.DataFrame({"low": mean - 100.0 * low, "high": 100.0 * high - mean})
+            whiskers = 100.0 * pd.DataFrame({"low": mean - low, "high": high - mean})
             drawn.errorbar(
                 rows["staleness"].to_numpy(dtype="float64") + apart,
-                mean,
+                100.0 * mean,
                 yerr=whiskers.fillna(0.0).clip(lower=0.0).to_numpy().T,
                 color=style.colour,
                 linestyle=style.dash,

@@ -4,8 +4,8 @@ A pass over several texts gives each its own gradient where every trained tensor
 once for each text, by :class:`fl.training.client_axis.ClientAxis`: a text is what a client is
 there. So each kind of trained tensor that can be stacked works, tensor trains and factors of LoRA
 among them, and no kind of layer has a rule of its own. Where a model or a method does not allow it,
-texts are passed one by one. Which of both is found out with the first texts of a job: the gradient
-of one of them is compared with that of a pass of this text alone.
+texts are passed one by one. Which of both is found out with the first two texts that a job draws at
+once: their gradients are compared with those of passes of each alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +72,7 @@ class PerText:
 
     def of(self, texts: Int[np.ndarray, " text"]) -> TextGradients:
         """Return the gradient of each of some texts of the training table, at least one."""
-        if self._together is None:
+        if self._together is None and len(texts) > 1:  # one alone cannot show that two are apart
             self._together = self._agrees(texts[:2])
         return self.together(texts) if self._together else self.one_by_one(texts)
 

@@ -79,6 +79,8 @@ def test_a_model_that_cannot_pass_several_is_asked_for_one_text_after_another(mo
         return TextGradients(gradients=apart, losses=found.losses)
 
     monkeypatch.setattr(PerText, "together", together)
+    gradients.of(TEXTS[:1])
+    assert gradients._together is None  # of one text both are the same
     found, alone = gradients.of(TEXTS), gradients.one_by_one(TEXTS)
     assert not gradients._together
     for name, each in alone.gradients.items():
