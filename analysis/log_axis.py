@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -25,6 +25,31 @@ def use_log_x(ax: Axes, *, scale: Literal["log", "symlog"] = "log", linear_to: f
         ax.set_xscale("symlog", linthresh=linear_to)
     ax.xaxis.set_major_formatter(PlainLogFormatter())
     ax.xaxis.set_minor_formatter(PlainLogFormatter())
+
+
+def label_log_x(ax: Axes, first: float, last: float, *, most: int, has_zero: bool = False) -> None:
+    """Label at most so many round numbers between two positive ends of a logarithmic x axis.
+
+    Parameters
+    ----------
+    ax
+        Its x axis is logarithmic.
+    first, last
+        Ends of what has labels.
+    most
+        Labels that there is room for, at least 1.
+    has_zero
+        Whether 0 has one more: the axis is ``symlog``.
+    """
+    powers = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [f * 10.0**p for p in powers for f in factors if first <= f * 10.0**p <= last]
+        if len(ticks) <= most:
+            break
+    ticks = ticks[:: -(-len(ticks) // most)] if ticks else ticks
+    ticks = [0.0, *ticks] if has_zero else ticks
+    ax.set_xticks(ticks, [plain_power(tick) for tick in ticks])
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plain_power(value: float) -> str:

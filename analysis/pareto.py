@@ -1,7 +1,6 @@
 """Pareto fronts: which variants no other one beats in the final metric and in a cost at once."""
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,14 +10,13 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
 from analysis.canvas import is_stacked, legend_above, one_axes, panels
 from analysis.facets import rival_styles
 from analysis.intervals import drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, goes_on_words, mark_cut
 from analysis.load import Results
-from analysis.log_axis import plain_power, use_log_x
+from analysis.log_axis import label_log_x, use_log_x
 from analysis.participation import target_split
 from analysis.picture import Picture, Subject, add_legend, cost_words, drawn_words, mark_costs
 from analysis.ranking import MANY_VARIANTS
@@ -296,23 +294,11 @@ def _set_limits(ends: pd.DataFrame, ax: Axes) -> None:
         has_zero = len(paying) < len(ends)  # who sends nothing stands at 0
         use_log_x(ax, scale="symlog" if has_zero else "log", linear_to=least)
         ax.set_xlim(-0.3 * least if has_zero else least / 1.3, largest * 1.4)
-        _set_ticks(ax, 3.0 * least if has_zero else least / 1.3, largest * 1.4, has_zero=has_zero)
+        first = 3.0 * least if has_zero else least / 1.3
+        label_log_x(ax, first, largest * 1.4, most=_MOST_TICKS, has_zero=has_zero)
         return
     room = 0.06 * (largest - float(ends["left"].min())) or 0.05 * abs(largest) or 1.0
     ax.set_xlim(float(ends["left"].min()) - room, largest + room)
-
-
-def _set_ticks(ax: Axes, first: float, last: float, *, has_zero: bool) -> None:
-    """Label so many round numbers between two ends of a logarithmic axis as there is room for."""
-    powers = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [f * 10.0**p for p in powers for f in factors if first <= f * 10.0**p <= last]
-        if len(ticks) <= _MOST_TICKS:
-            break
-    ticks = ticks[:: -(-len(ticks) // _MOST_TICKS)] if ticks else ticks
-    ticks = [0.0, *ticks] if has_zero else ticks
-    ax.set_xticks(ticks, [plain_power(tick) for tick in ticks])
-    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_steps(ends: pd.DataFrame, ax: Axes, *, is_lower_better: bool) -> None:

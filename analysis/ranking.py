@@ -1,25 +1,25 @@
 """Where each method of a large study ends, at what cost: one row a method, one dot a setting."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from analysis.canvas import figure_of, legend_above, many_axes, panels
 from analysis.intervals import Support, drawn_half_width, interval_ends, support_of
 from analysis.limits import fitted_limits, mark_cut
 from analysis.load import Results
-from analysis.log_axis import use_log_x
+from analysis.log_axis import label_log_x, use_log_x
 from analysis.stats import final_values, is_better_low, mean_ci
 from analysis.style import INK, PALETTE
 from analysis.tables import splits_of
 from analysis.text_safety import figure_text
 from analysis.units import axis_label, display_unit
 
+_MOST_TICKS = 3
+"""Labels that a narrow panel has room for."""
 MANY_VARIANTS = 12
 """More curves than this in one picture cannot be told apart: dots take their place."""
 
@@ -149,9 +149,7 @@ def _draw_quantity(
         use_log_x(ax, scale="symlog")
     elif quantity in _COSTS and rows["mean"].max() > WIDE * rows["mean"].min() > 0:
         use_log_x(ax)
-        ax.xaxis.set_major_locator(LogLocator(subs=_labelled(*ax.get_xlim())))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        label_log_x(ax, *ax.get_xlim(), most=_MOST_TICKS)
     elif quantity in _COSTS:
         ax.set_xlim(left=0.0)
     else:
@@ -162,12 +160,6 @@ def _draw_quantity(
     label = axis_label(quantity, unit=unit.symbol) if unit is not None else _words(quantity)
     ax.set_xlabel(label if unit is not None else f"{figure_text(metric)},\n{label}")
     ax.grid(axis="y", visible=True)
-
-
-def _labelled(low: float, high: float) -> tuple[float, ...]:
-    """Return which multiples of powers of ten have a label: a narrow panel has room for few."""
-    num_powers = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
-    return (1.0,) if num_powers >= 2 else (1.0, 3.0)
 
 
 def _whiskers(rows: pd.DataFrame, *, support: Support) -> np.ndarray:

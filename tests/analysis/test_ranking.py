@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.canvas import figure_style
-from analysis.ranking import _labelled, draw_ranking, ranking_frame
+from analysis.ranking import draw_ranking, ranking_frame
 from analysis.tables import summary_table
 
 
@@ -27,11 +27,3 @@ def test_every_method_has_a_row_and_every_quantity_a_panel(results):
     labels = [label.get_text() for label in axes[0].get_yticklabels()]
     assert sorted(labels) == sorted(set(frame["method"]))
     assert len(axes) == frame["quantity"].nunique() == 5
-
-
-@pytest.mark.parametrize(
-    ("limits", "labelled"),
-    [((40.0, 4000.0), (1.0,)), ((12.0, 90.0), (1.0, 3.0)), ((5.0, 90.0), (1.0, 3.0))],
-)
-def test_a_narrow_panel_labels_few_numbers(limits, labelled):
-    assert _labelled(*limits) == labelled
